@@ -1,0 +1,406 @@
+/* digits - a network that learns to read handwritten digits.
+ *
+ * It is trained on four fifths of 1,797 small images and then shown the others: how many it reads,
+ * which it takes for which, and the ones it got most wrong. See digits --help. */
+#include "nn/nn.h"
+#include "report.h"
+#include "terminal.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <getopt.h>
+#include <locale.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#ifndef DIGITS_DATA
+#define DIGITS_DATA "demos/data/digits.csv"
+#endif
+
+enum { BAD_RUN = 1, BAD_USE = 2 };
+enum { SIDE = 8, PIXELS = SIDE*SIDE, CLASSES = 10, MOST_INK = 16 };
+enum { HIDDEN_LAYERS = 8, SHOWN_MISSES = 8 };
+
+/* ---- options ---------------------------------------------------------------------------------- */
+
+typedef struct options {
+    uint64_t    seed;
+    size_t      epochs, batch, layers;
+    size_t      sizes[HIDDEN_LAYERS + 2];    /* pixels, hidden units, classes: layers + 1 numbers */
+    double      rate;
+    const char *data, *out;
+    bool        quiet;
+} options;
+
+static const options usual = {
+    .seed = 1, .epochs = 30, .batch = 8, .layers = 3, .sizes = {PIXELS, 64, 32, CLASSES},
+    .rate = 0.1, .data = DIGITS_DATA, .out = "digits-out",
+};
+
+static const char usage[] =
+    "usage: digits [OPTION ...]\n"
+    "\n"
+    "Learns to read handwritten digits, 8 x 8 pixels each: a network of tanh units, trained with\n"
+    "stochastic gradient descent on four fifths of the images and tested on the rest.\n"
+    "\n"
+    "  --seed N        of the initial weights, the split and the order (1)\n"
+    "  --epochs N      passes over the images (30)\n"
+    "  --batch N       images a step (8)\n"
+    "  --rate X        learning rate at the start; it falls to a tenth (0.1)\n"
+    "  --hidden N,...  units of the hidden layers, 1 to 8 of them (64,32)\n"
+    "  --data FILE     the images (" DIGITS_DATA ")\n"
+    "  --out DIR       where history.tsv, confusion.tsv, predictions.tsv and, with gnuplot, the\n"
+    "                  pictures go (digits-out)\n"
+    "  --quiet         one line of output\n"
+    "  --help          this text\n";
+
+static bool complain(const char *what, const char *argument) {
+    fprintf(stderr, "digits: %s: %s\n(digits --help says how it is used)\n", what, argument);
+    return false;
+}
+
+/* Digits alone: no sign, no space, no overflow. */
+static bool read_count(const char *text, uint64_t *number, char **end) {
+    errno = 0;
+    *number = strtoull(text, end, 10);
+    return isdigit((unsigned char)*text) && errno == 0;
+}
+
+static bool set_count(const char *what, const char *text, size_t *count) {
+    char    *end;
+    uint64_t number;
+    if (!read_count(text, &number, &end) || *end != '\0' || number == 0 || number > 1000000)
+        return complain(what, text);
+    *count = (size_t)number;
+    return true;
+}
+
+static bool set_hidden(options *o, const char *text) {
+    const char *what = "--hidden takes 1 to 8 whole numbers of 1 to 10000, separated by commas";
+    const char *at = text;
+    for (o->layers = 1; ; o->layers++) {
+        char    *end;
+        uint64_t number;
+        if (o->layers > HIDDEN_LAYERS || !read_count(at, &number, &end) || number == 0 || number > 10000)
+            return complain(what, text);
+        o->sizes[o->layers] = (size_t)number;
+        if (*end == '\0') break;
+        if (*end != ',') return complain(what, text);
+        at = end + 1;
+    }
+    o->sizes[++o->layers] = CLASSES;
+    return true;
+}
+
+static bool set_seed(options *o, const char *text) {
+    char *end;
+    if (read_count(text, &o->seed, &end) && *end == '\0') return true;
+    return complain("--seed takes a whole number of 0 to 2^64 - 1", text);
+}
+
+static bool set_rate(options *o, const char *text) {
+    char *end;
+    o->rate = strtod(text, &end);
+    if (end != text && *end == '\0' && isfinite(o->rate) && o->rate > 0) return true;
+    return complain("--rate takes a finite number above 0", text);
+}
+
+static bool set_path(const char *what, const char *text, const char **path) {
+    if (*text == '\0') return complain(what, "(nothing)");
+    *path = text;
+    return true;
+}
+
+static bool set_option(options *o, int option, char *text) {
+    switch (option) {
+    case 's': return set_seed(o, text);
+    case 'e': return set_count("--epochs takes a whole number of 1 to 1000000", text, &o->epochs);
+    case 'b': return set_count("--batch takes a whole number of 1 to 1000000", text, &o->batch);
+    case 'r': return set_rate(o, text);
+    case 'u': return set_hidden(o, text);
+    case 'd': return set_path("--data takes a file", text, &o->data);
+    case 'o': return set_path("--out takes a folder", text, &o->out);
+    default:  o->quiet = true; return true;
+    }
+}
+
+/* False when there is nothing to run; then *status is what to exit with. */
+static bool read_options(int count, char *arguments[], options *o, int *status) {
+    static const struct option list[] = {
+        {"help",   no_argument,       NULL, 'h'}, {"seed",   required_argument, NULL, 's'},
+        {"epochs", required_argument, NULL, 'e'}, {"batch",  required_argument, NULL, 'b'},
+        {"rate",   required_argument, NULL, 'r'}, {"hidden", required_argument, NULL, 'u'},
+        {"data",   required_argument, NULL, 'd'}, {"out",    required_argument, NULL, 'o'},
+        {"quiet",  no_argument,       NULL, 'q'}, {0},
+    };
+    int option;
+    opterr = 0;
+    *status = BAD_USE;
+    while ((option = getopt_long(count, arguments, "+:", list, NULL)) != -1) {
+        if (option == 'h') {
+            *status = 0;
+            fputs(usage, stdout);
+            return false;
+        }
+        if (option == ':') return complain("an option without its value", arguments[optind - 1]);
+        if (option == '?') return complain("unknown option", arguments[optind - 1]);
+        if (!set_option(o, option, optarg)) return false;
+    }
+    if (optind < count) return complain("unexpected argument", arguments[optind]);
+    return true;
+}
+
+/* ---- the network ------------------------------------------------------------------------------ */
+
+/* Right or wrong about one image. */
+typedef struct answer {
+    size_t row, truth, guess;
+    double probability[CLASSES];
+} answer;
+
+typedef struct reader {
+    const options *options;
+    nn_mlp        *mlp;
+    nn_data       *learned, *held_out;
+    nn_optimizer  *optimizer;
+    double        *loss, *accuracy;          /* after each epoch */
+    size_t         epochs;                   /* so far */
+    answer        *answer;                   /* one for each held-out image */
+    size_t         right, confusion[CLASSES*CLASSES];
+} reader;
+
+static ad_var loss_of(nn_model *model, size_t inputs, const ad_var input[], void *user) {
+    (void)model;
+    const reader *r = user;
+    ad_var        logits[CLASSES];
+    nn_mlp_forward(r->mlp, input, logits);
+    return nn_cross_entropy(CLASSES, logits, input[inputs - 1]);
+}
+
+static answer ask(const reader *r, ad_tape *tape, size_t row) {
+    const double *x = nn_data_row(r->held_out, row);
+    const ad_mark mark = ad_tape_mark(tape);
+    ad_var        pixel[PIXELS], logits[CLASSES];
+    answer        a = {.row = row, .truth = (size_t)x[PIXELS]};
+    for (size_t i = 0; i < PIXELS; i++) pixel[i] = ad_num(x[i]);
+    nn_mlp_forward(r->mlp, pixel, logits);
+    a.guess = nn_argmax(CLASSES, logits);
+    nn_softmax(CLASSES, logits, a.probability);
+    ad_tape_rewind(tape, mark);
+    return a;
+}
+
+static double accuracy(nn_model *model, void *user) {
+    reader      *r = user;
+    const size_t rows = nn_data_rows(r->held_out);
+    memset(r->confusion, 0, sizeof r->confusion);
+    r->right = 0;
+    for (size_t row = 0; row < rows; row++) {
+        const answer a = r->answer[row] = ask(r, nn_model_tape(model), row);
+        r->right += a.guess == a.truth;
+        r->confusion[a.truth*CLASSES + a.guess]++;
+    }
+    return (double)r->right/(double)rows;
+}
+
+/* Keeps the curve, and lowers the rate in equal steps to a tenth in the last epoch. */
+static bool after_epoch(const nn_epoch *e, void *user) {
+    reader        *r = user;
+    const options *o = r->options;
+    r->loss[r->epochs] = e->loss;
+    r->accuracy[r->epochs++] = e->metric;
+    if (o->epochs > 1)
+        nn_optimizer_set_rate(r->optimizer, o->rate*(1 - 0.9*(double)e->epoch/(double)(o->epochs - 1)));
+    return true;
+}
+
+/* ---- data ------------------------------------------------------------------------------------- */
+
+static bool good_image(const double *x) {
+    for (size_t i = 0; i < PIXELS; i++)
+        if (x[i] < 0 || x[i] > MOST_INK) return false;
+    return x[PIXELS] >= 0 && x[PIXELS] < CLASSES && x[PIXELS] == floor(x[PIXELS]);
+}
+
+static bool check_images(const nn_data *data, const char *path) {
+    if (nn_data_inputs(data) != PIXELS) {
+        fprintf(stderr, "digits: %s: %zu columns, but an image has %d pixels and a label\n", path,
+                nn_data_inputs(data) + nn_data_targets(data), PIXELS);
+        return false;
+    }
+    for (size_t row = 0; row < nn_data_rows(data); row++)
+        if (!good_image(nn_data_row(data, row))) {
+            fprintf(stderr, "digits: %s: row %zu is not %d pixels of 0 to %d and a digit\n", path,
+                    row + 1, PIXELS, MOST_INK);
+            return false;
+        }
+    return true;
+}
+
+static bool read_images(reader *r) {
+    const options *o = r->options;
+    r->learned = nn_data_csv(o->data, NULL);
+    if (nn_data_status(r->learned) == AD_OK && !check_images(r->learned, o->data)) return false;
+    nn_data_scale(r->learned, 1.0/MOST_INK);
+    r->held_out = nn_data_split(r->learned, 0.2, o->seed);
+    if (nn_data_status(r->held_out) == AD_OK) return true;
+    fprintf(stderr, "digits: %s\n", nn_data_message(r->held_out));
+    return false;
+}
+
+/* ---- what it learned -------------------------------------------------------------------------- */
+
+/* The least probability given to the truth comes first. */
+static int worse(const void *a, const void *b) {
+    const answer *x = a, *y = b;
+    const double  p = x->probability[x->truth], q = y->probability[y->truth];
+    return p < q ? -1 : p > q ? 1 : x->row < y->row ? -1 : 1;
+}
+
+static void show_misses(const reader *r, terminal t) {
+    const size_t     rows = nn_data_rows(r->held_out);
+    terminal_picture picture[SHOWN_MISSES];
+    answer          *miss = calloc(rows, sizeof *miss);
+    size_t           misses = 0;
+    if (miss == NULL) return;
+    for (size_t i = 0; i < rows; i++)
+        if (r->answer[i].guess != r->answer[i].truth) miss[misses++] = r->answer[i];
+    qsort(miss, misses, sizeof *miss, worse);
+    const size_t n = misses < SHOWN_MISSES ? misses : SHOWN_MISSES;
+    for (size_t i = 0; i < n; i++) {
+        const answer *a = &miss[i];
+        picture[i].ink = nn_data_row(r->held_out, a->row);
+        snprintf(picture[i].caption[0], sizeof picture[i].caption[0], "a %zu, read as %zu", a->truth,
+                 a->guess);
+        snprintf(picture[i].caption[1], sizeof picture[i].caption[1], "%zu: %.0f%%  %zu: %.1f%%",
+                 a->guess, 100*a->probability[a->guess], a->truth, 100*a->probability[a->truth]);
+    }
+    if (n > 0) fprintf(t.to, "\nThe worst %s, with the probabilities given to both digits:\n\n",
+                       n == 1 ? "miss" : "misses");
+    terminal_pictures(t, SIDE, n, picture);
+    free(miss);
+}
+
+static bool write_confusion(const reader *r) {
+    FILE *file = report_create(r->options->out, "confusion.tsv");
+    if (file == NULL) return false;
+    fputs("true", file);
+    for (size_t j = 0; j < CLASSES; j++) fprintf(file, "\tread_as_%zu", j);
+    for (size_t i = 0; i < CLASSES*CLASSES; i++) {
+        if (i%CLASSES == 0) fprintf(file, "\n%zu", i/CLASSES);
+        fprintf(file, "\t%zu", r->confusion[i]);
+    }
+    fputc('\n', file);
+    return report_close(file, r->options->out, "confusion.tsv");
+}
+
+static bool write_predictions(const reader *r) {
+    FILE *file = report_create(r->options->out, "predictions.tsv");
+    if (file == NULL) return false;
+    fputs("image\ttrue\tread_as", file);
+    for (size_t j = 0; j < CLASSES; j++) fprintf(file, "\tprobability_%zu", j);
+    for (size_t i = 0; i < nn_data_rows(r->held_out); i++) {
+        const answer *a = &r->answer[i];
+        fprintf(file, "\n%zu\t%zu\t%zu", a->row, a->truth, a->guess);
+        for (size_t j = 0; j < CLASSES; j++) fprintf(file, "\t%.6f", a->probability[j]);
+    }
+    fputc('\n', file);
+    return report_close(file, r->options->out, "predictions.tsv");
+}
+
+static bool draw_pictures(const reader *r) {
+    char title[64];
+    snprintf(title, sizeof title, "%zu of %zu held-out images read", r->right,
+             nn_data_rows(r->held_out));
+    const report_curve  curve = {r->epochs, r->loss, r->accuracy};
+    const report_matrix matrix = {CLASSES, r->confusion};
+    const bool          drawn = report_draw_curve(r->options->out, "loss", curve);
+    return report_draw_matrix(r->options->out, "confusion", matrix, title) && drawn;
+}
+
+static bool report(const reader *r) {
+    const bool     gnuplot = report_gnuplot(), quiet = r->options->quiet;
+    const size_t   rows = nn_data_rows(r->held_out);
+    const terminal t = terminal_of(stdout);
+    if (!quiet) fputc('\n', stdout);
+    printf("%zu of %zu held-out images read: %.2f%%\n", r->right, rows,
+           100*(double)r->right/(double)rows);
+    if (!quiet) {
+        fputc('\n', stdout);
+        terminal_confusion(t, CLASSES, r->confusion);
+        show_misses(r, t);
+        fflush(stdout);
+    }
+    bool good = write_confusion(r) && write_predictions(r);
+    if (gnuplot) good = draw_pictures(r) && good;
+    if (good && !quiet)
+        printf("\nIn %s: history.tsv, confusion.tsv, predictions.tsv%s\n", r->options->out,
+               gnuplot ? ", loss and confusion as .svg and .png"
+                       : " (gnuplot would have drawn pictures too)");
+    return good;
+}
+
+/* ---- the run ---------------------------------------------------------------------------------- */
+
+static void introduce(const reader *r, const nn_model *model) {
+    const options *o = r->options;
+    printf("%zu images to learn from, %zu held out\nnetwork ", nn_data_rows(r->learned),
+           nn_data_rows(r->held_out));
+    for (size_t i = 0; i <= o->layers; i++) printf("%s%zu", i == 0 ? "" : "-", o->sizes[i]);
+    printf(", tanh, %zu parameters; batches of %zu, rate %g, seed %llu\n\n", nn_model_count(model),
+           o->batch, o->rate, (unsigned long long)o->seed);
+    fflush(stdout);
+}
+
+static bool allocate(reader *r) {
+    r->loss = calloc(r->options->epochs, sizeof *r->loss);
+    r->accuracy = calloc(r->options->epochs, sizeof *r->accuracy);
+    r->answer = calloc(nn_data_rows(r->held_out), sizeof *r->answer);
+    if (r->loss != NULL && r->accuracy != NULL && r->answer != NULL) return true;
+    fputs("digits: out of memory\n", stderr);
+    return false;
+}
+
+static bool train(reader *r, nn_model *model) {
+    const options *o = r->options;
+    char          *history = malloc(strlen(o->out) + sizeof "/history.tsv");
+    if (history == NULL) return false;
+    sprintf(history, "%s/history.tsv", o->out);
+    const ad_status status = nn_train(model, loss_of, r, r->learned, r->optimizer, &(nn_train_config){
+        .epochs = o->epochs, .batch = o->batch, .seed = o->seed,
+        .progress = !o->quiet, .stream = stdout, .history = history,
+        .metric = accuracy, .metric_name = "accuracy", .watch = after_epoch,
+    });
+    free(history);
+    if (status != AD_OK) fprintf(stderr, "digits: %s\n", nn_model_message(model));
+    return status == AD_OK;
+}
+
+static int run(const options *o) {
+    reader    r = {.options = o};
+    ad_tape  *tape = ad_tape_new();
+    nn_model *model = nn_model_new(tape, o->seed);
+    r.mlp = nn_mlp_new(model, &(nn_mlp_config){.layers = o->layers, .sizes = o->sizes});
+    r.optimizer = nn_sgd(o->rate);
+    bool good = read_images(&r) && allocate(&r) && report_folder(o->out);
+    if (good && !o->quiet) introduce(&r, model);
+    good = good && train(&r, model) && report(&r);
+    free(r.loss);
+    free(r.accuracy);
+    free(r.answer);
+    nn_optimizer_free(r.optimizer);
+    nn_data_free(r.learned);
+    nn_data_free(r.held_out);
+    nn_mlp_free(r.mlp);
+    nn_model_free(model);
+    ad_tape_free(tape);
+    return good && fflush(stdout) == 0 ? 0 : BAD_RUN;
+}
+
+int main(int count, char *arguments[]) {
+    options o = usual;
+    int     status;
+    setlocale(LC_CTYPE, "");
+    return read_options(count, arguments, &o, &status) ? run(&o) : status;
+}

@@ -1,0 +1,14 @@
+/* hello - e = (a + b)*(b + 1) and both of its derivatives. */
+#include "engine/ad.h"
+
+int main(void) {
+    ad_tape *tape = ad_tape_new();
+    ad_var   a = ad_input(tape, 2), b = ad_input(tape, 1);
+    ad_var   e = ad_formula(tape, (a + b)*(b + 1), a, b);
+    ad_backward(e);
+    printf("e = %g   de/da = %g   de/db = %g\n", ad_value(e), ad_grad(a), ad_grad(b));
+    if (ad_tape_status(tape) != AD_OK) fprintf(stderr, "%s\n", ad_tape_message(tape));
+    const int status = ad_tape_status(tape) != AD_OK;
+    ad_tape_free(tape);
+    return status;
+}

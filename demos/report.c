@@ -1,0 +1,198 @@
+/* report.c - files and pictures that a demo leaves behind.
+ *
+ * gnuplot reads its commands and the numbers from a pipe: nothing is left over, and names need no
+ * quoting but gnuplot's own. */
+#include "report.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { PATH = 4096 };
+
+static bool complain(const char *what, const char *path) {
+    fprintf(stderr, "%s: %s: %s\n", path, what, strerror(errno));
+    return false;
+}
+
+/* ---- files ------------------------------------------------------------------------------------ */
+
+static bool make_folder(const char *path) {
+    struct stat found;
+    if (mkdir(path, 0777) == 0) return true;
+    if (errno == EEXIST && stat(path, &found) == 0) {
+        if (S_ISDIR(found.st_mode)) return true;
+        errno = ENOTDIR;
+    }
+    return complain("the folder cannot be made", path);
+}
+
+bool report_folder(const char *path) {
+    char part[PATH];
+    if (strlen(path) >= sizeof part) {
+        errno = ENAMETOOLONG;
+        return complain("the folder cannot be made", path);
+    }
+    for (const char *slash = strchr(path + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
+        memcpy(part, path, (size_t)(slash - path));
+        part[slash - path] = '\0';
+        if (!make_folder(part)) return false;
+    }
+    return make_folder(path);
+}
+
+static bool path_of(char path[PATH], const char *folder, const char *name, const char *ending) {
+    if (snprintf(path, PATH, "%s/%s%s", folder, name, ending) < PATH) return true;
+    errno = ENAMETOOLONG;
+    return complain("the file cannot be made", folder);
+}
+
+FILE *report_create(const char *folder, const char *name) {
+    char path[PATH];
+    if (!path_of(path, folder, name, "")) return NULL;
+    FILE *file = fopen(path, "w");
+    if (file == NULL) complain("the file cannot be made", path);
+    return file;
+}
+
+bool report_close(FILE *file, const char *folder, const char *name) {
+    char       path[PATH];
+    const bool bad = ferror(file) != 0;
+    if (fclose(file) == 0 && !bad) return true;
+    return path_of(path, folder, name, "") && complain("the file cannot be written", path);
+}
+
+/* ---- gnuplot ---------------------------------------------------------------------------------- */
+
+bool report_gnuplot(void) {
+    const char *at = getenv("PATH");
+    while (at != NULL && *at != '\0') {
+        const size_t length = strcspn(at, ":");
+        char         path[PATH];
+        snprintf(path, sizeof path, "%.*s/gnuplot", (int)length, at);
+        if (length > 0 && access(path, X_OK) == 0) return true;
+        at += length + (at[length] == ':');
+    }
+    return false;
+}
+
+/* In gnuplot's single quotes a quote is doubled and nothing else is special. */
+static void put_quoted(FILE *to, const char *text) {
+    fputc('\'', to);
+    for (; *text != '\0'; text++) {
+        if (*text == '\'') fputc('\'', to);
+        fputc(*text, to);
+    }
+    fputc('\'', to);
+}
+
+static const struct format {
+    const char *ending, *terminal;
+} formats[] = {
+    {".svg", "svg size %d,%d enhanced font 'DejaVu Sans,13' background rgb 'white'"},
+    {".png", "pngcairo size 2*%d,2*%d enhanced font 'DejaVu Sans,13' fontscale 2 linewidth 2 "
+             "pointscale 2 background rgb 'white'"},
+};
+
+typedef void script(FILE *gnuplot, const void *what);
+
+static bool draw_as(const struct format *format, const char *folder, const char *name, int width,
+                    int height, script *commands, const void *what) {
+    char path[PATH];
+    if (!path_of(path, folder, name, format->ending)) return false;
+    FILE *gnuplot = popen("exec gnuplot", "w");
+    if (gnuplot == NULL) return complain("gnuplot cannot be started", path);
+    fputs("set terminal ", gnuplot);
+    fprintf(gnuplot, format->terminal, width, height);
+    fputs("\nset output ", gnuplot);
+    put_quoted(gnuplot, path);
+    fputc('\n', gnuplot);
+    commands(gnuplot, what);
+    if (pclose(gnuplot) == 0) return true;
+    fprintf(stderr, "%s: gnuplot did not draw it\n", path);
+    return false;
+}
+
+/* gnuplot may stop before it has read everything; that shall not stop the program too. */
+static bool draw(const char *folder, const char *name, int width, int height, script *commands,
+                 const void *what) {
+    void (*before)(int) = signal(SIGPIPE, SIG_IGN);
+    bool done = true;
+    for (size_t i = 0; i < sizeof formats/sizeof *formats; i++)
+        done = draw_as(&formats[i], folder, name, width, height, commands, what) && done;
+    signal(SIGPIPE, before);
+    return done;
+}
+
+/* ---- the two pictures ------------------------------------------------------------------------- */
+
+static void curve_script(FILE *to, const void *what) {
+    const report_curve *c = what;
+    fputs("$curve << END\n", to);
+    for (size_t i = 0; i < c->epochs; i++)
+        fprintf(to, "%zu %.17g %.17g\n", i + 1, c->loss[i], 100*c->accuracy[i]);
+    fputs("END\n"
+          "set border 3 lc rgb '#555555'; set tics nomirror tc rgb '#555555'\n"
+          "set grid ytics lc rgb '#dddddd' lt 1; unset key\n"
+          "set multiplot layout 1,2 margins 0.07,0.97,0.14,0.88 spacing 0.1\n"
+          "set xlabel 'epoch' tc rgb '#555555'\n", to);
+    fprintf(to, "set xrange [0:%zu]\n", c->epochs);
+    fputs("set title 'mean loss while learning' font ',15'\n"
+          "set logscale y; set format y '%g'\n"
+          "plot $curve using 1:2 with linespoints lc rgb '#c04020' lw 2 pt 7 ps 0.4\n"
+          "unset logscale y; set format y '%g %%'\n"
+          "set title 'accuracy on held-out images' font ',15'\n"
+          "set yrange [:100]\n"
+          "plot $curve using 1:3 with linespoints lc rgb '#2060a0' lw 2 pt 7 ps 0.4\n"
+          "unset multiplot\n", to);
+}
+
+bool report_draw_curve(const char *folder, const char *name, report_curve curve) {
+    return draw(folder, name, 960, 400, curve_script, &curve);
+}
+
+typedef struct titled {
+    report_matrix matrix;
+    const char   *title;
+} titled;
+
+/* The fourth column is the share of the row, its square root: so that one mistake in forty is seen. */
+static void matrix_script(FILE *to, const void *what) {
+    const titled       *t = what;
+    const size_t        n = t->matrix.n;
+    fputs("$cells << END\n", to);
+    for (size_t i = 0; i < n; i++) {
+        size_t total = 0;
+        for (size_t j = 0; j < n; j++) total += t->matrix.count[i*n + j];
+        for (size_t j = 0; j < n; j++) {
+            const size_t count = t->matrix.count[i*n + j];
+            const double share = total == 0 ? 0 : (double)count/(double)total;
+            fprintf(to, "%zu %zu %zu %.6f %d\n", j, i, count, share, i == j);
+        }
+    }
+    fputs("END\nset title ", to);
+    put_quoted(to, t->title);
+    fprintf(to, " font ',15' offset 0,1.2\n"
+            "unset key; unset colorbox; unset border; set tics scale 0 tc rgb '#555555'\n"
+            "set size square; set xrange [-0.5:%zu-0.5]; set yrange [%zu-0.5:-0.5]\n"
+            "set xtics 0,1,%zu; set ytics 0,1,%zu\n", n, n, n - 1, n - 1);
+    fputs("unset xtics; set x2tics 0,1 offset 0,-0.3; set x2range [-0.5:9.5]\n", to);
+    fputs("set x2label 'read as' tc rgb '#555555' offset 0,-0.5; set ylabel 'true' tc rgb '#555555'\n"
+          "set style fill solid noborder\n"
+          "mix(a, b, s) = int(a + (b - a)*s)\n"
+          "blue(s) = 65536*mix(244, 32, s) + 256*mix(246, 96, s) + mix(248, 160, s)\n"
+          "red(s) = 65536*mix(252, 192, s) + 256*mix(222, 64, s) + mix(210, 32, s)\n"
+          "shade(n, s, right) = n == 0 ? 0xf4f6f8 : right == 1 ? blue(s) : red(sqrt(s))\n"
+          "ink(n, s, right) = (right == 1 && s > 0.5) ? 0xffffff : 0x222222\n"
+          "plot $cells using 1:2:(0.47):(0.47):(shade($3, $4, $5)) with boxxyerror lc rgb variable, \\\n"
+          "     '' using 1:2:($3 == 0 ? '' : strcol(3)):(ink($3, $4, $5)) with labels tc rgb variable\n",
+          to);
+}
+
+bool report_draw_matrix(const char *folder, const char *name, report_matrix matrix, const char *title) {
+    const titled t = {matrix, title};
+    return draw(folder, name, 560, 600, matrix_script, &t);
+}

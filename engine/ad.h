@@ -1,0 +1,254 @@
+/* ad.h - Tapir, a scalar reverse-mode automatic differentiation engine: its whole public face.
+ *
+ * A *tape* keeps operations in the order in which they happened. Every operation on scalars made
+ * through this header computes its value at once and leaves one *node* on the tape: what was done,
+ * to which earlier nodes, with which result. Since operands always stand to the left of their
+ * users, one walk from right to left (the reverse sweep, ad_backward) meets every node after all of
+ * its users, and the chain rule gives the derivative of one result with respect to everything.
+ *
+ *     ad_tape *tape = ad_tape_new();
+ *     ad_var a = ad_input(tape, 2), b = ad_input(tape, 1);
+ *     ad_var e = ad_mul(ad_add(a, b), ad_add(b, ad_num(1)));
+ *     ad_backward(e);
+ *     printf("%g %g %g\n", ad_value(e), ad_grad(a), ad_grad(b));       6 2 5
+ *     ad_tape_free(tape);
+ *
+ * Three conventions hold everywhere:
+ *   - Numbers are IEEE doubles, angles are radians, counts are size_t and stand before their array,
+ *     results stand last, matrices are row-major.
+ *   - The first error sticks. A formula is written without checks inside it; what goes wrong first is
+ *     kept on the tape with a sentence, operations after it return NaN and do nothing, and the
+ *     caller asks once: ad_tape_status, ad_tape_message. ad_tape_clear forgets the error.
+ *   - No hidden globals. A tape belongs to one thread at a time; two threads with two tapes never meet.
+ *
+ * C99 and later, and C++11 and later. */
+#ifndef TAPIR_AD_H
+#define TAPIR_AD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#ifdef __cplusplus
+#include <initializer_list>
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define AD_API __attribute__((visibility("default")))
+#else
+#define AD_API
+#endif
+
+/* ---- what can go wrong ------------------------------------------------------------------------ */
+
+/* The one list of errors: name and text. */
+#define AD_STATUS_LIST(row)                                                  \
+    row(AD_OK,             "no error")                                       \
+    row(AD_NO_MEMORY,      "out of memory")                                  \
+    row(AD_TAPE_FULL,      "the tape has reached its largest size")          \
+    row(AD_TWO_TAPES,      "operands from two tapes")                        \
+    row(AD_NOT_RECORDED,   "a variable that was never recorded")             \
+    row(AD_STALE,          "a variable whose node was forgotten")            \
+    row(AD_BAD_ARGUMENT,   "an argument that is not allowed")                \
+    row(AD_BAD_FORMULA,    "a formula that cannot be read")                  \
+    row(AD_BRANCH_CHANGED, "a branch that would now go the other way")       \
+    row(AD_BAD_FILE,       "a file that cannot be read or written")          \
+    row(AD_UNSUPPORTED,    "not available in this build")
+
+typedef enum ad_status {
+#define AD_STATUS_NAME(name, text) name,
+    AD_STATUS_LIST(AD_STATUS_NAME)
+#undef AD_STATUS_NAME
+    AD_STATUS_COUNT
+} ad_status;
+
+/* The general text of a status, never NULL ("unknown status" for a number that is none). What
+ * exactly happened is in ad_tape_message. */
+AD_API const char *ad_status_text(ad_status status);
+
+/* ---- tapes ------------------------------------------------------------------------------------ */
+
+typedef struct ad_tape ad_tape;              /* operations, in the order they happened */
+
+/* A place on a tape: the number of nodes and the length of the operand list at that moment, and the
+ * count of rewinds, so that a mark whose place was itself forgotten is noticed. */
+typedef struct ad_mark {
+    uint32_t node, list, era;
+} ad_mark;
+
+/* A scalar: a node of a tape, or a plain number when tape is NULL. Passed by value, never freed.
+ * The fields are for the library; a program reads them through the functions below. */
+typedef struct ad_var {
+    ad_tape *tape;
+    union {
+        uint32_t node;
+        double   number;
+        struct { uint32_t node, era; } in;   /* era: counts rewinds, so that a forgotten node is noticed */
+    } at;
+} ad_var;
+
+/* An empty tape, or NULL when memory is out. Every function allows a NULL tape, so that the caller
+ * may check once, at the end: ad_tape_status(NULL) is AD_NO_MEMORY. */
+AD_API ad_tape *ad_tape_new(void);
+AD_API void     ad_tape_free(ad_tape *tape);
+
+/* Mark a place, and later forget everything recorded after it (names too). Nodes before the mark
+ * keep their handles, values and adjoints, and memory is kept for what comes next: recording,
+ * sweeping and rewinding in a loop allocates nothing once warm. A mark beyond the end of the tape is
+ * AD_BAD_ARGUMENT, one from before a rewind below it AD_STALE. Rewinding is allowed while an error is held, and leaves the error. */
+AD_API ad_mark ad_tape_mark(const ad_tape *tape);
+AD_API void    ad_tape_rewind(ad_tape *tape, ad_mark mark);
+
+AD_API ad_status   ad_tape_status(const ad_tape *tape);    /* the first error, or AD_OK */
+AD_API const char *ad_tape_message(const ad_tape *tape);   /* the same in a sentence; "" for AD_OK. Owned by the tape */
+AD_API void        ad_tape_clear(ad_tape *tape);           /* forget the error, keep the tape */
+AD_API size_t      ad_tape_length(const ad_tape *tape);    /* nodes recorded; at most 2^32 - 1 */
+AD_API size_t      ad_tape_bytes(const ad_tape *tape);     /* memory held, in bytes */
+
+/* ---- leaves ----------------------------------------------------------------------------------- */
+
+AD_API ad_var ad_input(ad_tape *tape, double value);   /* a leaf: something to differentiate by */
+AD_API ad_var ad_num(double number);                   /* a plain number; operations on numbers alone fold to numbers */
+AD_API double ad_value(ad_var x);                      /* NaN for a handle that names no node */
+
+/* Give an input another value. ad_value and operations recorded from now on see it at once, older
+ * operations at the next ad_replay. Anything but an input is AD_BAD_ARGUMENT. */
+AD_API void ad_set(ad_var input, double value);
+
+/* Name a node for messages, explanations and pictures; the text is copied. A second name replaces
+ * the first. On a plain number: nothing. */
+AD_API void ad_name(ad_var x, const char *name);
+
+/* ---- operations ------------------------------------------------------------------------------- */
+
+/* One function for each row of ops.def: ad_neg ad_add ad_sub ad_mul ad_div ad_pow ad_sqrt ad_cbrt
+ * ad_exp ad_expm1 ad_exp2 ad_log ad_log1p ad_log2 ad_log10 ad_sin ad_cos ad_tan ad_asin ad_acos
+ * ad_atan ad_sinh ad_cosh ad_tanh ad_asinh ad_acosh ad_atanh ad_atan2 ad_hypot ad_erf ad_erfc
+ * ad_lgamma ad_polygamma ad_sigmoid ad_softplus ad_relu ad_leaky_relu ad_elu ad_gelu ad_silu ad_abs
+ * ad_min ad_max ad_floor ad_less ad_less_equal ad_equal ad_not_equal ad_both ad_either.
+ * Values and partial derivatives stand in the table. Plain numbers may be operands everywhere. */
+#define R1(name, ...) AD_API ad_var ad_##name(ad_var x);
+#define R2(name, ...) AD_API ad_var ad_##name(ad_var x, ad_var y);
+#include "ops.def"
+
+/* Reductions: one node each, however many operands. Operands that stand next to each other on the
+ * tape (the weights of a layer) are stored as one range and computed with vector instructions; so
+ * are runs of plain numbers. The order of additions is fixed, but not left to right.
+ * No operands: sum and dot are the number 0, logsumexp is -infinity. */
+AD_API ad_var ad_sum(size_t n, const ad_var x[]);
+AD_API ad_var ad_dot(size_t n, const ad_var x[], const ad_var y[]);   /* sum of x[i]*y[i] */
+AD_API ad_var ad_logsumexp(size_t n, const ad_var x[]);               /* log of the sum of exp(x[i]), without overflow */
+
+/* yes where condition is not 0, else no (NaN is not 0, as in C). Both are computed; the one not
+ * taken receives no gradient, even when it is NaN, and the condition never does. */
+AD_API ad_var ad_where(ad_var condition, ad_var yes, ad_var no);
+
+/* x[index]: only that one receives the adjoint. An index that is not whole or not in 0..n-1, now or
+ * in a replay, is AD_BAD_ARGUMENT. */
+AD_API ad_var ad_pick(ad_var index, size_t n, const ad_var x[]);
+
+/* For `if` in the caller's program: true when condition is not 0. The decision is noted on the
+ * tape; a replay in which it would turn stops there with AD_BRANCH_CHANGED, later values as they
+ * were. false after an error. */
+AD_API bool ad_branch(ad_var condition);
+
+/* ---- formulas --------------------------------------------------------------------------------- */
+
+/* Mathematics in C, without operators. The expression is kept as text; the names in it are bound to
+ * the variables that follow:     ad_var y = ad_formula(tape, tanh(w*x + b), w, x, b);
+ *
+ * The language is C's expression syntax with ^ for powers (right-associative, tighter than unary
+ * minus); comparisons, && || !, and ?: (recorded as ad_where); the names of the rows and C's names for
+ * them (fabs, fmin, fmax, fma(a, b, c) as a*b + c); sum(...), mean(...), prod(...), logsumexp(...),
+ * dot(first half, second half); pi. Any number of `name = expression;` may stand before the last
+ * expression, each a node that keeps its name; the last expression may be named too. Names are C
+ * postfix expressions (x[0], p.b), spaces ignored. A number is an operand, not a node. Numbers are
+ * read as in the C locale. Nesting over 1,000 deep is an error. Errors are AD_BAD_FORMULA; the message
+ * shows the text with a caret under the place. */
+#define ad_formula(tape, expression, ...) AD_FORMULA_(tape, #expression, #__VA_ARGS__, __VA_ARGS__)
+
+/* The function behind ad_formula: n names, separated by commas in one text, stand for vars[0..n-1].
+ * For no variables: ad_parse(tape, text, 0, NULL, NULL). */
+AD_API ad_var ad_parse(ad_tape *tape, const char *text, size_t n, const char *names, const ad_var vars[]);
+
+/* ---- values again, and derivatives ------------------------------------------------------------ */
+
+AD_API void ad_replay(ad_tape *tape);              /* every value again, first node to last */
+
+/* Adjoints dy/dnode of every node, last to first, from zero each time. A zero adjoint pushes
+ * nothing, so that 0 * inf does not make NaN where nothing depends on anything.
+ * On a plain number: nothing (the derivative of a constant needs no sweep). */
+AD_API void   ad_backward(ad_var y);
+AD_API double ad_grad(ad_var x);                   /* dy/dx of the last ad_backward(y); NaN and AD_NOT_RECORDED before any; 0 for a number */
+
+/* grad[i] = dy/dx[i], by one ad_backward. All 0 when y is a plain number; all NaN after an error. */
+AD_API void   ad_gradient(ad_var y, size_t n, const ad_var x[], double grad[]);
+
+/* ---- programs --------------------------------------------------------------------------------- */
+
+/* A recorded piece of tape, compiled, to be run over many examples at once: record one example as
+ * scalars, run it over a minibatch as lanes of vectors. Which leaves are shared by all rows (weights)
+ * and which are different in each (an example) is said here; a leaf in neither list is a constant. */
+typedef struct ad_program ad_program;
+typedef struct ad_interface {
+    size_t params;  const ad_var *param;           /* shared by all rows: weights */
+    size_t inputs;  const ad_var *input;           /* one set per row: an example */
+    size_t outputs; const ad_var *output;          /* computed for each row; at least one */
+    size_t active;                                 /* the Jacobian is in the first `active` inputs; 0: in all */
+} ad_interface;
+
+/* Params and inputs are distinct leaves of one tape; a count of 0 allows NULL for its array. Branches noted
+ * before the last output become guards. The program does not need the tape any more. NULL on failure, with
+ * the sentence on the tape of the first handle. */
+AD_API ad_program *ad_compile(const ad_interface *interface);
+AD_API void        ad_program_free(ad_program *program);
+
+/* A program is constant while it runs: threads may share it. Rows are split into chunks that do not depend
+ * on the number of threads (OpenMP, where it was found), and added in a fixed order, so that the answer is the
+ * same to the bit for any number of them, within one instruction set. What a row gets does not depend on its
+ * place. Arrays of params have `params` numbers, inputs are rows x inputs; a count of 0 allows NULL.
+ *
+ * AD_BRANCH_CHANGED: in some row a noted branch would turn. AD_BAD_ARGUMENT: NULL where an array is
+ * needed, sizes that overflow, an index of ad_pick out of range. AD_NO_MEMORY. Results are not to be used then. */
+
+/* rows x inputs -> rows x outputs. With rows = 0: AD_OK. */
+AD_API ad_status ad_program_values(const ad_program *program, const double param[], size_t rows,
+                                   const double input[], double output[]);
+/* The mean over the rows of output 0, and its gradient in the parameters. rows = 0 is AD_BAD_ARGUMENT. */
+AD_API ad_status ad_program_gradient(const ad_program *program, const double param[], size_t rows,
+                                     const double input[], double *mean, double grad[]);
+/* rows x outputs x active: each row's own derivatives. With rows = 0: AD_OK. */
+AD_API ad_status ad_program_jacobian(const ad_program *program, const double param[], size_t rows,
+                                     const double input[], double jacobian[]);
+
+/* The last failure in a sentence, with its row: copied into text, cut to fit; returns its whole length. */
+AD_API size_t ad_program_message(const ad_program *program, size_t room, char text[]);
+
+/* The instructions in words, what each pass of the compiler did, the memory of a lane and the block chosen. */
+AD_API ad_status ad_program_print(const ad_program *program, FILE *to);
+
+/* ---- explanations ----------------------------------------------------------------------------- */
+
+/* The forward and the backward steps that lead to y, in words and numbers, then the derivatives with
+ * respect to its inputs, each compared with differences of replayed values (which are restored
+ * afterwards). AD_OK, the status of the tape, or AD_BAD_FILE when writing fails. Numbers are written
+ * in the C locale. */
+AD_API ad_status ad_explain(ad_var y, FILE *to);
+
+#ifdef __cplusplus
+}
+/* C++ has no compound literals; an initializer list holds the variables instead. */
+inline ad_var ad_formula_(ad_tape *tape, const char *text, const char *names,
+                          std::initializer_list<ad_var> vars) {
+    return ad_parse(tape, text, vars.size(), names, vars.begin());
+}
+#define AD_FORMULA_(tape, text, names, ...) ad_formula_((tape), text, names, {__VA_ARGS__})
+#else
+#define AD_FORMULA_(tape, text, names, ...)                             \
+    ad_parse((tape), text, sizeof((const ad_var[]){__VA_ARGS__})/sizeof(ad_var), names, \
+             (const ad_var[]){__VA_ARGS__})
+#endif
+
+#endif

@@ -1,0 +1,126 @@
+/* dots.c - dots that share their operands, as one blocked kernel; see kernels.h. Built once for each
+ * instruction set, and with -ffp-contract=fast: here, and nowhere else, a product and a sum become a
+ * fused multiply-add where the instruction set has it.
+ *
+ * Forward: out[j] = in[j] + sum over i of w[j][i]*x[i], lane by lane. A tile of up to eight outputs and
+ * two vectors of lanes stays in registers while i runs; each x is loaded once for the whole tile.
+ * Gradient: a tile of 4 x 4 weights stays in registers while the lanes run. */
+#include "kernels.h"
+
+#define JOIN_(a, b) a##b
+#define JOIN(a, b)  JOIN_(a, b)
+#ifndef AD__LEVEL
+#define AD__LEVEL base
+#endif
+
+#if defined(__AVX512F__)
+enum { VECTOR = 8, HIGH = 8 };           /* doubles in a vector; outputs in a tile */
+#elif defined(__AVX__)
+enum { VECTOR = 4, HIGH = 4 };
+#else
+enum { VECTOR = 2, HIGH = 4 };
+#endif
+enum { WIDE = 8/VECTOR, PANEL = 8 };     /* vectors in eight lanes; outputs side by side in `packed` */
+
+typedef double vector __attribute__((vector_size(VECTOR*sizeof(double)), may_alias));
+
+#define INLINE static inline __attribute__((always_inline))
+
+/* One tile: `high` outputs (weights w, `pitch` apart along i), `wide` vectors of lanes from lane l on. */
+INLINE void tile(size_t high, size_t wide, size_t pitch, size_t n, const double *w, const double *base,
+                 const uint32_t *x, size_t lanes, size_t l, double *const out[], const double *const in[]) {
+    vector part[8][4];
+#pragma GCC unroll 8
+    for (size_t j = 0; j < high; j++)
+#pragma GCC unroll 4
+        for (size_t k = 0; k < wide; k++) part[j][k] = (vector){0};
+    for (size_t i = 0; i < n; i++, w += pitch) {
+        const vector *row = (const vector *)(const void *)(base + x[i]*lanes + l);
+#pragma GCC unroll 8
+        for (size_t j = 0; j < high; j++)
+#pragma GCC unroll 4
+            for (size_t k = 0; k < wide; k++) part[j][k] += w[j]*row[k];
+    }
+#pragma GCC unroll 8
+    for (size_t j = 0; j < high; j++) {
+        const vector *from = (const vector *)(const void *)(in[j] + l);
+        vector       *to = (vector *)(void *)(out[j] + l);
+#pragma GCC unroll 4
+        for (size_t k = 0; k < wide; k++) to[k] = from[k] + part[j][k];
+    }
+}
+
+/* All lanes of `high` outputs. With 512-bit vectors two of them make a tile where there are sixteen lanes. */
+INLINE void strip(size_t high, size_t pitch, size_t n, const double *w, const double *base, const uint32_t *x,
+                  size_t lanes, double *const out[], const double *const in[]) {
+    size_t l = 0;
+#if defined(__AVX512F__)
+    for (; l + 16 <= lanes; l += 16) tile(high, 2, pitch, n, w, base, x, lanes, l, out, in);
+#endif
+    for (; l < lanes; l += 8) tile(high, WIDE, pitch, n, w, base, x, lanes, l, out, in);
+}
+
+static void multiply(size_t m, size_t n, const double packed[], const double base[], const uint32_t x[],
+                     size_t lanes, double *const out[], const double *const in[]) {
+    size_t j = 0;
+    for (; j + PANEL <= m; j += PANEL)
+        for (size_t h = 0; h < PANEL; h += HIGH)
+            strip(HIGH, PANEL, n, packed + j*n + h, base, x, lanes, out + j + h, in + j + h);
+    if (m - j >= 4) {
+        strip(4, 4, n, packed + j*n, base, x, lanes, out + j, in + j);
+        j += 4;
+    }
+    if (m - j >= 2) {
+        strip(2, 2, n, packed + j*n, base, x, lanes, out + j, in + j);
+        j += 2;
+    }
+    if (m - j >= 1) strip(1, 1, n, packed + j*n, base, x, lanes, out + j, in + j);
+}
+
+static double across(vector v) {
+    double sum = v[0];
+    for (int k = 1; k < VECTOR; k++) sum += v[k];
+    return sum;
+}
+
+INLINE void gradient_tile(size_t high, size_t wide, size_t n, const double *const a[], const double *const x[],
+                          size_t lanes, double *grad) {
+    vector part[4][4];
+#pragma GCC unroll 4
+    for (size_t j = 0; j < high; j++)
+#pragma GCC unroll 4
+        for (size_t i = 0; i < wide; i++) part[j][i] = (vector){0};
+    for (size_t l = 0; l < lanes; l += VECTOR) {
+        vector xs[4];
+#pragma GCC unroll 4
+        for (size_t i = 0; i < wide; i++) xs[i] = *(const vector *)(const void *)(x[i] + l);
+#pragma GCC unroll 4
+        for (size_t j = 0; j < high; j++) {
+            const vector as = *(const vector *)(const void *)(a[j] + l);
+#pragma GCC unroll 4
+            for (size_t i = 0; i < wide; i++) part[j][i] += as*xs[i];
+        }
+    }
+#pragma GCC unroll 4
+    for (size_t j = 0; j < high; j++)
+#pragma GCC unroll 4
+        for (size_t i = 0; i < wide; i++) grad[j*n + i] += across(part[j][i]);
+}
+
+static void gradient(size_t m, size_t n, const double *const a[], const double *const x[], size_t lanes,
+                     double grad[]) {
+    for (size_t j = 0; j < m;) {
+        const size_t high = m - j >= 4 ? 4 : 1;
+        size_t       i = 0;
+        if (high == 4) {
+            for (; i + 4 <= n; i += 4) gradient_tile(4, 4, n, a + j, x + i, lanes, grad + j*n + i);
+            for (; i < n; i++) gradient_tile(4, 1, n, a + j, x + i, lanes, grad + j*n + i);
+        } else {
+            for (; i + 4 <= n; i += 4) gradient_tile(1, 4, n, a + j, x + i, lanes, grad + j*n + i);
+            for (; i < n; i++) gradient_tile(1, 1, n, a + j, x + i, lanes, grad + j*n + i);
+        }
+        j += high;
+    }
+}
+
+const ad__layer_kernels JOIN(ad__layer_, AD__LEVEL) = {multiply, gradient};

@@ -1,0 +1,486 @@
+/* formula.c - mathematics as text, recorded on a tape.
+ *
+ * A recursive descent over C's expression grammar, by precedence: each binding strength is a row of
+ * `operators`, and `expression(p, strength)` reads everything that binds at least that tightly. The
+ * recursion follows the nesting of the text, never the graph, and is limited to DEEPEST. Operations are
+ * recorded as they are read; the first error sticks to the tape and stops the reading.
+ *
+ * Names are bound to handles: first those that the formula itself gave (`h = ...;`), then the
+ * caller's. A name is a C postfix expression and is compared as text without spaces. */
+#include "tape.h"
+
+#include "text.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+
+enum { DEEPEST = 1000, SHOWN = 60 };
+
+typedef struct binding {
+    const char *name;          /* in the text: not terminated, spaces inside count for nothing */
+    size_t      length;
+    ad_var      value;
+} binding;
+
+typedef struct parser {
+    ad_tape    *tape;
+    const char *text, *at;
+    binding    *names;         /* the caller's, then the formula's own */
+    size_t      count, room;
+    int         depth, signs;  /* open conditionals; open signs and powers */
+    bool        failed;
+} parser;
+
+static ad_var expression(parser *p, int strength);
+static ad_var conditional(parser *p);
+
+/* ---- errors ----------------------------------------------------------------------------------- */
+
+/* A line of the text around the place, and a caret under it. */
+static ad_var error_at(parser *p, const char *place, const char *what, const char *name, size_t length) {
+    if (p->failed) return ad__failed(p->tape);
+    p->failed = true;
+    const char *from = place;
+    while (from > p->text && from[-1] != '\n' && place - from < SHOWN) from--;
+    int shown = 0;
+    while (from[shown] != '\0' && from[shown] != '\n' && from + shown < place + SHOWN) shown++;
+    ad__fail(p->tape, AD_BAD_FORMULA, "formula: %s%s%.*s%s at character %zu\n  %.*s\n  %*s^", what,
+             length > 0 ? " \"" : "", (int)(length < SHOWN ? length : SHOWN), name,
+             length > 0 ? "\"" : "", (size_t)(place - p->text) + 1, shown, from, (int)(place - from), "");
+    return ad__failed(p->tape);
+}
+
+static ad_var error(parser *p, const char *what) {
+    return error_at(p, p->at, what, "", 0);
+}
+
+/* ---- words ------------------------------------------------------------------------------------ */
+
+static void spaces(parser *p) {
+    while (isspace((unsigned char)*p->at)) p->at++;
+}
+
+static bool take(parser *p, const char *symbol) {
+    spaces(p);
+    const size_t length = strlen(symbol);
+    if (strncmp(p->at, symbol, length) != 0) return false;
+    p->at += length;
+    return true;
+}
+
+static bool letter(char c) {
+    return isalpha((unsigned char)c) || c == '_';
+}
+
+static size_t word_length(const char *at) {
+    size_t n = 0;
+    if (letter(*at))
+        while (letter(at[n]) || isdigit((unsigned char)at[n])) n++;
+    return n;
+}
+
+static const char *skip_spaces(const char *at) {
+    while (isspace((unsigned char)*at)) at++;
+    return at;
+}
+
+/* The end of a postfix expression: a word, then any of [...], .word, ->word. */
+static const char *postfix_end(const char *at) {
+    at += word_length(at);
+    for (;;) {
+        const char *next = skip_spaces(at);
+        if (*next == '[') {
+            int open = 0;
+            do {
+                open += (*next == '[') - (*next == ']');
+                next++;
+            } while (open > 0 && *next != '\0');
+            if (open > 0) return at;
+            at = next;
+        } else if (*next == '.' || (next[0] == '-' && next[1] == '>')) {
+            next = skip_spaces(next + (*next == '.' ? 1 : 2));
+            const size_t n = word_length(next);
+            if (n == 0) return at;
+            at = next + n;
+        } else {
+            return at;
+        }
+    }
+}
+
+/* Equal when spaces are left out? */
+static bool same_name(const char *a, size_t na, const char *b, size_t nb) {
+    const char *ea = a + na, *eb = b + nb;
+    for (;;) {
+        while (a < ea && isspace((unsigned char)*a)) a++;
+        while (b < eb && isspace((unsigned char)*b)) b++;
+        if (a == ea || b == eb) return a == ea && b == eb;
+        if (*a++ != *b++) return false;
+    }
+}
+
+static bool is(const char *name, size_t length, const char *word) {
+    return strlen(word) == length && memcmp(name, word, length) == 0;
+}
+
+/* ---- names ------------------------------------------------------------------------------------ */
+
+static bool bind(parser *p, const char *name, size_t length, ad_var value) {
+    if (p->count == p->room) {
+        const size_t room = p->room == 0 ? 8 : 2*p->room;
+        binding     *names = room > SIZE_MAX/sizeof *names ? NULL : realloc(p->names, room*sizeof *names);
+        if (names == NULL) {
+            p->failed = true;
+            ad__fail(p->tape, AD_NO_MEMORY, "out of memory: no space for the names of a formula");
+            return false;
+        }
+        p->names = names;
+        p->room = room;
+    }
+    p->names[p->count++] = (binding){name, length, value};
+    return true;
+}
+
+static const binding *find(const parser *p, const char *name, size_t length) {
+    for (size_t i = p->count; i-- > 0;)
+        if (same_name(p->names[i].name, p->names[i].length, name, length)) return &p->names[i];
+    return NULL;
+}
+
+/* "w, x[0], p.b": split at the commas outside brackets. */
+static bool bind_all(parser *p, size_t n, const char *names, const ad_var vars[]) {
+    const char *at = names == NULL ? "" : names;
+    size_t      found = 0;
+    while (found < n && *at != '\0') {
+        const char *end = at;
+        for (int open = 0; *end != '\0' && (open > 0 || *end != ','); end++)
+            open += (*end == '[' || *end == '(') - (*end == ']' || *end == ')');
+        if (!bind(p, at, (size_t)(end - at), vars[found++])) return false;
+        at = *end == ',' ? end + 1 : end;
+    }
+    if (found == n && *skip_spaces(at) == '\0') return true;
+    p->failed = true;
+    ad__fail(p->tape, AD_BAD_ARGUMENT, "formula: %zu variables, but the names are \"%.*s\"", n, SHOWN,
+             names == NULL ? "" : names);
+    return false;
+}
+
+/* ---- calls ------------------------------------------------------------------------------------ */
+
+typedef struct arguments {
+    ad_var *x;
+    size_t  n, room;
+} arguments;
+
+static bool add_argument(parser *p, arguments *a, ad_var x) {
+    if (a->n == a->room) {
+        const size_t room = a->room == 0 ? 8 : 2*a->room;
+        ad_var      *grown = room > SIZE_MAX/sizeof *grown ? NULL : realloc(a->x, room*sizeof *grown);
+        if (grown == NULL) {
+            p->failed = true;
+            ad__fail(p->tape, AD_NO_MEMORY, "out of memory: no space for %zu arguments", room);
+            return false;
+        }
+        a->x = grown;
+        a->room = room;
+    }
+    a->x[a->n++] = x;
+    return true;
+}
+
+static bool read_arguments(parser *p, arguments *a) {
+    if (take(p, ")")) return true;
+    do {
+        const ad_var x = conditional(p);
+        if (p->failed || !add_argument(p, a, x)) return false;
+    } while (take(p, ","));
+    if (take(p, ")")) return true;
+    error(p, "expected , or )");
+    return false;
+}
+
+static ad_var call_row(size_t row, const ad_var x[]) {
+    switch (row) {
+#define R1(name, ...) case AD__ROW_##name: return ad_##name(x[0]);
+#define R2(name, ...) case AD__ROW_##name: return ad_##name(x[0], x[1]);
+#include "ops.def"
+    default: return ad_num(NAN);
+    }
+}
+
+/* C's names for rows that go by another here. */
+static const struct { const char *c; size_t row; } aliases[] = {
+    {"fabs", AD__ROW_abs}, {"fmin", AD__ROW_min}, {"fmax", AD__ROW_max},
+};
+
+static size_t row_named(const char *name, size_t length) {
+    for (size_t i = 0; i < sizeof aliases/sizeof *aliases; i++)
+        if (is(name, length, aliases[i].c)) return aliases[i].row;
+    for (size_t row = 0; row < AD__ROWS; row++)
+        if (is(name, length, ad__rows[row].name)) return row;
+    return AD__ROWS;
+}
+
+static ad_var call_sum(size_t n, const ad_var x[])  { return ad_sum(n, x); }
+static ad_var call_mean(size_t n, const ad_var x[]) { return ad_div(ad_sum(n, x), ad_num((double)n)); }
+static ad_var call_dot(size_t n, const ad_var x[])  { return ad_dot(n/2, x, x + n/2); }
+static ad_var call_lse(size_t n, const ad_var x[])  { return ad_logsumexp(n, x); }
+static ad_var call_fma(size_t n, const ad_var x[])  { (void)n; return ad_add(ad_mul(x[0], x[1]), x[2]); }
+static ad_var call_where(size_t n, const ad_var x[]) { (void)n; return ad_where(x[0], x[1], x[2]); }
+static ad_var call_prod(size_t n, const ad_var x[]) {
+    ad_var product = x[0];
+    for (size_t i = 1; i < n; i++) product = ad_mul(product, x[i]);
+    return product;
+}
+
+static const struct {
+    const char *name;
+    size_t      least, most;
+    bool        even;
+    ad_var    (*call)(size_t n, const ad_var x[]);
+} functions[] = {
+    {"sum",       1, SIZE_MAX, false, call_sum},
+    {"mean",      1, SIZE_MAX, false, call_mean},
+    {"prod",      1, SIZE_MAX, false, call_prod},
+    {"dot",       2, SIZE_MAX, true,  call_dot},
+    {"logsumexp", 1, SIZE_MAX, false, call_lse},
+    {"fma",       3, 3,        false, call_fma},
+    {"where",     3, 3,        false, call_where},
+};
+
+static ad_var wrong_count(parser *p, const char *name, size_t length, size_t want, size_t got) {
+    char what[80];
+    if (want == SIZE_MAX)
+        snprintf(what, sizeof what, "%zu arguments, two halves of the same length are wanted, for", got);
+    else
+        snprintf(what, sizeof what, "%zu argument%s, not %zu, for", got, got == 1 ? "" : "s", want);
+    return error_at(p, name, what, name, length);
+}
+
+static ad_var apply(parser *p, const char *name, size_t length, const arguments *a) {
+    for (size_t i = 0; i < sizeof functions/sizeof *functions; i++) {
+        if (!is(name, length, functions[i].name)) continue;
+        if (a->n < functions[i].least || a->n > functions[i].most)
+            return wrong_count(p, name, length, functions[i].least, a->n);
+        if (functions[i].even && a->n%2 != 0) return wrong_count(p, name, length, SIZE_MAX, a->n);
+        return functions[i].call(a->n, a->x);
+    }
+    const size_t row = row_named(name, length);
+    if (row == AD__ROWS) return error_at(p, name, "no function is called", name, length);
+    if (a->n != ad__rows[row].operands)
+        return wrong_count(p, name, length, ad__rows[row].operands, a->n);
+    return call_row(row, a->x);
+}
+
+static ad_var call(parser *p, const char *name, size_t length) {
+    arguments    a = {NULL, 0, 0};
+    const ad_var y = read_arguments(p, &a) ? apply(p, name, length, &a) : ad__failed(p->tape);
+    free(a.x);
+    return y;
+}
+
+/* ---- operands --------------------------------------------------------------------------------- */
+
+/* A decimal number, in C's syntax. strtod would also read hex, inf and nan, which are names here. */
+static ad_var number(parser *p) {
+    const char *end = p->at;
+    while (isdigit((unsigned char)*end)) end++;
+    if (*end == '.') end++;
+    while (isdigit((unsigned char)*end)) end++;
+    if (*end == 'e' || *end == 'E') {
+        const char *digits = end + 1 + (end[1] == '+' || end[1] == '-');
+        if (!isdigit((unsigned char)*digits)) {
+            p->at = end;
+            return error(p, "an exponent needs digits");
+        }
+        end = digits;
+        while (isdigit((unsigned char)*end)) end++;
+    }
+    if (letter(*end)) {
+        p->at = end;
+        return error(p, "a number ends in a letter");
+    }
+    const ad__locale locale = ad__locale_enter();
+    const double     value = strtod(p->at, NULL);
+    ad__locale_leave(locale);
+    p->at = end;
+    return ad_num(value);
+}
+
+static ad_var name_or_call(parser *p) {
+    const char   *name = p->at;
+    const size_t  length = word_length(name);
+    const char   *after = skip_spaces(name + length);
+    if (*after == '(') {
+        p->at = after + 1;
+        return call(p, name, length);
+    }
+    p->at = postfix_end(name);
+    const size_t   whole = (size_t)(p->at - name);
+    const binding *b = find(p, name, whole);
+    if (b != NULL) return b->value;
+    if (is(name, whole, "pi")) return ad_num(3.141592653589793);
+    return error_at(p, name, "unknown name", name, whole);
+}
+
+static ad_var primary(parser *p) {
+    spaces(p);
+    if (letter(*p->at)) return name_or_call(p);
+    if (isdigit((unsigned char)*p->at) || (*p->at == '.' && isdigit((unsigned char)p->at[1])))
+        return number(p);
+    if (take(p, "(")) {
+        const ad_var inside = conditional(p);
+        return p->failed || take(p, ")") ? inside : error(p, "expected )");
+    }
+    return error(p, *p->at == '\0' ? "the text ends where an operand belongs"
+                                   : "expected a number, a name or (");
+}
+
+/* ---- operators -------------------------------------------------------------------------------- */
+
+static ad_var more(ad_var x, ad_var y)          { return ad_less(y, x); }
+static ad_var more_or_equal(ad_var x, ad_var y) { return ad_less_equal(y, x); }
+
+enum { UNARY = 7, POWER = 8 };
+
+/* Longer symbols before their beginnings. */
+static const struct {
+    const char *symbol;
+    int         strength;
+    ad_var    (*apply)(ad_var x, ad_var y);
+} operators[] = {
+    {"||", 1, ad_either},
+    {"&&", 2, ad_both},
+    {"==", 3, ad_equal},      {"!=", 3, ad_not_equal},
+    {"<=", 4, ad_less_equal}, {">=", 4, more_or_equal},
+    {"<",  4, ad_less},       {">",  4, more},
+    {"+",  5, ad_add},        {"-",  5, ad_sub},
+    {"*",  6, ad_mul},        {"/",  6, ad_div},
+    {"^",  POWER, ad_pow},
+};
+
+static ad_var prefixed(parser *p) {
+    if (take(p, "-")) {
+        const ad_var x = expression(p, UNARY);
+        return p->failed ? x : ad_neg(x);
+    }
+    if (take(p, "+")) return expression(p, UNARY);
+    spaces(p);
+    if (p->at[0] == '!' && p->at[1] != '=') {
+        p->at++;
+        const ad_var x = expression(p, UNARY);
+        return p->failed ? x : ad_equal(x, ad_num(0));
+    }
+    return primary(p);
+}
+
+/* The index of the operator that stands here, or -1. `x = ` is no comparison. */
+static int operator_here(parser *p) {
+    spaces(p);
+    for (size_t i = 0; i < sizeof operators/sizeof *operators; i++)
+        if (strncmp(p->at, operators[i].symbol, strlen(operators[i].symbol)) == 0) return (int)i;
+    return -1;
+}
+
+/* A power may have a sign behind it, and is right-associative: 2^-x^2 is 2^(-(x^2)). */
+static ad_var right_operand(parser *p, int strength) {
+    return strength == POWER ? expression(p, UNARY) : expression(p, strength + 1);
+}
+
+static ad_var expression(parser *p, int strength) {
+    p->signs += strength == UNARY;
+    if (p->signs > DEEPEST) error(p, "nested more than 1,000 deep");
+    ad_var x = p->failed ? ad__failed(p->tape) : prefixed(p);
+    while (!p->failed) {
+        const int o = operator_here(p);
+        if (o < 0 || operators[o].strength < strength) break;
+        p->at += strlen(operators[o].symbol);
+        const ad_var y = right_operand(p, operators[o].strength);
+        if (!p->failed) x = operators[o].apply(x, y);
+    }
+    p->signs -= strength == UNARY;
+    return x;
+}
+
+static ad_var choice(parser *p) {
+    const ad_var condition = expression(p, 1);
+    if (p->failed || !take(p, "?")) return condition;
+    const ad_var yes = conditional(p);
+    if (p->failed) return yes;
+    if (!take(p, ":")) return error(p, "expected :");
+    const ad_var no = conditional(p);
+    return p->failed ? no : ad_where(condition, yes, no);
+}
+
+/* Everything that nests (parentheses, arguments, the branches of ?:) comes through here. */
+static ad_var conditional(parser *p) {
+    if (p->depth == DEEPEST) return error(p, "nested more than 1,000 deep");
+    p->depth++;
+    const ad_var x = choice(p);
+    p->depth--;
+    return x;
+}
+
+/* ---- statements ------------------------------------------------------------------------------- */
+
+/* `name =` here? A plain word, and not the beginning of ==. */
+static bool assignment(parser *p, const char **name, size_t *length) {
+    spaces(p);
+    *name = p->at;
+    *length = word_length(p->at);
+    const char *after = skip_spaces(p->at + *length);
+    if (*length == 0 || after[0] != '=' || after[1] == '=') return false;
+    p->at = after + 1;
+    return true;
+}
+
+static void give_name(parser *p, const char *name, size_t length, ad_var x) {
+    char *text = malloc(length + 1);
+    if (text == NULL) {
+        p->failed = true;
+        ad__fail(p->tape, AD_NO_MEMORY, "out of memory: no space for a name");
+        return;
+    }
+    memcpy(text, name, length);
+    text[length] = '\0';
+    ad_name(x, text);
+    free(text);
+    bind(p, name, length, x);
+}
+
+/* A name given to a node that has one already, or to a leaf, would rename it: `y = x` is only bound. */
+static bool made_here(const parser *p, uint32_t before, ad_var x) {
+    return x.tape == p->tape && x.at.in.node >= before && x.at.in.node != AD__NO_NODE;
+}
+
+static ad_var statements(parser *p) {
+    for (;;) {
+        const char    *name;
+        size_t         length;
+        const uint32_t before = p->tape->length;
+        const bool     named = assignment(p, &name, &length);
+        const ad_var   x = conditional(p);
+        if (p->failed) return ad__failed(p->tape);
+        if (named && made_here(p, before, x)) give_name(p, name, length, x);
+        else if (named) bind(p, name, length, x);
+        spaces(p);
+        if (*p->at == '\0') return x;
+        if (!take(p, ";")) return error(p, "expected an operator, ; or the end");
+        spaces(p);
+        if (*p->at == '\0') return x;
+        if (!named) return error_at(p, p->at, "only the last expression may go without a name", "", 0);
+    }
+}
+
+ad_var ad_parse(ad_tape *tape, const char *text, size_t n, const char *names, const ad_var vars[]) {
+    if (tape == NULL) return ad_num(NAN);
+    if (tape->status != AD_OK) return ad__failed(tape);
+    if (text == NULL || (n > 0 && vars == NULL)) {
+        ad__fail(tape, AD_BAD_ARGUMENT, "formula: %s is NULL", text == NULL ? "the text" : "vars");
+        return ad__failed(tape);
+    }
+    parser p = {.tape = tape, .text = text, .at = text};
+    ad_var y = bind_all(&p, n, names, vars) ? statements(&p) : ad__failed(tape);
+    free(p.names);
+    return tape->status == AD_OK ? y : ad__failed(tape);
+}

@@ -1,0 +1,175 @@
+/* kernels.c - loops over lanes, expanded from ops.def; see kernels.h. Built once for each instruction
+ * set, with AD__LEVEL naming it.
+ *
+ * glibc's vector mathematics (libmvec) is reached without fast-math: the functions are declared here as
+ * having vector forms, and the file is built with -fno-math-errno and -fno-trapping-math, which change
+ * no value: they only say that nobody reads errno or the exception flags of a lane. Where the build
+ * did not find the vector forms (AD__VECTOR_MATH) the same loops call libm lane by lane. */
+#ifdef AD__VECTOR_MATH
+#define HAS_VECTOR_FORM __attribute__((simd("notinbranch"), const))
+#define V1(name) HAS_VECTOR_FORM double name(double x);
+#define V2(name) HAS_VECTOR_FORM double name(double x, double y);
+V1(sin) V1(cos) V1(tan) V1(asin) V1(acos) V1(atan) V1(sinh) V1(cosh) V1(tanh) V1(asinh) V1(acosh) V1(atanh)
+V1(exp) V1(expm1) V1(exp2) V1(log) V1(log1p) V1(log2) V1(log10) V1(cbrt) V1(erf) V1(erfc)
+V2(pow) V2(atan2) V2(hypot)
+#endif
+
+#include "kernels.h"
+
+#define JOIN_(a, b) a##b
+#define JOIN(a, b)  JOIN_(a, b)
+#define TEXT_(a)    #a
+#define TEXT(a)     TEXT_(a)
+#ifndef AD__LEVEL
+#define AD__LEVEL base
+#endif
+
+/* No lane reads what another wrote; rows are the same or apart. n is a multiple of 8. */
+#if defined(__clang__)
+#define LANES _Pragma("clang loop vectorize(assume_safety)") for (size_t l = 0; l < n/8*8; l++)
+#else
+#define LANES _Pragma("GCC ivdep") for (size_t l = 0; l < n/8*8; l++)
+#endif
+
+/* ---- rows ------------------------------------------------------------------------------------- */
+
+#define CONTRIBUTION(side, partial) \
+    (a[l] == 0 || (AD__SELECTS(side) && (partial) == 0) ? 0 : a[l]*(partial))
+
+#define R1(name, shown, words, value, dx, side)                                                     \
+    static void value_##name(size_t n, const double x[], const double y[], double v[]) {            \
+        (void)y;                                                                                    \
+        LANES v[l] = ad__value_##name(x[l]);                                                        \
+    }                                                                                               \
+    static void push_x_##name(size_t n, const double x[], const double y[], const double v[],       \
+                              const double a[], const double in[], double out[]) {                  \
+        (void)x, (void)y, (void)v;                                                                  \
+        LANES {                                                                                     \
+            const double partial = ad__dx_##name(x[l], v[l]);                                       \
+            out[l] = in[l] + CONTRIBUTION(side, partial);                                           \
+        }                                                                                           \
+    }
+#define R2(name, shown, words, value, dx, dy, side)                                                 \
+    static void value_##name(size_t n, const double x[], const double y[], double v[]) {            \
+        LANES v[l] = ad__value_##name(x[l], y[l]);                                                  \
+    }                                                                                               \
+    static void push_x_##name(size_t n, const double x[], const double y[], const double v[],       \
+                              const double a[], const double in[], double out[]) {                  \
+        (void)x, (void)y, (void)v;                                                                  \
+        LANES {                                                                                     \
+            const double partial = ad__dx_##name(x[l], y[l], v[l]);                                 \
+            out[l] = in[l] + CONTRIBUTION(side, partial);                                           \
+        }                                                                                           \
+    }                                                                                               \
+    static void push_y_##name(size_t n, const double x[], const double y[], const double v[],       \
+                              const double a[], const double in[], double out[]) {                  \
+        (void)x, (void)y, (void)v;                                                                  \
+        LANES {                                                                                     \
+            const double partial = ad__dy_##name(x[l], y[l], v[l]);                                 \
+            out[l] = in[l] + CONTRIBUTION(side, partial);                                           \
+        }                                                                                           \
+    }
+#include "ops.def"
+
+/* ---- reductions ------------------------------------------------------------------------------- */
+
+static void fill(size_t n, double number, double v[]) {
+    LANES v[l] = number;
+}
+
+/* x - x is 0 for a finite number and NaN for any other. Any n. */
+static bool all_finite(size_t n, const double x[]) {
+    double part[8] = {0}, rest = 0;
+    size_t l = 0;
+    for (; l + 8 <= n; l += 8)
+        for (size_t j = 0; j < 8; j++) part[j] += x[l + j] - x[l + j];
+    for (; l < n; l++) rest += x[l] - x[l];
+    for (size_t j = 0; j < 8; j++) rest += part[j];
+    return rest == 0;
+}
+
+static double total(size_t n, const double x[]) {
+    double part[8] = {x[0], x[1], x[2], x[3], x[4], x[5], x[6], x[7]};
+    for (size_t l = 8; l < n; l += 8)
+        for (size_t j = 0; j < 8; j++) part[j] += x[l + j];
+    return ((part[0] + part[4]) + (part[1] + part[5])) + ((part[2] + part[6]) + (part[3] + part[7]));
+}
+
+static void push(size_t n, const double a[], const double in[], double out[]) {
+    LANES out[l] = in[l] + a[l];
+}
+
+static void push_product(size_t n, const double a[], const double x[], const double in[], double out[]) {
+    LANES out[l] = in[l] + (a[l] == 0 ? 0 : a[l]*x[l]);
+}
+
+static void sum(size_t count, const double *const x[], size_t n, double v[]) {
+    for (size_t l = 0; l < n; l += 8) {
+        double part[8] = {0};
+        for (size_t i = 0; i < count; i++)
+            for (size_t j = 0; j < 8; j++) part[j] += x[i][l + j];
+        for (size_t j = 0; j < 8; j++) v[l + j] = part[j];
+    }
+}
+
+static void dot(size_t count, const double *const x[], const double *const y[], size_t n, double v[]) {
+    for (size_t l = 0; l < n; l += 8) {
+        double part[8] = {0};
+        for (size_t i = 0; i < count; i++)
+            for (size_t j = 0; j < 8; j++) part[j] += x[i][l + j]*y[i][l + j];
+        for (size_t j = 0; j < 8; j++) v[l + j] = part[j];
+    }
+}
+
+/* As reduce.c has it, lane by lane: an infinite or missing largest value is the answer itself. */
+static void logsumexp(size_t count, const double *const x[], size_t n, double v[], double largest[]) {
+    fill(n, -INFINITY, largest);
+    for (size_t i = 0; i < count; i++) {
+        const double *row = x[i];
+        LANES largest[l] = row[l] > largest[l] || row[l] != row[l] ? row[l] : largest[l];
+    }
+    fill(n, 0, v);
+    for (size_t i = 0; i < count; i++) {
+        const double *row = x[i];
+        LANES v[l] += exp(row[l] - largest[l]);
+    }
+    LANES v[l] = largest[l] - largest[l] == 0 ? largest[l] + log(v[l]) : largest[l];
+}
+
+static void push_logsumexp(size_t n, const double x[], const double v[], const double a[], const double in[],
+                           double out[]) {
+    LANES {
+        const double partial = exp(x[l] - (v[l] == INFINITY || v[l] == -INFINITY ? 0 : v[l]));
+        out[l] = in[l] + (a[l] == 0 ? 0 : a[l]*partial);
+    }
+}
+
+static void where(size_t n, const double c[], const double yes[], const double no[], double v[]) {
+    LANES v[l] = c[l] != 0 ? yes[l] : no[l];
+}
+
+static void push_where(size_t n, const double c[], bool taken, const double a[], const double in[],
+                       double out[]) {
+    LANES out[l] = in[l] + ((c[l] != 0) == taken ? a[l] : 0);
+}
+
+const ad__kernels JOIN(ad__kernels_, AD__LEVEL) = {
+    .name = TEXT(AD__LEVEL),
+    .value = {
+#define R1(name, ...) value_##name,
+#define R2(name, ...) value_##name,
+#include "ops.def"
+    },
+    .push_x = {
+#define R1(name, ...) push_x_##name,
+#define R2(name, ...) push_x_##name,
+#include "ops.def"
+    },
+    .push_y = {
+#define R1(name, ...) 0,
+#define R2(name, ...) push_y_##name,
+#include "ops.def"
+    },
+    .fill = fill, .finite = all_finite, .total = total, .push = push, .push_product = push_product, .sum = sum, .dot = dot,
+    .logsumexp = logsumexp, .push_logsumexp = push_logsumexp, .where = where, .push_where = push_where,
+};

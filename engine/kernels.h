@@ -1,0 +1,58 @@
+/* kernels.h - the rows of ops.def and the reductions as loops over lanes, once for each instruction set.
+ *
+ * A lane is one example; a row of lanes is n doubles, n a multiple of 8, 64-byte aligned. Kernels compute
+ * each lane on its own, so that what a lane gets depends neither on its place nor on its neighbours.
+ *
+ * Reverse kernels write out = in + contribution: in is the adjoint row itself, or a row of zeros where
+ * the contribution is the first. A lane whose adjoint is 0 contributes 0, whatever the partial is; in
+ * rows that select, so does a lane whose partial is 0. in and out may be the same row. */
+#ifndef TAPIR_KERNELS_H
+#define TAPIR_KERNELS_H
+
+#include "ops.h"
+
+#include <stddef.h>
+
+typedef void ad__lane_value(size_t n, const double x[], const double y[], double v[]);
+typedef void ad__lane_push(size_t n, const double x[], const double y[], const double v[],
+                           const double a[], const double in[], double out[]);
+
+typedef struct ad__kernels {
+    const char     *name;
+    ad__lane_value *value[AD__ROWS];
+    ad__lane_push  *push_x[AD__ROWS], *push_y[AD__ROWS];
+    void   (*fill)(size_t n, double number, double v[]);
+    bool   (*finite)(size_t n, const double x[]);                              /* all of them? */
+    double (*total)(size_t n, const double x[]);                               /* over the lanes, in a fixed order */
+    void   (*push)(size_t n, const double a[], const double in[], double out[]);          /* out = in + a */
+    void   (*push_product)(size_t n, const double a[], const double x[], const double in[],
+                           double out[]);                                      /* out = in + a*x, 0 where a is 0 */
+    void   (*sum)(size_t count, const double *const x[], size_t n, double v[]);
+    void   (*dot)(size_t count, const double *const x[], const double *const y[], size_t n, double v[]);
+    void   (*logsumexp)(size_t count, const double *const x[], size_t n, double v[], double largest[]);
+    void   (*push_logsumexp)(size_t n, const double x[], const double v[], const double a[],
+                             const double in[], double out[]);
+    void   (*where)(size_t n, const double c[], const double yes[], const double no[], double v[]);
+    void   (*push_where)(size_t n, const double c[], bool taken, const double a[], const double in[],
+                         double out[]);
+} ad__kernels;
+
+/* Layers: dots that share their operands. m outputs, n inputs. `multiply` reads the rows x[0..n-1] of
+ * `base` (row r begins at base + r*lanes) and weights of which those of eight outputs (then four, two,
+ * one) stand side by side: weight (j, i) of a panel of `width` outputs that begins with output s is
+ * packed[s*n + i*width + j - s]. */
+typedef struct ad__layer_kernels {
+    void (*multiply)(size_t m, size_t n, const double packed[], const double base[], const uint32_t x[],
+                     size_t lanes, double *const out[], const double *const in[]);
+    void (*gradient)(size_t m, size_t n, const double *const a[], const double *const x[], size_t lanes,
+                     double grad[]);                                           /* m x n, += sum over lanes a[j]*x[i] */
+} ad__layer_kernels;
+
+extern const ad__kernels       ad__kernels_base;
+extern const ad__layer_kernels ad__layer_base;
+#if defined(AD__ISA_LEVELS)
+extern const ad__kernels       ad__kernels_v2, ad__kernels_v3, ad__kernels_v4;
+extern const ad__layer_kernels ad__layer_v2, ad__layer_v3, ad__layer_v4;
+#endif
+
+#endif

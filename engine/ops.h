@@ -1,0 +1,86 @@
+/* ops.h - the rows of ops.def as enums, functions and texts; and the opcodes of the tape.
+ *
+ * A row of two operands makes three opcodes: both operands nodes, the second a plain number, the
+ * first a plain number. They stand in that order, so that code = first code of the row + form. */
+#ifndef TAPIR_OPS_H
+#define TAPIR_OPS_H
+
+#include "special.h"
+
+#include <math.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* The rows, in the order of the table. */
+typedef enum ad__row_number {
+#define R1(name, ...) AD__ROW_##name,
+#define R2(name, ...) AD__ROW_##name,
+#include "ops.def"
+    AD__ROWS
+} ad__row_number;
+
+typedef enum ad__form { AD__NODES_ONLY, AD__Y_NUMBER, AD__X_NUMBER } ad__form;
+
+/* What a node of the tape is. One byte. */
+typedef enum ad__code {
+#define R1(name, ...) AD__##name,
+#define R2(name, ...) AD__##name, AD__##name##_number, AD__number_##name,
+#include "ops.def"
+    AD__input,
+    AD__branch,        /* a noted decision: value 1 or 0 */
+    AD__sum,           /* from here on, operands stand in a record of the operand list */
+    AD__dot,
+    AD__logsumexp,
+    AD__where,
+    AD__pick,
+    AD__CODES
+} ad__code;
+
+typedef struct ad__row {
+    const char *name, *shown, *words;
+    const char *value, *dx, *dy, *side;     /* the texts of the expressions; dy is NULL for one operand */
+    uint8_t     operands, code;             /* code: of the form in which all operands are nodes */
+} ad__row;
+
+extern const ad__row ad__rows[AD__ROWS];
+
+/* The row and the form behind an opcode; AD__ROWS for opcodes that are no rows. */
+ad__row_number ad__code_row(uint8_t code);
+ad__form       ad__code_form(uint8_t code);
+
+/* Names and words of opcodes that are no rows too: "input", "sum". */
+const char *ad__code_name(uint8_t code);
+const char *ad__code_words(uint8_t code);
+
+/* Expressions of rows call these under their names in the table. */
+static inline double ad__value_sigmoid(double x);
+#define sigmoid(x)      ad__value_sigmoid(x)
+#define polygamma(n, x) ad__polygamma(n, x)
+#define lgamma(x)       ad__lgamma(x)
+
+#define R1(name, shown, words, value, dx, side)                                                    \
+    static inline double ad__value_##name(double x) { return value; }                              \
+    static inline double ad__dx_##name(double x, double v) { (void)x, (void)v; return dx; }        \
+    static inline double ad__side_##name(double x, double v) { (void)x, (void)v; return side; }
+#define R2(name, shown, words, value, dx, dy, side)                                                \
+    static inline double ad__value_##name(double x, double y) { return value; }                    \
+    static inline double ad__dx_##name(double x, double y, double v) { (void)x, (void)y, (void)v; return dx; } \
+    static inline double ad__dy_##name(double x, double y, double v) { (void)x, (void)y, (void)v; return dy; } \
+    static inline double ad__side_##name(double x, double y, double v) { (void)x, (void)y, (void)v; return side; }
+#include "ops.def"
+
+#undef sigmoid
+#undef polygamma
+#undef lgamma
+
+/* Does a row with this side select? The text is a constant, so the answer is one too. */
+#define AD__SELECTS(side) (!(#side[0] == '0' && #side[1] == '\0'))
+
+/* A row by its number: value, partials, side. y is not read by rows of one operand. */
+double ad__row_value(ad__row_number row, double x, double y);
+double ad__row_dx(ad__row_number row, double x, double y, double v);
+double ad__row_dy(ad__row_number row, double x, double y, double v);
+double ad__row_side(ad__row_number row, double x, double y, double v);
+bool   ad__row_selects(ad__row_number row);
+
+#endif

@@ -1,0 +1,295 @@
+/* reduce.c - sum, dot, logsumexp, where, pick: one node each. Values and partials of these five are
+ * written down here and nowhere else; how operands are stored stands in reduce.h.
+ *
+ * Consecutive nodes and runs of numbers are used where they lie; others are gathered into the tape's
+ * scratch array, whose space is made when the node is recorded, so that sweeps allocate nothing. */
+#include "reduce.h"
+
+/* ---- operand groups --------------------------------------------------------------------------- */
+
+static size_t bitmap_words(size_t n) {
+    return (n + 31)/32;
+}
+
+static size_t group_words(ad__kind kind, size_t n) {
+    return kind == AD__SCATTERED ? 1 + n : kind == AD__MIXED ? 1 + n + bitmap_words(n) : 2;
+}
+
+static ad__group group_at(const uint32_t *word, size_t n) {
+    return (ad__group){n, (ad__kind)word[0], word + 1};
+}
+
+static size_t first_count(uint8_t code, size_t n) {
+    return code == AD__where ? 3 : code == AD__pick ? 1 : n;
+}
+
+ad__group ad__group_of(const ad_tape *tape, uint32_t node, int number) {
+    const uint32_t *word = tape->list + tape->arg[node].x;
+    const size_t    n = tape->arg[node].y;
+    const ad__group first = group_at(word, first_count(tape->code[node], n));
+    return number == 0 ? first : group_at(word + group_words(first.kind, first.n), n);
+}
+
+bool ad__group_number(ad__group group, size_t i) {
+    return group.kind == AD__RUN ||
+           (group.kind == AD__MIXED && (group.word[group.n + i/32] >> i%32 & 1) != 0);
+}
+
+uint32_t ad__group_place(ad__group group, size_t i) {
+    return group.kind == AD__RANGE ? group.word[0] + (uint32_t)i
+         : group.kind == AD__RUN   ? group.word[0] + 2*(uint32_t)i
+                                   : group.word[i];
+}
+
+double ad__group_value(const ad_tape *tape, ad__group group, size_t i) {
+    const uint32_t place = ad__group_place(group, i);
+    return ad__group_number(group, i) ? ad__number_at(tape, place) : tape->value[place];
+}
+
+/* The values of a group as an array: where they lie, or gathered into `space`. */
+static const double *values(const ad_tape *tape, ad__group group, double space[]) {
+    if (group.kind == AD__RANGE) return tape->value + group.word[0];
+    if (group.kind == AD__RUN) return ad__numbers_at(tape, group.word[0]);
+    for (size_t i = 0; i < group.n; i++) space[i] = ad__group_value(tape, group, i);
+    return space;
+}
+
+/* ---- recording -------------------------------------------------------------------------------- */
+
+static ad_tape *tape_of(size_t n, const ad_var x[]) {
+    for (size_t i = 0; i < n; i++)
+        if (x[i].tape != NULL) return x[i].tape;
+    return NULL;
+}
+
+/* A run of numbers that the list holds already; written as AD__RUN. */
+#define SAME_RUN ((ad__kind)(AD__MIXED + 1))
+
+/* How to write a group; every operand is checked. False after an error. */
+static bool classify(ad_tape *tape, const char *what, size_t n, const ad_var x[], ad__kind *kind) {
+    const bool row = ad__consecutive(tape, n, x);
+    if (row || (n > 0 && ad__same_run(tape, n, x))) {
+        *kind = row ? AD__RANGE : SAME_RUN;
+        return true;
+    }
+    size_t numbers = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (x[i].tape == NULL) numbers++;
+        else if (!ad__check(tape, x[i], what, i + 1)) return false;
+    }
+    *kind = n > 0 && numbers == n ? AD__RUN : numbers == 0 ? AD__SCATTERED : AD__MIXED;
+    return true;
+}
+
+/* Numbers first, since each may take words of the list itself; then the group in one piece. Space
+ * for the whole record was made by the caller. */
+static bool put_group(ad_tape *tape, ad__kind kind, size_t n, const ad_var x[], uint32_t words[]) {
+    words[0] = kind == SAME_RUN ? AD__RUN : kind;
+    if (kind == SAME_RUN) words[1] = tape->run;
+    if (kind == AD__RANGE) words[1] = x[0].at.in.node;
+    if (kind == AD__RUN) words[1] = ad__numbers(tape, n, x);
+    if (kind == AD__SCATTERED)
+        for (size_t i = 0; i < n; i++) words[1 + i] = x[i].at.in.node;
+    if (kind == AD__MIXED) {
+        uint32_t *bits = words + 1 + n;
+        memset(bits, 0, bitmap_words(n)*sizeof *bits);
+        for (size_t i = 0; i < n; i++) {
+            words[1 + i] = x[i].tape != NULL ? x[i].at.in.node : ad__number(tape, x[i].at.number);
+            if (x[i].tape == NULL) bits[i/32] |= UINT32_C(1) << i%32;
+        }
+    }
+    return tape->status == AD_OK;
+}
+
+/* One or two groups (b may be NULL) become a record and a node; the value is computed from them by the
+ * same code that replays it. Words are built in the scratch array, because numbers must reach the
+ * list before the record does. */
+static ad_var reduce(ad_tape *tape, uint8_t code, size_t n, size_t na, const ad_var a[],
+                     size_t nb, const ad_var b[]) {
+    const char *what = ad__code_name(code);
+    ad__kind    ka = AD__RANGE, kb = AD__RANGE;
+    if (tape->status != AD_OK || !ad__grow(tape) || !classify(tape, what, na, a, &ka) ||
+        (b != NULL && !classify(tape, what, nb, b, &kb)))
+        return ad__failed(tape);
+    const size_t wa = group_words(ka, na), words = wa + (b != NULL ? group_words(kb, nb) : 0);
+    const size_t numbers = 2*(na + nb) + 2;
+    if (n >= UINT32_MAX/8 || na + nb >= UINT32_MAX/8) {
+        ad__fail(tape, AD_TAPE_FULL, "%s: %zu operands are more than a tape can hold", what, n);
+        return ad__failed(tape);
+    }
+    if (!ad__scratch(tape, na + nb + words) || !ad__list_room(tape, words + numbers))
+        return ad__failed(tape);
+    uint32_t *record = (uint32_t *)(void *)(tape->scratch + na + nb);
+    if (!put_group(tape, ka, na, a, record) || (b != NULL && !put_group(tape, kb, nb, b, record + wa)))
+        return ad__failed(tape);
+    const uint32_t place = tape->list_length;
+    memcpy(tape->list + place, record, words*sizeof *record);
+    tape->list_length += (uint32_t)words;
+    const ad_var y = ad__push(tape, code, place, (uint32_t)n, 0);
+    if (!ad__reduce_value(tape, y.at.in.node, &tape->value[y.at.in.node])) {
+        tape->length--;
+        return ad__failed(tape);
+    }
+    return y;
+}
+
+/* ---- values, partials, contributions ---------------------------------------------------------- */
+
+/* Over numbers that stand `stride` bytes apart: alone, or inside handles. */
+static double logsumexp(size_t n, const double *x, size_t stride) {
+    const char *at = (const char *)x;
+    double      largest = -INFINITY, total = 0;
+#define X(i) (*(const double *)(const void *)(at + (i)*stride))
+    for (size_t i = 0; i < n; i++)
+        if (X(i) > largest || X(i) != X(i)) largest = X(i);
+    if (isinf(largest) || largest != largest) return largest;
+    for (size_t i = 0; i < n; i++) total += exp(X(i) - largest);
+#undef X
+    return largest + log(total);
+}
+
+/* exp(x - v); an infinite result is taken for 0, so that -inf among -inf counts for nothing. */
+static double logsumexp_partial(double x, double v) {
+    return exp(isinf(v) ? x : x - v);
+}
+
+/* The index a pick asks for, or n when it names no operand. */
+static size_t picked(double index, size_t n) {
+    return index >= 0 && index < (double)n && index == floor(index) ? (size_t)index : n;
+}
+
+static size_t index_of(const ad_tape *tape, uint32_t node) {
+    return picked(ad__group_value(tape, ad__group_of(tape, node, 0), 0), tape->arg[node].y);
+}
+
+/* Asked in the sweep too: the index may have been set to something else since the last replay. */
+static bool in_range(ad_tape *tape, uint32_t node) {
+    const size_t n = tape->arg[node].y;
+    if (index_of(tape, node) < n) return true;
+    ad__fail(tape, AD_BAD_ARGUMENT, "pick: the index %.17g is not a whole number in 0..%zu",
+             ad__group_value(tape, ad__group_of(tape, node, 0), 0), n - 1);
+    return false;
+}
+
+bool ad__reduce_value(ad_tape *tape, uint32_t node, double *value) {
+    const ad__group g = ad__group_of(tape, node, 0);
+    switch (tape->code[node]) {
+    case AD__sum:
+        *value = tape->vector->sum(g.n, values(tape, g, tape->scratch));
+        return true;
+    case AD__dot: {
+        const ad__group h = ad__group_of(tape, node, 1);
+        *value = tape->vector->dot(g.n, values(tape, g, tape->scratch),
+                                   values(tape, h, tape->scratch + g.n));
+        return true;
+    }
+    case AD__logsumexp:
+        *value = logsumexp(g.n, values(tape, g, tape->scratch), sizeof(double));
+        return true;
+    case AD__where:
+        *value = ad__group_value(tape, g, ad__group_value(tape, g, 0) != 0 ? 1 : 2);
+        return true;
+    default:
+        if (!in_range(tape, node)) return false;
+        *value = ad__group_value(tape, ad__group_of(tape, node, 1), index_of(tape, node));
+        return true;
+    }
+}
+
+double ad__reduce_partial(const ad_tape *tape, uint32_t node, int group, size_t i) {
+    const ad__group g = ad__group_of(tape, node, group);
+    switch (tape->code[node]) {
+    case AD__sum:       return 1;
+    case AD__dot:       return ad__group_value(tape, ad__group_of(tape, node, 1 - group), i);
+    case AD__logsumexp: return logsumexp_partial(ad__group_value(tape, g, i), tape->value[node]);
+    case AD__where:     return i == (ad__group_value(tape, g, 0) != 0 ? 1u : 2u) ? 1 : 0;
+    default:            return group == 1 && i == index_of(tape, node) ? 1 : 0;
+    }
+}
+
+static void push_one(ad_tape *tape, ad__group group, size_t i, double contribution) {
+    if (!ad__group_number(group, i)) tape->adjoint[ad__group_place(group, i)] += contribution;
+}
+
+/* adjoint[group[i]] += a*x[i] */
+static void push_scaled(ad_tape *tape, ad__group group, double a, const double x[]) {
+    if (group.kind == AD__RANGE)
+        tape->vector->add_scaled(group.n, a, x, tape->adjoint + group.word[0]);
+    else if (group.kind != AD__RUN)
+        for (size_t i = 0; i < group.n; i++) push_one(tape, group, i, a*x[i]);
+}
+
+void ad__reduce_push(ad_tape *tape, uint32_t node, double adjoint) {
+    const ad__group g = ad__group_of(tape, node, 0);
+    switch (tape->code[node]) {
+    case AD__sum:
+        if (g.kind == AD__RANGE)
+            tape->vector->add_number(g.n, adjoint, tape->adjoint + g.word[0]);
+        else
+            for (size_t i = 0; i < g.n; i++) push_one(tape, g, i, adjoint);
+        return;
+    case AD__dot: {
+        const ad__group h = ad__group_of(tape, node, 1);
+        const double   *x = values(tape, g, tape->scratch), *y = values(tape, h, tape->scratch + g.n);
+        push_scaled(tape, g, adjoint, y);
+        push_scaled(tape, h, adjoint, x);
+        return;
+    }
+    case AD__logsumexp:
+        for (size_t i = 0; i < g.n; i++)
+            push_one(tape, g, i, adjoint*ad__reduce_partial(tape, node, 0, i));
+        return;
+    case AD__where:
+        push_one(tape, g, ad__group_value(tape, g, 0) != 0 ? 1 : 2, adjoint);
+        return;
+    default:
+        if (in_range(tape, node))
+            push_one(tape, ad__group_of(tape, node, 1), index_of(tape, node), adjoint);
+    }
+}
+
+/* ---- the public operations -------------------------------------------------------------------- */
+
+static double folded_sum(size_t n, const ad_var x[]) {
+    double total = 0;
+    for (size_t i = 0; i < n; i++) total += x[i].at.number;
+    return total;
+}
+
+ad_var ad_sum(size_t n, const ad_var x[]) {
+    ad_tape *tape = tape_of(n, x);
+    return tape == NULL ? ad_num(folded_sum(n, x)) : reduce(tape, AD__sum, n, n, x, 0, NULL);
+}
+
+ad_var ad_dot(size_t n, const ad_var x[], const ad_var y[]) {
+    ad_tape *tape = tape_of(n, x);
+    if (tape == NULL) tape = tape_of(n, y);
+    if (tape != NULL) return reduce(tape, AD__dot, n, n, x, n, y);
+    double total = 0;
+    for (size_t i = 0; i < n; i++) total += x[i].at.number*y[i].at.number;
+    return ad_num(total);
+}
+
+ad_var ad_logsumexp(size_t n, const ad_var x[]) {
+    ad_tape *tape = tape_of(n, x);
+    if (tape != NULL) return reduce(tape, AD__logsumexp, n, n, x, 0, NULL);
+    return ad_num(n == 0 ? -INFINITY : logsumexp(n, &x->at.number, sizeof *x));
+}
+
+ad_var ad_where(ad_var condition, ad_var yes, ad_var no) {
+    const ad_var x[] = {condition, yes, no};
+    ad_tape     *tape = tape_of(3, x);
+    if (tape != NULL) return reduce(tape, AD__where, 3, 3, x, 0, NULL);
+    return condition.at.number != 0 ? yes : no;
+}
+
+ad_var ad_pick(ad_var index, size_t n, const ad_var x[]) {
+    ad_tape *tape = index.tape != NULL ? index.tape : tape_of(n, x);
+    if (tape != NULL && n == 0) {
+        ad__fail(tape, AD_BAD_ARGUMENT, "pick: there is nothing to pick from");
+        return ad__failed(tape);
+    }
+    if (tape != NULL) return reduce(tape, AD__pick, n, 1, &index, n, x);
+    const size_t i = picked(index.at.number, n);
+    return i < n ? x[i] : ad_num(NAN);
+}

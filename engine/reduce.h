@@ -1,0 +1,41 @@
+/* reduce.h - the operations of any number of operands, on the inside.
+ *
+ * An operand record stands in the tape's list: a group of operands, or two for dot. A group is one
+ * word that says how its operands are written, then
+ *     AD__RANGE      the first of n consecutive nodes           1 word
+ *     AD__RUN        the place of n consecutive numbers         1 word
+ *     AD__SCATTERED  n nodes                                    n words
+ *     AD__MIXED      n nodes or places of numbers, then a bit for each: 1 for a number
+ * where() is a group of three; pick() a group of one (the index) and a group of n. */
+#ifndef TAPIR_REDUCE_H
+#define TAPIR_REDUCE_H
+
+#include "tape.h"
+
+typedef enum ad__kind { AD__RANGE, AD__RUN, AD__SCATTERED, AD__MIXED } ad__kind;
+
+typedef struct ad__group {
+    size_t          n;
+    ad__kind        kind;
+    const uint32_t *word;           /* of the list: good until the list grows */
+} ad__group;
+
+/* Group 0 or 1 of a node that has an operand record. */
+ad__group ad__group_of(const ad_tape *tape, uint32_t node, int number);
+
+/* Operand i of a group: is it a number? its node or place; its value. */
+bool     ad__group_number(ad__group group, size_t i);
+uint32_t ad__group_place(ad__group group, size_t i);
+double   ad__group_value(const ad_tape *tape, ad__group group, size_t i);
+
+/* The value of a node again, from the values of its operands. False, with the error kept, for a pick
+ * out of range. */
+bool ad__reduce_value(ad_tape *tape, uint32_t node, double *value);
+
+/* Add the node's contributions to the adjoints of its operands. */
+void ad__reduce_push(ad_tape *tape, uint32_t node, double adjoint);
+
+/* The partial derivative of the node in operand i of a group. */
+double ad__reduce_partial(const ad_tape *tape, uint32_t node, int group, size_t i);
+
+#endif

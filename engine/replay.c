@@ -1,0 +1,51 @@
+/* replay.c - values again, first to last.
+ * Invariant: when node i is visited the values of its operands are the new ones, because operands
+ * stand to its left. */
+#include "reduce.h"
+
+static void branch_turned(ad_tape *tape, uint32_t node) {
+    const uint32_t condition = tape->arg[node].x;
+    const uint8_t  code = tape->code[condition];
+    const ad__row_number row = ad__code_row(code);
+    if (row < AD__ROWS && ad__rows[row].operands == 2) {
+        const ad__arg  arg = tape->arg[condition];
+        const ad__form form = ad__code_form(code);
+        const double x = form == AD__X_NUMBER ? ad__number_at(tape, arg.x) : tape->value[arg.x];
+        const double y = form == AD__Y_NUMBER ? ad__number_at(tape, arg.y) : tape->value[arg.y];
+        ad__fail(tape, AD_BRANCH_CHANGED,
+                 "the branch on node #%lu (%s, x = %.17g, y = %.17g) was %s when recorded and would now be %s",
+                 (unsigned long)condition, ad__rows[row].shown, x, y,
+                 tape->value[node] != 0 ? "taken" : "not taken",
+                 tape->value[node] != 0 ? "not taken" : "taken");
+    } else {
+        ad__fail(tape, AD_BRANCH_CHANGED,
+                 "the branch on node #%lu (%s, now %.17g) would turn", (unsigned long)condition,
+                 ad__code_name(code), tape->value[condition]);
+    }
+}
+
+void ad_replay(ad_tape *tape) {
+    if (tape == NULL || tape->status != AD_OK) return;
+    double *value = tape->value;
+    for (uint32_t i = tape->leaves; i < tape->length; i++) {
+        const ad__arg arg = tape->arg[i];
+        switch (tape->code[i]) {
+#define R1(name, ...) \
+        case AD__##name: value[i] = ad__value_##name(value[arg.x]); break;
+#define R2(name, ...) \
+        case AD__##name: value[i] = ad__value_##name(value[arg.x], value[arg.y]); break; \
+        case AD__##name##_number: value[i] = ad__value_##name(value[arg.x], ad__number_at(tape, arg.y)); break; \
+        case AD__number_##name: value[i] = ad__value_##name(ad__number_at(tape, arg.x), value[arg.y]); break;
+#include "ops.def"
+        case AD__input: break;
+        case AD__branch:
+            if ((value[arg.x] != 0) != (value[i] != 0)) {
+                branch_turned(tape, i);
+                return;
+            }
+            break;
+        default:
+            if (!ad__reduce_value(tape, i, &value[i])) return;
+        }
+    }
+}

@@ -1,0 +1,36 @@
+/* layer.c - units that share their inputs. */
+#include "model.h"
+
+static nn_init init_by(nn_init_rule *rule, const nn_layer_config *config) {
+    return (rule == NULL ? nn_init_linear : rule)(config->inputs, config->outputs);
+}
+
+static const ad_var *part(nn_model *model, const char *layer, const char *part, size_t rank,
+                          const size_t shape[], nn_init init) {
+    char name[NN__MESSAGE];
+    if ((size_t)snprintf(name, sizeof name, "%s.%s", layer, part) < sizeof name)
+        return nn_param(model, name, rank, shape, init);
+    nn__model_fail(model, AD_BAD_ARGUMENT, "nn_layer_add: the name is too long: %.40s...", layer);
+    return NULL;
+}
+
+nn_layer nn_layer_add(nn_model *model, const char *name, const nn_layer_config *config) {
+    const nn_layer failed = {0};
+    if (nn_model_status(model) != AD_OK) return failed;
+    if (name == NULL || config == NULL) {
+        nn__model_fail(model, AD_BAD_ARGUMENT, "nn_layer_add: no %s",
+                       name == NULL ? "name" : "configuration");
+        return failed;
+    }
+    const size_t shape[] = {config->outputs, config->inputs};
+    nn_layer     layer = {config->inputs, config->outputs, NULL, NULL, config->activation};
+    layer.weight = part(model, name, "weight", 2, shape, init_by(config->weight, config));
+    layer.bias = part(model, name, "bias", 1, shape, init_by(config->bias, config));
+    return layer.weight != NULL && layer.bias != NULL ? layer : failed;
+}
+
+void nn_layer_forward(const nn_layer *layer, const ad_var input[], ad_var output[]) {
+    for (size_t i = 0; i < layer->outputs; i++)
+        output[i] = nn_neuron(layer->inputs, layer->weight + i*layer->inputs, input, layer->bias[i],
+                              layer->activation);
+}

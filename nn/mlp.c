@@ -1,0 +1,88 @@
+/* mlp.c - layers one after the other.
+ *
+ * The outputs of the hidden layers wait in two rows that take turns; they are the mlp's, so that
+ * recording an example allocates nothing. */
+#include "model.h"
+
+#include <stdlib.h>
+
+struct nn_mlp {
+    size_t   layers;
+    nn_layer *layer;
+    ad_var   *row[2];                        /* as wide as the widest hidden layer; NULL without any */
+};
+
+static bool good_config(nn_model *model, const nn_mlp_config *config) {
+    if (config == NULL || config->sizes == NULL || config->layers == 0) {
+        nn__model_fail(model, AD_BAD_ARGUMENT, "nn_mlp_new: no layers");
+        return false;
+    }
+    for (size_t i = 0; i <= config->layers; i++)
+        if (config->sizes[i] == 0) {
+            nn__model_fail(model, AD_BAD_ARGUMENT, "nn_mlp_new: size %zu of %zu is 0", i + 1,
+                           config->layers + 1);
+            return false;
+        }
+    return true;
+}
+
+static nn_layer add_layer(nn_model *model, const nn_mlp_config *config, size_t i) {
+    const bool     last = i + 1 == config->layers;
+    nn_activation *hidden = config->hidden != NULL ? config->hidden : ad_tanh;
+    char           name[NN__MESSAGE];
+    if ((size_t)snprintf(name, sizeof name, "%s.%zu", config->name != NULL ? config->name : "layers",
+                         i) >= sizeof name) {
+        nn__model_fail(model, AD_BAD_ARGUMENT, "nn_mlp_new: the name is too long");
+        return (nn_layer){0};
+    }
+    return nn_layer_add(model, name, &(nn_layer_config){
+        .inputs = config->sizes[i], .outputs = config->sizes[i + 1],
+        .activation = last ? config->output : hidden,
+        .weight = config->weight, .bias = config->bias,
+    });
+}
+
+static bool allocate(nn_mlp *mlp, const nn_mlp_config *config) {
+    size_t widest = 0;
+    for (size_t i = 1; i < config->layers; i++)
+        if (config->sizes[i] > widest) widest = config->sizes[i];
+    mlp->layer = calloc(config->layers, sizeof *mlp->layer);
+    bool good = mlp->layer != NULL;
+    for (int i = 0; i < 2 && widest > 0; i++) {
+        mlp->row[i] = calloc(widest, sizeof *mlp->row[i]);
+        good = good && mlp->row[i] != NULL;
+    }
+    return good;
+}
+
+nn_mlp *nn_mlp_new(nn_model *model, const nn_mlp_config *config) {
+    if (nn_model_status(model) != AD_OK || !good_config(model, config)) return NULL;
+    nn_mlp *mlp = calloc(1, sizeof *mlp);
+    if (mlp == NULL || !allocate(mlp, config)) {
+        nn__model_fail(model, AD_NO_MEMORY, "out of memory: no space for a network of %zu layers",
+                       config->layers);
+    } else {
+        mlp->layers = config->layers;
+        for (size_t i = 0; i < mlp->layers; i++) mlp->layer[i] = add_layer(model, config, i);
+    }
+    if (nn_model_status(model) == AD_OK) return mlp;
+    nn_mlp_free(mlp);
+    return NULL;
+}
+
+void nn_mlp_free(nn_mlp *mlp) {
+    if (mlp == NULL) return;
+    free(mlp->layer);
+    free(mlp->row[0]);
+    free(mlp->row[1]);
+    free(mlp);
+}
+
+void nn_mlp_forward(const nn_mlp *mlp, const ad_var input[], ad_var output[]) {
+    if (mlp == NULL) return;
+    for (size_t i = 0; i < mlp->layers; i++) {
+        ad_var *to = i + 1 == mlp->layers ? output : mlp->row[i%2];
+        nn_layer_forward(&mlp->layer[i], input, to);
+        input = to;
+    }
+}

@@ -1,0 +1,249 @@
+/* model.c - named arrays of parameters.
+ *
+ * Invariant: the parameters are inputs first, first + 1, ... first + count - 1 of the tape, in the
+ * order of the arrays. That is what lets ad_dot and ad_gradient read and write them where they lie.
+ * Handles are kept twice: once in a list for the whole model, which moves as it grows, and once
+ * with each array, where callers may keep pointers to them. */
+#include "model.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct array {
+    char   *name;
+    size_t  rank, *shape, count;
+    ad_var *param;
+} array;
+
+struct nn_model {
+    ad_tape  *tape;
+    nn_random random;
+    size_t    arrays, array_room, count, room, end;   /* end: the tape's length behind the parameters */
+    array    *array;
+    ad_var   *param;
+    ad_status status;                        /* the first error */
+    char      message[NN__MESSAGE];
+};
+
+/* ---- initial values --------------------------------------------------------------------------- */
+
+static nn_init symmetric(double bound) {
+    return (nn_init){-bound, bound};
+}
+
+nn_init nn_init_uniform(double low, double high) {
+    return (nn_init){low, high};
+}
+
+nn_init nn_init_zeros(size_t fan_in, size_t fan_out) {
+    (void)fan_in, (void)fan_out;
+    return (nn_init){0, 0};
+}
+
+nn_init nn_init_ones(size_t fan_in, size_t fan_out) {
+    (void)fan_in, (void)fan_out;
+    return (nn_init){1, 1};
+}
+
+nn_init nn_init_linear(size_t fan_in, size_t fan_out) {
+    (void)fan_out;
+    return symmetric(fan_in == 0 ? 0 : 1/sqrt((double)fan_in));
+}
+
+nn_init nn_init_he(size_t fan_in, size_t fan_out) {
+    (void)fan_out;
+    return symmetric(fan_in == 0 ? 0 : sqrt(6/(double)fan_in));
+}
+
+nn_init nn_init_xavier(size_t fan_in, size_t fan_out) {
+    return symmetric(fan_in + fan_out == 0 ? 0 : sqrt(6/((double)fan_in + (double)fan_out)));
+}
+
+nn_init nn_init_micrograd(size_t fan_in, size_t fan_out) {
+    (void)fan_in, (void)fan_out;
+    return symmetric(1);
+}
+
+static double draw(nn_model *model, nn_init init) {
+    return init.low == init.high
+               ? init.low : init.low + (init.high - init.low)*nn_random_uniform(&model->random);
+}
+
+/* ---- making and errors ------------------------------------------------------------------------ */
+
+nn_model *nn_model_new(ad_tape *tape, uint64_t seed) {
+    nn_model *model = calloc(1, sizeof *model);
+    if (model == NULL) return NULL;
+    model->tape = tape;
+    model->random = nn_random_seeded(seed);
+    return model;
+}
+
+static void free_array(array *a) {
+    free(a->name);
+    free(a->shape);
+    free(a->param);
+}
+
+void nn_model_free(nn_model *model) {
+    if (model == NULL) return;
+    for (size_t i = 0; i < model->arrays; i++) free_array(&model->array[i]);
+    free(model->array);
+    free(model->param);
+    free(model);
+}
+
+void nn__model_fail(nn_model *model, ad_status status, const char *format, ...) {
+    if (model == NULL || model->status != AD_OK) return;
+    model->status = status;
+    va_list list;
+    va_start(list, format);
+    nn__sentence(model->message, format, list);
+    va_end(list);
+}
+
+ad_status nn_model_status(const nn_model *model) {
+    if (model == NULL) return AD_NO_MEMORY;
+    return model->status != AD_OK ? model->status : ad_tape_status(model->tape);
+}
+
+const char *nn_model_message(const nn_model *model) {
+    if (model == NULL) return "there is no model: out of memory when it was made";
+    return model->status != AD_OK ? model->message : ad_tape_message(model->tape);
+}
+
+void nn_model_clear(nn_model *model) {
+    if (model == NULL) return;
+    model->status = AD_OK;
+    model->message[0] = '\0';
+    ad_tape_clear(model->tape);
+}
+
+/* ---- parameters ------------------------------------------------------------------------------- */
+
+/* The number of elements, or 0 when there are none or too many to count. */
+static size_t elements(size_t rank, const size_t shape[]) {
+    size_t count = 1;
+    for (size_t i = 0; i < rank; i++) {
+        if (shape[i] == 0 || count > SIZE_MAX/sizeof(ad_var)/shape[i]) return 0;
+        count *= shape[i];
+    }
+    return count;
+}
+
+static bool taken(const nn_model *model, const char *name) {
+    for (size_t i = 0; i < model->arrays; i++)
+        if (strcmp(model->array[i].name, name) == 0) return true;
+    return false;
+}
+
+static bool good_param(nn_model *model, const char *name, size_t count, nn_init init) {
+    if (name == NULL || *name == '\0')
+        nn__model_fail(model, AD_BAD_ARGUMENT, "nn_param: an array of parameters needs a name");
+    else if (taken(model, name))
+        nn__model_fail(model, AD_BAD_ARGUMENT, "nn_param: there is a \"%s\" already", name);
+    else if (count == 0)
+        nn__model_fail(model, AD_BAD_ARGUMENT,
+                       "nn_param: the shape of \"%s\" has no elements, or too many to count", name);
+    else if (!isfinite(init.low) || !isfinite(init.high) || !(init.low <= init.high))
+        nn__model_fail(model, AD_BAD_ARGUMENT,
+                       "nn_param: \"%s\" cannot be filled between %g and %g", name, init.low, init.high);
+    else if (model->count > 0 && ad_tape_length(model->tape) != model->end)
+        nn__model_fail(model, AD_BAD_ARGUMENT,
+                       "nn_param: \"%s\" would not follow the other parameters on the tape: the tape is "
+                       "%zu nodes long, the parameters end at %zu", name, ad_tape_length(model->tape),
+                       model->end);
+    return nn_model_status(model) == AD_OK;
+}
+
+static bool room_for(nn_model *model, size_t count) {
+    if (model->arrays == model->array_room) {
+        const size_t room = model->array_room == 0 ? 8 : 2*model->array_room;
+        array       *grown = realloc(model->array, room*sizeof *grown);
+        if (grown == NULL) return false;
+        model->array = grown;
+        model->array_room = room;
+    }
+    if (count <= model->room - model->count) return true;
+    const size_t need = model->count + count, twice = 2*model->room, room = need > twice ? need : twice;
+    ad_var      *grown = room > SIZE_MAX/sizeof *grown ? NULL : realloc(model->param, room*sizeof *grown);
+    if (grown == NULL) return false;
+    model->param = grown;
+    model->room = room;
+    return true;
+}
+
+/* An array with space for its handles; its name is NULL when memory is out. */
+static array new_array(const char *name, size_t rank, const size_t shape[], size_t count) {
+    array a = {malloc(strlen(name) + 1), rank, calloc(rank + 1, sizeof *shape), count,
+               malloc(count*sizeof(ad_var))};
+    if (a.name == NULL || a.shape == NULL || a.param == NULL) {
+        free_array(&a);
+        return (array){0};
+    }
+    strcpy(a.name, name);
+    if (rank > 0) memcpy(a.shape, shape, rank*sizeof *shape);
+    return a;
+}
+
+const ad_var *nn_param(nn_model *model, const char *name, size_t rank, const size_t shape[],
+                       nn_init init) {
+    if (nn_model_status(model) != AD_OK) return NULL;
+    const size_t count = elements(rank, shape);
+    if (!good_param(model, name, count, init)) return NULL;
+    array a = room_for(model, count) ? new_array(name, rank, shape, count) : (array){0};
+    if (a.name == NULL) {
+        nn__model_fail(model, AD_NO_MEMORY, "out of memory: no space for the %zu numbers of \"%s\"",
+                       count, name);
+        return NULL;
+    }
+    const ad_mark mark = ad_tape_mark(model->tape);
+    for (size_t i = 0; i < count; i++) a.param[i] = ad_input(model->tape, draw(model, init));
+    if (ad_tape_status(model->tape) != AD_OK) {
+        ad_tape_rewind(model->tape, mark);
+        free_array(&a);
+        return NULL;
+    }
+    memcpy(model->param + model->count, a.param, count*sizeof *a.param);
+    model->array[model->arrays++] = a;
+    model->count += count;
+    model->end = ad_tape_length(model->tape);
+    return a.param;
+}
+
+size_t nn_model_count(const nn_model *model) {
+    return model == NULL ? 0 : model->count;
+}
+
+const ad_var *nn_model_params(const nn_model *model) {
+    return model == NULL ? NULL : model->param;
+}
+
+ad_tape *nn_model_tape(const nn_model *model) {
+    return model == NULL ? NULL : model->tape;
+}
+
+size_t nn_model_arrays(const nn_model *model) {
+    return model == NULL ? 0 : model->arrays;
+}
+
+nn_array nn_model_array(const nn_model *model, size_t i) {
+    if (i >= nn_model_arrays(model)) return (nn_array){0};
+    const array *a = &model->array[i];
+    return (nn_array){a->name, a->rank, a->shape, a->count, a->param};
+}
+
+/* Row-major: an index counts blocks as large as all later sizes together. */
+char *nn__model_place(const nn_model *model, size_t i, size_t room, char text[]) {
+    size_t k = 0;
+    while (k + 1 < model->arrays && i >= model->array[k].count) i -= model->array[k++].count;
+    const array *a = &model->array[k];
+    size_t       left = a->count, length = (size_t)snprintf(text, room, "%s", a->name);
+    for (size_t d = 0; d < a->rank && length < room; d++) {
+        left /= a->shape[d];
+        length += (size_t)snprintf(text + length, room - length, "[%zu]", i/left);
+        i %= left;
+    }
+    return text;
+}

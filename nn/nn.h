@@ -1,0 +1,312 @@
+/* nn.h - Tapir's neural networks: models, data, losses and training on top of ad.h.
+ *
+ * A *model* is a list of named arrays of parameters. Each parameter is an ad_input, all of them
+ * stand next to each other on one tape, and everything else is recorded above them: an example is
+ * recorded, swept in reverse for the gradient of its loss, and forgotten again, while the
+ * parameters stay. What a network computes is said by an ordinary function that calls ad_
+ * operations; the layers here are conveniences made of ad_dot, ad_add and an activation, and know
+ * nothing that a program could not write by itself.
+ *
+ *     static ad_var loss(nn_model *model, size_t n, const ad_var row[], void *mlp) {
+ *         ad_var logits[3];
+ *         nn_mlp_forward(mlp, row, logits);                    the inputs stand first in a row,
+ *         return nn_cross_entropy(3, logits, row[n - 1]);      the targets last
+ *     }
+ *     ad_tape      *tape  = ad_tape_new();
+ *     nn_model     *model = nn_model_new(tape, 1);
+ *     const size_t  sizes[] = {4, 16, 3};
+ *     nn_mlp       *mlp   = nn_mlp_new(model, &(nn_mlp_config){.layers = 2, .sizes = sizes});
+ *     nn_data      *data  = nn_data_csv("iris.csv", NULL);
+ *     nn_optimizer *sgd   = nn_sgd(0.1);
+ *     if (nn_train(model, loss, mlp, data, sgd, &(nn_train_config){.epochs = 50, .batch = 16}) != AD_OK)
+ *         fprintf(stderr, "%s\n", nn_model_message(model));
+ *
+ * The conventions are those of ad.h, and three more:
+ *   - The words and the equations are PyTorch's (version 2, its documentation of torch.nn,
+ *     torch.nn.init and torch.optim); each function names the one it follows.
+ *   - The first error sticks to the object it happened to: model, data, optimizer. Functions on a
+ *     failed object do nothing. Every object may be NULL, which counts as out of memory, so a
+ *     program may check once, after nn_train, which passes on the errors of all it was given.
+ *   - Randomness comes from a seed and from nothing else: the same seed gives the same run.
+ *
+ * C99 and later, and C++11 and later. */
+#ifndef TAPIR_NN_H
+#define TAPIR_NN_H
+
+#include "ad.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- random numbers --------------------------------------------------------------------------- */
+
+/* xoshiro256++ 1.0 (Blackman and Vigna, 2019, prng.di.unimi.it): 256 bits of state, period 2^256 -
+ * 1. A generator is a value: copy it to fork it. Not for secrets. */
+typedef struct nn_random {
+    uint64_t state[4];                       /* not all 0 */
+} nn_random;
+
+/* The state is filled with the first four numbers of splitmix64 from this seed, as the authors of
+ * xoshiro advise; every seed is as good as any other. */
+AD_API nn_random nn_random_seeded(uint64_t seed);
+AD_API uint64_t  nn_random_bits(nn_random *random);             /* 64 bits */
+AD_API double    nn_random_uniform(nn_random *random);          /* in [0, 1): the upper 53 bits times 2^-53 */
+AD_API size_t    nn_random_below(nn_random *random, size_t n);  /* in 0..n-1, all alike; 0 for n = 0 */
+AD_API void      nn_random_shuffle(nn_random *random, size_t n, size_t index[]); /* Fisher and Yates, last to first */
+
+/* ---- data ------------------------------------------------------------------------------------- */
+
+/* A table of examples, one a row: first the columns that are inputs, then those that are
+ * targets. */
+typedef struct nn_data nn_data;
+
+/* A copy of rows x (inputs + targets) numbers, row-major. No rows, no columns, or a number that is
+ * not finite: AD_BAD_ARGUMENT. NULL when memory is out. */
+AD_API nn_data *nn_data_new(size_t rows, size_t inputs, size_t targets, const double values[]);
+
+typedef struct nn_csv_config {
+    size_t targets;                          /* how many of the last columns are targets */
+    bool   header;                           /* skip the first line */
+    char   separator;                        /* 0: a comma */
+} nn_csv_config;
+
+/* The rows of a CSV file (RFC 4180, by libcsv); config NULL: one target, no header, commas. Numbers
+ * are decimal and finite and read as in the C locale; empty lines are skipped. A word where a
+ * number belongs, an empty field, infinity or NaN, a row longer or shorter than the first, no rows,
+ * or a file that cannot be read: AD_BAD_FILE, and the message names file, line and column. A
+ * program built without libcsv: AD_UNSUPPORTED. Never NULL unless memory is out; free it in any
+ * case. */
+AD_API nn_data *nn_data_csv(const char *path, const nn_csv_config *config);
+AD_API void     nn_data_free(nn_data *data);
+
+AD_API ad_status   nn_data_status(const nn_data *data);         /* the first error, or AD_OK */
+AD_API const char *nn_data_message(const nn_data *data);        /* the same in a sentence; "" for AD_OK */
+
+AD_API size_t nn_data_rows(const nn_data *data);                /* 0 after an error */
+AD_API size_t nn_data_inputs(const nn_data *data);              /* columns */
+AD_API size_t nn_data_targets(const nn_data *data);             /* columns, right of the inputs */
+
+/* The inputs + targets numbers of a row, owned by the data; NULL where there is no such row. */
+AD_API const double *nn_data_row(const nn_data *data, size_t row);
+
+/* The rows in another order. */
+AD_API void nn_data_shuffle(nn_data *data, uint64_t seed);
+
+/* Shuffle, then move the nearest whole number to fraction*rows of the rows to a new object, to be
+ * freed by the caller. Neither part may be empty: AD_BAD_ARGUMENT on both. An error of the data is
+ * handed on to the new object. NULL when memory is out. */
+AD_API nn_data *nn_data_split(nn_data *data, double fraction, uint64_t seed);
+
+/* Every input times a factor (pixels of 0..16 by 1.0/16); targets stay. A result that is not finite
+ * is AD_BAD_ARGUMENT. */
+AD_API void nn_data_scale(nn_data *data, double factor);
+
+/* Mean and standard deviation (divided by rows, not by rows - 1) of each input column; each array
+ * has space for all inputs. All NaN after an error. */
+AD_API void nn_data_moments(const nn_data *data, double mean[], double deviation[]);
+
+/* Every input becomes (x - mean)/deviation of its column; with deviation 0, x - mean. Apply the
+ * moments of the training rows to the held-out rows too. A result that is not finite is
+ * AD_BAD_ARGUMENT. */
+AD_API void nn_data_standardize(nn_data *data, const double mean[], const double deviation[]);
+
+/* ---- models ----------------------------------------------------------------------------------- */
+
+typedef struct nn_model nn_model;            /* named arrays of parameters, consecutive on a tape */
+
+/* How an array is filled: uniformly in [low, high), or with low itself where the two are equal. */
+typedef struct nn_init {
+    double low, high;
+} nn_init;
+
+/* A rule makes one from the number of inputs of a unit (fan_in) and of units (fan_out). */
+typedef nn_init nn_init_rule(size_t fan_in, size_t fan_out);
+
+AD_API nn_init nn_init_uniform(double low, double high);
+AD_API nn_init nn_init_zeros(size_t fan_in, size_t fan_out);
+AD_API nn_init nn_init_ones(size_t fan_in, size_t fan_out);
+AD_API nn_init nn_init_linear(size_t fan_in, size_t fan_out);   /* U(+-1/sqrt(fan_in)): torch.nn.Linear, weight and bias alike */
+AD_API nn_init nn_init_he(size_t fan_in, size_t fan_out);       /* U(+-sqrt(6/fan_in)): torch.nn.init.kaiming_uniform_ for relu; He et al. 2015 */
+AD_API nn_init nn_init_xavier(size_t fan_in, size_t fan_out);   /* U(+-sqrt(6/(fan_in + fan_out))): torch.nn.init.xavier_uniform_; Glorot and Bengio 2010 */
+AD_API nn_init nn_init_micrograd(size_t fan_in, size_t fan_out); /* U(-1, 1): the weights of Karpathy's micrograd, whose biases are zeros */
+
+/* A model without parameters on the tape, which must outlive it. NULL when memory is out. */
+AD_API nn_model *nn_model_new(ad_tape *tape, uint64_t seed);
+AD_API void      nn_model_free(nn_model *model);                /* the tape and what is on it stay */
+
+/* Another array of parameters, named as in "layers.0.weight": shape[0] x ... x shape[rank - 1]
+ * numbers, row-major; rank 0 is one number and allows a NULL shape. They follow the model's other
+ * parameters directly on the tape, so nothing else may have been recorded since the first of them.
+ * Name and shape are copied; the handles are owned by the model and stay where they are until it is
+ * freed. NULL and AD_BAD_ARGUMENT: no name, a name that is taken, a shape without elements, bounds
+ * that are not finite or the wrong way round, something recorded in between. */
+AD_API const ad_var *nn_param(nn_model *model, const char *name, size_t rank, const size_t shape[],
+                              nn_init init);
+
+/* All parameters of the model, in the order of nn_param. The array is valid until the next
+ * nn_param. */
+AD_API size_t        nn_model_count(const nn_model *model);
+AD_API const ad_var *nn_model_params(const nn_model *model);
+AD_API ad_tape      *nn_model_tape(const nn_model *model);
+
+/* One of the named arrays, owned by the model. */
+typedef struct nn_array {
+    const char   *name;
+    size_t        rank;
+    const size_t *shape;                     /* rank numbers */
+    size_t        count;                     /* their product */
+    const ad_var *param;
+} nn_array;
+
+AD_API size_t   nn_model_arrays(const nn_model *model);
+AD_API nn_array nn_model_array(const nn_model *model, size_t i);  /* all 0 and NULL where there is none */
+
+/* The first error of the model, or else that of its tape. nn_model_clear forgets both. */
+AD_API ad_status   nn_model_status(const nn_model *model);
+AD_API const char *nn_model_message(const nn_model *model);
+AD_API void        nn_model_clear(nn_model *model);
+
+/* ---- activations, neurons, layers ------------------------------------------------------------- */
+
+/* Any operation of one operand: ad_tanh, ad_relu, ... */
+typedef ad_var nn_activation(ad_var x);
+
+AD_API ad_var nn_identity(ad_var x);
+
+/* "identity", "tanh", "relu", "leaky_relu", "elu", "gelu", "silu", "sigmoid", "softplus"; NULL for
+ * any other. */
+AD_API nn_activation *nn_activation_named(const char *name);
+
+/* One unit: activation(bias + the sum of weight[i]*x[i]); activation NULL: the identity. */
+AD_API ad_var nn_neuron(size_t n, const ad_var weight[], const ad_var x[], ad_var bias,
+                        nn_activation *activation);
+
+/* A layer of units that share their inputs: torch.nn.Linear and an activation,
+ * output = activation(weight*input + bias). A value, never freed; its arrays are the model's. */
+typedef struct nn_layer {
+    size_t         inputs, outputs;
+    const ad_var  *weight;                   /* outputs x inputs, row-major; NULL after an error */
+    const ad_var  *bias;                     /* outputs */
+    nn_activation *activation;
+} nn_layer;
+
+typedef struct nn_layer_config {
+    size_t         inputs, outputs;          /* at least 1 each */
+    nn_activation *activation;               /* NULL: the identity */
+    nn_init_rule  *weight, *bias;            /* NULL: nn_init_linear */
+} nn_layer_config;
+
+/* Adds the parameters NAME.weight and NAME.bias to the model; errors as for nn_param. */
+AD_API nn_layer nn_layer_add(nn_model *model, const char *name, const nn_layer_config *config);
+
+/* input: inputs handles or plain numbers; output: outputs handles, another array. */
+AD_API void nn_layer_forward(const nn_layer *layer, const ad_var input[], ad_var output[]);
+
+/* ---- multilayer perceptrons ------------------------------------------------------------------- */
+
+typedef struct nn_mlp nn_mlp;                /* layers one after the other */
+
+typedef struct nn_mlp_config {
+    size_t         layers;                   /* at least 1 */
+    const size_t  *sizes;                    /* layers + 1 numbers: the inputs, then the units of each layer */
+    nn_activation *hidden;                   /* of every layer but the last; NULL: ad_tanh */
+    nn_activation *output;                   /* of the last; NULL: the identity, for logits */
+    nn_init_rule  *weight, *bias;            /* NULL: nn_init_linear */
+    const char    *name;                     /* NULL: "layers", which makes layers.0.weight, layers.0.bias, layers.1.weight ... */
+} nn_mlp_config;
+
+/* Adds the layers to the model. NULL after an error, which is on the model. */
+AD_API nn_mlp *nn_mlp_new(nn_model *model, const nn_mlp_config *config);
+AD_API void    nn_mlp_free(nn_mlp *mlp);     /* the parameters stay, they are the model's */
+
+/* Record one example: sizes[0] inputs, as handles or plain numbers, to sizes[layers] outputs. Used
+ * by one thread at a time, as the tape is. With mlp NULL nothing happens. */
+AD_API void nn_mlp_forward(const nn_mlp *mlp, const ad_var input[], ad_var output[]);
+
+/* ---- losses of one example -------------------------------------------------------------------- */
+
+/* log(sum of exp(logits)) - logits[label]: torch.nn.CrossEntropyLoss for one example with a class
+ * number. A label that is no whole number in 0..classes-1 is AD_BAD_ARGUMENT on the tape. */
+AD_API ad_var nn_cross_entropy(size_t classes, const ad_var logits[], ad_var label);
+
+/* The mean of (prediction - target)^2: torch.nn.MSELoss; 0 for n = 0. */
+AD_API ad_var nn_mse(size_t n, const ad_var prediction[], const ad_var target[]);
+
+/* The place of the largest value, the first one among equals; NaN is never the largest. 0 for n =
+ * 0. */
+AD_API size_t nn_argmax(size_t n, const ad_var x[]);
+
+/* exp(logits[i])/sum of exp(logits) as numbers, not recorded: torch.nn.Softmax. */
+AD_API void nn_softmax(size_t n, const ad_var logits[], double probability[]);
+
+/* ---- optimizers ------------------------------------------------------------------------------- */
+
+typedef struct nn_optimizer nn_optimizer;
+
+/* Stochastic gradient descent, torch.optim.SGD without momentum: param = param - rate*gradient. A
+ * rate that is not finite or not above 0 is AD_BAD_ARGUMENT on the optimizer. NULL when memory is
+ * out. */
+AD_API nn_optimizer *nn_sgd(double rate);
+AD_API void          nn_optimizer_free(nn_optimizer *optimizer);
+
+AD_API double      nn_optimizer_rate(const nn_optimizer *optimizer);
+AD_API void        nn_optimizer_set_rate(nn_optimizer *optimizer, double rate);  /* bad rates as above */
+AD_API ad_status   nn_optimizer_status(const nn_optimizer *optimizer);
+AD_API const char *nn_optimizer_message(const nn_optimizer *optimizer);
+
+/* New values for all parameters of the model; gradient: nn_model_count numbers. Operations recorded
+ * before see them at the next ad_replay. Returns the status of the model, or of the optimizer. */
+AD_API ad_status nn_optimizer_step(nn_optimizer *optimizer, nn_model *model, const double gradient[]);
+
+/* ---- training --------------------------------------------------------------------------------- */
+
+/* Records the loss of one example on the model's tape and returns it. input: the row of the data,
+ * its inputs first, then its targets; inputs: how many numbers that is. */
+typedef ad_var nn_loss(nn_model *model, size_t inputs, const ad_var input[], void *user);
+
+/* A number shown after each epoch, such as the accuracy on held-out rows. What it records is
+ * forgotten afterwards. */
+typedef double nn_metric(nn_model *model, void *user);
+
+/* What is known after an epoch. */
+typedef struct nn_epoch {
+    size_t epoch;                            /* from 1 */
+    double loss;                             /* mean over the epoch's examples, each as it was when learned from */
+    double metric;                           /* NaN without a metric */
+    double seconds;                          /* since the training began */
+    double examples_per_second;              /* in this epoch, the metric not counted */
+} nn_epoch;
+
+/* Called after each epoch; false ends the training, which is no error. */
+typedef bool nn_watch(const nn_epoch *epoch, void *user);
+
+typedef struct nn_train_config {
+    size_t      epochs, batch;               /* passes over the data, examples a step; at least 1 each */
+    uint64_t    seed;                        /* of the order of the examples */
+    bool        progress;                    /* a bar on a terminal, a line for each epoch elsewhere */
+    FILE       *stream;                      /* where progress goes; NULL: stderr */
+    const char *history;                     /* NULL, or a file for a row per epoch, tab-separated with a header line */
+    nn_metric  *metric;                      /* may be NULL */
+    const char *metric_name;                 /* for progress and history; NULL: "metric" */
+    nn_watch   *watch;                       /* may be NULL */
+} nn_train_config;
+
+/* Minibatch gradient descent. The rows are shuffled anew for each epoch and taken `batch` at a time
+ * (the last step of an epoch takes what is left). In a step each example is recorded, swept and
+ * forgotten; the gradients are *averaged* over its examples, and the optimizer takes them from
+ * there. Tape and handles are afterwards as before, but for the values of the parameters.
+ *
+ * The status is also that of the model, with a sentence in nn_model_message: errors of tape, model,
+ * data or optimizer; AD_BAD_ARGUMENT for epochs or batch 0, a batch larger than the data, a model
+ * without parameters, or a loss or gradient that is not finite (the message says at which epoch,
+ * step and row; the parameters stay as that step found them); AD_BAD_FILE when the history cannot
+ * be written. */
+AD_API ad_status nn_train(nn_model *model, nn_loss *loss, void *user, const nn_data *data,
+                          nn_optimizer *optimizer, const nn_train_config *config);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,57 @@
+/* random.c - seeded random numbers that are the same on every machine.
+ *
+ * xoshiro256++ 1.0, seeded by splitmix64: Blackman and Vigna, "Scrambled linear pseudorandom number
+ * generators", 2019; reference code at prng.di.unimi.it. Only whole numbers and one exact product
+ * are involved, so no compiler, processor or mathematics library can change a bit. */
+#include "nn.h"
+
+static uint64_t splitmix64(uint64_t *state) {
+    uint64_t z = *state += UINT64_C(0x9e3779b97f4a7c15);
+    z = (z ^ z >> 30)*UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ z >> 27)*UINT64_C(0x94d049bb133111eb);
+    return z ^ z >> 31;
+}
+
+static uint64_t rotate_left(uint64_t x, int k) {
+    return x << k | x >> (64 - k);
+}
+
+nn_random nn_random_seeded(uint64_t seed) {
+    nn_random random;
+    for (int i = 0; i < 4; i++) random.state[i] = splitmix64(&seed);
+    return random;
+}
+
+uint64_t nn_random_bits(nn_random *random) {
+    uint64_t      *s = random->state;
+    const uint64_t result = rotate_left(s[0] + s[3], 23) + s[0], t = s[1] << 17;
+    s[2] ^= s[0];
+    s[3] ^= s[1];
+    s[1] ^= s[2];
+    s[0] ^= s[3];
+    s[2] ^= t;
+    s[3] = rotate_left(s[3], 45);
+    return result;
+}
+
+double nn_random_uniform(nn_random *random) {
+    return (double)(nn_random_bits(random) >> 11)*0x1p-53;
+}
+
+/* The first 2^64 mod n numbers are drawn again: what is left is a multiple of n, so that every
+ * remainder is met equally often. */
+size_t nn_random_below(nn_random *random, size_t n) {
+    if (n == 0) return 0;
+    const uint64_t surplus = (0 - (uint64_t)n)%n;
+    uint64_t       bits = nn_random_bits(random);
+    while (bits < surplus) bits = nn_random_bits(random);
+    return (size_t)(bits%n);
+}
+
+void nn_random_shuffle(nn_random *random, size_t n, size_t index[]) {
+    for (size_t i = n; i > 1; i--) {
+        const size_t j = nn_random_below(random, i), kept = index[i - 1];
+        index[i - 1] = index[j];
+        index[j] = kept;
+    }
+}

@@ -1,0 +1,34 @@
+/* text.h - sentences and numbers of nn, in the C locale whatever the program's locale is.
+ *
+ * In a header, because every floor of nn speaks and a function of four lines is no floor of its
+ * own. */
+#ifndef TAPIR_NN_TEXT_H
+#define TAPIR_NN_TEXT_H
+
+#include <locale.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+
+enum { NN__MESSAGE = 512 };                  /* room for a path or a name of any usual length and a sentence */
+
+/* Where no C locale can be had, numbers keep the caller's. */
+static inline locale_t nn__locale_enter(void) {
+    const locale_t c = newlocale(LC_ALL_MASK, "C", (locale_t)0);
+    return c == (locale_t)0 ? (locale_t)0 : uselocale(c);
+}
+
+static inline void nn__locale_leave(locale_t before) {
+    if (before == (locale_t)0) return;
+    const locale_t c = uselocale(before);
+    if (c != LC_GLOBAL_LOCALE) freelocale(c);
+}
+
+__attribute__((format(printf, 2, 0)))
+static inline void nn__sentence(char text[NN__MESSAGE], const char *format, va_list list) {
+    const locale_t before = nn__locale_enter();
+    vsnprintf(text, NN__MESSAGE, format, list);
+    nn__locale_leave(before);
+}
+
+#endif

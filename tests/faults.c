@@ -1,0 +1,350 @@
+/* faults.c - tests of what goes wrong: memory that is refused at every single place, operands of
+ * two tapes, results of failed operations, plain numbers where a node belongs.
+ *
+ * Memory is refused by an allocator in this file that stands in front of the C library's: the n-th
+ * request after `arm` fails. Under a sanitizer, which has an allocator of its own, those tests are
+ * skipped. */
+#include "support.h"
+
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- an allocator that can fail -------------------------------------------------------------- */
+
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || \
+    __has_feature(memory_sanitizer)
+#define SANITIZED
+#endif
+#endif
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED
+#endif
+
+static bool   armed, only_once, refused;
+static size_t requests, first_refused;
+
+static void arm(size_t n, bool once) {
+    requests = 0;
+    first_refused = n;
+    only_once = once;
+    refused = false;
+    armed = true;
+}
+static void disarm(void) {
+    armed = false;
+}
+
+#if defined(__GLIBC__) && !defined(SANITIZED)
+#define CAN_REFUSE true
+
+extern void *__libc_malloc(size_t size);
+extern void *__libc_calloc(size_t count, size_t size);
+extern void *__libc_realloc(void *memory, size_t size);
+extern void *__libc_memalign(size_t alignment, size_t size);
+
+static bool refuse(void) {
+    if (!armed) return false;
+    requests++;
+    if (only_once ? requests != first_refused : requests < first_refused) return false;
+    refused = true;
+    errno = ENOMEM;
+    return true;
+}
+
+void *malloc(size_t size) {
+    return refuse() ? NULL : __libc_malloc(size);
+}
+void *calloc(size_t count, size_t size) {
+    return refuse() ? NULL : __libc_calloc(count, size);
+}
+void *realloc(void *memory, size_t size) {
+    return refuse() ? NULL : __libc_realloc(memory, size);
+}
+void *aligned_alloc(size_t alignment, size_t size) {
+    return refuse() ? NULL : __libc_memalign(alignment, size);
+}
+#else
+#define CAN_REFUSE false
+#endif
+
+/* Opened with a buffer of its own, so that writing asks for no memory. */
+static FILE *nowhere(void) {
+    static char buffer[BUFSIZ];
+    FILE *file = fopen("/dev/null", "w");
+    if (file != NULL) setvbuf(file, buffer, _IOFBF, sizeof buffer);
+    return file;
+}
+
+/* ---- out of memory --------------------------------------------------------------------------- */
+
+enum { MOST_REQUESTS = 2000 };
+
+/* The scenario with the n-th request refused; false when it needs fewer. */
+static bool survives(size_t n, bool once, FILE *to) {
+    arm(n, once);
+    ad_tape        *tape = ad_tape_new();
+    const ad_status status = tape == NULL ? AD_NO_MEMORY : scenario(tape, to);
+    disarm();
+    const bool was_refused = refused;
+    if (was_refused)
+        cr_expect_eq(status, AD_NO_MEMORY, "request %zu was refused, status %d: %s", n, (int)status,
+                     ad_tape_message(tape));
+    else
+        cr_expect_eq(status, AD_OK, "nothing was refused: %s", ad_tape_message(tape));
+    cr_expect(strlen(ad_tape_message(tape)) > 0 || !was_refused, "request %zu: no sentence", n);
+    ad_tape_clear(tape);
+    if (tape != NULL)
+        cr_expect_eq(scenario(tape, to), AD_OK, "after request %zu was refused: %s", n,
+                     ad_tape_message(tape));
+    ad_tape_free(tape);
+    return was_refused;
+}
+
+static void refuse_each(bool once) {
+    if (!CAN_REFUSE) cr_skip_test("the allocator cannot be replaced in this build");
+    FILE  *to = nowhere();
+    size_t n = 1;
+    while (n < MOST_REQUESTS && survives(n, once, to)) n++;
+    cr_expect(n > 20 && n < MOST_REQUESTS, "the scenario makes %zu requests", n - 1);
+    fclose(to);
+}
+
+Test(faults, any_one_allocation_may_fail) {
+    refuse_each(true);
+}
+
+Test(faults, memory_may_be_out_from_any_allocation_on) {
+    refuse_each(false);
+}
+
+Test(faults, tape_that_cannot_be_made_is_null) {
+    if (!CAN_REFUSE) cr_skip_test("the allocator cannot be replaced in this build");
+    for (size_t n = 1; n <= 2; n++) {
+        arm(n, false);
+        ad_tape *tape = ad_tape_new();
+        disarm();
+        cr_expect(tape == NULL || n > 1);
+        ad_tape_free(tape);
+    }
+}
+
+/* What was there before memory ran out is there afterwards. */
+Test(faults, tape_keeps_its_nodes_when_it_cannot_grow) {
+    if (!CAN_REFUSE) cr_skip_test("the allocator cannot be replaced in this build");
+    ad_tape *tape = ad_tape_new();
+    ad_var   x = ad_input(tape, 2), y = ad_mul(x, x), last = y;
+    ad_backward(y);
+    arm(1, false);
+    size_t length = 0;
+    while (ad_tape_status(tape) == AD_OK) {
+        length = ad_tape_length(tape);
+        last = ad_add(last, ad_num((double)length));
+    }
+    disarm();
+    cr_expect_eq(ad_tape_status(tape), AD_NO_MEMORY);
+    cr_expect(isnan(ad_value(last)));
+    cr_expect_eq(ad_tape_length(tape), length);
+    ad_tape_clear(tape);
+    cr_expect_eq(ad_value(y), 4);
+    cr_expect_eq(ad_grad(x), 4);
+    ad_var z = y;
+    for (int i = 0; i < 10000; i++) z = ad_add(z, x);
+    ad_backward(z);
+    cr_expect_eq(ad_value(z), 20004);
+    cr_expect_eq(ad_grad(x), 10004);
+    ad_tape_free(tape);
+}
+
+Test(faults, message_says_that_memory_is_out) {
+    if (!CAN_REFUSE) cr_skip_test("the allocator cannot be replaced in this build");
+    ad_tape *tape = ad_tape_new();
+    arm(1, false);
+    ad_var x = ad_input(tape, 1);
+    disarm();
+    cr_expect(isnan(ad_value(x)));
+    cr_expect(strstr(ad_tape_message(tape), "memory") != NULL, "%s", ad_tape_message(tape));
+    ad_tape_free(tape);
+}
+
+Test(faults, steps_in_a_warm_loop_ask_for_no_memory) {
+    if (!CAN_REFUSE) cr_skip_test("the allocator cannot be replaced in this build");
+    ad_tape      *tape = ad_tape_new();
+    ad_var        x[8];
+    for (int i = 0; i < 8; i++) x[i] = ad_input(tape, i);
+    const ad_mark mark = ad_tape_mark(tape);
+    for (int i = 0; i < 1000; i++) {
+        if (i == 3) arm(1, false);
+        const ad_var mixed[] = {x[0], ad_num(i), x[3], ad_num(0.5*i)};
+        ad_var       y = ad_add(ad_dot(4, mixed, x), ad_logsumexp(4, mixed));
+        y = ad_mul(ad_add(y, ad_sum(8, x)), ad_num(i));
+        if (ad_branch(ad_less(x[0], x[1]))) y = ad_add(y, ad_pick(x[2], 4, mixed));
+        double grad[8];
+        ad_gradient(y, 8, x, grad);
+        ad_replay(tape);
+        ad_tape_rewind(tape, mark);
+    }
+    disarm();
+    cr_expect_not(refused, "request %zu", requests);
+    cr_expect_eq(ad_tape_status(tape), AD_OK, "%s", ad_tape_message(tape));
+    ad_tape_free(tape);
+}
+
+/* ---- two tapes ------------------------------------------------------------------------------- */
+
+/* Every operation that takes two operands, with these two. */
+enum { MEETINGS = 13 };
+
+static double meet(int way, ad_var a, ad_var b) {
+    const ad_var both[] = {a, b}, numbered[] = {ad_num(1), a, ad_num(2), b};
+    double       grad[2] = {0, 0};
+    switch (way) {
+    case 0: return ad_value(ad_add(a, b));
+    case 1: return ad_value(ad_hypot(a, b));
+    case 2: return ad_value(ad_sum(2, both));
+    case 3: return ad_value(ad_sum(4, numbered));
+    case 4: return ad_value(ad_dot(1, &a, &b));
+    case 5: return ad_value(ad_dot(2, both, both));
+    case 6: return ad_value(ad_logsumexp(2, both));
+    case 7: return ad_value(ad_where(a, b, ad_num(1)));
+    case 8: return ad_value(ad_where(a, ad_num(1), b));
+    case 9: return ad_value(ad_where(ad_num(1), a, b));
+    case 10: return ad_value(ad_pick(a, 1, &b));
+    case 11: return ad_value(ad_pick(ad_num(0), 2, both));
+    default:
+        ad_gradient(a, 2, both, grad);
+        return grad[1];
+    }
+}
+
+Test(faults, operation_over_two_tapes_marks_both) {
+    for (int way = 0; way < MEETINGS; way++) {
+        ad_tape *one = ad_tape_new(), *two = ad_tape_new();
+        ad_var   a = ad_input(one, 0), b = ad_input(two, 0);
+        cr_expect(isnan(meet(way, a, b)), "way %d", way);
+        cr_expect_eq(ad_tape_status(one), AD_TWO_TAPES, "way %d: %s", way, ad_tape_message(one));
+        cr_expect_eq(ad_tape_status(two), AD_TWO_TAPES, "way %d: %s", way, ad_tape_message(two));
+        cr_expect(strlen(ad_tape_message(one)) > 10 && strlen(ad_tape_message(two)) > 10);
+        cr_expect(ad_tape_length(one) == 1 && ad_tape_length(two) == 1, "way %d", way);
+        ad_tape_clear(one), ad_tape_clear(two);
+        cr_expect(ad_value(ad_exp(a)) == 1 && ad_value(ad_exp(b)) == 1, "way %d", way);
+        ad_tape_free(one), ad_tape_free(two);
+    }
+}
+
+Test(faults, every_row_of_two_operands_notices_two_tapes) {
+    for (int i = 0; i < ROWS; i++) {
+        if (rows[i].operands == 1) continue;
+        ad_tape *one = ad_tape_new(), *two = ad_tape_new();
+        cr_expect(isnan(ad_value(row_record(&rows[i], ad_input(one, 1), ad_input(two, 1)))), "%s",
+                  rows[i].name);
+        cr_expect(ad_tape_status(one) == AD_TWO_TAPES && ad_tape_status(two) == AD_TWO_TAPES, "%s",
+                  rows[i].name);
+        ad_tape_free(one), ad_tape_free(two);
+    }
+}
+
+Test(faults, error_of_one_tape_is_not_overwritten_by_two_tapes) {
+    ad_tape *one = ad_tape_new(), *two = ad_tape_new();
+    ad_var   a = ad_input(one, 1), b = ad_input(two, 1);
+    ad_set(ad_exp(b), 1);
+    ad_add(a, b);
+    cr_expect_eq(ad_tape_status(one), AD_TWO_TAPES);
+    cr_expect_eq(ad_tape_status(two), AD_BAD_ARGUMENT);
+    ad_tape_free(one), ad_tape_free(two);
+}
+
+/* ---- handles that are good for nothing ------------------------------------------------------- */
+
+/* Every operation that takes a handle, with one that names no node. */
+enum { USES = 19 };
+
+static double use(int way, ad_tape *tape, ad_var good, ad_var bad) {
+    const ad_var both[] = {good, bad};
+    double       grad[2] = {0, 0};
+    char         text[10];
+    switch (way) {
+    case 0: return ad_value(ad_exp(bad));
+    case 1: return ad_value(ad_add(good, bad));
+    case 2: return ad_value(ad_add(bad, good));
+    case 3: return ad_value(ad_add(bad, ad_num(1)));
+    case 4: return ad_value(ad_add(ad_num(1), bad));
+    case 5: return ad_value(ad_sum(2, both));
+    case 6: return ad_value(ad_dot(1, &good, &bad));
+    case 7: return ad_value(ad_dot(1, &bad, &good));
+    case 8: return ad_value(ad_logsumexp(2, both));
+    case 9: return ad_value(ad_where(bad, good, good));
+    case 10: return ad_value(ad_where(good, good, bad));
+    case 11: return ad_value(ad_pick(bad, 2, both));
+    case 12: return ad_value(ad_pick(ad_num(0), 2, both));
+    case 13: return ad_value(ad_parse(tape, "a + b", 2, "a, b", both));
+    case 14: return ad_branch(bad) ? 1 : NAN;
+    case 15:
+        ad_backward(bad);
+        return NAN;
+    case 16: return ad_grad(bad);
+    case 17:
+        ad_gradient(good, 2, both, grad);
+        return grad[0];
+    default: return explained(bad, sizeof text, text) == AD_OK ? 1 : NAN;
+    }
+}
+
+Test(faults, result_of_a_failed_operation_is_refused_everywhere) {
+    for (int way = 0; way < USES; way++) {
+        ad_tape *tape = ad_tape_new();
+        ad_var   x = ad_input(tape, 0);
+        ad_backward(x);
+        ad_var bad = ad_pick(ad_num(9), 1, &x);
+        ad_tape_clear(tape);
+        cr_expect(isnan(use(way, tape, x, bad)), "way %d", way);
+        cr_expect_eq(ad_tape_status(tape), AD_NOT_RECORDED, "way %d: status %d: %s", way,
+                     (int)ad_tape_status(tape), ad_tape_message(tape));
+        ad_tape_clear(tape);
+        cr_expect_eq(ad_value(ad_exp(x)), 1);
+        ad_tape_free(tape);
+    }
+}
+
+Test(faults, forgotten_handle_is_refused_everywhere) {
+    for (int way = 0; way < USES; way++) {
+        ad_tape      *tape = ad_tape_new();
+        ad_var        x = ad_input(tape, 0);
+        const ad_mark mark = ad_tape_mark(tape);
+        ad_var        bad = ad_exp(x);
+        ad_tape_rewind(tape, mark);
+        ad_var taken = ad_sin(x);
+        ad_backward(taken);
+        cr_expect(isnan(use(way, tape, x, bad)), "way %d", way);
+        cr_expect_eq(ad_tape_status(tape), AD_STALE, "way %d: status %d: %s", way,
+                     (int)ad_tape_status(tape), ad_tape_message(tape));
+        ad_tape_clear(tape);
+        cr_expect_eq(ad_value(taken), 0);
+        ad_tape_free(tape);
+    }
+}
+
+/* ---- plain numbers where a node belongs ------------------------------------------------------ */
+
+Test(faults, plain_number_where_a_node_belongs_is_harmless) {
+    char text[2000];
+    ad_backward(ad_num(1));
+    ad_set(ad_num(1), 2);
+    ad_name(ad_num(1), "one");
+    cr_expect_eq(ad_grad(ad_num(1)), 0);
+    cr_expect_eq(explained(ad_num(1), sizeof text, text), AD_OK);
+}
+
+Test(faults, gradient_by_a_plain_number_is_refused_or_zero) {
+    ad_tape     *tape = ad_tape_new();
+    ad_var       x = ad_input(tape, 3);
+    const ad_var by[] = {x, ad_num(2)};
+    double       grad[2] = {9, 9};
+    ad_gradient(ad_mul(x, x), 2, by, grad);
+    if (ad_tape_status(tape) == AD_OK) cr_expect(grad[0] == 6 && grad[1] == 0);
+    else cr_expect(ad_tape_status(tape) == AD_BAD_ARGUMENT && isnan(grad[0]) && isnan(grad[1]));
+    ad_tape_free(tape);
+}

@@ -1,0 +1,550 @@
+/* ops.c - tests of the table of operations: every row's partials against differences of its value,
+ * every row's value against long double mathematics, and the places where an obvious rule is wrong.
+ *
+ * The references never come from the row: libm's long double functions, published values, or the
+ * mathematics written down again in another form. */
+#include "support.h"
+
+#include <criterion/criterion.h>
+#include <criterion/parameterized.h>
+#include <float.h>
+#include <math.h>
+
+/* ---- the public face of one row -------------------------------------------------------------- */
+
+typedef enum form { NODES, Y_NUMBER, X_NUMBER, FORMS } form; /* which operands are plain numbers */
+
+typedef struct step {
+    double value, dx, dy; /* partials of plain numbers are 0 */
+} step;
+
+static step take(int number, form f, double x, double y) {
+    const row *r = &rows[number];
+    ad_tape   *tape = ad_tape_new();
+    ad_var     a = f == X_NUMBER ? ad_num(x) : ad_input(tape, x);
+    ad_var     b = r->operands == 1 || f == Y_NUMBER ? ad_num(y) : ad_input(tape, y);
+    ad_var     v = row_record(r, a, b);
+    ad_backward(v);
+    const step s = {ad_value(v), ad_grad(a), ad_grad(b)};
+    cr_assert_eq(ad_tape_status(tape), AD_OK, "%s(%g, %g): %s", r->name, x, y,
+                 ad_tape_message(tape));
+    ad_tape_free(tape);
+    return s;
+}
+
+static double value1(int number, double x) {
+    return take(number, NODES, x, 0).value;
+}
+static double partial1(int number, double x) {
+    return take(number, NODES, x, 0).dx;
+}
+
+/* ---- partials against differences ------------------------------------------------------------ */
+
+/* None at 0, 1, -1 or where both operands are equal: powers, logarithms and symmetric operations
+ * hide errors there. Whole numbers among the first of a pair are orders of polygamma. */
+static const double points[] = {0.3,  -0.7,  1.7,  -2.3, 0.55, 2.6,
+                                7.25, -0.45, 12.5, -5.5, 0.06, 3.4};
+static const double pairs[][2] = {
+    {0.3, 1.7}, {1.7, 0.3}, {2.6, -2.3}, {-0.7, 2}, {-2.3, 3}, {2, 1.7}, {3, 0.3}, {4, 7.25},
+    {-0.45, -5.5}, {0.55, -0.7}, {2, -1.4}, {5, 2.6}, {0.06, 3.4},
+};
+enum { POINTS = sizeof points/sizeof *points, PAIRS = sizeof pairs/sizeof *pairs };
+
+typedef struct slice {                        /* a row as a function of one of its operands */
+    const row *r;
+    double     other, side;
+    bool       in_y;
+} slice;
+
+/* NaN where another side is met, so that the stencil is dropped. */
+static double along(double at, void *context) {
+    const slice *s = context;
+    const double x = s->in_y ? s->other : at, y = s->in_y ? at : s->other;
+    const double v = row_value(s->r, x, y);
+    return s->r->side(x, y, v) == s->side ? v : NAN;
+}
+
+/* By differences, with smaller steps near a side or the end of the domain; NaN if there is no place
+ * for any. */
+static estimate measured(const row *r, bool in_y, double x, double y) {
+    slice    s = {r, in_y ? x : y, r->side(x, y, row_value(r, x, y)), in_y};
+    estimate e = {NAN, NAN};
+    const double at = in_y ? y : x; /* 0 is outside: a pole or a branch point of many */
+    for (double width = fmin(0.125, fabs(at)/2); width > 1e-3 && isnan(e.value); width /= 4)
+        e = differences(along, &s, at, width);
+    return e;
+}
+
+/* Romberg is good to about 1e-11 here; a wrong rule is off by much more than 1e-8. */
+static bool agrees(double got, estimate e) {
+    return e.error <= 1e-8*fmax(1, fabs(e.value)) &&
+           fabs(got - e.value) <= 10*e.error + 1e-9*fabs(e.value);
+}
+
+/* Is the partial of the row in x (in y) right at this point? 0 when differences cannot say. */
+static int check_operand(int number, bool in_y, double x, double y) {
+    const row     *r = &rows[number];
+    const estimate e = measured(r, in_y, x, y);
+    if (isnan(e.value)) return 0;
+    for (int f = NODES; f < (r->operands == 1 ? Y_NUMBER : FORMS); f++) {
+        if (f == (in_y ? Y_NUMBER : X_NUMBER)) continue;
+        const step   s = take(number, (form)f, x, y);
+        const double got = in_y ? s.dy : s.dx;
+        cr_expect(
+            agrees(got, e),
+            "%s at x = %.17g, y = %.17g, form %d: d%s is %.17g, differences say %.17g +- %.1g",
+            r->name, x, y, f, in_y ? "y" : "x", got, e.value, e.error);
+    }
+    return 1;
+}
+
+static bool piecewise_constant(int number) {
+    return number == ROW_floor || (number >= ROW_less && number <= ROW_either);
+}
+
+ParameterizedTestParameters(ops, partials_agree_with_differences) {
+    static int numbers[ROWS];
+    for (int i = 0; i < ROWS; i++) numbers[i] = i;
+    return cr_make_param_array(int, numbers, ROWS);
+}
+
+ParameterizedTest(int *number, ops, partials_agree_with_differences) {
+    const row *r = &rows[*number];
+    int        checked[2] = {0, 0};
+    if (r->operands == 1) {
+        for (int i = 0; i < POINTS; i++) checked[0] += check_operand(*number, false, points[i], 0);
+    } else {
+        for (int i = 0; i < PAIRS; i++) {
+            checked[0] += check_operand(*number, false, pairs[i][0], pairs[i][1]);
+            checked[1] += check_operand(*number, true, pairs[i][0], pairs[i][1]);
+        }
+    }
+    if (*number != ROW_polygamma)                  /* whole orders only: nothing to differentiate */
+        cr_expect(checked[0] >= 3, "%s: dx was checked at %d points", r->name, checked[0]);
+    if (r->operands == 2)
+        cr_expect(checked[1] >= 3, "%s: dy was checked at %d points", r->name, checked[1]);
+}
+
+Test(ops, piecewise_constant_rows_have_partials_of_exactly_zero) {
+    for (int n = 0; n < ROWS; n++) {
+        if (!piecewise_constant(n)) continue;
+        for (int i = 0; i < PAIRS; i++) {
+            const step s = take(n, NODES, pairs[i][0], pairs[i][1]);
+            cr_expect(s.dx == 0 && s.dy == 0, "%s(%g, %g): %g, %g", rows[n].name, pairs[i][0],
+                      pairs[i][1], s.dx, s.dy);
+        }
+    }
+}
+
+Test(ops, order_of_polygamma_has_no_partial) {
+    cr_expect(isnan(take(ROW_polygamma, NODES, 2, 1.7).dx));
+    cr_expect(isfinite(take(ROW_polygamma, NODES, 2, 1.7).dy));
+    cr_expect(isfinite(take(ROW_polygamma, X_NUMBER, 2, 1.7).dy));
+}
+
+Test(ops, forms_with_a_plain_number_have_the_value_of_the_form_with_two_nodes) {
+    for (int n = 0; n < ROWS; n++) {
+        for (int i = 0; i < PAIRS; i++) {
+            const double x = pairs[i][0], y = pairs[i][1], want = take(n, NODES, x, y).value;
+            cr_expect(same_bits(take(n, X_NUMBER, x, y).value, want) || isnan(want),
+                      "%s(%g, node %g)", rows[n].name, x, y);
+            cr_expect(same_bits(take(n, Y_NUMBER, x, y).value, want) || isnan(want),
+                      "%s(node %g, %g)", rows[n].name, x, y);
+            cr_expect(same_bits(row_value(&rows[n], x, y), want) || isnan(want), "%s(%g, %g)",
+                      rows[n].name, x, y);
+        }
+    }
+}
+
+/* ---- values against long double -------------------------------------------------------------- */
+
+/* The mathematics again, in forms that are good enough in long double at the points above. */
+#define REFERENCES(one, two)                                                                    \
+    one(neg, -x) one(sqrt, sqrtl(x)) one(cbrt, cbrtl(x)) one(exp, expl(x)) one(expm1, expm1l(x)) \
+    one(exp2, exp2l(x)) one(log, logl(x)) one(log1p, log1pl(x)) one(log2, log2l(x))              \
+    one(log10, log10l(x)) one(sin, sinl(x)) one(cos, cosl(x)) one(tan, tanl(x))                  \
+    one(asin, asinl(x)) one(acos, acosl(x)) one(atan, atanl(x)) one(sinh, sinhl(x))              \
+    one(cosh, coshl(x)) one(tanh, tanhl(x)) one(asinh, asinhl(x)) one(acosh, acoshl(x))          \
+    one(atanh, atanhl(x)) one(erf, erfl(x)) one(erfc, erfcl(x)) one(lgamma, lgammal(x))          \
+    one(sigmoid, 1/(1 + expl(-x))) one(softplus, log1pl(expl(x)))                                \
+    one(relu, x > 0 ? x : 0) one(leaky_relu, x > 0 ? x : 0.01L*x)                                \
+    one(elu, x > 0 ? x : expl(x) - 1) one(gelu, x*erfcl(-x/sqrtl(2))/2)                      \
+    one(silu, x/(1 + expl(-x))) one(abs, fabsl(x)) one(floor, floorl(x))                         \
+    two(add, x + y) two(sub, x - y) two(mul, x*y) two(div, x/y) two(pow, powl(x, y))             \
+    two(atan2, atan2l(x, y)) two(hypot, hypotl(x, y)) two(min, fminl(x, y)) two(max, fmaxl(x, y)) \
+    two(less, x < y) two(less_equal, x <= y) two(equal, x == y) two(not_equal, x != y)           \
+    two(both, x != 0 && y != 0) two(either, x != 0 || y != 0)
+
+#define ONE(name, expression) \
+    static long double exact_##name(long double x, long double y) { (void)y; return expression; }
+#define TWO(name, expression) \
+    static long double exact_##name(long double x, long double y) { return expression; }
+REFERENCES(ONE, TWO)
+#undef ONE
+#undef TWO
+
+#define ENTRY(name, expression) [ROW_##name] = exact_##name,
+static long double (*const exact[ROWS])(long double x, long double y) = {REFERENCES(ENTRY, ENTRY)};
+#undef ENTRY
+
+/* libm's own functions are good to a few units in the last place; gelu's far tail loses some to the
+ * rounding of x/sqrt(2), lgamma is absolute near its zeros. */
+static double value_tolerance(int number, double x) {
+    return number == ROW_gelu ? (8 + 2*x*x)*U : 12*U;
+}
+
+Test(ops, values_agree_with_long_double) {
+    for (int n = 0; n < ROWS; n++) {
+        if (n == ROW_polygamma) continue; /* against published values, below */
+        cr_assert_not_null(exact[n], "no reference for the row %s", rows[n].name);
+        for (int i = 0; i < (rows[n].operands == 1 ? POINTS : PAIRS); i++) {
+            const double x = rows[n].operands == 1 ? points[i] : pairs[i][0];
+            const double y = rows[n].operands == 1 ? 0 : pairs[i][1];
+            const double want = (double)exact[n](x, y), got = take(n, NODES, x, y).value;
+            cr_expect(close_to(got, want, value_tolerance(n, x), 4*U*(n == ROW_lgamma)),
+                      "%s(%.17g, %.17g) is %.17g, want %.17g", rows[n].name, x, y, got, want);
+        }
+    }
+}
+
+Test(ops, comparisons_at_equal_operands) {
+    const double want[] = {
+        [ROW_less] = 0, [ROW_less_equal] = 1, [ROW_equal] = 1, [ROW_not_equal] = 0};
+    for (int n = ROW_less; n <= ROW_not_equal; n++)
+        cr_expect_eq(take(n, NODES, 1.5, 1.5).value, want[n], "%s", rows[n].name);
+}
+
+Test(ops, comparisons_with_nan_are_those_of_c) {
+    for (int n = ROW_less; n <= ROW_not_equal; n++) {
+        cr_expect_eq(take(n, NODES, NAN, 1).value, n == ROW_not_equal, "%s(NaN, 1)", rows[n].name);
+        cr_expect_eq(take(n, NODES, 1, NAN).value, n == ROW_not_equal, "%s(1, NaN)", rows[n].name);
+    }
+}
+
+Test(ops, logic_tells_zero_from_the_rest) {
+    const double x[] = {0, -0.0, 2, NAN};
+    for (int i = 0; i < 4; i++) {
+        for (int j = 0; j < 4; j++) {
+            cr_expect_eq(take(ROW_both, NODES, x[i], x[j]).value, i > 1 && j > 1);
+            cr_expect_eq(take(ROW_either, NODES, x[i], x[j]).value, i > 1 || j > 1);
+        }
+    }
+}
+
+/* ---- hard places ----------------------------------------------------------------------------- */
+
+static void expect_relative(const char *what, double at, double got, long double want,
+                            double ulps) {
+    cr_expect(close_to(got, (double)want, ulps*U, DBL_TRUE_MIN),
+              "%s at %.17g is %.17g, want %.17Lg (%.1f u)", what, at, got, want,
+              fabs(got/(double)want - 1)/U);
+}
+
+static const double saturated[] = {-700, -300, -40, -20, -5, -1.2, -0.97, -0.9, 0.1, 0.8,
+                                   1,    2,    19,  20,  37, 40,   300,   350,  400, 700};
+enum { SATURATED = sizeof saturated/sizeof *saturated };
+
+/* 1 - v*v would be 0 from 20 on. */
+Test(ops, tanh_keeps_its_slope_where_it_is_saturated) {
+    for (int i = 0; i < SATURATED; i++) {
+        const long double e = expl(-2*fabsl(saturated[i]));
+        expect_relative("tanh'", saturated[i], partial1(ROW_tanh, saturated[i]),
+                        4*e/((1 + e)*(1 + e)), 10);
+    }
+}
+
+/* v*(1 - v) would be 0 from 37 on. */
+Test(ops, sigmoid_keeps_its_slope_where_it_is_saturated) {
+    for (int i = 0; i < SATURATED; i++) {
+        const long double e = expl(-fabsl(saturated[i]));
+        expect_relative("sigmoid'", saturated[i], partial1(ROW_sigmoid, saturated[i]),
+                        e/((1 + e)*(1 + e)), 10);
+        expect_relative("sigmoid", saturated[i], value1(ROW_sigmoid, saturated[i]),
+                        saturated[i] < 0 ? e/(1 + e) : 1/(1 + e), 6);
+    }
+}
+
+Test(ops, softplus_is_right_near_zero_and_far_from_it) {
+    const double x[] = {1e-20, -1e-20, 1e-9, 40, -40, 800, -800, 30, -700};
+    for (int i = 0; i < 9; i++) {
+        const long double e = expl(-fabsl(x[i]));
+        expect_relative("softplus", x[i], value1(ROW_softplus, x[i]), fmaxl(x[i], 0) + log1pl(e),
+                        4);
+        expect_relative("softplus'", x[i], partial1(ROW_softplus, x[i]),
+                        x[i] < 0 ? e/(1 + e) : 1/(1 + e), 6);
+    }
+}
+
+Test(ops, silu_is_right_far_from_zero) {
+    const double x[] = {-700, -40, -3, 40, 700, 1e-20};
+    for (int i = 0; i < 6; i++) {
+        const long double s = 1/(1 + expl(-x[i])), t = 1/(1 + expl(x[i]));
+        expect_relative("silu", x[i], value1(ROW_silu, x[i]), x[i]*s, 8);
+        expect_relative("silu'", x[i], partial1(ROW_silu, x[i]), s*(1 + x[i]*t), 16);
+    }
+}
+
+/* erfc(z) for large z changes by a factor 1 + 2 z dz: the rounding of z counts z*z times. */
+Test(ops, gelu_is_right_far_left) {
+    const double x[] = {-5, -10, -20, -30, -36};
+    for (int i = 0; i < 5; i++) {
+        const long double t = erfcl(-x[i]/sqrtl(2))/2;
+        const long double density = expl(-0.5L*x[i]*x[i])/sqrtl(2*acosl(-1));
+        expect_relative("gelu", x[i], value1(ROW_gelu, x[i]), x[i]*t, 16 + 2*x[i]*x[i]);
+        expect_relative("gelu'", x[i], partial1(ROW_gelu, x[i]), t + x[i]*density,
+                        16 + 4*x[i]*x[i]);
+    }
+}
+
+Test(ops, elu_and_expm1_keep_their_digits_left_of_zero) {
+    const double x[] = {-1e-18, -1e-9, -0.5, -30, -700};
+    for (int i = 0; i < 5; i++) {
+        expect_relative("elu", x[i], value1(ROW_elu, x[i]), expm1l(x[i]), 4);
+        expect_relative("elu'", x[i], partial1(ROW_elu, x[i]), expl(x[i]), 4);
+        expect_relative("expm1'", x[i], partial1(ROW_expm1, x[i]), expl(x[i]), 4);
+    }
+}
+
+Test(ops, log1p_and_expm1_keep_tiny_arguments) {
+    const double x[] = {1e-20, -1e-20, 1e-300, 1e-9};
+    for (int i = 0; i < 4; i++) {
+        expect_relative("log1p", x[i], value1(ROW_log1p, x[i]), log1pl(x[i]), 4);
+        expect_relative("expm1", x[i], value1(ROW_expm1, x[i]), expm1l(x[i]), 4);
+        expect_relative("log1p'", x[i], partial1(ROW_log1p, x[i]), 1/(1 + (long double)x[i]), 4);
+    }
+}
+
+Test(ops, arc_functions_are_right_next_to_one) {
+    const double x[] = {1 - U, 1 - 1e-9, -1 + U, 0.999};
+    for (int i = 0; i < 4; i++) {
+        const long double slope = 1/sqrtl((1 - (long double)x[i])*(1 + (long double)x[i]));
+        expect_relative("asin'", x[i], partial1(ROW_asin, x[i]), slope, 6);
+        expect_relative("acos'", x[i], partial1(ROW_acos, x[i]), -slope, 6);
+        expect_relative("atanh'", x[i], partial1(ROW_atanh, x[i]), slope*slope, 6);
+    }
+    const double y = 1 + 2*U;
+    expect_relative("acosh'", y, partial1(ROW_acosh, y), 1/sqrtl((y - 1.0L)*(y + 1.0L)), 6);
+    cr_expect_eq(partial1(ROW_asin, 1), INFINITY);
+    cr_expect_eq(partial1(ROW_acos, -1), -INFINITY);
+}
+
+Test(ops, huge_arguments_do_not_overflow_on_the_way) {
+    expect_relative("asinh'", 1e200, partial1(ROW_asinh, 1e200), 1e-200L, 4);
+    expect_relative("acosh'", 1e200, partial1(ROW_acosh, 1e200), 1e-200L, 4);
+    expect_relative("cbrt'", 1e300, partial1(ROW_cbrt, 1e300), 1/(3*1e200L), 6);
+    expect_relative("div dy", 1e-200, take(ROW_div, NODES, 1e-200, 1e-200).dy, -1e200L, 4);
+    expect_relative("div dy", 1e200, take(ROW_div, NODES, 1e200, 1e200).dy, -1e-200L, 4);
+    cr_expect_eq(partial1(ROW_atan, 1e300), 0);                  /* 1e-600 */
+    cr_expect_eq(partial1(ROW_tanh, 1e300), 0);
+    cr_expect_eq(partial1(ROW_sigmoid, -1e300), 0);
+}
+
+Test(ops, hypot_and_atan2_at_the_ends_of_the_range) {
+    const double scale[] = {1e300, 1e-300, 1};
+    for (int i = 0; i < 3; i++) {
+        const double s = scale[i];
+        const step   h = take(ROW_hypot, NODES, 3*s, -4*s), a = take(ROW_atan2, NODES, 3*s, -4*s);
+        expect_relative("hypot", s, h.value, 5.0L*s, 4);
+        expect_relative("hypot dx", s, h.dx, 0.6L, 4);
+        expect_relative("hypot dy", s, h.dy, -0.8L, 4);
+        expect_relative("atan2", s, a.value, atan2l(3, -4), 4);
+        expect_relative("atan2 dx", s, a.dx, -4.0L/25/s, 6);
+        expect_relative("atan2 dy", s, a.dy, -3.0L/25/s, 6);
+    }
+}
+
+Test(ops, hypot_has_no_slope_at_the_origin) {
+    const step s = take(ROW_hypot, NODES, 0, 0);
+    cr_expect(s.value == 0 && s.dx == 0 && s.dy == 0);
+}
+
+/* ---- pow ------------------------------------------------------------------------------------- */
+
+Test(ops, pow_of_a_negative_base_with_a_whole_number) {
+    const step s = take(ROW_pow, Y_NUMBER, -2, 3);
+    cr_expect(s.value == -8 && s.dx == 12 && s.dy == 0, "%g %g %g", s.value, s.dx, s.dy);
+}
+
+/* d/dy (-2)^y does not exist; the base has its derivative all the same. */
+Test(ops, pow_of_a_negative_base_with_a_node) {
+    const step s = take(ROW_pow, NODES, -2, 3);
+    cr_expect(s.value == -8 && s.dx == 12 && isnan(s.dy), "%g %g %g", s.value, s.dx, s.dy);
+}
+
+Test(ops, pow_of_a_negative_base_with_a_fraction_is_nan) {
+    cr_expect(isnan(take(ROW_pow, Y_NUMBER, -2, 0.5).value));
+}
+
+/* PyTorch: pow(0, 0) is 1, and both gradients are 0. */
+Test(ops, zero_to_the_power_zero) {
+    for (int f = NODES; f < FORMS; f++) {
+        const step s = take(ROW_pow, (form)f, 0, 0);
+        cr_expect(s.value == 1 && s.dx == 0 && s.dy == 0, "form %d: %g %g %g", f, s.value, s.dx,
+                  s.dy);
+    }
+}
+
+Test(ops, zero_to_a_positive_power) {
+    const step cube = take(ROW_pow, NODES, 0, 3), one = take(ROW_pow, NODES, 0, 1);
+    cr_expect(cube.value == 0 && cube.dx == 0 && cube.dy == 0);
+    cr_expect(one.value == 0 && one.dx == 1 && one.dy == 0);
+    cr_expect_eq(take(ROW_pow, NODES, 0, 0.5).dx, INFINITY);
+}
+
+Test(ops, anything_to_the_power_zero_does_not_depend_on_it) {
+    const double x[] = {-3, 0.5, 1e300, INFINITY};
+    for (int i = 0; i < 4; i++) {
+        const step s = take(ROW_pow, Y_NUMBER, x[i], 0);
+        cr_expect(s.value == 1 && s.dx == 0, "%g: %g %g", x[i], s.value, s.dx);
+    }
+}
+
+Test(ops, pow_with_node_exponent_has_the_logarithm_as_partial) {
+    const step s = take(ROW_pow, NODES, 2.5, -1.5);
+    expect_relative("pow dy", 2.5, s.dy, powl(2.5L, -1.5L)*logl(2.5L), 8);
+    expect_relative("pow dx", 2.5, s.dx, -1.5L*powl(2.5L, -2.5L), 8);
+}
+
+/* ---- polygamma, against published values ----------------------------------------------------- */
+
+Test(ops, polygamma_has_the_published_values) {
+    const struct { double order, x, value; } known[] = {
+        {0, 1, -0.57721566490153286},          /* -Euler's constant, Abramowitz & Stegun 6.3.2 */
+        {0, 0.5, -1.9635100260214235},         /* -gamma - 2 ln 2, 6.3.3 */
+        {0, 2, 0.42278433509846714},           /* 1 - gamma, 6.3.5 */
+        {0, -0.5, 0.036489973978576521},       /* 2 - gamma - 2 ln 2, 6.3.5 */
+        {0, 1e10, 23.025850929890457},         /* ln x - 1/(2x), 6.3.18 */
+        {1, 1, 1.6449340668482264},            /* pi^2/6, 6.4.2 */
+        {1, 0.5, 4.9348022005446793},          /* pi^2/2, 6.4.4 */
+        {1, -0.5, 8.9348022005446793},         /* pi^2/2 + 4, 6.4.6 */
+        {2, 1, -2.4041138063191886},           /* -2 zeta(3), 6.4.2 */
+        {2, 0.5, -16.828796644234320},         /* -14 zeta(3), 6.4.4 */
+        {2, -0.5, -0.82879664423431999},       /* -14 zeta(3) + 16, 6.4.6 */
+        {3, 1, 6.4939394022668291},            /* pi^4/15, 6.4.2 */
+        {3, 0.5, 97.409091034002437},          /* pi^4, 6.4.4 */
+        {3, -0.5, 193.40909103400244},         /* pi^4 + 96, 6.4.6 */
+    };
+    for (size_t i = 0; i < sizeof known/sizeof *known; i++) {
+        const double got = take(ROW_polygamma, X_NUMBER, known[i].order, known[i].x).value;
+        /* 1e-15: of the terms, where reflection and recurrence cancel */
+        cr_expect(close_to(got, known[i].value, 1e-14, 2e-15),
+                  "polygamma(%g, %g) is %.17g, want %.17g", known[i].order, known[i].x, got,
+                  known[i].value);
+    }
+}
+
+Test(ops, polygamma_obeys_its_recurrence) {
+    const double x[] = {0.1, 0.7, 1.3, 4.5, 20, -0.3, -2.6, -7.2};
+    for (int n = 0; n < 6; n++) {
+        for (int i = 0; i < 8; i++) {
+            /* 6.4.6: psi_n(x + 1) - psi_n(x) = (-1)^n n! x^(-n-1) */
+            const double a = row_value(&rows[ROW_polygamma], n, x[i] + 1);
+            const double b = row_value(&rows[ROW_polygamma], n, x[i]);
+            const double want = (n % 2 == 0 ? 1 : -1)*tgamma(n + 1)*pow(x[i], -n - 1);
+            /* x[i] + 1 is rounded: the slope of psi_n multiplies that */
+            const double slope = fabs(row_value(&rows[ROW_polygamma], n + 1, x[i] + 1));
+            cr_expect(close_to(a - b, want, 1e-13, 1e-13*(fabs(a) + fabs(b)) + 16*U*slope),
+                      "n = %d, x = %g: %.17g - %.17g, want %.17g", n, x[i], a, b, want);
+        }
+    }
+}
+
+Test(ops, polygamma_is_nan_for_orders_that_are_none) {
+    const double order[] = {-1, 0.5, NAN, INFINITY};
+    for (int i = 0; i < 4; i++)
+        cr_expect(isnan(row_value(&rows[ROW_polygamma], order[i], 1.5)), "order %g", order[i]);
+}
+
+Test(ops, lgamma_has_digamma_as_slope) {
+    expect_relative("lgamma'", 1, partial1(ROW_lgamma, 1), -0.57721566490153286L, 16);
+    expect_relative("lgamma'", 0.5, partial1(ROW_lgamma, 0.5), -1.9635100260214235L, 16);
+    expect_relative("lgamma", 0.5, value1(ROW_lgamma, 0.5), logl(acosl(-1))/2, 8);
+}
+
+/* ---- kinks, as in PyTorch -------------------------------------------------------------------- */
+
+Test(ops, relu_has_slope_zero_at_zero) {
+    cr_expect_eq(partial1(ROW_relu, 0), 0);
+    cr_expect_eq(partial1(ROW_relu, -0.0), 0);
+    cr_expect_eq(partial1(ROW_relu, DBL_TRUE_MIN), 1);
+    cr_expect_eq(partial1(ROW_relu, -DBL_TRUE_MIN), 0);
+}
+
+Test(ops, leaky_relu_has_the_left_slope_at_zero) {
+    cr_expect_eq(partial1(ROW_leaky_relu, 0), 0.01);
+}
+
+Test(ops, elu_has_slope_one_at_zero) {
+    cr_expect_eq(partial1(ROW_elu, 0), 1);
+}
+
+Test(ops, abs_has_slope_zero_at_zero) {
+    cr_expect_eq(partial1(ROW_abs, 0), 0);
+    cr_expect_eq(partial1(ROW_abs, -0.0), 0);
+}
+
+Test(ops, ties_of_min_and_max_are_split_evenly) {
+    for (int n = ROW_min; n <= ROW_max; n++) {
+        const step s = take(n, NODES, 1.25, 1.25);
+        cr_expect(s.value == 1.25 && s.dx == 0.5 && s.dy == 0.5, "%s: %g %g", rows[n].name, s.dx,
+                  s.dy);
+    }
+}
+
+Test(ops, min_and_max_send_all_to_the_winner) {
+    const step low = take(ROW_min, NODES, 1, 2), high = take(ROW_max, NODES, 1, 2);
+    cr_expect(low.value == 1 && low.dx == 1 && low.dy == 0);
+    cr_expect(high.value == 2 && high.dx == 0 && high.dy == 1);
+}
+
+/* ---- NaN and zero ---------------------------------------------------------------------------- */
+
+Test(ops, nan_in_gives_nan_out) {
+    for (int n = 0; n < ROWS; n++) {
+        if (n >= ROW_less && n <= ROW_either) continue;          /* these are 0 or 1, as in C */
+        cr_expect(isnan(take(n, NODES, NAN, 0.7).value), "%s(NaN, 0.7)", rows[n].name);
+        if (rows[n].operands == 2)
+            cr_expect(isnan(take(n, NODES, 0.7, NAN).value), "%s(0.7, NaN)", rows[n].name);
+    }
+}
+
+/* g(s(x)) where g has an infinite slope: inf*0 would be NaN. */
+static double gradient_of_root(int number, double x, double y) {
+    ad_tape *tape = ad_tape_new();
+    ad_var   a = ad_input(tape, x), b = ad_input(tape, y);
+    ad_var   v = row_record(&rows[number], a, b);
+    ad_backward(ad_sqrt(ad_sub(v, ad_num(ad_value(v)))));
+    cr_expect(isinf(ad_grad(v)));
+    const double grad = ad_grad(a);
+    ad_tape_free(tape);
+    return grad;
+}
+
+Test(ops, root_of_relu_of_a_negative_number_has_gradient_zero) {
+    ad_tape *tape = ad_tape_new();
+    ad_var   x = ad_input(tape, -1);
+    ad_backward(ad_sqrt(ad_relu(x)));
+    cr_expect_eq(ad_grad(x), 0);
+    ad_tape_free(tape);
+}
+
+Test(ops, selecting_rows_push_nothing_through_a_zero_partial) {
+    cr_expect_eq(gradient_of_root(ROW_relu, -1, 0), 0);
+    cr_expect_eq(gradient_of_root(ROW_abs, 0, 0), 0);
+    cr_expect_eq(gradient_of_root(ROW_min, 2, 1), 0);
+    cr_expect_eq(gradient_of_root(ROW_max, 1, 2), 0);
+    cr_expect_eq(gradient_of_root(ROW_floor, 1.5, 0), 0);
+    for (int n = ROW_less; n <= ROW_either; n++)
+        cr_expect_eq(gradient_of_root(n, 1, 2), 0, "%s", rows[n].name);
+}
+
+Test(ops, selecting_rows_push_an_infinite_adjoint_through_the_winner) {
+    cr_expect_eq(gradient_of_root(ROW_min, 1, 2), INFINITY);
+    cr_expect_eq(gradient_of_root(ROW_max, 2, 1), INFINITY);
+    cr_expect_eq(gradient_of_root(ROW_relu, 2, 1), INFINITY);
+}
+
+Test(ops, rows_that_do_not_select_do_not_hide_an_infinite_adjoint) {
+    cr_expect(isnan(gradient_of_root(ROW_mul, 1, 0)));            /* inf*0 is NaN, and says so */
+}
