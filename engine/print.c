@@ -1,0 +1,89 @@
+/* print.c - a compiled program in words, for the curious. */
+#include "program.h"
+
+#include "text.h"
+
+enum { LABEL = 32, MOST_OPERANDS = 8, MOST_LINES = 2000 };
+
+static const char *class_of(const ad__node *node) {
+    return node->flags & AD__VARYING ? "varying" : node->flags & AD__UNIFORM ? "uniform" : "constant";
+}
+
+/* A value as an operand: a number, a leaf, or %12. */
+static const char *label(const ad_program *p, uint32_t i, char text[LABEL]) {
+    const ad__node *node = &p->node[i];
+    if (node->code == AD__CONSTANT) snprintf(text, LABEL, "%.6g", p->constant[node->x]);
+    else if (node->code == AD__PARAM) snprintf(text, LABEL, "param[%lu]", (unsigned long)node->x);
+    else if (node->code == AD__ROW_INPUT) snprintf(text, LABEL, "input[%lu]", (unsigned long)node->x);
+    else snprintf(text, LABEL, "%%%lu", (unsigned long)i);
+    return text;
+}
+
+static void print_operands(const ad_program *p, const uint32_t *word, size_t n, FILE *to) {
+    char text[LABEL];
+    for (size_t i = 0; i < n && i < MOST_OPERANDS; i++)
+        fprintf(to, "%s%s", i > 0 ? ", " : "", label(p, word[i], text));
+    if (n > MOST_OPERANDS) fprintf(to, ", ... %zu more", n - MOST_OPERANDS);
+}
+
+static void print_layer(const ad_program *p, const ad__layer *l, FILE *to) {
+    fprintf(to, "  layer %lu x %lu: ", (unsigned long)l->m, (unsigned long)l->n);
+    print_operands(p, p->word + l->output, l->m, to);
+    fputs(" = weights * (", to);
+    print_operands(p, p->word + l->input, l->n, to);
+    fputs(")\n", to);
+}
+
+static void print_step(const ad_program *p, uint32_t i, FILE *to) {
+    const ad__node *node = &p->node[i];
+    if (node->code == AD__LAYER_DOT) {
+        print_layer(p, &p->layer[node->x], to);
+        return;
+    }
+    if (node->code == AD__ROW_INPUT) return;
+    const ad__row_number row = ad__code_row(node->code);
+    char name[LABEL], x[LABEL], y[LABEL] = "", shown[4*LABEL];
+    fprintf(to, "  %-10s %s  ", label(p, i, name), class_of(node));
+    if (row < AD__ROWS) {
+        if (ad__rows[row].operands == 2) label(p, node->y, y);
+        fputs(ad__shown(sizeof shown, shown, ad__rows[row].shown, label(p, node->x, x), y), to);
+    } else {
+        fprintf(to, "%s(", ad__code_name(node->code));
+        print_operands(p, p->word + node->x, node->y, to);
+        if (node->code == AD__dot) {
+            fputs("; ", to);
+            print_operands(p, p->word + node->x + node->y, node->y, to);
+        }
+        fputs(")", to);
+    }
+    fputc('\n', to);
+}
+
+static void print_summary(const ad_program *p, FILE *to) {
+    const ad__counts *n = &p->count;
+    fprintf(to, "tape       %zu nodes, %zu lead to the outputs\n", n->tape, n->alive);
+    fprintf(to, "passes     %zu folded, %zu found equal to others, %zu fused into sums and dots: %zu values left\n",
+            n->folded, n->shared, n->fused, n->values);
+    fprintf(to, "leaves     %zu params, %zu inputs (%zu active), %lu constants\n", p->params, p->inputs, p->active,
+            (unsigned long)p->constants);
+    fprintf(to, "steps      %lu uniform, once a call; %lu varying, once a block\n",
+            (unsigned long)p->uniform_steps, (unsigned long)(p->steps - p->uniform_steps));
+    fprintf(to, "outputs    %zu   guards %lu   layers %lu, with %zu weights\n", p->outputs, (unsigned long)p->guards,
+            (unsigned long)p->layers, p->packed);
+    fprintf(to, "lanes      %zu bytes each; %zu a block, the most of 8 to 128 whose values and adjoints stay in "
+            "half a second-level cache of 1 MiB\n", (size_t)p->rows*2*sizeof(double), p->block);
+    fprintf(to, "kernels    %s\n", p->kernels->name);
+}
+
+ad_status ad_program_print(const ad_program *p, FILE *to) {
+    if (p == NULL || to == NULL) return AD_BAD_ARGUMENT;
+    char             text[LABEL];
+    const ad__locale locale = ad__locale_enter();
+    print_summary(p, to);
+    for (uint32_t k = 0; k < p->steps && k < MOST_LINES; k++) print_step(p, p->step[k], to);
+    if (p->steps > MOST_LINES) fprintf(to, "  ... and %lu steps more\n", (unsigned long)(p->steps - MOST_LINES));
+    for (size_t k = 0; k < p->outputs && k < MOST_LINES; k++)
+        fprintf(to, "  output %zu = %s\n", k, label(p, p->output[k], text));
+    ad__locale_leave(locale);
+    return fflush(to) != 0 || ferror(to) ? AD_BAD_FILE : AD_OK;
+}
