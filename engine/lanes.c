@@ -14,6 +14,7 @@
 #include "program.h"
 
 #include "text.h"
+#include "uniform.h"
 
 #include <stdlib.h>
 #ifdef _OPENMP
@@ -37,19 +38,12 @@ typedef struct lane_space {
     uint32_t      *index;
 } lane_space;
 
-typedef struct failure {
-    ad_status status;
-    size_t    row;                       /* SIZE_MAX: no row, a uniform value */
-    uint32_t  what;                      /* guard or value */
-    double    number;
-} failure;
-
 /* What one part adds up. */
 typedef struct part {
-    double *adjoint;                     /* of uniform values */
-    double *weight;                      /* gradients of packed weights, m x n for each layer */
-    double  sum;                         /* of output 0 */
-    failure failed;
+    double     *adjoint;                 /* of uniform values */
+    double     *weight;                  /* gradients of packed weights, m x n for each layer */
+    double      sum;                     /* of output 0 */
+    ad__failure failed;
 } part;
 
 typedef struct workspace {
@@ -173,7 +167,7 @@ static ad_status refuse(const ad_program *p, ad_status status, const char *text)
     return status;
 }
 
-static ad_status report(const ad_program *p, const failure *f) {
+static ad_status report(const ad_program *p, const ad__failure *f) {
     char             row[40] = "", text[AD__MESSAGE];
     const ad__locale locale = ad__locale_enter();
     if (f->row != SIZE_MAX) snprintf(row, sizeof row, "row %zu: ", f->row);
@@ -190,125 +184,8 @@ static ad_status report(const ad_program *p, const failure *f) {
     return refuse(p, f->status, text);
 }
 
-/* The failure in the earliest row is the one that is kept. */
-static void fail(failure *f, ad_status status, size_t row, uint32_t what, double number) {
-    if (f->status == AD_OK || row < f->row) *f = (failure){status, row, what, number};
-}
-
-/* ---- uniform values --------------------------------------------------------------------------- */
-
 static bool varying(const ad_program *p, uint32_t i) {
     return (p->node[i].flags & AD__VARYING) != 0;
-}
-
-/* The index of a pick, or n. */
-static size_t picked(double index, size_t n) {
-    return index >= 0 && index < (double)n && index == floor(index) ? (size_t)index : n;
-}
-
-static double uniform_reduction(const ad_program *p, const double u[], uint32_t i, failure *f) {
-    const ad__node *node = &p->node[i];
-    const uint32_t *word = p->word + node->x;
-    const size_t    n = node->y;
-#define U(k) u[p->node[word[k]].home]
-    double total = 0, largest = -INFINITY;
-    switch (node->code) {
-    case AD__sum:
-        for (size_t k = 0; k < n; k++) total += U(k);
-        return total;
-    case AD__dot:
-        for (size_t k = 0; k < n; k++) total += U(k)*U(n + k);
-        return total;
-    case AD__where: return U(0) != 0 ? U(1) : U(2);
-    case AD__pick: {
-        const size_t at = picked(U(0), n - 1);
-        if (at < n - 1) return U(1 + at);
-        fail(f, AD_BAD_ARGUMENT, SIZE_MAX, i, U(0));
-        return NAN;
-    }
-    default:
-        for (size_t k = 0; k < n; k++)
-            if (U(k) > largest || U(k) != U(k)) largest = U(k);
-        if (!isfinite(largest)) return largest;
-        for (size_t k = 0; k < n; k++) total += exp(U(k) - largest);
-        return largest + log(total);
-    }
-#undef U
-}
-
-static void uniform_forward(const ad_program *p, const double param[], double u[], failure *f) {
-    if (p->constants > 0) memcpy(u, p->constant, p->constants*sizeof *u);
-    if (p->params > 0) memcpy(u + p->constants, param, p->params*sizeof *u);
-    for (uint32_t k = 0; k < p->uniform_steps; k++) {
-        const uint32_t  i = p->step[k];
-        const ad__node *node = &p->node[i];
-        switch (node->code) {
-#define R1(name, ...) \
-        case AD__##name: u[node->home] = ad__value_##name(u[p->node[node->x].home]); break;
-#define R2(name, ...) \
-        case AD__##name: u[node->home] = ad__value_##name(u[p->node[node->x].home], u[p->node[node->y].home]); break;
-#include "ops.def"
-        default: u[node->home] = uniform_reduction(p, u, i, f);
-        }
-    }
-}
-
-static void uniform_push_reduction(const ad_program *p, const double u[], double adjoint[], const ad__node *node,
-                                   double a) {
-    const uint32_t *word = p->word + node->x;
-    const size_t    n = node->y;
-    const double    v = u[node->home];
-#define U(k) u[p->node[word[k]].home]
-#define A(k) adjoint[p->node[word[k]].home]
-    switch (node->code) {
-    case AD__sum:
-        for (size_t k = 0; k < n; k++) A(k) += a;
-        return;
-    case AD__dot:
-        for (size_t k = 0; k < n; k++) {
-            A(k) += a*U(n + k);
-            A(n + k) += a*U(k);
-        }
-        return;
-    case AD__where: A(U(0) != 0 ? 1 : 2) += a; return;
-    case AD__pick:  A(1 + picked(U(0), n - 1)) += a; return;
-    default:
-        for (size_t k = 0; k < n; k++) A(k) += a*exp(isinf(v) ? U(k) : U(k) - v);
-    }
-#undef U
-#undef A
-}
-
-/* adjoint[x] += a*partial, unless the row selects and the partial is 0 */
-#define UNIFORM_PUSH(operand, d, side)                                               \
-    do {                                                                             \
-        const double partial = (d);                                                  \
-        if (!AD__SELECTS(side) || partial != 0) adjoint[operand] += a*partial;       \
-    } while (0)
-
-static void uniform_reverse(const ad_program *p, const double u[], double adjoint[]) {
-    for (uint32_t k = p->uniform_steps; k-- > 0;) {
-        const ad__node *node = &p->node[p->step[k]];
-        const double    a = adjoint[node->home], v = u[node->home];
-        if (a == 0) continue;
-        switch (node->code) {
-#define R1(name, shown, words, value, dx, side)                                      \
-        case AD__##name: {                                                           \
-            const uint32_t xp = p->node[node->x].home;                               \
-            UNIFORM_PUSH(xp, ad__dx_##name(u[xp], v), side);                         \
-            break;                                                                   \
-        }
-#define R2(name, shown, words, value, dx, dy, side)                                  \
-        case AD__##name: {                                                           \
-            const uint32_t xp = p->node[node->x].home, yp = p->node[node->y].home;   \
-            UNIFORM_PUSH(xp, ad__dx_##name(u[xp], u[yp], v), side);                  \
-            UNIFORM_PUSH(yp, ad__dy_##name(u[xp], u[yp], v), side);                  \
-            break;                                                                   \
-        }
-#include "ops.def"
-        default: uniform_push_reduction(p, u, adjoint, node, a);
-        }
-    }
 }
 
 /* ---- weights of layers ------------------------------------------------------------------------ */
@@ -401,9 +278,9 @@ static void forward_pick(const block *b, uint32_t i) {
     const double     *index = lanes_of(b, word[0], spare(b, 0));
     double           *v = row_at(b, node->home);
     for (size_t l = 0; l < b->n; l++) {
-        const size_t at = picked(index[l], n);
+        const size_t at = ad__picked(index[l], n);
         if (at == n) {
-            fail(&b->sums->failed, AD_BAD_ARGUMENT, b->first + (l < b->real ? l : b->real - 1), i, index[l]);
+            ad__program_fail(&b->sums->failed, AD_BAD_ARGUMENT, b->first + (l < b->real ? l : b->real - 1), i, index[l]);
             v[l] = NAN;
             continue;
         }
@@ -470,7 +347,7 @@ static void check_guards(const block *b) {
         if (!varying(p, p->guard[g].value)) continue;
         const double *c = row_at(b, p->node[p->guard[g].value].home);
         for (size_t l = 0; l < b->real; l++)
-            if ((c[l] != 0) != p->guard[g].taken) fail(&b->sums->failed, AD_BRANCH_CHANGED, b->first + l, g, c[l]);
+            if ((c[l] != 0) != p->guard[g].taken) ad__program_fail(&b->sums->failed, AD_BRANCH_CHANGED, b->first + l, g, c[l]);
     }
 }
 
@@ -614,7 +491,7 @@ static void reverse_pick(const block *b, const ad__node *node, const double *a) 
             p->kernels->fill(b->n, 0, give_row(b, row));
     }
     for (size_t l = 0; l < b->real; l++) {
-        const size_t at = picked(index[l], n);
+        const size_t at = ad__picked(index[l], n);
         if (at == n || !wanted(b, word[1 + at])) continue;
         const ad__node *to = &p->node[word[1 + at]];
         if (to->flags & AD__VARYING) adjoint_row(b, to->home)[l] += a[l];
@@ -731,7 +608,7 @@ static void run_part(const job *j, lane_space *s, size_t number, size_t parts) {
     part        *sums = &j->w->part[number];
     const size_t from = j->blocks*number/parts, end = j->blocks*(number + 1)/parts;
     sums->sum = 0;
-    sums->failed = (failure){AD_OK, SIZE_MAX, 0, 0};
+    sums->failed = (ad__failure){AD_OK, SIZE_MAX, 0, 0};
     if (j->reverse) {
         memset(sums->adjoint, 0, j->p->uniforms*sizeof *sums->adjoint);
         memset(sums->weight, 0, j->p->packed*sizeof *sums->weight);
@@ -751,21 +628,21 @@ static void run_parts(const job *j, size_t parts, size_t threads) {
     for (size_t k = 0; k < parts; k++) run_part(j, &j->w->lane[0], k, parts);
 }
 
-static ad_status check_uniform(const job *j, failure *f) {
+static ad_status check_uniform(const job *j, ad__failure *f) {
     const ad_program *p = j->p;
-    uniform_forward(p, j->param, j->w->uniform, f);
+    ad__uniform_forward(p, j->param, j->w->uniform, f);
     for (uint32_t g = 0; g < p->guards && f->status == AD_OK; g++) {
         const ad__node *node = &p->node[p->guard[g].value];
         const double    c = j->w->uniform[node->home];
         if (!(node->flags & AD__VARYING) && (c != 0) != p->guard[g].taken)
-            fail(f, AD_BRANCH_CHANGED, SIZE_MAX, g, c);
+            ad__program_fail(f, AD_BRANCH_CHANGED, SIZE_MAX, g, c);
     }
     return f->status;
 }
 
 /* Forward (and, where asked for, in reverse) over all rows. The parts are left in the workspace. */
 static ad_status run(job *j, size_t parts, size_t threads) {
-    failure f = {AD_OK, SIZE_MAX, 0, 0};
+    ad__failure f = {AD_OK, SIZE_MAX, 0, 0};
     if (check_uniform(j, &f) != AD_OK) return report(j->p, &f);
     for (uint32_t k = 0; k < j->p->layers; k++) pack_layer(j->p, j->w, k);
     run_parts(j, parts, threads);
@@ -854,7 +731,7 @@ static void finish_gradient(const job *j, size_t parts, double *mean, double gra
         all[0].adjoint[output->home] += rows;
     }
     unpack_weights(p, &all[0]);
-    uniform_reverse(p, j->w->uniform, all[0].adjoint);
+    ad__uniform_reverse(p, j->w->uniform, all[0].adjoint);
     for (size_t i = 0; i < p->params; i++) grad[i] = all[0].adjoint[p->constants + i]/rows;
     *mean = output->flags & AD__VARYING ? all[0].sum/rows : j->w->uniform[output->home];
 }

@@ -86,4 +86,22 @@ struct ad_program {
     char            message[AD__MESSAGE];
 };
 
+/* What went wrong while a program ran. */
+typedef struct ad__failure {
+    ad_status status;
+    size_t    row;             /* SIZE_MAX: no row, a uniform value */
+    uint32_t  what;            /* guard or value */
+    double    number;
+} ad__failure;
+
+/* The failure in the earliest row is the one that is kept. */
+static inline void ad__program_fail(ad__failure *f, ad_status status, size_t row, uint32_t what, double number) {
+    if (f->status == AD_OK || row < f->row) *f = (ad__failure){status, row, what, number};
+}
+
+/* The index of a pick, or n. */
+static inline size_t ad__picked(double index, size_t n) {
+    return index >= 0 && index < (double)n && index == floor(index) ? (size_t)index : n;
+}
+
 #endif
