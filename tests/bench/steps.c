@@ -8,7 +8,7 @@ enum { STEPS = 1000, ROWS = 1000, OPERATIONS = 8 };
 typedef struct work {
     ad_program *program;
     double a, *start;
-    struct { double x, sine, cosine, bell; } kept[STEPS];
+    struct { double x, sine, bell; } kept[STEPS];
 } work;
 
 static double by_hand_row(work *w, double x, double *da) {
