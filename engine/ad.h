@@ -186,6 +186,11 @@ AD_API double ad_grad(ad_var x);                   /* dy/dx of the last ad_backw
 /* grad[i] = dy/dx[i], by one ad_backward. All 0 when y is a plain number; all NaN after an error. */
 AD_API void   ad_gradient(ad_var y, size_t n, const ad_var x[], double grad[]);
 
+/* The derivative of y when each x[i] moves by direction[i]: the sum of grad[i]*direction[i], by one walk
+ * from the first node to the last, with the partials of the reverse sweep. Adjoints are left alone. A
+ * tangent of zero brings nothing. 0 when y is a plain number; NaN after an error. */
+AD_API double ad_tangent(ad_var y, size_t n, const ad_var x[], const double direction[]);
+
 /* ---- programs --------------------------------------------------------------------------------- */
 
 /* A recorded piece of tape, compiled, to be run over many examples at once: record one example as

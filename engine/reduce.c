@@ -248,6 +248,45 @@ void ad__reduce_push(ad_tape *tape, uint32_t node, double adjoint) {
     }
 }
 
+/* The tangent of operand i of a group; numbers do not move. */
+static double tangent_of(const double tangent[], ad__group group, size_t i) {
+    return ad__group_number(group, i) ? 0 : tangent[ad__group_place(group, i)];
+}
+
+/* Sum over a group of partial*tangent; what does not move counts for nothing, whatever its partial. */
+static double moved_by(const ad_tape *tape, uint32_t node, int number, const double tangent[]) {
+    const ad__group g = ad__group_of(tape, node, number);
+    double          total = 0;
+    for (size_t i = 0; i < g.n; i++) {
+        const double t = tangent_of(tangent, g, i);
+        if (t != 0) total += ad__reduce_partial(tape, node, number, i)*t;
+    }
+    return total;
+}
+
+bool ad__reduce_tangent(ad_tape *tape, uint32_t node, const double tangent[], double *moved) {
+    const ad__group g = ad__group_of(tape, node, 0);
+    switch (tape->code[node]) {
+    case AD__sum:
+        if (g.kind == AD__RANGE) *moved += tape->vector->sum(g.n, tangent + g.word[0]);
+        else *moved += moved_by(tape, node, 0, tangent);
+        return true;
+    case AD__dot:
+        *moved += moved_by(tape, node, 0, tangent) + moved_by(tape, node, 1, tangent);
+        return true;
+    case AD__logsumexp:
+        *moved += moved_by(tape, node, 0, tangent);
+        return true;
+    case AD__where:
+        *moved += tangent_of(tangent, g, ad__group_value(tape, g, 0) != 0 ? 1 : 2);
+        return true;
+    default:
+        if (!in_range(tape, node)) return false;
+        *moved += tangent_of(tangent, ad__group_of(tape, node, 1), index_of(tape, node));
+        return true;
+    }
+}
+
 /* ---- the public operations -------------------------------------------------------------------- */
 
 static double folded_sum(size_t n, const ad_var x[]) {

@@ -35,6 +35,10 @@ bool ad__reduce_value(ad_tape *tape, uint32_t node, double *value);
 /* Add the node's contributions to the adjoints of its operands. */
 void ad__reduce_push(ad_tape *tape, uint32_t node, double adjoint);
 
+/* Add the derivative of the node, when its operands move by `tangent`. False, with the error kept, for
+ * a pick out of range. */
+bool ad__reduce_tangent(ad_tape *tape, uint32_t node, const double tangent[], double *moved);
+
 /* The partial derivative of the node in operand i of a group. */
 double ad__reduce_partial(const ad_tape *tape, uint32_t node, int group, size_t i);
 

@@ -108,19 +108,6 @@ static void fill(size_t n, double x[], double value) {
     for (size_t i = 0; i < n; i++) x[i] = value;
 }
 
-/* Is every x something to differentiate by? For a constant y their own tapes are asked. */
-static bool all_nodes(ad_tape *tape, size_t n, const ad_var x[]) {
-    for (size_t i = 0; i < n; i++) {
-        if (x[i].tape == NULL) {
-            ad__fail(tape, AD_BAD_ARGUMENT, "ad_gradient: x[%zu] is the plain number %.17g, not a node",
-                     i, x[i].at.number);
-            return false;
-        }
-        if (!ad__check(tape, x[i], "ad_gradient", i + 1)) return false;
-    }
-    return true;
-}
-
 void ad_gradient(ad_var y, size_t n, const ad_var x[], double grad[]) {
     ad_tape *tape = y.tape;
     if (tape == NULL) {
@@ -128,7 +115,7 @@ void ad_gradient(ad_var y, size_t n, const ad_var x[], double grad[]) {
         return;
     }
     const bool range = ad__consecutive(tape, n, x);
-    if (tape->status == AD_OK && (range || all_nodes(tape, n, x))) ad_backward(y);
+    if (tape->status == AD_OK && (range || ad__check_nodes(tape, "ad_gradient", n, x))) ad_backward(y);
     if (tape->status != AD_OK) {
         fill(n, grad, NAN);
     } else if (range && x[n - 1].at.in.node < tape->swept) {

@@ -57,6 +57,7 @@ void ad_tape_free(ad_tape *tape) {
     free(tape->name);
     free(tape->segment);
     free(tape->scratch);
+    free(tape->tangent);
     free(tape->list);
     free(tape->block);
     free(tape);
@@ -145,6 +146,21 @@ bool ad__scratch(ad_tape *tape, size_t doubles) {
     return true;
 }
 
+bool ad__tangent_room(ad_tape *tape) {
+    if (tape->length <= tape->tangent_room) return true;
+    double *tangent = too_large(tape->capacity, sizeof *tangent) ? NULL
+                                                                 : allocate(tape->capacity*sizeof *tangent);
+    if (tangent == NULL) {
+        ad__fail(tape, AD_NO_MEMORY, "out of memory: no space for the tangents of %lu nodes",
+                 (unsigned long)tape->capacity);
+        return false;
+    }
+    free(tape->tangent);
+    tape->tangent = tangent;
+    tape->tangent_room = tape->capacity;
+    return true;
+}
+
 size_t ad_tape_length(const ad_tape *tape) {
     return tape == NULL ? 0 : tape->length;
 }
@@ -154,7 +170,7 @@ size_t ad_tape_bytes(const ad_tape *tape) {
     size_t names = tape->name_room*sizeof *tape->name;
     for (uint32_t i = 0; i < tape->names; i++) names += strlen(tape->name[i].text) + 1;
     return sizeof *tape + tape->capacity*node_bytes() + tape->list_room*sizeof *tape->list +
-           tape->scratch_room*sizeof *tape->scratch + tape->segment_room*sizeof *tape->segment + names;
+           tape->scratch_room*sizeof *tape->scratch + tape->tangent_room*sizeof *tape->tangent + tape->segment_room*sizeof *tape->segment + names;
 }
 
 /* ---- the error that sticks -------------------------------------------------------------------- */
@@ -228,6 +244,18 @@ bool ad__check(ad_tape *tape, ad_var x, const char *what, size_t position) {
                  "%s: operand %zu was node #%lu, forgotten when the tape was rewound", what, position,
                  (unsigned long)x.at.in.node);
     return false;
+}
+
+bool ad__check_nodes(ad_tape *tape, const char *what, size_t n, const ad_var x[]) {
+    for (size_t i = 0; i < n; i++) {
+        if (x[i].tape == NULL) {
+            ad__fail(tape, AD_BAD_ARGUMENT, "%s: x[%zu] is the plain number %.17g, not a node", what, i,
+                     x[i].at.number);
+            return false;
+        }
+        if (!ad__check(tape, x[i], what, i + 1)) return false;
+    }
+    return true;
 }
 
 ad_mark ad_tape_mark(const ad_tape *tape) {

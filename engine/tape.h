@@ -65,6 +65,8 @@ struct ad_tape {
     void     *block;                 /* the memory of the node arrays */
     double   *scratch;               /* operands of a reduction, gathered; see ad__scratch */
     size_t    scratch_room;
+    double   *tangent;               /* by node; made when first asked for */
+    uint32_t  tangent_room;
 
     ad__segment *segment;            /* ascending in start; at least one */
     uint32_t  segments, segment_room;
@@ -114,11 +116,17 @@ void ad__fail(ad_tape *tape, ad_status status, const char *format, ...);
  * the error is kept (on both tapes when x belongs to another). Plain numbers are not asked about. */
 bool ad__check(ad_tape *tape, ad_var x, const char *what, size_t position);
 
+/* Is every x a node of the tape, something to differentiate by? Otherwise the error is kept. */
+bool ad__check_nodes(ad_tape *tape, const char *what, size_t n, const ad_var x[]);
+
 /* Make space for one more node, or for words of the list. False when an error is held, memory is out
  * (AD_NO_MEMORY) or the limit is reached (AD_TAPE_FULL). */
 bool ad__grow(ad_tape *tape);
 bool ad__list_room(ad_tape *tape, uint64_t words);
 bool ad__scratch(ad_tape *tape, size_t doubles);
+
+/* Make space for a tangent of every node; what stood there is lost. False: out of memory. */
+bool ad__tangent_room(ad_tape *tape);
 
 /* One node more. There is space: length < room was asked, or ad__grow said yes. */
 static inline ad_var ad__push(ad_tape *tape, uint8_t code, uint32_t x, uint32_t y, double value) {

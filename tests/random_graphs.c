@@ -162,6 +162,19 @@ static estimate measure(slice *s) {
     return best;
 }
 
+/* The tangent of every node against the gradient, within some roundings of what both add up: each node's
+ * adjoint times its tangent. */
+static void compare_tangent(const graph *g, ad_var y, const ad_var node[], const double grad[], uint64_t seed) {
+    const double direction[INPUTS] = {1, -0.5, 0.25, 2, -1.5};
+    double       want = 0, scale = 0;
+    for (int i = 0; i < INPUTS; i++) want += grad[i]*direction[i];
+    for (int i = 0; i < INPUTS + g->length; i++)
+        scale += fabs(ad_grad(node[i])*ad_tangent(node[i], INPUTS, node, direction));
+    const double got = ad_tangent(y, INPUTS, node, direction);
+    cr_expect(fabs(got - want) <= 16*U*scale, "seed %llu: tangent %.17g, gradient %.17g",
+              (unsigned long long)seed, got, want);
+}
+
 /* Inputs whose derivative could be compared. */
 static int compare(uint64_t seed) {
     graph   g;
@@ -177,6 +190,7 @@ static int compare(uint64_t seed) {
                  ad_tape_message(tape));
     cr_expect_eq(g.length, STEPS, "seed %llu: only %d steps were found", (unsigned long long)seed,
                  g.length);
+    compare_tangent(&g, y, node, grad, seed);
     for (int i = 0; i < INPUTS; i++) {
         slice          s = {&g, sides, i};
         const estimate e = measure(&s);

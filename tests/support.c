@@ -124,6 +124,7 @@ static ad_status small_graph(ad_tape *tape, const ad_var x[], FILE *to) {
     ad_backward(y);
     double grad[LEAVES];
     ad_gradient(y, LEAVES, x, grad);
+    ad_tangent(y, LEAVES, x, grad);
     if (to != NULL)
         status = ad_explain(ad_parse(tape, "a*b + sum(a, b, c)", 3, "a, b, c", x), to);
     ad_tape_rewind(tape, mark);

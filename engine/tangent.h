@@ -1,0 +1,13 @@
+/* tangent.h - directional derivatives of every node, for the files that need more than one number. */
+#ifndef TAPIR_TANGENT_H
+#define TAPIR_TANGENT_H
+
+#include "tape.h"
+
+/* tape->tangent[i], for every node i <= last: its derivative when each x[k] moves by direction[k]. A
+ * node that stands in x twice moves by both; a node that is itself computed from others in x moves by
+ * its own direction and by theirs, so that the result is sum of ad_gradient's grad[k]*direction[k].
+ * x is checked by the caller. False with the error kept: out of memory, a pick out of range. */
+bool ad__tangents(ad_tape *tape, uint32_t last, size_t n, const ad_var x[], const double direction[]);
+
+#endif
