@@ -234,6 +234,41 @@ nn_array nn_model_array(const nn_model *model, size_t i) {
     return (nn_array){a->name, a->rank, a->shape, a->count, a->param};
 }
 
+void nn_model_values(const nn_model *model, double values[]) {
+    for (size_t i = 0; i < nn_model_count(model); i++) values[i] = ad_value(model->param[i]);
+}
+
+ad_status nn_model_set_values(nn_model *model, const double values[]) {
+    if (nn_model_status(model) != AD_OK) return nn_model_status(model);
+    for (size_t i = 0; i < model->count; i++) ad_set(model->param[i], values[i]);
+    return nn_model_status(model);
+}
+
+bool nn__weights_open(nn__weights *w, nn_model *model) {
+    *w = (nn__weights){model, nn_model_count(model), NULL, false};
+    w->value = malloc((w->count + 1)*sizeof *w->value);
+    if (w->value != NULL) nn__weights_fetch(w);
+    return w->value != NULL;
+}
+
+void nn__weights_close(nn__weights *w) {
+    if (w->value == NULL) return;
+    nn__weights_settle(w);
+    free(w->value);
+}
+
+/* Past an error of tape or model: what was learned before it is kept. */
+void nn__weights_settle(nn__weights *w) {
+    if (!w->ahead) return;
+    for (size_t i = 0; i < w->count; i++) ad_set(w->model->param[i], w->value[i]);
+    w->ahead = false;
+}
+
+void nn__weights_fetch(nn__weights *w) {
+    nn_model_values(w->model, w->value);
+    w->ahead = false;
+}
+
 /* Row-major: an index counts blocks as large as all later sizes together. */
 char *nn__model_place(const nn_model *model, size_t i, size_t room, char text[]) {
     size_t k = 0;

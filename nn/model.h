@@ -10,6 +10,20 @@
 __attribute__((format(printf, 3, 4)))
 void nn__model_fail(nn_model *model, ad_status status, const char *format, ...);
 
+/* The parameters as one array of numbers, for programs and optimizers. The tape's inputs follow only
+ * when somebody is about to look at them: giving them one by one costs as much as a small batch. */
+typedef struct nn__weights {
+    nn_model *model;
+    size_t    count;
+    double   *value;
+    bool      ahead;                         /* the tape still has older values */
+} nn__weights;
+
+bool nn__weights_open(nn__weights *weights, nn_model *model);  /* false: no memory */
+void nn__weights_close(nn__weights *weights);                  /* settles first */
+void nn__weights_settle(nn__weights *weights);                 /* the tape gets the values */
+void nn__weights_fetch(nn__weights *weights);                  /* the tape's values, which somebody may have set */
+
 /* The place of parameter i in words: layers.0.weight[3][5]. Returns text. */
 char *nn__model_place(const nn_model *model, size_t i, size_t room, char text[]);
 

@@ -150,6 +150,11 @@ AD_API size_t        nn_model_count(const nn_model *model);
 AD_API const ad_var *nn_model_params(const nn_model *model);
 AD_API ad_tape      *nn_model_tape(const nn_model *model);
 
+/* All values, in the same order, as an array of nn_model_count numbers. Operations recorded before see
+ * new ones at the next ad_replay. Returns the status of the model, which is left alone after an error. */
+AD_API void      nn_model_values(const nn_model *model, double values[]);
+AD_API ad_status nn_model_set_values(nn_model *model, const double values[]);
+
 /* One of the named arrays, owned by the model. */
 typedef struct nn_array {
     const char   *name;
@@ -259,11 +264,35 @@ AD_API const char *nn_optimizer_message(const nn_optimizer *optimizer);
  * before see them at the next ad_replay. Returns the status of the model, or of the optimizer. */
 AD_API ad_status nn_optimizer_step(nn_optimizer *optimizer, nn_model *model, const double gradient[]);
 
+/* The same for parameters that are an array of numbers. An optimizer belongs to the n parameters of its
+ * first step: another n is AD_BAD_ARGUMENT. Returns its status. */
+AD_API ad_status nn_optimizer_update(nn_optimizer *optimizer, size_t n, double param[],
+                                     const double gradient[]);
+
+/* What an optimizer remembers, as named arrays for a checkpoint: "steps" and "rate", one number each,
+ * then an array of n numbers for each running mean that its equations name. Whoever writes the same
+ * numbers into the arrays of another optimizer made with the same call goes on as if nothing had
+ * happened. nn_optimizer_prepare(optimizer, n) makes the arrays, zero, where no step has yet. */
+typedef struct nn_state {
+    const char *name;
+    size_t      count;
+    double     *value;                       /* owned by the optimizer; to be read and written */
+} nn_state;
+
+AD_API const char *nn_optimizer_name(const nn_optimizer *optimizer);     /* "sgd", ... */
+AD_API ad_status   nn_optimizer_prepare(nn_optimizer *optimizer, size_t n);
+AD_API size_t      nn_optimizer_state_count(const nn_optimizer *optimizer);
+AD_API nn_state    nn_optimizer_state(nn_optimizer *optimizer, size_t i);  /* all 0 and NULL where there is none */
+
 /* ---- training --------------------------------------------------------------------------------- */
 
 /* Records the loss of one example on the model's tape and returns it. input: the row of the data,
  * its inputs first, then its targets; inputs: how many numbers that is. */
 typedef ad_var nn_loss(nn_model *model, size_t inputs, const ad_var input[], void *user);
+
+/* Rows of equal shape record the same graph, but for branches noted by ad_branch: a sequence's length,
+ * for example. row: its `columns` numbers; user: as the loss is given. */
+typedef uint64_t nn_shape(size_t columns, const double row[], void *user);
 
 /* A number shown after each epoch, such as the accuracy on held-out rows. What it records is
  * forgotten afterwards. */
@@ -290,18 +319,31 @@ typedef struct nn_train_config {
     nn_metric  *metric;                      /* may be NULL */
     const char *metric_name;                 /* for progress and history; NULL: "metric" */
     nn_watch   *watch;                       /* may be NULL */
+    nn_shape   *shape;                       /* NULL: found out, see below */
+    bool        by_example;                  /* no programs: each example recorded, swept and forgotten */
 } nn_train_config;
 
 /* Minibatch gradient descent. The rows are shuffled anew for each epoch and taken `batch` at a time
- * (the last step of an epoch takes what is left). In a step each example is recorded, swept and
- * forgotten; the gradients are *averaged* over its examples, and the optimizer takes them from
- * there. Tape and handles are afterwards as before, but for the values of the parameters.
+ * (the last step of an epoch takes what is left). The gradients are *averaged* over the examples of a
+ * step, and the optimizer takes them from there. Tape and handles are afterwards as before, but for the
+ * values of the parameters.
+ *
+ * The loss of one row is recorded, its numbers as inputs, and compiled; all rows with the same graph
+ * are then lanes of that program (ad_compile), many times faster than rows recorded one by one. So what a
+ * loss makes of a row must be recorded: ad_pick and ad_where choose by a number of the row, ad_branch
+ * notes an `if`, and rows that turn it get a program of their own. A loss that looks at its inputs
+ * with ad_value and records one thing or another (a loop over a sequence of that length) says with `shape`
+ * which rows are alike. Without `shape` a few rows are compared, and where they differ every row is recorded
+ * once to find its program. Either way some rows are recorded again now and then, early on, and compared with
+ * what their program says: a difference is AD_BAD_ARGUMENT. After 64 programs, rows of other shapes are
+ * recorded one by one; by_example does so with all, which gives the same up to roundings, and is the path to
+ * take for seeing every node, and for a loss that is drawn by lot.
  *
  * The status is also that of the model, with a sentence in nn_model_message: errors of tape, model,
  * data or optimizer; AD_BAD_ARGUMENT for epochs or batch 0, a batch larger than the data, a model
- * without parameters, or a loss or gradient that is not finite (the message says at which epoch,
- * step and row; the parameters stay as that step found them); AD_BAD_FILE when the history cannot
- * be written. */
+ * without parameters, a loss that is a plain number, or a loss or gradient that is not finite (the message
+ * says at which epoch, step and row; the parameters stay as that step found them); AD_TWO_TAPES for a
+ * loss of another tape than the model's; AD_BAD_FILE when the history cannot be written. */
 AD_API ad_status nn_train(nn_model *model, nn_loss *loss, void *user, const nn_data *data,
                           nn_optimizer *optimizer, const nn_train_config *config);
 

@@ -1,12 +1,12 @@
 /* optimizer.c - from a gradient to new values of the parameters. */
-#include "text.h"
-#include "nn.h"
+#include "model.h"
 
 #include <math.h>
 #include <stdlib.h>
 
 struct nn_optimizer {
-    double    rate;
+    double    rate, steps;
+    size_t    n;                             /* parameters; 0 before the first step */
     ad_status status;                        /* the first error */
     char      message[NN__MESSAGE];
 };
@@ -50,11 +50,46 @@ const char *nn_optimizer_message(const nn_optimizer *optimizer) {
                              : optimizer->message;
 }
 
+ad_status nn_optimizer_prepare(nn_optimizer *o, size_t n) {
+    if (nn_optimizer_status(o) != AD_OK || o->n == n) return nn_optimizer_status(o);
+    if (o->n != 0)
+        fail(o, AD_BAD_ARGUMENT, "the optimizer belongs to %zu parameters, not to %zu", o->n, n);
+    o->n = n;
+    return o->status;
+}
+
+ad_status nn_optimizer_update(nn_optimizer *o, size_t n, double param[], const double gradient[]) {
+    if (nn_optimizer_prepare(o, n) != AD_OK) return nn_optimizer_status(o);
+    o->steps++;
+    for (size_t i = 0; i < n; i++) param[i] -= o->rate*gradient[i];
+    return AD_OK;
+}
+
 ad_status nn_optimizer_step(nn_optimizer *optimizer, nn_model *model, const double gradient[]) {
     if (nn_optimizer_status(optimizer) != AD_OK) return nn_optimizer_status(optimizer);
-    const size_t  n = nn_model_count(model);
-    const ad_var *param = nn_model_params(model);
-    for (size_t i = 0; i < n; i++)
-        ad_set(param[i], ad_value(param[i]) - optimizer->rate*gradient[i]);
-    return nn_model_status(model);
+    nn__weights w;
+    if (!nn__weights_open(&w, model)) {
+        fail(optimizer, AD_NO_MEMORY, "out of memory: no space for a step of %zu parameters", w.count);
+        return AD_NO_MEMORY;
+    }
+    const ad_status status = nn_optimizer_update(optimizer, w.count, w.value, gradient);
+    w.ahead = status == AD_OK;
+    nn__weights_close(&w);
+    return status != AD_OK ? status : nn_model_status(model);
+}
+
+/* ---- state ------------------------------------------------------------------------------------ */
+
+const char *nn_optimizer_name(const nn_optimizer *optimizer) {
+    (void)optimizer;
+    return "sgd";
+}
+
+size_t nn_optimizer_state_count(const nn_optimizer *optimizer) {
+    return optimizer == NULL ? 0 : 2;
+}
+
+nn_state nn_optimizer_state(nn_optimizer *optimizer, size_t i) {
+    if (i >= nn_optimizer_state_count(optimizer)) return (nn_state){0};
+    return i == 0 ? (nn_state){"steps", 1, &optimizer->steps} : (nn_state){"rate", 1, &optimizer->rate};
 }

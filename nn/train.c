@@ -1,10 +1,9 @@
 /* train.c - minibatch gradient descent.
  *
- * Each example is recorded above the mark, swept in reverse and forgotten, so the tape stays as
- * long as the parameters and one example. Gradients are added up over a batch in the order of its
- * examples and divided by their number once: the mean does not depend on anything but the seed and
- * the data. */
-#include "model.h"
+ * The parameters are trained as an array of numbers; the tape gets them when somebody is about to look:
+ * a row that is recorded, the metric, the caller's functions, and in the end. What rows.c makes of a
+ * batch depends on nothing but the data and the order, which the seed decides. */
+#include "rows.h"
 
 #include <errno.h>
 #include <langinfo.h>
@@ -32,9 +31,10 @@ typedef struct run {
     const nn_train_config *config;
     ad_tape               *tape;
     ad_mark                mark;             /* above the parameters, and above all the caller recorded */
-    size_t                 rows, width, count;
-    ad_var                *row;              /* width: the example at hand */
-    double                *gradient, *total; /* count: of one example, of the batch */
+    size_t                 rows;
+    nn__weights            weights;
+    nn__rows              *examples;
+    double                *gradient;         /* of a batch */
     size_t                *order;            /* rows: the order of this epoch */
     nn_random              random;
     FILE                  *history;
@@ -204,60 +204,25 @@ static void close_history(run *r) {
 
 /* ---- examples, steps, epochs ------------------------------------------------------------------ */
 
-/* The loss of one row and, in r->gradient, its derivatives; both belong to the parameters as they
- * are. */
-static double example(run *r, size_t row) {
-    const double *x = nn_data_row(r->data, row);
-    for (size_t i = 0; i < r->width; i++) r->row[i] = ad_num(x[i]);
-    const ad_var y = r->loss(r->model, r->width, r->row, r->user);
-    const double value = ad_value(y);
-    ad_gradient(y, r->count, nn_model_params(r->model), r->gradient);
-    ad_tape_rewind(r->tape, r->mark);
-    return value;
-}
-
-static bool good_example(run *r, size_t row, double loss) {
-    if (ad_tape_status(r->tape) != AD_OK)
-        nn__model_fail(r->model, ad_tape_status(r->tape), "epoch %zu, step %zu, row %zu: %s", r->epoch,
-                       r->step, row, ad_tape_message(r->tape));
-    else if (nn_model_count(r->model) != r->count)
-        nn__model_fail(r->model, AD_BAD_ARGUMENT, "nn_train: the loss added parameters to the model");
-    else if (!isfinite(loss))
-        nn__model_fail(r->model, AD_BAD_ARGUMENT, "epoch %zu, step %zu, row %zu: the loss is %g", r->epoch,
-                       r->step, row, loss);
-    return good(r);
-}
-
-static bool good_gradient(run *r) {
-    char place[NN__MESSAGE/2];
-    for (size_t i = 0; i < r->count; i++)
-        if (!isfinite(r->total[i])) {
-            nn__model_fail(r->model, AD_BAD_ARGUMENT,
-                           "epoch %zu, step %zu: the derivative of the loss in %s is %g", r->epoch, r->step,
-                           nn__model_place(r->model, i, sizeof place, place), r->total[i]);
-            return false;
-        }
-    return true;
-}
-
 /* The examples at order[first .. first + n - 1]: their mean gradient, then the parameters. */
 static void take_step(run *r, size_t first, size_t n) {
-    for (size_t i = 0; i < r->count; i++) r->total[i] = 0;
-    for (size_t k = first; k < first + n; k++) {
-        const double loss = example(r, r->order[k]);
-        if (!good_example(r, r->order[k], loss)) return;
-        for (size_t i = 0; i < r->count; i++) r->total[i] += r->gradient[i];
-        r->loss_sum += loss;
+    double    mean;
+    ad_status status = nn__rows_run(r->examples, n, r->order + first, &mean, r->gradient);
+    if (status != AD_OK) {
+        nn__model_fail(r->model, status, "epoch %zu, step %zu, %s", r->epoch, r->step,
+                       nn__rows_message(r->examples));
+        return;
     }
-    for (size_t i = 0; i < r->count; i++) r->total[i] /= (double)n;
-    if (!good_gradient(r)) return;
-    const ad_status status = nn_optimizer_step(r->optimizer, r->model, r->total);
+    status = nn_optimizer_update(r->optimizer, r->weights.count, r->weights.value, r->gradient);
     if (status != AD_OK) nn__model_fail(r->model, status, "%s", nn_optimizer_message(r->optimizer));
+    else r->weights.ahead = true;
+    r->loss_sum += (double)n*mean;
     r->done += n;
 }
 
 static void measure(run *r) {
     if (r->config->metric == NULL) return;
+    nn__weights_settle(&r->weights);
     r->metric = r->config->metric(r->model, r->user);
     ad_tape_rewind(r->tape, r->mark);
     if (ad_tape_status(r->tape) != AD_OK)
@@ -286,7 +251,10 @@ static bool run_epoch(run *r) {
                         (double)r->rows/seconds};
     show_epoch(r);
     write_history(r, &e);
-    const bool more = r->config->watch == NULL || r->config->watch(&e, r->user);
+    if (r->config->watch == NULL) return r->epoch < r->config->epochs;
+    nn__weights_settle(&r->weights);
+    const bool more = r->config->watch(&e, r->user);
+    nn__weights_fetch(&r->weights);
     return more && good(r) && r->epoch < r->config->epochs;
 }
 
@@ -301,7 +269,7 @@ static void check_arguments(run *r) {
                        nn_optimizer_message(r->optimizer));
     else if (c == NULL || r->loss == NULL)
         nn__model_fail(r->model, AD_BAD_ARGUMENT, "nn_train: no %s", c == NULL ? "configuration" : "loss");
-    else if (r->count == 0)
+    else if (nn_model_count(r->model) == 0)
         nn__model_fail(r->model, AD_BAD_ARGUMENT, "nn_train: the model has no parameters");
     else if (c->epochs == 0 || c->batch == 0)
         nn__model_fail(r->model, AD_BAD_ARGUMENT, "nn_train: the number of %s is 0",
@@ -313,21 +281,23 @@ static void check_arguments(run *r) {
 }
 
 static void allocate(run *r) {
-    r->row = calloc(r->width, sizeof *r->row);
-    r->gradient = calloc(r->count, sizeof *r->gradient);
-    r->total = calloc(r->count, sizeof *r->total);
+    const bool open = nn__weights_open(&r->weights, r->model);
+    r->gradient = calloc(r->weights.count, sizeof *r->gradient);
     r->order = calloc(r->rows, sizeof *r->order);
-    if (r->row == NULL || r->gradient == NULL || r->total == NULL || r->order == NULL)
+    r->examples = !open ? NULL : nn__rows_new(&(nn__rows_config){
+        &r->weights, r->loss, r->user, r->data, r->config->shape, r->config->by_example,
+    });
+    if (r->examples == NULL || r->gradient == NULL || r->order == NULL)
         nn__model_fail(r->model, AD_NO_MEMORY, "out of memory: no space to train %zu parameters",
-                       r->count);
+                       r->weights.count);
     else
         for (size_t i = 0; i < r->rows; i++) r->order[i] = i;
 }
 
 static void release(run *r) {
-    free(r->row);
+    nn__weights_close(&r->weights);
+    nn__rows_free(r->examples);
     free(r->gradient);
-    free(r->total);
     free(r->order);
 }
 
@@ -346,8 +316,7 @@ ad_status nn_train(nn_model *model, nn_loss *loss, void *user, const nn_data *da
     run r = {
         .model = model, .loss = loss, .user = user, .data = data, .optimizer = optimizer,
         .config = config, .tape = nn_model_tape(model), .mark = ad_tape_mark(nn_model_tape(model)),
-        .rows = nn_data_rows(data), .width = nn_data_inputs(data) + nn_data_targets(data),
-        .count = nn_model_count(model), .metric = NAN,
+        .rows = nn_data_rows(data), .metric = NAN,
     };
     if (good(&r)) check_arguments(&r);
     if (good(&r)) allocate(&r);

@@ -1,0 +1,431 @@
+/* rows.c - the mean of a recorded loss over rows of data, and its gradient.
+ *
+ * One row is recorded with its numbers as inputs and compiled; the program then serves all rows whose
+ * graph is the same. Which those are, a *shape* says: a number that the caller makes of a row, or, where
+ * he gives none, one for all, unless a look at a few rows shows that they record differently: then every
+ * row is recorded once, when it is first met, and its shape is the number of its nodes. Rows of a shape
+ * may still differ by branches (ad_branch): each program of a shape is one way through them, and tells
+ * by itself when a row would go another. Where there are too many ways, rows are recorded one by one.
+ *
+ * Invariant: a row that is run by a program recorded the same graph, or has a shape and takes branches
+ * for which the caller promised so. The promise is looked into: in each of the first calls one row is
+ * recorded again, and what it gives compared with what its program says. */
+#include "rows.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MOST_PROGRAMS = 64, SURVEYED = 16, CALLS_CHECKED = 16 };
+enum { UNKNOWN = UINT16_MAX, ALONE = UINT16_MAX - 1 };         /* instead of a program: not met yet; recorded each time */
+
+typedef struct variant {
+    uint64_t    shape;
+    size_t      row, nodes;                  /* what it was compiled from, and how long that was on the tape */
+    ad_program *program;
+} variant;
+
+struct nn__rows {
+    nn__rows_config config;
+    nn__weights    *weights;
+    ad_tape        *tape;
+    ad_mark         mark;
+    size_t          width, count;
+    bool            by_example, recorded;    /* recorded: shapes are found by recording each row */
+    ad_var         *leaf;                    /* width */
+    variant         variant[MOST_PROGRAMS];
+    size_t          variants, calls;
+    uint16_t       *home;                    /* by row of the data: its variant, or UNKNOWN, or ALONE */
+    size_t          room;                    /* rows that fit into the next arrays */
+    double         *gathered, *value;        /* rows x width; rows */
+    size_t         *member;                  /* rows of a group */
+    bool           *done;
+    double         *part, *other;            /* count: gradients of a group, of one row */
+    bool            blamed;                  /* the message says what it says of a row, or of no row in particular */
+    ad_status       status;
+    char            message[NN__MESSAGE];
+};
+
+__attribute__((format(printf, 3, 4)))
+static void fail(nn__rows *r, ad_status status, const char *format, ...) {
+    if (r->status != AD_OK) return;
+    r->status = status;
+    va_list list;
+    va_start(list, format);
+    nn__sentence(r->message, format, list);
+    va_end(list);
+}
+
+const char *nn__rows_message(const nn__rows *rows) {
+    return rows == NULL ? "out of memory: no space to train" : rows->message;
+}
+
+size_t nn__rows_programs(const nn__rows *rows) {
+    return rows->variants;
+}
+
+/* ---- making ----------------------------------------------------------------------------------- */
+
+nn__rows *nn__rows_new(const nn__rows_config *config) {
+    nn__rows *r = calloc(1, sizeof *r);
+    if (r == NULL) return NULL;
+    const nn_data *data = config->data;
+    r->config = *config;
+    r->weights = config->weights;
+    r->tape = nn_model_tape(config->weights->model);
+    r->mark = ad_tape_mark(r->tape);
+    r->width = nn_data_inputs(data) + nn_data_targets(data);
+    r->count = config->weights->count;
+    r->by_example = config->by_example;
+    r->leaf = calloc(r->width, sizeof *r->leaf);
+    r->part = calloc(r->count, sizeof *r->part);
+    r->other = calloc(r->count, sizeof *r->other);
+    r->home = malloc(nn_data_rows(data)*sizeof *r->home);
+    if (r->leaf == NULL || r->part == NULL || r->other == NULL || r->home == NULL) {
+        nn__rows_free(r);
+        return NULL;
+    }
+    for (size_t i = 0; i < nn_data_rows(data); i++) r->home[i] = UNKNOWN;
+    return r;
+}
+
+void nn__rows_free(nn__rows *r) {
+    if (r == NULL) return;
+    for (size_t i = 0; i < r->variants; i++) ad_program_free(r->variant[i].program);
+    free(r->leaf);
+    free(r->part);
+    free(r->other);
+    free(r->home);
+    free(r->gathered);
+    free(r->value);
+    free(r->member);
+    free(r->done);
+    free(r);
+}
+
+static bool room_for(nn__rows *r, size_t n) {
+    if (n <= r->room) return true;
+    free(r->gathered);
+    free(r->value);
+    free(r->member);
+    free(r->done);
+    r->gathered = n > SIZE_MAX/sizeof(double)/r->width ? NULL : malloc(n*r->width*sizeof *r->gathered);
+    r->value = malloc(n*sizeof *r->value);
+    r->member = malloc(n*sizeof *r->member);
+    r->done = malloc(n*sizeof *r->done);
+    const bool good = r->gathered != NULL && r->value != NULL && r->member != NULL && r->done != NULL;
+    r->room = good ? n : 0;
+    if (!good) fail(r, AD_NO_MEMORY, "out of memory: no space for a batch of %zu rows", n);
+    return good;
+}
+
+/* ---- one row on the tape ---------------------------------------------------------------------- */
+
+static void forget(nn__rows *r) {
+    ad_tape_rewind(r->tape, r->mark);
+}
+
+static bool good_loss(nn__rows *r, size_t row, ad_var y) {
+    if (nn_model_status(r->weights->model) != AD_OK)
+        fail(r, nn_model_status(r->weights->model), "row %zu: %s", row, nn_model_message(r->weights->model));
+    else if (nn_model_count(r->weights->model) != r->count)
+        fail(r, AD_BAD_ARGUMENT, "the loss added parameters to the model");
+    else if (y.tape == NULL)
+        fail(r, AD_BAD_ARGUMENT, "row %zu: the loss is the plain number %g: no parameter has a part in it",
+             row, ad_value(y));
+    else if (y.tape != r->tape)
+        fail(r, AD_TWO_TAPES, "row %zu: the loss is a variable of another tape than the model's", row);
+    return r->status == AD_OK;
+}
+
+/* The loss of a row, recorded above the mark with its numbers as leaves or as plain numbers. */
+static ad_var record(nn__rows *r, size_t row, bool leaves) {
+    const double *x = nn_data_row(r->config.data, row);
+    nn__weights_settle(r->weights);
+    for (size_t i = 0; i < r->width; i++) r->leaf[i] = leaves ? ad_input(r->tape, x[i]) : ad_num(x[i]);
+    const ad_var y = r->config.loss(r->weights->model, r->width, r->leaf, r->config.user);
+    good_loss(r, row, y);
+    return y;
+}
+
+/* The path of teaching: record, sweep, forget. NaN after an error. */
+static double alone(nn__rows *r, size_t row, double gradient[]) {
+    const ad_var y = record(r, row, false);
+    const double value = r->status == AD_OK ? ad_value(y) : NAN;
+    if (r->status == AD_OK && gradient != NULL)
+        ad_gradient(y, r->count, nn_model_params(r->weights->model), gradient);
+    forget(r);
+    return value;
+}
+
+/* ---- programs --------------------------------------------------------------------------------- */
+
+/* A program of what was just recorded. ALONE when there are too many, or when it holds something that
+ * programs cannot do. */
+static uint16_t compile(nn__rows *r, uint64_t shape, size_t row, ad_var y) {
+    if (r->variants == MOST_PROGRAMS) return ALONE;
+    const size_t nodes = ad_tape_length(r->tape);
+    const ad_var last = ad_mul(y, ad_num(1));    /* so that branches noted after y guard the program too */
+    ad_program  *program = ad_compile(&(ad_interface){
+        .params = r->count, .param = nn_model_params(r->weights->model),
+        .inputs = r->width, .input = r->leaf, .outputs = 1, .output = &last,
+    });
+    if (program == NULL && ad_tape_status(r->tape) == AD_UNSUPPORTED) {
+        ad_tape_clear(r->tape);
+        return ALONE;
+    }
+    if (program == NULL) {
+        fail(r, ad_tape_status(r->tape), "row %zu: %s", row, ad_tape_message(r->tape));
+        return UNKNOWN;
+    }
+    r->variant[r->variants] = (variant){shape, row, nodes, program};
+    return (uint16_t)r->variants++;
+}
+
+/* How a variant takes a row alone. A batch takes it the same way: lanes do not depend on their place. */
+static ad_status take(const nn__rows *r, uint16_t k, size_t row, double *value) {
+    return ad_program_values(r->variant[k].program, r->weights->value, 1, nn_data_row(r->config.data, row), value);
+}
+
+static bool alike(double a, double b, double scale) {
+    const double tolerance = 1e-4;           /* other roundings are far below, another graph is above */
+    return fabs(a - b) <= tolerance*scale || (isnan(a) && isnan(b)) || a == b;
+}
+
+/* Is what was recorded, y, what the program makes of that row: the loss and all its derivatives? */
+static bool same_graph(nn__rows *r, uint16_t k, size_t row, ad_var y) {
+    double mean, largest = 0;
+    if (ad_tape_length(r->tape) != r->variant[k].nodes ||
+        ad_program_gradient(r->variant[k].program, r->weights->value, 1, nn_data_row(r->config.data, row), &mean,
+                            r->part) != AD_OK) return false;
+    ad_gradient(y, r->count, nn_model_params(r->weights->model), r->other);
+    for (size_t i = 0; i < r->count; i++) largest = fmax(largest, fmax(fabs(r->part[i]), fabs(r->other[i])));
+    bool same = alike(mean, ad_value(y), fabs(mean) + fabs(ad_value(y)));
+    for (size_t i = 0; i < r->count && same; i++) same = alike(r->part[i], r->other[i], largest);
+    return same;
+}
+
+static uint64_t shape_of(const nn__rows *r, size_t row) {
+    if (r->config.shape != NULL) return r->config.shape(r->width, nn_data_row(r->config.data, row), r->config.user);
+    return r->recorded ? ad_tape_length(r->tape) : 0;
+}
+
+/* Record the row and find the variant that is it, or make one. */
+static uint16_t find_by_recording(nn__rows *r, size_t row) {
+    const ad_var y = record(r, row, true);
+    uint16_t     found = UNKNOWN;
+    double       value;
+    if (r->status == AD_OK) {
+        const uint64_t shape = shape_of(r, row);
+        for (uint16_t k = 0; k < r->variants && found == UNKNOWN && r->recorded; k++)
+            if (r->variant[k].shape == shape && same_graph(r, k, row, y)) found = k;
+        if (found == UNKNOWN) found = compile(r, shape, row, y);
+        /* A branch on a number within a rounding of its edge may turn even in the program made of it. */
+        if (found < r->variants && take(r, found, row, &value) == AD_BRANCH_CHANGED) found = ALONE;
+    }
+    forget(r);
+    return found;
+}
+
+/* The variant for a row: one of its shape that takes it; a fresh row goes to the first of its shape. */
+static uint16_t find(nn__rows *r, size_t row, bool turned) {
+    double value;
+    for (uint16_t k = 0; k < r->variants && !r->recorded; k++)
+        if (r->variant[k].shape == shape_of(r, row) && (!turned || take(r, k, row, &value) == AD_OK)) return k;
+    return find_by_recording(r, row);
+}
+
+/* A look at rows from all over the data: do they record one graph, but for noted branches? */
+static void survey(nn__rows *r) {
+    const size_t rows = nn_data_rows(r->config.data), n = rows < SURVEYED ? rows : SURVEYED;
+    for (size_t i = 0; i < n && r->status == AD_OK && !r->recorded; i++) {
+        const size_t   row = i*(rows/n);
+        const uint16_t k = r->home[row] = find(r, row, true);
+        if (r->status != AD_OK || k >= r->variants || r->variant[k].row == row) continue;
+        const ad_var y = record(r, row, true);
+        if (r->status == AD_OK) r->recorded = !same_graph(r, k, row, y);
+        forget(r);
+    }
+    if (!r->recorded) return;
+    for (size_t i = 0; i < r->variants; i++) r->variant[i].shape = r->variant[i].nodes;
+    for (size_t i = 0; i < rows; i++) r->home[i] = UNKNOWN;
+}
+
+/* A loss that is another at each recording (dropout from a generator of its own) cannot be compiled. */
+static bool repeatable(nn__rows *r, size_t row, double first) {
+    const double again = alone(r, row, NULL);
+    if (r->status != AD_OK || alike(first, again, fabs(first) + fabs(again))) return r->status == AD_OK;
+    fail(r, AD_BAD_ARGUMENT,
+         "row %zu: the loss is %.6g when recorded and %.6g when recorded again: a program would keep the "
+         "first for ever; train with by_example", row, first, again);
+    return false;
+}
+
+/* One row of this call, recorded again: the promise that it has the graph of its program. */
+static void look_into(nn__rows *r, size_t row) {
+    const uint16_t k = r->home[row];
+    if (r->status != AD_OK || k >= r->variants || r->variant[k].row == row) return;
+    const ad_var y = record(r, row, true);
+    const double value = r->status == AD_OK ? ad_value(y) : NAN;
+    const size_t nodes = ad_tape_length(r->tape);
+    double       taken;
+    const bool   same = r->status != AD_OK || take(r, k, row, &taken) != AD_OK || same_graph(r, k, row, y);
+    forget(r);
+    if (!same && repeatable(r, row, value))
+        fail(r, AD_BAD_ARGUMENT,
+             "row %zu records another graph than row %zu, %zu nodes to %zu, though %s: note the turn with ad_branch, %s",
+             row, r->variant[k].row, nodes, r->variant[k].nodes,
+             r->config.shape != NULL ? "both have the same shape" : "other rows record the same one",
+             r->config.shape != NULL ? "or give it a shape of its own" : "or say with `shape` which rows are alike");
+}
+
+/* ---- a batch ---------------------------------------------------------------------------------- */
+
+/* Rows that are not done and have this home, gathered. */
+static size_t gather(nn__rows *r, uint16_t home, size_t n, const size_t row[]) {
+    size_t members = 0;
+    for (size_t k = 0; k < n; k++) {
+        if (r->done[k] || r->home[row[k]] != home) continue;
+        memcpy(r->gathered + members*r->width, nn_data_row(r->config.data, row[k]), r->width*sizeof *r->gathered);
+        r->member[members++] = k;
+    }
+    return members;
+}
+
+/* The gathered rows: their mean loss and gradient, in `part` or, when they are all there is, in place. */
+static ad_status run_program(nn__rows *r, const ad_program *program, size_t n, double *mean, double part[]) {
+    if (part != NULL) return ad_program_gradient(program, r->weights->value, n, r->gathered, mean, part);
+    const ad_status status = ad_program_values(program, r->weights->value, n, r->gathered, r->value);
+    double          total = 0;
+    for (size_t i = 0; i < n && status == AD_OK; i++) total += r->value[i];
+    *mean = total/(double)n;
+    return status;
+}
+
+static void add(nn__rows *r, size_t n, double mean, double *total, double gradient[]) {
+    *total += (double)n*mean;
+    for (size_t i = 0; i < r->count && gradient != NULL; i++) gradient[i] += (double)n*r->part[i];
+}
+
+/* All rows of the group of row k. False when some of them go another way now: they have new homes. */
+static void run_group(nn__rows *r, size_t first, size_t n, const size_t row[], double *total, double gradient[]) {
+    const uint16_t home = r->home[row[first]];
+    double         mean;
+    if (home == ALONE) {
+        mean = alone(r, row[first], gradient == NULL ? NULL : r->part);
+        if (r->status == AD_OK) add(r, 1, mean, total, gradient);
+        r->done[first] = true;
+        return;
+    }
+    const size_t    members = gather(r, home, n, row);
+    const ad_status status = run_program(r, r->variant[home].program, members, &mean, gradient == NULL ? NULL : r->part);
+    if (status == AD_BRANCH_CHANGED) {
+        double value;
+        for (size_t i = 0; i < members && r->status == AD_OK; i++)
+            if (take(r, home, row[r->member[i]], &value) == AD_BRANCH_CHANGED)
+                r->home[row[r->member[i]]] = find(r, row[r->member[i]], true);
+    } else if (status != AD_OK) {
+        char words[NN__MESSAGE];
+        ad_program_message(r->variant[home].program, sizeof words, words);
+        fail(r, status, "a program of the batch: %s", words);
+        r->blamed = false;
+    } else {
+        add(r, members, mean, total, gradient);
+        for (size_t i = 0; i < members; i++) r->done[r->member[i]] = true;
+    }
+}
+
+static void run_groups(nn__rows *r, size_t n, const size_t row[], double *mean, double gradient[]) {
+    double total = 0;
+    memset(r->done, 0, n*sizeof *r->done);
+    for (size_t i = 0; i < r->count && gradient != NULL; i++) gradient[i] = 0;
+    for (size_t k = 0; k < n && r->status == AD_OK;)
+        if (r->done[k]) k++;
+        else run_group(r, k, n, row, &total, gradient);
+    *mean = total/(double)n;
+    for (size_t i = 0; i < r->count && gradient != NULL; i++) gradient[i] /= (double)n;
+}
+
+/* The usual case, all rows in one program. False when it is not, or branches turned. */
+static bool run_together(nn__rows *r, size_t n, const size_t row[], double *mean, double gradient[]) {
+    const uint16_t home = r->home[row[0]];
+    if (home == ALONE) return false;
+    for (size_t k = 0; k < n; k++) {
+        if (r->home[row[k]] != home) return false;
+        memcpy(r->gathered + k*r->width, nn_data_row(r->config.data, row[k]), r->width*sizeof *r->gathered);
+    }
+    return run_program(r, r->variant[home].program, n, mean, gradient) == AD_OK;
+}
+
+static void give_homes(nn__rows *r, size_t n, const size_t row[]) {
+    if (r->by_example) {
+        for (size_t k = 0; k < n; k++) r->home[row[k]] = ALONE;
+        return;
+    }
+    if (r->calls == 0 && r->config.shape == NULL) survey(r);
+    for (size_t k = 0; k < n && r->status == AD_OK; k++)
+        if (r->home[row[k]] == UNKNOWN) r->home[row[k]] = find(r, row[k], false);
+    if (r->calls < CALLS_CHECKED && !r->recorded) look_into(r, row[r->calls%n]);
+    r->calls++;
+}
+
+/* ---- numbers that are not finite --------------------------------------------------------------- */
+
+/* Infinity and NaN times 0 are NaN, which stays in a sum. Four sums, so that none waits for another. */
+static bool all_finite(size_t n, const double x[]) {
+    double sum[4] = {0};
+    size_t i = 0;
+    for (; i + 4 <= n; i += 4)
+        for (size_t k = 0; k < 4; k++) sum[k] += 0*x[i + k];
+    for (; i < n; i++) sum[0] += 0*x[i];
+    return sum[0] + sum[1] + sum[2] + sum[3] == 0;
+}
+
+static size_t first_bad(size_t n, const double x[]) {
+    size_t i = 0;
+    while (i < n && isfinite(x[i])) i++;
+    return i;
+}
+
+/* A NaN has a sign, which says nothing. */
+static double without_sign(double x) {
+    return isnan(x) ? NAN : x;
+}
+
+static void blame_derivative(nn__rows *r, const char *where, const double gradient[]) {
+    char         place[NN__MESSAGE/2];
+    const size_t i = first_bad(r->count, gradient);
+    fail(r, AD_BAD_ARGUMENT, "%sthe derivative of the loss in %s is %g", where,
+         nn__model_place(r->weights->model, i, sizeof place, place), without_sign(gradient[i]));
+}
+
+/* Which row is it? Each is recorded by itself, so that the tape's own words are heard. */
+static void blame(nn__rows *r, size_t n, const size_t row[], double mean, const double gradient[]) {
+    const ad_status status = r->status;
+    char            words[NN__MESSAGE], where[32];
+    memcpy(words, r->message, sizeof words);
+    r->status = AD_OK;
+    for (size_t k = 0; k < n && r->status == AD_OK; k++) {
+        const double value = alone(r, row[k], r->other);
+        snprintf(where, sizeof where, "row %zu: ", row[k]);
+        if (r->status == AD_OK && !isfinite(value)) fail(r, AD_BAD_ARGUMENT, "%sthe loss is %g", where, without_sign(value));
+        else if (r->status == AD_OK && !all_finite(r->count, r->other)) blame_derivative(r, where, r->other);
+    }
+    if (status != AD_OK) fail(r, status, "%s", words);
+    else if (!isfinite(mean)) fail(r, AD_BAD_ARGUMENT, "the mean of the losses is %g, though each is finite", mean);
+    else if (gradient != NULL) blame_derivative(r, "", gradient);
+}
+
+ad_status nn__rows_run(nn__rows *r, size_t n, const size_t row[], double *mean, double gradient[]) {
+    if (r == NULL) return AD_NO_MEMORY;
+    r->status = AD_OK;
+    r->blamed = true;
+    r->message[0] = '\0';
+    *mean = 0;
+    if (!room_for(r, n)) return r->status;
+    give_homes(r, n, row);
+    if (r->status == AD_OK && !run_together(r, n, row, mean, gradient)) run_groups(r, n, row, mean, gradient);
+    const bool wrong = gradient != NULL && (!isfinite(*mean) || !all_finite(r->count, gradient));
+    if (!r->blamed || (r->status == AD_OK && wrong)) blame(r, n, row, *mean, gradient);
+    return r->status;
+}

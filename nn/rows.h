@@ -1,0 +1,29 @@
+/* rows.h - the mean of a recorded loss over rows of data, and its gradient. */
+#ifndef TAPIR_NN_ROWS_H
+#define TAPIR_NN_ROWS_H
+
+#include "model.h"
+
+typedef struct nn__rows nn__rows;
+
+typedef struct nn__rows_config {
+    nn__weights   *weights;                  /* of the model that the loss belongs to */
+    nn_loss       *loss;
+    void          *user;
+    const nn_data *data;
+    nn_shape      *shape;                    /* NULL: found out */
+    bool           by_example;               /* no programs: record, sweep and forget each row */
+} nn__rows_config;
+
+nn__rows *nn__rows_new(const nn__rows_config *config);         /* NULL when memory is out */
+void      nn__rows_free(nn__rows *rows);
+
+/* The mean loss of the rows row[0..n-1] at the weights as they are, and, unless gradient is NULL, its
+ * derivatives; with them every number is finite when the status is AD_OK. Else the sentence is in
+ * nn__rows_message and begins with the row where one is to blame. */
+ad_status   nn__rows_run(nn__rows *rows, size_t n, const size_t row[], double *mean, double gradient[]);
+const char *nn__rows_message(const nn__rows *rows);
+
+size_t nn__rows_programs(const nn__rows *rows);                /* compiled so far */
+
+#endif
