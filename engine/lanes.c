@@ -13,7 +13,6 @@
  * visited, so that those in use stay few and hot. The first contribution is added to a row of zeros. */
 #include "program.h"
 
-#include "text.h"
 #include "uniform.h"
 
 #include <stdlib.h>
@@ -145,43 +144,16 @@ static void give_back(const ad_program *program, workspace *w) {
 
 /* ---- messages --------------------------------------------------------------------------------- */
 
-static void keep_message(const ad_program *program, const char *text) {
-    ad_program *p = (ad_program *)(uintptr_t)program;
-    while (atomic_flag_test_and_set(&p->message_lock)) { }
-    snprintf(p->message, sizeof p->message, "%s", text);
-    atomic_flag_clear(&p->message_lock);
-}
-
-size_t ad_program_message(const ad_program *program, size_t room, char text[]) {
-    if (program == NULL) return 0;
-    ad_program *p = (ad_program *)(uintptr_t)program;
-    while (atomic_flag_test_and_set(&p->message_lock)) { }
-    const size_t length = strlen(p->message);
-    if (room > 0 && text != NULL) snprintf(text, room, "%s", p->message);
-    atomic_flag_clear(&p->message_lock);
-    return length;
-}
-
-static ad_status refuse(const ad_program *p, ad_status status, const char *text) {
-    keep_message(p, text);
-    return status;
-}
-
 static ad_status report(const ad_program *p, const ad__failure *f) {
-    char             row[40] = "", text[AD__MESSAGE];
-    const ad__locale locale = ad__locale_enter();
+    char row[40] = "";
     if (f->row != SIZE_MAX) snprintf(row, sizeof row, "row %zu: ", f->row);
-    if (f->status == AD_BRANCH_CHANGED) {
-        const ad__guard *g = &p->guard[f->what];
-        snprintf(text, sizeof text, "%sthe branch on node #%lu (%s) was %s when recorded, and its condition is now %.17g",
-                 row, (unsigned long)g->node, ad__code_name(p->node[g->value].code), g->taken ? "taken" : "not taken",
-                 f->number);
-    } else {
-        snprintf(text, sizeof text, "%spick: the index %.17g is not a whole number in 0..%lu", row, f->number,
-                 (unsigned long)p->node[f->what].y - 2);
-    }
-    ad__locale_leave(locale);
-    return refuse(p, f->status, text);
+    if (f->status != AD_BRANCH_CHANGED)
+        return ad__program_refuse(p, f->status, "%spick: the index %.17g is not a whole number in 0..%lu", row,
+                                  f->number, (unsigned long)p->node[f->what].y - 2);
+    const ad__guard *g = &p->guard[f->what];
+    return ad__program_refuse(p, f->status, "%sthe branch on node #%lu (%s) was %s when recorded, and its "
+                              "condition is now %.17g", row, (unsigned long)g->node,
+                              ad__value_name(p->node[g->value].code), g->taken ? "taken" : "not taken", f->number);
 }
 
 static bool varying(const ad_program *p, uint32_t i) {
@@ -347,7 +319,7 @@ static void check_guards(const block *b) {
         if (!varying(p, p->guard[g].value)) continue;
         const double *c = row_at(b, p->node[p->guard[g].value].home);
         for (size_t l = 0; l < b->real; l++)
-            if ((c[l] != 0) != p->guard[g].taken) ad__program_fail(&b->sums->failed, AD_BRANCH_CHANGED, b->first + l, g, c[l]);
+            if ((c[l] != 0) != p->guard[g].taken) ad__program_turn(&b->sums->failed, p, b->first + l, g, c[l]);
     }
 }
 
@@ -442,8 +414,9 @@ static void free_members(const block *b, const ad__layer *l) {
     }
 }
 
-/* Members that nothing arrived at take part with adjoint 0. When a weight or an operand is not finite,
- * 0 times it would be NaN: then each product is pushed alone, by the kernel that asks. */
+/* Members that nothing arrived at take part with adjoint 0. Where a factor is not finite, 0 times it would be
+ * NaN: then each product is pushed alone, by the kernel that asks. What an operand receives depends on the
+ * weights alone, so that an infinity in one lane does not change the rounding of its neighbours. */
 static void reverse_layer(const block *b, uint32_t k) {
     const ad_program *p = b->j->p;
     const ad__layer  *l = &p->layer[k];
@@ -456,14 +429,14 @@ static void reverse_layer(const block *b, uint32_t k) {
     for (uint32_t j = 0; j < l->m; j++) arrived |= s->slot[p->node[member[j]].home] != NONE;
     if (!arrived) return;
     for (uint32_t i = 0; i < l->n; i++) s->operand[i] = row_at(b, p->node[input[i]].home);
-    const bool fast = b->j->w->finite[k] && rows_finite(p, l->n, s->operand, n);
+    const bool fast_weights = weights && rows_finite(p, l->n, s->operand, n), fast = b->j->w->finite[k];
     for (uint32_t j = 0; j < l->m; j++) {
         double *a = adjoint_row(b, p->node[member[j]].home);
         s->from[j] = a != NULL ? a : s->zero;
     }
-    if (weights && fast)
+    if (fast_weights)
         p->layers_of->gradient(l->m, l->n, s->from, s->operand, n, b->sums->weight + l->packed);
-    for (uint32_t j = 0; j < l->m && weights && !fast; j++)
+    for (uint32_t j = 0; j < l->m && weights && !fast_weights; j++)
         for (uint32_t i = 0; i < l->n; i++) {
             p->kernels->push_product(n, s->from[j], s->operand[i], s->zero, spare(b, 3));
             b->sums->weight[l->packed + (size_t)j*l->n + i] += p->kernels->total(n, spare(b, 3));
@@ -631,11 +604,11 @@ static void run_parts(const job *j, size_t parts, size_t threads) {
 static ad_status check_uniform(const job *j, ad__failure *f) {
     const ad_program *p = j->p;
     ad__uniform_forward(p, j->param, j->w->uniform, f);
-    for (uint32_t g = 0; g < p->guards && f->status == AD_OK; g++) {
+    for (uint32_t g = 0; g < p->guards; g++) {
         const ad__node *node = &p->node[p->guard[g].value];
-        const double    c = j->w->uniform[node->home];
-        if (!(node->flags & AD__VARYING) && (c != 0) != p->guard[g].taken)
-            ad__program_fail(f, AD_BRANCH_CHANGED, SIZE_MAX, g, c);
+        if (node->flags & AD__VARYING) continue;             /* its home is a row */
+        const double c = j->w->uniform[node->home];
+        if ((c != 0) != p->guard[g].taken) ad__program_turn(f, p, SIZE_MAX, g, c);
     }
     return f->status;
 }
@@ -666,23 +639,28 @@ static size_t count_threads(size_t parts) {
 #endif
 }
 
-static ad_status check_call(const ad_program *p, const double param[], size_t rows, const double input[],
-                            size_t columns, bool results) {
-    if (p->params > 0 && param == NULL) return refuse(p, AD_BAD_ARGUMENT, "param is NULL");
-    if (p->inputs > 0 && rows > 0 && input == NULL) return refuse(p, AD_BAD_ARGUMENT, "input is NULL");
-    if (!results) return refuse(p, AD_BAD_ARGUMENT, "the array for the results is NULL");
+static ad_status check_call(const ad_program *p, const char *what, const double param[], size_t rows,
+                            const double input[], size_t columns, bool results) {
+    if (p->params > 0 && param == NULL)
+        return ad__program_refuse(p, AD_BAD_ARGUMENT, "%s: param is NULL, and there are %zu params", what, p->params);
+    if (p->inputs > 0 && rows > 0 && input == NULL)
+        return ad__program_refuse(p, AD_BAD_ARGUMENT, "%s: input is NULL, and there are %zu rows of %zu inputs", what,
+                                  rows, p->inputs);
+    if (!results) return ad__program_refuse(p, AD_BAD_ARGUMENT, "%s: the array for the results is NULL", what);
     const size_t widest = p->inputs > columns ? p->inputs : columns;
     if (widest > 0 && rows > SIZE_MAX/sizeof(double)/widest)
-        return refuse(p, AD_BAD_ARGUMENT, "more rows than memory can hold");
+        return ad__program_refuse(p, AD_BAD_ARGUMENT, "%s: %zu rows of %zu numbers are more than memory can hold", what,
+                                  rows, widest);
     return AD_OK;
 }
 
 static ad_status call(job *j, size_t *parts) {
-    j->blocks = (j->rows + j->p->block - 1)/j->p->block;
+    j->blocks = j->rows/j->p->block + (j->rows % j->p->block > 0);
+    if (j->p->rows == 0 && j->reverse) j->blocks = 1;        /* nothing varies: any number of rows is like one */
     *parts = count_parts(j->blocks);
     const size_t threads = count_threads(*parts);
     j->w = take_workspace(j->p, threads, *parts);
-    if (j->w == NULL) return refuse(j->p, AD_NO_MEMORY, "out of memory: no space for the lanes");
+    if (j->w == NULL) return ad__program_refuse(j->p, AD_NO_MEMORY, "out of memory: no space for the lanes");
     return run(j, *parts, threads);
 }
 
@@ -691,7 +669,8 @@ static ad_status call(job *j, size_t *parts) {
 ad_status ad_program_values(const ad_program *p, const double param[], size_t rows, const double input[],
                             double output[]) {
     if (p == NULL) return AD_BAD_ARGUMENT;
-    const ad_status bad = check_call(p, param, rows, input, p->outputs, output != NULL || rows == 0);
+    const ad_status bad = check_call(p, "ad_program_values", param, rows, input, p->outputs,
+                                     output != NULL || rows == 0);
     if (bad != AD_OK || rows == 0) return bad;
     job             j = {.p = p, .param = param, .input = input, .rows = rows, .output = output};
     size_t          parts;
@@ -704,9 +683,11 @@ ad_status ad_program_jacobian(const ad_program *p, const double param[], size_t 
                               double jacobian[]) {
     if (p == NULL) return AD_BAD_ARGUMENT;
     if (p->active > 0 && p->outputs > SIZE_MAX/sizeof(double)/p->active)
-        return refuse(p, AD_BAD_ARGUMENT, "more derivatives than memory can hold");
+        return ad__program_refuse(p, AD_BAD_ARGUMENT, "ad_program_jacobian: %zu x %zu derivatives are more than "
+                                  "memory can hold", p->outputs, p->active);
     const bool      wanted_any = p->active > 0 && rows > 0;
-    const ad_status bad = check_call(p, param, rows, input, p->outputs*p->active, jacobian != NULL || !wanted_any);
+    const ad_status bad = check_call(p, "ad_program_jacobian", param, rows, input, p->outputs*p->active,
+                                     jacobian != NULL || !wanted_any);
     if (bad != AD_OK || rows == 0 || p->active == 0) return bad;
     job             j = {.p = p, .param = param, .input = input, .rows = rows, .jacobian = jacobian};
     size_t          parts;
@@ -725,22 +706,22 @@ static void finish_gradient(const job *j, size_t parts, double *mean, double gra
         p->vector->add_scaled(p->uniforms, 1, all[k].adjoint, all[0].adjoint);
         p->vector->add_scaled(p->packed, 1, all[k].weight, all[0].weight);
     }
-    const double rows = (double)j->rows;
-    if (!(output->flags & AD__VARYING)) {
-        all[0].sum = rows*j->w->uniform[output->home];
-        all[0].adjoint[output->home] += rows;
-    }
+    const bool   varies = (output->flags & AD__VARYING) != 0;
+    const double rows = varies ? (double)j->rows : 1;
+    if (!varies) all[0].adjoint[output->home] += 1;
     unpack_weights(p, &all[0]);
     ad__uniform_reverse(p, j->w->uniform, all[0].adjoint);
     for (size_t i = 0; i < p->params; i++) grad[i] = all[0].adjoint[p->constants + i]/rows;
-    *mean = output->flags & AD__VARYING ? all[0].sum/rows : j->w->uniform[output->home];
+    *mean = varies ? all[0].sum/rows : j->w->uniform[output->home];
 }
 
 ad_status ad_program_gradient(const ad_program *p, const double param[], size_t rows, const double input[],
                               double *mean, double grad[]) {
     if (p == NULL) return AD_BAD_ARGUMENT;
-    if (rows == 0) return refuse(p, AD_BAD_ARGUMENT, "a mean over no rows was asked for");
-    const ad_status bad = check_call(p, param, rows, input, 0, mean != NULL && (grad != NULL || p->params == 0));
+    if (rows == 0)
+        return ad__program_refuse(p, AD_BAD_ARGUMENT, "ad_program_gradient: a mean over no rows was asked for");
+    const ad_status bad = check_call(p, "ad_program_gradient", param, rows, input, 0,
+                                     mean != NULL && (grad != NULL || p->params == 0));
     if (bad != AD_OK) return bad;
     job             j = {.p = p, .param = param, .input = input, .rows = rows, .reverse = true};
     size_t          parts;

@@ -14,6 +14,7 @@
 #include "reduce.h"
 #include "text.h"
 
+#include <stdarg.h>
 #include <stdlib.h>
 
 #define NONE UINT32_MAX
@@ -161,7 +162,7 @@ static uint8_t joined(uint8_t a, uint8_t b) {
     return both & AD__VARYING ? both & (uint8_t)~AD__UNIFORM : both;
 }
 
-/* A row of the table, folded when its operands are constants. x^2 is x*x, to the bit, and far cheaper. */
+/* A row of the table, folded when its operands are constants. x^2 is x*x: one rounding, and far cheaper. */
 static uint32_t add_row(values *v, ad__row_number row, uint32_t x, uint32_t y) {
     if (v->failed) return 0;
     const bool two = ad__rows[row].operands == 2;
@@ -220,40 +221,33 @@ static ad_tape *tape_of_interface(const ad_interface *face) {
     return NULL;
 }
 
-static bool refuse(ad_tape *tape, const char *text, const char *which, size_t i) {
-    ad__fail(tape, AD_BAD_ARGUMENT, text, which, i);
-    return false;
-}
+#define REFUSE(tape, ...) (ad__fail((tape), AD_BAD_ARGUMENT, "ad_compile: " __VA_ARGS__), false)
 
 /* Leaves are given their role: params first, then inputs. */
-static bool claim_leaves(compiler *c, const char *which, size_t n, const ad_var x[], size_t from) {
+static bool claim_leaves(compiler *c, const char *which, const char *what, size_t n, const ad_var x[], size_t from) {
     for (size_t i = 0; i < n; i++) {
-        if (x[i].tape == NULL) return refuse(c->tape, "ad_compile: %s[%zu] is a plain number", which, i);
-        if (!ad__check(c->tape, x[i], "ad_compile", i + 1)) return false;
+        if (x[i].tape == NULL) return REFUSE(c->tape, "%s[%zu] is a plain number", which, i);
+        if (!ad__check(c->tape, x[i], what, i + 1)) return false;
         const uint32_t node = x[i].at.in.node;
         if (c->tape->code[node] != AD__input)
-            return refuse(c->tape, "ad_compile: %s[%zu] is the result of an operation, not an input of the tape",
-                          which, i);
+            return REFUSE(c->tape, "%s[%zu] is the result of an operation, not an input of the tape", which, i);
         if (c->id[node] != NONE)
-            return refuse(c->tape, "ad_compile: %s[%zu] is listed twice", which, i);
+            return REFUSE(c->tape, "%s[%zu] is listed twice", which, i);
         c->id[node] = (uint32_t)(from + i);
     }
     return true;
 }
 
 static bool check_interface(const ad_interface *face, ad_tape *tape) {
-    if (face->outputs == 0) return refuse(tape, "ad_compile: %s%.0zu are wanted, at least one", "outputs", 0);
-    if ((face->params > 0 && face->param == NULL) || (face->inputs > 0 && face->input == NULL) ||
-        face->output == NULL)
-        return refuse(tape, "ad_compile: the list of %s is NULL%.0zu", face->params > 0 && face->param == NULL
-                      ? "params" : face->output == NULL ? "outputs" : "inputs", 0);
-    if (face->active > face->inputs) {
-        ad__fail(tape, AD_BAD_ARGUMENT, "ad_compile: %zu active inputs, but only %zu inputs", face->active,
-                 face->inputs);
-        return false;
-    }
-    if (face->params + face->inputs >= NONE || face->outputs >= NONE)
-        return refuse(tape, "ad_compile: more %s than a program can hold%.0zu", "leaves", 0);
+    if (face->outputs == 0) return REFUSE(tape, "no outputs are listed, and at least one is needed");
+    if (face->params > 0 && face->param == NULL) return REFUSE(tape, "the list of %zu params is NULL", face->params);
+    if (face->inputs > 0 && face->input == NULL) return REFUSE(tape, "the list of %zu inputs is NULL", face->inputs);
+    if (face->output == NULL) return REFUSE(tape, "the list of %zu outputs is NULL", face->outputs);
+    if (face->active > face->inputs)
+        return REFUSE(tape, "%zu active inputs, but only %zu inputs", face->active, face->inputs);
+    if (face->params >= NONE || face->inputs >= NONE - face->params || face->outputs >= NONE)
+        return REFUSE(tape, "%zu params, %zu inputs and %zu outputs are more than a program can hold", face->params,
+                      face->inputs, face->outputs);
     for (size_t i = 0; i < face->outputs; i++)
         if (face->output[i].tape != NULL && !ad__check(tape, face->output[i], "ad_compile: outputs", i + 1))
             return false;
@@ -316,6 +310,15 @@ static uint32_t fold_reduction(values *v, uint8_t code, size_t place, size_t n) 
     return add_constant(v, y.at.number);
 }
 
+/* The operand that a where or a pick with a constant in front comes down to; 0 for none. */
+static size_t chosen_operand(const values *v, uint8_t code, size_t place, size_t words) {
+    if ((code != AD__where && code != AD__pick) || !is_constant(v, v->word[place])) return 0;
+    const double front = constant_of(v, v->word[place]);
+    if (code == AD__where) return front != 0 ? 1 : 2;
+    const size_t at = ad__picked(front, words - 1);
+    return at < words - 1 ? 1 + at : 0;
+}
+
 /* Operand words are written first (adding constants may move nothing but nodes), then looked at. */
 static uint32_t collect_reduction(compiler *c, uint32_t node) {
     values        *v = &c->first;
@@ -330,10 +333,11 @@ static uint32_t collect_reduction(compiler *c, uint32_t node) {
         for (size_t i = 0; i < group.n; i++) v->word[v->words++] = group_value(c, group, i);
     }
     if (v->failed) return 0;
-    if (code == AD__where && is_constant(v, v->word[place])) {
+    const size_t chosen = chosen_operand(v, code, place, words);
+    if (chosen > 0) {
         v->words = place;
         v->folded++;
-        return v->word[place + (constant_of(v, v->word[place]) != 0 ? 1 : 2)];
+        return v->word[place + chosen];
     }
     if (code != AD__where && code != AD__pick && all_constant(v, place, words))
         return fold_reduction(v, code, place, n);
@@ -351,10 +355,18 @@ static uint32_t collect_leaf(compiler *c, uint32_t node) {
                (uint8_t)(AD__VARYING | (active == 0 || input < active ? AD__ON_ACTIVE : 0)), (uint32_t)input, 0, 0});
 }
 
+/* A condition that is known now is no guard, but it may have turned: a leaf may have been set since. */
 static void collect_branch(compiler *c, uint32_t node) {
-    const uint32_t value = c->id[c->tape->arg[node].x];
-    if (is_constant(&c->first, value)) return;
-    c->guard[c->guards++] = (ad__guard){value, c->tape->arg[node].x, c->tape->value[node] != 0};
+    const uint32_t condition = c->tape->arg[node].x, value = c->id[condition];
+    const bool     taken = c->tape->value[node] != 0;
+    if (!is_constant(&c->first, value)) {
+        c->guard[c->guards++] = (ad__guard){value, condition, taken};
+    } else if ((constant_of(&c->first, value) != 0) != taken) {
+        ad__fail(c->tape, AD_BRANCH_CHANGED, "ad_compile: the branch on node #%lu (%s) was %s when recorded, and its "
+                 "condition is now %.17g", (unsigned long)condition, ad__code_name(c->tape->code[condition]),
+                 taken ? "taken" : "not taken", constant_of(&c->first, value));
+        c->first.failed = true;
+    }
 }
 
 static void collect(compiler *c) {
@@ -752,8 +764,8 @@ static bool first_walk(compiler *c) {
     if (c->id == NULL || c->used == NULL) return false;
     for (uint32_t i = 0; i < c->end; i++) branches += c->tape->code[i] == AD__branch;
     c->guard = array(c, branches, sizeof *c->guard, 0);
-    if (c->guard == NULL || !claim_leaves(c, "param", face->params, face->param, 0) ||
-        !claim_leaves(c, "input", face->inputs, face->input, face->params)) return false;
+    if (c->guard == NULL || !claim_leaves(c, "param", "ad_compile: params", face->params, face->param, 0) ||
+        !claim_leaves(c, "input", "ad_compile: inputs", face->inputs, face->input, face->params)) return false;
     for (size_t i = 0; i < face->outputs; i++)
         if (face->output[i].tape != NULL) c->used[face->output[i].at.in.node] = true;
     mark_used(c);
@@ -830,4 +842,40 @@ void ad_program_free(ad_program *p) {
     free(p->output);
     free(p->step);
     free(p);
+}
+
+/* ---- messages --------------------------------------------------------------------------------- */
+
+const char *ad__value_name(uint8_t code) {
+    return code == AD__CONSTANT ? "constant" : code == AD__PARAM ? "param" : code == AD__ROW_INPUT ? "input"
+         : code == AD__LAYER_DOT ? "dot" : ad__code_name(code);
+}
+
+static void lock_message(ad_program *p) {
+    while (atomic_flag_test_and_set(&p->message_lock)) { }
+}
+
+ad_status ad__program_refuse(const ad_program *program, ad_status status, const char *format, ...) {
+    ad_program      *p = (ad_program *)(uintptr_t)program;      /* the message is no part of its value */
+    char             text[AD__MESSAGE] = "";
+    const ad__locale locale = ad__locale_enter();
+    va_list          arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    ad__locale_leave(locale);
+    lock_message(p);
+    memcpy(p->message, text, sizeof text);
+    atomic_flag_clear(&p->message_lock);
+    return status;
+}
+
+size_t ad_program_message(const ad_program *program, size_t room, char text[]) {
+    if (program == NULL) return 0;
+    ad_program *p = (ad_program *)(uintptr_t)program;
+    lock_message(p);
+    const size_t length = strlen(p->message);
+    if (room > 0 && text != NULL) snprintf(text, room, "%s", p->message);
+    atomic_flag_clear(&p->message_lock);
+    return length;
 }

@@ -95,9 +95,24 @@ typedef struct ad__failure {
 } ad__failure;
 
 /* The failure in the earliest row is the one that is kept. */
-static inline void ad__program_fail(ad__failure *f, ad_status status, size_t row, uint32_t what, double number) {
-    if (f->status == AD_OK || row < f->row) *f = (ad__failure){status, row, what, number};
+static inline void ad__program_fail(ad__failure *f, ad_status status, size_t r, uint32_t what, double number) {
+    if (f->status == AD_OK || r < f->row) *f = (ad__failure){status, r, what, number};
 }
+
+/* A guard that would turn. On the tape nothing after it would have happened: so it is told rather than an
+ * index out of range, in the same row, of a pick that stands to its right. */
+static inline void ad__program_turn(ad__failure *f, const ad_program *p, size_t r, uint32_t guard, double number) {
+    const bool later = f->status == AD_BAD_ARGUMENT && f->row == r && f->what > p->guard[guard].value;
+    if (later) f->status = AD_OK;
+    ad__program_fail(f, AD_BRANCH_CHANGED, r, guard, number);
+}
+
+/* Keep a sentence for ad_program_message; returns the status. The text is printf's. */
+__attribute__((format(printf, 3, 4)))
+ad_status ad__program_refuse(const ad_program *program, ad_status status, const char *format, ...);
+
+/* The name of an opcode of a program: "tanh", "sum", "input". */
+const char *ad__value_name(uint8_t code);
 
 /* The index of a pick, or n. */
 static inline size_t ad__picked(double index, size_t n) {
