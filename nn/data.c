@@ -1,28 +1,20 @@
-/* data.c - tables of examples, and reading them from CSV files.
- *
- * Invariant: while the status is AD_OK there is at least one row, every row has inputs + targets
- * numbers, and all of them are finite. After an error there are no rows. */
-#include "text.h"
-#include "nn.h"
+/* data.c - tables of examples: their order and their scale. What is in a file or a formula comes in
+ * through csv.c, npy.c, idx.c and generate.c. */
+#include "data.h"
 
-#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-struct nn_data {
-    size_t    rows, inputs, targets, room;   /* room: numbers that fit into value */
-    double   *value;                         /* rows x (inputs + targets), row-major */
-    ad_status status;                        /* the first error */
-    char      message[NN__MESSAGE];
-};
 
 static size_t columns(const nn_data *data) {
     return data->inputs + data->targets;
 }
 
-__attribute__((format(printf, 3, 4)))
-static void fail(nn_data *data, ad_status status, const char *format, ...) {
+nn_data *nn__data_empty(void) {
+    return calloc(1, sizeof(nn_data));
+}
+
+void nn__data_fail(nn_data *data, ad_status status, const char *format, ...) {
     if (data->status != AD_OK) return;
     data->status = status;
     data->rows = 0;
@@ -32,12 +24,12 @@ static void fail(nn_data *data, ad_status status, const char *format, ...) {
     va_end(list);
 }
 
-static bool room_for(nn_data *data, size_t numbers) {
+bool nn__data_room(nn_data *data, size_t numbers) {
     if (numbers <= data->room) return true;
     size_t  room = data->room > numbers/2 ? 2*data->room : numbers;
     double *value = room > SIZE_MAX/sizeof *value ? NULL : realloc(data->value, room*sizeof *value);
     if (value == NULL) {
-        fail(data, AD_NO_MEMORY, "out of memory: no space for %zu numbers", numbers);
+        nn__data_fail(data, AD_NO_MEMORY, "out of memory: no space for %zu numbers", numbers);
         return false;
     }
     data->value = value;
@@ -45,21 +37,29 @@ static bool room_for(nn_data *data, size_t numbers) {
     return true;
 }
 
+void nn__data_aim(nn_data *data, size_t targets, const char *path) {
+    if (data->status != AD_OK) return;
+    if (targets > data->inputs)
+        nn__data_fail(data, AD_BAD_FILE, "%s: a row has %zu numbers, too few for %zu targets", path,
+                      data->inputs, targets);
+    else data->targets = targets, data->inputs -= targets;
+}
+
 nn_data *nn_data_new(size_t rows, size_t inputs, size_t targets, const double values[]) {
-    nn_data *data = calloc(1, sizeof *data);
+    nn_data *data = nn__data_empty();
     if (data == NULL) return NULL;
     const size_t width = inputs + targets;
     data->inputs = inputs, data->targets = targets;
     if (rows == 0 || width == 0)
-        fail(data, AD_BAD_ARGUMENT, "nn_data_new: %zu rows of %zu columns hold no example", rows, width);
+        nn__data_fail(data, AD_BAD_ARGUMENT, "nn_data_new: %zu rows of %zu columns hold no example", rows, width);
     else if (width < inputs || rows > SIZE_MAX/width)
-        fail(data, AD_BAD_ARGUMENT, "nn_data_new: too many numbers to count");
-    if (data->status != AD_OK || !room_for(data, rows*width)) return data;
+        nn__data_fail(data, AD_BAD_ARGUMENT, "nn_data_new: too many numbers to count");
+    if (data->status != AD_OK || !nn__data_room(data, rows*width)) return data;
     data->rows = rows;
     memcpy(data->value, values, rows*width*sizeof *values);
     for (size_t i = 0; i < rows*width; i++)
         if (!isfinite(values[i])) {
-            fail(data, AD_BAD_ARGUMENT, "nn_data_new: row %zu, column %zu (from 0) is %g", i/width,
+            nn__data_fail(data, AD_BAD_ARGUMENT, "nn_data_new: row %zu, column %zu (from 0) is %g", i/width,
                  i%width, values[i]);
             break;
         }
@@ -96,157 +96,9 @@ const double *nn_data_row(const nn_data *data, size_t row) {
     return row < nn_data_rows(data) ? data->value + row*columns(data) : NULL;
 }
 
-/* ---- CSV -------------------------------------------------------------------------------------- */
+/* ---- order, columns, scale -------------------------------------------------------------------- */
 
-#if HAVE_LIBCSV
-#include <csv.h>
-
-/* Where the parser stands. Lines and columns count from 1, as editors do. */
-typedef struct reader {
-    nn_data    *data;
-    const char *path;
-    size_t      line, column, first_line;    /* column: fields of this row so far; first_line: of the first row */
-    bool        header, after_return;        /* header: still to be skipped; after_return: a \n belongs to it */
-} reader;
-
-/* Enough of a field to recognize it, without control characters. */
-static const char *excerpt(const char *field, char text[24]) {
-    size_t n = 0;
-    for (; n < 20 && field[n] != '\0'; n++)
-        text[n] = field[n];
-    if (field[n] != '\0') memcpy(text + n, "...", 4);
-    else text[n] = '\0';
-    for (char *c = text; *c != '\0'; c++)
-        if ((unsigned char)*c < ' ' || *c == 0x7f) *c = ' ';
-    return text;
-}
-
-/* Decimal alone: strtod would take hexadecimal too. */
-static bool read_number(const char *field, size_t length, double *value) {
-    char *end;
-    *value = strtod(field, &end);
-    return end == field + length && strpbrk(field, "xX") == NULL;
-}
-
-static void on_field(void *field, size_t length, void *context) {
-    reader  *r = context;
-    nn_data *data = r->data;
-    char     shown[24];
-    double   value;
-    r->after_return = false;
-    r->column++;
-    if (data->status != AD_OK || r->header) return;
-    if (data->rows > 0 && r->column > data->inputs)
-        fail(data, AD_BAD_FILE, "%s: line %zu, column %zu: more columns than the %zu of line %zu",
-             r->path, r->line, r->column, data->inputs, r->first_line);
-    else if (field == NULL || length == 0)
-        fail(data, AD_BAD_FILE, "%s: line %zu, column %zu: the field is empty", r->path, r->line,
-             r->column);
-    else if (!read_number(field, length, &value))
-        fail(data, AD_BAD_FILE, "%s: line %zu, column %zu: \"%s\" is not a number", r->path, r->line,
-             r->column, excerpt(field, shown));
-    else if (!isfinite(value))
-        fail(data, AD_BAD_FILE, "%s: line %zu, column %zu: \"%s\" is not a finite number", r->path,
-             r->line, r->column, excerpt(field, shown));
-    else if (room_for(data, data->rows*data->inputs + r->column))
-        data->value[data->rows*data->inputs + r->column - 1] = value;
-}
-
-/* While reading, all columns count as inputs; the first row says how many there are. */
-static void end_row(reader *r) {
-    nn_data *data = r->data;
-    if (r->header) {
-        r->header = false;
-    } else if (data->rows == 0) {
-        data->inputs = r->column;
-        r->first_line = r->line;
-        data->rows = 1;
-    } else if (r->column == data->inputs) {
-        data->rows++;
-    } else {
-        fail(data, AD_BAD_FILE,
-             "%s: line %zu, column %zu: the row ends here, but line %zu has %zu columns", r->path,
-             r->line, r->column, r->first_line, data->inputs);
-    }
-}
-
-/* Called for every \r and \n outside of quotes, and with -1 at the end of a file without a last
- * \n. */
-static void on_line_end(int character, void *context) {
-    reader *r = context;
-    if (r->data->status == AD_OK && r->column > 0) end_row(r);
-    r->column = 0;
-    if (character == '\r' || (character == '\n' && !r->after_return)) r->line++;
-    r->after_return = character == '\r';
-}
-
-static void parse(reader *r, struct csv_parser *parser, FILE *file) {
-    nn_data *data = r->data;
-    char     block[16384];
-    bool     first = true;
-    size_t   length;
-    while (data->status == AD_OK && (length = fread(block, 1, sizeof block, file)) > 0) {
-        const bool   marked = first && length >= 3 && memcmp(block, "\xef\xbb\xbf", 3) == 0;
-        const size_t skip = marked ? 3 : 0;  /* the byte order mark that some spreadsheets write */
-        if (csv_parse(parser, block + skip, length - skip, on_field, on_line_end, r) != length - skip)
-            break;
-        first = false;
-    }
-    if (ferror(file))
-        fail(data, AD_BAD_FILE, "%s: the file cannot be read: %s", r->path, strerror(errno));
-    else if (csv_error(parser) == CSV_SUCCESS)
-        csv_fini(parser, on_field, on_line_end, r);
-    if (csv_error(parser) == CSV_ENOMEM)
-        fail(data, AD_NO_MEMORY, "%s: line %zu: out of memory", r->path, r->line);
-    else if (csv_error(parser) != CSV_SUCCESS)
-        fail(data, AD_BAD_FILE, "%s: line %zu, column %zu: a quotation mark out of place", r->path,
-             r->line, r->column + 1);
-}
-
-static void read_csv(nn_data *data, const char *path, const nn_csv_config *config) {
-    const unsigned char options = CSV_STRICT | CSV_STRICT_FINI | CSV_REPALL_NL | CSV_APPEND_NULL;
-    struct csv_parser   parser;
-    reader              r = {data, path, 1, 0, 0, config->header, false};
-    FILE               *file = fopen(path, "rb");
-    if (file == NULL) {
-        fail(data, AD_BAD_FILE, "%s: the file cannot be opened: %s", path, strerror(errno));
-        return;
-    }
-    csv_init(&parser, options);
-    csv_set_delim(&parser, (unsigned char)(config->separator != 0 ? config->separator : ','));
-    const locale_t before = nn__locale_enter();
-    parse(&r, &parser, file);
-    nn__locale_leave(before);
-    csv_free(&parser);
-    fclose(file);
-    if (data->rows == 0) fail(data, AD_BAD_FILE, "%s: line %zu, column 1: no rows", path, r.line);
-    else if (config->targets > data->inputs)
-        fail(data, AD_BAD_FILE, "%s: line %zu, column %zu: the row ends here, too short for %zu targets",
-             path, r.first_line, data->inputs, config->targets);
-    if (data->status == AD_OK) {
-        data->targets = config->targets;
-        data->inputs -= config->targets;
-    }
-}
-#else
-static void read_csv(nn_data *data, const char *path, const nn_csv_config *config) {
-    (void)config;
-    fail(data, AD_UNSUPPORTED, "%s: CSV files cannot be read: this build is without libcsv", path);
-}
-#endif
-
-nn_data *nn_data_csv(const char *path, const nn_csv_config *config) {
-    const nn_csv_config usual = {1, false, ','};
-    nn_data            *data = calloc(1, sizeof *data);
-    if (data == NULL) return NULL;
-    if (path == NULL) fail(data, AD_BAD_ARGUMENT, "nn_data_csv: no file name");
-    else read_csv(data, path, config == NULL ? &usual : config);
-    return data;
-}
-
-/* ---- order and scale -------------------------------------------------------------------------- */
-
-static void swap_rows(nn_data *data, size_t a, size_t b) {
+void nn__data_swap(nn_data *data, size_t a, size_t b) {
     const size_t width = columns(data);
     double      *x = data->value + a*width, *y = data->value + b*width;
     for (size_t i = 0; i < width; i++) {
@@ -259,24 +111,24 @@ static void swap_rows(nn_data *data, size_t a, size_t b) {
 void nn_data_shuffle(nn_data *data, uint64_t seed) {
     nn_random random = nn_random_seeded(seed);
     for (size_t i = nn_data_rows(data); i > 1; i--)
-        swap_rows(data, i - 1, nn_random_below(&random, i));
+        nn__data_swap(data, i - 1, nn_random_below(&random, i));
 }
 
 nn_data *nn_data_split(nn_data *data, double fraction, uint64_t seed) {
     if (data == NULL) return NULL;
     const double wanted = round(fraction*(double)data->rows);
     if (!(wanted >= 1 && wanted < (double)data->rows))
-        fail(data, AD_BAD_ARGUMENT,
+        nn__data_fail(data, AD_BAD_ARGUMENT,
              "nn_data_split: %g of %zu rows leaves one of the two parts without rows", fraction,
              data->rows);
-    nn_data *part = calloc(1, sizeof *part);
+    nn_data *part = nn__data_empty();
     if (part == NULL) return NULL;
     if (data->status != AD_OK) {
-        fail(part, data->status, "%s", data->message);
+        nn__data_fail(part, data->status, "%s", data->message);
         return part;
     }
     const size_t rows = (size_t)wanted, width = columns(data);
-    if (!room_for(part, rows*width)) return part;
+    if (!nn__data_room(part, rows*width)) return part;
     nn_data_shuffle(data, seed);
     data->rows -= rows;
     part->rows = rows, part->inputs = data->inputs, part->targets = data->targets;
@@ -284,10 +136,85 @@ nn_data *nn_data_split(nn_data *data, double fraction, uint64_t seed) {
     return part;
 }
 
+/* Column by column of the two next to each other, all inputs first. */
+static void join_rows(nn_data *data, const nn_data *left, const nn_data *right) {
+    const size_t m = columns(left), n = columns(right);
+    for (size_t row = 0; row < left->rows; row++) {
+        memcpy(data->value + row*(m + n), left->value + row*m, m*sizeof *data->value);
+        memcpy(data->value + row*(m + n) + m, right->value + row*n, n*sizeof *data->value);
+    }
+    data->rows = left->rows, data->inputs = m, data->targets = n;
+}
+
+nn_data *nn_data_join(const nn_data *inputs, const nn_data *targets) {
+    nn_data *data = nn__data_empty();
+    if (data == NULL) return NULL;
+    const nn_data *bad = nn_data_status(inputs) != AD_OK ? inputs : targets;
+    if (nn_data_status(bad) != AD_OK)
+        nn__data_fail(data, nn_data_status(bad), "%s", nn_data_message(bad));
+    else if (inputs->rows != targets->rows)
+        nn__data_fail(data, AD_BAD_ARGUMENT, "nn_data_join: %zu rows of inputs, but %zu rows of targets",
+                      inputs->rows, targets->rows);
+    else if (columns(inputs) + columns(targets) > SIZE_MAX/inputs->rows)
+        nn__data_fail(data, AD_BAD_ARGUMENT, "nn_data_join: too many numbers to count");
+    else if (nn__data_room(data, inputs->rows*(columns(inputs) + columns(targets))))
+        join_rows(data, inputs, targets);
+    return data;
+}
+
+/* One more than the largest class in a column; 0, with an error, where a number is no class. */
+static size_t count_classes(nn_data *data, size_t column, size_t classes) {
+    size_t most = 0;
+    for (size_t row = 0; row < data->rows; row++) {
+        const double x = nn_data_row(data, row)[column];
+        if (!(x >= 0 && x < 0x1p32 && x == floor(x)))
+            nn__data_fail(data, AD_BAD_ARGUMENT,
+                          "nn_data_one_hot: row %zu, column %zu (from 0) is %g, which is no class number",
+                          row, column, x);
+        else if (classes != 0 && x >= (double)classes)
+            nn__data_fail(data, AD_BAD_ARGUMENT,
+                          "nn_data_one_hot: row %zu, column %zu (from 0) is class %g of %zu", row, column,
+                          x, classes);
+        else if ((size_t)x >= most) most = (size_t)x + 1;
+        if (data->status != AD_OK) return 0;
+    }
+    return classes != 0 ? classes : most;
+}
+
+void nn_data_one_hot(nn_data *data, size_t target, size_t classes) {
+    if (nn_data_status(data) != AD_OK) return;
+    if (target >= data->targets) {
+        nn__data_fail(data, AD_BAD_ARGUMENT, "nn_data_one_hot: there is no target %zu (from 0) of %zu",
+                      target, data->targets);
+        return;
+    }
+    const size_t before = data->inputs + target, n = count_classes(data, before, classes);
+    if (n == 0) return;
+    const size_t old = columns(data), after = old - before - 1, width = old - 1 + n;
+    if (width < old || width > SIZE_MAX/sizeof(double)/data->rows) {
+        nn__data_fail(data, AD_BAD_ARGUMENT, "nn_data_one_hot: too many numbers to count");
+        return;
+    }
+    double *value = calloc(data->rows*width, sizeof *value);
+    if (value == NULL) {
+        nn__data_fail(data, AD_NO_MEMORY, "out of memory: no space for %zu numbers", data->rows*width);
+        return;
+    }
+    for (size_t row = 0; row < data->rows; row++) {
+        const double *from = data->value + row*old;
+        double       *to = value + row*width;
+        memcpy(to, from, before*sizeof *to);
+        to[before + (size_t)from[before]] = 1;
+        memcpy(to + before + n, from + before + 1, after*sizeof *to);
+    }
+    free(data->value);
+    data->value = value, data->room = data->rows*width, data->targets += n - 1;
+}
+
 /* A product of finite numbers need not be finite. */
 static void put(nn_data *data, size_t row, size_t column, double x) {
     if (!isfinite(x))
-        fail(data, AD_BAD_ARGUMENT, "row %zu, input %zu (from 0) becomes %g when it is scaled", row,
+        nn__data_fail(data, AD_BAD_ARGUMENT, "row %zu, input %zu (from 0) becomes %g when it is scaled", row,
              column, x);
     else data->value[row*columns(data) + column] = x;
 }

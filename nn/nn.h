@@ -52,6 +52,7 @@ typedef struct nn_random {
 AD_API nn_random nn_random_seeded(uint64_t seed);
 AD_API uint64_t  nn_random_bits(nn_random *random);             /* 64 bits */
 AD_API double    nn_random_uniform(nn_random *random);          /* in [0, 1): the upper 53 bits times 2^-53 */
+AD_API double    nn_random_normal(nn_random *random);           /* mean 0, deviation 1: Box and Muller 1958, the cosine of two uniforms */
 AD_API size_t    nn_random_below(nn_random *random, size_t n);  /* in 0..n-1, all alike; 0 for n = 0 */
 AD_API void      nn_random_shuffle(nn_random *random, size_t n, size_t index[]); /* Fisher and Yates, last to first */
 
@@ -78,6 +79,39 @@ typedef struct nn_csv_config {
  * program built without libcsv: AD_UNSUPPORTED. Never NULL unless memory is out; free it in any
  * case. */
 AD_API nn_data *nn_data_csv(const char *path, const nn_csv_config *config);
+/* The array in a NumPy file (numpy.lib.format 1.0, 2.0, 3.0): its first axis counts the rows, all
+ * others together are the columns (an array of one axis has one), and the last `targets` columns are
+ * targets. Read are '<f8', '<f4', '<i8', '<i4', '<i2', '|i1', '<u8', '<u4', '<u2', '|u1' and '|b1' in C
+ * order. Another type or order, a number that is not finite, a whole number above 2^53, bytes too few
+ * or too many: AD_BAD_FILE, and the message names file and byte. NULL when memory is out. */
+AD_API nn_data *nn_data_npy(const char *path, size_t targets);
+
+/* The array in an IDX file, MNIST's format (yann.lecun.com/exdb/mnist), plain or, in a program built
+ * with zlib, gzipped; without it those are AD_UNSUPPORTED. Rows, columns, targets and errors as for
+ * nn_data_npy; bytes are counted unpacked. */
+AD_API nn_data *nn_data_idx(const char *path, size_t targets);
+
+/* Row i of the one next to row i of the other, in a new object: all columns of `inputs` are inputs,
+ * all of `targets` targets, as for images and labels from two files. Both stay with the caller. An error of
+ * either is handed on; different numbers of rows are AD_BAD_ARGUMENT. NULL when memory is out. */
+AD_API nn_data *nn_data_join(const nn_data *inputs, const nn_data *targets);
+
+/* Generated tables of two inputs and a class number, in random order; `noise` is the standard deviation
+ * of what is added to each input. Too few rows, a noise or another number that is not finite or below 0:
+ * AD_BAD_ARGUMENT. NULL when memory is out.
+ *   moons     two half circles: (cos t, sin t) is class 0, (1 - cos t, 0.5 - sin t) class 1, t in equal steps
+ *             from 0 to pi: sklearn.datasets.make_moons
+ *   circles   of radius 1, class 0, and of radius `factor`, class 1: sklearn.datasets.make_circles
+ *   spirals   arms from the middle to radius 1, `turns` times round, one for each class
+ *   xor       the corners (0,0), (0,1), (1,0), (1,1) in turn, class x != y; 4 rows without noise are its table */
+AD_API nn_data *nn_data_moons(size_t rows, double noise, uint64_t seed);
+AD_API nn_data *nn_data_circles(size_t rows, double factor, double noise, uint64_t seed);
+AD_API nn_data *nn_data_spirals(size_t rows, size_t classes, double turns, double noise, uint64_t seed);
+AD_API nn_data *nn_data_xor(size_t rows, double noise, uint64_t seed);
+
+/* One input, uniform in [-pi, pi), and sin of it as target, with the noise on the target. */
+AD_API nn_data *nn_data_sine(size_t rows, double noise, uint64_t seed);
+
 AD_API void     nn_data_free(nn_data *data);
 
 AD_API ad_status   nn_data_status(const nn_data *data);         /* the first error, or AD_OK */
@@ -110,6 +144,18 @@ AD_API void nn_data_moments(const nn_data *data, double mean[], double deviation
  * moments of the training rows to the held-out rows too. A result that is not finite is
  * AD_BAD_ARGUMENT. */
 AD_API void nn_data_standardize(nn_data *data, const double mean[], const double deviation[]);
+
+/* Target number `target` (from 0) becomes `classes` targets in its place: 1 in the column of its class, 0
+ * in the others. classes 0: one more than the largest there is. A number that is no class:
+ * AD_BAD_ARGUMENT. */
+AD_API void nn_data_one_hot(nn_data *data, size_t target, size_t classes);
+
+/* Writes shape[0] x ... x shape[axes - 1] numbers, row-major, as a .npy file (format 1.0, '<f8'); a table is
+ * the array of nn_data_rows x columns at nn_data_row(data, 0). The file is replaced as by nn_model_save.
+ * AD_OK, AD_BAD_ARGUMENT or AD_BAD_FILE, and then the sentence in message, cut to room bytes; room 0 allows
+ * NULL. */
+AD_API ad_status nn_npy_save(const char *path, size_t axes, const size_t shape[], const double value[],
+                             size_t room, char message[]);
 
 /* ---- models ----------------------------------------------------------------------------------- */
 

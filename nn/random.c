@@ -2,8 +2,11 @@
  *
  * xoshiro256++ 1.0, seeded by splitmix64: Blackman and Vigna, "Scrambled linear pseudorandom number
  * generators", 2019; reference code at prng.di.unimi.it. Only whole numbers and one exact product
- * are involved, so no compiler, processor or mathematics library can change a bit. */
+ * are involved, so no compiler, processor or mathematics library can change a bit; normal numbers
+ * alone need a mathematics library, and are as equal between two of them as their log1p and cos. */
 #include "nn.h"
+
+#include <math.h>
 
 static uint64_t splitmix64(uint64_t *state) {
     uint64_t z = *state += UINT64_C(0x9e3779b97f4a7c15);
@@ -36,6 +39,12 @@ uint64_t nn_random_bits(nn_random *random) {
 
 double nn_random_uniform(nn_random *random) {
     return (double)(nn_random_bits(random) >> 11)*0x1p-53;
+}
+
+/* 1 - u is never 0, so the logarithm is finite: at most 8.6. */
+double nn_random_normal(nn_random *random) {
+    const double u = nn_random_uniform(random), v = nn_random_uniform(random);
+    return sqrt(-2*log1p(-u))*cos(2*3.14159265358979323846*v);
 }
 
 /* The first 2^64 mod n numbers are drawn again: what is left is a multiple of n, so that every

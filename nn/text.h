@@ -5,6 +5,8 @@
 #ifndef TAPIR_NN_TEXT_H
 #define TAPIR_NN_TEXT_H
 
+#include "ad.h"
+
 #include <locale.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -29,6 +31,16 @@ static inline void nn__sentence(char text[NN__MESSAGE], const char *format, va_l
     const locale_t before = nn__locale_enter();
     vsnprintf(text, NN__MESSAGE, format, list);
     nn__locale_leave(before);
+}
+
+/* The same for a function that has no object to keep its error with: returns the status. */
+__attribute__((format(printf, 3, 4)))
+static inline ad_status nn__say(ad_status status, char text[NN__MESSAGE], const char *format, ...) {
+    va_list list;
+    va_start(list, format);
+    nn__sentence(text, format, list);
+    va_end(list);
+    return status;
 }
 
 #endif

@@ -21,6 +21,8 @@ need_build() {
     need meson       command meson
     need ninja-build command ninja
     need libcsv-dev  header  csv.h
+    need zlib1g-dev  header  zlib.h
+    need pkg-config  command pkg-config     # by which zlib and others are found
 }
 
 install_missing() {

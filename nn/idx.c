@@ -1,0 +1,186 @@
+/* idx.c - IDX, the format of MNIST's files, plain or gzipped.
+ *
+ * Two zero bytes, the type, the number of axes, the axes (four bytes each), then the numbers, all with
+ * the highest byte first: yann.lecun.com/exdb/mnist. Nothing is allocated because the header says
+ * so: the table grows with what was really read. zlib reads plain files too; without it they are
+ * read as they are, and gzipped ones are refused. */
+#include "bytes.h"
+#include "data.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+
+#if HAVE_ZLIB
+#include <zlib.h>
+typedef gzFile stream;
+#else
+typedef FILE  *stream;
+#endif
+
+enum { BLOCK = 1 << 16 };
+
+typedef struct reader {
+    nn_data    *data;
+    const char *path;
+    stream      from;
+    uint64_t    at;                          /* bytes read so far, unpacked */
+} reader;
+
+__attribute__((format(printf, 3, 4)))
+static void fail(reader *r, uint64_t byte, const char *format, ...) {
+    char    sentence[NN__MESSAGE];
+    va_list list;
+    va_start(list, format);
+    nn__sentence(sentence, format, list);
+    va_end(list);
+    nn__data_fail(r->data, AD_BAD_FILE, "%s: byte %llu: %s", r->path, (unsigned long long)byte,
+                  sentence);
+}
+
+/* ---- bytes, unpacked -------------------------------------------------------------------------- */
+
+#if HAVE_ZLIB
+static stream open_stream(const char *path) { return gzopen(path, "rb"); }
+static void   close_stream(stream from) { gzclose(from); }
+
+/* As many as there are, up to n; less than n only at the end or after an error. What zlib says of a
+ * packed file that ends early comes with the last bytes. */
+static size_t read_some(reader *r, size_t n, unsigned char to[]) {
+    const int   got = gzread(r->from, to, (unsigned)n);
+    int         error = Z_OK;
+    const char *words = gzerror(r->from, &error);
+    if (got > 0) r->at += (uint64_t)got;
+    if (error == Z_MEM_ERROR)
+        nn__data_fail(r->data, AD_NO_MEMORY, "%s: out of memory", r->path);
+    else if (error == Z_ERRNO)
+        nn__data_fail(r->data, AD_BAD_FILE, "%s: the file cannot be read: %s", r->path, strerror(errno));
+    else if (error == Z_BUF_ERROR)
+        fail(r, r->at, "the gzip file ends early: so many bytes could be unpacked");
+    else if (got < 0 || error != Z_OK)
+        fail(r, r->at, "the gzip file is damaged: so many bytes could be unpacked (%s)", words);
+    return r->data->status == AD_OK ? (size_t)got : 0;
+}
+#else
+static stream open_stream(const char *path) { return fopen(path, "rb"); }
+static void   close_stream(stream from) { fclose(from); }
+
+static size_t read_some(reader *r, size_t n, unsigned char to[]) {
+    const size_t got = fread(to, 1, n, r->from);
+    if (ferror(r->from))
+        nn__data_fail(r->data, AD_BAD_FILE, "%s: the file cannot be read: %s", r->path, strerror(errno));
+    else if (r->at == 0 && got >= 2 && to[0] == 0x1f && to[1] == 0x8b)
+        nn__data_fail(r->data, AD_UNSUPPORTED, "%s: the file is gzipped, and this build is without zlib",
+                      r->path);
+    r->at += got;
+    return r->data->status == AD_OK ? got : 0;
+}
+#endif
+
+static bool read_all(reader *r, size_t n, unsigned char to[], const char *what) {
+    const uint64_t from = r->at;
+    if (read_some(r, n, to) == n) return true;
+    fail(r, r->at, "the file ends in its %s: %zu bytes are wanted from byte %llu on", what, n,
+         (unsigned long long)from);
+    return false;
+}
+
+/* ---- numbers ---------------------------------------------------------------------------------- */
+
+static double unsigned8(uint64_t bits) { return (double)bits; }
+static double signed8(uint64_t bits) { return (double)(int8_t)(uint8_t)bits; }
+static double signed16(uint64_t bits) { return (double)(int16_t)(uint16_t)bits; }
+static double signed32(uint64_t bits) { return (double)(int32_t)(uint32_t)bits; }
+
+/* clang-format off */
+static const struct type {
+    unsigned char code;
+    size_t        bytes;
+    double      (*number)(uint64_t bits);
+} types[] = {
+    {0x08, 1, unsigned8}, {0x09, 1, signed8},   {0x0b, 2, signed16},
+    {0x0c, 4, signed32},  {0x0d, 4, nn__float}, {0x0e, 8, nn__double},
+};
+/* clang-format on */
+
+static const struct type *read_type(reader *r, size_t *axes) {
+    unsigned char head[4];
+    if (!read_all(r, sizeof head, head, "header")) return NULL;
+    *axes = head[3];
+    for (size_t i = 0; i < sizeof types/sizeof *types; i++)
+        if (head[0] == 0 && head[1] == 0 && types[i].code == head[2] && *axes > 0) return &types[i];
+    if (head[0] != 0 || head[1] != 0) fail(r, 0, "not an IDX file: it does not begin with two zero bytes");
+    else if (*axes == 0) fail(r, 3, "an array without axes has no rows");
+    else fail(r, 2, "numbers of type 0x%02x, which IDX does not have", head[2]);
+    return NULL;
+}
+
+/* Rows are the first axis, columns all the others together. */
+static bool read_axes(reader *r, size_t axes, size_t *rows, size_t *columns) {
+    *rows = *columns = 1;
+    for (size_t i = 0; i < axes; i++) {
+        unsigned char bytes[4];
+        if (!read_all(r, sizeof bytes, bytes, "header")) return false;
+        const size_t n = (size_t)nn__big(bytes, sizeof bytes);
+        if (n == 0) fail(r, r->at - 4, "axis %zu (from 0) has length 0", i);
+        else if (*rows > SIZE_MAX/sizeof(double)/ *columns/n)
+            fail(r, r->at - 4, "the axes have more numbers than can be counted");
+        if (r->data->status != AD_OK) return false;
+        *(i == 0 ? rows : columns) *= n;
+    }
+    return true;
+}
+
+static void put_numbers(reader *r, const struct type *type, size_t first, size_t n,
+                        const unsigned char block[]) {
+    const size_t columns = r->data->inputs;
+    for (size_t i = 0; i < n; i++) {
+        const double x = type->number(nn__big(block + i*type->bytes, type->bytes));
+        if (!isfinite(x)) {
+            fail(r, r->at - (n - i)*type->bytes, "row %zu, column %zu (from 0) is %g",
+                 (first + i)/columns, (first + i)%columns, x);
+            return;
+        }
+        r->data->value[first + i] = x;
+    }
+}
+
+/* The end must be where the header says; a packed file is whole only if it ends without an error. */
+static void read_end(reader *r) {
+    unsigned char more;
+    if (r->data->status == AD_OK && read_some(r, 1, &more) != 0)
+        fail(r, r->at - 1, "more bytes than the %zu rows of %zu numbers that the header promises",
+             r->data->rows, r->data->inputs);
+}
+
+static void read_idx(reader *r) {
+    unsigned char      block[BLOCK];
+    size_t             axes, rows, columns;
+    const struct type *type = read_type(r, &axes);
+    if (type == NULL || !read_axes(r, axes, &rows, &columns)) return;
+    r->data->rows = rows, r->data->inputs = columns;
+    for (size_t done = 0; done < rows*columns && r->data->status == AD_OK;) {
+        const size_t left = rows*columns - done, most = BLOCK/type->bytes, n = left < most ? left : most;
+        if (!read_all(r, n*type->bytes, block, "numbers") || !nn__data_room(r->data, done + n)) return;
+        put_numbers(r, type, done, n, block);
+        done += n;
+    }
+    read_end(r);
+}
+
+nn_data *nn_data_idx(const char *path, size_t targets) {
+    nn_data *data = nn__data_empty();
+    if (data == NULL) return NULL;
+    reader r = {.data = data, .path = path};
+    if (path == NULL)
+        nn__data_fail(data, AD_BAD_ARGUMENT, "nn_data_idx: no file name");
+    else if ((r.from = open_stream(path)) == NULL)
+        nn__data_fail(data, errno == ENOMEM ? AD_NO_MEMORY : AD_BAD_FILE,
+                      "%s: the file cannot be opened: %s", path, strerror(errno));
+    else {
+        read_idx(&r);
+        close_stream(r.from);
+    }
+    nn__data_aim(data, targets, path);
+    return data;
+}

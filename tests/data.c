@@ -1,0 +1,139 @@
+/* data.c - tests of tables: order, columns, scale. */
+#include "files.h"
+#include "nn/nn.h"
+
+#include <criterion/criterion.h>
+#include <math.h>
+#include <string.h>
+
+#define ROWS(...) ((const double[]){__VA_ARGS__})
+
+static nn_data *counted(size_t rows, size_t inputs, size_t targets) {
+    double value[256];
+    for (size_t i = 0; i < rows*(inputs + targets); i++) value[i] = (double)i;
+    return nn_data_new(rows, inputs, targets, value);
+}
+
+Test(data, number_that_is_not_finite_is_refused_with_its_place) {
+    nn_data *data = nn_data_new(2, 1, 1, ROWS(1, 2, 3, NAN));
+    cr_expect_eq(nn_data_status(data), AD_BAD_ARGUMENT);
+    cr_expect_str_eq(nn_data_message(data), "nn_data_new: row 1, column 1 (from 0) is nan");
+    cr_expect_eq(nn_data_rows(data), 0);
+    nn_data_free(data);
+}
+
+Test(data, one_row_is_a_table_that_cannot_be_split) {
+    nn_data *data = nn_data_new(1, 1, 1, ROWS(1, 2));
+    cr_expect_eq(nn_data_rows(data), 1);
+    nn_data *part = nn_data_split(data, 0.5, 1);
+    cr_expect_eq(nn_data_status(part), AD_BAD_ARGUMENT);
+    cr_expect(strstr(nn_data_message(part), "of 1 rows leaves one of the two parts without rows"));
+    nn_data_free(part);
+    nn_data_free(data);
+}
+
+Test(data, sizes_that_overflow_are_refused) {
+    nn_data *data = nn_data_new(SIZE_MAX/2, 3, 0, ROWS(1));
+    cr_expect_eq(nn_data_status(data), AD_BAD_ARGUMENT);
+    nn_data_free(data);
+}
+
+Test(data, split_keeps_each_row_once_and_whole) {
+    nn_data *data = counted(20, 2, 1), *part = nn_data_split(data, 0.25, 7);
+    cr_assert_eq(nn_data_rows(data), 15);
+    cr_assert_eq(nn_data_rows(part), 5);
+    bool seen[20] = {false};
+    for (size_t i = 0; i < 20; i++) {
+        const double *row = i < 15 ? nn_data_row(data, i) : nn_data_row(part, i - 15);
+        const size_t  k = (size_t)row[0]/3;
+        cr_expect(!seen[k] && row[1] == row[0] + 1 && row[2] == row[0] + 2);
+        seen[k] = true;
+    }
+    nn_data_free(part);
+    nn_data_free(data);
+}
+
+Test(data, same_seed_gives_the_same_order_and_another_seed_another) {
+    nn_data *a = counted(50, 1, 0), *b = counted(50, 1, 0), *c = counted(50, 1, 0);
+    nn_data_shuffle(a, 3);
+    nn_data_shuffle(b, 3);
+    nn_data_shuffle(c, 4);
+    cr_expect_arr_eq(nn_data_row(a, 0), nn_data_row(b, 0), 50*sizeof(double));
+    cr_expect_arr_neq(nn_data_row(a, 0), nn_data_row(c, 0), 50*sizeof(double));
+    nn_data_free(a);
+    nn_data_free(b);
+    nn_data_free(c);
+}
+
+Test(data, standardized_columns_have_mean_0_and_deviation_1_and_a_constant_becomes_0) {
+    nn_data *data = nn_data_new(4, 2, 1, ROWS(1, 5, 9, 2, 5, 9, 3, 5, 9, 6, 5, 9));
+    double   mean[2], deviation[2];
+    nn_data_moments(data, mean, deviation);
+    cr_expect_eq(mean[0], 3);
+    cr_expect_float_eq(deviation[0], sqrt(3.5), 1e-15);
+    nn_data_standardize(data, mean, deviation);
+    nn_data_moments(data, mean, deviation);
+    cr_expect_float_eq(mean[0], 0, 1e-15);
+    cr_expect_float_eq(deviation[0], 1, 1e-15);
+    cr_expect_eq(nn_data_row(data, 2)[1], 0);
+    cr_expect_eq(nn_data_row(data, 2)[2], 9);
+    nn_data_free(data);
+}
+
+Test(data, join_puts_inputs_before_targets) {
+    nn_data *x = counted(3, 1, 1), *y = nn_data_new(3, 1, 0, ROWS(7, 8, 9)), *data = nn_data_join(x, y);
+    cr_assert_eq(nn_data_status(data), AD_OK);
+    cr_expect_eq(nn_data_inputs(data), 2);
+    cr_expect_eq(nn_data_targets(data), 1);
+    cr_expect_arr_eq(nn_data_row(data, 0), ROWS(0, 1, 7, 2, 3, 8, 4, 5, 9), 9*sizeof(double));
+    nn_data_free(data);
+    nn_data_free(y);
+    nn_data_free(x);
+}
+
+Test(data, join_needs_as_many_rows_and_hands_on_errors) {
+    nn_data *x = counted(3, 1, 1), *y = counted(2, 1, 0), *bad = nn_data_new(0, 1, 1, NULL);
+    nn_data *joined[] = {nn_data_join(x, y), nn_data_join(x, bad), nn_data_join(bad, y), nn_data_join(x, NULL)};
+    cr_expect_str_eq(nn_data_message(joined[0]), "nn_data_join: 3 rows of inputs, but 2 rows of targets");
+    cr_expect_str_eq(nn_data_message(joined[1]), nn_data_message(bad));
+    cr_expect_eq(nn_data_status(joined[2]), AD_BAD_ARGUMENT);
+    cr_expect_eq(nn_data_status(joined[3]), AD_NO_MEMORY);
+    for (size_t i = 0; i < 4; i++) nn_data_free(joined[i]);
+    nn_data_free(bad);
+    nn_data_free(y);
+    nn_data_free(x);
+}
+
+Test(data, one_hot_replaces_a_target_in_its_place) {
+    nn_data *data = nn_data_new(3, 1, 3, ROWS(5, 6, 2, 7, 5, 6, 0, 7, 5, 6, 1, 7));
+    nn_data_one_hot(data, 1, 0);
+    cr_assert_eq(nn_data_targets(data), 5);
+    cr_expect_arr_eq(nn_data_row(data, 0), ROWS(5, 6, 0, 0, 1, 7, 5, 6, 1, 0, 0, 7, 5, 6, 0, 1, 0, 7),
+                     18*sizeof(double));
+    nn_data_free(data);
+}
+
+Test(data, one_hot_of_one_class_is_a_column_of_ones) {
+    nn_data *data = nn_data_new(2, 1, 1, ROWS(5, 0, 6, 0));
+    nn_data_one_hot(data, 0, 0);
+    cr_expect_arr_eq(nn_data_row(data, 0), ROWS(5, 1, 6, 1), 4*sizeof(double));
+    nn_data_free(data);
+}
+
+Test(data, one_hot_refuses_what_is_no_class) {
+    static const struct { double label; size_t target, classes; const char *message; } cases[] = {
+        {0.5, 0, 0, "row 1, column 1 (from 0) is 0.5, which is no class number"},
+        {-1, 0, 0, "row 1, column 1 (from 0) is -1, which is no class number"},
+        {3, 0, 3, "row 1, column 1 (from 0) is class 3 of 3"},
+        {1e300, 0, 0, "is 1e+300, which is no class number"},
+        {1, 1, 0, "there is no target 1 (from 0) of 1"},
+        {0xffffffff, 0, SIZE_MAX, "too many numbers to count"},
+    };
+    for (size_t i = 0; i < sizeof cases/sizeof *cases; i++) {
+        nn_data *data = nn_data_new(2, 1, 1, ROWS(5, 0, 6, cases[i].label));
+        nn_data_one_hot(data, cases[i].target, cases[i].classes);
+        cr_expect_eq(nn_data_status(data), AD_BAD_ARGUMENT);
+        cr_expect(strstr(nn_data_message(data), cases[i].message), "%s", nn_data_message(data));
+        nn_data_free(data);
+    }
+}
