@@ -4,6 +4,7 @@
 
 #include <criterion/criterion.h>
 #include <locale.h>
+#include <stdlib.h>
 #include <string.h>
 
 TestSuite(csv, .fini = files_remove);
@@ -66,6 +67,13 @@ Test(csv, bad_fields_are_named_with_line_and_column) {
     expect_error("0x10,2\n", NULL, "line 1, column 1: \"0x10\" is not a number");
 }
 
+Test(csv, line_ends_are_of_any_kind_and_all_are_counted) {
+    expect_rows(read_text("1,2\r3,4\r", NULL), 2, 2, (const double[]){1, 2, 3, 4});
+    expect_error("1,2\r\n\r\n3,4\r\n5\r\n", NULL,
+                 "line 4, column 1: the row ends here, but line 1 has 2 columns");
+    expect_error("1,2\r3\r", NULL, "line 2, column 1: the row ends here, but line 1 has 2 columns");
+}
+
 Test(csv, rows_of_another_length_are_named) {
     expect_error("1,2\n3,4,5\n", NULL, "line 2, column 3: more columns than the 2 of line 1");
     expect_error("1,2\n3\n", NULL, "line 2, column 1: the row ends here, but line 1 has 2 columns");
@@ -79,6 +87,21 @@ Test(csv, file_without_rows_and_row_without_targets) {
     expect_error("", NULL, "line 1, column 1: no rows");
     expect_error("a,b\n", &(nn_csv_config){1, true, 0}, "line 2, column 1: no rows");
     expect_error("1,2\n", &(nn_csv_config){3, false, 0}, "line 1, column 2: the row ends here, too short for 3 targets");
+}
+
+/* Longer than any block it is read in: fields, quotes and line ends stand across their borders. */
+Test(csv, table_of_many_blocks_is_read_whole) {
+    enum { ROWS = 20000, LINE = 16 };
+    char  *text = malloc(ROWS*LINE + 1);
+    size_t length = 0;
+    for (int i = 0; i < ROWS; i++)
+        length += (size_t)sprintf(text + length, i%3 == 0 ? "%d,\"%d\"\r\n" : "%d,%d\n", i, 2*i);
+    nn_data *data = read_text(text, NULL);
+    free(text);
+    cr_assert_eq(nn_data_rows(data), (size_t)ROWS, "%s", nn_data_message(data));
+    for (size_t i = 0; i < ROWS; i++)
+        cr_assert(nn_data_row(data, i)[0] == (double)i && nn_data_row(data, i)[1] == 2*(double)i);
+    nn_data_free(data);
 }
 
 Test(csv, file_that_is_not_there_is_named) {

@@ -137,3 +137,62 @@ Test(data, one_hot_refuses_what_is_no_class) {
         nn_data_free(data);
     }
 }
+
+Test(data, rows_are_copied) {
+    double   value[] = {1, 2, 3, 4};
+    nn_data *data = nn_data_new(2, 1, 1, value);
+    memset(value, 0, sizeof value);
+    cr_expect_arr_eq(nn_data_row(data, 1), ROWS(3, 4), 2*sizeof(double));
+    cr_expect_null(nn_data_row(data, 2));
+    nn_data_free(data);
+}
+
+Test(data, split_that_leaves_a_part_empty_is_refused) {
+    const double fractions[] = {0, 1, -0.5, 1.5, 1e-9, NAN};
+    for (size_t i = 0; i < sizeof fractions/sizeof *fractions; i++) {
+        nn_data *data = counted(50, 1, 1), *part = nn_data_split(data, fractions[i], 1);
+        cr_expect_eq(nn_data_status(data), AD_BAD_ARGUMENT, "%g", fractions[i]);
+        cr_expect_eq(nn_data_status(part), AD_BAD_ARGUMENT, "%g", fractions[i]);
+        cr_expect_str_eq(nn_data_message(part), nn_data_message(data));
+        nn_data_free(part);
+        nn_data_free(data);
+    }
+}
+
+Test(data, scale_leaves_the_targets_alone) {
+    nn_data *data = counted(2, 2, 1);
+    nn_data_scale(data, 0.5);
+    cr_expect_arr_eq(nn_data_row(data, 0), ROWS(0, 0.5, 2, 1.5, 2, 5), 6*sizeof(double));
+    nn_data_free(data);
+}
+
+Test(data, scale_that_overflows_is_refused_with_its_place) {
+    nn_data *data = counted(2, 2, 1);
+    nn_data_scale(data, 1e308);
+    cr_expect_eq(nn_data_status(data), AD_BAD_ARGUMENT);
+    cr_expect(strstr(nn_data_message(data), "row 1, input 0"), "%s", nn_data_message(data));
+    nn_data_free(data);
+}
+
+/* Wikipedia, "Standard deviation", basic example: 2, 4, 4, 4, 5, 5, 7, 9 have the mean 5 and, as a
+ * population, the deviation 2. A thousand million away it is the same, to the bit. */
+Test(data, moments_are_those_of_the_population_and_do_not_cancel) {
+    nn_data *data = nn_data_new(8, 2, 0, ROWS(2, 1e9 + 2, 4, 1e9 + 4, 4, 1e9 + 4, 4, 1e9 + 4,
+                                              5, 1e9 + 5, 5, 1e9 + 5, 7, 1e9 + 7, 9, 1e9 + 9));
+    double   mean[2], deviation[2];
+    nn_data_moments(data, mean, deviation);
+    cr_expect(mean[0] == 5 && deviation[0] == 2);
+    cr_expect(mean[1] == 1e9 + 5 && deviation[1] == 2);
+    nn_data_free(data);
+}
+
+Test(data, null_is_out_of_memory) {
+    cr_expect_eq(nn_data_status(NULL), AD_NO_MEMORY);
+    cr_expect(strlen(nn_data_message(NULL)) > 10);
+    cr_expect(nn_data_rows(NULL) + nn_data_inputs(NULL) + nn_data_targets(NULL) == 0);
+    cr_expect_null(nn_data_row(NULL, 0));
+    cr_expect_null(nn_data_split(NULL, 0.5, 1));
+    nn_data_shuffle(NULL, 1);
+    nn_data_scale(NULL, 2);
+    nn_data_free(NULL);
+}

@@ -1,0 +1,134 @@
+/* loss.c - tests of nn/loss.c. */
+#include "nn/nn.h"
+
+#include <criterion/criterion.h>
+#include <math.h>
+#include <string.h>
+
+static ad_tape *tape;
+
+static void make(void) {
+    tape = ad_tape_new();
+}
+static void drop(void) {
+    ad_tape_free(tape);
+}
+
+TestSuite(loss, .init = make, .fini = drop);
+
+static void inputs(size_t n, const double value[], ad_var x[]) {
+    for (size_t i = 0; i < n; i++) x[i] = ad_input(tape, value[i]);
+}
+
+/* ---- cross-entropy ---------------------------------------------------------------------------- */
+
+/* cs231n.github.io/linear-classify, the figure "SVM and Softmax": scores -2.85, 0.86, 0.28 of an image
+ * of class 2 have the probabilities 0.016, 0.631, 0.353 (from rounded exponentials) and the
+ * loss 1.04. */
+Test(loss, softmax_example_of_cs231n) {
+    const double score[] = {-2.85, 0.86, 0.28}, printed[] = {0.016, 0.631, 0.353};
+    ad_var       x[3];
+    double       p[3];
+    inputs(3, score, x);
+    cr_expect_float_eq(ad_value(nn_cross_entropy(3, x, ad_num(2))), 1.04, 0.005);
+    nn_softmax(3, x, p);
+    for (int i = 0; i < 3; i++) cr_expect_float_eq(p[i], printed[i], 0.001);
+}
+
+/* A network that knows nothing gives all K classes the same: ln K. */
+Test(loss, equal_logits_cost_ln_k) {
+    double value[100];
+    ad_var x[100];
+    for (int i = 0; i < 100; i++) value[i] = -3.25;
+    inputs(100, value, x);
+    for (size_t k = 1; k <= 100; k++)
+        cr_expect_float_eq(ad_value(nn_cross_entropy(k, x, ad_num((double)(k - 1)))), log((double)k), 1e-14);
+}
+
+/* dC/dlogit[i] = p[i] - (i == label). */
+Test(loss, cross_entropy_gradient_is_probability_minus_target) {
+    const double logit[] = {1, -2, 0.5, 3};
+    ad_var       x[4];
+    double       p[4], grad[4];
+    inputs(4, logit, x);
+    nn_softmax(4, x, p);
+    ad_gradient(nn_cross_entropy(4, x, ad_num(2)), 4, x, grad);
+    for (int i = 0; i < 4; i++) cr_expect_float_eq(grad[i], p[i] - (i == 2), 1e-15);
+}
+
+Test(loss, cross_entropy_neither_overflows_nor_loses_a_large_loss) {
+    const double logit[] = {1000, -1000, 900};
+    ad_var       x[3];
+    double       grad[3];
+    inputs(3, logit, x);
+    cr_expect_eq(ad_value(nn_cross_entropy(3, x, ad_num(0))), 0);
+    const ad_var wrong = nn_cross_entropy(3, x, ad_num(1));
+    cr_expect_eq(ad_value(wrong), 2000);
+    ad_gradient(wrong, 3, x, grad);
+    cr_expect(grad[0] == 1 && grad[1] == -1 && grad[2] < 1e-40);
+}
+
+Test(loss, label_that_is_no_class_is_refused) {
+    const double labels[] = {3, -1, 0.5, NAN, INFINITY};
+    const double logit[] = {1, 2, 3};
+    ad_var       x[3];
+    inputs(3, logit, x);
+    for (size_t i = 0; i < sizeof labels/sizeof *labels; i++) {
+        cr_expect(isnan(ad_value(nn_cross_entropy(3, x, ad_num(labels[i])))));
+        cr_expect_eq(ad_tape_status(tape), AD_BAD_ARGUMENT, "label %g", labels[i]);
+        cr_expect(strstr(ad_tape_message(tape), "0..2") != NULL, "%s", ad_tape_message(tape));
+        ad_tape_clear(tape);
+    }
+}
+
+/* ---- mean squared error ----------------------------------------------------------------------- */
+
+Test(loss, mse_is_the_mean_of_squared_differences) {
+    const double got[] = {1, 2, 4}, want[] = {1, 0, 5};
+    ad_var       x[3], y[3];
+    double       grad[3];
+    inputs(3, got, x), inputs(3, want, y);
+    const ad_var c = nn_mse(3, x, y);
+    cr_expect_float_eq(ad_value(c), (0 + 4 + 1)/3.0, 1e-15);
+    ad_gradient(c, 3, x, grad);
+    for (int i = 0; i < 3; i++) cr_expect_float_eq(grad[i], 2*(got[i] - want[i])/3, 1e-15);
+}
+
+Test(loss, mse_of_nothing_is_zero) {
+    cr_expect_eq(ad_value(nn_mse(0, NULL, NULL)), 0);
+}
+
+/* ---- answers ---------------------------------------------------------------------------------- */
+
+static size_t argmax(size_t n, const double value[]) {
+    ad_var x[8];
+    inputs(n, value, x);
+    return nn_argmax(n, x);
+}
+
+Test(loss, argmax_is_the_first_of_the_largest) {
+    cr_expect_eq(argmax(4, (double[]){1, 3, 3, 2}), 1u);
+    cr_expect_eq(argmax(3, (double[]){-5, -4, -6}), 1u);
+    cr_expect_eq(argmax(1, (double[]){7}), 0u);
+    cr_expect_eq(argmax(0, NULL), 0u);
+}
+
+Test(loss, argmax_never_takes_nan) {
+    cr_expect_eq(argmax(3, (double[]){NAN, 1, 2}), 2u);
+    cr_expect_eq(argmax(3, (double[]){2, NAN, 1}), 0u);
+    cr_expect_eq(argmax(2, (double[]){NAN, NAN}), 0u);
+}
+
+Test(loss, softmax_adds_up_to_one_and_records_nothing) {
+    const double logit[] = {1000, 999, -1000};
+    ad_var       x[3];
+    double       p[3];
+    inputs(3, logit, x);
+    const size_t before = ad_tape_length(tape);
+    nn_softmax(3, x, p);
+    cr_expect_float_eq(p[0] + p[1] + p[2], 1, 1e-15);
+    cr_expect_float_eq(p[0], 1/(1 + exp(-1)), 1e-15);
+    cr_expect_eq(p[2], 0);
+    cr_expect_eq(ad_tape_length(tape), before);
+    nn_softmax(0, NULL, NULL);
+}

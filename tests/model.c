@@ -1,0 +1,195 @@
+/* model.c - tests of nn/model.c. */
+#include "nn/model.h"
+
+#include <criterion/criterion.h>
+#include <math.h>
+#include <string.h>
+
+static ad_tape  *tape;
+static nn_model *model;
+
+static void make(void) {
+    tape = ad_tape_new();
+    model = nn_model_new(tape, 1);
+}
+static void drop(void) {
+    nn_model_free(model);
+    ad_tape_free(tape);
+}
+
+TestSuite(model, .init = make, .fini = drop);
+
+static const size_t shape[] = {2, 3, 4};
+
+Test(model, parameters_are_consecutive_inputs) {
+    nn_param(model, "a", 2, shape, nn_init_uniform(-1, 1));
+    nn_param(model, "b", 0, NULL, nn_init_uniform(-1, 1));
+    nn_param(model, "c", 1, shape, nn_init_uniform(-1, 1));
+    cr_assert_eq(nn_model_count(model), 6u + 1u + 2u);
+    cr_expect_eq(ad_tape_length(tape), 9u);
+    double       grad[9];
+    const ad_var y = ad_dot(9, nn_model_params(model), nn_model_params(model));
+    ad_gradient(y, 9, nn_model_params(model), grad);
+    for (size_t i = 0; i < 9; i++) cr_expect_eq(grad[i], 2*ad_value(nn_model_params(model)[i]));
+    cr_expect_eq(nn_model_tape(model), tape);
+}
+
+Test(model, handles_of_an_array_stay_where_they_are) {
+    const ad_var *first = nn_param(model, "a", 3, shape, nn_init_uniform(-1, 1));
+    const double  value = ad_value(first[23]);
+    char          name[16];
+    for (int i = 0; i < 100; i++) {
+        snprintf(name, sizeof name, "more%d", i);
+        nn_param(model, name, 3, shape, nn_init_uniform(-1, 1));
+    }
+    cr_expect_eq(nn_model_status(model), AD_OK, "%s", nn_model_message(model));
+    cr_expect_eq(nn_model_array(model, 0).param, first);
+    cr_expect_eq(ad_value(first[23]), value);
+    cr_expect_eq(ad_value(nn_model_params(model)[23]), value);
+}
+
+Test(model, arrays_tell_name_and_shape) {
+    nn_param(model, "weight", 3, shape, nn_init_uniform(0, 1));
+    const nn_array a = nn_model_array(model, 0);
+    cr_expect_str_eq(a.name, "weight");
+    cr_expect(a.rank == 3 && a.count == 24);
+    cr_expect_arr_eq(a.shape, shape, sizeof shape);
+    const nn_array none = nn_model_array(model, 1);
+    cr_expect(none.name == NULL && none.count == 0 && none.param == NULL);
+}
+
+/* Row-major, the last index runs fastest. */
+Test(model, place_of_a_parameter_in_words) {
+    char text[100];
+    nn_param(model, "bias", 1, shape, nn_init_uniform(0, 1));
+    nn_param(model, "scale", 0, NULL, nn_init_uniform(0, 1));
+    nn_param(model, "layers.0.weight", 3, shape, nn_init_uniform(0, 1));
+    cr_expect_str_eq(nn__model_place(model, 1, sizeof text, text), "bias[1]");
+    cr_expect_str_eq(nn__model_place(model, 2, sizeof text, text), "scale");
+    cr_expect_str_eq(nn__model_place(model, 3 + 1*12 + 2*4 + 3, sizeof text, text),
+                     "layers.0.weight[1][2][3]");
+    cr_expect_str_eq(nn__model_place(model, 3, 10, text), "layers.0.");
+}
+
+/* ---- initial values --------------------------------------------------------------------------- */
+
+static void expect_bound(nn_init init, double bound) {
+    cr_expect_float_eq(init.high, bound, 1e-15);
+    cr_expect_float_eq(init.low, -bound, 1e-15);
+}
+
+/* pytorch.org/docs: torch.nn.Linear; torch.nn.init kaiming_uniform_ with a = 0 (gain sqrt(2), bound
+ * gain*sqrt(3/fan_in)) and xavier_uniform_ with gain 1. micrograd/nn.py: uniform(-1, 1). */
+Test(model, rules_give_the_bounds_of_pytorch) {
+    expect_bound(nn_init_linear(64, 10), 1/sqrt(64.0));
+    expect_bound(nn_init_he(64, 10), sqrt(2.0)*sqrt(3.0/64));
+    expect_bound(nn_init_xavier(64, 10), sqrt(6.0/74));
+    expect_bound(nn_init_micrograd(64, 10), 1);
+    expect_bound(nn_init_zeros(64, 10), 0);
+    cr_expect(nn_init_ones(64, 10).low == 1 && nn_init_ones(64, 10).high == 1);
+    expect_bound(nn_init_linear(0, 10), 0);
+    expect_bound(nn_init_he(0, 10), 0);
+    expect_bound(nn_init_xavier(0, 0), 0);
+}
+
+Test(model, values_fill_their_interval) {
+    const size_t  many[] = {10000};
+    const ad_var *x = nn_param(model, "x", 1, many, nn_init_uniform(2, 5));
+    double        low = INFINITY, high = -INFINITY, mean = 0;
+    for (size_t i = 0; i < many[0]; i++) {
+        low = fmin(low, ad_value(x[i])), high = fmax(high, ad_value(x[i]));
+        mean += ad_value(x[i])/(double)many[0];
+    }
+    cr_expect(low >= 2 && low < 2.01 && high < 5 && high > 4.99);
+    cr_expect_float_eq(mean, 3.5, 4*3/sqrt(12.0*1e4), "four standard errors");
+}
+
+static void fill(uint64_t seed, double value[24]) {
+    ad_tape      *other = ad_tape_new();
+    nn_model     *m = nn_model_new(other, seed);
+    const ad_var *x = nn_param(m, "x", 3, shape, nn_init_uniform(-1, 1));
+    for (int i = 0; i < 24; i++) value[i] = ad_value(x[i]);
+    nn_model_free(m);
+    ad_tape_free(other);
+}
+
+Test(model, same_seed_gives_the_same_values) {
+    double one[24], same[24], other[24];
+    fill(7, one), fill(7, same), fill(8, other);
+    cr_expect_arr_eq(one, same, sizeof one);
+    cr_expect_arr_neq(one, other, sizeof one);
+}
+
+/* ---- errors ----------------------------------------------------------------------------------- */
+
+static void expect_refused(const ad_var *param, const char *word) {
+    cr_expect_null(param);
+    cr_expect_eq(nn_model_status(model), AD_BAD_ARGUMENT);
+    cr_expect(strstr(nn_model_message(model), word) != NULL, "%s", nn_model_message(model));
+    nn_model_clear(model);
+    cr_expect_eq(nn_model_status(model), AD_OK);
+}
+
+Test(model, bad_arguments_are_refused_with_a_sentence) {
+    const nn_init unit = nn_init_uniform(0, 1);
+    const size_t  empty[] = {3, 0}, huge[] = {SIZE_MAX/2, 4};
+    nn_param(model, "taken", 0, NULL, unit);
+    expect_refused(nn_param(model, NULL, 0, NULL, unit), "name");
+    expect_refused(nn_param(model, "", 0, NULL, unit), "name");
+    expect_refused(nn_param(model, "taken", 0, NULL, unit), "\"taken\"");
+    expect_refused(nn_param(model, "x", 2, empty, unit), "\"x\" has no elements");
+    expect_refused(nn_param(model, "x", 2, huge, unit), "too many");
+    expect_refused(nn_param(model, "x", 0, NULL, nn_init_uniform(1, 0)), "between 1 and 0");
+    expect_refused(nn_param(model, "x", 0, NULL, nn_init_uniform(0, INFINITY)), "inf");
+    expect_refused(nn_param(model, "x", 0, NULL, nn_init_uniform(NAN, 1)), "nan");
+    cr_expect_eq(nn_model_count(model), 1u);
+    cr_expect_eq(ad_tape_length(tape), 1u);
+}
+
+Test(model, something_recorded_in_between_is_noticed) {
+    nn_param(model, "a", 0, NULL, nn_init_uniform(0, 1));
+    const ad_mark mark = ad_tape_mark(tape);
+    ad_input(tape, 1);
+    expect_refused(nn_param(model, "b", 0, NULL, nn_init_uniform(0, 1)), "would not follow");
+    ad_tape_rewind(tape, mark);
+    cr_expect_not_null(nn_param(model, "b", 0, NULL, nn_init_uniform(0, 1)));
+}
+
+Test(model, error_of_the_tape_is_the_models_too) {
+    ad_set(ad_exp(ad_input(tape, 1)), 2);
+    cr_expect_eq(nn_model_status(model), AD_BAD_ARGUMENT);
+    cr_expect_str_eq(nn_model_message(model), ad_tape_message(tape));
+    cr_expect_null(nn_param(model, "a", 0, NULL, nn_init_uniform(0, 1)));
+    nn_model_clear(model);
+    cr_expect_eq(ad_tape_status(tape), AD_OK);
+    cr_expect_str_eq(nn_model_message(model), "");
+}
+
+Test(model, first_error_sticks) {
+    nn_param(model, "", 0, NULL, nn_init_uniform(0, 1));
+    char first[NN__MESSAGE];
+    strcpy(first, nn_model_message(model));
+    cr_expect_null(nn_param(model, "fine", 0, NULL, nn_init_uniform(0, 1)));
+    nn__model_fail(model, AD_BAD_FILE, "a later one");
+    cr_expect_str_eq(nn_model_message(model), first);
+}
+
+Test(model, null_model_is_out_of_memory) {
+    cr_expect_eq(nn_model_status(NULL), AD_NO_MEMORY);
+    cr_expect(strlen(nn_model_message(NULL)) > 10);
+    cr_expect_null(nn_param(NULL, "x", 0, NULL, nn_init_uniform(0, 1)));
+    cr_expect_eq(nn_model_count(NULL), 0u);
+    cr_expect_eq(nn_model_arrays(NULL), 0u);
+    cr_expect_null(nn_model_params(NULL));
+    cr_expect_null(nn_model_tape(NULL));
+    nn_model_clear(NULL);
+    nn_model_free(NULL);
+    nn__model_fail(NULL, AD_BAD_FILE, "nobody to tell");
+}
+
+Test(model, model_without_a_tape_is_out_of_memory) {
+    nn_model *without = nn_model_new(NULL, 1);
+    cr_expect_eq(nn_model_status(without), AD_NO_MEMORY);
+    cr_expect_null(nn_param(without, "x", 0, NULL, nn_init_uniform(0, 1)));
+    nn_model_free(without);
+}
