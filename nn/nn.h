@@ -295,11 +295,79 @@ AD_API void nn_softmax(size_t n, const ad_var logits[], double probability[]);
 
 typedef struct nn_optimizer nn_optimizer;
 
-/* Stochastic gradient descent, torch.optim.SGD without momentum: param = param - rate*gradient. A
- * rate that is not finite or not above 0 is AD_BAD_ARGUMENT on the optimizer. NULL when memory is
- * out. */
-AD_API nn_optimizer *nn_sgd(double rate);
-AD_API void          nn_optimizer_free(nn_optimizer *optimizer);
+/* All are made by a function nn_NAME_new from a configuration that counts as it stands; nn_NAME_usual
+ * gives PyTorch's defaults, to be changed where wanted:
+ *
+ *     nn_adam_config c = nn_adam_usual(0.01);
+ *     c.beta1 = 0.85;
+ *     nn_optimizer *adam = nn_adam_new(&c);
+ *
+ * In the equations p is a parameter, g its derivative, t the number of the step from 1, everything else that
+ * is written with a small letter is remembered from step to step and begins at 0; sqrt, squares and
+ * quotients are element by element. They are those of PyTorch 2's documentation of torch.optim, under
+ * its names; before them, in all but AdamW,
+ *
+ *     g = -g  if maximize;     g = g + weight_decay*p
+ *
+ * Numbers that are not finite or not in their range are AD_BAD_ARGUMENT on the optimizer: rates above 0,
+ * betas in [0, 1), the others at least 0. NULL when memory is out. */
+
+/* torch.optim.SGD.   b = momentum*b + (1 - dampening)*g, but b = g in the first step;
+ *                    g = g + momentum*b if nesterov, else g = b;     p = p - rate*g
+ * Without momentum p = p - rate*g. Nesterov's needs momentum and no dampening. */
+typedef struct nn_sgd_config {
+    double rate, momentum, dampening, weight_decay;
+    bool   nesterov, maximize;
+} nn_sgd_config;
+
+AD_API nn_optimizer *nn_sgd(double rate);                       /* with nothing but a rate */
+AD_API nn_optimizer *nn_sgd_new(const nn_sgd_config *config);
+
+/* torch.optim.Adam, Kingma and Ba 2015.
+ *                    m = beta1*m + (1 - beta1)*g;     v = beta2*v + (1 - beta2)*g^2
+ *                    w = max(w, v) if amsgrad, else w = v
+ *                    p = p - rate*m/(1 - beta1^t)/(sqrt(w/(1 - beta2^t)) + epsilon)
+ * torch.optim.AdamW, Loshchilov and Hutter 2019: weight decay is no part of g; instead, before that,
+ *                    p = p - rate*weight_decay*p
+ * Usual: betas 0.9 and 0.999, epsilon 1e-8, weight decay 0, and 0.01 for AdamW. */
+typedef struct nn_adam_config {
+    double rate, beta1, beta2, epsilon, weight_decay;
+    bool   amsgrad, maximize;
+} nn_adam_config;
+
+AD_API nn_adam_config nn_adam_usual(double rate);
+AD_API nn_adam_config nn_adamw_usual(double rate);
+AD_API nn_optimizer  *nn_adam(double rate);                     /* the usual one */
+AD_API nn_optimizer  *nn_adamw(double rate);
+AD_API nn_optimizer  *nn_adam_new(const nn_adam_config *config);
+AD_API nn_optimizer  *nn_adamw_new(const nn_adam_config *config);
+
+/* torch.optim.RMSprop, Hinton 2012.
+ *                    v = alpha*v + (1 - alpha)*g^2;   w = v
+ *                    m = alpha*m + (1 - alpha)*g;     w = v - m^2   if centered
+ *                    b = momentum*b + g/(sqrt(w) + epsilon);   p = p - rate*b
+ * A variance w that roundings made negative counts as 0. Usual: alpha 0.99, epsilon 1e-8. */
+typedef struct nn_rmsprop_config {
+    double rate, alpha, epsilon, momentum, weight_decay;
+    bool   centered, maximize;
+} nn_rmsprop_config;
+
+AD_API nn_rmsprop_config nn_rmsprop_usual(double rate);
+AD_API nn_optimizer     *nn_rmsprop_new(const nn_rmsprop_config *config);
+
+/* torch.optim.Adagrad, Duchi, Hazan and Singer 2011.
+ *                    s = s + g^2, from initial_accumulator on;
+ *                    p = p - rate/(1 + (t - 1)*rate_decay)*g/(sqrt(s) + epsilon)
+ * Usual: epsilon 1e-10, the others 0. */
+typedef struct nn_adagrad_config {
+    double rate, rate_decay, epsilon, weight_decay, initial_accumulator;
+    bool   maximize;
+} nn_adagrad_config;
+
+AD_API nn_adagrad_config nn_adagrad_usual(double rate);
+AD_API nn_optimizer     *nn_adagrad_new(const nn_adagrad_config *config);
+
+AD_API void nn_optimizer_free(nn_optimizer *optimizer);
 
 AD_API double      nn_optimizer_rate(const nn_optimizer *optimizer);
 AD_API void        nn_optimizer_set_rate(nn_optimizer *optimizer, double rate);  /* bad rates as above */
@@ -316,19 +384,77 @@ AD_API ad_status nn_optimizer_update(nn_optimizer *optimizer, size_t n, double p
                                      const double gradient[]);
 
 /* What an optimizer remembers, as named arrays for a checkpoint: "steps" and "rate", one number each,
- * then an array of n numbers for each running mean that its equations name. Whoever writes the same
+ * then what its equations remember, n numbers each, under the names of PyTorch's state ("exp_avg"). Whoever writes the same
  * numbers into the arrays of another optimizer made with the same call goes on as if nothing had
- * happened. nn_optimizer_prepare(optimizer, n) makes the arrays, zero, where no step has yet. */
+ * happened. nn_optimizer_prepare(optimizer, n) makes the arrays, as they are before the first step, where no
+ * step has yet. */
 typedef struct nn_state {
     const char *name;
     size_t      count;
     double     *value;                       /* owned by the optimizer; to be read and written */
 } nn_state;
 
-AD_API const char *nn_optimizer_name(const nn_optimizer *optimizer);     /* "sgd", ... */
+AD_API const char *nn_optimizer_name(const nn_optimizer *optimizer);     /* "sgd", "adam", "adamw", "rmsprop", "adagrad" */
 AD_API ad_status   nn_optimizer_prepare(nn_optimizer *optimizer, size_t n);
 AD_API size_t      nn_optimizer_state_count(const nn_optimizer *optimizer);
 AD_API nn_state    nn_optimizer_state(nn_optimizer *optimizer, size_t i);  /* all 0 and NULL where there is none */
+
+/* Gradients cut back before a step. By norm: all times most/(norm + 1e-6) where that is below 1
+ * (torch.nn.utils.clip_grad_norm_, Euclid's norm); returns the norm as it was. By value: each into
+ * [-most, most] (clip_grad_value_). NaN stays. */
+AD_API double nn_clip_norm(size_t n, double gradient[], double most);
+AD_API void   nn_clip_value(size_t n, double gradient[], double most);
+
+/* ---- schedules of the rate -------------------------------------------------------------------- */
+
+/* The rate as a function of the number of steps taken before, s = 0, 1, ... A value, never freed.
+ *
+ *     constant      rate
+ *     step          rate*factor^floor(s/every)                               torch's StepLR
+ *     exponential   rate*factor^s                                            ExponentialLR
+ *     linear        from rate to last in `steps` equal steps, then last      LinearLR
+ *     cosine        last + (rate - last)*(1 + cos(pi*s/steps))/2, then last  CosineAnnealingLR
+ *
+ * Warm-up goes before any of them: rate*(s + 1)/w for the first w steps, and from there as the other with
+ * s - w. Rates above 0 (last: at least 0) and finite, factors above 0, steps at least 1. */
+typedef enum nn_schedule_shape { NN_CONSTANT, NN_STEP, NN_EXPONENTIAL, NN_LINEAR, NN_COSINE } nn_schedule_shape;
+
+typedef struct nn_schedule {
+    nn_schedule_shape shape;
+    double            rate, last, factor;
+    size_t            steps, warm_up;
+} nn_schedule;
+
+AD_API nn_schedule nn_schedule_constant(double rate);
+AD_API nn_schedule nn_schedule_step(double rate, size_t every, double factor);
+AD_API nn_schedule nn_schedule_exponential(double rate, double factor);
+AD_API nn_schedule nn_schedule_linear(double rate, double last, size_t steps);
+AD_API nn_schedule nn_schedule_cosine(double rate, double last, size_t steps);
+AD_API nn_schedule nn_schedule_warm_up(size_t steps, nn_schedule then);
+
+AD_API double nn_schedule_rate(const nn_schedule *schedule, size_t step);
+AD_API bool   nn_schedule_good(const nn_schedule *schedule);    /* are its numbers in their ranges? */
+
+/* ---- checkpoints ------------------------------------------------------------------------------ */
+
+/* Numbers that a checkpoint keeps beside the parameters and what the optimizer remembers: a name and
+ * `count` of them, either real or whole; the other pointer is NULL. */
+typedef struct nn_entry {
+    const char *name;
+    size_t      count;
+    double     *real;
+    uint64_t   *whole;
+} nn_entry;
+
+/* Save the parameters, what the optimizer remembers and n entries; written to a new file beside it,
+ * synced and renamed, so that there is the old checkpoint or the new one, whatever happens. Load the same
+ * into a model with the same arrays, an optimizer of the same kind (prepared if it is not) and entries of
+ * the same names and counts: the numbers are written where the entries point, all or, after an
+ * error, none. AD_BAD_FILE with a sentence that names file and place; the status is also the model's. */
+AD_API ad_status nn_checkpoint_save(const char *path, nn_model *model, nn_optimizer *optimizer, size_t n,
+                                    const nn_entry entry[]);
+AD_API ad_status nn_checkpoint_load(const char *path, nn_model *model, nn_optimizer *optimizer, size_t n,
+                                    const nn_entry entry[]);
 
 /* ---- training --------------------------------------------------------------------------------- */
 
