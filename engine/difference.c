@@ -1,6 +1,7 @@
 /* difference.c - central differences at steps h, h/2, h/4, ..., extrapolated to h = 0 by Neville's
  * scheme in h^2; the column that moved least gives the answer and its error (C. Ridders, Advances in
- * Engineering Software 4, 1982). The steps taken are those really taken, (x + h) - (x - h). */
+ * Engineering Software 4, 1982). The steps taken are those really taken, (x + h) - (x - h). What the rounding
+ * of two values does to their difference is counted in, or two columns that agree by chance would win. */
 #include "difference.h"
 
 #include <stdlib.h>
@@ -24,15 +25,17 @@ static bool extrapolate(ad_var y, ad_var x, double x0, double *slope, double *er
     double h = 0.125*fmax(1, fabs(x0));
     for (int i = 0; i < 40 && good < STEPS; i++, h /= 2) {
         const double up = x0 + h, down = x0 - h;
-        row[0] = (value_at(y, x, up) - value_at(y, x, down))/(up - down);
+        const double above = value_at(y, x, up), below = value_at(y, x, down);
+        row[0] = (above - below)/(up - down);
         if (!isfinite(row[0])) {
             if (good > 0) break;
             continue;                                        /* outside the domain: closer */
         }
+        const double noise = 0x1p-53*(fabs(above) + fabs(below))/(up - down);
         double factor = 4;
         for (int j = 1; j <= good; j++, factor *= 4) {
             row[j] = (factor*row[j - 1] - before[j - 1])/(factor - 1);
-            const double moved = fmax(fabs(row[j] - row[j - 1]), fabs(row[j] - before[j - 1]));
+            const double moved = noise + fmax(fabs(row[j] - row[j - 1]), fabs(row[j] - before[j - 1]));
             if (moved < *error) *error = moved, *slope = row[j];
         }
         memcpy(before, row, sizeof row);

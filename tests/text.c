@@ -1,0 +1,82 @@
+/* text.c - tests of engine/text.c. */
+#include "engine/text.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *shown(const char *form) {
+    static char text[100];
+    return ad__shown(sizeof text, text, form, "a", "#3");
+}
+
+Test(text, operands_take_the_places_of_x_and_y) {
+    cr_expect_str_eq(shown("x + y"), "a + #3");
+    cr_expect_str_eq(shown("-x"), "-a");
+    cr_expect_str_eq(shown("x && x"), "a && a");
+    cr_expect_str_eq(shown("y"), "#3");
+}
+
+Test(text, letters_within_words_stay) {
+    cr_expect_str_eq(shown("max(x, y)"), "max(a, #3)");
+    cr_expect_str_eq(shown("exp(x)"), "exp(a)");
+    cr_expect_str_eq(shown("hypot(x, y)"), "hypot(a, #3)");
+    cr_expect_str_eq(shown("x2 x_ _y y1"), "x2 x_ _y y1");
+}
+
+Test(text, what_is_put_in_is_not_looked_at_again) {
+    char text[40];
+    cr_expect_str_eq(ad__shown(sizeof text, text, "x - y", "y", "x"), "y - x");
+}
+
+Test(text, result_is_cut_to_fit) {
+    char text[20];
+    memset(text, '!', sizeof text);
+    cr_expect_str_eq(ad__shown(8, text, "x + y", "first", "second"), "first +");
+    cr_expect_eq(text[8], '!');
+    cr_expect_str_eq(ad__shown(3, text, "x", "long", "y"), "lo");
+    cr_expect_str_eq(ad__shown(1, text, "x", "long", "y"), "");
+    text[0] = '!';
+    ad__shown(0, text, "x", "long", "y");
+    cr_expect_eq(text[0], '!');
+}
+
+/* ---- locale ----------------------------------------------------------------------------------- */
+
+/* A locale of this process that writes commas; NULL where none is installed. */
+static locale_t with_commas(void) {
+    const char *name[] = {"de_DE.UTF-8", "de_DE.utf8", "fr_FR.UTF-8", "fr_FR.utf8", "de_DE", "fr_FR"};
+    locale_t    found = (locale_t)0;
+    for (size_t i = 0; i < sizeof name/sizeof *name && found == (locale_t)0; i++)
+        found = newlocale(LC_ALL_MASK, name[i], (locale_t)0);
+    return found;
+}
+
+Test(text, numbers_between_enter_and_leave_have_points) {
+    const locale_t commas = with_commas();
+    if (commas == (locale_t)0) cr_skip_test("no locale with a decimal comma is installed");
+    char text[20];
+    uselocale(commas);
+    const ad__locale before = ad__locale_enter();
+    snprintf(text, sizeof text, "%.1f", 1.5);
+    cr_expect_str_eq(text, "1.5");
+    cr_expect_eq(strtod("2.5", NULL), 2.5);
+    ad__locale_leave(before);
+    snprintf(text, sizeof text, "%.1f", 1.5);
+    cr_expect_str_eq(text, "1,5");
+    uselocale(LC_GLOBAL_LOCALE);
+    freelocale(commas);
+}
+
+Test(text, leave_gives_the_thread_its_locale_back) {
+    const locale_t own = newlocale(LC_ALL_MASK, "C", (locale_t)0), global = uselocale(own);
+    const ad__locale outer = ad__locale_enter(), inner = ad__locale_enter();
+    ad__locale_leave(inner);
+    ad__locale_leave(outer);
+    cr_expect_eq(uselocale((locale_t)0), own);
+    uselocale(global);
+    const ad__locale before = ad__locale_enter();
+    ad__locale_leave(before);
+    cr_expect_eq(uselocale((locale_t)0), LC_GLOBAL_LOCALE);
+}
