@@ -435,22 +435,43 @@ AD_API nn_schedule nn_schedule_warm_up(size_t steps, nn_schedule then);
 AD_API double nn_schedule_rate(const nn_schedule *schedule, size_t step);
 AD_API bool   nn_schedule_good(const nn_schedule *schedule);    /* are its numbers in their ranges? */
 
-/* ---- checkpoints ------------------------------------------------------------------------------ */
+/* ---- saving ----------------------------------------------------------------------------------- */
 
-/* Numbers that a checkpoint keeps beside the parameters and what the optimizer remembers: a name and
- * `count` of them, either real or whole; the other pointer is NULL. */
+/* The parameters as a safetensors file (github.com/huggingface/safetensors, "Format"): each array under its
+ * name and with its shape, as F64, which keeps every bit, or as F32, each number rounded to the nearest,
+ * half as large. Readable by PyTorch, NumPy and others (docs/data.md).
+ *
+ * A file is replaced whole or not at all: written beside the old one as PATH.new, synced, renamed, its
+ * folder synced. An error, a full disk or a crash at any moment leaves the old file or the new one. A
+ * symbolic link is followed; what is not a regular file is left alone.
+ *
+ * All of these return the status of the model, which keeps the first error: AD_BAD_FILE with the system's
+ * reason, AD_BAD_ARGUMENT for a number too large for F32 or a name that is not UTF-8, AD_UNSUPPORTED in a
+ * program built without jansson. nn_model_clear forgets it; the parameters are as they were. */
+AD_API ad_status nn_model_save(nn_model *model, const char *path);
+AD_API ad_status nn_model_save_f32(nn_model *model, const char *path);
+
+/* The parameters of a file, F64 or F32, whoever wrote it, into the model's arrays of the same names and
+ * shapes. The whole file is checked first; a truncated one, one whose offsets overlap, leave a gap or
+ * overflow, another type of number or another shape, a name that is there twice, one that the model lacks
+ * or the file: AD_BAD_FILE, the message names file and place, and nothing has changed. A checkpoint is
+ * read too; of its arrays the parameters alone. */
+AD_API ad_status nn_model_load(nn_model *model, const char *path);
+
+/* Numbers that a checkpoint keeps beside the parameters and what the optimizer remembers: a name of up to 80
+ * characters and `count` of them, either real or whole; the other pointer is NULL. */
 typedef struct nn_entry {
     const char *name;
     size_t      count;
-    double     *real;
-    uint64_t   *whole;
+    double     *real;                        /* an array "training.NAME" of one axis; one number has none */
+    uint64_t   *whole;                       /* text in __metadata__: "training.NAME" */
 } nn_entry;
 
-/* Save the parameters, what the optimizer remembers and n entries; written to a new file beside it,
- * synced and renamed, so that there is the old checkpoint or the new one, whatever happens. Load the same
- * into a model with the same arrays, an optimizer of the same kind (prepared if it is not) and entries of
- * the same names and counts: the numbers are written where the entries point, all or, after an
- * error, none. AD_BAD_FILE with a sentence that names file and place; the status is also the model's. */
+/* A checkpoint: the parameters, all that the optimizer remembers ("optimizer.NAME") and n entries in one
+ * safetensors file, F64, replaced like a model's. Load the same into a model with the same arrays, an
+ * optimizer of the same kind (prepared if it is not) and entries of the same names and counts: the numbers
+ * are written where the entries point, all or, after an error, none. The run then goes on to the same bits.
+ * Errors as above; the status is also the model's. */
 AD_API ad_status nn_checkpoint_save(const char *path, nn_model *model, nn_optimizer *optimizer, size_t n,
                                     const nn_entry entry[]);
 AD_API ad_status nn_checkpoint_load(const char *path, nn_model *model, nn_optimizer *optimizer, size_t n,

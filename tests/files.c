@@ -18,14 +18,14 @@ static void give_up(const char *what, const char *path) {
 }
 
 const char *file_path(const char *name) {
-    static char   text[4][LONGEST];
+    static char   text[16][LONGEST];
     static size_t calls;
     if (folder[0] == '\0') {
         const char *place = getenv("TMPDIR");
         snprintf(folder, sizeof folder, "%s/tapir-XXXXXX", place != NULL ? place : "/tmp");
         if (mkdtemp(folder) == NULL) give_up("the folder cannot be made", folder);
     }
-    char *path = text[calls++%4];
+    char *path = text[calls++%16];
     snprintf(path, LONGEST, "%s/%s", folder, name);
     return path;
 }
@@ -76,9 +76,9 @@ static int run(const char *program, char *const arguments[]) {
     return WEXITSTATUS(status);
 }
 
-/* The first in the PATH may be one without modules; the system's own has those of its packages. */
+/* The system's own has the modules of its packages; another one in the PATH may be without. */
 int python(const char *module, const char *script, const char *a, const char *b, const char *c) {
-    static const char *const programs[] = {"python3", "/usr/bin/python3"};
+    static const char *const programs[] = {"/usr/bin/python3", "python3"};
     char import[LONGEST], text[5][LONGEST];
     snprintf(import, sizeof import,
              "import importlib.util, sys; sys.exit(importlib.util.find_spec('%s') is None)",

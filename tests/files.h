@@ -6,7 +6,7 @@
 #include <stddef.h>
 
 /* The path of a file in a folder that is made for this process at the first call; the text stays until
- * the fourth call after it. files_remove takes the folder away, with the files in it. */
+ * the sixteenth call after it. files_remove takes the folder away, with the files in it. */
 const char *file_path(const char *name);
 void        files_remove(void);
 

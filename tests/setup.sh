@@ -22,7 +22,8 @@ need_build() {
     need ninja-build command ninja
     need libcsv-dev  header  csv.h
     need zlib1g-dev  header  zlib.h
-    need pkg-config  command pkg-config     # by which zlib and others are found
+    need pkg-config  command pkg-config     # finds zlib and jansson
+    need libjansson-dev header jansson.h
 }
 
 install_missing() {

@@ -1,0 +1,23 @@
+/* save.h - the parameters of a model in a safetensors file, for save.c and checkpoint.c. */
+#ifndef TAPIR_NN_SAVE_H
+#define TAPIR_NN_SAVE_H
+
+#include "model.h"
+#include "safetensors.h"
+
+/* The file of a checkpoint says so in its metadata; the arrays that are not parameters have names with
+ * one of two beginnings. */
+#define NN__CHECKPOINT "tapir-checkpoint/1"
+#define NN__OPTIMIZER  "optimizer."
+#define NN__TRAINING   "training."
+
+bool nn__is_checkpoint(const nn__safetensors *file);
+
+/* The model's arrays as items; item has space for nn_model_arrays. */
+void nn__model_items(const nn_model *model, nn__item item[]);
+
+/* The numbers of all parameters, in the model's order, once each array was found under its name with its
+ * shape; false with the error on the model. */
+bool nn__model_read(nn_model *model, nn__safetensors *file, const char *path, double value[]);
+
+#endif
