@@ -48,6 +48,7 @@ typedef struct part {
 typedef struct workspace {
     size_t      threads, parts;
     double     *uniform, *packed, *turned;      /* values; weights as `multiply` wants them, and transposed */
+    double     *rolls;                          /* what rolls compute in */
     double     *gathered;                       /* weights of a layer, on their way there */
     bool       *finite;                         /* are all weights of the layer finite? */
     part       *part;
@@ -98,11 +99,13 @@ static size_t carve_all(const ad_program *p, workspace *w, char *arena, size_t t
     part       *all_parts = carve(arena, &used, parts, sizeof *all_parts);
     lane_space *all_lanes = carve(arena, &used, threads, sizeof *all_lanes);
     double     *uniform = carve(arena, &used, p->uniforms, sizeof *uniform);
+    double     *rolls = carve(arena, &used, p->roll_space, sizeof *rolls);
     double     *packed = carve(arena, &used, p->packed, sizeof *packed);
     double     *turned = carve(arena, &used, p->packed, sizeof *turned);
     double     *gathered = carve(arena, &used, p->packed, sizeof *gathered);
     bool       *finite = carve(arena, &used, p->layers, sizeof *finite);
-    if (arena != NULL) *w = (workspace){threads, parts, uniform, packed, turned, gathered, finite, all_parts,
+    if (arena != NULL) memset(uniform, 0, p->uniforms*sizeof *uniform);
+    if (arena != NULL) *w = (workspace){threads, parts, uniform, packed, turned, rolls, gathered, finite, all_parts,
                                          all_lanes};
     for (size_t k = 0; k < parts; k++) {
         double *adjoint = carve(arena, &used, p->uniforms, sizeof *adjoint);
@@ -603,7 +606,7 @@ static void run_parts(const job *j, size_t parts, size_t threads) {
 
 static ad_status check_uniform(const job *j, ad__failure *f) {
     const ad_program *p = j->p;
-    ad__uniform_forward(p, j->param, j->w->uniform, f);
+    ad__uniform_forward(p, j->param, j->w->uniform, j->w->rolls, f);
     for (uint32_t g = 0; g < p->guards; g++) {
         const ad__node *node = &p->node[p->guard[g].value];
         if (node->flags & AD__VARYING) continue;             /* its home is a row */
@@ -710,7 +713,7 @@ static void finish_gradient(const job *j, size_t parts, double *mean, double gra
     const double rows = varies ? (double)j->rows : 1;
     if (!varies) all[0].adjoint[output->home] += 1;
     unpack_weights(p, &all[0]);
-    ad__uniform_reverse(p, j->w->uniform, all[0].adjoint);
+    ad__uniform_reverse(p, j->w->uniform, all[0].adjoint, j->w->rolls);
     for (size_t i = 0; i < p->params; i++) grad[i] = all[0].adjoint[p->constants + i]/rows;
     *mean = varies ? all[0].sum/rows : j->w->uniform[output->home];
 }

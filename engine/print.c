@@ -59,6 +59,27 @@ static void print_step(const ad_program *p, uint32_t i, FILE *to) {
     fputc('\n', to);
 }
 
+static const char *name_of(uint32_t code) {
+    return code == AD__TERM ? "+=" : code == AD__PRODUCT ? "+= *" : ad__code_name((uint8_t)code);
+}
+
+/* What a repetition does, by name, and how often. */
+static void print_roll(const ad_program *p, const ad__roll *roll, FILE *to) {
+    fprintf(to, "  roll       %lu times (", (unsigned long)roll->count);
+    for (uint32_t j = 0; j < roll->length && j < MOST_OPERANDS; j++)
+        fprintf(to, "%s%s", j > 0 ? ", " : "", name_of(p->body[roll->first + j].code));
+    if (roll->length > MOST_OPERANDS) fprintf(to, ", ... %lu more", (unsigned long)(roll->length - MOST_OPERANDS));
+    fprintf(to, ") in blocks of %lu, %lu results kept inside\n", (unsigned long)roll->lanes, (unsigned long)roll->rows);
+}
+
+static void print_rolls(const ad_program *p, FILE *to) {
+    const unsigned long alone = p->instructions - p->rolls;
+    fprintf(to, "rolls      %lu, of %zu uniform instructions in all; %lu stay alone\n", (unsigned long)p->rolls,
+            p->count.rolled, alone);
+    for (uint32_t k = 0; k < p->rolls && k < MOST_LINES; k++) print_roll(p, &p->roll[k], to);
+    if (p->rolls > MOST_LINES) fprintf(to, "  ... and %lu rolls more\n", (unsigned long)(p->rolls - MOST_LINES));
+}
+
 static void print_summary(const ad_program *p, FILE *to) {
     const ad__counts *n = &p->count;
     fprintf(to, "tape       %zu nodes, %zu lead to the outputs\n", n->tape, n->alive);
@@ -80,6 +101,7 @@ ad_status ad_program_print(const ad_program *p, FILE *to) {
     char             text[LABEL];
     const ad__locale locale = ad__locale_enter();
     print_summary(p, to);
+    print_rolls(p, to);
     for (uint32_t k = 0; k < p->steps && k < MOST_LINES; k++) print_step(p, p->step[k], to);
     if (p->steps > MOST_LINES) fprintf(to, "  ... and %lu steps more\n", (unsigned long)(p->steps - MOST_LINES));
     for (size_t k = 0; k < p->outputs && k < MOST_LINES; k++)

@@ -12,6 +12,7 @@
 
 #include "isa.h"
 #include "reduce.h"
+#include "roll.h"
 #include "text.h"
 
 #include <stdarg.h>
@@ -66,13 +67,8 @@ static uint64_t mix(uint64_t hash, uint64_t word) {
     return hash ^ hash >> 29;
 }
 
-static bool has_words(uint8_t code) {
-    return code == AD__sum || code == AD__dot || code == AD__logsumexp || code == AD__where ||
-           code == AD__pick || code == AD__LAYER_DOT;
-}
-
-static size_t word_count(const ad__node *node) {
-    return node->code == AD__dot || node->code == AD__LAYER_DOT ? 2*(size_t)node->y : node->y;
+static size_t operand_count(const ad__node *node) {
+    return ad__operand_count(node->code, node->y);
 }
 
 static uint64_t hash_of(const values *v, const ad__node *node) {
@@ -82,8 +78,8 @@ static uint64_t hash_of(const values *v, const ad__node *node) {
         memcpy(&bits, &v->constant[node->x], sizeof bits);
         return mix(hash, bits);
     }
-    if (!has_words(node->code)) return mix(hash, node->x);
-    const size_t n = word_count(node);
+    if (!ad__in_words(node->code)) return mix(hash, node->x);
+    const size_t n = operand_count(node);
     for (size_t i = 0; i < n; i++) hash = mix(hash, v->word[node->x + i]);
     return hash;
 }
@@ -92,8 +88,8 @@ static bool equal(const values *v, const ad__node *a, const ad__node *b) {
     if (a->code != b->code || a->y != b->y) return false;
     if (a->code == AD__CONSTANT)
         return memcmp(&v->constant[a->x], &v->constant[b->x], sizeof *v->constant) == 0;
-    if (!has_words(a->code)) return a->x == b->x;
-    return memcmp(v->word + a->x, v->word + b->x, word_count(a)*sizeof *v->word) == 0;
+    if (!ad__in_words(a->code)) return a->x == b->x;
+    return memcmp(v->word + a->x, v->word + b->x, operand_count(a)*sizeof *v->word) == 0;
 }
 
 static bool grow_table(values *v) {
@@ -120,7 +116,7 @@ static uint32_t add(values *v, ad__node node) {
     size_t at = hash_of(v, &node) & (v->table_size - 1);
     for (; v->table[at] != NONE; at = (at + 1) & (v->table_size - 1)) {
         if (!equal(v, &node, &v->node[v->table[at]])) continue;
-        if (has_words(node.code)) v->words = node.x;
+        if (ad__in_words(node.code)) v->words = node.x;
         if (node.code == AD__CONSTANT) v->constants = node.x;
         else v->shared++;
         return v->table[at];
@@ -162,6 +158,14 @@ static uint8_t joined(uint8_t a, uint8_t b) {
     return both & AD__VARYING ? both & (uint8_t)~AD__UNIFORM : both;
 }
 
+/* Constants, leaves by number, then what is computed: so the operands of every repetition of a loop come in the
+ * same order, whichever of them the first repetition happened to meet first. */
+static uint64_t order_of(const values *v, uint32_t id) {
+    const ad__node *node = &v->node[id];
+    return node->code == AD__CONSTANT ? 0 : node->code == AD__PARAM ? 1 + (uint64_t)node->x
+         : node->code == AD__ROW_INPUT ? (UINT64_C(1) << 32) + node->x : (UINT64_C(2) << 32) + id;
+}
+
 /* A row of the table, folded when its operands are constants. x^2 is x*x: one rounding, and far cheaper. */
 static uint32_t add_row(values *v, ad__row_number row, uint32_t x, uint32_t y) {
     if (v->failed) return 0;
@@ -177,7 +181,7 @@ static uint32_t add_row(values *v, ad__row_number row, uint32_t x, uint32_t y) {
     if (row == AD__ROW_pow && is_constant(v, y) && constant_of(v, y) == 1) return x;
     if (row == AD__ROW_mul && is_constant(v, y) && constant_of(v, y) == 1) return x;
     if (row == AD__ROW_mul && is_constant(v, x) && constant_of(v, x) == 1) return y;
-    if ((row == AD__ROW_add || row == AD__ROW_mul) && x > y) {      /* commute exactly: share more */
+    if ((row == AD__ROW_add || row == AD__ROW_mul) && order_of(v, x) > order_of(v, y)) {    /* commute exactly: share more */
         const uint32_t other = x;
         x = y;
         y = other;
@@ -190,7 +194,7 @@ static uint32_t add_row(values *v, ad__row_number row, uint32_t x, uint32_t y) {
 static uint32_t add_words(values *v, uint8_t code, size_t place, size_t count) {
     if (v->failed) return 0;
     ad__node node = {.code = code, .x = (uint32_t)place, .y = (uint32_t)count};
-    const size_t n = word_count(&node);
+    const size_t n = operand_count(&node);
     for (size_t i = 0; i < n; i++) node.flags = joined(node.flags, flags_of(v, v->word[place + i]));
     return add(v, node);
 }
@@ -396,14 +400,8 @@ static void collect(compiler *c) {
 
 /* ---- second walk: sums and dots --------------------------------------------------------------- */
 
-static size_t operand_count(const ad__node *node) {
-    if (has_words(node->code)) return word_count(node);
-    const ad__row_number row = node->code < AD__CODES ? ad__code_row(node->code) : AD__ROWS;
-    return row < AD__ROWS ? ad__rows[row].operands : 0;
-}
-
 static uint32_t operand_of(const values *v, const ad__node *node, size_t i) {
-    return has_words(node->code) ? v->word[node->x + i] : i == 0 ? node->x : node->y;
+    return ad__in_words(node->code) ? v->word[node->x + i] : i == 0 ? node->x : node->y;
 }
 
 static bool additive(uint8_t code) {
@@ -467,7 +465,13 @@ static void gather_term(compiler *c, gathered *g, uint32_t id) {
     append(&c->second, flags_of(&c->second, id) & AD__VARYING ? &g->varying : &g->uniform, id);
 }
 
-/* Walk the tree of additions under `root` in the order it was written, without recursion. */
+/* The operand of an addition that stands for what was added up before: first in s + x, wherever it is written. */
+static bool chain_second(const compiler *c, const ad__node *node) {
+    return node->code == AD__add && c->absorbed[node->y] && additive(c->first.node[node->y].code) &&
+           !(c->absorbed[node->x] && additive(c->first.node[node->x].code));
+}
+
+/* Walk the tree of additions under `root` in the order it was made, without recursion. */
 static void gather(compiler *c, gathered *g, uint32_t root) {
     const values *v = &c->first;
     g->stack.n = g->uniform.n = g->varying.n = g->uu.n = g->uv.n = g->vv.n = 0;
@@ -476,7 +480,9 @@ static void gather(compiler *c, gathered *g, uint32_t root) {
         const uint32_t  i = g->stack.at[--g->stack.n];
         const ad__node *node = &v->node[i];
         const bool      inside = i == root || c->absorbed[i];
-        if (inside && additive(node->code)) {
+        if (inside && chain_second(c, node)) {
+            if (!append(&c->second, &g->stack, node->x) || !append(&c->second, &g->stack, node->y)) return;
+        } else if (inside && additive(node->code)) {
             for (size_t k = operand_count(node); k-- > 0;)
                 if (!append(&c->second, &g->stack, operand_of(v, node, k))) return;
         } else if (inside && node->code == AD__dot) {
@@ -533,9 +539,9 @@ static uint32_t copy(compiler *c, uint32_t i) {
     const ad__node *node = &from->node[i];
     if (node->code == AD__CONSTANT) return add_constant(v, constant_of(from, i));
     if (node->code == AD__PARAM || node->code == AD__ROW_INPUT) return add(v, *node);
-    if (!has_words(node->code))
+    if (!ad__in_words(node->code))
         return add_row(v, ad__code_row(node->code), c->map[node->x], c->map[node->y]);
-    const size_t n = word_count(node), place = v->words;
+    const size_t n = operand_count(node), place = v->words;
     if (!reserve_words(v, n)) return 0;
     for (size_t k = 0; k < n; k++) v->word[place + k] = c->map[from->word[node->x + k]];
     v->words += n;
@@ -625,18 +631,6 @@ static void write_layers(values *v, const uint32_t layer[], ad__layer layers[], 
 
 /* ---- the program ------------------------------------------------------------------------------ */
 
-static void settle_uniform(ad_program *p, uint32_t i) {
-    ad__node *node = &p->node[i];
-    if (node->code == AD__CONSTANT) {
-        node->home = node->x;
-    } else if (node->code == AD__PARAM) {
-        node->home = p->constants + node->x;
-    } else {
-        node->home = p->uniforms++;
-        p->step[p->uniform_steps++] = i;
-    }
-}
-
 static void settle_varying(ad_program *p, uint32_t i) {
     const ad__node *node = &p->node[i];
     if (node->code != AD__LAYER_DOT) {
@@ -670,15 +664,12 @@ static void settle_layer(ad_program *p, ad__layer *l) {
 }
 
 static void settle(ad_program *p) {
-    p->uniforms = p->constants + (uint32_t)p->params;
-    for (uint32_t i = 0; i < p->nodes; i++)
-        if (!(p->node[i].flags & AD__VARYING)) settle_uniform(p, i);
     p->steps = p->uniform_steps;
     for (uint32_t i = 0; i < p->nodes; i++) {
         const ad__node *node = &p->node[i];
         if (node->flags & AD__VARYING) settle_varying(p, i);
-        if (has_words(node->code) && node->code != AD__LAYER_DOT && word_count(node) > p->most_operands)
-            p->most_operands = word_count(node);
+        if (ad__in_words(node->code) && node->code != AD__LAYER_DOT && operand_count(node) > p->most_operands)
+            p->most_operands = operand_count(node);
     }
     for (uint32_t k = 0; k < p->layers; k++) {
         ad__layer *l = &p->layer[k];
@@ -730,6 +721,11 @@ static ad_program *assemble(compiler *c, ad__layer *layers, size_t count) {
     v->node = NULL, v->word = NULL, v->constant = NULL, c->guard = NULL, c->output = NULL, c->step = NULL;
     atomic_flag_clear(&p->message_lock);
     for (size_t i = 0; i < AD__WORKSPACES; i++) atomic_init(&p->spare[i], NULL);
+    if (!ad__roll_up(p)) {
+        p->layer = NULL;                                    /* still the caller's */
+        ad_program_free(p);
+        return fail_memory(v);
+    }
     settle(p);
     choose_kernels(p);
     p->block = choose_block(p);
@@ -841,6 +837,11 @@ void ad_program_free(ad_program *p) {
     free(p->guard);
     free(p->output);
     free(p->step);
+    free(p->instruction);
+    free(p->roll);
+    free(p->body);
+    free(p->source);
+    free(p->index);
     free(p);
 }
 

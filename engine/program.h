@@ -22,7 +22,7 @@
 #include <stdatomic.h>
 
 /* Opcodes of a program beside those of the tape (rows always in the form in which all operands are values). */
-enum { AD__CONSTANT = AD__CODES, AD__PARAM, AD__ROW_INPUT, AD__LAYER_DOT };
+enum { AD__CONSTANT = AD__CODES, AD__PARAM, AD__ROW_INPUT, AD__LAYER_DOT, AD__TERM, AD__PRODUCT, AD__ROLL };
 
 enum { AD__VARYING = 1, AD__ON_PARAM = 2, AD__ON_ACTIVE = 4, AD__UNIFORM = 8 };
 
@@ -55,9 +55,47 @@ typedef struct ad__guard {
 
 typedef struct ad__counts {
     size_t tape, alive, shared, folded, fused, values;     /* nodes after each pass, for ad_program_print */
+    size_t rolled, compared;   /* instructions that went into rolls; comparisons it took to find them */
 } ad__counts;
 
-enum { AD__WORKSPACES = 64 };
+/* What runs over uniform values, by home: u[home] = code(u[x], u[y]). Sums, dots, logsumexp, where, pick: x is
+ * the place of their operands in `index`, y their count as in a node (after those of a pick stands the value that it is).
+ * A term adds u[x] to u[home], a product u[x]*u[y]. A roll: x is its number. */
+typedef struct ad__instruction {
+    uint32_t code, x, y, home;
+} ad__instruction;
+
+/* Where a roll's body finds an operand, or leaves a result, for each repetition k. */
+typedef enum ad__place {
+    AD__IN_ROW,                /* row `at` of the block: seen by the same repetition alone */
+    AD__IN_RUN,                /* home at + k */
+    AD__IN_ONE,                /* home at, the same for all */
+    AD__IN_LIST,               /* home index[at + k] */
+} ad__place;
+
+typedef struct ad__source {
+    uint32_t at;
+    uint8_t  place;
+    bool     first;            /* a row: in reverse, this is the first contribution to it */
+    bool     constant;         /* wants no contribution */
+} ad__source;
+
+/* An instruction of a body; its operands are source[operand ...]. Terms and products have no result of their
+ * own: they add over all repetitions to the one home. */
+typedef struct ad__body {
+    uint32_t   code, operand, count;
+    ad__source result;
+    bool       silent;         /* nothing ever arrives at its adjoint */
+} ad__body;
+
+/* Instructions that repeat: body[first ... first + length - 1], `count` times, no repetition looking at what
+ * another computed. */
+typedef struct ad__roll {
+    uint32_t first, length, count;
+    uint32_t rows, lanes;      /* rows of a block for values that stay inside; its lanes, a multiple of 8 */
+} ad__roll;
+
+enum { AD__WORKSPACES = 64, AD__MOST_OPERANDS = 32 };      /* operands of an instruction of a body */
 
 struct ad_program {
     size_t     params, inputs, outputs, active;
@@ -71,6 +109,14 @@ struct ad_program {
     uint32_t  *step;           /* what runs, in order: uniform values first, then varying ones, a layer once */
     uint32_t   uniform_steps, steps;
     uint32_t   rows, uniforms; /* varying values; constants and uniform values */
+    ad__instruction *instruction;      /* the uniform values again, rolled (roll.c) */
+    ad__roll   *roll;
+    ad__body   *body;
+    ad__source *source;
+    uint32_t   *index;                 /* homes */
+    uint32_t    instructions, rolls;
+    uint32_t    sums;                  /* homes from constants + params on that terms and products add to */
+    size_t      roll_space;            /* doubles that rolls compute in */
     size_t     packed;         /* doubles for the packed weights of all layers */
     size_t     most_operands;  /* of any reduction */
     size_t     block;          /* lanes of a block */
@@ -85,6 +131,20 @@ struct ad_program {
     atomic_flag     message_lock;
     char            message[AD__MESSAGE];
 };
+
+/* Operands of a value or an instruction: in a list, or x and y; and how many. */
+static inline bool ad__in_words(uint32_t code) {
+    return code == AD__sum || code == AD__dot || code == AD__logsumexp || code == AD__where || code == AD__pick ||
+           code == AD__LAYER_DOT;
+}
+
+static inline uint32_t ad__operand_count(uint32_t code, uint32_t y) {
+    if (ad__in_words(code)) return code == AD__dot || code == AD__LAYER_DOT ? 2*y : y;
+    if (code == AD__TERM) return 1;
+    if (code == AD__PRODUCT) return 2;
+    const ad__row_number row = code < AD__CODES ? ad__code_row((uint8_t)code) : AD__ROWS;
+    return row < AD__ROWS ? ad__rows[row].operands : 0;
+}
 
 /* What went wrong while a program ran. */
 typedef struct ad__failure {
