@@ -142,8 +142,8 @@ static inline uint32_t ad__operand_count(uint32_t code, uint32_t y) {
     if (ad__in_words(code)) return code == AD__dot || code == AD__LAYER_DOT ? 2*y : y;
     if (code == AD__TERM) return 1;
     if (code == AD__PRODUCT) return 2;
-    const ad__row_number row = code < AD__CODES ? ad__code_row((uint8_t)code) : AD__ROWS;
-    return row < AD__ROWS ? ad__rows[row].operands : 0;
+    const ad__row_number r = code < AD__CODES ? ad__code_row((uint8_t)code) : AD__ROWS;
+    return r < AD__ROWS ? ad__rows[r].operands : 0;
 }
 
 /* What went wrong while a program ran. */
