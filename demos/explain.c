@@ -77,10 +77,7 @@ int main(int count, char *arguments[]) {
         fputs(usage, stdout);
         return 0;
     }
-    if (count < 2) {
-        fputs(usage, stderr);
-        return BAD_USE;
-    }
+    if (count < 2) return complain("nothing to explain", "expected an EXPRESSION");
     if (strncmp(arguments[1], "--", 2) == 0) return complain("unknown option", arguments[1]);
     size_t room = 1;
     for (int i = 2; i < count; i++) room += strlen(arguments[i]) + 1;

@@ -14,7 +14,7 @@
 enum { PATH = 4096 };
 
 static bool complain(const char *what, const char *path) {
-    fprintf(stderr, "%s: %s: %s\n", path, what, strerror(errno));
+    fprintf(stderr, "%s: %s: %s: %s\n", program_invocation_short_name, path, what, strerror(errno));
     return false;
 }
 
@@ -112,7 +112,7 @@ static bool draw_as(const struct format *format, const char *folder, const char 
     fputc('\n', gnuplot);
     commands(gnuplot, what);
     if (pclose(gnuplot) == 0) return true;
-    fprintf(stderr, "%s: gnuplot did not draw it\n", path);
+    fprintf(stderr, "%s: %s: gnuplot did not draw it\n", program_invocation_short_name, path);
     return false;
 }
 
