@@ -137,7 +137,7 @@ static void curve_script(FILE *to, const void *what) {
     fputs("END\n"
           "set border 3 lc rgb '#555555'; set tics nomirror tc rgb '#555555'\n"
           "set grid ytics lc rgb '#dddddd' lt 1; unset key\n"
-          "set multiplot layout 1,2 margins 0.07,0.97,0.14,0.88 spacing 0.1\n"
+          "set multiplot layout 1,2 margins 0.07,0.97,0.18,0.88 spacing 0.1\n"
           "set xlabel 'epoch' tc rgb '#555555'\n", to);
     fprintf(to, "set xrange [0:%zu]\n", c->epochs);
     fputs("set title 'mean loss while learning' font ',15'\n"
