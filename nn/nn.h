@@ -512,6 +512,9 @@ typedef struct nn_train_config {
     nn_metric  *metric;                      /* may be NULL */
     const char *metric_name;                 /* for progress and history; NULL: "metric" */
     nn_watch   *watch;                       /* may be NULL */
+    const char *checkpoint;                  /* NULL, or the file that keeps the run */
+    size_t      checkpoint_steps;            /* saved after so many steps, and after each epoch; 0: after each epoch alone */
+    bool        resume;                      /* go on from the checkpoint, if the file is there */
     nn_shape   *shape;                       /* NULL: found out, see below */
     bool        by_example;                  /* no programs: each example recorded, swept and forgotten */
 } nn_train_config;
@@ -532,11 +535,18 @@ typedef struct nn_train_config {
  * recorded one by one; by_example does so with all, which gives the same up to roundings, and is the path to
  * take for seeing every node, and for a loss that is drawn by lot.
  *
+ * A checkpoint (nn_checkpoint_save) holds all of the run: a run that was killed at any moment and is started
+ * again with `resume`, the same model, loss, data, optimizer and configuration ends with the same bits as if
+ * nothing had happened, on the same processor; its history has the lines that it would have had. With more
+ * epochs it goes on, and a run that its watch has ended stays ended. What `user` counts for itself is not
+ * in the checkpoint. A checkpoint that cannot be written ends the training.
+ *
  * The status is also that of the model, with a sentence in nn_model_message: errors of tape, model,
  * data or optimizer; AD_BAD_ARGUMENT for epochs or batch 0, a batch larger than the data, a model
  * without parameters, a loss that is a plain number, or a loss or gradient that is not finite (the message
  * says at which epoch, step and row; the parameters stay as that step found them); AD_TWO_TAPES for a
- * loss of another tape than the model's; AD_BAD_FILE when the history cannot be written. */
+ * loss of another tape than the model's; AD_BAD_FILE when the history or the checkpoint cannot be
+ * written, or the checkpoint is not one of this run. */
 AD_API ad_status nn_train(nn_model *model, nn_loss *loss, void *user, const nn_data *data,
                           nn_optimizer *optimizer, const nn_train_config *config);
 

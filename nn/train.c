@@ -42,6 +42,9 @@ typedef struct run {
     size_t                 epoch, step, done;    /* from 1, from 1, examples in this epoch */
     double                 loss_sum, metric;     /* over this epoch so far; after the last epoch */
     double                 start, epoch_start;
+    size_t                 epoch_first;          /* examples of this epoch that an earlier run had done */
+    size_t                 unsaved;              /* steps since the last checkpoint */
+    bool                   over;                 /* the caller's watch has ended the training */
 } run;
 
 static double now(void) {
@@ -102,7 +105,7 @@ static void append_numbers(const run *r, char line[LINE]) {
     append(line, "loss %-8.4g", r->loss_sum/(double)r->done);
     if (r->screen.metric_name != NULL && !isnan(r->metric))
         append(line, "  %s %-6.4g", r->screen.metric_name, r->metric);
-    append(line, "  %.0f examples/s", (double)r->done/(t - r->epoch_start));
+    append(line, "  %.0f examples/s", (double)(r->done - r->epoch_first)/(t - r->epoch_start));
     if (done < all) {
         append(line, "  ");
         append_duration(line, (t - r->start)/done*(all - done));
@@ -175,8 +178,23 @@ static void history_failed(run *r) {
                    strerror(errno));
 }
 
+/* The lines of the epochs that a resumed run has behind it stay; what was written after its checkpoint
+ * goes, for it will come again. NULL where there is nothing to go on with. */
+static FILE *reopen_history(const run *r) {
+    FILE  *file = fopen(r->config->history, "r+");
+    size_t lines = 0, epochs = r->done < r->rows ? r->epoch - 1 : r->epoch;
+    off_t  end = 0;
+    if (file == NULL) return NULL;
+    for (int c; lines <= epochs && (c = getc(file)) != EOF;)
+        if (c == '\n') lines++, end = ftello(file);
+    if (end > 0 && fseeko(file, end, SEEK_SET) == 0 && ftruncate(fileno(file), end) == 0) return file;
+    fclose(file);
+    return NULL;
+}
+
 static void open_history(run *r) {
     if (r->config->history == NULL) return;
+    if (r->epoch > 0 && (r->history = reopen_history(r)) != NULL) return;
     r->history = fopen(r->config->history, "w");
     if (r->history == NULL) {
         history_failed(r);
@@ -200,6 +218,93 @@ static void write_history(run *r, const nn_epoch *e) {
 
 static void close_history(run *r) {
     if (r->history != NULL && fclose(r->history) != 0) history_failed(r);
+}
+
+/* ---- checkpoints ------------------------------------------------------------------------------ */
+
+enum { ENTRIES = 9 };
+
+/* What a checkpoint holds of a run, besides parameters and optimizer. */
+typedef struct position {
+    uint64_t epoch, step, done, over, random[4];
+    double   loss_sum, metric, seconds, *order;
+} position;
+
+static void list_position(const run *r, position *p, nn_entry entry[ENTRIES]) {
+    const nn_entry list[ENTRIES] = {
+        {"epoch", 1, NULL, &p->epoch}, {"step", 1, NULL, &p->step}, {"done", 1, NULL, &p->done},
+        {"over", 1, NULL, &p->over}, {"random", 4, NULL, p->random},
+        {"loss_sum", 1, &p->loss_sum, NULL}, {"metric", 1, &p->metric, NULL}, {"seconds", 1, &p->seconds, NULL},
+        {"order", r->rows, p->order, NULL},
+    };
+    memcpy(entry, list, sizeof list);
+}
+
+static double *room_for_order(run *r) {
+    double *order = calloc(r->rows, sizeof *order);
+    if (order == NULL)
+        nn__model_fail(r->model, AD_NO_MEMORY, "%s: out of memory: no space for %zu rows", r->config->checkpoint,
+                       r->rows);
+    return order;
+}
+
+static void save(run *r) {
+    if (r->config->checkpoint == NULL || !good(r)) return;
+    nn_entry entry[ENTRIES];
+    position p = {
+        .epoch = r->epoch, .step = r->step, .done = r->done, .over = r->over, .loss_sum = r->loss_sum,
+        .metric = r->metric, .seconds = now() - r->start, .order = room_for_order(r),
+    };
+    if (p.order == NULL) return;
+    memcpy(p.random, r->random.state, sizeof p.random);
+    for (size_t i = 0; i < r->rows; i++) p.order[i] = (double)r->order[i];
+    list_position(r, &p, entry);
+    nn__weights_settle(&r->weights);
+    nn_checkpoint_save(r->config->checkpoint, r->model, r->optimizer, ENTRIES, entry);
+    free(p.order);
+    r->unsaved = 0;
+}
+
+static void save_now_and_then(run *r) {
+    if (r->config->checkpoint_steps > 0 && ++r->unsaved >= r->config->checkpoint_steps) save(r);
+}
+
+/* Each row once. `order` is taken where it is. */
+static bool take_order(run *r, const double order[]) {
+    bool *seen = calloc(r->rows, sizeof *seen), good = seen != NULL;
+    for (size_t i = 0; i < r->rows && good; i++) {
+        good = order[i] >= 0 && order[i] < (double)r->rows && order[i] == floor(order[i]) && !seen[(size_t)order[i]];
+        if (good) seen[r->order[i] = (size_t)order[i]] = true;
+    }
+    free(seen);
+    return good;
+}
+
+static void take_position(run *r, const position *p) {
+    const uint64_t *s = p->random;
+    if (p->epoch == 0 || p->done == 0 || p->done > r->rows || (s[0] | s[1] | s[2] | s[3]) == 0 ||
+        !take_order(r, p->order)) {
+        nn_model_set_values(r->model, r->weights.value);      /* as they were */
+        nn__model_fail(r->model, AD_BAD_FILE, "%s: no position of a run over %zu rows", r->config->checkpoint,
+                       r->rows);
+        return;
+    }
+    r->epoch = p->epoch, r->step = p->step, r->done = p->done, r->over = p->over != 0;
+    r->loss_sum = p->loss_sum, r->metric = p->metric, r->start -= p->seconds;
+    memcpy(r->random.state, p->random, sizeof p->random);
+    nn__weights_fetch(&r->weights);
+}
+
+/* From the checkpoint, if there is one and the caller wants to. */
+static void resume(run *r) {
+    const char *path = r->config->checkpoint;
+    if (path == NULL || !r->config->resume || (access(path, F_OK) != 0 && errno == ENOENT)) return;
+    nn_entry entry[ENTRIES];
+    position p = {.order = room_for_order(r)};
+    if (p.order == NULL) return;
+    list_position(r, &p, entry);
+    if (nn_checkpoint_load(path, r->model, r->optimizer, ENTRIES, entry) == AD_OK) take_position(r, &p);
+    free(p.order);
 }
 
 /* ---- examples, steps, epochs ------------------------------------------------------------------ */
@@ -230,32 +335,45 @@ static void measure(run *r) {
                        ad_tape_message(r->tape));
 }
 
-/* False when it was the last one. */
-static bool run_epoch(run *r) {
-    const size_t batch = r->config->batch;
-    r->epoch++;
-    r->done = r->step = 0;
-    r->loss_sum = 0;
-    r->epoch_start = now();
-    nn_random_shuffle(&r->random, r->rows, r->order);
-    for (size_t first = 0; first < r->rows && good(r); first += batch) {
-        r->step++;
-        take_step(r, first, r->rows - first < batch ? r->rows - first : batch);
-        if (good(r)) show_step(r);
+/* The next one, unless an earlier run has left it in the middle. */
+static void begin_epoch(run *r) {
+    if (r->epoch == 0 || r->done == r->rows) {
+        r->epoch++;
+        r->done = r->step = 0;
+        r->loss_sum = 0;
+        nn_random_shuffle(&r->random, r->rows, r->order);
     }
-    if (!good(r)) return false;
+    r->epoch_first = r->done;
+    r->epoch_start = now();
+}
+
+static void watch(run *r, const nn_epoch *e) {
+    if (r->config->watch == NULL) return;
+    nn__weights_settle(&r->weights);
+    r->over = !r->config->watch(e, r->user);
+    nn__weights_fetch(&r->weights);
+}
+
+static void run_epoch(run *r) {
+    const size_t batch = r->config->batch;
+    begin_epoch(r);
+    while (r->done < r->rows && good(r)) {
+        const size_t left = r->rows - r->done;
+        r->step++;
+        take_step(r, r->done, left < batch ? left : batch);
+        if (!good(r)) return;
+        show_step(r);
+        if (r->done < r->rows) save_now_and_then(r);
+    }
     const double seconds = now() - r->epoch_start;
-    measure(r);
-    if (!good(r)) return false;
+    if (good(r)) measure(r);
+    if (!good(r)) return;
     const nn_epoch e = {r->epoch, r->loss_sum/(double)r->rows, r->metric, now() - r->start,
-                        (double)r->rows/seconds};
+                        (double)(r->rows - r->epoch_first)/seconds};
     show_epoch(r);
     write_history(r, &e);
-    if (r->config->watch == NULL) return r->epoch < r->config->epochs;
-    nn__weights_settle(&r->weights);
-    const bool more = r->config->watch(&e, r->user);
-    nn__weights_fetch(&r->weights);
-    return more && good(r) && r->epoch < r->config->epochs;
+    watch(r, &e);
+    save(r);
 }
 
 /* ---- nn_train --------------------------------------------------------------------------------- */
@@ -304,9 +422,10 @@ static void release(run *r) {
 static void train(run *r) {
     r->random = nn_random_seeded(r->config->seed);
     r->screen = screen_for(r->config);
-    open_history(r);
     r->start = now();
-    while (good(r) && run_epoch(r)) continue;
+    resume(r);
+    if (good(r)) open_history(r);
+    while (good(r) && !r->over && (r->epoch < r->config->epochs || r->done < r->rows)) run_epoch(r);
     leave_screen(r);
     close_history(r);
 }
