@@ -44,6 +44,7 @@ void files_remove(void) {
 }
 
 void file_write(const char *path, size_t size, const void *bytes) {
+    unlink(path);                            /* some file systems sync a file that is cut and written again */
     FILE *file = fopen(path, "wb");
     if (file == NULL || fwrite(bytes, 1, size, file) != size || fclose(file) != 0)
         give_up("the file cannot be written", path);

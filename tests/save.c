@@ -129,6 +129,16 @@ Test(save, file_of_f32_keeps_the_rules_of_the_format) {
         "scale F32 [] 0x1.c000000000000p+2\n");
 }
 
+/* The script of docs/data.md. */
+Test(save, numpy_reads_the_file_with_the_script_of_the_docs) {
+    nn_model *model = model_new();
+    cr_assert_eq(nn_model_save(model, file_path("a.safetensors")), AD_OK);
+    model_free(model);
+    const int status = python("numpy", SOURCE "/docs/code/read_safetensors.py", file_path("a.safetensors"), NULL, NULL);
+    if (status == -1) cr_skip_test("there is no NumPy");
+    cr_expect_eq(status, 0);
+}
+
 Test(save, files_made_by_others_are_loaded) {
     static const struct { const char *name; bool f32_weight, f32_bias; } files[] = {
         {"f64.safetensors", false, false}, {"f32.safetensors", true, true},
