@@ -121,6 +121,21 @@ AD_API void ad_set(ad_var input, double value);
  * the first. On a plain number: nothing. */
 AD_API void ad_name(ad_var x, const char *name);
 
+/* The node that was last given this name; AD_BAD_ARGUMENT when there is none. */
+AD_API ad_var ad_find(ad_tape *tape, const char *name);
+
+/* Operations recorded between the two calls belong to a scope ("layer 0"); scopes nest. Pictures draw a
+ * frame around a scope, and fold it into one box where there is too much to show. The name is copied. A
+ * scope is forgotten with its first node; rewinding to a place inside opens it again. An end without a
+ * beginning is AD_BAD_ARGUMENT. */
+AD_API void ad_scope(ad_tape *tape, const char *name);
+AD_API void ad_scope_end(ad_tape *tape);
+
+/* Note the place in a source file that x comes from, unless it has one; returns x. With AD_TRACE_SOURCE
+ * defined before this header is included every operation does so by itself, with __FILE__ and __LINE__, and
+ * messages about a node name the line. The file's name is not copied. */
+AD_API ad_var ad_source(ad_var x, const char *file, int line);
+
 /* ---- operations ------------------------------------------------------------------------------- */
 
 /* One function for each row of ops.def: ad_neg ad_add ad_sub ad_mul ad_div ad_pow ad_sqrt ad_cbrt
@@ -172,6 +187,10 @@ AD_API bool ad_branch(ad_var condition);
 /* The function behind ad_formula: n names, separated by commas in one text, stand for vars[0..n-1].
  * For no variables: ad_parse(tape, text, 0, NULL, NULL). */
 AD_API ad_var ad_parse(ad_tape *tape, const char *text, size_t n, const char *names, const ad_var vars[]);
+
+/* The same, and every node it records is noted to come from this line: see ad_source. */
+AD_API ad_var ad_parse_at(const char *file, int line, ad_tape *tape, const char *text, size_t n,
+                          const char *names, const ad_var vars[]);
 
 /* ---- values again, and derivatives ------------------------------------------------------------ */
 
@@ -234,7 +253,7 @@ AD_API size_t ad_program_message(const ad_program *program, size_t room, char te
 /* The instructions in words, what each pass of the compiler did, the memory of a lane and the block chosen. */
 AD_API ad_status ad_program_print(const ad_program *program, FILE *to);
 
-/* ---- explanations ----------------------------------------------------------------------------- */
+/* ---- explanations and pictures ---------------------------------------------------------------- */
 
 /* The forward and the backward steps that lead to y, in words and numbers, then the derivatives with
  * respect to its inputs, each compared with differences of replayed values (which are restored
@@ -242,18 +261,75 @@ AD_API ad_status ad_program_print(const ad_program *program, FILE *to);
  * in the C locale. */
 AD_API ad_status ad_explain(ad_var y, FILE *to);
 
+/* In which order the backward pass visits nodes: as they stand on the tape, last to first; or as a depth-first
+ * search from the result finishes them, reversed, which is micrograd's. Both meet a node after all its users. */
+typedef enum ad_order { AD_ORDER_TAPE, AD_ORDER_DEPTH_FIRST } ad_order;
+
+/* Three famous ways to get it wrong, for a class to see:
+ *   overwrite     a contribution replaces what stands there instead of being added
+ *   depth first   a node passes on what it has when it is first reached, complete or not
+ *   stale         adjoints of a pass before were not set to zero */
+typedef enum ad_bug { AD_BUG_NONE, AD_BUG_OVERWRITE, AD_BUG_DEPTH_FIRST, AD_BUG_STALE } ad_bug;
+
+/* How to explain and what to draw; all zeros, or NULL in place of it, is the usual way. */
+typedef struct ad_view {
+    ad_order    order;
+    ad_bug      bug;                         /* wrong on purpose */
+    size_t      most;                        /* boxes shown before scopes, then stretches of nodes, are folded
+                                              * into one; 0: 200 in words, 60 in pictures, 2000 in pages */
+    const char *title;                       /* of pictures and pages; NULL: the names of the results */
+    bool        bare;                        /* words without the check against differences */
+} ad_view;
+
+/* The same as ad_explain for n results: the forward pass once, a backward pass for each. */
+AD_API ad_status ad_explain_all(size_t n, const ad_var y[], const ad_view *view, FILE *to);
+
+/* The trace as data:
+ *   {"format":"tapir-trace/1",
+ *    "nodes":[{"id","op","name","scope","shown","args","value"}],      args: ids, or {"value"} for a plain number
+ *    "output":id,
+ *    "steps":[{"node","upstream","edges":[{"to","local","contribution","before","after"}]}],
+ *    "result":{name: gradient}}
+ * A node without a name has "#id" in its place in the result. Of several results the first stands there, the
+ * others in "more":[{"output","steps","result"}]. JSON has no NaN and no infinity: they are the strings "NaN",
+ * "Infinity", "-Infinity". */
+AD_API ad_status ad_explain_json(size_t n, const ad_var y[], const ad_view *view, FILE *to);
+
+/* dy/dx as the sum over the paths from x to y of the products of the local derivatives along them: how many
+ * there are (counted, not walked), the `most` largest, and the sum of all. */
+AD_API ad_status ad_explain_paths(ad_var y, ad_var x, size_t most, FILE *to);
+
+/* Where NaN and infinity come from: the first node leading to y whose value is not finite, with its operands,
+ * its name and, if noted, its line; then the way on to y. False: everything is finite. */
+AD_API bool ad_explain_nonfinite(ad_var y, FILE *to);
+
+/* The graph that leads to n results. Boxes hold name, value and gradient (of the first result), edges the local
+ * derivative, frames are scopes. DOT is for Graphviz; SVG is laid out here, in layers from left to right; HTML is
+ * one page that needs no network, to step through both passes with a slider or the arrow keys. Names are
+ * escaped. What was folded is said in the picture. */
+AD_API ad_status ad_draw_dot(size_t n, const ad_var y[], const ad_view *view, FILE *to);
+AD_API ad_status ad_draw_svg(size_t n, const ad_var y[], const ad_view *view, FILE *to);
+AD_API ad_status ad_draw_html(size_t n, const ad_var y[], const ad_view *view, FILE *to);
+
 #ifdef __cplusplus
 }
 /* C++ has no compound literals; an initializer list holds the variables instead. */
-inline ad_var ad_formula_(ad_tape *tape, const char *text, const char *names,
+inline ad_var ad_formula_(const char *file, int line, ad_tape *tape, const char *text, const char *names,
                           std::initializer_list<ad_var> vars) {
-    return ad_parse(tape, text, vars.size(), names, vars.begin());
+    return ad_parse_at(file, line, tape, text, vars.size(), names, vars.begin());
 }
-#define AD_FORMULA_(tape, text, names, ...) ad_formula_((tape), text, names, {__VA_ARGS__})
+#define AD_FORMULA_(tape, text, names, ...) ad_formula_(AD_HERE_, (tape), text, names, {__VA_ARGS__})
 #else
-#define AD_FORMULA_(tape, text, names, ...)                             \
-    ad_parse((tape), text, sizeof((const ad_var[]){__VA_ARGS__})/sizeof(ad_var), names, \
-             (const ad_var[]){__VA_ARGS__})
+#define AD_FORMULA_(tape, text, names, ...)                                                           \
+    ad_parse_at(AD_HERE_, (tape), text, sizeof((const ad_var[]){__VA_ARGS__})/sizeof(ad_var), names, \
+                (const ad_var[]){__VA_ARGS__})
+#endif
+
+#ifdef AD_TRACE_SOURCE
+#define AD_HERE_ __FILE__, __LINE__
+#include "ad_source.h"               /* made from ops.def: every operation as a macro around itself */
+#else
+#define AD_HERE_ NULL, 0
 #endif
 
 #endif

@@ -1,81 +1,28 @@
-/* explain.c - both passes in words and numbers.
+/* explain.c - both passes in words and numbers, the sum over paths, and where a NaN comes from.
  *
- * The reverse pass is walked here edge by edge with adjoints of its own, in the order of the sweep, so
- * that every contribution can be shown with what stood there before and after. What it ends with is
- * then held against differences of replayed values. */
+ * The numbers are those of trace.h; what the backward pass ends with is then held against differences of
+ * replayed values. Where there is too much to show, scopes and stretches of nodes are folded: one line then
+ * says what a whole box sends to the nodes outside it. */
 #include "difference.h"
+#include "fold.h"
 #include "text.h"
 #include "trace.h"
 
 #include <stdlib.h>
 
-enum { WIDTH = 100, INDENT = 10, LABEL = 64, MOST_OPERANDS = 8 };
+enum { WIDTH = 100, INDENT = 10, MOST_SENT = 8, MOST_LINES = 200 };
 
 /* Replays that the check at the end may take, in nodes. */
 #define MOST_CHECKING 5e7
 
 typedef struct page {
-    ad_tape *tape;
-    FILE    *to;
-    uint32_t last;            /* the node to be explained */
-    bool    *used;
-    double  *adjoint;
-    int      column;
+    ad_tape       *tape;
+    FILE          *to;
+    const ad_view *view;
+    ad__traced     traced;
+    ad__fold       fold;
+    int            column;
 } page;
-
-/* ---- labels ----------------------------------------------------------------------------------- */
-
-/* Not a number prints without a sign, which says nothing. */
-static double tidy(double x) {
-    return x != x ? NAN : x;
-}
-
-/* A node as an operand: its name, else its number. */
-static const char *label(const page *p, uint32_t node, char text[LABEL]) {
-    const char *name = ad__name_of(p->tape, node);
-    if (name != NULL) snprintf(text, LABEL, "%.40s", name);
-    else snprintf(text, LABEL, "#%lu", (unsigned long)node);
-    return text;
-}
-
-static const char *operand(const page *p, uint32_t node, size_t i, char text[LABEL]) {
-    const ad__edge edge = ad__edge_of(p->tape, node, i);
-    if (edge.to != AD__NO_NODE) return label(p, edge.to, text);
-    snprintf(text, LABEL, "%.6g", tidy(edge.value));
-    return text;
-}
-
-/* What a node does, with its operands: "#2 * #3", "sum(a, b, #5)". */
-static void shown(const page *p, uint32_t node, size_t room, char text[]) {
-    const ad__row_number row = ad__code_row(p->tape->code[node]);
-    const size_t         n = ad__edges(p->tape, node);
-    char                 x[LABEL] = "", y[LABEL] = "";
-    if (row < AD__ROWS) {
-        operand(p, node, 0, x);
-        if (n > 1) operand(p, node, 1, y);
-        ad__shown(room, text, ad__rows[row].shown, x, y);
-        return;
-    }
-    size_t length = (size_t)snprintf(text, room, "%s(", ad__code_name(p->tape->code[node]));
-    for (size_t i = 0; i < n && i < MOST_OPERANDS && length < room; i++)
-        length += (size_t)snprintf(text + length, room - length, "%s%s", i > 0 ? ", " : "",
-                                   operand(p, node, i, x));
-    if (length < room)
-        snprintf(text + length, room - length, n > MOST_OPERANDS ? ", ... %zu more)" : ")",
-                 n - MOST_OPERANDS);
-}
-
-/* "#4 e = #2 * #3", "#2 a + b", "#0 a". */
-static void headline(const page *p, uint32_t node, size_t room, char text[]) {
-    const char *name = ad__name_of(p->tape, node);
-    int length = snprintf(text, room, "#%lu ", (unsigned long)node);
-    if (p->tape->code[node] == AD__input) {
-        snprintf(text + length, room - (size_t)length, "%.40s", name != NULL ? name : "input");
-        return;
-    }
-    if (name != NULL) length += snprintf(text + length, room - (size_t)length, "%.40s = ", name);
-    shown(p, node, room - (size_t)length, text + length);
-}
 
 /* ---- forward ---------------------------------------------------------------------------------- */
 
@@ -93,13 +40,21 @@ static void begin(page *p, const char *title) {
     p->column = fprintf(p->to, "%-*s", INDENT, title);
 }
 
+static void headline_of(const page *p, const ad__box *box, char head[AD__HEADLINE]) {
+    if (box->count == 1) ad__headline(p->tape, box->first, AD__HEADLINE, head);
+    else ad__fold_label(p->tape, box, AD__HEADLINE, head);
+}
+
 static void forward(page *p) {
-    char head[512], text[640];
+    char head[AD__HEADLINE], text[AD__HEADLINE + 64];
     begin(p, "forward");
-    for (uint32_t i = 0; i <= p->last; i++) {
-        if (!p->used[i]) continue;
-        headline(p, i, sizeof head, head);
-        snprintf(text, sizeof text, "%s = %.6g", head, tidy(p->tape->value[i]));
+    for (uint32_t k = 0; k < p->fold.boxes; k++) {
+        const ad__box *box = &p->fold.box[k];
+        headline_of(p, box, head);
+        if (box->count == 1)
+            snprintf(text, sizeof text, "%s = %.6g", head, ad__tidy(p->tape->value[box->first]));
+        else
+            snprintf(text, sizeof text, "[%s]", head);
         entry(p, text);
     }
     fputc('\n', p->to);
@@ -107,141 +62,202 @@ static void forward(page *p) {
 
 /* ---- reverse ---------------------------------------------------------------------------------- */
 
-static bool is_step(const page *p, uint32_t node) {
-    return p->used[node] && ad__edges(p->tape, node) > 0;
+static void sent(page *p, const ad__sent *s, double upstream, int indent, bool first) {
+    char to[AD__LABEL];
+    fprintf(p->to, "%*s%-3s %s %.6g * %.6g = %.6g    (%.6g -> %.6g)%s\n", first ? 0 : indent, "",
+            ad__label(p->tape, s->to, to), p->view->bug == AD_BUG_OVERWRITE ? " =" : "+=", ad__tidy(upstream),
+            ad__tidy(s->local), ad__tidy(s->contribution), ad__tidy(s->before), ad__tidy(s->after),
+            s->before == 0 ? "" : p->view->bug == AD_BUG_OVERWRITE ? "   fork: what stood here is lost"
+                                                                    : "   fork: gradients add");
 }
 
-static size_t count_steps(const page *p) {
-    size_t steps = 0;
-    for (uint32_t i = 0; i <= p->last; i++) steps += is_step(p, i);
-    return steps;
+static int step_head(page *p, size_t number, size_t last, size_t steps, int width, const char *head,
+                     const char *words) {
+    char counter[64];
+    if (number == last) snprintf(counter, sizeof counter, "%zu/%zu", number, steps);
+    else snprintf(counter, sizeof counter, "%zu-%zu/%zu", number, last, steps);
+    return fprintf(p->to, "  %-7s %-*s  %-20s  ", counter, width, head, words);
 }
 
-static void contribution(page *p, const ad__edge *edge, double upstream, int indent, bool first) {
-    char         to[LABEL];
-    const double before = p->adjoint[edge->to], sent = upstream*edge->local;
-    p->adjoint[edge->to] = before + sent;
-    fprintf(p->to, "%*s%-3s += %.6g * %.6g = %.6g    (%.6g -> %.6g)%s\n", first ? 0 : indent, "",
-            label(p, edge->to, to), tidy(upstream), tidy(edge->local), tidy(sent), tidy(before),
-            tidy(before + sent),
-            before != 0 ? "   fork: gradients add" : "");
+static void show_step(page *p, const ad__pass *pass, size_t k, int width) {
+    char            head[AD__HEADLINE];
+    const ad__step *step = &pass->step[k];
+    ad__headline(p->tape, step->node, sizeof head, head);
+    const int indent = step_head(p, k + 1, k + 1, pass->steps, width, head,
+                                 ad__code_words(p->tape->code[step->node]));
+    for (size_t i = 0; i < step->count && i < MOST_SENT; i++)
+        sent(p, &pass->sent[step->first + i], step->upstream, indent, i == 0);
+    if (step->count > MOST_SENT) fprintf(p->to, "%*s... and %zu more\n", indent, "", step->count - MOST_SENT);
+    if (step->count == 0)
+        fputs(step->upstream == 0 ? "nothing arrives, nothing is sent\n" : "nothing is sent on\n", p->to);
 }
 
-static void step(page *p, uint32_t node, size_t number, size_t steps, int width) {
-    char         head[512], counter[32];
-    const double upstream = p->adjoint[node];
-    const size_t edges = ad__edges(p->tape, node);
-    headline(p, node, sizeof head, head);
-    snprintf(counter, sizeof counter, "%zu/%zu", number, steps);
-    const int indent = fprintf(p->to, "  %-7s %-*s  %-20s  ", counter, width, head,
-                               ad__code_words(p->tape->code[node]));
-    size_t written = 0, hidden = 0;
-    for (size_t i = 0; i < edges; i++) {
-        const ad__edge edge = ad__edge_of(p->tape, node, i);
-        if (upstream == 0 || !edge.open) continue;
-        if (written < MOST_OPERANDS) contribution(p, &edge, upstream, indent, written++ == 0);
-        else p->adjoint[edge.to] += upstream*edge.local, hidden++;
+/* What the steps k..end-1 of one box send out of it, each receiver once: from what it had to what it got. */
+static void show_folded(page *p, const ad__pass *pass, size_t k, size_t end, int width) {
+    char            head[AD__HEADLINE], to[AD__LABEL];
+    const uint32_t  box = p->fold.of[pass->step[k].node];
+    const ad__sent *from = pass->sent + pass->step[k].first, *until = pass->sent + pass->sents;
+    size_t          shown = 0;
+    if (end < pass->steps) until = pass->sent + pass->step[end].first;
+    headline_of(p, &p->fold.box[box], head);
+    const int indent = step_head(p, k + 1, end, pass->steps, width, head, "folded");
+    for (const ad__sent *s = from; s < until; s++) {
+        if (p->fold.of[s->to] == box) continue;
+        const ad__sent *earlier = from, *final = s;
+        while (earlier < s && earlier->to != s->to) earlier++;
+        if (earlier < s) continue;
+        if (++shown > MOST_SENT) break;
+        for (const ad__sent *t = s; t < until; t++)
+            if (t->to == s->to) final = t;
+        fprintf(p->to, "%*s%-3s += %.6g in all    (%.6g -> %.6g)\n", shown == 1 ? 0 : indent, "",
+                ad__label(p->tape, s->to, to), ad__tidy(final->after - s->before), ad__tidy(s->before),
+                ad__tidy(final->after));
     }
-    if (hidden > 0) fprintf(p->to, "%*s... and %zu more\n", indent, "", hidden);
-    if (written == 0)
-        fputs(upstream == 0 ? "nothing arrives, nothing is sent\n" : "nothing is sent on\n", p->to);
+    if (shown > MOST_SENT) fprintf(p->to, "%*s... and more\n", indent, "");
+    if (shown == 0) fputs("nothing is sent on\n", p->to);
 }
 
-static void reverse(page *p) {
-    char      head[512], text[LABEL];
-    int       width = 0;
-    label(p, p->last, text);
+static void reverse(page *p, const ad__pass *pass) {
+    char head[AD__HEADLINE], text[AD__LABEL];
+    int  width = 0;
+    ad__label(p->tape, pass->last, text);
     begin(p, "reverse");
-    fprintf(p->to, "seed  d%s/d%s = 1\n", text, text);
-    for (uint32_t i = 0; i <= p->last; i++) {
-        if (!is_step(p, i)) continue;
-        headline(p, i, sizeof head, head);
+    fprintf(p->to, "seed  d%s/d%s = 1%s\n", text, text,
+            p->view->bug == AD_BUG_STALE ? ", and all that an earlier pass left" : "");
+    for (size_t k = 0; k < pass->steps; k++) {
+        headline_of(p, &p->fold.box[p->fold.of[pass->step[k].node]], head);
         const int length = (int)strlen(head);
         if (length > width) width = length < 48 ? length : 48;
     }
-    const size_t steps = count_steps(p);
-    size_t       number = 0;
-    p->adjoint[p->last] = 1;
-    for (uint32_t i = p->last + 1; i-- > 0;)
-        if (is_step(p, i)) step(p, i, ++number, steps, width);
+    for (size_t k = 0, end; k < pass->steps; k = end) {
+        const uint32_t box = p->fold.of[pass->step[k].node];
+        end = k + 1;
+        if (p->fold.box[box].count == 1) {
+            show_step(p, pass, k, width);
+            continue;
+        }
+        while (end < pass->steps && p->fold.of[pass->step[end].node] == box) end++;
+        show_folded(p, pass, k, end, width);
+    }
 }
 
 /* ---- result ----------------------------------------------------------------------------------- */
 
-static void result(page *p) {
-    ad_tape *tape = p->tape;
-    char     y[LABEL], x[LABEL], text[3*LABEL];
-    size_t   inputs = 0, agree = 0, open = 0;
-    double   worst = 0;
-    label(p, p->last, y);
-    begin(p, "result");
-    for (uint32_t i = 0; i <= p->last; i++) inputs += p->used[i] && tape->code[i] == AD__input;
-    const bool checking = (double)inputs*(double)tape->length*24 <= MOST_CHECKING;
-    for (uint32_t i = 0; i <= p->last; i++) {
-        if (!p->used[i] || tape->code[i] != AD__input) continue;
-        snprintf(text, sizeof text, "d%s/d%s = %.6g", y, label(p, i, x), tidy(p->adjoint[i]));
-        entry(p, text);
-        double slope = 0, error = 0;
-        if (!checking) continue;
-        if (!ad__difference(ad__handle_of(tape, p->last), ad__handle_of(tape, i), &slope, &error)) {
-            open++;
-            continue;
-        }
-        const double gap = fabs(slope - p->adjoint[i]), size = fmax(fabs(slope), fabs(p->adjoint[i]));
-        if (gap <= 10*error + 1e-9*size) {
-            agree++;
-            worst = fmax(worst, size > 1 ? gap/size : gap);
-        }
+static const char *lesson(ad_bug bug) {
+    switch (bug) {
+    case AD_BUG_OVERWRITE:
+        return "a value that is used twice owes its gradient to both uses: contributions must be added";
+    case AD_BUG_DEPTH_FIRST:
+        return "a node that passes on its gradient before all its users were visited passes on too little";
+    case AD_BUG_STALE: return "what an earlier pass left must be set to zero before the next";
+    default:           return "a kink, a jump, or a wrong rule";
     }
+}
+
+typedef struct agreement {
+    size_t inputs, agree, open;
+    double worst;
+} agreement;
+
+static void compare(const ad__pass *pass, ad_tape *tape, uint32_t i, agreement *a) {
+    double slope = 0, error = 0;
+    if (!ad__difference(ad__handle_of(tape, pass->last), ad__handle_of(tape, i), &slope, &error)) {
+        a->open++;
+        return;
+    }
+    const double gap = fabs(slope - pass->adjoint[i]), size = fmax(fabs(slope), fabs(pass->adjoint[i]));
+    if (!(gap <= 10*error + 1e-9*size)) return;
+    a->agree++;
+    a->worst = fmax(a->worst, size > 1 ? gap/size : gap);
+}
+
+static void show_check(page *p, const agreement *a, bool checking) {
     fprintf(p->to, "\n%-*s", INDENT, "check");
     if (!checking)
         fputs("left out: too many replays for a graph of this size\n", p->to);
-    else if (inputs == 0)
+    else if (a->inputs == 0)
         fputs("nothing to check: no input leads here\n", p->to);
-    else if (agree + open == inputs && agree > 0)
-        fprintf(p->to, "%zu of %zu agree with differences to %.0e%s\n", agree, inputs, fmax(worst, 1e-16),
-                open > 0 ? ", for the others none could be formed" : "");
-    else if (agree + open == inputs)
+    else if (a->agree + a->open == a->inputs && a->agree > 0)
+        fprintf(p->to, "%zu of %zu agree with differences to %.0e%s%s\n", a->agree, a->inputs, fmax(a->worst, 1e-16),
+                a->open > 0 ? ", for the others none could be formed" : "",
+                p->view->bug != AD_BUG_NONE ? ": in this graph the bug makes no difference" : "");
+    else if (a->agree + a->open == a->inputs)
         fputs("no differences could be formed here: a kink, a jump or the edge of the domain\n", p->to);
     else
-        fprintf(p->to, "%zu of %zu DISAGREE with differences: a kink, a jump, or a wrong rule\n",
-                inputs - agree - open, inputs);
+        fprintf(p->to, "%zu of %zu DISAGREE with differences: %s\n", a->inputs - a->agree - a->open, a->inputs,
+                lesson(p->view->bug));
 }
 
-static bool prepare(page *p) {
-    p->used = ad__leads_to(p->tape, p->last);
-    p->adjoint = calloc((size_t)p->last + 1, sizeof *p->adjoint);
-    return p->used != NULL && p->adjoint != NULL;
+static void result(page *p, const ad__pass *pass) {
+    char      y[AD__LABEL], x[AD__LABEL], text[3*AD__LABEL];
+    agreement a = {0, 0, 0, 0};
+    size_t    shown = 0;
+    ad__label(p->tape, pass->last, y);
+    begin(p, "result");
+    for (uint32_t i = 0; i <= pass->last; i++) a.inputs += pass->used[i] && p->tape->code[i] == AD__input;
+    const bool checking = (double)a.inputs*(double)p->tape->length*24 <= MOST_CHECKING;
+    for (uint32_t i = 0; i <= pass->last; i++) {
+        if (!pass->used[i] || p->tape->code[i] != AD__input) continue;
+        snprintf(text, sizeof text, "d%s/d%s = %.6g", y, ad__label(p->tape, i, x), ad__tidy(pass->adjoint[i]));
+        if (shown++ < MOST_LINES) entry(p, text);
+        if (checking && !p->view->bare) compare(pass, p->tape, i, &a);
+    }
+    if (shown > MOST_LINES) {
+        snprintf(text, sizeof text, "... and %zu more", shown - MOST_LINES);
+        entry(p, text);
+    }
+    if (p->view->bare) fputc('\n', p->to);
+    else show_check(p, &a, checking);
 }
 
-/* A full disk is noticed when the buffer leaves. */
-static ad_status written(FILE *to) {
-    return fflush(to) != 0 || ferror(to) ? AD_BAD_FILE : AD_OK;
+/* ---- explanations ----------------------------------------------------------------------------- */
+
+/* The boxes of a box that is folded must be visited one after the other: in another order nothing is folded. */
+static size_t most_boxes(const ad_view *view) {
+    if (view->order != AD_ORDER_TAPE || view->bug == AD_BUG_DEPTH_FIRST) return SIZE_MAX/2;
+    return view->most == 0 ? MOST_LINES : view->most;
+}
+
+static void explain(page *p) {
+    char said[128];
+    forward(p);
+    ad__fold_said(&p->fold, sizeof said, said);
+    if (said[0] != '\0') fprintf(p->to, "%-*s(%s)\n", INDENT, "", said);
+    for (size_t i = 0; i < p->traced.n; i++) {
+        reverse(p, &p->traced.pass[i]);
+        result(p, &p->traced.pass[i]);
+    }
+}
+
+ad_status ad_explain_all(size_t n, const ad_var y[], const ad_view *view, FILE *to) {
+    static const ad_view usual;
+    ad_status            status;
+    ad_tape             *tape = ad__results("ad_explain", n, y, to, &status);
+    if (tape == NULL) return status;
+    page                 p = {.tape = tape, .to = to, .view = view == NULL ? &usual : view};
+    const ad__selection *s = &p.traced.selection;
+    if (ad__trace_make(tape, n, y, p.view, &p.traced)) {
+        if (ad__fold_make(tape, s->length, s->used, s->keep, most_boxes(p.view), &p.fold)) {
+            const ad__locale locale = ad__locale_enter();
+            explain(&p);
+            ad__locale_leave(locale);
+        } else {
+            ad__fail(tape, AD_NO_MEMORY, "out of memory: no space to explain %lu nodes", (unsigned long)s->length);
+        }
+    }
+    ad__trace_free(&p.traced);
+    ad__fold_free(&p.fold);
+    return tape->status != AD_OK ? tape->status : ad__written(to);
 }
 
 static ad_status constant(ad_var y, FILE *to) {
     const ad__locale locale = ad__locale_enter();
     fprintf(to, "%.6g is a plain number: it depends on nothing\n", y.at.number);
     ad__locale_leave(locale);
-    return written(to);
+    return ad__written(to);
 }
 
 ad_status ad_explain(ad_var y, FILE *to) {
-    ad_tape *tape = y.tape;
     if (to == NULL) return AD_BAD_ARGUMENT;
-    if (tape == NULL) return constant(y, to);
-    if (tape->status != AD_OK || !ad__check(tape, y, "ad_explain", 1)) return tape->status;
-    page p = {.tape = tape, .to = to, .last = y.at.in.node};
-    if (prepare(&p)) {
-        const ad__locale locale = ad__locale_enter();
-        forward(&p);
-        reverse(&p);
-        result(&p);
-        ad__locale_leave(locale);
-    } else {
-        ad__fail(tape, AD_NO_MEMORY, "out of memory: no space to explain %lu nodes", (unsigned long)p.last + 1);
-    }
-    free(p.used);
-    free(p.adjoint);
-    return tape->status != AD_OK ? tape->status : written(to);
+    return y.tape == NULL ? constant(y, to) : ad_explain_all(1, &y, NULL, to);
 }

@@ -484,3 +484,9 @@ ad_var ad_parse(ad_tape *tape, const char *text, size_t n, const char *names, co
     free(p.names);
     return tape->status == AD_OK ? y : ad__failed(tape);
 }
+
+ad_var ad_parse_at(const char *file, int line, ad_tape *tape, const char *text, size_t n, const char *names,
+                   const ad_var vars[]) {
+    const uint32_t first = tape == NULL ? 0 : tape->length;
+    return ad__source_span(ad_parse(tape, text, n, names, vars), first, file, line);
+}

@@ -47,14 +47,14 @@ ad_tape *ad_tape_new(void) {
     tape->segments = tape->segment_room = 1;
     tape->era = 1;
     tape->stable = AD__NO_NODE;
+    tape->notes = ad__notes_none();
     tape->vector = ad__vector_choose();
     return tape;
 }
 
 void ad_tape_free(ad_tape *tape) {
     if (tape == NULL) return;
-    for (uint32_t i = 0; i < tape->names; i++) free(tape->name[i].text);
-    free(tape->name);
+    ad__notes_free(&tape->notes);
     free(tape->segment);
     free(tape->scratch);
     free(tape->tangent);
@@ -167,10 +167,9 @@ size_t ad_tape_length(const ad_tape *tape) {
 
 size_t ad_tape_bytes(const ad_tape *tape) {
     if (tape == NULL) return 0;
-    size_t names = tape->name_room*sizeof *tape->name;
-    for (uint32_t i = 0; i < tape->names; i++) names += strlen(tape->name[i].text) + 1;
     return sizeof *tape + tape->capacity*node_bytes() + tape->list_room*sizeof *tape->list +
-           tape->scratch_room*sizeof *tape->scratch + tape->tangent_room*sizeof *tape->tangent + tape->segment_room*sizeof *tape->segment + names;
+           tape->scratch_room*sizeof *tape->scratch + tape->tangent_room*sizeof *tape->tangent +
+           tape->segment_room*sizeof *tape->segment + ad__notes_bytes(&tape->notes);
 }
 
 /* ---- the error that sticks -------------------------------------------------------------------- */
@@ -286,11 +285,6 @@ static bool later(uint32_t era, uint32_t than) {
     return era != than && era - than < UINT32_MAX/2;
 }
 
-static void forget_names(ad_tape *tape, uint32_t from) {
-    while (tape->names > 0 && tape->name[tape->names - 1].node >= from)
-        free(tape->name[--tape->names].text);
-}
-
 void ad_tape_rewind(ad_tape *tape, ad_mark mark) {
     if (tape == NULL) return;
     if (mark.node > tape->length || mark.list > tape->list_length) {
@@ -310,7 +304,7 @@ void ad_tape_rewind(ad_tape *tape, ad_mark mark) {
         return;
     }
     if (mark.node < tape->length && mark.node < tape->stable) tape->stable = mark.node;
-    forget_names(tape, mark.node);
+    ad__notes_forget(&tape->notes, mark.node);
     tape->length = mark.node;
     tape->list_length = mark.list;
     if (tape->leaves > mark.node) tape->leaves = mark.node;
@@ -382,55 +376,54 @@ uint32_t ad__numbers(ad_tape *tape, size_t n, const ad_var x[]) {
     return place;
 }
 
-/* ---- names ------------------------------------------------------------------------------------ */
-
-/* Where the name of a node stands or would stand. */
-static uint32_t name_place(const ad_tape *tape, uint32_t node) {
-    uint32_t low = 0, high = tape->names;
-    while (low < high) {
-        const uint32_t middle = low + (high - low)/2;
-        if (tape->name[middle].node < node) low = middle + 1;
-        else high = middle;
-    }
-    return low;
-}
+/* ---- names, scopes, places in source files ----------------------------------------------------- */
 
 const char *ad__name_of(const ad_tape *tape, uint32_t node) {
-    const uint32_t place = name_place(tape, node);
-    return place < tape->names && tape->name[place].node == node ? tape->name[place].text : NULL;
-}
-
-static bool name_space(ad_tape *tape) {
-    if (tape->names < tape->name_room) return true;
-    const uint32_t room = next_size(tape->name_room, 16, UINT32_MAX);
-    ad__name *name = room == 0 || too_large(room, sizeof *name)
-                         ? NULL : realloc(tape->name, room*sizeof *name);
-    if (name == NULL) return false;
-    tape->name = name;
-    tape->name_room = room;
-    return true;
+    return ad__notes_name_of(&tape->notes, node);
 }
 
 void ad_name(ad_var x, const char *name) {
     ad_tape *tape = x.tape;
     if (tape == NULL || tape->status != AD_OK || !ad__check(tape, x, "ad_name", 1)) return;
-    if (name == NULL) {
+    if (name == NULL)
         ad__fail(tape, AD_BAD_ARGUMENT, "ad_name: the name is NULL");
-        return;
-    }
-    const uint32_t node = x.at.in.node, place = name_place(tape, node);
-    const bool     old = place < tape->names && tape->name[place].node == node;
-    char          *text = malloc(strlen(name) + 1);
-    if (text == NULL || (!old && !name_space(tape))) {
-        free(text);
+    else if (!ad__notes_name(&tape->notes, x.at.in.node, name))
         ad__fail(tape, AD_NO_MEMORY, "out of memory: no space for the name \"%.40s\"", name);
-        return;
-    }
-    strcpy(text, name);
-    if (old)
-        free(tape->name[place].text);
-    else
-        memmove(tape->name + place + 1, tape->name + place,
-                (tape->names++ - place)*sizeof *tape->name);
-    tape->name[place] = (ad__name){node, text};
+}
+
+/* The newest first: a name that is given again in a later step means that step's node. */
+ad_var ad_find(ad_tape *tape, const char *name) {
+    if (tape == NULL) return ad_num(NAN);
+    if (tape->status != AD_OK) return ad__failed(tape);
+    for (uint32_t i = name == NULL ? 0 : tape->notes.names; i-- > 0;)
+        if (strcmp(tape->notes.name[i].text, name) == 0) return ad__handle_of(tape, tape->notes.name[i].node);
+    ad__fail(tape, AD_BAD_ARGUMENT, "ad_find: no node is called \"%.40s\"", name == NULL ? "" : name);
+    return ad__failed(tape);
+}
+
+void ad_scope(ad_tape *tape, const char *name) {
+    if (tape == NULL || tape->status != AD_OK) return;
+    if (name == NULL)
+        ad__fail(tape, AD_BAD_ARGUMENT, "ad_scope: the name is NULL");
+    else if (!ad__notes_open(&tape->notes, tape->length, name))
+        ad__fail(tape, AD_NO_MEMORY, "out of memory: no space for the scope \"%.40s\"", name);
+}
+
+void ad_scope_end(ad_tape *tape) {
+    if (tape == NULL || tape->status != AD_OK) return;
+    if (!ad__notes_close(&tape->notes, tape->length))
+        ad__fail(tape, AD_BAD_ARGUMENT, "ad_scope_end: no scope is open");
+}
+
+ad_var ad__source_span(ad_var x, uint32_t first, const char *file, int line) {
+    ad_tape *tape = x.tape;
+    if (tape == NULL || tape->status != AD_OK || file == NULL || !ad__valid(tape, x)) return x;
+    const uint32_t last = x.at.in.node;
+    if (first <= last && !ad__notes_source(&tape->notes, (ad__source){first, last, line < 0 ? 0 : (uint32_t)line, file}))
+        ad__fail(tape, AD_NO_MEMORY, "out of memory: no space for the place in %.80s", file);
+    return x;
+}
+
+ad_var ad_source(ad_var x, const char *file, int line) {
+    return ad__source_span(x, x.at.in.node, file, line);
 }

@@ -20,6 +20,7 @@
 #define TAPIR_TAPE_H
 
 #include "ad.h"
+#include "notes.h"
 #include "ops.h"
 #include "vector.h"
 
@@ -39,11 +40,6 @@ typedef struct ad__arg {
 typedef struct ad__segment {
     uint32_t start, era;
 } ad__segment;
-
-typedef struct ad__name {
-    uint32_t node;
-    char    *text;
-} ad__name;
 
 enum { AD__SHARED_NUMBERS = 64, AD__MESSAGE = 1024 };
 
@@ -70,8 +66,7 @@ struct ad_tape {
 
     ad__segment *segment;            /* ascending in start; at least one */
     uint32_t  segments, segment_room;
-    ad__name *name;                  /* ascending in node */
-    uint32_t  names, name_room;
+    ad__notes notes;
 
     ad_status status;
     char      message[AD__MESSAGE];
@@ -165,6 +160,9 @@ static inline uint32_t ad__number(ad_tape *tape, double number) {
     memcpy(&have, tape->list + *shared, sizeof have);
     return have == bits ? *shared : ad__new_number(tape, number, shared);
 }
+
+/* Nodes from `first` to x come from this line. */
+ad_var ad__source_span(ad_var x, uint32_t first, const char *file, int line);
 
 /* The name given to a node, or NULL. */
 const char *ad__name_of(const ad_tape *tape, uint32_t node);

@@ -2,8 +2,11 @@
 #include "text.h"
 
 #include <ctype.h>
+#include <math.h>
 #include <stdbool.h>
-#include <stdio.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
 
 /* glibc keeps one "C" locale for everybody: making it takes no memory and it need not be freed.
  * Where it cannot be had, numbers keep the caller's locale. */
@@ -34,4 +37,88 @@ char *ad__shown(size_t room, char text[], const char *shown, const char *x, cons
         length += (size_t)(wrote > 0 ? wrote : 0);
     }
     return text;
+}
+
+const char *ad__shortest(double x, char text[AD__SHORTEST]) {
+    for (int digits = 1; digits <= 17; digits++) {
+        snprintf(text, AD__SHORTEST, "%.*g", digits, x);
+        if (strtod(text, NULL) == x) break;
+    }
+    return text;
+}
+
+/* Bytes of the UTF-8 sequence that begins here; 0: none does. RFC 3629: no overlong forms, no surrogates. */
+static size_t sequence(const char *text) {
+    const unsigned char *at = (const unsigned char *)text;
+    const size_t n = at[0] < 0x80 ? 1 : at[0] >= 0xc2 && at[0] < 0xe0 ? 2 : (at[0] & 0xf0) == 0xe0 ? 3
+                   : at[0] >= 0xf0 && at[0] < 0xf5 ? 4 : 0;
+    for (size_t i = 1; i < n; i++)
+        if ((at[i] & 0xc0) != 0x80) return 0;
+    if ((at[0] == 0xe0 && at[1] < 0xa0) || (at[0] == 0xed && at[1] > 0x9f) || (at[0] == 0xf0 && at[1] < 0x90) ||
+        (at[0] == 0xf4 && at[1] > 0x8f)) return 0;
+    return n;
+}
+
+/* Writes one character with `special`, which returns what stands for an ASCII character, or NULL for itself. */
+static void escaped(const char *text, const char *(*special)(char c, char room[16]), FILE *to) {
+    char room[16];
+    while (*text != '\0') {
+        const size_t n = sequence(text);
+        const char  *instead = n == 0 ? "\xef\xbf\xbd" : n > 1 ? NULL : special(*text, room);
+        if (instead != NULL) fputs(instead, to);
+        else fwrite(text, 1, n, to);
+        text += n == 0 ? 1 : n;
+    }
+}
+
+static bool control(char c) {
+    return (unsigned char)c < 0x20 || c == 0x7f;
+}
+
+static const char *json_special(char c, char room[16]) {
+    if (c == '"') return "\\\"";
+    if (c == '\\') return "\\\\";
+    if (!control(c) && c != '<') return NULL;
+    snprintf(room, 16, "\\u%04x", (unsigned)(unsigned char)c);
+    return room;
+}
+
+static const char *xml_special(char c, char room[16]) {
+    (void)room;
+    switch (c) {
+    case '&':  return "&amp;";
+    case '<':  return "&lt;";
+    case '>':  return "&gt;";
+    case '"':  return "&quot;";
+    case '\'': return "&#39;";
+    default:   return control(c) ? " " : NULL;
+    }
+}
+
+static const char *dot_special(char c, char room[16]) {
+    if (control(c)) return " ";
+    if (strchr("\"\\{}|<>", c) == NULL) return NULL;
+    snprintf(room, 16, "\\%c", c);
+    return room;
+}
+
+void ad__json_text(const char *text, FILE *to) {
+    fputc('"', to);
+    escaped(text, json_special, to);
+    fputc('"', to);
+}
+
+void ad__json_number(double x, FILE *to) {
+    char text[AD__SHORTEST];
+    if (x != x) fputs("\"NaN\"", to);
+    else if (isinf(x)) fputs(x > 0 ? "\"Infinity\"" : "\"-Infinity\"", to);
+    else fputs(ad__shortest(x, text), to);
+}
+
+void ad__xml_text(const char *text, FILE *to) {
+    escaped(text, xml_special, to);
+}
+
+void ad__dot_text(const char *text, FILE *to) {
+    escaped(text, dot_special, to);
 }

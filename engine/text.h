@@ -4,6 +4,7 @@
 
 #include <locale.h>
 #include <stddef.h>
+#include <stdio.h>
 
 /* Between enter and leave this thread reads and writes numbers as in the C locale. */
 typedef locale_t ad__locale;
@@ -13,5 +14,19 @@ void       ad__locale_leave(ad__locale before);
 /* A row's `shown` with x and y replaced, cut to fit: ad__shown(64, text, "x + y", "a", "#3") is "a + #3".
  * Returns text. */
 char *ad__shown(size_t room, char text[], const char *shown, const char *x, const char *y);
+
+/* The shortest decimal that reads back as x; returns text. */
+enum { AD__SHORTEST = 32 };
+const char *ad__shortest(double x, char text[AD__SHORTEST]);
+
+/* A text as a string of JSON, quotes included: also safe inside an HTML script element, where "</" would end
+ * it. Bytes that are not UTF-8 become U+FFFD. A number that JSON lacks is a string. */
+void ad__json_text(const char *text, FILE *to);
+void ad__json_number(double x, FILE *to);
+
+/* A text inside an element or an attribute of XML and HTML: & < > " ' as references, control characters as
+ * spaces. Inside a quoted string of DOT, with the signs that records use escaped as well. */
+void ad__xml_text(const char *text, FILE *to);
+void ad__dot_text(const char *text, FILE *to);
 
 #endif

@@ -1,7 +1,12 @@
-/* trace.c - edges, one at a time; see trace.h. */
+/* trace.c - edges one at a time, and the backward pass step by step; see trace.h.
+ *
+ * The pass is the reverse sweep walked edge by edge, with adjoints of its own, so that every contribution
+ * is kept with what stood there before and after. No recursion: the depth-first orders keep their own
+ * stack, of nodes and of the next operand to be looked at. */
 #include "trace.h"
 
 #include "reduce.h"
+#include "text.h"
 
 #include <stdlib.h>
 
@@ -66,4 +71,251 @@ bool *ad__leads_to(const ad_tape *tape, uint32_t last) {
         }
     }
     return used;
+}
+
+/* ---- orders ----------------------------------------------------------------------------------- */
+
+typedef struct walk {
+    const ad_tape *tape;
+    bool          *seen;
+    uint32_t      *node, *next;          /* the stack: a node, and its next operand */
+    size_t         depth;
+} walk;
+
+static void enter(walk *w, uint32_t node) {
+    w->seen[node] = true;
+    w->node[w->depth] = node;
+    w->next[w->depth++] = 0;
+}
+
+/* Nodes that lead to `last` in `order`, which has space for last + 1; how many. Depth first, either as
+ * they are first reached or as they are finished, the last one first. */
+static size_t depth_first(walk *w, uint32_t last, bool finished, uint32_t order[]) {
+    size_t found = 0;
+    enter(w, last);
+    if (!finished) order[found++] = last;
+    while (w->depth > 0) {
+        const uint32_t node = w->node[w->depth - 1];
+        if (w->next[w->depth - 1] == ad__edges(w->tape, node)) {
+            w->depth--;
+            if (finished) order[found++] = node;
+            continue;
+        }
+        const uint32_t to = ad__edge_of(w->tape, node, w->next[w->depth - 1]++).to;
+        if (to == AD__NO_NODE || w->seen[to]) continue;
+        enter(w, to);
+        if (!finished) order[found++] = to;
+    }
+    for (size_t i = 0; finished && i < found/2; i++) {
+        const uint32_t other = order[i];
+        order[i] = order[found - 1 - i];
+        order[found - 1 - i] = other;
+    }
+    return found;
+}
+
+static size_t tape_order(const bool used[], uint32_t last, uint32_t order[]) {
+    size_t found = 0;
+    for (uint32_t i = last + 1; i-- > 0;)
+        if (used[i]) order[found++] = i;
+    return found;
+}
+
+/* The order of visits, an array to be freed; NULL: out of memory. */
+static uint32_t *visits(const ad_tape *tape, const ad__pass *pass, const ad_view *view, size_t *count) {
+    const size_t n = (size_t)pass->last + 1;
+    const bool   early = view->bug == AD_BUG_DEPTH_FIRST;
+    uint32_t    *order = malloc(n*sizeof *order);
+    if (order == NULL) return NULL;
+    if (!early && view->order != AD_ORDER_DEPTH_FIRST) {
+        *count = tape_order(pass->used, pass->last, order);
+        return order;
+    }
+    walk w = {.tape = tape, .seen = calloc(n, sizeof *w.seen), .node = malloc(n*sizeof *w.node),
+              .next = malloc(n*sizeof *w.next)};
+    const bool space = w.seen != NULL && w.node != NULL && w.next != NULL;
+    if (space) *count = depth_first(&w, pass->last, !early, order);
+    free(w.seen);
+    free(w.node);
+    free(w.next);
+    if (space) return order;
+    free(order);
+    return NULL;
+}
+
+/* ---- a backward pass -------------------------------------------------------------------------- */
+
+static bool is_step(const ad_tape *tape, const ad__pass *pass, uint32_t node) {
+    return pass->used[node] && ad__edges(tape, node) > 0;
+}
+
+static bool reserve(ad_tape *tape, ad__pass *pass) {
+    for (uint32_t i = 0; i <= pass->last; i++) {
+        if (!is_step(tape, pass, i)) continue;
+        pass->steps++;
+        pass->sents += ad__edges(tape, i);
+    }
+    pass->step = malloc((pass->steps + 1)*sizeof *pass->step);
+    pass->sent = malloc((pass->sents + 1)*sizeof *pass->sent);
+    pass->steps = pass->sents = 0;
+    return pass->step != NULL && pass->sent != NULL;
+}
+
+static void visit(const ad_tape *tape, ad__pass *pass, uint32_t node, ad_bug bug) {
+    ad__step *step = &pass->step[pass->steps++];
+    *step = (ad__step){node, pass->adjoint[node], pass->sents, 0};
+    const size_t edges = step->upstream == 0 ? 0 : ad__edges(tape, node);
+    for (size_t i = 0; i < edges; i++) {
+        const ad__edge edge = ad__edge_of(tape, node, i);
+        if (!edge.open) continue;
+        const double before = pass->adjoint[edge.to], contribution = step->upstream*edge.local;
+        const double after = bug == AD_BUG_OVERWRITE ? contribution : before + contribution;
+        pass->adjoint[edge.to] = after;
+        pass->sent[pass->sents++] = (ad__sent){edge.to, edge.local, contribution, before, after};
+        step->count++;
+    }
+}
+
+static void run(const ad_tape *tape, ad__pass *pass, size_t count, const uint32_t order[], ad_bug bug) {
+    pass->steps = pass->sents = 0;
+    pass->adjoint[pass->last] = 1;
+    for (size_t i = 0; i < count; i++)
+        if (is_step(tape, pass, order[i])) visit(tape, pass, order[i], bug);
+}
+
+bool ad__pass_make(ad_tape *tape, uint32_t last, const ad_view *view, ad__pass *pass) {
+    static const ad_view usual;
+    size_t               count = 0;
+    uint32_t            *order = NULL;
+    if (view == NULL) view = &usual;
+    *pass = (ad__pass){.last = last, .used = ad__leads_to(tape, last)};
+    pass->adjoint = calloc((size_t)last + 1, sizeof *pass->adjoint);
+    if (pass->used != NULL && pass->adjoint != NULL && reserve(tape, pass))
+        order = visits(tape, pass, view, &count);
+    if (order == NULL) {
+        ad__fail(tape, AD_NO_MEMORY, "out of memory: no space to explain %lu nodes", (unsigned long)last + 1);
+        return false;
+    }
+    run(tape, pass, count, order, view->bug);
+    if (view->bug == AD_BUG_STALE) run(tape, pass, count, order, view->bug);      /* onto what is there */
+    free(order);
+    return true;
+}
+
+void ad__pass_free(ad__pass *pass) {
+    free(pass->used);
+    free(pass->adjoint);
+    free(pass->step);
+    free(pass->sent);
+}
+
+/* ---- results ---------------------------------------------------------------------------------- */
+
+ad_tape *ad__results(const char *what, size_t n, const ad_var y[], FILE *to, ad_status *status) {
+    *status = AD_BAD_ARGUMENT;
+    if (n == 0 || y == NULL || to == NULL) return NULL;
+    ad_tape *tape = NULL;
+    for (size_t i = 0; i < n && tape == NULL; i++) tape = y[i].tape;
+    if (tape == NULL) return NULL;
+    for (size_t i = 0; i < n && tape->status == AD_OK; i++) {
+        if (y[i].tape == NULL)
+            ad__fail(tape, AD_BAD_ARGUMENT, "%s: result %zu is the plain number %.17g", what, i + 1, y[i].at.number);
+        else
+            ad__check(tape, y[i], what, i + 1);
+    }
+    *status = tape->status;
+    return tape->status == AD_OK ? tape : NULL;
+}
+
+bool ad__select(const ad_tape *tape, size_t n, const ad_var y[], ad__selection *s) {
+    *s = (ad__selection){0, NULL, NULL};
+    for (size_t i = 0; i < n; i++)
+        if (y[i].at.in.node >= s->length) s->length = y[i].at.in.node + 1;
+    s->used = calloc(s->length, sizeof *s->used);
+    s->keep = calloc(s->length, sizeof *s->keep);
+    if (s->used == NULL || s->keep == NULL) return false;
+    for (size_t i = 0; i < n; i++) {
+        const uint32_t last = y[i].at.in.node;
+        bool          *used = ad__leads_to(tape, last);
+        if (used == NULL) return false;
+        for (uint32_t k = 0; k <= last; k++) s->used[k] |= used[k];
+        s->keep[last] = true;
+        free(used);
+    }
+    return true;
+}
+
+void ad__select_free(ad__selection *s) {
+    free(s->used);
+    free(s->keep);
+}
+
+bool ad__trace_make(ad_tape *tape, size_t n, const ad_var y[], const ad_view *view, ad__traced *t) {
+    *t = (ad__traced){.n = n, .pass = calloc(n, sizeof *t->pass)};
+    if (t->pass == NULL || !ad__select(tape, n, y, &t->selection)) {
+        ad__fail(tape, AD_NO_MEMORY, "out of memory: no space to explain %lu nodes", (unsigned long)tape->length);
+        return false;
+    }
+    for (size_t i = 0; i < n; i++)
+        if (!ad__pass_make(tape, y[i].at.in.node, view, &t->pass[i])) return false;
+    return true;
+}
+
+void ad__trace_free(ad__traced *t) {
+    ad__select_free(&t->selection);
+    for (size_t i = 0; i < t->n && t->pass != NULL; i++) ad__pass_free(&t->pass[i]);
+    free(t->pass);
+}
+
+ad_status ad__written(FILE *to) {
+    return fflush(to) != 0 || ferror(to) ? AD_BAD_FILE : AD_OK;
+}
+
+/* ---- how nodes are written -------------------------------------------------------------------- */
+
+enum { MOST_OPERANDS = 8 };
+
+const char *ad__label(const ad_tape *tape, uint32_t node, char text[AD__LABEL]) {
+    const char *name = ad__name_of(tape, node);
+    if (name != NULL) snprintf(text, AD__LABEL, "%.40s", name);
+    else snprintf(text, AD__LABEL, "#%lu", (unsigned long)node);
+    return text;
+}
+
+static const char *operand(const ad_tape *tape, uint32_t node, size_t i, char text[AD__LABEL]) {
+    const ad__edge edge = ad__edge_of(tape, node, i);
+    if (edge.to != AD__NO_NODE) return ad__label(tape, edge.to, text);
+    snprintf(text, AD__LABEL, "%.6g", ad__tidy(edge.value));
+    return text;
+}
+
+void ad__what(const ad_tape *tape, uint32_t node, size_t room, char text[]) {
+    const ad__row_number row = ad__code_row(tape->code[node]);
+    const size_t         n = ad__edges(tape, node);
+    char                 x[AD__LABEL] = "", y[AD__LABEL] = "";
+    text[0] = '\0';
+    if (tape->code[node] == AD__input) return;
+    if (row < AD__ROWS) {
+        operand(tape, node, 0, x);
+        if (n > 1) operand(tape, node, 1, y);
+        ad__shown(room, text, ad__rows[row].shown, x, y);
+        return;
+    }
+    size_t length = (size_t)snprintf(text, room, "%s(", ad__code_name(tape->code[node]));
+    for (size_t i = 0; i < n && i < MOST_OPERANDS && length < room; i++)
+        length += (size_t)snprintf(text + length, room - length, "%s%s", i > 0 ? ", " : "",
+                                   operand(tape, node, i, x));
+    if (length < room)
+        snprintf(text + length, room - length, n > MOST_OPERANDS ? ", ... %zu more)" : ")", n - MOST_OPERANDS);
+}
+
+void ad__headline(const ad_tape *tape, uint32_t node, size_t room, char text[]) {
+    const char *name = ad__name_of(tape, node);
+    int         length = snprintf(text, room, "#%lu ", (unsigned long)node);
+    if (tape->code[node] == AD__input) {
+        snprintf(text + length, room - (size_t)length, "%.40s", name != NULL ? name : "input");
+        return;
+    }
+    if (name != NULL) length += snprintf(text + length, room - (size_t)length, "%.40s = ", name);
+    ad__what(tape, node, room - (size_t)length, text + length);
 }

@@ -1,5 +1,6 @@
-/* trace.h - the edges of the graph as data: which nodes an operation used, with which local
- * derivatives; which nodes lead to a result. What explanations and pictures are made from. */
+/* trace.h - both passes as data: which nodes an operation used and with which local derivatives; which
+ * nodes lead to a result; every step of the backward pass with what it sent where. Words, JSON and
+ * pictures are made from this, and from nothing else. */
 #ifndef TAPIR_TRACE_H
 #define TAPIR_TRACE_H
 
@@ -17,5 +18,75 @@ ad__edge ad__edge_of(const ad_tape *tape, uint32_t node, size_t i);
 
 /* used[i] for i <= last: does node i lead to node last? An array of last + 1, or NULL: out of memory. */
 bool *ad__leads_to(const ad_tape *tape, uint32_t last);
+
+/* One contribution: to->adjoint went from before to after. */
+typedef struct ad__sent {
+    uint32_t to;
+    double   local, contribution, before, after;
+} ad__sent;
+
+/* A node was visited: what stood there, and its contributions sent[first .. first + count - 1]. */
+typedef struct ad__step {
+    uint32_t node;
+    double   upstream;
+    size_t   first, count;
+} ad__step;
+
+/* One backward pass. */
+typedef struct ad__pass {
+    uint32_t  last;          /* the result */
+    bool     *used;          /* last + 1 */
+    double   *adjoint;       /* last + 1, at the end */
+    ad__step *step;
+    ad__sent *sent;
+    size_t    steps, sents;
+} ad__pass;
+
+/* False, with the error on the tape: out of memory. Free it in any case. */
+bool ad__pass_make(ad_tape *tape, uint32_t last, const ad_view *view, ad__pass *pass);
+void ad__pass_free(ad__pass *pass);
+
+/* Are these results of one tape, and is all well? The tape, or NULL with *status saying why not. */
+ad_tape *ad__results(const char *what, size_t n, const ad_var y[], FILE *to, ad_status *status);
+
+/* used[i], i < length: does node i lead to a result? keep[i]: is it one? Both to be freed. False: out of memory. */
+typedef struct ad__selection {
+    uint32_t length;
+    bool    *used, *keep;
+} ad__selection;
+bool ad__select(const ad_tape *tape, size_t n, const ad_var y[], ad__selection *selection);
+void ad__select_free(ad__selection *selection);
+
+/* The selection and a backward pass for each result. */
+typedef struct ad__traced {
+    ad__selection selection;
+    size_t        n;
+    ad__pass     *pass;
+} ad__traced;
+
+/* False, with the error on the tape: out of memory. Free it in any case. */
+bool ad__trace_make(ad_tape *tape, size_t n, const ad_var y[], const ad_view *view, ad__traced *traced);
+void ad__trace_free(ad__traced *traced);
+
+/* A full disk is noticed when the buffer leaves. */
+ad_status ad__written(FILE *to);
+
+/* ---- how nodes are written -------------------------------------------------------------------- */
+
+enum { AD__LABEL = 64, AD__HEADLINE = 512 };
+
+/* Not a number prints without a sign, which says nothing. */
+static inline double ad__tidy(double x) {
+    return x != x ? NAN : x;
+}
+
+/* A node as an operand: its name, cut to 40 characters, else "#5". Returns text. */
+const char *ad__label(const ad_tape *tape, uint32_t node, char text[AD__LABEL]);
+
+/* What it does, with its operands: "#2 * #3", "sum(a, b, #5)"; "" for an input. */
+void ad__what(const ad_tape *tape, uint32_t node, size_t room, char text[]);
+
+/* "#4 e = #2 * #3", "#2 a + b", "#0 a". */
+void ad__headline(const ad_tape *tape, uint32_t node, size_t room, char text[]);
 
 #endif

@@ -1,0 +1,287 @@
+/* draw.c - graphs as DOT and as SVG. A box shows name, value and gradient; an edge the local derivative;
+ * a frame is a scope. Boxes come in the order of the tape, so a scope, being a stretch of it, opens and
+ * closes once. */
+#include "draw.h"
+
+#include "text.h"
+
+#include <stdlib.h>
+
+enum { BOX_HEIGHT = 62, MOST_TEXT = 26, MOST_FRAMES = 200, MOST_BOXES = 60 };
+
+static const double CHARACTER = 7.3, PADDING = 22, NARROWEST = 118;      /* "grad -0.123456" */
+
+/* ---- sheets ----------------------------------------------------------------------------------- */
+
+static void choose_title(ad__sheet *s) {
+    char   text[AD__LABEL];
+    size_t length = 0;
+    if (s->view->title != NULL) {
+        snprintf(s->title, sizeof s->title, "%s", s->view->title);
+        return;
+    }
+    for (size_t i = 0; i < s->traced.n && length + AD__LABEL < sizeof s->title; i++)
+        length += (size_t)snprintf(s->title + length, sizeof s->title - length, "%s%s", i > 0 ? ", " : "",
+                                   ad__label(s->tape, s->traced.pass[i].last, text));
+}
+
+/* What a box does, cut to fit: by characters, so that no UTF-8 sequence is cut in two. */
+static void box_text(const ad_tape *tape, const ad__box *box, size_t most, char text[AD__HEADLINE]) {
+    if (box->count == 1) ad__headline(tape, box->first, AD__HEADLINE, text);
+    else ad__fold_label(tape, box, AD__HEADLINE, text);
+    size_t at = 0, characters = 0;
+    while (text[at] != '\0' && (characters < most || (text[at] & 0xc0) == 0x80)) {
+        at++;
+        characters += (text[at] & 0xc0) != 0x80;
+    }
+    if (text[at] != '\0' && at + 4 < AD__HEADLINE) memcpy(text + at, "\xe2\x80\xa6", 4);      /* an ellipsis */
+}
+
+static size_t characters(const char *text) {
+    size_t n = 0;
+    for (; *text != '\0'; text++) n += (*text & 0xc0) != 0x80;
+    return n;
+}
+
+static bool place(ad__sheet *s) {
+    char    text[AD__HEADLINE];
+    double *width = malloc((s->fold.boxes + 1)*sizeof *width);
+    if (width == NULL) return false;
+    for (uint32_t k = 0; k < s->fold.boxes; k++) {
+        box_text(s->tape, &s->fold.box[k], MOST_TEXT, text);
+        width[k] = fmax(NARROWEST, (double)characters(text)*CHARACTER + PADDING);
+    }
+    const bool good = ad__layout_make(s->tape, &s->fold, width, BOX_HEIGHT, &s->layout);
+    free(width);
+    return good;
+}
+
+bool ad__sheet_make(ad_tape *tape, size_t n, const ad_var y[], const ad_view *view, size_t most, bool placed,
+                    ad__sheet *s) {
+    static const ad_view usual;
+    *s = (ad__sheet){.tape = tape, .view = view == NULL ? &usual : view};
+    if (!ad__trace_make(tape, n, y, s->view, &s->traced)) return false;
+    const ad__selection *chosen = &s->traced.selection;
+    if (s->view->most > 0) most = s->view->most;
+    choose_title(s);
+    if (!ad__fold_make(tape, chosen->length, chosen->used, chosen->keep, most, &s->fold) ||
+        !(placed ? place(s) : ad__layout_links(tape, &s->fold, &s->layout))) {
+        ad__fail(tape, AD_NO_MEMORY, "out of memory: no space to draw %lu nodes", (unsigned long)chosen->length);
+        return false;
+    }
+    ad__fold_said(&s->fold, sizeof s->folded, s->folded);
+    return true;
+}
+
+void ad__sheet_free(ad__sheet *s) {
+    ad__trace_free(&s->traced);
+    ad__fold_free(&s->fold);
+    ad__layout_free(&s->layout);
+}
+
+static const char *class_of(const ad__sheet *s, const ad__box *box) {
+    if (box->count > 1) return "folded";
+    if (s->traced.selection.keep[box->first]) return "result";
+    return s->tape->code[box->first] == AD__input ? "input" : "operation";
+}
+
+/* Of the first result; 0 for a node that does not lead to it. */
+static double gradient(const ad__sheet *s, uint32_t node) {
+    const ad__pass *pass = &s->traced.pass[0];
+    return node <= pass->last && pass->used[node] ? pass->adjoint[node] : 0;
+}
+
+static bool plain(const ad__sheet *s, const ad__link *link) {
+    return s->fold.box[link->from].count == 1 && s->fold.box[link->to].count == 1;
+}
+
+/* The scope that a box stands in; that of a folded scope is around it. */
+static uint32_t scope_of(const ad__sheet *s, const ad__box *box) {
+    if (box->scope != AD__NO_SCOPE) return s->tape->notes.scope[box->scope].parent;
+    const uint32_t scope = ad__notes_scope_of(&s->tape->notes, box->first);
+    return box->count == 1 ? scope : AD__NO_SCOPE;
+}
+
+static bool inside(const ad__sheet *s, uint32_t scope, uint32_t around) {
+    for (; scope != AD__NO_SCOPE; scope = s->tape->notes.scope[scope].parent)
+        if (scope == around) return true;
+    return false;
+}
+
+/* ---- DOT -------------------------------------------------------------------------------------- */
+
+static void dot_box(const ad__sheet *s, uint32_t k, FILE *to) {
+    const ad__box *box = &s->fold.box[k];
+    char           text[AD__HEADLINE];
+    box_text(s->tape, box, 2*MOST_TEXT, text);
+    fprintf(to, "  b%lu [label=\"", (unsigned long)k);
+    ad__dot_text(text, to);
+    if (box->count == 1)
+        fprintf(to, " | %.6g | grad %.6g", ad__tidy(s->tape->value[box->first]), ad__tidy(gradient(s, box->first)));
+    const char *class = class_of(s, box);
+    fprintf(to, "\"%s];\n", class[0] == 'i' ? ", fillcolor=\"#e3f0ff\"" : class[0] == 'r' ? ", fillcolor=\"#fff1cc\""
+                            : class[0] == 'f' ? ", fillcolor=\"#eeeeee\", style=\"filled,dashed\"" : "");
+}
+
+/* Clusters are opened and closed on the way from scope to scope. */
+static void dot_boxes(const ad__sheet *s, FILE *to) {
+    uint32_t now = AD__NO_SCOPE;
+    for (uint32_t k = 0; k <= s->fold.boxes; k++) {
+        const uint32_t next = k < s->fold.boxes ? scope_of(s, &s->fold.box[k]) : AD__NO_SCOPE;
+        while (now != AD__NO_SCOPE && !inside(s, next, now)) {
+            fputs("  }\n", to);
+            now = s->tape->notes.scope[now].parent;
+        }
+        while (now != next) {
+            uint32_t child = next;
+            while (s->tape->notes.scope[child].parent != now) child = s->tape->notes.scope[child].parent;
+            now = child;
+            fprintf(to, "  subgraph cluster_%lu {\n  label=\"", (unsigned long)now);
+            ad__dot_text(s->tape->notes.scope[now].text, to);
+            fputs("\";\n", to);
+        }
+        if (k < s->fold.boxes) dot_box(s, k, to);
+    }
+}
+
+static void dot(const ad__sheet *s, FILE *to) {
+    fputs("digraph tapir {\n  rankdir=LR;\n  label=\"", to);
+    ad__dot_text(s->title, to);
+    if (s->folded[0] != '\0') fprintf(to, " (%s)", s->folded);
+    fputs("\";\n  node [shape=record, style=filled, fillcolor=white, fontname=\"monospace\", fontsize=11];\n"
+          "  edge [fontname=\"monospace\", fontsize=9, color=\"#666666\"];\n", to);
+    dot_boxes(s, to);
+    for (size_t k = 0; k < s->layout.links; k++) {
+        const ad__link *link = &s->layout.link[k];
+        fprintf(to, "  b%lu -> b%lu", (unsigned long)link->from, (unsigned long)link->to);
+        if (plain(s, link)) fprintf(to, " [label=\"%.4g\"]", ad__tidy(link->local));
+        fputs(";\n", to);
+    }
+    fputs("}\n", to);
+}
+
+ad_status ad_draw_dot(size_t n, const ad_var y[], const ad_view *view, FILE *to) {
+    ad_status status;
+    ad_tape  *tape = ad__results("ad_draw_dot", n, y, to, &status);
+    ad__sheet s;
+    if (tape == NULL) return status;
+    if (ad__sheet_make(tape, n, y, view, MOST_BOXES, false, &s)) {
+        const ad__locale locale = ad__locale_enter();
+        dot(&s, to);
+        ad__locale_leave(locale);
+    }
+    ad__sheet_free(&s);
+    return tape->status != AD_OK ? tape->status : ad__written(to);
+}
+
+/* ---- SVG -------------------------------------------------------------------------------------- */
+
+static const char style[] =
+    "<style>\n"
+    "svg{font:12px ui-monospace,'DejaVu Sans Mono',monospace;background:#fff}\n"
+    "text{fill:#1b1f24;text-anchor:middle}\n"
+    ".box rect{fill:#fff;stroke:#57606a;stroke-width:1.2}\n"
+    ".input rect{fill:#e3f0ff;stroke:#2b6cb0}.result rect{fill:#fff1cc;stroke:#a16207}\n"
+    ".folded rect{fill:#eee;stroke-dasharray:5 3}\n"
+    ".grad{fill:#b3261e}.edge{fill:none;stroke:#8b949e;stroke-width:1.3}.tip{fill:#8b949e}\n"
+    ".local{font-size:10px;fill:#57606a;paint-order:stroke;stroke:#fff;stroke-width:4px}\n"
+    ".frame rect{fill:#0969da;fill-opacity:.05;stroke:#0969da;stroke-opacity:.35}\n"
+    ".frame text,.said{text-anchor:start;font-size:11px;fill:#57606a}\n"
+    "@media(prefers-color-scheme:dark){svg{background:#0d1117}text{fill:#e6edf3}.box rect{fill:#161b22;stroke:#8b949e}\n"
+    ".input rect{fill:#10243e;stroke:#58a6ff}.result rect{fill:#2e2407;stroke:#d29922}.folded rect{fill:#21262d}\n"
+    ".grad{fill:#ff8f85}.local{fill:#9da7b1;stroke:#0d1117}.frame text,.said{fill:#9da7b1}}\n"
+    "</style>\n";
+
+static void svg_frame(const ad__sheet *s, uint32_t scope, FILE *to) {
+    double   left = INFINITY, right = -INFINITY, top = INFINITY, bottom = -INFINITY;
+    uint32_t members = 0;
+    for (uint32_t k = 0; k < s->fold.boxes; k++) {
+        if (!inside(s, scope_of(s, &s->fold.box[k]), scope)) continue;
+        const ad__spot *at = &s->layout.spot[k];
+        left = fmin(left, at->x - 0.5*at->width), right = fmax(right, at->x + 0.5*at->width);
+        top = fmin(top, at->y - 0.5*at->height), bottom = fmax(bottom, at->y + 0.5*at->height);
+        members++;
+    }
+    if (members < 2) return;
+    for (uint32_t k = 0; k < s->fold.boxes; k++) {       /* a frame around strangers would say something false */
+        const ad__spot *at = &s->layout.spot[k];
+        if (!inside(s, scope_of(s, &s->fold.box[k]), scope) && at->x > left && at->x < right && at->y > top &&
+            at->y < bottom) return;
+    }
+    fprintf(to, "<g class=\"frame\"><rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\" rx=\"8\"/>"
+            "<text x=\"%.1f\" y=\"%.1f\">", left - 8, top - 16, right - left + 16, bottom - top + 24, left - 2, top - 4);
+    ad__xml_text(s->tape->notes.scope[scope].text, to);
+    fputs("</text></g>\n", to);
+}
+
+/* Smooth through the joints: each piece leaves and arrives horizontally. */
+static void svg_edge(const ad__sheet *s, size_t k, FILE *to) {
+    const ad__link  *link = &s->layout.link[k];
+    const ad__point *p = s->layout.point + link->first;
+    const uint32_t   n = link->points;
+    fprintf(to, "<g id=\"e%zu\" class=\"link\"><path class=\"edge\" d=\"M%.1f %.1f", k, p[0].x, p[0].y);
+    for (uint32_t i = 1; i < n; i++) {
+        const double end = i + 1 == n ? p[i].x - 7 : p[i].x, half = 0.5*(end - p[i - 1].x);
+        if (p[i].y == p[i - 1].y) fprintf(to, "H%.1f", end);
+        else fprintf(to, "C%.1f %.1f %.1f %.1f %.1f %.1f", p[i - 1].x + half, p[i - 1].y, end - half, p[i].y, end, p[i].y);
+    }
+    const ad__point end = p[n - 1];
+    fprintf(to, "\"/><path class=\"tip\" d=\"M%.1f %.1fl-8 -4v8z\"/>", end.x, end.y);
+    if (plain(s, link))
+        fprintf(to, "<text class=\"local\" x=\"%.1f\" y=\"%.1f\">%.4g</text>", 0.35*p[n - 2].x + 0.65*end.x,
+                0.25*p[n - 2].y + 0.75*end.y - 3, ad__tidy(link->local));
+    fputs("</g>\n", to);
+}
+
+static void svg_box(const ad__sheet *s, uint32_t k, bool page, FILE *to) {
+    const ad__box  *box = &s->fold.box[k];
+    const ad__spot *at = &s->layout.spot[k];
+    char            text[AD__HEADLINE];
+    box_text(s->tape, box, MOST_TEXT, text);
+    fprintf(to, "<g id=\"b%lu\" class=\"box %s\" transform=\"translate(%.1f %.1f)\"%s>"
+            "<rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\" rx=\"6\"/>", (unsigned long)k, class_of(s, box),
+            at->x, at->y, page ? " tabindex=\"0\" role=\"img\"" : "", -0.5*at->width, -0.5*at->height, at->width,
+            at->height);
+    fputs("<text class=\"what\" y=\"-13\">", to);
+    ad__xml_text(text, to);
+    fputs("</text><text class=\"value\" y=\"5\">", to);
+    if (!page && box->count == 1) fprintf(to, "%.6g", ad__tidy(s->tape->value[box->first]));
+    fputs("</text><text class=\"grad\" y=\"23\">", to);
+    if (!page && box->count == 1) fprintf(to, "grad %.6g", ad__tidy(gradient(s, box->first)));
+    fputs("</text></g>\n", to);
+}
+
+void ad__draw_svg(const ad__sheet *s, bool page, FILE *to) {
+    const double head = page ? 0 : 26, foot = !page && s->folded[0] != '\0' ? 18 : 0;
+    const double width = fmax(s->layout.width, 200), height = s->layout.height + head + foot;
+    fprintf(to, "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%.0f\" height=\"%.0f\" "
+            "viewBox=\"0 %.0f %.0f %.0f\" role=\"%s\" aria-label=\"", width, height, -head, width, height,
+            page ? "group" : "img");
+    ad__xml_text(s->title, to);
+    fputs(page ? "\">\n" : "\">\n<title>", to);
+    if (!page) {
+        ad__xml_text(s->title, to);
+        fprintf(to, "</title>\n%s<text class=\"said\" x=\"12\" y=\"-8\">", style);
+        ad__xml_text(s->title, to);
+        fputs("</text>\n", to);
+        if (foot > 0) fprintf(to, "<text class=\"said\" x=\"12\" y=\"%.0f\">%s</text>\n", s->layout.height + 8, s->folded);
+    }
+    for (uint32_t k = 0; k < s->tape->notes.scopes && k < MOST_FRAMES; k++) svg_frame(s, k, to);
+    for (size_t k = 0; k < s->layout.links; k++) svg_edge(s, k, to);
+    for (uint32_t k = 0; k < s->fold.boxes; k++) svg_box(s, k, page, to);
+    fputs("</svg>\n", to);
+}
+
+ad_status ad_draw_svg(size_t n, const ad_var y[], const ad_view *view, FILE *to) {
+    ad_status status;
+    ad_tape  *tape = ad__results("ad_draw_svg", n, y, to, &status);
+    ad__sheet s;
+    if (tape == NULL) return status;
+    if (ad__sheet_make(tape, n, y, view, MOST_BOXES, true, &s)) {
+        const ad__locale locale = ad__locale_enter();
+        ad__draw_svg(&s, false, to);
+        ad__locale_leave(locale);
+    }
+    ad__sheet_free(&s);
+    return tape->status != AD_OK ? tape->status : ad__written(to);
+}

@@ -1,0 +1,29 @@
+/* draw.h - a graph as a picture, for files that put it into a page. */
+#ifndef TAPIR_DRAW_H
+#define TAPIR_DRAW_H
+
+#include "fold.h"
+#include "layout.h"
+#include "trace.h"
+
+/* What is drawn: the graph, folded, and the passes through it. */
+typedef struct ad__sheet {
+    ad_tape       *tape;
+    const ad_view *view;
+    ad__traced     traced;
+    ad__fold       fold;
+    ad__layout     layout;
+    char           title[256], folded[128];     /* folded: what was, in words, or "" */
+} ad__sheet;
+
+/* Trace, fold to view->most boxes (or `most`, if that is 0), and lay out if asked to. False, with the error on
+ * the tape: out of memory. Free it in any case. */
+bool ad__sheet_make(ad_tape *tape, size_t n, const ad_var y[], const ad_view *view, size_t most, bool placed,
+                    ad__sheet *sheet);
+void ad__sheet_free(ad__sheet *sheet);
+
+/* The drawing as one svg element: boxes have the ids b0, b1, ..., edges e0, e1, ... For a page the style is left
+ * to the page. */
+void ad__draw_svg(const ad__sheet *sheet, bool page, FILE *to);
+
+#endif

@@ -1,0 +1,131 @@
+/* json.c - the trace as data. Every number is written so that it reads back to the bit. */
+#include "json.h"
+
+#include "fold.h"
+#include "text.h"
+
+#include <stdlib.h>
+
+static void write_args(const ad_tape *tape, uint32_t node, FILE *to) {
+    const size_t n = ad__edges(tape, node);
+    for (size_t i = 0; i < n; i++) {
+        const ad__edge edge = ad__edge_of(tape, node, i);
+        if (i > 0) fputc(',', to);
+        if (edge.to != AD__NO_NODE) {
+            fprintf(to, "%lu", (unsigned long)edge.to);
+        } else {
+            fputs("{\"value\":", to);
+            ad__json_number(edge.value, to);
+            fputc('}', to);
+        }
+    }
+}
+
+static void write_node(const ad_tape *tape, uint32_t node, FILE *to) {
+    char           text[AD__HEADLINE];
+    const char    *name = ad__name_of(tape, node);
+    const uint32_t scope = ad__notes_scope_of(&tape->notes, node);
+    fprintf(to, "{\"id\":%lu,\"op\":\"%s\",\"name\":", (unsigned long)node, ad__code_name(tape->code[node]));
+    ad__json_text(name == NULL ? "" : name, to);
+    fputs(",\"scope\":", to);
+    ad__scope_label(tape, scope, sizeof text, text);
+    ad__json_text(text, to);
+    fputs(",\"shown\":", to);
+    ad__what(tape, node, sizeof text, text);
+    ad__json_text(text, to);
+    fprintf(to, ",\"words\":\"%s\",\"args\":[", ad__code_words(tape->code[node]));
+    write_args(tape, node, to);
+    fputs("],\"value\":", to);
+    ad__json_number(tape->value[node], to);
+    fputc('}', to);
+}
+
+static void write_step(const ad__pass *pass, const ad__step *step, FILE *to) {
+    fprintf(to, "{\"node\":%lu,\"upstream\":", (unsigned long)step->node);
+    ad__json_number(step->upstream, to);
+    fputs(",\"edges\":[", to);
+    for (size_t i = 0; i < step->count; i++) {
+        const ad__sent *s = &pass->sent[step->first + i];
+        fprintf(to, "%s{\"to\":%lu,\"local\":", i > 0 ? "," : "", (unsigned long)s->to);
+        ad__json_number(s->local, to);
+        fputs(",\"contribution\":", to);
+        ad__json_number(s->contribution, to);
+        fputs(",\"before\":", to);
+        ad__json_number(s->before, to);
+        fputs(",\"after\":", to);
+        ad__json_number(s->after, to);
+        fputc('}', to);
+    }
+    fputs("]}", to);
+}
+
+/* Is this the first input of its name? Later ones are written by number, so that no key comes twice. */
+static bool first_of_name(const ad_tape *tape, const ad__pass *pass, uint32_t node) {
+    const char *name = ad__name_of(tape, node);
+    if (name == NULL) return false;
+    for (uint32_t k = 0; k < tape->notes.names && tape->notes.name[k].node < node; k++) {
+        const uint32_t other = tape->notes.name[k].node;
+        if (tape->code[other] == AD__input && pass->used[other] && strcmp(tape->notes.name[k].text, name) == 0)
+            return false;
+    }
+    return true;
+}
+
+static void write_pass(const ad_tape *tape, const ad__pass *pass, FILE *to) {
+    char text[AD__LABEL];
+    bool first = true;
+    fprintf(to, "\"output\":%lu,\"steps\":[", (unsigned long)pass->last);
+    for (size_t k = 0; k < pass->steps; k++) {
+        fputs(k > 0 ? ",\n  " : "\n  ", to);
+        write_step(pass, &pass->step[k], to);
+    }
+    fputs("],\n \"result\":{", to);
+    for (uint32_t i = 0; i <= pass->last; i++) {
+        if (!pass->used[i] || tape->code[i] != AD__input) continue;
+        if (!first) fputc(',', to);
+        first = false;
+        if (first_of_name(tape, pass, i)) {
+            ad__json_text(ad__name_of(tape, i), to);
+        } else {
+            snprintf(text, sizeof text, "#%lu", (unsigned long)i);
+            ad__json_text(text, to);
+        }
+        fputc(':', to);
+        ad__json_number(pass->adjoint[i], to);
+    }
+    fputc('}', to);
+}
+
+void ad__json_trace(const ad_tape *tape, const ad__selection *selection, size_t n, const ad__pass pass[], FILE *to) {
+    bool first = true;
+    fputs("{\"format\":\"tapir-trace/1\",\n \"nodes\":[", to);
+    for (uint32_t i = 0; i < selection->length; i++) {
+        if (!selection->used[i]) continue;
+        fputs(first ? "\n  " : ",\n  ", to);
+        first = false;
+        write_node(tape, i, to);
+    }
+    fputs("],\n ", to);
+    write_pass(tape, &pass[0], to);
+    if (n > 1) fputs(",\n \"more\":[", to);
+    for (size_t i = 1; i < n; i++) {
+        fputs(i > 1 ? ",\n {" : "{", to);
+        write_pass(tape, &pass[i], to);
+        fputc('}', to);
+    }
+    fputs(n > 1 ? "]}\n" : "}\n", to);
+}
+
+ad_status ad_explain_json(size_t n, const ad_var y[], const ad_view *view, FILE *to) {
+    ad_status     status;
+    ad_tape      *tape = ad__results("ad_explain_json", n, y, to, &status);
+    ad__traced    t;
+    if (tape == NULL) return status;
+    if (ad__trace_make(tape, n, y, view, &t)) {
+        const ad__locale locale = ad__locale_enter();
+        ad__json_trace(tape, &t.selection, n, t.pass, to);
+        ad__locale_leave(locale);
+    }
+    ad__trace_free(&t);
+    return tape->status != AD_OK ? tape->status : ad__written(to);
+}

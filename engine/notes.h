@@ -1,0 +1,59 @@
+/* notes.h - what people say about nodes: names, scopes, places in source files.
+ *
+ * Three lists beside the nodes, each ascending in the node it speaks of. A note is forgotten with its
+ * node. A scope is the stretch of nodes recorded while it was open; scopes nest, and stand in the
+ * order in which they were opened, so that a parent stands before its children. */
+#ifndef TAPIR_NOTES_H
+#define TAPIR_NOTES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define AD__NO_SCOPE UINT32_MAX
+
+typedef struct ad__name {
+    uint32_t node;
+    char    *text;
+} ad__name;
+
+/* Nodes from start to before end, which is UINT32_MAX while it is open. */
+typedef struct ad__scope {
+    uint32_t start, end, parent;
+    char    *text;
+} ad__scope;
+
+/* Nodes first..last come from this line. The file's name is not copied: __FILE__ lives as long as the
+ * program. */
+typedef struct ad__source {
+    uint32_t    first, last, line;
+    const char *file;
+} ad__source;
+
+typedef struct ad__notes {
+    ad__name   *name;
+    ad__scope  *scope;
+    ad__source *source;
+    uint32_t    names, name_room, scopes, scope_room, sources, source_room;
+    uint32_t    open;          /* the innermost open scope, or AD__NO_SCOPE */
+} ad__notes;
+
+/* All zeros but `open`. */
+ad__notes ad__notes_none(void);
+void      ad__notes_free(ad__notes *notes);
+size_t    ad__notes_bytes(const ad__notes *notes);
+
+/* Forget what was said about nodes from `from` on; a scope that was closed after that is open again. */
+void ad__notes_forget(ad__notes *notes, uint32_t from);
+
+/* False when memory is out, nothing changed. Texts are copied. */
+bool ad__notes_name(ad__notes *notes, uint32_t node, const char *text);
+bool ad__notes_source(ad__notes *notes, ad__source source);
+bool ad__notes_open(ad__notes *notes, uint32_t node, const char *text);
+bool ad__notes_close(ad__notes *notes, uint32_t node);        /* false: none was open */
+
+const char       *ad__notes_name_of(const ad__notes *notes, uint32_t node);      /* NULL: none */
+const ad__source *ad__notes_source_of(const ad__notes *notes, uint32_t node);    /* NULL: none */
+uint32_t          ad__notes_scope_of(const ad__notes *notes, uint32_t node);     /* innermost, or AD__NO_SCOPE */
+
+#endif
