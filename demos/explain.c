@@ -1,17 +1,21 @@
-/* explain - both passes of the chain rule through an expression, in words and numbers.
+/* explain - both passes of the chain rule through an expression: in words and numbers, as data, as a
+ * picture, as a page to step through.
  *
  *     explain 'e = (a + b)*(b + 1)' a=2 b=1 */
 #include "engine/ad.h"
+#include "graphviz.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-enum { BAD_USE = 2 };
+enum { BAD_USE = 2, MOST_OUTPUTS = 32 };
 
 static const char usage[] =
-    "usage: explain 'EXPRESSION' [NAME=VALUE ...]\n"
+    "usage: explain [OPTION ...] 'EXPRESSION' [NAME=VALUE ...]\n"
     "\n"
     "Shows how EXPRESSION is computed step by step, and how its derivative with respect to\n"
     "every NAME comes back through the steps, last to first. The derivatives are then\n"
@@ -19,16 +23,116 @@ static const char usage[] =
     "\n"
     "  explain 'e = (a + b)*(b + 1)' a=2 b=1\n"
     "  explain 'h = tanh(w*x + b); (h - t)^2' w=0.5 x=2 b=-1 t=1\n"
+    "  explain --bug depth-first 'q = a*b; q + exp(sin(q))' a=2 b=3\n"
+    "  explain --html steps.html 'q = x + y; f = q*z' x=-2 y=5 z=-4\n"
     "\n"
     "An expression is written as in C, with ^ for powers; exp, log, sin, tanh, sigmoid, relu and\n"
     "the other operations are called by name; parts may be named before the last expression.\n"
     "\n"
-    "  --help    this text\n";
+    "  --json            both passes as data (tapir-trace/1)\n"
+    "  --dot             the graph for Graphviz\n"
+    "  --svg             the graph as a picture; --plain: without Graphviz's layout\n"
+    "  --html FILE       a page to step through, written to FILE\n"
+    "  --paths NAME      the derivative by NAME as a sum over paths\n"
+    "  --outputs A,B     explain these named parts instead of the last expression\n"
+    "  --second          then the derivative itself, recorded and explained in turn\n"
+    "  --order ORDER     of the backward pass: topological (as recorded) or depth-first (micrograd's)\n"
+    "  --bug BUG         a backward pass that is wrong on purpose, and the check that notices:\n"
+    "                    no-accumulate, depth-first, stale\n"
+    "  --most N          show at most N nodes or boxes, fold the rest\n"
+    "  --help            this text\n";
+
+typedef enum form { WORDS, JSON, DOT, SVG, HTML, PATHS } form;
+
+typedef struct request {
+    form        form;
+    const char *expression, *file, *paths, *outputs;
+    bool        second, plain;
+    ad_view     view;
+    int         variables;           /* arguments NAME=VALUE, gathered at the front of `variable` */
+    char      **variable;
+} request;
 
 static int complain(const char *what, const char *argument) {
     fprintf(stderr, "explain: %s: %s\n(explain --help says how it is used)\n", what, argument);
     return BAD_USE;
 }
+
+/* ---- arguments -------------------------------------------------------------------------------- */
+
+static int read_order(request *r, const char *word) {
+    if (strcmp(word, "topological") == 0) r->view.order = AD_ORDER_TAPE;
+    else if (strcmp(word, "depth-first") == 0) r->view.order = AD_ORDER_DEPTH_FIRST;
+    else return complain("the order is topological or depth-first, not", word);
+    return 0;
+}
+
+static int read_bug(request *r, const char *word) {
+    if (strcmp(word, "no-accumulate") == 0) r->view.bug = AD_BUG_OVERWRITE;
+    else if (strcmp(word, "depth-first") == 0) r->view.bug = AD_BUG_DEPTH_FIRST;
+    else if (strcmp(word, "stale") == 0) r->view.bug = AD_BUG_STALE;
+    else return complain("the bug is no-accumulate, depth-first or stale, not", word);
+    return 0;
+}
+
+static int read_most(request *r, const char *word) {
+    char *end;
+    errno = 0;
+    const unsigned long most = strtoul(word, &end, 10);
+    if (!isdigit((unsigned char)*word) || *end != '\0' || most == 0 || errno != 0)
+        return complain("--most takes a whole number above 0, not", word);
+    r->view.most = most;
+    return 0;
+}
+
+/* An option that takes a word. */
+static int read_word(request *r, const char *option, const char *word) {
+    if (word == NULL) return complain("a word is missing behind", option);
+    if (strcmp(option, "--order") == 0) return read_order(r, word);
+    if (strcmp(option, "--bug") == 0) return read_bug(r, word);
+    if (strcmp(option, "--most") == 0) return read_most(r, word);
+    if (strcmp(option, "--html") == 0) r->form = HTML, r->file = word;
+    else if (strcmp(option, "--paths") == 0) r->form = PATHS, r->paths = word;
+    else r->outputs = word;
+    return 0;
+}
+
+static bool takes_word(const char *option) {
+    static const char *const options[] = {"--order", "--bug", "--most", "--html", "--paths", "--outputs"};
+    for (size_t i = 0; i < sizeof options/sizeof *options; i++)
+        if (strcmp(option, options[i]) == 0) return true;
+    return false;
+}
+
+static int read_flag(request *r, const char *option) {
+    if (strcmp(option, "--json") == 0) r->form = JSON;
+    else if (strcmp(option, "--dot") == 0) r->form = DOT;
+    else if (strcmp(option, "--svg") == 0) r->form = SVG;
+    else if (strcmp(option, "--plain") == 0) r->plain = true;
+    else if (strcmp(option, "--second") == 0) r->second = true;
+    else return complain("unknown option", option);
+    return 0;
+}
+
+static int read_arguments(int count, char *arguments[], request *r) {
+    int bad = 0;
+    for (int i = 1; i < count && bad == 0; i++) {
+        if (strncmp(arguments[i], "--", 2) == 0 && takes_word(arguments[i])) {
+            bad = read_word(r, arguments[i], i + 1 < count ? arguments[i + 1] : NULL);
+            i++;
+        } else if (strncmp(arguments[i], "--", 2) == 0) {
+            bad = read_flag(r, arguments[i]);
+        } else if (r->expression == NULL) {
+            r->expression = r->view.title = arguments[i];
+        } else {
+            r->variable[r->variables++] = arguments[i];
+        }
+    }
+    if (bad == 0 && r->expression == NULL) return complain("nothing to explain", "expected an EXPRESSION");
+    return bad;
+}
+
+/* ---- the graph -------------------------------------------------------------------------------- */
 
 static size_t name_length(const char *text) {
     size_t n = 0;
@@ -58,35 +162,98 @@ static int read_variables(ad_tape *tape, int n, char *arguments[], char names[],
     return 0;
 }
 
-static int explain(ad_tape *tape, const char *expression, int n, char *arguments[], char names[],
-                   ad_var x[]) {
-    const int bad = read_variables(tape, n, arguments, names, x);
-    if (bad != 0) return bad;
-    const ad_var y = ad_parse(tape, expression, (size_t)n, names, x);
-    if (ad_tape_status(tape) == AD_OK) {
-        const ad_status status = ad_explain(y, stdout);
-        if (status == AD_BAD_FILE) fputs("explain: the output cannot be written\n", stderr);
-        if (status == AD_OK && fflush(stdout) == 0) return 0;
+/* The last expression, or the parts named by --outputs. How many; 0: the tape says why not. */
+static size_t results(ad_tape *tape, const request *r, ad_var last, ad_var y[MOST_OUTPUTS]) {
+    size_t n = 0;
+    y[0] = last;
+    if (r->outputs == NULL) return 1;
+    for (const char *at = r->outputs; *at != '\0' && n < MOST_OUTPUTS;) {
+        char         name[64];
+        const size_t length = strcspn(at, ",");
+        snprintf(name, sizeof name, "%.*s", (int)(length < sizeof name ? length : sizeof name - 1), at);
+        y[n++] = ad_find(tape, name);
+        at += length + (at[length] == ',');
     }
+    return ad_tape_status(tape) == AD_OK ? n : 0;
+}
+
+/* ---- what is shown ---------------------------------------------------------------------------- */
+
+/* By Graphviz where it is, else by the engine. */
+static ad_status draw_svg(const request *r, size_t n, const ad_var y[]) {
+    char  *dot = NULL;
+    size_t length = 0;
+    bool   drawn = false;
+    if (r->plain || !graphviz_here()) return ad_draw_svg(n, y, &r->view, stdout);
+    FILE           *memory = open_memstream(&dot, &length);
+    const ad_status status = memory == NULL ? AD_NO_MEMORY : ad_draw_dot(n, y, &r->view, memory);
+    if (memory != NULL && fclose(memory) == 0 && status == AD_OK) drawn = graphviz_svg(dot, stdout);
+    free(dot);
+    return drawn || status != AD_OK ? status : ad_draw_svg(n, y, &r->view, stdout);
+}
+
+/* Written beside it and renamed, so that nothing half-written ever stands there. */
+static ad_status write_page(const request *r, size_t n, const ad_var y[]) {
+    const size_t room = strlen(r->file) + 16;
+    char        *beside = malloc(room);
+    if (beside == NULL) return AD_NO_MEMORY;
+    snprintf(beside, room, "%s.%ld", r->file, (long)getpid());
+    FILE     *to = fopen(beside, "w");
+    ad_status status = to == NULL ? AD_BAD_FILE : ad_draw_html(n, y, &r->view, to);
+    if (to != NULL && fclose(to) != 0 && status == AD_OK) status = AD_BAD_FILE;
+    if (status == AD_OK && rename(beside, r->file) != 0) status = AD_BAD_FILE;
+    if (status == AD_BAD_FILE) fprintf(stderr, "explain: %s cannot be written: %s\n", r->file, strerror(errno));
+    if (status != AD_OK && to != NULL) remove(beside);
+    free(beside);
+    return status;
+}
+
+static ad_status show(ad_tape *tape, const request *r, size_t n, const ad_var y[]) {
+    switch (r->form) {
+    case JSON:  return ad_explain_json(n, y, &r->view, stdout);
+    case DOT:   return ad_draw_dot(n, y, &r->view, stdout);
+    case SVG:   return draw_svg(r, n, y);
+    case HTML:  return write_page(r, n, y);
+    case PATHS: {
+        const ad_var x = ad_find(tape, r->paths);
+        ad_status    status = ad_tape_status(tape);
+        for (size_t i = 0; i < n && status == AD_OK; i++) status = ad_explain_paths(y[i], x, 0, stdout);
+        return status;
+    }
+    default: return ad_explain_all(n, y, &r->view, stdout);
+    }
+}
+
+static int explain(ad_tape *tape, const request *r, char names[], ad_var x[]) {
+    const int bad = read_variables(tape, r->variables, r->variable, names, x);
+    if (bad != 0) return bad;
+    ad_var       y[MOST_OUTPUTS];
+    const ad_var last = ad_parse(tape, r->expression, (size_t)r->variables, names, x);
+    const size_t n = ad_tape_status(tape) == AD_OK ? results(tape, r, last, y) : 0;
+    ad_status    status = ad_tape_status(tape);
+    if (n > 0 && last.tape == NULL && r->outputs == NULL) status = ad_explain(last, stdout);
+    else if (n > 0) status = show(tape, r, n, y);
+    if (status == AD_OK && (fflush(stdout) != 0 || ferror(stdout))) status = AD_BAD_FILE;
+    if (status == AD_OK) return 0;
     if (ad_tape_status(tape) != AD_OK) fprintf(stderr, "explain: %s\n", ad_tape_message(tape));
+    else if (status == AD_BAD_FILE && r->form != HTML) fputs("explain: the output cannot be written\n", stderr);
+    else if (status != AD_BAD_FILE) fprintf(stderr, "explain: %s\n", ad_status_text(status));
     return BAD_USE;
 }
 
 int main(int count, char *arguments[]) {
-    if (count > 1 && strcmp(arguments[1], "--help") == 0) {
-        fputs(usage, stdout);
-        return 0;
-    }
-    if (count < 2) return complain("nothing to explain", "expected an EXPRESSION");
-    if (strncmp(arguments[1], "--", 2) == 0) return complain("unknown option", arguments[1]);
+    for (int i = 1; i < count; i++)
+        if (strcmp(arguments[i], "--help") == 0) return fputs(usage, stdout) < 0 ? BAD_USE : 0;
     size_t room = 1;
-    for (int i = 2; i < count; i++) room += strlen(arguments[i]) + 1;
+    for (int i = 1; i < count; i++) room += strlen(arguments[i]) + 1;
+    request  r = {.variable = calloc((size_t)count, sizeof *r.variable)};
     ad_tape *tape = ad_tape_new();
     char    *names = calloc(room, 1);
     ad_var  *x = calloc((size_t)count, sizeof *x);
     int      status = BAD_USE;
-    if (tape == NULL || names == NULL || x == NULL) fputs("explain: out of memory\n", stderr);
-    else status = explain(tape, arguments[1], count - 2, arguments + 2, names, x);
+    if (r.variable == NULL || tape == NULL || names == NULL || x == NULL) fputs("explain: out of memory\n", stderr);
+    else if ((status = read_arguments(count, arguments, &r)) == 0) status = explain(tape, &r, names, x);
+    free(r.variable);
     free(x);
     free(names);
     ad_tape_free(tape);

@@ -286,7 +286,8 @@ AD_API ad_status ad_explain_all(size_t n, const ad_var y[], const ad_view *view,
 
 /* The trace as data:
  *   {"format":"tapir-trace/1",
- *    "nodes":[{"id","op","name","scope","shown","args","value"}],      args: ids, or {"value"} for a plain number
+ *    "nodes":[{"id","op","name","scope","shown","numbers","words","args","value"}],
+ *                                                                   args: ids, or {"value"} for a plain number
  *    "output":id,
  *    "steps":[{"node","upstream","edges":[{"to","local","contribution","before","after"}]}],
  *    "result":{name: gradient}}

@@ -102,8 +102,9 @@ bool ad__fold_make(const ad_tape *tape, uint32_t length, const bool used[], cons
     }
     for (uint32_t depth = deepest; depth > 0 && fold->boxes > most; depth--) fold_scopes(tape, keep, depth, fold);
     const uint32_t all = fold->boxes;
-    for (size_t chunk = all/(most + 1) + 1; fold->boxes > most && chunk < 2*(size_t)all; chunk *= 2)
-        fold_stretches(tape, keep, chunk, chunk < all, fold);
+    /* a few boxes stay alone or end early; what is then left over is folded by twos */
+    if (fold->boxes > most) fold_stretches(tape, keep, all/(most > 8 ? most - 4 : 1) + 1, true, fold);
+    for (size_t times = 0; fold->boxes > most && times < 32; times++) fold_stretches(tape, keep, 2, times < 8, fold);
     number(fold);
     for (uint32_t i = 0; i < length; i++)
         if (!used[i]) fold->of[i] = UINT32_MAX;

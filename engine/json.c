@@ -33,6 +33,9 @@ static void write_node(const ad_tape *tape, uint32_t node, FILE *to) {
     fputs(",\"shown\":", to);
     ad__what(tape, node, sizeof text, text);
     ad__json_text(text, to);
+    fputs(",\"numbers\":", to);
+    ad__what_numbers(tape, node, sizeof text, text);
+    ad__json_text(text, to);
     fprintf(to, ",\"words\":\"%s\",\"args\":[", ad__code_words(tape->code[node]));
     write_args(tape, node, to);
     fputs("],\"value\":", to);

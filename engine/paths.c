@@ -87,7 +87,7 @@ static void report(const ways *w, double adjoint, FILE *to) {
     const double   count = w->count[w->from];
     ad__label(w->tape, w->last, y);
     ad__label(w->tape, w->from, x);
-    fprintf(to, "paths     from %s to %s: %.17g%s\n", x, y, count,
+    fprintf(to, count < 0x1p64 ? "paths     from %s to %s: %.0f%s\n" : "paths     from %s to %s: %.6g%s\n", x, y, count,
             count > shown ? "; the largest are" : "");
     for (uint32_t k = 0; k < shown; k++) show(w, w->list[w->from*w->most + k], to);
     fprintf(to, "sum       d%s/d%s = %.6g%s, the adjoint of %s\n", y, x, ad__tidy(adjoint),

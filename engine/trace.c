@@ -282,31 +282,39 @@ const char *ad__label(const ad_tape *tape, uint32_t node, char text[AD__LABEL]) 
     return text;
 }
 
-static const char *operand(const ad_tape *tape, uint32_t node, size_t i, char text[AD__LABEL]) {
+static const char *operand(const ad_tape *tape, uint32_t node, size_t i, bool numbers, char text[AD__LABEL]) {
     const ad__edge edge = ad__edge_of(tape, node, i);
-    if (edge.to != AD__NO_NODE) return ad__label(tape, edge.to, text);
+    if (edge.to != AD__NO_NODE && !numbers) return ad__label(tape, edge.to, text);
     snprintf(text, AD__LABEL, "%.6g", ad__tidy(edge.value));
     return text;
 }
 
-void ad__what(const ad_tape *tape, uint32_t node, size_t room, char text[]) {
+static void write_what(const ad_tape *tape, uint32_t node, bool numbers, size_t room, char text[]) {
     const ad__row_number row = ad__code_row(tape->code[node]);
     const size_t         n = ad__edges(tape, node);
     char                 x[AD__LABEL] = "", y[AD__LABEL] = "";
     text[0] = '\0';
     if (tape->code[node] == AD__input) return;
     if (row < AD__ROWS) {
-        operand(tape, node, 0, x);
-        if (n > 1) operand(tape, node, 1, y);
+        operand(tape, node, 0, numbers, x);
+        if (n > 1) operand(tape, node, 1, numbers, y);
         ad__shown(room, text, ad__rows[row].shown, x, y);
         return;
     }
     size_t length = (size_t)snprintf(text, room, "%s(", ad__code_name(tape->code[node]));
     for (size_t i = 0; i < n && i < MOST_OPERANDS && length < room; i++)
         length += (size_t)snprintf(text + length, room - length, "%s%s", i > 0 ? ", " : "",
-                                   operand(tape, node, i, x));
+                                   operand(tape, node, i, numbers, x));
     if (length < room)
         snprintf(text + length, room - length, n > MOST_OPERANDS ? ", ... %zu more)" : ")", n - MOST_OPERANDS);
+}
+
+void ad__what(const ad_tape *tape, uint32_t node, size_t room, char text[]) {
+    write_what(tape, node, false, room, text);
+}
+
+void ad__what_numbers(const ad_tape *tape, uint32_t node, size_t room, char text[]) {
+    write_what(tape, node, true, room, text);
 }
 
 void ad__headline(const ad_tape *tape, uint32_t node, size_t room, char text[]) {

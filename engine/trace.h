@@ -86,6 +86,9 @@ const char *ad__label(const ad_tape *tape, uint32_t node, char text[AD__LABEL]);
 /* What it does, with its operands: "#2 * #3", "sum(a, b, #5)"; "" for an input. */
 void ad__what(const ad_tape *tape, uint32_t node, size_t room, char text[]);
 
+/* The same with the operands' values: "2 * -3". */
+void ad__what_numbers(const ad_tape *tape, uint32_t node, size_t room, char text[]);
+
 /* "#4 e = #2 * #3", "#2 a + b", "#0 a". */
 void ad__headline(const ad_tape *tape, uint32_t node, size_t room, char text[]);
 

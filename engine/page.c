@@ -1,0 +1,77 @@
+/* page.c - a page to step through both passes: one file that asks nothing of the network.
+ *
+ * page.html is the page; here its marks @TITLE@, @FOLDED@, @SVG@, @TRACE@ and @BOXES@ are replaced. The build
+ * turns it into the text that is included below. */
+#include "draw.h"
+#include "json.h"
+#include "text.h"
+
+enum { MOST_BOXES = 2000 };
+
+static const char page[] = {
+#include "page.inc"
+};
+
+/* Which nodes a box holds, and which two boxes an edge joins. */
+static void write_boxes(const ad__sheet *s, FILE *to) {
+    char text[AD__HEADLINE];
+    fputs("{\"boxes\":[", to);
+    for (uint32_t k = 0; k < s->fold.boxes; k++) {
+        const ad__box *box = &s->fold.box[k];
+        fputs(k > 0 ? ",\n{\"nodes\":[" : "\n{\"nodes\":[", to);
+        for (uint32_t i = box->first; i <= box->last; i++)
+            if (s->traced.selection.used[i]) fprintf(to, "%s%lu", i > box->first ? "," : "", (unsigned long)i);
+        fputs("]", to);
+        if (box->count > 1) {
+            fputs(",\"label\":", to);
+            ad__fold_label(s->tape, box, sizeof text, text);
+            ad__json_text(text, to);
+        }
+        fputs("}", to);
+    }
+    fputs("],\n\"links\":[", to);
+    for (size_t k = 0; k < s->layout.links; k++)
+        fprintf(to, "%s[%lu,%lu]", k > 0 ? "," : "", (unsigned long)s->layout.link[k].from,
+                (unsigned long)s->layout.link[k].to);
+    fputs("]}", to);
+}
+
+static void write_mark(const ad__sheet *s, const char *mark, size_t length, FILE *to) {
+#define IS(word) (length == sizeof word - 1 && memcmp(mark, word, length) == 0)
+    if (IS("TITLE")) ad__xml_text(s->title, to);
+    else if (IS("FOLDED")) fputs(s->folded, to);
+    else if (IS("SVG")) ad__draw_svg(s, true, to);
+    else if (IS("TRACE")) ad__json_trace(s->tape, &s->traced.selection, s->traced.n, s->traced.pass, to);
+    else write_boxes(s, to);
+#undef IS
+}
+
+static void write_page(const ad__sheet *s, FILE *to) {
+    const char *at = page, *mark;
+    while ((mark = strchr(at, '@')) != NULL) {
+        fwrite(at, 1, (size_t)(mark - at), to);
+        const size_t length = strspn(mark + 1, "ABCDEFGHIJKLMNOPQRSTUVWXYZ");
+        if (length > 0 && mark[length + 1] == '@') {
+            write_mark(s, mark + 1, length, to);
+            at = mark + length + 2;
+        } else {
+            fputc('@', to);
+            at = mark + 1;
+        }
+    }
+    fputs(at, to);
+}
+
+ad_status ad_draw_html(size_t n, const ad_var y[], const ad_view *view, FILE *to) {
+    ad_status status;
+    ad_tape  *tape = ad__results("ad_draw_html", n, y, to, &status);
+    ad__sheet s;
+    if (tape == NULL) return status;
+    if (ad__sheet_make(tape, n, y, view, MOST_BOXES, true, &s)) {
+        const ad__locale locale = ad__locale_enter();
+        write_page(&s, to);
+        ad__locale_leave(locale);
+    }
+    ad__sheet_free(&s);
+    return tape->status != AD_OK ? tape->status : ad__written(to);
+}
