@@ -77,7 +77,7 @@ bool ad__notes_name(ad__notes *notes, uint32_t node, const char *text) {
 
 /* ---- places in source files ------------------------------------------------------------------- */
 
-const ad__source *ad__notes_source_of(const ad__notes *notes, uint32_t node) {
+const ad__line *ad__notes_source_of(const ad__notes *notes, uint32_t node) {
     uint32_t low = 0, high = notes->sources;
     while (low < high) {
         const uint32_t middle = low + (high - low)/2;
@@ -88,9 +88,9 @@ const ad__source *ad__notes_source_of(const ad__notes *notes, uint32_t node) {
 }
 
 /* The innermost call is the first to say where a node comes from, and is believed. */
-bool ad__notes_source(ad__notes *notes, ad__source source) {
+bool ad__notes_source(ad__notes *notes, ad__line source) {
     if (notes->sources > 0 && notes->source[notes->sources - 1].last >= source.last) return true;
-    ad__source *list = space(notes->source, notes->sources, &notes->source_room, sizeof *list);
+    ad__line *list = space(notes->source, notes->sources, &notes->source_room, sizeof *list);
     if (list == NULL) return false;
     notes->source = list;
     if (notes->sources > 0 && list[notes->sources - 1].last >= source.first)

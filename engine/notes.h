@@ -25,15 +25,15 @@ typedef struct ad__scope {
 
 /* Nodes first..last come from this line. The file's name is not copied: __FILE__ lives as long as the
  * program. */
-typedef struct ad__source {
+typedef struct ad__line {
     uint32_t    first, last, line;
     const char *file;
-} ad__source;
+} ad__line;
 
 typedef struct ad__notes {
     ad__name   *name;
     ad__scope  *scope;
-    ad__source *source;
+    ad__line *source;
     uint32_t    names, name_room, scopes, scope_room, sources, source_room;
     uint32_t    open;          /* the innermost open scope, or AD__NO_SCOPE */
 } ad__notes;
@@ -48,12 +48,12 @@ void ad__notes_forget(ad__notes *notes, uint32_t from);
 
 /* False when memory is out, nothing changed. Texts are copied. */
 bool ad__notes_name(ad__notes *notes, uint32_t node, const char *text);
-bool ad__notes_source(ad__notes *notes, ad__source source);
+bool ad__notes_source(ad__notes *notes, ad__line source);
 bool ad__notes_open(ad__notes *notes, uint32_t node, const char *text);
 bool ad__notes_close(ad__notes *notes, uint32_t node);        /* false: none was open */
 
 const char       *ad__notes_name_of(const ad__notes *notes, uint32_t node);      /* NULL: none */
-const ad__source *ad__notes_source_of(const ad__notes *notes, uint32_t node);    /* NULL: none */
+const ad__line *ad__notes_source_of(const ad__notes *notes, uint32_t node);    /* NULL: none */
 uint32_t          ad__notes_scope_of(const ad__notes *notes, uint32_t node);     /* innermost, or AD__NO_SCOPE */
 
 #endif

@@ -134,7 +134,7 @@ ad_status ad_explain_paths(ad_var y, ad_var x, size_t most, FILE *to) {
 /* ---- not finite ------------------------------------------------------------------------------- */
 
 static void place(const ad_tape *tape, uint32_t node, FILE *to) {
-    const ad__source *source = ad__notes_source_of(&tape->notes, node);
+    const ad__line *source = ad__notes_source_of(&tape->notes, node);
     if (source != NULL) fprintf(to, "  (%s:%lu)", source->file, (unsigned long)source->line);
 }
 

@@ -419,7 +419,7 @@ ad_var ad__source_span(ad_var x, uint32_t first, const char *file, int line) {
     ad_tape *tape = x.tape;
     if (tape == NULL || tape->status != AD_OK || file == NULL || !ad__valid(tape, x)) return x;
     const uint32_t last = x.at.in.node;
-    if (first <= last && !ad__notes_source(&tape->notes, (ad__source){first, last, line < 0 ? 0 : (uint32_t)line, file}))
+    if (first <= last && !ad__notes_source(&tape->notes, (ad__line){first, last, line < 0 ? 0 : (uint32_t)line, file}))
         ad__fail(tape, AD_NO_MEMORY, "out of memory: no space for the place in %.80s", file);
     return x;
 }

@@ -94,7 +94,7 @@ Test(notes, an_end_without_a_beginning_is_an_error) {
 Test(notes, every_operation_notes_its_own_line) {
     const ad_var a = ad_input(tape, 2);
     const ad_var b = ad_exp(ad_neg(a)); const int line = __LINE__;
-    const ad__source *source = ad__notes_source_of(&tape->notes, b.at.in.node - 1);     /* the neg inside */
+    const ad__line *source = ad__notes_source_of(&tape->notes, b.at.in.node - 1);     /* the neg inside */
     cr_assert_not_null(source);
     cr_expect_eq(source->line, (uint32_t)line);
     cr_expect(strstr(source->file, "notes.c") != NULL, "%s", source->file);
@@ -104,7 +104,7 @@ Test(notes, all_nodes_of_a_formula_note_its_line) {
     const ad_var a = ad_input(tape, 2);
     const ad_var y = ad_formula(tape, exp(-a)*sin(a), a); const int line = __LINE__;
     for (uint32_t i = a.at.in.node + 1; i <= y.at.in.node; i++) {
-        const ad__source *source = ad__notes_source_of(&tape->notes, i);
+        const ad__line *source = ad__notes_source_of(&tape->notes, i);
         cr_assert_not_null(source);
         cr_expect_eq(source->line, (uint32_t)line, "node %u", i);
     }
