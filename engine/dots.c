@@ -7,6 +7,8 @@
  * Gradient: a tile of 4 x 4 weights stays in registers while the lanes run. */
 #include "kernels.h"
 
+#include "wide.h"
+
 #define JOIN_(a, b) a##b
 #define JOIN(a, b)  JOIN_(a, b)
 #ifndef AD__LEVEL
@@ -14,17 +16,11 @@
 #endif
 
 #if defined(__AVX512F__)
-enum { VECTOR = 8, HIGH = 8 };           /* doubles in a vector; outputs in a tile */
-#elif defined(__AVX__)
-enum { VECTOR = 4, HIGH = 4 };
+enum { HIGH = 8 };                       /* outputs in a tile */
 #else
-enum { VECTOR = 2, HIGH = 4 };
+enum { HIGH = 4 };
 #endif
 enum { WIDE = 8/VECTOR, PANEL = 8 };     /* vectors in eight lanes; outputs side by side in `packed` */
-
-typedef double vector __attribute__((vector_size(VECTOR*sizeof(double)), may_alias));
-
-#define INLINE static inline __attribute__((always_inline))
 
 /* One tile: `high` outputs (weights w, `pitch` apart along i), `wide` vectors of lanes from lane l on. */
 INLINE void tile(size_t high, size_t wide, size_t pitch, size_t n, const double *w, const double *base,
@@ -77,10 +73,21 @@ static void multiply(size_t m, size_t n, const double packed[], const double bas
     if (m - j >= 1) strip(1, 1, n, packed + j*n, base, x, lanes, out + j, in + j);
 }
 
-static double across(vector v) {
-    double sum = v[0];
-    for (int k = 1; k < VECTOR; k++) sum += v[k];
-    return sum;
+/* grad[j*n + i] += the sum of part[j][i]; these lie in memory one after the other. */
+INLINE void add_across(size_t high, size_t wide, vector part[4][4], size_t n, double *grad) {
+    double sum[16];
+#pragma GCC unroll 8
+    for (size_t k = 0; k < 16; k += VECTOR) {
+        vector few[VECTOR];
+#pragma GCC unroll 8
+        for (size_t i = 0; i < VECTOR; i++)
+            few[i] = k + i < high*wide ? part[(k + i)/wide][(k + i)%wide] : (vector){0};
+        if (k < high*wide) store_loose(sum + k, across(few));
+    }
+#pragma GCC unroll 4
+    for (size_t j = 0; j < high; j++)
+#pragma GCC unroll 4
+        for (size_t i = 0; i < wide; i++) grad[j*n + i] += sum[j*wide + i];
 }
 
 INLINE void gradient_tile(size_t high, size_t wide, size_t n, const double *const a[], const double *const x[],
@@ -101,10 +108,7 @@ INLINE void gradient_tile(size_t high, size_t wide, size_t n, const double *cons
             for (size_t i = 0; i < wide; i++) part[j][i] += as*xs[i];
         }
     }
-#pragma GCC unroll 4
-    for (size_t j = 0; j < high; j++)
-#pragma GCC unroll 4
-        for (size_t i = 0; i < wide; i++) grad[j*n + i] += across(part[j][i]);
+    add_across(high, wide, part, n, grad);
 }
 
 static void gradient(size_t m, size_t n, const double *const a[], const double *const x[], size_t lanes,

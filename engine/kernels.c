@@ -49,24 +49,44 @@ V2(pow) V2(atan2) V2(hypot)
             out[l] = in[l] + CONTRIBUTION(side, partial);                                           \
         }                                                                                           \
     }
+
+/* A row of two operands in each of the forms; an operand that is a number is read once. */
+#define VALUE(function, name, x_number, y_number)                                                   \
+    static void function(size_t n, const double x[], const double y[], double v[]) {                \
+        const double x0 = x[0], y0 = y[0];                                                          \
+        (void)x0, (void)y0;                                                                         \
+        LANES v[l] = ad__value_##name(x_number ? x0 : x[l], y_number ? y0 : y[l]);                  \
+    }
+#define PUSH(function, d, side, x_number, y_number)                                                 \
+    static void function(size_t n, const double x[], const double y[], const double v[],            \
+                         const double a[], const double in[], double out[]) {                       \
+        const double x0 = x[0], y0 = y[0];                                                          \
+        (void)x0, (void)y0, (void)v;                                                                \
+        LANES {                                                                                     \
+            const double partial = d(x_number ? x0 : x[l], y_number ? y0 : y[l], v[l]);             \
+            out[l] = in[l] + CONTRIBUTION(side, partial);                                           \
+        }                                                                                           \
+    }
 #define R2(name, shown, words, value, dx, dy, side)                                                 \
-    static void value_##name(size_t n, const double x[], const double y[], double v[]) {            \
-        LANES v[l] = ad__value_##name(x[l], y[l]);                                                  \
-    }                                                                                               \
-    static void push_x_##name(size_t n, const double x[], const double y[], const double v[],       \
-                              const double a[], const double in[], double out[]) {                  \
+    VALUE(value_##name, name, 0, 0)                                                                 \
+    VALUE(value_##name##_number, name, 0, 1)                                                        \
+    VALUE(value_number_##name, name, 1, 0)                                                          \
+    PUSH(push_x_##name, ad__dx_##name, side, 0, 0)                                                  \
+    PUSH(push_x_##name##_number, ad__dx_##name, side, 0, 1)                                         \
+    PUSH(push_x_number_##name, ad__dx_##name, side, 1, 0)                                           \
+    PUSH(push_y_##name, ad__dy_##name, side, 0, 0)                                                  \
+    PUSH(push_y_##name##_number, ad__dy_##name, side, 0, 1)                                         \
+    PUSH(push_y_number_##name, ad__dy_##name, side, 1, 0)                                           \
+    static void push_both_##name(size_t n, const double x[], const double y[], const double v[],    \
+                                 const double a[], const double in[], double out[],                 \
+                                 const double in_y[], double out_y[]) {                             \
         (void)x, (void)y, (void)v;                                                                  \
         LANES {                                                                                     \
             const double partial = ad__dx_##name(x[l], y[l], v[l]);                                 \
-            out[l] = in[l] + CONTRIBUTION(side, partial);                                           \
-        }                                                                                           \
-    }                                                                                               \
-    static void push_y_##name(size_t n, const double x[], const double y[], const double v[],       \
-                              const double a[], const double in[], double out[]) {                  \
-        (void)x, (void)y, (void)v;                                                                  \
-        LANES {                                                                                     \
-            const double partial = ad__dy_##name(x[l], y[l], v[l]);                                 \
-            out[l] = in[l] + CONTRIBUTION(side, partial);                                           \
+            const double other = ad__dy_##name(x[l], y[l], v[l]);                                   \
+            const double to_x = CONTRIBUTION(side, partial), to_y = CONTRIBUTION(side, other);      \
+            out[l] = in[l] + to_x;                                                                  \
+            out_y[l] = in_y[l] + to_y;                                                              \
         }                                                                                           \
     }
 #include "ops.def"
@@ -95,12 +115,16 @@ static double total(size_t n, const double x[]) {
     return ((part[0] + part[4]) + (part[1] + part[5])) + ((part[2] + part[6]) + (part[3] + part[7]));
 }
 
-static void push(size_t n, const double a[], const double in[], double out[]) {
+static void push_same(size_t n, const double a[], const double in[], double out[]) {
     LANES out[l] = in[l] + a[l];
 }
 
 static void push_product(size_t n, const double a[], const double x[], const double in[], double out[]) {
     LANES out[l] = in[l] + (a[l] == 0 ? 0 : a[l]*x[l]);
+}
+
+static void push_square(size_t n, const double a[], const double x[], const double in[], double out[]) {
+    LANES out[l] = in[l] + (a[l] == 0 ? 0 : 2*a[l]*x[l]);
 }
 
 static void sum(size_t count, const double *const x[], size_t n, double v[]) {
@@ -156,20 +180,53 @@ static void push_where(size_t n, const double c[], bool taken, const double a[],
 const ad__kernels JOIN(ad__kernels_, AD__LEVEL) = {
     .name = TEXT(AD__LEVEL),
     .value = {
+        {
 #define R1(name, ...) value_##name,
 #define R2(name, ...) value_##name,
 #include "ops.def"
+        }, {
+#define R1(name, ...) value_##name,
+#define R2(name, ...) value_##name##_number,
+#include "ops.def"
+        }, {
+#define R1(name, ...) value_##name,
+#define R2(name, ...) value_number_##name,
+#include "ops.def"
+        },
     },
-    .push_x = {
+    .push = {
+        {
 #define R1(name, ...) push_x_##name,
 #define R2(name, ...) push_x_##name,
 #include "ops.def"
-    },
-    .push_y = {
+        }, {
+#define R1(name, ...) push_x_##name,
+#define R2(name, ...) push_x_##name##_number,
+#include "ops.def"
+        }, {
+#define R1(name, ...) push_x_##name,
+#define R2(name, ...) push_x_number_##name,
+#include "ops.def"
+        }, {
 #define R1(name, ...) 0,
 #define R2(name, ...) push_y_##name,
 #include "ops.def"
+        }, {
+#define R1(name, ...) 0,
+#define R2(name, ...) push_y_##name##_number,
+#include "ops.def"
+        }, {
+#define R1(name, ...) 0,
+#define R2(name, ...) push_y_number_##name,
+#include "ops.def"
+        },
     },
-    .fill = fill, .finite = all_finite, .total = total, .push = push, .push_product = push_product, .sum = sum, .dot = dot,
+    .push_both = {
+#define R1(name, ...) 0,
+#define R2(name, ...) push_both_##name,
+#include "ops.def"
+    },
+    .fill = fill, .finite = all_finite, .total = total, .push_same = push_same, .push_product = push_product,
+    .push_square = push_square, .sum = sum, .dot = dot,
     .logsumexp = logsumexp, .push_logsumexp = push_logsumexp, .where = where, .push_where = push_where,
 };

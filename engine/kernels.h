@@ -16,17 +16,22 @@
 typedef void ad__lane_value(size_t n, const double x[], const double y[], double v[]);
 typedef void ad__lane_push(size_t n, const double x[], const double y[], const double v[],
                            const double a[], const double in[], double out[]);
+typedef void ad__lane_push_both(size_t n, const double x[], const double y[], const double v[], const double a[],
+                                const double in[], double out[], const double in_y[], double out_y[]);
 
+/* Forms as in ops.h: both operands rows of lanes, the second a number (read from y[0]), the first a number. */
 typedef struct ad__kernels {
-    const char     *name;
-    ad__lane_value *value[AD__ROWS];
-    ad__lane_push  *push_x[AD__ROWS], *push_y[AD__ROWS];
+    const char         *name;
+    ad__lane_value     *value[3][AD__ROWS];        /* by form */
+    ad__lane_push      *push[6][AD__ROWS];         /* to x by form, to y by form */
+    ad__lane_push_both *push_both[AD__ROWS];       /* to two operands that are not the same, both rows of lanes */
     void   (*fill)(size_t n, double number, double v[]);
     bool   (*finite)(size_t n, const double x[]);                              /* all of them? */
     double (*total)(size_t n, const double x[]);                               /* over the lanes, in a fixed order */
-    void   (*push)(size_t n, const double a[], const double in[], double out[]);          /* out = in + a */
+    void   (*push_same)(size_t n, const double a[], const double in[], double out[]);     /* out = in + a */
     void   (*push_product)(size_t n, const double a[], const double x[], const double in[],
                            double out[]);                                      /* out = in + a*x, 0 where a is 0 */
+    void   (*push_square)(size_t n, const double a[], const double x[], const double in[], double out[]);  /* 2*a*x */
     void   (*sum)(size_t count, const double *const x[], size_t n, double v[]);
     void   (*dot)(size_t count, const double *const x[], const double *const y[], size_t n, double v[]);
     void   (*logsumexp)(size_t count, const double *const x[], size_t n, double v[], double largest[]);
@@ -48,11 +53,21 @@ typedef struct ad__layer_kernels {
                      double grad[]);                                           /* m x n, += sum over lanes a[j]*x[i] */
 } ad__layer_kernels;
 
-extern const ad__kernels       ad__kernels_base;
-extern const ad__layer_kernels ad__layer_base;
+/* Between examples in memory, `stride` doubles from one to the next, and rows of lanes. Example l, column c is
+ * from[l*stride + c] and row[c][l]. Loading fills n lanes, those from `real` on as the last example; unloading
+ * writes the first `real`. */
+typedef struct ad__column_kernels {
+    void (*load)(size_t count, size_t real, size_t n, const double from[], size_t stride, double *const row[]);
+    void (*unload)(size_t count, size_t real, const double *const row[], double to[], size_t stride);
+} ad__column_kernels;
+
+extern const ad__kernels        ad__kernels_base;
+extern const ad__layer_kernels  ad__layer_base;
+extern const ad__column_kernels ad__columns_base;
 #if defined(AD__ISA_LEVELS)
-extern const ad__kernels       ad__kernels_v2, ad__kernels_v3, ad__kernels_v4;
-extern const ad__layer_kernels ad__layer_v2, ad__layer_v3, ad__layer_v4;
+extern const ad__kernels        ad__kernels_v2, ad__kernels_v3, ad__kernels_v4;
+extern const ad__layer_kernels  ad__layer_v2, ad__layer_v3, ad__layer_v4;
+extern const ad__column_kernels ad__columns_v2, ad__columns_v3, ad__columns_v4;
 #endif
 
 #endif

@@ -1,4 +1,5 @@
 /* print.c - a compiled program in words, for the curious. */
+#include "plan.h"
 #include "program.h"
 
 #include "text.h"
@@ -91,8 +92,11 @@ static void print_summary(const ad_program *p, FILE *to) {
             (unsigned long)p->uniform_steps, (unsigned long)(p->steps - p->uniform_steps));
     fprintf(to, "outputs    %zu   guards %lu   layers %lu, with %zu weights\n", p->outputs, (unsigned long)p->guards,
             (unsigned long)p->layers, p->packed);
-    fprintf(to, "lanes      %zu bytes each; %zu a block, the most of 8 to 128 whose values and adjoints stay in "
-            "half a second-level cache of 1 MiB\n", (size_t)p->rows*2*sizeof(double), p->block);
+    const ad__plan *plan = ad__plan_for(p, p->params > 0 ? AD__GRADIENT : AD__JACOBIAN);
+    if (plan != NULL)
+        fprintf(to, "%s   %zu moves forward, %zu in reverse over %zu rows: %zu bytes a lane, %zu lanes a block\n",
+                p->params > 0 ? "gradient" : "jacobian", plan->forwards, plan->moves, plan->rows,
+                plan->rows*sizeof(double), plan->block);
     fprintf(to, "kernels    %s\n", p->kernels->name);
 }
 

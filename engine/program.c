@@ -11,6 +11,7 @@
 #include "program.h"
 
 #include "isa.h"
+#include "plan.h"
 #include "reduce.h"
 #include "roll.h"
 #include "text.h"
@@ -604,16 +605,16 @@ static bool find_layers(values *v, uint32_t layer[], ad__layer **layers, size_t 
 /* Members, operands and weights of every layer as words; the dots then name their layer and output. */
 static void write_layers(values *v, const uint32_t layer[], ad__layer layers[], size_t count) {
     size_t words = 0, packed = 0;
-    for (size_t k = 0; k < count; k++) words += layers[k].m + 2*(size_t)layers[k].n + (size_t)layers[k].m*layers[k].n;
+    for (size_t k = 0; k < count; k++) words += layers[k].m + (size_t)layers[k].n + (size_t)layers[k].m*layers[k].n;
     if (!reserve_words(v, words)) return;
     for (size_t k = 0; k < count; k++) {
         ad__layer *l = &layers[k];
         const ad__node *first = &v->node[l->first];
         const size_t weights = (size_t)l->m*l->n;
         l->output = (uint32_t)v->words, l->input = l->output + l->m;
-        l->input_rows = l->input + l->n, l->weight = l->input_rows + l->n;
+        l->weight = l->input + l->n;
         memcpy(v->word + l->input, v->word + first->x + l->n, l->n*sizeof *v->word);
-        v->words += l->m + 2*(size_t)l->n + weights;
+        v->words += l->m + (size_t)l->n + weights;
         l->packed = packed;
         packed += weights;
         l->m = 0;
@@ -649,7 +650,6 @@ static void settle_layer(ad_program *p, ad__layer *l) {
     uint32_t    *weight = p->word + l->weight;
     for (uint32_t i = 0; i < l->n; i++) {
         const ad__node *input = &p->node[p->word[l->input + i]];
-        p->word[l->input_rows + i] = input->home;
         l->on_active |= (input->flags & AD__ON_ACTIVE) != 0;
         l->operands_on_param |= (input->flags & AD__ON_PARAM) != 0;
     }
@@ -678,25 +678,14 @@ static void settle(ad_program *p) {
     }
 }
 
-/* Lanes of a block: values and adjoints of a block should stay in half of a second-level cache of 1 MiB, and
- * the cost of an instruction be shared by as many lanes as that allows. */
-enum { CACHE = 512*1024, MOST_LANES = 128, LEAST_LANES = 8 };
-
-static size_t choose_block(const ad_program *p) {
-    const size_t bytes = (size_t)p->rows*2*sizeof(double);
-    size_t       lanes = MOST_LANES;
-    while (lanes > LEAST_LANES && lanes*bytes > CACHE) lanes /= 2;
-    return lanes;
-}
-
 static void choose_kernels(ad_program *p) {
     switch (ad__isa_level()) {
 #ifdef AD__ISA_LEVELS
-    case 2: p->kernels = &ad__kernels_v2; p->layers_of = &ad__layer_v2; break;
-    case 3: p->kernels = &ad__kernels_v3; p->layers_of = &ad__layer_v3; break;
-    case 4: p->kernels = &ad__kernels_v4; p->layers_of = &ad__layer_v4; break;
+    case 2: p->kernels = &ad__kernels_v2; p->layers_of = &ad__layer_v2; p->columns_of = &ad__columns_v2; break;
+    case 3: p->kernels = &ad__kernels_v3; p->layers_of = &ad__layer_v3; p->columns_of = &ad__columns_v3; break;
+    case 4: p->kernels = &ad__kernels_v4; p->layers_of = &ad__layer_v4; p->columns_of = &ad__columns_v4; break;
 #endif
-    default: p->kernels = &ad__kernels_base; p->layers_of = &ad__layer_base;
+    default: p->kernels = &ad__kernels_base; p->layers_of = &ad__layer_base, p->columns_of = &ad__columns_base;
     }
     p->vector = ad__vector_choose();
 }
@@ -720,6 +709,7 @@ static ad_program *assemble(compiler *c, ad__layer *layers, size_t count) {
     for (size_t i = 0; i < p->guards; i++) p->guard[i].value = c->map[p->guard[i].value];
     v->node = NULL, v->word = NULL, v->constant = NULL, c->guard = NULL, c->output = NULL, c->step = NULL;
     atomic_flag_clear(&p->message_lock);
+    for (size_t i = 0; i < 3; i++) atomic_init(&p->plan[i], NULL);
     for (size_t i = 0; i < AD__WORKSPACES; i++) atomic_init(&p->spare[i], NULL);
     if (!ad__roll_up(p)) {
         p->layer = NULL;                                    /* still the caller's */
@@ -728,7 +718,6 @@ static ad_program *assemble(compiler *c, ad__layer *layers, size_t count) {
     }
     settle(p);
     choose_kernels(p);
-    p->block = choose_block(p);
     return p;
 }
 
@@ -829,6 +818,7 @@ ad_program *ad_compile(const ad_interface *interface) {
 
 void ad_program_free(ad_program *p) {
     if (p == NULL) return;
+    for (size_t i = 0; i < 3; i++) ad__plan_free(atomic_load(&p->plan[i]));
     for (size_t i = 0; i < AD__WORKSPACES; i++) free(atomic_load(&p->spare[i]));
     free(p->node);
     free(p->word);

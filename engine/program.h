@@ -8,11 +8,12 @@
  *   varying    depends on an input: a row of lanes, one lane an example
  *
  * Constants and uniform values live in one array of numbers (constants, then all parameters as the caller
- * has them, then what is computed from them), varying ones in a block of rows; `home` is the place in either. Sums of products became dots; dots of uniform weights over the same varying
+ * has them, then what is computed from them), varying ones are counted apart; `home` is the place in either. Sums of products became dots; dots of uniform weights over the same varying
  * operands are members of one *layer*, computed together where the first of them stands (its operands are
  * there already, and all users come later).
  *
- * A program never changes once compiled. What a run needs to write is in a workspace (lanes.c). */
+ * A program never changes once compiled. How its varying values are laid out for a run is a plan (plan.h); what a
+ * run needs to write is in a workspace (lanes.c). */
 #ifndef TAPIR_PROGRAM_H
 #define TAPIR_PROGRAM_H
 
@@ -38,7 +39,6 @@ typedef struct ad__node {
 typedef struct ad__layer {
     uint32_t m, n;             /* outputs, inputs */
     uint32_t output, input;    /* places in `word`: m members; n varying operands */
-    uint32_t input_rows;       /* place in `word`: the rows of the operands */
     uint32_t weight;           /* place in `word`: m x n homes of uniform values */
     uint32_t first;            /* the member at which the layer is computed */
     uint32_t straight;         /* the home of the first weight, if those of all follow; else UINT32_MAX */
@@ -119,14 +119,16 @@ struct ad_program {
     size_t      roll_space;            /* doubles that rolls compute in */
     size_t     packed;         /* doubles for the packed weights of all layers */
     size_t     most_operands;  /* of any reduction */
-    size_t     block;          /* lanes of a block */
     ad__counts count;
 
     const ad__kernels       *kernels;
     const ad__layer_kernels *layers_of;
+    const ad__column_kernels *columns_of;
     const ad__vector        *vector;
 
-    /* The only parts that change: spare workspaces (each one piece of memory), and the last failure. */
+    /* The only parts that change: plans, made when first needed (plan.h), spare workspaces (each one piece of
+     * memory), and the last failure. */
+    _Atomic(struct ad__plan *) plan[3];
     _Atomic(void *) spare[AD__WORKSPACES];
     atomic_flag     message_lock;
     char            message[AD__MESSAGE];

@@ -127,7 +127,7 @@ static void forward_body(const block *b, const ad__body *body) {
     case AD__dot:       k->dot(body->count/2, x, x + body->count/2, b->n, v); break;
     case AD__logsumexp: k->logsumexp(body->count, x, b->n, v, spare(b, 1)); break;
     case AD__where:     k->where(b->n, x[0], x[1], x[2], v); break;
-    default:            k->value[ad__code_row((uint8_t)body->code)](b->n, x[0], x[body->count - 1], v);
+    default:            k->value[AD__NODES_ONLY][ad__code_row((uint8_t)body->code)](b->n, x[0], x[body->count - 1], v);
     }
 }
 
@@ -164,13 +164,13 @@ static void push(const block *b, const ad__body *body, const double *const x[], 
     const uint32_t     half = body->count/2;
     switch (body->code) {
     case AD__TERM:
-    case AD__sum:       k->push(b->n, a, in, out); break;
+    case AD__sum:       k->push_same(b->n, a, in, out); break;
     case AD__PRODUCT:
     case AD__dot:       k->push_product(b->n, a, x[i < half ? i + half : i - half], in, out); break;
     case AD__logsumexp: k->push_logsumexp(b->n, x[i], v, a, in, out); break;
     case AD__where:     k->push_where(b->n, x[0], i == 1, a, in, out); break;
     default:
-        (i == 0 ? k->push_x : k->push_y)[ad__code_row((uint8_t)body->code)](b->n, x[0], x[body->count - 1], v, a, in, out);
+        k->push[i == 0 ? 0 : 3][ad__code_row((uint8_t)body->code)](b->n, x[0], x[body->count - 1], v, a, in, out);
     }
 }
 

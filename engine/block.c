@@ -1,0 +1,213 @@
+/* block.c - one block forward and in reverse; see block.h. */
+#include "block.h"
+
+static double *row(const ad__block *b, uint32_t number) {
+    return b->s->row + number*b->n;
+}
+
+/* An operand in words: a row, or a number written into `room` as a row first. */
+static const double *operand(const ad__block *b, uint32_t word, double *room) {
+    if (!(word & (uint32_t)AD__NUMBER)) return row(b, word);
+    b->p->kernels->fill(b->n, b->uniform[word & ~(uint32_t)AD__NUMBER], room);
+    return room;
+}
+
+/* ---- forward ---------------------------------------------------------------------------------- */
+
+static void load(const ad__block *b, const double input[]) {
+    for (size_t c = 0, n; c < b->p->inputs; c += n) {
+        n = b->p->inputs - c < b->s->pointers ? b->p->inputs - c : b->s->pointers;
+        for (size_t k = 0; k < n; k++) b->s->to[k] = row(b, b->plan->input[c + k]);
+        b->p->columns_of->load(n, b->real, b->n, input + c, b->p->inputs, b->s->to);
+    }
+}
+
+static void forward_layer(const ad__block *b, const ad__move *m) {
+    const ad__layer *l = &b->p->layer[m->y];
+    const uint32_t  *word = b->plan->word + m->x;
+    for (uint32_t j = 0; j < l->m; j++) {
+        b->s->to[j] = row(b, word[j]);
+        b->s->from[j] = row(b, AD__ZEROS);
+    }
+    b->p->layers_of->multiply(l->m, l->n, b->packed + l->packed, b->s->row, word + l->m, b->n, b->s->to, b->s->from);
+}
+
+static void forward_pick(const ad__block *b, const uint32_t *word, uint32_t i, double *v) {
+    const size_t  n = b->p->node[i].y - 1;
+    const double *index = operand(b, word[0], row(b, AD__SPARE));
+    for (size_t l = 0; l < b->n; l++) {
+        const size_t at = ad__picked(index[l], n);
+        if (at == n) {
+            ad__program_fail(&b->sums->failed, AD_BAD_ARGUMENT, b->first + (l < b->real ? l : b->real - 1), i, index[l]);
+            v[l] = NAN;
+            continue;
+        }
+        const uint32_t from = word[1 + at];
+        v[l] = from & (uint32_t)AD__NUMBER ? b->uniform[from & ~(uint32_t)AD__NUMBER] : row(b, from)[l];
+    }
+}
+
+/* The few operands that are numbers go through `broadcast`. */
+static const double **operands(const ad__block *b, const uint32_t *word, size_t n) {
+    double *room = b->s->broadcast;
+    for (size_t k = 0; k < n; k++) {
+        b->s->operand[k] = operand(b, word[k], room);
+        if (word[k] & (uint32_t)AD__NUMBER) room += b->n;
+    }
+    return b->s->operand;
+}
+
+static void forward_node(const ad__block *b, const ad__move *m) {
+    const ad__kernels *k = b->p->kernels;
+    const ad__node    *node = &b->p->node[m->y];
+    const uint32_t    *word = b->plan->word + m->x;
+    double            *v = row(b, m->v);
+    const double     **x = b->s->operand;
+    switch (node->code) {
+    case AD__sum:       k->sum(node->y, operands(b, word, node->y), b->n, v); break;
+    case AD__dot:       operands(b, word, 2*(size_t)node->y), k->dot(node->y, x, x + node->y, b->n, v); break;
+    case AD__logsumexp: k->logsumexp(node->y, operands(b, word, node->y), b->n, v, row(b, AD__SPARE)); break;
+    case AD__where:     operands(b, word, 3), k->where(b->n, x[0], x[1], x[2], v); break;
+    default:            forward_pick(b, word, m->y, v);
+    }
+}
+
+static void check_guards(const ad__block *b) {
+    const ad_program *p = b->p;
+    for (uint32_t g = 0; g < p->guards; g++) {
+        if (!(p->node[p->guard[g].value].flags & AD__VARYING)) continue;
+        const double *c = row(b, b->plan->row[p->guard[g].value]);
+        for (size_t l = 0; l < b->real; l++)
+            if ((c[l] != 0) != p->guard[g].taken)
+                ad__program_turn(&b->sums->failed, p, b->first + l, g, c[l]);
+    }
+}
+
+void ad__block_forward(const ad__block *b, const double input[]) {
+    const ad__kernels *k = b->p->kernels;
+    load(b, input);
+    for (const ad__move *m = b->plan->forward, *end = m + b->plan->forwards; m < end; m++) {
+        if (m->kind == AD__MOVE_ROW)
+            k->value[m->form][m->row](b->n, m->form == AD__X_NUMBER ? b->uniform + m->x : row(b, m->x),
+                                      m->form == AD__Y_NUMBER ? b->uniform + m->y : row(b, m->y), row(b, m->v));
+        else if (m->kind == AD__MOVE_LAYER) forward_layer(b, m);
+        else forward_node(b, m);
+    }
+    check_guards(b);
+}
+
+/* ---- reverse ---------------------------------------------------------------------------------- */
+
+static void reverse_pick(const ad__block *b, const ad__move *m) {
+    const uint32_t *to = b->plan->word + m->y;
+    const double   *index = row(b, m->x), *a = row(b, m->a);
+    for (size_t l = 0; l < b->real; l++) {
+        const size_t at = ad__picked(index[l], m->v);
+        if (at == m->v || to[at] == UINT32_MAX) continue;
+        if (to[at] & (uint32_t)AD__NUMBER) b->sums->adjoint[to[at] & ~(uint32_t)AD__NUMBER] += a[l];
+        else row(b, to[at])[l] += a[l];
+    }
+}
+
+static bool rows_finite(const ad__block *b, const uint32_t *word, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        if (!b->p->kernels->finite(b->n, row(b, word[i]))) return false;
+    return true;
+}
+
+/* Each product alone, by the kernel that asks whether the adjoint is zero. */
+static void weights_with_care(const ad__block *b, const ad__layer *l, const double *const x[]) {
+    const ad__kernels *k = b->p->kernels;
+    double            *product = row(b, AD__SPARE + 3);
+    for (uint32_t j = 0; j < l->m; j++)
+        for (uint32_t i = 0; i < l->n; i++) {
+            k->push_product(b->n, b->s->from[j], x[i], row(b, AD__ZEROS), product);
+            b->sums->weight[l->packed + (size_t)j*l->n + i] += k->total(b->n, product);
+        }
+}
+
+static void operands_with_care(const ad__block *b, const ad__layer *l, const uint32_t *in, const uint32_t *out) {
+    const ad__kernels *k = b->p->kernels;
+    const uint32_t    *weight = b->p->word + l->weight;
+    double            *filled = row(b, AD__SPARE + 2);
+    for (uint32_t j = 0; j < l->m; j++)
+        for (uint32_t i = 0; i < l->n; i++) {
+            k->fill(b->n, b->uniform[weight[(size_t)j*l->n + i]], filled);
+            k->push_product(b->n, b->s->from[j], filled, row(b, j == 0 ? in[i] : out[i]), row(b, out[i]));
+        }
+}
+
+/* Adjoint rows of the members times the transposed weights, onto those of the operands. */
+static void reverse_layer(const ad__block *b, const ad__move *m) {
+    const ad__layer *l = &b->p->layer[m->y];
+    const uint32_t  *member = b->plan->word + m->x, *in = member + l->m, *out = in + l->n;
+    const ad__space *s = b->s;
+    for (uint32_t j = 0; j < l->m; j++) s->from[j] = row(b, member[j]);
+    if (b->plan->gradient && l->on_param) {
+        const uint32_t *input = out + l->n;
+        for (uint32_t i = 0; i < l->n; i++) s->operand[i] = row(b, input[i]);
+        if (b->careful && !rows_finite(b, input, l->n)) weights_with_care(b, l, s->operand);
+        else b->p->layers_of->gradient(l->m, l->n, s->from, s->operand, b->n, b->sums->weight + l->packed);
+    }
+    if (!m->form) return;
+    if (!b->finite[m->y]) {
+        operands_with_care(b, l, in, out);
+        return;
+    }
+    for (uint32_t i = 0; i < l->n; i++) {
+        s->from[i] = row(b, in[i]);
+        s->to[i] = row(b, out[i]);
+    }
+    b->p->layers_of->multiply(l->n, l->m, b->turned + l->packed, s->row, member, b->n, s->to, s->from);
+}
+
+static void reverse_other(const ad__block *b, const ad__move *m) {
+    const ad__kernels *k = b->p->kernels;
+    const size_t       n = b->n;
+    double            *out = row(b, m->out);
+    const double      *a = row(b, m->a), *x = row(b, m->x), *in = row(b, m->in);
+    switch ((ad__move_kind)m->kind) {
+    case AD__PUSH_SAME:      k->push_same(n, a, in, out); break;
+    case AD__PUSH_PRODUCT:   k->push_product(n, a, x, in, out); break;
+    case AD__PUSH_SQUARE:    k->push_square(n, a, x, in, out); break;
+    case AD__PUSH_LOGSUMEXP: k->push_logsumexp(n, x, row(b, m->v), a, in, out); break;
+    case AD__PUSH_WHERE:     k->push_where(n, x, m->form, a, in, out); break;
+    case AD__PUSH_PICK:      reverse_pick(b, m); break;
+    case AD__PUSH_LAYER:     reverse_layer(b, m); break;
+    case AD__TOTAL:          b->sums->adjoint[m->y] += m->form ? -k->total(n, a) : k->total(n, a); break;
+    case AD__FILL:           k->fill(n, b->uniform[m->y], out); break;
+    case AD__CLEAR:          k->fill(n, 0, out); break;
+    default:                 break;
+    }
+}
+
+static void seed(const ad__block *b, const ad__sweep *sweep) {
+    for (size_t l = 0; l < b->n; l++) row(b, AD__ONES)[l] = 1;
+    for (uint32_t g = 0; g < sweep->outputs; g++) {
+        const uint32_t number = b->plan->word[sweep->seed + g];
+        for (size_t l = 0; number != UINT32_MAX && l < b->n; l++) row(b, number)[l] = l < b->real ? 1 : 0;
+    }
+}
+
+void ad__block_reverse(const ad__block *b, const ad__sweep *sweep) {
+    const ad__kernels *k = b->p->kernels;
+    seed(b, sweep);
+    for (const ad__move *m = b->plan->move + sweep->move, *end = m + sweep->moves; m < end; m++) {
+        if (m->kind > AD__PUSH_BOTH) {
+            reverse_other(b, m);
+            continue;
+        }
+        const double *x = m->form%3 == AD__X_NUMBER ? b->uniform + m->x : row(b, m->x);
+        const double *y = m->form%3 == AD__Y_NUMBER ? b->uniform + m->y : row(b, m->y);
+        if (m->kind == AD__PUSH) k->push[m->form][m->row](b->n, x, y, row(b, m->v), row(b, m->a), row(b, m->in), row(b, m->out));
+        else k->push_both[m->row](b->n, x, y, row(b, m->v), row(b, m->a), row(b, m->in), row(b, m->out),
+                                  row(b, m->in_y), row(b, m->out_y));
+    }
+}
+
+const double *ad__block_output(const ad__block *b, size_t k) {
+    const uint32_t  i = b->p->output[k];
+    const ad__node *node = &b->p->node[i];
+    return node->flags & AD__VARYING ? row(b, b->plan->row[i])
+                                     : operand(b, node->home | (uint32_t)AD__NUMBER, row(b, AD__SPARE));
+}
