@@ -12,6 +12,18 @@ static const double *operand(const ad__block *b, uint32_t word, double *room) {
     return room;
 }
 
+static void look_ahead(ad__ahead *a) {
+    for (size_t k = 0; k < a->lines; k++) {
+        if (a->write < a->write_end) {
+            __builtin_prefetch(a->write, 1);
+            a->write += AD__LINE;
+        } else if (a->read < a->read_end) {
+            __builtin_prefetch(a->read, 0);
+            a->read += AD__LINE;
+        }
+    }
+}
+
 /* ---- forward ---------------------------------------------------------------------------------- */
 
 static void load(const ad__block *b, const double input[]) {
@@ -92,6 +104,7 @@ void ad__block_forward(const ad__block *b, const double input[]) {
                                       m->form == AD__Y_NUMBER ? b->uniform + m->y : row(b, m->y), row(b, m->v));
         else if (m->kind == AD__MOVE_LAYER) forward_layer(b, m);
         else forward_node(b, m);
+        look_ahead(b->ahead);
     }
     check_guards(b);
 }
@@ -175,6 +188,7 @@ static void reverse_other(const ad__block *b, const ad__move *m) {
     case AD__PUSH_PICK:      reverse_pick(b, m); break;
     case AD__PUSH_LAYER:     reverse_layer(b, m); break;
     case AD__TOTAL:          b->sums->adjoint[m->y] += m->form ? -k->total(n, a) : k->total(n, a); break;
+    case AD__TOTAL_PRODUCT:  b->sums->adjoint[m->y] += k->total_product(n, a, x); break;
     case AD__FILL:           k->fill(n, b->uniform[m->y], out); break;
     case AD__CLEAR:          k->fill(n, 0, out); break;
     default:                 break;
@@ -193,6 +207,7 @@ void ad__block_reverse(const ad__block *b, const ad__sweep *sweep) {
     const ad__kernels *k = b->p->kernels;
     seed(b, sweep);
     for (const ad__move *m = b->plan->move + sweep->move, *end = m + sweep->moves; m < end; m++) {
+        look_ahead(b->ahead);
         if (m->kind > AD__PUSH_BOTH) {
             reverse_other(b, m);
             continue;

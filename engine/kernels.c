@@ -115,6 +115,13 @@ static double total(size_t n, const double x[]) {
     return ((part[0] + part[4]) + (part[1] + part[5])) + ((part[2] + part[6]) + (part[3] + part[7]));
 }
 
+static double total_product(size_t n, const double a[], const double x[]) {
+    double part[8] = {0};
+    for (size_t l = 0; l < n; l += 8)
+        for (size_t j = 0; j < 8; j++) part[j] += a[l + j] == 0 ? 0 : a[l + j]*x[l + j];
+    return ((part[0] + part[4]) + (part[1] + part[5])) + ((part[2] + part[6]) + (part[3] + part[7]));
+}
+
 static void push_same(size_t n, const double a[], const double in[], double out[]) {
     LANES out[l] = in[l] + a[l];
 }
@@ -226,7 +233,8 @@ const ad__kernels JOIN(ad__kernels_, AD__LEVEL) = {
 #define R2(name, ...) push_both_##name,
 #include "ops.def"
     },
-    .fill = fill, .finite = all_finite, .total = total, .push_same = push_same, .push_product = push_product,
+    .fill = fill, .finite = all_finite, .total = total,
+    .total_product = total_product, .push_same = push_same, .push_product = push_product,
     .push_square = push_square, .sum = sum, .dot = dot,
     .logsumexp = logsumexp, .push_logsumexp = push_logsumexp, .where = where, .push_where = push_where,
 };

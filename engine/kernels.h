@@ -28,6 +28,7 @@ typedef struct ad__kernels {
     void   (*fill)(size_t n, double number, double v[]);
     bool   (*finite)(size_t n, const double x[]);                              /* all of them? */
     double (*total)(size_t n, const double x[]);                               /* over the lanes, in a fixed order */
+    double (*total_product)(size_t n, const double a[], const double x[]);     /* of a*x, 0 where a is 0 */
     void   (*push_same)(size_t n, const double a[], const double in[], double out[]);     /* out = in + a */
     void   (*push_product)(size_t n, const double a[], const double x[], const double in[],
                            double out[]);                                      /* out = in + a*x, 0 where a is 0 */

@@ -6,7 +6,8 @@
  *   1           ones, the adjoint that shows a partial derivative
  *   2 .. 5      to compute in
  *   6 ..        values that the reverse list reads; then, forward, values that it does not read, given out
- *               again after their last use, and in the same place, in reverse, adjoints
+ *               again after their last use, and in the same place, in reverse, adjoints, which also have the
+ *               rows of values that the only sweep has read for the last time
  *
  * so that what a block touches stays small and hot. An adjoint that is passed on as it is (by an addition)
  * moves no numbers when nothing else arrives: both values share the row.
@@ -37,6 +38,7 @@ typedef enum ad__move_kind {
     AD__PUSH_LAYER,            /* y: the layer; words from x on: rows of m adjoints; where n contributions are read
                                 * from; and written to; n operands. form: to the operands at all? */
     AD__TOTAL,                 /* adjoint of uniform value y += total of a; form: minus */
+    AD__TOTAL_PRODUCT,         /* adjoint of uniform value y += total of a*x */
     AD__FILL,                  /* row out = uniform value y */
     AD__CLEAR                  /* row out = 0 */
 } ad__move_kind;
