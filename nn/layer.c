@@ -25,12 +25,15 @@ nn_layer nn_layer_add(nn_model *model, const char *name, const nn_layer_config *
     const size_t shape[] = {config->outputs, config->inputs};
     nn_layer     layer = {config->inputs, config->outputs, NULL, NULL, config->activation};
     layer.weight = part(model, name, "weight", 2, shape, init_by(config->weight, config));
-    layer.bias = part(model, name, "bias", 1, shape, init_by(config->bias, config));
-    return layer.weight != NULL && layer.bias != NULL ? layer : failed;
+    if (!config->without_bias) layer.bias = part(model, name, "bias", 1, shape, init_by(config->bias, config));
+    return nn_model_status(model) == AD_OK ? layer : failed;
 }
 
 void nn_layer_forward(const nn_layer *layer, const ad_var input[], ad_var output[]) {
-    for (size_t i = 0; i < layer->outputs; i++)
-        output[i] = nn_neuron(layer->inputs, layer->weight + i*layer->inputs, input, layer->bias[i],
-                              layer->activation);
+    const size_t n = layer->inputs;
+    for (size_t i = 0; i < layer->outputs; i++) {
+        const ad_var *weight = layer->weight + i*n;
+        if (layer->bias != NULL) output[i] = nn_neuron(n, weight, input, layer->bias[i], layer->activation);
+        else output[i] = (layer->activation == NULL ? nn_identity : layer->activation)(ad_dot(n, weight, input));
+    }
 }

@@ -38,7 +38,7 @@ static nn_layer add_layer(nn_model *model, const nn_mlp_config *config, size_t i
     return nn_layer_add(model, name, &(nn_layer_config){
         .inputs = config->sizes[i], .outputs = config->sizes[i + 1],
         .activation = last ? config->output : hidden,
-        .weight = config->weight, .bias = config->bias,
+        .weight = config->weight, .bias = config->bias, .without_bias = config->without_bias,
     });
 }
 

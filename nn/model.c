@@ -29,21 +29,25 @@ struct nn_model {
 /* ---- initial values --------------------------------------------------------------------------- */
 
 static nn_init symmetric(double bound) {
-    return (nn_init){-bound, bound};
+    return (nn_init){-bound, bound, 0};
 }
 
 nn_init nn_init_uniform(double low, double high) {
-    return (nn_init){low, high};
+    return (nn_init){low, high, 0};
+}
+
+nn_init nn_init_normal(double mean, double deviation) {
+    return (nn_init){mean, mean, deviation};
 }
 
 nn_init nn_init_zeros(size_t fan_in, size_t fan_out) {
     (void)fan_in, (void)fan_out;
-    return (nn_init){0, 0};
+    return (nn_init){0, 0, 0};
 }
 
 nn_init nn_init_ones(size_t fan_in, size_t fan_out) {
     (void)fan_in, (void)fan_out;
-    return (nn_init){1, 1};
+    return (nn_init){1, 1, 0};
 }
 
 nn_init nn_init_linear(size_t fan_in, size_t fan_out) {
@@ -60,14 +64,25 @@ nn_init nn_init_xavier(size_t fan_in, size_t fan_out) {
     return symmetric(fan_in + fan_out == 0 ? 0 : sqrt(6/((double)fan_in + (double)fan_out)));
 }
 
+nn_init nn_init_he_normal(size_t fan_in, size_t fan_out) {
+    (void)fan_out;
+    return nn_init_normal(0, fan_in == 0 ? 0 : sqrt(2/(double)fan_in));
+}
+
+nn_init nn_init_xavier_normal(size_t fan_in, size_t fan_out) {
+    return nn_init_normal(0, fan_in + fan_out == 0 ? 0 : sqrt(2/((double)fan_in + (double)fan_out)));
+}
+
 nn_init nn_init_micrograd(size_t fan_in, size_t fan_out) {
     (void)fan_in, (void)fan_out;
     return symmetric(1);
 }
 
 static double draw(nn_model *model, nn_init init) {
-    return init.low == init.high
-               ? init.low : init.low + (init.high - init.low)*nn_random_uniform(&model->random);
+    double x = init.low;
+    if (init.low != init.high) x += (init.high - init.low)*nn_random_uniform(&model->random);
+    if (init.deviation != 0) x += init.deviation*nn_random_normal(&model->random);
+    return x;
 }
 
 /* ---- making and errors ------------------------------------------------------------------------ */
@@ -149,6 +164,9 @@ static bool good_param(nn_model *model, const char *name, size_t count, nn_init 
     else if (!isfinite(init.low) || !isfinite(init.high) || !(init.low <= init.high))
         nn__model_fail(model, AD_BAD_ARGUMENT,
                        "nn_param: \"%s\" cannot be filled between %g and %g", name, init.low, init.high);
+    else if (!isfinite(init.deviation) || init.deviation < 0)
+        nn__model_fail(model, AD_BAD_ARGUMENT, "nn_param: \"%s\" cannot be filled with a deviation of %g", name,
+                       init.deviation);
     else if (model->count > 0 && ad_tape_length(model->tape) != model->end)
         nn__model_fail(model, AD_BAD_ARGUMENT,
                        "nn_param: \"%s\" would not follow the other parameters on the tape: the tape is "

@@ -161,20 +161,24 @@ AD_API ad_status nn_npy_save(const char *path, size_t axes, const size_t shape[]
 
 typedef struct nn_model nn_model;            /* named arrays of parameters, consecutive on a tape */
 
-/* How an array is filled: uniformly in [low, high), or with low itself where the two are equal. */
+/* How an array is filled: uniformly in [low, high), or with low itself where the two are equal; plus, where
+ * `deviation` is not 0, that times a normal number. */
 typedef struct nn_init {
-    double low, high;
+    double low, high, deviation;
 } nn_init;
 
 /* A rule makes one from the number of inputs of a unit (fan_in) and of units (fan_out). */
 typedef nn_init nn_init_rule(size_t fan_in, size_t fan_out);
 
 AD_API nn_init nn_init_uniform(double low, double high);
+AD_API nn_init nn_init_normal(double mean, double deviation);
 AD_API nn_init nn_init_zeros(size_t fan_in, size_t fan_out);
 AD_API nn_init nn_init_ones(size_t fan_in, size_t fan_out);
 AD_API nn_init nn_init_linear(size_t fan_in, size_t fan_out);   /* U(+-1/sqrt(fan_in)): torch.nn.Linear, weight and bias alike */
 AD_API nn_init nn_init_he(size_t fan_in, size_t fan_out);       /* U(+-sqrt(6/fan_in)): torch.nn.init.kaiming_uniform_ for relu; He et al. 2015 */
+AD_API nn_init nn_init_he_normal(size_t fan_in, size_t fan_out); /* deviation sqrt(2/fan_in): kaiming_normal_ for relu */
 AD_API nn_init nn_init_xavier(size_t fan_in, size_t fan_out);   /* U(+-sqrt(6/(fan_in + fan_out))): torch.nn.init.xavier_uniform_; Glorot and Bengio 2010 */
+AD_API nn_init nn_init_xavier_normal(size_t fan_in, size_t fan_out); /* deviation sqrt(2/(fan_in + fan_out)): xavier_normal_ */
 AD_API nn_init nn_init_micrograd(size_t fan_in, size_t fan_out); /* U(-1, 1): the weights of Karpathy's micrograd, whose biases are zeros */
 
 /* A model without parameters on the tape, which must outlive it. NULL when memory is out. */
@@ -186,7 +190,7 @@ AD_API void      nn_model_free(nn_model *model);                /* the tape and 
  * parameters directly on the tape, so nothing else may have been recorded since the first of them.
  * Name and shape are copied; the handles are owned by the model and stay where they are until it is
  * freed. NULL and AD_BAD_ARGUMENT: no name, a name that is taken, a shape without elements, bounds
- * that are not finite or the wrong way round, something recorded in between. */
+ * or a deviation that are not finite or the wrong way round, something recorded in between. */
 AD_API const ad_var *nn_param(nn_model *model, const char *name, size_t rank, const size_t shape[],
                               nn_init init);
 
@@ -213,6 +217,10 @@ typedef struct nn_array {
 AD_API size_t   nn_model_arrays(const nn_model *model);
 AD_API nn_array nn_model_array(const nn_model *model, size_t i);  /* all 0 and NULL where there is none */
 
+/* A table of the model: a line for each layer (the part of the names before the last dot), with the shapes
+ * and the number of its parameters, then all together. AD_BAD_FILE when writing fails. */
+AD_API ad_status nn_summary(const nn_model *model, FILE *to);
+
 /* The first error of the model, or else that of its tape. nn_model_clear forgets both. */
 AD_API ad_status   nn_model_status(const nn_model *model);
 AD_API const char *nn_model_message(const nn_model *model);
@@ -238,7 +246,7 @@ AD_API ad_var nn_neuron(size_t n, const ad_var weight[], const ad_var x[], ad_va
 typedef struct nn_layer {
     size_t         inputs, outputs;
     const ad_var  *weight;                   /* outputs x inputs, row-major; NULL after an error */
-    const ad_var  *bias;                     /* outputs */
+    const ad_var  *bias;                     /* outputs; NULL without */
     nn_activation *activation;
 } nn_layer;
 
@@ -246,6 +254,7 @@ typedef struct nn_layer_config {
     size_t         inputs, outputs;          /* at least 1 each */
     nn_activation *activation;               /* NULL: the identity */
     nn_init_rule  *weight, *bias;            /* NULL: nn_init_linear */
+    bool           without_bias;
 } nn_layer_config;
 
 /* Adds the parameters NAME.weight and NAME.bias to the model; errors as for nn_param. */
@@ -265,6 +274,7 @@ typedef struct nn_mlp_config {
     nn_activation *output;                   /* of the last; NULL: the identity, for logits */
     nn_init_rule  *weight, *bias;            /* NULL: nn_init_linear */
     const char    *name;                     /* NULL: "layers", which makes layers.0.weight, layers.0.bias, layers.1.weight ... */
+    bool           without_bias;
 } nn_mlp_config;
 
 /* Adds the layers to the model. NULL after an error, which is on the model. */
@@ -275,14 +285,103 @@ AD_API void    nn_mlp_free(nn_mlp *mlp);     /* the parameters stay, they are th
  * by one thread at a time, as the tape is. With mlp NULL nothing happens. */
 AD_API void nn_mlp_forward(const nn_mlp *mlp, const ad_var input[], ad_var output[]);
 
+/* ---- parts of other networks ------------------------------------------------------------------ */
+
+/* Functions of arrays of handles or plain numbers, for models that a program writes itself. An output may
+ * be the array of the input, where it says so. */
+
+/* y = weight*x, weight m x n, row-major: torch.nn.functional.linear without a bias. */
+AD_API void nn_linear(size_t m, size_t n, const ad_var weight[], const ad_var x[], ad_var y[]);
+
+/* y = x + f: a residual connection. y may be x or f. */
+AD_API void nn_residual(size_t n, const ad_var x[], const ad_var f[], ad_var y[]);
+
+/* y[i] = x[i]/sqrt(mean of x^2 + epsilon), times scale[i] unless scale is NULL: torch.nn.RMSNorm. y may be x. */
+AD_API void nn_rms_norm(size_t n, const ad_var x[], const ad_var scale[], double epsilon, ad_var y[]);
+
+/* y[i] = (x[i] - mean)/sqrt(variance + epsilon), times scale[i], plus shift[i], unless these are NULL; the
+ * variance is divided by n: torch.nn.LayerNorm. y may be x. */
+AD_API void nn_layer_norm(size_t n, const ad_var x[], const ad_var scale[], const ad_var shift[], double epsilon,
+                          ad_var y[]);
+
+/* Recorded: y[i] = exp(x[i] - logsumexp(x)), torch.nn.Softmax; or its logarithm. y may be x. */
+AD_API void nn_softmax_recorded(size_t n, const ad_var x[], ad_var y[]);
+AD_API void nn_log_softmax(size_t n, const ad_var x[], ad_var y[]);
+
+/* Attention: torch.nn.functional.scaled_dot_product_attention, in `heads` parts of the width. query, key,
+ * value and y are positions x width, row-major; width is a multiple of heads. For each head and position t
+ *
+ *     y[t] = sum over s of softmax(query[t].key[s]/sqrt(width/heads))[s] * value[s]
+ *
+ * with s up to t where `causal`, else over all positions. scratch: 2*positions handles. */
+AD_API void nn_attend(size_t positions, size_t width, size_t heads, bool causal, const ad_var query[],
+                      const ad_var key[], const ad_var value[], ad_var y[], ad_var scratch[]);
+
+/* Multi-head attention with its projections, torch.nn.MultiheadAttention on one sequence: adds NAME.query,
+ * NAME.key, NAME.value and NAME.output, width x width each, without biases. NULL after an error, which
+ * is on the model. */
+typedef struct nn_attention nn_attention;
+
+typedef struct nn_attention_config {
+    const char   *name;
+    size_t        width, heads, positions;   /* positions: the most that will be asked for; heads divide width */
+    bool          causal;
+    nn_init_rule *weight;                    /* NULL: nn_init_xavier, as in PyTorch */
+} nn_attention_config;
+
+AD_API nn_attention *nn_attention_new(nn_model *model, const nn_attention_config *config);
+AD_API void          nn_attention_free(nn_attention *attention);       /* the parameters stay */
+
+/* x and y: positions x width, row-major. Nothing happens with attention NULL, or for more positions than
+ * it was made for. y may be x. */
+AD_API void nn_attention_forward(const nn_attention *attention, size_t positions, const ad_var x[], ad_var y[]);
+
+/* A table of `count` vectors of `width` numbers, looked up by number: torch.nn.Embedding, NAME.weight,
+ * count x width; init NULL: normal, mean 0 and deviation 1. The number may be an input: it is recorded with
+ * ad_pick, so one program serves all numbers; out of 0..count-1 is AD_BAD_ARGUMENT on the tape. */
+typedef struct nn_embedding nn_embedding;
+
+AD_API nn_embedding *nn_embedding_new(nn_model *model, const char *name, size_t count, size_t width,
+                                      const nn_init *init);
+AD_API void          nn_embedding_free(nn_embedding *embedding);       /* the parameters stay */
+AD_API void          nn_embedding_forward(const nn_embedding *embedding, ad_var number, ad_var y[]);  /* y: width */
+
 /* ---- losses of one example -------------------------------------------------------------------- */
+
+/* Of an example with n outputs each loss is the mean over them, or with _sum their sum; 0 for n = 0. What
+ * nn_train makes of many examples is said in its configuration. */
 
 /* log(sum of exp(logits)) - logits[label]: torch.nn.CrossEntropyLoss for one example with a class
  * number. A label that is no whole number in 0..classes-1 is AD_BAD_ARGUMENT on the tape. */
 AD_API ad_var nn_cross_entropy(size_t classes, const ad_var logits[], ad_var label);
 
-/* The mean of (prediction - target)^2: torch.nn.MSELoss; 0 for n = 0. */
+/* With label smoothing (0 to 1; outside, NaN), torch's label_smoothing: the truth is 1 - smoothing of the
+ * label and smoothing/classes of each class. */
+AD_API ad_var nn_cross_entropy_smooth(size_t classes, const ad_var logits[], ad_var label, double smoothing);
+
+/* 1 if no logit is larger than that of the label, else 0 (NaN among them: 0), recorded: its mean over
+ * examples is the accuracy. */
+AD_API ad_var nn_correct(size_t classes, const ad_var logits[], ad_var label);
+
+/* (prediction - target)^2: torch.nn.MSELoss. */
 AD_API ad_var nn_mse(size_t n, const ad_var prediction[], const ad_var target[]);
+AD_API ad_var nn_mse_sum(size_t n, const ad_var prediction[], const ad_var target[]);
+
+/* |prediction - target|: torch.nn.L1Loss. */
+AD_API ad_var nn_mae(size_t n, const ad_var prediction[], const ad_var target[]);
+AD_API ad_var nn_mae_sum(size_t n, const ad_var prediction[], const ad_var target[]);
+
+/* With e = |prediction - target|: e^2/2 up to delta, from there delta*(e - delta/2): torch.nn.HuberLoss. */
+AD_API ad_var nn_huber(size_t n, const ad_var prediction[], const ad_var target[], double delta);
+AD_API ad_var nn_huber_sum(size_t n, const ad_var prediction[], const ad_var target[], double delta);
+
+/* softplus(logit) - target*logit, targets 0 to 1: torch.nn.BCEWithLogitsLoss. */
+AD_API ad_var nn_bce(size_t n, const ad_var logit[], const ad_var target[]);
+AD_API ad_var nn_bce_sum(size_t n, const ad_var logit[], const ad_var target[]);
+
+/* relu(1 - target*score), targets -1 or 1: the hinge loss of support-vector machines, Cortes and Vapnik 1995. */
+AD_API ad_var nn_hinge(size_t n, const ad_var score[], const ad_var target[]);
+AD_API ad_var nn_hinge_sum(size_t n, const ad_var score[], const ad_var target[]);
 
 /* The place of the largest value, the first one among equals; NaN is never the largest. 0 for n =
  * 0. */

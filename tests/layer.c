@@ -109,3 +109,15 @@ Test(layer, failed_model_gets_no_layer) {
     cr_expect_eq(ad_tape_length(tape), before);
     cr_expect_null(nn_layer_add(NULL, "fc", &(nn_layer_config){.inputs = 2, .outputs = 2}).weight);
 }
+
+Test(layer, without_a_bias_there_is_the_weight_alone) {
+    const nn_layer layer = nn_layer_add(model, "fc", &(nn_layer_config){
+        .inputs = 3, .outputs = 2, .weight = nn_init_ones, .activation = ad_relu, .without_bias = true});
+    ad_var y[2];
+    cr_expect_eq(nn_model_arrays(model), 1u);
+    cr_expect(layer.weight != NULL && layer.bias == NULL);
+    nn_layer_forward(&layer, (const ad_var[]){ad_num(1), ad_num(2), ad_num(4)}, y);
+    cr_expect(ad_value(y[0]) == 7 && ad_value(y[1]) == 7);
+    nn_layer_forward(&layer, (const ad_var[]){ad_num(1), ad_num(2), ad_num(-4)}, y);
+    cr_expect_eq(ad_value(y[0]), 0);
+}

@@ -98,6 +98,71 @@ Test(loss, mse_of_nothing_is_zero) {
     cr_expect_eq(ad_value(nn_mse(0, NULL, NULL)), 0);
 }
 
+/* ---- other losses: expected numbers by module_reference.py ---------------------------------------- */
+
+static const double prediction[] = {0.5, -3, 1.25, 0.75}, target[] = {0.25, -1, 1.5, -2};
+
+static void expect_loss(ad_var mean, ad_var sum, double expected) {
+    cr_expect_float_eq(ad_value(mean), expected, 4e-16*expected);
+    cr_expect_float_eq(ad_value(sum), 4*expected, 2e-15*expected);
+}
+
+Test(loss, means_and_sums_of_all_losses) {
+    const double share[] = {0, 1, 0.75, 0}, side[] = {-1, 1, 1, -1};
+    ad_var       x[4], t[4], u[4], y[4];
+    inputs(4, prediction, x), inputs(4, target, t), inputs(4, share, u), inputs(4, side, y);
+    expect_loss(nn_mse(4, x, t), nn_mse_sum(4, x, t), 2.921875);
+    expect_loss(nn_mae(4, x, t), nn_mae_sum(4, x, t), 1.3125);
+    expect_loss(nn_huber(4, x, t, 0.5), nn_huber_sum(4, x, t, 0.5), 0.546875);
+    expect_loss(nn_bce(4, x, u), nn_bce_sum(4, x, u), 1.4309911058035303931);
+    expect_loss(nn_hinge(4, x, y), nn_hinge_sum(4, x, y), 1.8125);
+}
+
+Test(loss, every_loss_of_nothing_is_zero) {
+    cr_expect(ad_value(nn_mae(0, NULL, NULL)) == 0 && ad_value(nn_huber_sum(0, NULL, NULL, 1)) == 0);
+    cr_expect(ad_value(nn_bce(0, NULL, NULL)) == 0 && ad_value(nn_hinge_sum(0, NULL, NULL)) == 0);
+}
+
+Test(loss, label_smoothing_is_pytorchs) {
+    const double logit[] = {0.5, -1.25, 2, 0.75, -0.125}, smoothing[] = {0, 0.125, 1},
+                 expected[] = {1.7615306550372623765, 1.8084056550372623765, 2.1365306550372623765};
+    ad_var x[5];
+    inputs(5, logit, x);
+    for (int i = 0; i < 3; i++)
+        cr_expect_float_eq(ad_value(nn_cross_entropy_smooth(5, x, ad_num(3), smoothing[i])), expected[i], 1e-15);
+    cr_expect(isnan(ad_value(nn_cross_entropy_smooth(5, x, ad_num(3), 1.5))));
+}
+
+/* e up to delta, then delta; 0 at 0. */
+Test(loss, huber_slopes_to_delta_and_stays) {
+    const double error[] = {0, 0.25, 0.5, 0.75, 100, -0.25, -0.5, -7}, slope[] = {0, 0.25, 0.5, 0.5, 0.5, -0.25, -0.5, -0.5};
+    for (int i = 0; i < 8; i++) {
+        ad_var x = ad_input(tape, error[i]), zero = ad_num(0);
+        ad_backward(nn_huber(1, &x, &zero, 0.5));
+        cr_expect_eq(ad_grad(x), slope[i], "at %g: %g", error[i], ad_grad(x));
+    }
+}
+
+Test(loss, bce_does_not_overflow) {
+    const double logit[] = {1000, -1000, 40}, share[] = {1, 1, 1}, expected[] = {0, 1000, 0};
+    for (int i = 0; i < 3; i++) {
+        ad_var x = ad_input(tape, logit[i]), t = ad_num(share[i]);
+        const double got = ad_value(nn_bce(1, &x, &t));
+        cr_expect(fabs(got - expected[i]) < 1e-14, "%g: %g", logit[i], got);
+    }
+}
+
+Test(loss, correct_is_that_no_other_is_larger) {
+    ad_var x[3];
+    inputs(3, (const double[]){1, 3, 2}, x);
+    for (int i = 0; i < 3; i++) cr_expect_eq(ad_value(nn_correct(3, x, ad_num(i))), i == 1);
+    inputs(3, (const double[]){1, NAN, 2}, x);
+    for (int i = 0; i < 3; i++) cr_expect_eq(ad_value(nn_correct(3, x, ad_num(i))), 0);
+    inputs(3, (const double[]){2, 1, 2}, x);
+    cr_expect(ad_value(nn_correct(3, x, ad_num(0))) == 1 && ad_value(nn_correct(3, x, ad_num(2))) == 1);
+    cr_expect_eq(ad_value(nn_correct(0, NULL, ad_num(0))), 0);
+}
+
 /* ---- answers ---------------------------------------------------------------------------------- */
 
 static size_t argmax(size_t n, const double value[]) {

@@ -104,6 +104,38 @@ Test(model, values_fill_their_interval) {
     cr_expect_float_eq(mean, 3.5, 4*3/sqrt(12.0*1e4), "four standard errors");
 }
 
+/* pytorch.org/docs, torch.nn.init: kaiming_normal_ (gain sqrt(2)) and xavier_normal_ with gain 1. */
+Test(model, normal_rules_give_the_deviations_of_pytorch) {
+    cr_expect_float_eq(nn_init_he_normal(64, 10).deviation, sqrt(2.0/64), 1e-16);
+    cr_expect_float_eq(nn_init_xavier_normal(64, 10).deviation, sqrt(2.0/74), 1e-16);
+    cr_expect(nn_init_he_normal(0, 10).deviation == 0 && nn_init_xavier_normal(0, 0).deviation == 0);
+    cr_expect(nn_init_normal(3, 2).low == 3 && nn_init_normal(3, 2).high == 3 && nn_init_normal(3, 2).deviation == 2);
+}
+
+/* Mean, deviation and the share within one deviation, each within four standard errors. */
+Test(model, normal_values_are_normal) {
+    const size_t  many[] = {10000};
+    const ad_var *x = nn_param(model, "x", 1, many, nn_init_normal(3, 2));
+    double        mean = 0, square = 0, near = 0;
+    for (size_t i = 0; i < many[0]; i++) {
+        const double z = (ad_value(x[i]) - 3)/2;
+        mean += z/1e4, square += z*z/1e4, near += (fabs(z) < 1)/1e4;
+    }
+    cr_expect_float_eq(mean, 0, 4/sqrt(1e4));
+    cr_expect_float_eq(square, 1, 4*sqrt(2/1e4));
+    cr_expect_float_eq(near, 0.6826894921, 4*sqrt(0.683*0.317/1e4));
+}
+
+Test(model, all_values_are_read_and_set_at_once) {
+    double values[24];
+    nn_param(model, "x", 3, shape, nn_init_uniform(-1, 1));
+    nn_model_values(model, values);
+    for (int i = 0; i < 24; i++) cr_expect_eq(values[i], ad_value(nn_model_params(model)[i]));
+    for (int i = 0; i < 24; i++) values[i] = i;
+    cr_expect_eq(nn_model_set_values(model, values), AD_OK);
+    for (int i = 0; i < 24; i++) cr_expect_eq(ad_value(nn_model_params(model)[i]), i);
+}
+
 static void fill(uint64_t seed, double value[24]) {
     ad_tape      *other = ad_tape_new();
     nn_model     *m = nn_model_new(other, seed);

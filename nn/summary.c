@@ -1,0 +1,65 @@
+/* summary.c - a model in a table: layers, shapes, numbers of parameters. */
+#include "model.h"
+
+#include <string.h>
+
+enum { SHAPES = 256 };
+
+/* The part of a name before its last dot is the layer; a name without one is a layer of its own. */
+static size_t layer_length(const char *name) {
+    const char *dot = strrchr(name, '.');
+    return dot == NULL ? strlen(name) : (size_t)(dot - name);
+}
+
+static bool same_layer(const char *a, const char *b) {
+    const size_t n = layer_length(a);
+    return n == layer_length(b) && strncmp(a, b, n) == 0;
+}
+
+/* "weight 3 x 4", after what the text has already. */
+static void append_shape(char text[SHAPES], nn_array a) {
+    const size_t cut = layer_length(a.name);
+    size_t       length = strlen(text);
+#define APPEND(...) if (length < SHAPES) length += (size_t)snprintf(text + length, SHAPES - length, __VA_ARGS__)
+    if (length > 0) APPEND(", ");
+    APPEND("%s", a.name[cut] == '.' ? a.name + cut + 1 : "");
+    for (size_t d = 0; d < a.rank; d++) APPEND("%s%zu", d > 0 ? " x " : a.name[cut] == '.' ? " " : "", a.shape[d]);
+#undef APPEND
+}
+
+/* The arrays from i on that are of one layer: their number, shapes and parameters. */
+static size_t gather(const nn_model *model, size_t i, char shapes[SHAPES], size_t *count) {
+    const char *name = nn_model_array(model, i).name;
+    size_t      n = 0;
+    *count = 0;
+    shapes[0] = '\0';
+    for (nn_array a; (a = nn_model_array(model, i + n)).name != NULL && same_layer(name, a.name); n++) {
+        append_shape(shapes, a);
+        *count += a.count;
+    }
+    return n;
+}
+
+static int wider(int width, size_t length) {
+    return (size_t)width < length ? (int)length : width;
+}
+
+ad_status nn_summary(const nn_model *model, FILE *to) {
+    if (model == NULL || to == NULL) return AD_BAD_ARGUMENT;
+    char   shapes[SHAPES];
+    size_t count, n;
+    int    first = (int)strlen("layer"), second = (int)strlen("shapes");
+    for (size_t i = 0; i < nn_model_arrays(model); i += n) {
+        n = gather(model, i, shapes, &count);
+        first = wider(first, layer_length(nn_model_array(model, i).name));
+        second = wider(second, strlen(shapes));
+    }
+    fprintf(to, "%-*s  %-*s  %10s\n", first, "layer", second, "shapes", "parameters");
+    for (size_t i = 0; i < nn_model_arrays(model); i += n) {
+        const char *name = nn_model_array(model, i).name;
+        n = gather(model, i, shapes, &count);
+        fprintf(to, "%-*.*s  %-*s  %10zu\n", first, (int)layer_length(name), name, second, shapes, count);
+    }
+    fprintf(to, "%-*s  %-*s  %10zu\n", first, "all", second, "", nn_model_count(model));
+    return ferror(to) ? AD_BAD_FILE : AD_OK;
+}

@@ -1,0 +1,209 @@
+/* module.c - tests of nn/module.c. Expected numbers are those of module_reference.py, which computes PyTorch's
+ * equations with 50 digits; gradients are those of the engine and are held to differences by its tests. */
+#include "support.h"
+
+#include "nn/nn.h"
+
+#include <criterion/criterion.h>
+#include <math.h>
+#include <string.h>
+
+static ad_tape  *tape;
+static nn_model *model;
+
+static void make(void) {
+    tape = ad_tape_new();
+    model = nn_model_new(tape, 5);
+}
+static void drop(void) {
+    nn_model_free(model);
+    ad_tape_free(tape);
+}
+
+TestSuite(module, .init = make, .fini = drop);
+
+static const double x_values[] = {0.5, -1.25, 2, 0.75, -0.125}, scales[] = {1, 0.5, -2, 1.5, 0.25},
+                    shifts[] = {0, 1, -1, 0.5, 2};
+
+static void inputs(size_t n, const double value[], ad_var x[]) {
+    for (size_t i = 0; i < n; i++) x[i] = ad_input(tape, value[i]);
+}
+
+static void expect_values(size_t n, const ad_var y[], const double expected[]) {
+    cr_assert_eq(ad_tape_status(tape), AD_OK, "%s", ad_tape_message(tape));
+    for (size_t i = 0; i < n; i++)
+        cr_expect(close_to(ad_value(y[i]), expected[i], 32*U, 8*U), "%zu: %.17g, not %.17g", i, ad_value(y[i]),
+                  expected[i]);
+}
+
+Test(module, rms_norm_is_pytorchs) {
+    const double expected[] = {0.44159149326340987131, -0.55198936657926233913, -3.5327319461072789705,
+                               0.99358085984267221044, -0.027599468328963116957};
+    ad_var x[5], scale[5], y[5];
+    inputs(5, x_values, x), inputs(5, scales, scale);
+    nn_rms_norm(5, x, scale, 0.00390625, y);
+    expect_values(5, y, expected);
+    nn_rms_norm(5, x, scale, 0.00390625, x);
+    expect_values(5, x, expected);
+}
+
+Test(module, layer_norm_is_pytorchs) {
+    const double expected[] = {0.11700108519009773057, 0.23949294626436475127, -4.0420282149425409949,
+                               1.0265048833554397876, 1.8829989148099022694};
+    ad_var x[5], scale[5], shift[5], y[5];
+    inputs(5, x_values, x), inputs(5, scales, scale), inputs(5, shifts, shift);
+    nn_layer_norm(5, x, scale, shift, 0.00390625, y);
+    expect_values(5, y, expected);
+    nn_layer_norm(5, x, scale, shift, 0.00390625, x);
+    expect_values(5, x, expected);
+}
+
+Test(module, normalized_numbers_have_mean_0_and_variance_1) {
+    ad_var x[5], y[5];
+    double mean = 0, square = 0;
+    inputs(5, x_values, x);
+    nn_layer_norm(5, x, NULL, NULL, 0, y);
+    for (int i = 0; i < 5; i++) mean += ad_value(y[i])/5, square += ad_value(y[i])*ad_value(y[i])/5;
+    cr_expect(fabs(mean) < 8*U && close_to(square, 1, 16*U, 0));
+}
+
+Test(module, softmax_is_recorded_and_has_its_logarithm) {
+    const double expected[] = {0.1337837411102905225, 0.023248128262288616182, 0.5995771303229262759,
+                               0.17178172392518571869, 0.071609276379308866735};
+    ad_var x[5], y[5], z[5];
+    double p[5], grad[5];
+    inputs(5, x_values, x);
+    nn_softmax_recorded(5, x, y);
+    expect_values(5, y, expected);
+    nn_log_softmax(5, x, z);
+    for (int i = 0; i < 5; i++) cr_expect(close_to(ad_value(z[i]), log(expected[i]), 16*U, 0));
+    nn_softmax(5, x, p);
+    ad_gradient(y[1], 5, x, grad);           /* p[1]*((i == 1) - p[i]) */
+    for (int i = 0; i < 5; i++) cr_expect(close_to(grad[i], p[1]*((i == 1) - p[i]), 64*U, 0));
+}
+
+Test(module, linear_and_residual) {
+    ad_var w[6], x[3], y[2];
+    inputs(6, (const double[]){1, 2, 3, -1, 0.5, 0.25}, w);
+    inputs(3, (const double[]){1, 10, 100}, x);
+    nn_linear(2, 3, w, x, y);
+    expect_values(2, y, (const double[]){321, 29});
+    nn_residual(2, x, y, y);
+    expect_values(2, y, (const double[]){322, 39});
+}
+
+/* ---- attention -------------------------------------------------------------------------------- */
+
+enum { POSITIONS = 3, WIDTH = 4, ALL = POSITIONS*WIDTH };
+
+static void sequences(ad_var query[ALL], ad_var key[ALL], ad_var value[ALL]) {
+    for (int k = 1; k <= ALL; k++) {
+        query[k - 1] = ad_input(tape, (k*k%13 - 6)/8.0);
+        key[k - 1] = ad_input(tape, (k*k%11 - 5)/8.0);
+        value[k - 1] = ad_input(tape, (k*k%7 - 3)/4.0);
+    }
+}
+
+Test(module, attention_of_one_head) {
+    const double expected[] = {
+        -0.037595444641533760949, -0.13292955607050928009, -0.39931970499639690812, -0.16570985392228453615,
+        -0.018917015469372391086, -0.17229628971457411511, -0.45314860005497808501, -0.23400091039538205491,
+        0.0014751954675219801688, -0.15462355103099181099, -0.39061350810528764843, -0.12660346517958348587};
+    ad_var q[ALL], k[ALL], v[ALL], y[ALL], scratch[2*POSITIONS];
+    sequences(q, k, v);
+    nn_attend(POSITIONS, WIDTH, 1, false, q, k, v, y, scratch);
+    expect_values(ALL, y, expected);
+}
+
+Test(module, causal_attention_of_two_heads) {
+    const double expected[] = {
+        -0.5, 0.25, -0.25, -0.25,
+        -0.10843796598644795232, -0.14156203401355204768, -0.51104135600903469846, -0.38052067800451734923,
+        -0.025229314856436831826, -0.14957314259722891097, -0.37889128376219155825, -0.090501543411266387234};
+    ad_var q[ALL], k[ALL], v[ALL], y[ALL], scratch[2*POSITIONS];
+    sequences(q, k, v);
+    nn_attend(POSITIONS, WIDTH, 2, true, q, k, v, y, scratch);
+    expect_values(ALL, y, expected);
+}
+
+Test(module, causal_attention_does_not_look_ahead) {
+    double grad[ALL];
+    ad_var q[ALL], k[ALL], v[ALL], y[ALL], scratch[2*POSITIONS];
+    sequences(q, k, v);
+    nn_attend(POSITIONS, WIDTH, 2, true, q, k, v, y, scratch);
+    ad_gradient(y[WIDTH + 1], ALL, v, grad);
+    for (int i = 0; i < ALL; i++) cr_expect(grad[i] == 0 || (i < 2*WIDTH && i%WIDTH == 1), "value %d", i);
+    cr_expect(grad[1] != 0 && grad[WIDTH + 1] != 0);
+}
+
+/* Projections of the identity leave attention itself; the module's parameters carry its name. */
+Test(module, attention_with_projections) {
+    ad_var q[ALL], x[ALL], v[ALL], y[ALL], expected[ALL], scratch[2*POSITIONS];
+    double identity[4*WIDTH*WIDTH] = {0}, wanted[ALL];
+    nn_attention *a = nn_attention_new(model, &(nn_attention_config){
+        .name = "block.attention", .width = WIDTH, .heads = 2, .positions = POSITIONS, .causal = true,
+    });
+    cr_assert_not_null(a);
+    cr_expect_eq(nn_model_count(model), 4*WIDTH*WIDTH);
+    cr_expect_str_eq(nn_model_array(model, 1).name, "block.attention.key");
+    for (int i = 0; i < 4*WIDTH*WIDTH; i++) identity[i] = i%(WIDTH*WIDTH)/WIDTH == i%WIDTH;
+    nn_model_set_values(model, identity);
+    sequences(q, x, v);
+    nn_attend(POSITIONS, WIDTH, 2, true, x, x, x, expected, scratch);
+    for (int i = 0; i < ALL; i++) wanted[i] = ad_value(expected[i]);
+    nn_attention_forward(a, POSITIONS, x, y);
+    expect_values(ALL, y, wanted);
+    nn_attention_forward(a, POSITIONS + 1, x, y);        /* more than it was made for: nothing */
+    nn_attention_free(a);
+}
+
+/* ---- embedding -------------------------------------------------------------------------------- */
+
+Test(module, embedding_looks_up_a_row_and_sends_its_gradient_there) {
+    enum { COUNT = 5, SIZE = 3 };
+    nn_embedding *e = nn_embedding_new(model, "tokens", COUNT, SIZE, NULL);
+    cr_assert_not_null(e);
+    const nn_array weight = nn_model_array(model, 0);
+    cr_expect_str_eq(weight.name, "tokens.weight");
+    cr_expect(weight.shape[0] == COUNT && weight.shape[1] == SIZE);
+    ad_var number = ad_input(tape, 3), y[SIZE];
+    nn_embedding_forward(e, number, y);
+    for (int i = 0; i < SIZE; i++) cr_expect(same_bits(ad_value(y[i]), ad_value(weight.param[3*SIZE + i])));
+    double grad[COUNT*SIZE];
+    ad_gradient(y[1], COUNT*SIZE, weight.param, grad);
+    for (int i = 0; i < COUNT*SIZE; i++) cr_expect_eq(grad[i], i == 3*SIZE + 1);
+    ad_set(number, 5);
+    ad_replay(tape);
+    cr_expect_eq(ad_tape_status(tape), AD_BAD_ARGUMENT);
+    nn_embedding_free(e);
+}
+
+/* ---- bad input -------------------------------------------------------------------------------- */
+
+static void expect_refused(const void *object, const char *words) {
+    cr_expect_null(object);
+    cr_expect_eq(nn_model_status(model), AD_BAD_ARGUMENT);
+    cr_expect(strstr(nn_model_message(model), words) != NULL, "\"%s\" is not in \"%s\"", words, nn_model_message(model));
+    nn_model_clear(model);
+}
+
+Test(module, shapes_that_make_no_sense_are_refused) {
+    expect_refused(nn_attention_new(model, NULL), "no configuration");
+    expect_refused(nn_attention_new(model, &(nn_attention_config){.width = 4, .heads = 2, .positions = 1}), "no name");
+    expect_refused(nn_attention_new(model, &(nn_attention_config){"a", 5, 2, 3, true, NULL}), "heads divide the width");
+    expect_refused(nn_attention_new(model, &(nn_attention_config){"a", 4, 0, 3, true, NULL}), "at least 1");
+    expect_refused(nn_embedding_new(model, "e", 0, 3, NULL), "no elements");
+    expect_refused(nn_embedding_new(model, NULL, 2, 3, NULL), "no name");
+    cr_expect_eq(nn_model_count(model), 0);
+}
+
+Test(module, null_objects_do_nothing) {
+    ad_var y = ad_num(1);
+    nn_attention_forward(NULL, 1, &y, &y);
+    nn_embedding_forward(NULL, ad_num(0), &y);
+    nn_attention_free(NULL);
+    nn_embedding_free(NULL);
+    nn_rms_norm(0, NULL, NULL, 0, NULL);
+    nn_layer_norm(0, NULL, NULL, NULL, 0, NULL);
+    cr_expect_eq(ad_value(y), 1);
+}
