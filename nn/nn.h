@@ -586,36 +586,66 @@ typedef ad_var nn_loss(nn_model *model, size_t inputs, const ad_var input[], voi
  * for example. row: its `columns` numbers; user: as the loss is given. */
 typedef uint64_t nn_shape(size_t columns, const double row[], void *user);
 
-/* A number shown after each epoch, such as the accuracy on held-out rows. What it records is
+/* A number shown after each epoch, for what a score of single rows cannot say. What it records is
  * forgotten afterwards. */
 typedef double nn_metric(nn_model *model, void *user);
+
+/* What is known after a step. */
+typedef struct nn_step {
+    size_t epoch, step, steps;               /* from 1; in this epoch, from 1; in all */
+    double loss;                             /* mean over the examples of the step, before it */
+    double rate;
+} nn_step;
 
 /* What is known after an epoch. */
 typedef struct nn_epoch {
     size_t epoch;                            /* from 1 */
     double loss;                             /* mean over the epoch's examples, each as it was when learned from */
-    double metric;                           /* NaN without a metric */
+    double metric;                           /* or score; NaN without one */
     double seconds;                          /* since the training began */
-    double examples_per_second;              /* in this epoch, the metric not counted */
+    double examples_per_second;              /* in this epoch, held-out rows and metric not counted */
+    double held_out_loss;                    /* mean over the held-out rows; NaN without any */
+    double rate;                             /* of the last step */
+    bool   best;                             /* better than every epoch before, in what `monitor` says */
 } nn_epoch;
 
-/* Called after each epoch; false ends the training, which is no error. */
+/* Called after each step and each epoch; false ends the training, which is no error. They may change
+ * the parameters (ad_set, nn_model_set_values) and the optimizer's rate. */
+typedef bool nn_on_step(const nn_step *step, void *user);
 typedef bool nn_watch(const nn_epoch *epoch, void *user);
 
+/* The number whose best epoch counts: the loss (of the held-out rows if there are any), or metric or score. */
+typedef enum nn_monitor { NN_LOWEST_LOSS, NN_HIGHEST_METRIC, NN_LOWEST_METRIC } nn_monitor;
+
+/* All that is not named is off, and NULL where a pointer may be. */
 typedef struct nn_train_config {
     size_t      epochs, batch;               /* passes over the data, examples a step; at least 1 each */
     uint64_t    seed;                        /* of the order of the examples */
     bool        progress;                    /* a bar on a terminal, a line for each epoch elsewhere */
     FILE       *stream;                      /* where progress goes; NULL: stderr */
-    const char *history;                     /* NULL, or a file for a row per epoch, tab-separated with a header line */
-    nn_metric  *metric;                      /* may be NULL */
-    const char *metric_name;                 /* for progress and history; NULL: "metric" */
-    nn_watch   *watch;                       /* may be NULL */
-    const char *checkpoint;                  /* NULL, or the file that keeps the run */
+    const char *history;                     /* a file for a row per epoch, tab-separated with a header line */
+    nn_metric  *metric;
+    const char *metric_name;                 /* of metric or score, for progress and history; NULL: "metric" */
+    nn_watch   *watch;                       /* after each epoch */
+    const char *checkpoint;                  /* the file that keeps the run */
     size_t      checkpoint_steps;            /* saved after so many steps, and after each epoch; 0: after each epoch alone */
     bool        resume;                      /* go on from the checkpoint, if the file is there */
     nn_shape   *shape;                       /* NULL: found out, see below */
     bool        by_example;                  /* no programs: each example recorded, swept and forgotten */
+
+    nn_on_step *on_step;                     /* after each step */
+    bool        in_order;                    /* rows as they stand in the data, not shuffled */
+    bool        sum;                         /* the loss of a step is the sum over its examples, not their mean */
+    double      clip_norm, clip_value;       /* gradients of a step cut back, the norm first (nn_clip_norm); 0: not */
+    const nn_schedule *schedule;             /* the rate of each step; NULL: the optimizer's own */
+
+    const nn_data *held_out;                 /* rows that are not learned from, as wide as the data: */
+    nn_loss    *score;                       /* their mean loss is measured after each epoch, and the mean of this,
+                                              * recorded like the loss, as the metric (nn_correct: the accuracy) */
+    nn_monitor  monitor;
+    size_t      patience;                    /* stop after so many epochs without a best one; 0: never */
+    double      min_delta;                   /* a best one is better by more than this */
+    bool        restore_best;                /* in the end the parameters are those after the best epoch */
 } nn_train_config;
 
 /* Minibatch gradient descent. The rows are shuffled anew for each epoch and taken `batch` at a time
@@ -636,13 +666,13 @@ typedef struct nn_train_config {
  *
  * A checkpoint (nn_checkpoint_save) holds all of the run: a run that was killed at any moment and is started
  * again with `resume`, the same model, loss, data, optimizer and configuration ends with the same bits as if
- * nothing had happened, on the same processor; its history has the lines that it would have had. With more
- * epochs it goes on, and a run that its watch has ended stays ended. What `user` counts for itself is not
+ * nothing had happened, on the same processor and with no more than 64 programs; its history has the lines that it would have had. With more
+ * epochs it goes on, a run that its on_step has ended goes on, and one that its watch has ended stays ended. What `user` counts for itself is not
  * in the checkpoint. A checkpoint that cannot be written ends the training.
  *
  * The status is also that of the model, with a sentence in nn_model_message: errors of tape, model,
  * data or optimizer; AD_BAD_ARGUMENT for epochs or batch 0, a batch larger than the data, a model
- * without parameters, a loss that is a plain number, or a loss or gradient that is not finite (the message
+ * without parameters, a number of the configuration out of its range, a loss that is a plain number, or a loss or gradient that is not finite (the message
  * says at which epoch, step and row; the parameters stay as that step found them); AD_TWO_TAPES for a
  * loss of another tape than the model's; AD_BAD_FILE when the history or the checkpoint cannot be
  * written, or the checkpoint is not one of this run. */

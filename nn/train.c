@@ -2,49 +2,56 @@
  *
  * The parameters are trained as an array of numbers; the tape gets them when somebody is about to look:
  * a row that is recorded, the metric, the caller's functions, and in the end. What rows.c makes of a
- * batch depends on nothing but the data and the order, which the seed decides. */
+ * batch depends on nothing but the data and the order, which the seed decides.
+ *
+ * All that a run knows at the end of a step is in its parameters, its optimizer and `entries`: that is what a
+ * checkpoint holds, and a run that goes on from one ends with the same bits. */
+#include "history.h"
+#include "optimizer.h"
+#include "progress.h"
 #include "rows.h"
 
 #include <errno.h>
-#include <langinfo.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
 
-/* How progress is shown. */
-typedef struct screen {
-    FILE       *to;                          /* NULL: not at all */
-    bool        terminal, utf8;
-    double      drawn;                       /* when the bar was last drawn */
-    const char *metric_name;                 /* NULL: no metric */
-} screen;
+/* What a checkpoint has to know beside parameters and optimizer. */
+typedef struct place {
+    uint64_t epoch, done, step, steps;       /* from 1, examples and steps in it, steps in all */
+    uint64_t over;                           /* 1: the caller's watch has ended the training */
+    uint64_t best_epoch;                     /* 0: none yet */
+    uint64_t batch, seed;                    /* of the run that saved it: another one cannot go on from there */
+    double   loss_sum, seconds;              /* over this epoch so far; since the beginning */
+    double   best, held_out_loss, metric;    /* the best number that was watched; after the last epoch */
+} place;
 
 typedef struct run {
     nn_model              *model;
-    nn_loss               *loss;
     void                  *user;
     const nn_data         *data;
     nn_optimizer          *optimizer;
     const nn_train_config *config;
+    nn_loss               *loss;
     ad_tape               *tape;
     ad_mark                mark;             /* above the parameters, and above all the caller recorded */
-    size_t                 rows;
+    size_t                 rows, held_out_rows;
     nn__weights            weights;
-    nn__rows              *examples;
-    double                *gradient;         /* of a batch */
+    nn__rows              *examples, *held_out, *score;
+    double                *gradient, *best_values;
+    size_t                *all;              /* 0, 1, ... : the held-out rows */
     size_t                *order;            /* rows: the order of this epoch */
+    double                *saved_order;      /* the same as a checkpoint has it; NULL without one */
     nn_random              random;
-    FILE                  *history;
-    screen                 screen;
-    size_t                 epoch, step, done;    /* from 1, from 1, examples in this epoch */
-    double                 loss_sum, metric;     /* over this epoch so far; after the last epoch */
+    nn__history            history;
+    nn__progress           progress;
+    place                  at;
     double                 start, epoch_start;
-    size_t                 epoch_first;          /* examples of this epoch that an earlier run had done */
-    size_t                 unsaved;              /* steps since the last checkpoint */
-    bool                   over;                 /* the caller's watch has ended the training */
+    size_t                 first_done;       /* examples of this epoch that an earlier run took */
+    size_t                 unsaved;          /* steps since the last checkpoint */
+    bool                   stopped;          /* by the caller's on_step */
 } run;
 
 static double now(void) {
@@ -59,210 +66,62 @@ static bool good(const run *r) {
 
 /* ---- progress --------------------------------------------------------------------------------- */
 
-enum { REDRAW_MS = 100, NARROWEST_BAR = 8, WIDEST_BAR = 40, LINE = 256 };
-
-static screen screen_for(const nn_train_config *config) {
-    screen      s = {.metric_name = NULL};
-    const char *term = getenv("TERM");
-    if (config->metric != NULL)
-        s.metric_name = config->metric_name != NULL ? config->metric_name : "metric";
-    if (!config->progress) return s;
-    s.to = config->stream != NULL ? config->stream : stderr;
-    const int file = fileno(s.to);           /* -1 for a stream in memory */
-    s.terminal = file >= 0 && isatty(file) && term != NULL && strcmp(term, "dumb") != 0;
-    s.utf8 = strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
-    return s;
-}
-
-static size_t columns_of(FILE *terminal) {
-    struct winsize size;
-    return ioctl(fileno(terminal), TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
-}
-
-__attribute__((format(printf, 2, 3)))
-static void append(char line[LINE], const char *format, ...) {
-    const size_t length = strlen(line);
-    va_list      list;
-    va_start(list, format);
-    vsnprintf(line + length, LINE - length, format, list);
-    va_end(list);
-}
-
-static void append_duration(char line[LINE], double seconds) {
-    const unsigned long s = seconds < 1e9 ? (unsigned long)ceil(seconds) : 1000000000ul;
-    if (s < 60) append(line, "%lu s", s);
-    else if (s < 3600) append(line, "%lu:%02lu", s/60, s%60);
-    else append(line, "%lu:%02lu:%02lu", s/3600, s/60%60, s%60);
-}
-
-static double epochs_done(const run *r) {
-    return (double)(r->epoch - 1) + (double)r->done/(double)r->rows;
-}
-
-/* What is known in the middle or at the end of an epoch. */
-static void append_numbers(const run *r, char line[LINE]) {
-    const double t = now(), done = epochs_done(r), all = (double)r->config->epochs;
-    append(line, "loss %-8.4g", r->loss_sum/(double)r->done);
-    if (r->screen.metric_name != NULL && !isnan(r->metric))
-        append(line, "  %s %-6.4g", r->screen.metric_name, r->metric);
-    append(line, "  %.0f examples/s", (double)(r->done - r->epoch_first)/(t - r->epoch_start));
-    if (done < all) {
-        append(line, "  ");
-        append_duration(line, (t - r->start)/done*(all - done));
-        append(line, " left");
-    } else {
-        append(line, "  took ");
-        append_duration(line, t - r->start);
-    }
-}
-
-static void draw_cells(const screen *s, size_t cells, double part) {
-    const size_t full = (size_t)(part*(double)cells);
-    for (size_t i = 0; i < cells; i++)
-        fputs(i < full ? (s->utf8 ? "\u2588" : "#") : (s->utf8 ? "\u2591" : "."), s->to);
-}
-
-/* One line, always the same one; the bar takes the space that the numbers leave. */
-static void draw_bar(const run *r) {
-    const screen *s = &r->screen;
-    const double  part = epochs_done(r)/(double)r->config->epochs;
-    char          head[LINE] = "", tail[LINE] = "";
-    append(head, "epoch %zu/%zu ", r->epoch, r->config->epochs);
-    append(tail, " %3.0f%%  ", 100*part);
-    append_numbers(r, tail);
-    const size_t width = columns_of(s->to) - 1, text = strlen(head) + strlen(tail);
-    size_t       cells = width > text ? width - text : 0;
-    if (cells > WIDEST_BAR) cells = WIDEST_BAR;
-    fprintf(s->to, "\r%.*s", (int)width, head);
-    if (cells >= NARROWEST_BAR) draw_cells(s, cells, part);
-    if (width > strlen(head)) fprintf(s->to, "%.*s", (int)(width - strlen(head)), tail);
-    fputs("\x1b[K", s->to);
-    fflush(s->to);
-}
-
-static void write_line(const run *r) {
-    char line[LINE] = "";
-    append(line, "epoch %*zu/%zu  ", snprintf(NULL, 0, "%zu", r->config->epochs), r->epoch,
-           r->config->epochs);
-    append_numbers(r, line);
-    fprintf(r->screen.to, "%s\n", line);
-    fflush(r->screen.to);
+static nn__moment moment_of(const run *r, double t) {
+    const double done = (double)(r->at.epoch - 1) + (double)r->at.done/(double)r->rows;
+    const double all = (double)r->config->epochs, seconds = t - r->start;
+    const double speed = (double)(r->at.done - r->first_done)/(t - r->epoch_start);
+    return (nn__moment){
+        .epoch = r->at.epoch, .epochs = r->config->epochs, .done = done, .loss = r->at.loss_sum/(double)r->at.done,
+        .held_out_loss = r->at.held_out_loss, .metric = r->at.metric, .examples_per_second = speed, .seconds = seconds,
+        .left = (all - done)*(double)r->rows/speed,
+    };
 }
 
 static void show_step(run *r) {
-    screen *s = &r->screen;
-    if (s->to == NULL || !s->terminal || now() - s->drawn < 1e-3*REDRAW_MS) return;
-    const locale_t before = nn__locale_enter();
-    draw_bar(r);
-    nn__locale_leave(before);
-    s->drawn = now();
+    if (r->progress.to == NULL) return;
+    const double t = now();
+    if (!nn__progress_due(&r->progress, t)) return;
+    const nn__moment m = moment_of(r, t);
+    nn__progress_step(&r->progress, &m, t);
 }
 
 static void show_epoch(run *r) {
-    if (r->screen.to == NULL) return;
-    const locale_t before = nn__locale_enter();
-    if (r->screen.terminal) draw_bar(r);
-    else write_line(r);
-    nn__locale_leave(before);
+    const nn__moment m = moment_of(r, now());
+    nn__progress_epoch(&r->progress, &m);
 }
-
-/* The next output begins on a line of its own. */
-static void leave_screen(const run *r) {
-    if (r->screen.to != NULL && r->screen.terminal && r->epoch > 0) fputc('\n', r->screen.to);
-}
-
-/* ---- history ---------------------------------------------------------------------------------- */
 
 static void history_failed(run *r) {
     nn__model_fail(r->model, AD_BAD_FILE, "%s: the history cannot be written: %s", r->config->history,
                    strerror(errno));
 }
 
-/* The lines of the epochs that a resumed run has behind it stay; what was written after its checkpoint
- * goes, for it will come again. NULL where there is nothing to go on with. */
-static FILE *reopen_history(const run *r) {
-    FILE  *file = fopen(r->config->history, "r+");
-    size_t lines = 0, epochs = r->done < r->rows ? r->epoch - 1 : r->epoch;
-    off_t  end = 0;
-    if (file == NULL) return NULL;
-    for (int c; lines <= epochs && (c = getc(file)) != EOF;)
-        if (c == '\n') lines++, end = ftello(file);
-    if (end > 0 && fseeko(file, end, SEEK_SET) == 0 && ftruncate(fileno(file), end) == 0) return file;
-    fclose(file);
-    return NULL;
-}
-
-static void open_history(run *r) {
-    if (r->config->history == NULL) return;
-    if (r->epoch > 0 && (r->history = reopen_history(r)) != NULL) return;
-    r->history = fopen(r->config->history, "w");
-    if (r->history == NULL) {
-        history_failed(r);
-        return;
-    }
-    fputs("epoch\tloss", r->history);
-    if (r->screen.metric_name != NULL) fprintf(r->history, "\t%s", r->screen.metric_name);
-    fputs("\tseconds\texamples_per_second\n", r->history);
-}
-
-/* Written through after each epoch, so that a run that is killed leaves what it knew. */
-static void write_history(run *r, const nn_epoch *e) {
-    if (r->history == NULL) return;
-    const locale_t before = nn__locale_enter();
-    fprintf(r->history, "%zu\t%.17g", e->epoch, e->loss);
-    if (r->screen.metric_name != NULL) fprintf(r->history, "\t%.17g", e->metric);
-    fprintf(r->history, "\t%.3f\t%.0f\n", e->seconds, e->examples_per_second);
-    nn__locale_leave(before);
-    if (fflush(r->history) != 0) history_failed(r);
-}
-
-static void close_history(run *r) {
-    if (r->history != NULL && fclose(r->history) != 0) history_failed(r);
-}
-
 /* ---- checkpoints ------------------------------------------------------------------------------ */
 
-enum { ENTRIES = 9 };
+enum { ENTRIES = 16 };
 
-/* What a checkpoint holds of a run, besides parameters and optimizer. */
-typedef struct position {
-    uint64_t epoch, step, done, over, random[4];
-    double   loss_sum, metric, seconds, *order;
-} position;
+#define WHOLE(field) {#field, 1, NULL, &r->at.field}
+#define REAL(field)  {#field, 1, &r->at.field, NULL}
 
-static void list_position(const run *r, position *p, nn_entry entry[ENTRIES]) {
-    const nn_entry list[ENTRIES] = {
-        {"epoch", 1, NULL, &p->epoch}, {"step", 1, NULL, &p->step}, {"done", 1, NULL, &p->done},
-        {"over", 1, NULL, &p->over}, {"random", 4, NULL, p->random},
-        {"loss_sum", 1, &p->loss_sum, NULL}, {"metric", 1, &p->metric, NULL}, {"seconds", 1, &p->seconds, NULL},
-        {"order", r->rows, p->order, NULL},
+static size_t entries(run *r, nn_entry e[ENTRIES]) {
+    const nn_entry all[ENTRIES] = {
+        WHOLE(epoch), WHOLE(done), WHOLE(step), WHOLE(steps), WHOLE(over), WHOLE(best_epoch), WHOLE(batch), WHOLE(seed),
+        REAL(loss_sum), REAL(seconds), REAL(best), REAL(held_out_loss), REAL(metric),
+        {"random", 4, NULL, r->random.state},
+        {"order", r->rows, r->saved_order, NULL},
+        {"best_values", r->weights.count, r->best_values, NULL},
     };
-    memcpy(entry, list, sizeof list);
-}
-
-static double *room_for_order(run *r) {
-    double *order = calloc(r->rows, sizeof *order);
-    if (order == NULL)
-        nn__model_fail(r->model, AD_NO_MEMORY, "%s: out of memory: no space for %zu rows", r->config->checkpoint,
-                       r->rows);
-    return order;
+    memcpy(e, all, sizeof all);
+    return r->best_values != NULL ? ENTRIES : ENTRIES - 1;
 }
 
 static void save(run *r) {
+    nn_entry e[ENTRIES];
     if (r->config->checkpoint == NULL || !good(r)) return;
-    nn_entry entry[ENTRIES];
-    position p = {
-        .epoch = r->epoch, .step = r->step, .done = r->done, .over = r->over, .loss_sum = r->loss_sum,
-        .metric = r->metric, .seconds = now() - r->start, .order = room_for_order(r),
-    };
-    if (p.order == NULL) return;
-    memcpy(p.random, r->random.state, sizeof p.random);
-    for (size_t i = 0; i < r->rows; i++) p.order[i] = (double)r->order[i];
-    list_position(r, &p, entry);
     nn__weights_settle(&r->weights);
-    nn_checkpoint_save(r->config->checkpoint, r->model, r->optimizer, ENTRIES, entry);
-    free(p.order);
+    for (size_t i = 0; i < r->rows; i++) r->saved_order[i] = (double)r->order[i];
+    r->at.seconds = now() - r->start;
     r->unsaved = 0;
+    nn_checkpoint_save(r->config->checkpoint, r->model, r->optimizer, entries(r, e), e);
 }
 
 static void save_now_and_then(run *r) {
@@ -270,7 +129,8 @@ static void save_now_and_then(run *r) {
 }
 
 /* Each row once. `order` is taken where it is. */
-static bool take_order(run *r, const double order[]) {
+static bool take_order(run *r) {
+    const double *order = r->saved_order;
     bool *seen = calloc(r->rows, sizeof *seen), good = seen != NULL;
     for (size_t i = 0; i < r->rows && good; i++) {
         good = order[i] >= 0 && order[i] < (double)r->rows && order[i] == floor(order[i]) && !seen[(size_t)order[i]];
@@ -280,103 +140,200 @@ static bool take_order(run *r, const double order[]) {
     return good;
 }
 
-static void take_position(run *r, const position *p) {
-    const uint64_t *s = p->random;
-    if (p->epoch == 0 || p->done == 0 || p->done > r->rows || (s[0] | s[1] | s[2] | s[3]) == 0 ||
-        !take_order(r, p->order)) {
-        nn_model_set_values(r->model, r->weights.value);      /* as they were */
-        nn__model_fail(r->model, AD_BAD_FILE, "%s: no position of a run over %zu rows", r->config->checkpoint,
-                       r->rows);
-        return;
-    }
-    r->epoch = p->epoch, r->step = p->step, r->done = p->done, r->over = p->over != 0;
-    r->loss_sum = p->loss_sum, r->metric = p->metric, r->start -= p->seconds;
-    memcpy(r->random.state, p->random, sizeof p->random);
-    nn__weights_fetch(&r->weights);
+static void check_place(run *r) {
+    const uint64_t *s = r->random.state;
+    const char     *path = r->config->checkpoint;
+    if (r->at.epoch == 0 || r->at.done == 0 || r->at.done > r->rows || (s[0] | s[1] | s[2] | s[3]) == 0 || !take_order(r))
+        nn__model_fail(r->model, AD_BAD_FILE, "%s: no position of a run over %zu rows", path, r->rows);
+    else if (r->at.batch != r->config->batch || r->at.seed != r->config->seed)
+        nn__model_fail(r->model, AD_BAD_FILE, "%s: the checkpoint is of a run in batches of %llu with seed %llu, not of %zu with %llu",
+                       path, (unsigned long long)r->at.batch, (unsigned long long)r->at.seed, r->config->batch,
+                       (unsigned long long)r->config->seed);
 }
 
 /* From the checkpoint, if there is one and the caller wants to. */
-static void resume(run *r) {
+static bool resume(run *r) {
+    nn_entry    e[ENTRIES];
     const char *path = r->config->checkpoint;
-    if (path == NULL || !r->config->resume || (access(path, F_OK) != 0 && errno == ENOENT)) return;
-    nn_entry entry[ENTRIES];
-    position p = {.order = room_for_order(r)};
-    if (p.order == NULL) return;
-    list_position(r, &p, entry);
-    if (nn_checkpoint_load(path, r->model, r->optimizer, ENTRIES, entry) == AD_OK) take_position(r, &p);
-    free(p.order);
+    if (path == NULL || !r->config->resume || (access(path, F_OK) != 0 && errno == ENOENT)) return false;
+    if (nn_checkpoint_load(path, r->model, r->optimizer, entries(r, e), e) != AD_OK) return false;
+    check_place(r);
+    if (good(r)) nn__weights_fetch(&r->weights);
+    else r->weights.ahead = true;            /* the parameters as they were */
+    r->first_done = (size_t)r->at.done;
+    r->start -= r->at.seconds;
+    return good(r);
 }
 
-/* ---- examples, steps, epochs ------------------------------------------------------------------ */
+/* ---- a step ----------------------------------------------------------------------------------- */
 
-/* The examples at order[first .. first + n - 1]: their mean gradient, then the parameters. */
-static void take_step(run *r, size_t first, size_t n) {
-    double    mean;
-    ad_status status = nn__rows_run(r->examples, n, r->order + first, &mean, r->gradient);
-    if (status != AD_OK) {
-        nn__model_fail(r->model, status, "epoch %zu, step %zu, %s", r->epoch, r->step,
-                       nn__rows_message(r->examples));
-        return;
-    }
-    status = nn_optimizer_update(r->optimizer, r->weights.count, r->weights.value, r->gradient);
-    if (status != AD_OK) nn__model_fail(r->model, status, "%s", nn_optimizer_message(r->optimizer));
-    else r->weights.ahead = true;
-    r->loss_sum += (double)n*mean;
-    r->done += n;
-}
-
-static void measure(run *r) {
-    if (r->config->metric == NULL) return;
+/* What the caller's functions see, they may change. */
+static void lend(run *r) {
     nn__weights_settle(&r->weights);
-    r->metric = r->config->metric(r->model, r->user);
-    ad_tape_rewind(r->tape, r->mark);
-    if (ad_tape_status(r->tape) != AD_OK)
-        nn__model_fail(r->model, ad_tape_status(r->tape), "the metric after epoch %zu: %s", r->epoch,
-                       ad_tape_message(r->tape));
 }
 
-/* The next one, unless an earlier run has left it in the middle. */
-static void begin_epoch(run *r) {
-    if (r->epoch == 0 || r->done == r->rows) {
-        r->epoch++;
-        r->done = r->step = 0;
-        r->loss_sum = 0;
-        nn_random_shuffle(&r->random, r->rows, r->order);
-    }
-    r->epoch_first = r->done;
-    r->epoch_start = now();
-}
-
-static void watch(run *r, const nn_epoch *e) {
-    if (r->config->watch == NULL) return;
-    nn__weights_settle(&r->weights);
-    r->over = !r->config->watch(e, r->user);
+static void take_back(run *r) {
     nn__weights_fetch(&r->weights);
 }
 
+static void call_on_step(run *r, double loss) {
+    if (r->config->on_step == NULL) return;
+    const nn_step s = {
+        (size_t)r->at.epoch, (size_t)r->at.step, (size_t)r->at.steps, loss, nn_optimizer_rate(r->optimizer),
+    };
+    lend(r);
+    r->stopped = !r->config->on_step(&s, r->user);
+    take_back(r);
+}
+
+static void shape_gradient(run *r, size_t n) {
+    const nn_train_config *c = r->config;
+    const size_t           count = r->weights.count;
+    if (c->sum)
+        for (size_t i = 0; i < count; i++) r->gradient[i] *= (double)n;
+    if (c->clip_norm > 0) nn_clip_norm(count, r->gradient, c->clip_norm);
+    if (c->clip_value > 0) nn_clip_value(count, r->gradient, c->clip_value);
+}
+
+/* The examples at order[done .. done + n - 1]: their mean gradient, then the parameters. */
+static void take_step(run *r, size_t n) {
+    double mean;
+    r->at.step++;
+    ad_status status = nn__rows_run(r->examples, n, r->order + r->at.done, &mean, r->gradient);
+    if (status != AD_OK) {
+        nn__model_fail(r->model, status, "epoch %zu, step %zu, %s", (size_t)r->at.epoch, (size_t)r->at.step,
+                       nn__rows_message(r->examples));
+        return;
+    }
+    shape_gradient(r, n);
+    if (r->config->schedule != NULL)
+        nn__optimizer_schedule(r->optimizer, nn_schedule_rate(r->config->schedule, (size_t)r->at.steps));
+    status = nn_optimizer_update(r->optimizer, r->weights.count, r->weights.value, r->gradient);
+    if (status != AD_OK) {
+        nn__model_fail(r->model, status, "%s", nn_optimizer_message(r->optimizer));
+        return;
+    }
+    r->weights.ahead = true;
+    r->at.loss_sum += (double)n*mean;
+    r->at.done += n;
+    r->at.steps++;
+    call_on_step(r, mean);
+}
+
+/* ---- an epoch --------------------------------------------------------------------------------- */
+
+static void measure_rows(run *r, nn__rows *rows, const char *what, double *mean) {
+    if (rows == NULL || !good(r)) return;
+    const ad_status status = nn__rows_run(rows, r->held_out_rows, r->all, mean, NULL);
+    if (status != AD_OK)
+        nn__model_fail(r->model, status, "%s after epoch %zu, held-out %s", what, (size_t)r->at.epoch, nn__rows_message(rows));
+}
+
+static void measure(run *r) {
+    measure_rows(r, r->held_out, "the loss", &r->at.held_out_loss);
+    measure_rows(r, r->score, "the score", &r->at.metric);
+    if (r->config->metric == NULL || !good(r)) return;
+    lend(r);
+    r->at.metric = r->config->metric(r->model, r->user);
+    ad_tape_rewind(r->tape, r->mark);
+    if (ad_tape_status(r->tape) != AD_OK)
+        nn__model_fail(r->model, ad_tape_status(r->tape), "the metric after epoch %zu: %s", (size_t)r->at.epoch,
+                       ad_tape_message(r->tape));
+    take_back(r);
+}
+
+/* Is this epoch better than the best so far? NaN never is. */
+static bool best_so_far(run *r, double loss) {
+    const nn_train_config *c = r->config;
+    const double x = c->monitor == NN_HIGHEST_METRIC ? -r->at.metric : c->monitor == NN_LOWEST_METRIC ? r->at.metric
+                     : r->held_out != NULL ? r->at.held_out_loss : loss;
+    if (!(r->at.best_epoch == 0 ? x == x : x < r->at.best - c->min_delta)) return false;
+    r->at.best = x;
+    r->at.best_epoch = r->at.epoch;
+    if (r->best_values != NULL) memcpy(r->best_values, r->weights.value, r->weights.count*sizeof *r->best_values);
+    return true;
+}
+
+static bool out_of_patience(const run *r) {
+    return r->config->patience > 0 && r->at.epoch >= r->at.best_epoch + r->config->patience;
+}
+
+/* What is known at its end, to all who asked. */
+static void end_epoch(run *r, double seconds) {
+    const double loss = r->at.loss_sum/(double)r->rows;
+    measure(r);
+    if (!good(r)) return;
+    const nn_epoch e = {
+        .epoch = (size_t)r->at.epoch, .loss = loss, .metric = r->at.metric, .seconds = now() - r->start,
+        .examples_per_second = (double)(r->rows - r->first_done)/seconds, .held_out_loss = r->at.held_out_loss,
+        .rate = nn_optimizer_rate(r->optimizer), .best = best_so_far(r, loss),
+    };
+    show_epoch(r);
+    if (!nn__history_write(&r->history, &e)) history_failed(r);
+    if (r->config->watch != NULL && good(r)) {
+        lend(r);
+        r->at.over = !r->config->watch(&e, r->user);
+        take_back(r);
+    }
+}
+
+static void begin_epoch(run *r) {
+    r->at.epoch++;
+    r->at.done = r->at.step = 0;
+    r->at.loss_sum = 0;
+    r->first_done = 0;
+    if (!r->config->in_order) nn_random_shuffle(&r->random, r->rows, r->order);
+}
+
+/* From where it stands to its end; after the last step of an epoch nothing is saved until all is known. */
 static void run_epoch(run *r) {
     const size_t batch = r->config->batch;
-    begin_epoch(r);
-    while (r->done < r->rows && good(r)) {
-        const size_t left = r->rows - r->done;
-        r->step++;
-        take_step(r, r->done, left < batch ? left : batch);
+    r->epoch_start = now();
+    while (r->at.done < r->rows && good(r) && !r->stopped) {
+        const size_t left = r->rows - (size_t)r->at.done;
+        take_step(r, left < batch ? left : batch);
         if (!good(r)) return;
         show_step(r);
-        if (r->done < r->rows) save_now_and_then(r);
+        if (r->at.done < r->rows) save_now_and_then(r);
     }
-    const double seconds = now() - r->epoch_start;
-    if (good(r)) measure(r);
-    if (!good(r)) return;
-    const nn_epoch e = {r->epoch, r->loss_sum/(double)r->rows, r->metric, now() - r->start,
-                        (double)(r->rows - r->epoch_first)/seconds};
-    show_epoch(r);
-    write_history(r, &e);
-    watch(r, &e);
+    if (r->at.done == r->rows) end_epoch(r, now() - r->epoch_start);
     save(r);
 }
 
 /* ---- nn_train --------------------------------------------------------------------------------- */
+
+static const char *bad_number(const nn_train_config *c) {
+    return !isfinite(c->clip_norm) || c->clip_norm < 0 ? "clip_norm" : !isfinite(c->clip_value) || c->clip_value < 0 ? "clip_value"
+           : !isfinite(c->min_delta) || c->min_delta < 0 ? "min_delta" : NULL;
+}
+
+static void check_configuration(run *r) {
+    const nn_train_config *c = r->config;
+    if (c->epochs == 0 || c->batch == 0)
+        nn__model_fail(r->model, AD_BAD_ARGUMENT, "nn_train: the number of %s is 0",
+                       c->epochs == 0 ? "epochs" : "examples in a batch");
+    else if (c->batch > r->rows)
+        nn__model_fail(r->model, AD_BAD_ARGUMENT,
+                       "nn_train: a batch of %zu examples is larger than the data, %zu rows", c->batch,
+                       r->rows);
+    else if (c->schedule != NULL && !nn_schedule_good(c->schedule))
+        nn__model_fail(r->model, AD_BAD_ARGUMENT,
+                       "nn_train: the schedule has a number out of its range: rate %g, last %g, factor %g, %zu steps",
+                       c->schedule->rate, c->schedule->last, c->schedule->factor, c->schedule->steps);
+    else if (bad_number(c) != NULL)
+        nn__model_fail(r->model, AD_BAD_ARGUMENT, "nn_train: %s must be finite and at least 0", bad_number(c));
+    else if (c->held_out != NULL && nn_data_status(c->held_out) != AD_OK)
+        nn__model_fail(r->model, nn_data_status(c->held_out), "%s", nn_data_message(c->held_out));
+    else if (c->held_out != NULL && (nn_data_inputs(c->held_out) != nn_data_inputs(r->data) ||
+                                     nn_data_targets(c->held_out) != nn_data_targets(r->data)))
+        nn__model_fail(r->model, AD_BAD_ARGUMENT, "nn_train: the held-out rows have %zu inputs and %zu targets, the data %zu and %zu",
+                       nn_data_inputs(c->held_out), nn_data_targets(c->held_out), nn_data_inputs(r->data), nn_data_targets(r->data));
+    else if (c->score != NULL && (c->held_out == NULL || c->metric != NULL))
+        nn__model_fail(r->model, AD_BAD_ARGUMENT, "nn_train: a score %s",
+                       c->held_out == NULL ? "needs held-out rows" : "and a metric are two numbers for one place");
+    else if (c->monitor != NN_LOWEST_LOSS && c->score == NULL && c->metric == NULL)
+        nn__model_fail(r->model, AD_BAD_ARGUMENT, "nn_train: there is no metric to watch");
+}
 
 static void check_arguments(run *r) {
     const nn_train_config *c = r->config;
@@ -389,45 +346,72 @@ static void check_arguments(run *r) {
         nn__model_fail(r->model, AD_BAD_ARGUMENT, "nn_train: no %s", c == NULL ? "configuration" : "loss");
     else if (nn_model_count(r->model) == 0)
         nn__model_fail(r->model, AD_BAD_ARGUMENT, "nn_train: the model has no parameters");
-    else if (c->epochs == 0 || c->batch == 0)
-        nn__model_fail(r->model, AD_BAD_ARGUMENT, "nn_train: the number of %s is 0",
-                       c->epochs == 0 ? "epochs" : "examples in a batch");
-    else if (c->batch > r->rows)
-        nn__model_fail(r->model, AD_BAD_ARGUMENT,
-                       "nn_train: a batch of %zu examples is larger than the data, %zu rows", c->batch,
-                       r->rows);
+    else
+        check_configuration(r);
 }
 
-static void allocate(run *r) {
-    const bool open = nn__weights_open(&r->weights, r->model);
-    r->gradient = calloc(r->weights.count, sizeof *r->gradient);
+static nn__rows *rows_of(run *r, nn_loss *loss, const nn_data *data) {
+    return nn__rows_new(&(nn__rows_config){&r->weights, loss, r->user, data, r->config->shape, r->config->by_example});
+}
+
+static bool allocate_held_out(run *r) {
+    const nn_train_config *c = r->config;
+    if (c->held_out == NULL) return true;
+    r->held_out_rows = nn_data_rows(c->held_out);
+    r->all = calloc(r->held_out_rows, sizeof *r->all);
+    r->held_out = rows_of(r, r->loss, c->held_out);
+    if (c->score != NULL) r->score = rows_of(r, c->score, c->held_out);
+    for (size_t i = 0; i < r->held_out_rows && r->all != NULL; i++) r->all[i] = i;
+    return r->all != NULL && r->held_out != NULL && (c->score == NULL || r->score != NULL);
+}
+
+static bool allocate(run *r) {
+    if (!nn__weights_open(&r->weights, r->model)) return false;
+    const size_t count = r->weights.count;
+    const bool   keep_order = r->config->checkpoint != NULL, keep_best = r->config->restore_best;
+    r->gradient = calloc(count, sizeof *r->gradient);
     r->order = calloc(r->rows, sizeof *r->order);
-    r->examples = !open ? NULL : nn__rows_new(&(nn__rows_config){
-        &r->weights, r->loss, r->user, r->data, r->config->shape, r->config->by_example,
-    });
-    if (r->examples == NULL || r->gradient == NULL || r->order == NULL)
-        nn__model_fail(r->model, AD_NO_MEMORY, "out of memory: no space to train %zu parameters",
-                       r->weights.count);
-    else
-        for (size_t i = 0; i < r->rows; i++) r->order[i] = i;
+    r->examples = rows_of(r, r->loss, r->data);
+    if (keep_order) r->saved_order = calloc(r->rows, sizeof *r->saved_order);
+    if (keep_best) r->best_values = calloc(count, sizeof *r->best_values);
+    for (size_t i = 0; i < r->rows && r->order != NULL; i++) r->order[i] = i;
+    return r->gradient != NULL && r->order != NULL && r->examples != NULL && allocate_held_out(r) &&
+           (!keep_order || r->saved_order != NULL) && (!keep_best || r->best_values != NULL);
 }
 
 static void release(run *r) {
     nn__weights_close(&r->weights);
     nn__rows_free(r->examples);
+    nn__rows_free(r->held_out);
+    nn__rows_free(r->score);
     free(r->gradient);
+    free(r->best_values);
+    free(r->all);
     free(r->order);
+    free(r->saved_order);
+}
+
+static void restore_best(run *r) {
+    if (r->best_values == NULL || r->at.best_epoch == 0) return;
+    memcpy(r->weights.value, r->best_values, r->weights.count*sizeof *r->best_values);
+    r->weights.ahead = true;
 }
 
 static void train(run *r) {
     r->random = nn_random_seeded(r->config->seed);
-    r->screen = screen_for(r->config);
+    r->progress = nn__progress_open(r->config);
     r->start = now();
-    resume(r);
-    if (good(r)) open_history(r);
-    while (good(r) && !r->over && (r->epoch < r->config->epochs || r->done < r->rows)) run_epoch(r);
-    leave_screen(r);
-    close_history(r);
+    const bool   goes_on = resume(r);
+    const size_t whole_epochs = !goes_on ? 0 : (size_t)(r->at.done == r->rows ? r->at.epoch : r->at.epoch - 1);
+    if (good(r) && !nn__history_open(&r->history, r->config, whole_epochs)) history_failed(r);
+    if (goes_on && r->at.done < r->rows && good(r)) run_epoch(r);
+    while (good(r) && !r->stopped && !r->at.over && r->at.epoch < r->config->epochs && !out_of_patience(r)) {
+        begin_epoch(r);
+        run_epoch(r);
+    }
+    nn__progress_close(&r->progress);
+    if (!nn__history_close(&r->history)) history_failed(r);
+    if (good(r)) restore_best(r);
 }
 
 ad_status nn_train(nn_model *model, nn_loss *loss, void *user, const nn_data *data,
@@ -435,11 +419,15 @@ ad_status nn_train(nn_model *model, nn_loss *loss, void *user, const nn_data *da
     run r = {
         .model = model, .loss = loss, .user = user, .data = data, .optimizer = optimizer,
         .config = config, .tape = nn_model_tape(model), .mark = ad_tape_mark(nn_model_tape(model)),
-        .rows = nn_data_rows(data), .metric = NAN,
+        .rows = nn_data_rows(data), .at = {.held_out_loss = NAN, .metric = NAN},
     };
     if (good(&r)) check_arguments(&r);
-    if (good(&r)) allocate(&r);
-    if (good(&r)) train(&r);
+    if (good(&r)) {
+        r.at.batch = config->batch, r.at.seed = config->seed;
+        if (!allocate(&r))
+            nn__model_fail(model, AD_NO_MEMORY, "out of memory: no space to train %zu parameters", nn_model_count(model));
+        else train(&r);
+    }
     release(&r);
     return nn_model_status(model);
 }
