@@ -673,7 +673,7 @@ typedef struct nn_train_config {
  * The status is also that of the model, with a sentence in nn_model_message: errors of tape, model,
  * data or optimizer; AD_BAD_ARGUMENT for epochs or batch 0, a batch larger than the data, a model
  * without parameters, a number of the configuration out of its range, a loss that is a plain number, or a loss or gradient that is not finite (the message
- * says at which epoch, step and row; the parameters stay as that step found them); AD_TWO_TAPES for a
+ * says at which epoch, step and row, and which node was the first; the parameters stay as that step found them); AD_TWO_TAPES for a
  * loss of another tape than the model's; AD_BAD_FILE when the history or the checkpoint cannot be
  * written, or the checkpoint is not one of this run. */
 AD_API ad_status nn_train(nn_model *model, nn_loss *loss, void *user, const nn_data *data,

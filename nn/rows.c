@@ -8,8 +8,8 @@
  * by itself when a row would go another. Where there are too many ways, rows are recorded one by one.
  *
  * Invariant: a row that is run by a program recorded the same graph, or has a shape and takes branches
- * for which the caller promised so. The promise is looked into: in each of the first calls one row is
- * recorded again, and what it gives compared with what its program says. */
+ * for which the caller promised so. The promise is looked into: some rows of the first call, and one of each
+ * of the next, are recorded again, and what they give is compared with what their program says. */
 #include "rows.h"
 
 #include <math.h>
@@ -365,7 +365,8 @@ static void give_homes(nn__rows *r, size_t n, const size_t row[]) {
     if (r->calls == 0 && r->config.shape == NULL) survey(r);
     for (size_t k = 0; k < n && r->status == AD_OK; k++)
         if (r->home[row[k]] == UNKNOWN) r->home[row[k]] = find(r, row[k], false);
-    if (r->calls < CALLS_CHECKED && !r->recorded) look_into(r, row[r->calls%n]);
+    const size_t looks = r->calls == 0 && r->config.shape != NULL ? SURVEYED : r->calls < CALLS_CHECKED ? 1 : 0;
+    for (size_t k = 0; k < looks && k < n && !r->recorded; k++) look_into(r, row[(r->calls + k)%n]);
     r->calls++;
 }
 
@@ -399,16 +400,42 @@ static void blame_derivative(nn__rows *r, const char *where, const double gradie
          nn__model_place(r->weights->model, i, sizeof place, place), without_sign(gradient[i]));
 }
 
+/* "; the first number that is not finite is ..." of a row whose loss is none; nothing where memory is out. */
+static void first_of(nn__rows *r, size_t row, char words[NN__MESSAGE/2]) {
+    static const char before[] = "first     ";
+    char        *text = NULL;
+    size_t       length = 0;
+    FILE        *to = open_memstream(&text, &length);
+    const ad_var y = record(r, row, true);
+    words[0] = '\0';
+    for (size_t i = 0; i < r->width; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "row[%zu]", i);
+        ad_name(r->leaf[i], name);
+    }
+    const bool found = to != NULL && r->status == AD_OK && ad_explain_nonfinite(y, to);
+    if (to != NULL) fclose(to);
+    if (found && text != NULL && strncmp(text, before, strlen(before)) == 0) {
+        text[strcspn(text, "\n")] = '\0';
+        snprintf(words, NN__MESSAGE/2, "; the first number that is not finite is %s", text + strlen(before));
+    }
+    free(text);
+    forget(r);
+}
+
 /* Which row is it? Each is recorded by itself, so that the tape's own words are heard. */
 static void blame(nn__rows *r, size_t n, const size_t row[], double mean, const double gradient[]) {
     const ad_status status = r->status;
-    char            words[NN__MESSAGE], where[32];
+    char            words[NN__MESSAGE], where[32], first[NN__MESSAGE/2];
     memcpy(words, r->message, sizeof words);
     r->status = AD_OK;
     for (size_t k = 0; k < n && r->status == AD_OK; k++) {
         const double value = alone(r, row[k], r->other);
         snprintf(where, sizeof where, "row %zu: ", row[k]);
-        if (r->status == AD_OK && !isfinite(value)) fail(r, AD_BAD_ARGUMENT, "%sthe loss is %g", where, without_sign(value));
+        if (r->status == AD_OK && !isfinite(value)) {
+            first_of(r, row[k], first);
+            fail(r, AD_BAD_ARGUMENT, "%sthe loss is %g%s", where, without_sign(value), first);
+        }
         else if (r->status == AD_OK && !all_finite(r->count, r->other)) blame_derivative(r, where, r->other);
     }
     if (status != AD_OK) fail(r, status, "%s", words);

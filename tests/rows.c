@@ -253,6 +253,8 @@ Test(rows, a_loss_that_is_not_a_number_names_the_row) {
     size_t at = 31;
     expect_refused(log_of_one_row, &at, false, NULL, AD_BAD_ARGUMENT, "row 31: the loss is");
     expect_refused(log_of_one_row, &at, true, NULL, AD_BAD_ARGUMENT, "row 31: the loss is");
+    expect_refused(log_of_one_row, &at, false, NULL, AD_BAD_ARGUMENT, "first number that is not finite is #");
+    expect_refused(log_of_one_row, &at, false, NULL, AD_BAD_ARGUMENT, " log(#");
 }
 
 static ad_var root_of_one_row(nn_model *m, size_t n, const ad_var line[], void *at) {
