@@ -2,22 +2,26 @@
  *
  * A loop that a user wrote left its body on the tape many times over. Here the uniform values stand in one
  * line of items, and a *roll* is a stretch of it made of equal bodies, one after the other: the same
- * operations; operands from inside the body at the same place in it; operands from outside anything that was
- * there before the roll began. So no repetition looks at what another computed, and all run side by side, a lane
- * each. Where the homes of an outside operand advance by a constant, it is read where it stands, or as one
- * number for all; else by a list.
+ * operations; operands from inside the body at the same place in it; operands from outside anything that
+ * was there before the roll began. So no repetition looks at what another computed, and all run side by
+ * side, a lane each. Where the homes of an outside operand advance by one, it is read where it stands;
+ * where they do not move, as one number for all; else by a list.
  *
- * A long sum (or dot) would end such a loop without being part of it. Its terms are items of their own, which add to the
- * home of the sum: a term whose last operand nobody else wants stands right after that operand, and is part of the body
- * that made it.
+ * A long sum (or dot) would end such a loop without being part of it. Its terms are items of their own,
+ * which add to the home of the sum: a term whose last operand nobody else wants stands right after that
+ * operand, and is part of the body that made it.
  *
  * Homes are given in the order of the line, so that whatever a roll leaves for others stands side by side by
  * repetition, and the next roll finds it in a row. What only its own repetition reads gets no home.
  *
+ * Where repetitions do look at each other, but only at a part of the body (the difference of two neighbours
+ * that is shared with the next repetition, or the state of a simulation beside what is made of it), that
+ * part of all repetitions is put before the rest of all.
+ *
  * To find the length of a body at an item, the distances to the next few items at which the same four
- * operations follow are tried, and the one that repeats most often is taken. The comparisons are counted: each
- * item adds SHARE to an account, each comparison that led to nothing takes one, and without credit nothing
- * is tried, so that compiling is linear whatever the graph. */
+ * operations follow are tried, and the one that repeats most often is taken. The comparisons are counted:
+ * each item adds SHARE to an account, each comparison that led to nothing takes one, and without credit
+ * nothing is tried, so that compiling is linear whatever the graph. */
 #include "roll.h"
 
 #include <stdlib.h>
@@ -46,6 +50,8 @@ typedef struct roller {
     uint32_t        *next;     /* by item: one further on at which the same four operations may follow */
     uint32_t        *dead;     /* by length: no start below this leads to a roll */
     int64_t         *stride;   /* by operand of the body that is tried */
+    bool            *ahead;    /* by item of the body that is tried: other repetitions look at it */
+    uint32_t         whole;    /* nothing below this is split: it was, or it was tried */
     int64_t          credit;
     size_t           index_room, roll_room, body_room, source_room, indices, bodies, sources;
     bool             failed;
@@ -203,6 +209,7 @@ static uint32_t home(const roller *r, uint32_t value) {
 typedef struct attempt {
     uint32_t start, length;
     bool     lists;            /* some operands advance as they like */
+    bool     split, lagged;    /* may repetitions look at each other? did one? */
     uint32_t dead;             /* no start below this does better */
 } attempt;
 
@@ -210,25 +217,36 @@ static uint32_t smaller(uint32_t a, uint32_t b) {
     return a < b ? a : b;
 }
 
+static bool adds(const ad__instruction *item) {
+    return item->code == AD__TERM || item->code == AD__PRODUCT;
+}
+
 /* The same operations on the same kinds of operands? Terms must add to the same sum. */
 static bool alike(const ad__instruction *a, const ad__instruction *b) {
     if (a->code != b->code) return false;
-    if (a->code == AD__TERM || a->code == AD__PRODUCT) return a->home == b->home;
+    if (adds(a)) return a->home == b->home;
     return !ad__in_words(a->code) || a->y == b->y;
 }
 
-/* Does operand `a` of repetition k (an item from `from` on) continue what `b` of the first began? */
+/* A repetition looks at what item `at - 1` of another computed. */
+static bool looks_across(roller *r, attempt *t, uint32_t f, uint32_t at, uint32_t dead) {
+    t->lagged = true;
+    t->dead = smaller(dead, f - t->length + 1);
+    if (!t->split || adds(&r->item[at - 1])) return false;
+    r->ahead[(at - 1 - t->start)%t->length] = true;
+    return true;
+}
+
+/* Does operand `a` of repetition k, of item f, continue what `b` of the first began? */
 static bool continues(roller *r, attempt *t, uint32_t k, uint32_t f, uint32_t a, uint32_t b, int64_t *stride) {
     const uint32_t at = r->place[a], began = r->place[b];
     if (began > t->start) {                                             /* inside the body */
         if (at == began + k*t->length) return true;
+        if (at > t->start) return looks_across(r, t, f, at, t->start + 1);
         t->dead = smaller(t->start + 1, f - t->length + 1);
         return false;
     }
-    if (at > t->start) {                                                /* of another repetition */
-        t->dead = smaller(at, f - t->length + 1);
-        return false;
-    }
+    if (at > t->start) return looks_across(r, t, f, at, at);
     if (t->lists || (home(r, a) < r->p->constants && home(r, b) < r->p->constants)) return true;
     const int64_t advanced = (int64_t)home(r, a) - (int64_t)home(r, b);
     if (k == 1) *stride = advanced;
@@ -237,18 +255,32 @@ static bool continues(roller *r, attempt *t, uint32_t k, uint32_t f, uint32_t a,
     return t->lists = true;
 }
 
+/* What items that run ahead need of their own repetition runs ahead too. How many do? */
+static uint32_t count_ahead(roller *r, const attempt *t) {
+    uint32_t n = 0;
+    for (uint32_t j = t->length; j-- > 0;) {
+        const ad__instruction *item = &r->item[t->start + j];
+        if (!r->ahead[j]) continue;
+        n++;
+        for (uint32_t i = ad__operand_count(item->code, item->y); i-- > 0;) {
+            const uint32_t at = r->place[operand(r, item, i)];
+            if (at > t->start) r->ahead[at - 1 - t->start] = true;
+        }
+    }
+    return n;
+}
+
 /* How often the body of this length repeats from this start. */
 static uint32_t repeats(roller *r, attempt *t) {
     const uint32_t start = t->start, length = t->length;
-    for (uint32_t j = 0; j < length; j++)
-        if (!rolls(&r->item[start + j])) return t->dead = start + j + 1, 0;
     for (uint32_t k = 1, f = start + length;; k++) {
         if (f + length > r->items) return k;
+        if (t->split && k == LEAST && count_ahead(r, t) == length) return 0;
         size_t slot = 0;
         for (uint32_t j = 0; j < length; j++, f++) {
             const ad__instruction *a = &r->item[f], *b = &r->item[start + j];
             r->p->count.compared++;
-            if (!alike(a, b)) {
+            if (!rolls(a) || !alike(a, b)) {
                 t->dead = f - length + 1;
                 return k;
             }
@@ -261,24 +293,61 @@ static uint32_t repeats(roller *r, attempt *t) {
     }
 }
 
+/* The items of one part of all repetitions, after one another from `to` on. */
+static uint32_t gather_part(const roller *r, const attempt *t, uint32_t n, bool ahead, uint32_t part,
+                            ad__instruction *to) {
+    uint32_t count = 0;
+    for (uint32_t k = 0; k < n; k++)
+        for (uint32_t j = 0; j < t->length; j++)
+            if (r->ahead[j] == ahead) to[count++] = r->item[t->start + k*t->length + j];
+    r->dead[part] = 0;
+    return count;
+}
+
+/* Put the part of each repetition that others look at before the rest of all: the rest is then a roll, and often
+ * the first part too. Both keep their order, and the first needs nothing of the rest. */
+static bool split(roller *r, attempt *t) {
+    const size_t before = r->p->count.compared;
+    memset(r->ahead, 0, LONGEST*sizeof *r->ahead);
+    r->whole = t->start + LEAST*t->length;
+    const uint32_t  n = repeats(r, t), part = n < LEAST ? 0 : count_ahead(r, t), end = t->start + n*t->length;
+    ad__instruction *all = part == 0 || part == t->length ? NULL : malloc((size_t)n*t->length*sizeof *all);
+    r->credit -= (int64_t)(r->p->count.compared - before);
+    if (all == NULL) return false;
+    const uint32_t rest = t->length - part, middle = t->start + gather_part(r, t, n, true, part, all);
+    gather_part(r, t, n, false, rest, all + (middle - t->start));
+    memcpy(r->item + t->start, all, (size_t)n*t->length*sizeof *all);
+    free(all);
+    for (uint32_t i = t->start; i < end; i++) {
+        const uint32_t step = i < middle ? part : rest, stop = i < middle ? middle : end;
+        if (r->place[r->item[i].home] <= end) r->place[r->item[i].home] = i + 1;
+        r->next[i] = i + step < stop ? i + step : NONE;
+    }
+    r->whole = end;
+    return true;
+}
+
 /* The length of body that repeats most often from here, and how often; 1 for none. */
 static uint32_t find(roller *r, uint32_t start, uint32_t *length) {
-    uint32_t most = 1;
+    uint32_t most = 1, lagged = 0;
     for (uint32_t q = r->next[start], tries = 0; tries < TRIES && q != NONE && q - start <= LONGEST;
          q = r->next[q], tries++) {
         attempt t = {.start = start, .length = q - start};
-        if (start < r->dead[t.length] || r->credit < 0) continue;
+        if (start < r->dead[t.length] || r->credit < 0 || (lagged > 0 && t.length%lagged == 0)) continue;
         const size_t   before = r->p->count.compared;
         const uint32_t n = repeats(r, &t);
         if (n < LEAST) {
             r->credit -= (int64_t)(r->p->count.compared - before);
             if (t.dead > r->dead[t.length]) r->dead[t.length] = t.dead;
+            if (t.lagged && lagged == 0) lagged = t.length;        /* and so would all its multiples be */
         } else if (n > most) {
             most = n;
             *length = t.length;
         }
         if (most >= ENOUGH) break;
     }
+    attempt t = {.start = start, .length = lagged, .split = true};
+    if (most == 1 && lagged > 0 && start >= r->whole && split(r, &t)) return find(r, start, length);
     return most;
 }
 
@@ -298,7 +367,7 @@ static void write_single(roller *r, uint32_t i) {
     ad_program           *p = r->p;
     const ad__instruction item = r->item[i];
     ad__instruction       made = {item.code, 0, item.y, 0};
-    if (item.code != AD__TERM && item.code != AD__PRODUCT) p->node[item.home].home = p->uniforms++;
+    if (!adds(&item)) p->node[item.home].home = p->uniforms++;
     made.home = home(r, item.home);
     if (ad__in_words(item.code)) {
         made.x = (uint32_t)r->indices;
@@ -314,9 +383,9 @@ static void write_single(roller *r, uint32_t i) {
 }
 
 /* Does anything but its own repetition read what item j of the body gives? */
-static bool wanted_outside(const roller *r, uint32_t start, uint32_t length, uint32_t n, uint32_t j, uint32_t inside) {
-    for (uint32_t k = 0; k < n; k++)
-        if (r->uses[r->item[start + k*length + j].home] > inside) return true;
+static bool wanted_outside(const roller *r, const ad__roll *roll, uint32_t start, uint32_t j, uint32_t inside) {
+    for (uint32_t k = 0; k < roll->count; k++)
+        if (r->uses[r->item[start + k*roll->length + j].home] > inside) return true;
     return false;
 }
 
@@ -334,9 +403,9 @@ static void place_results(roller *r, ad__roll *roll, uint32_t start, uint32_t in
     for (uint32_t j = 0; j < roll->length; j++) {
         const ad__instruction *item = &r->item[start + j];
         ad__body              *body = &p->body[roll->first + j];
-        if (item->code == AD__TERM || item->code == AD__PRODUCT) {
+        if (adds(item)) {
             body->result = (ad__source){home(r, item->home), AD__IN_ONE, false, false};
-        } else if (wanted_outside(r, start, roll->length, roll->count, j, inside[j])) {
+        } else if (wanted_outside(r, roll, start, j, inside[j])) {
             p->uniforms = round_up(p->uniforms);
             body->result = (ad__source){p->uniforms, AD__IN_RUN, false, false};
             for (uint32_t k = 0; k < roll->count; k++)
@@ -349,7 +418,8 @@ static void place_results(roller *r, ad__roll *roll, uint32_t start, uint32_t in
 }
 
 /* An operand from outside, by its homes in all repetitions. */
-static bool outside_source(roller *r, const ad__roll *roll, uint32_t start, uint32_t j, uint32_t i, ad__source *source) {
+static bool outside_source(roller *r, const ad__roll *roll, uint32_t start, uint32_t j, uint32_t i,
+                           ad__source *source) {
     const uint32_t constants = r->p->constants, place = (uint32_t)r->indices;
     bool           one = true, run = true, constant = true;
     uint32_t       first = 0;
@@ -363,7 +433,8 @@ static bool outside_source(roller *r, const ad__roll *roll, uint32_t start, uint
     if (!one && !run)
         for (uint32_t k = 0; k < roll->count; k++)
             if (!add_index(r, home(r, operand(r, &r->item[start + k*roll->length + j], i)))) return false;
-    *source = (ad__source){one || run ? first : place, one ? AD__IN_ONE : run ? AD__IN_RUN : AD__IN_LIST, false, constant};
+    *source = (ad__source){one || run ? first : place, one ? AD__IN_ONE : run ? AD__IN_RUN : AD__IN_LIST, false,
+                           constant};
     return true;
 }
 
@@ -410,7 +481,9 @@ static void choose_lanes(ad_program *p, ad__roll *roll) {
 static void write_roll(roller *r, uint32_t start, uint32_t length, uint32_t n) {
     ad_program *p = r->p;
     uint32_t   *scratch = (uint32_t *)(void *)r->stride;
-    if (!reserve(r, &p->roll, &r->roll_room, p->rolls, 1, sizeof *p->roll) ||
+    const uint64_t homes = p->uniforms + (uint64_t)length*(n + 2*ROUND);
+    if (homes >= NONE - 2*ROUND) r->failed = true;             /* a home is a uint32_t */
+    if (r->failed || !reserve(r, &p->roll, &r->roll_room, p->rolls, 1, sizeof *p->roll) ||
         !reserve(r, &p->body, &r->body_room, r->bodies, length, sizeof *p->body)) return;
     ad__roll *roll = &p->roll[p->rolls];
     *roll = (ad__roll){.first = (uint32_t)r->bodies, .length = length, .count = n};
@@ -455,7 +528,9 @@ static bool prepare(roller *r) {
     r->uses = calloc(nodes, sizeof *r->uses);
     r->dead = calloc(LONGEST + 1, sizeof *r->dead);
     r->stride = calloc(SLOTS, sizeof *r->stride);
-    if (r->place == NULL || r->uses == NULL || r->dead == NULL || r->stride == NULL) return false;
+    r->ahead = calloc(LONGEST, sizeof *r->ahead);
+    if (r->place == NULL || r->uses == NULL || r->dead == NULL || r->stride == NULL || r->ahead == NULL)
+        return false;
     count_uses(r);
     return line_up(r) && link_windows(r);
 }
@@ -465,12 +540,13 @@ bool ad__roll_up(ad_program *p) {
     settle_leaves(p);
     r.failed = !prepare(&r);
     if (!r.failed) write_all(&r);
-    p->uniforms = round_up(p->uniforms) + ROUND;               /* the last lanes of a block may lie behind the last value */
+    p->uniforms = round_up(p->uniforms) + ROUND;               /* the last lanes may lie behind the last value */
     free(r.place);
     free(r.uses);
     free(r.next);
     free(r.dead);
     free(r.stride);
+    free(r.ahead);
     p->instruction = r.item;
     if (!r.failed && p->instructions < r.items) {
         ad__instruction *fewer = realloc(r.item, (p->instructions + (size_t)1)*sizeof *fewer);

@@ -1,19 +1,20 @@
 /* uniform.c - the values of a program that depend on its parameters alone; see uniform.h.
  *
- * They are numbers, each in its home, computed once a call. What repeats runs as a roll, block by block: a lane
- * is a repetition, and the kernels are those of lanes over examples. In reverse a block computes again what has
- * no home, then its instructions are visited last to first. The walk as a whole goes last to first too, so that
- * an adjoint is complete when its value is visited, whether it is alone or in a roll.
+ * They are numbers, each in its home, computed once a call. What repeats runs as a roll (roll.c), block by
+ * block: a lane is a repetition, and the kernels are those of lanes over examples. In reverse a block computes
+ * again what has no home, then its instructions are visited last to first. The walk as a whole goes last to
+ * first too, so that an adjoint is complete when its value is visited, alone or in a roll.
  *
  * Invariant of the last block, whose lanes are rounded up: values behind the last repetition are whatever
- * stands there (homes that a roll writes are its own up to a multiple of eight), and adjoints behind it are 0, so
- * that such a lane pushes 0 and nothing of it is seen. Where operands of two repetitions are one value, or overlap,
- * their contributions are added one operand after the other, or lane by lane. */
+ * stands there (homes that a roll writes are its own up to a multiple of eight), and adjoints behind it are 0
+ * or not its own, so that such a lane pushes 0 and nothing of it is seen. Where operands of two repetitions are
+ * one value, or overlap, their contributions are added one operand after the other, or lane by lane. */
 #include "uniform.h"
 
 #include <stdlib.h>
 
-enum { SPARE_ROWS = 4 };       /* after the rows of values and adjoints: zeros, to read, to write, upstream; then operands */
+/* After the rows of values and adjoints: zeros, one for logsumexp, one to write, one for upstream; then operands. */
+enum { ZEROS, LARGEST, TARGET, UPSTREAM, OPERANDS };
 
 /* ---- one instruction -------------------------------------------------------------------------- */
 
@@ -106,7 +107,7 @@ static const double *lanes_of(const block *b, const ad__source *s, double *room)
 /* The lanes of all operands; those that do not stand somewhere are written into spare rows. */
 static void operands(const block *b, const ad__body *body, const double *x[]) {
     const ad__source *s = b->p->source + body->operand;
-    for (uint32_t i = 0; i < body->count; i++) x[i] = lanes_of(b, &s[i], spare(b, SPARE_ROWS + i));
+    for (uint32_t i = 0; i < body->count; i++) x[i] = lanes_of(b, &s[i], spare(b, OPERANDS + i));
 }
 
 static void forward_body(const block *b, const ad__body *body) {
@@ -125,7 +126,7 @@ static void forward_body(const block *b, const ad__body *body) {
     switch (body->code) {
     case AD__sum:       k->sum(body->count, x, b->n, v); break;
     case AD__dot:       k->dot(body->count/2, x, x + body->count/2, b->n, v); break;
-    case AD__logsumexp: k->logsumexp(body->count, x, b->n, v, spare(b, 1)); break;
+    case AD__logsumexp: k->logsumexp(body->count, x, b->n, v, spare(b, LARGEST)); break;
     case AD__where:     k->where(b->n, x[0], x[1], x[2], v); break;
     default:            k->value[AD__NODES_ONLY][ad__code_row((uint8_t)body->code)](b->n, x[0], x[body->count - 1], v);
     }
@@ -135,8 +136,8 @@ static void forward_body(const block *b, const ad__body *body) {
  * row are written to a spare row and then added up or scattered. */
 static double *open_target(const block *b, const ad__source *s, const double **in) {
     double *out = s->place == AD__IN_ROW ? adjoint_row(b, s->at)
-                : s->place == AD__IN_RUN ? b->adjoint + s->at + b->first : spare(b, 2);
-    *in = s->place == AD__IN_RUN || (s->place == AD__IN_ROW && !s->first) ? out : spare(b, 0);
+                : s->place == AD__IN_RUN ? b->adjoint + s->at + b->first : spare(b, TARGET);
+    *in = s->place == AD__IN_RUN || (s->place == AD__IN_ROW && !s->first) ? out : spare(b, ZEROS);
     return out;
 }
 
@@ -152,7 +153,7 @@ static const double *upstream(const block *b, const ad__body *body) {
     const ad__source *s = &body->result;
     if (s->place == AD__IN_ROW) return adjoint_row(b, s->at);
     if (s->place == AD__IN_RUN) return b->adjoint + s->at + b->first;
-    double *a = spare(b, 3);
+    double *a = spare(b, UPSTREAM);
     b->p->kernels->fill(b->n, b->adjoint[s->at], a);
     for (size_t l = b->real; l < b->n; l++) a[l] = 0;
     return a;
@@ -204,7 +205,7 @@ static void forward_roll(const ad_program *p, const ad__roll *roll, double u[], 
 static void reverse_roll(const ad_program *p, const ad__roll *roll, double u[], double adjoint[], double space[]) {
     for (size_t first = 0; first < roll->count; first += roll->lanes) {
         const block b = block_at(p, roll, first, u, adjoint, space);
-        if (first == 0) p->kernels->fill(roll->lanes, 0, spare(&b, 0));
+        if (first == 0) p->kernels->fill(roll->lanes, 0, spare(&b, ZEROS));
         for (uint32_t j = 0; j < roll->length; j++)
             if (p->body[roll->first + j].result.place == AD__IN_ROW) forward_body(&b, &p->body[roll->first + j]);
         for (uint32_t j = roll->length; j-- > 0;) reverse_body(&b, &p->body[roll->first + j]);

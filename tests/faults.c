@@ -159,6 +159,41 @@ Test(faults, tape_keeps_its_nodes_when_it_cannot_grow) {
     ad_tape_free(tape);
 }
 
+/* Every kind of array a compiled program has: sums of equal terms, operands in lists, a layer, a guard, dots. */
+static ad_program *compile_all_kinds(ad_tape *tape) {
+    enum { N = 40 };
+    ad_var x[N], s = ad_num(0), input[2] = {ad_input(tape, 1), ad_input(tape, 2)};
+    for (int i = 0; i < N; i++) x[i] = ad_input(tape, 1 + 0.1*i);
+    for (int i = 0; i < N; i++) s = ad_add(s, ad_mul(ad_sin(x[i]), ad_logsumexp(3, (ad_var[]){x[i*i%N], x[7], ad_num(i)})));
+    if (ad_branch(ad_less(s, ad_num(1e6)))) s = ad_add(s, ad_pick(x[0], 2, x));
+    const ad_var out[] = {ad_add(s, ad_dot(2, x, input)), ad_dot(2, x + 2, input)};
+    return ad_compile(&(ad_interface){.params = N, .param = x, .inputs = 2, .input = input, .outputs = 2, .output = out});
+}
+
+Test(faults, compiling_may_be_refused_any_allocation) {
+    if (!CAN_REFUSE) cr_skip_test("the allocator cannot be replaced in this build");
+    ad_tape *tape = ad_tape_new();
+    ad_program_free(compile_all_kinds(tape));                     /* now the tape needs no more */
+    const ad_mark end = ad_tape_mark(tape);
+    ad_program_free(compile_all_kinds(tape));
+    size_t n = 1, failed = 0;
+    for (bool more = true; more && n < MOST_REQUESTS; n += more) {
+        ad_tape_rewind(tape, end);
+        arm(n, true);
+        ad_program *p = compile_all_kinds(tape);
+        disarm();
+        more = refused;
+        const ad_status status = ad_tape_status(tape);             /* some requests only save memory, or time */
+        cr_expect_eq(status, p == NULL ? AD_NO_MEMORY : AD_OK, "request %zu: %s", n, ad_tape_message(tape));
+        cr_expect(p != NULL || refused, "request %zu", n);
+        failed += p == NULL;
+        ad_tape_clear(tape);
+        ad_program_free(p);
+    }
+    cr_expect(failed > 20 && failed + 5 > n && n < MOST_REQUESTS, "%zu requests, %zu of them needed", n - 1, failed);
+    ad_tape_free(tape);
+}
+
 Test(faults, message_says_that_memory_is_out) {
     if (!CAN_REFUSE) cr_skip_test("the allocator cannot be replaced in this build");
     ad_tape *tape = ad_tape_new();

@@ -163,6 +163,41 @@ Test(roll, the_outer_of_two_loops_is_taken_when_it_repeats_more_often) {
     close_fixture(f);
 }
 
+/* (x[i+1] - x[i]) - (x[i] - x[i-1]): equal differences are shared, so each repetition looks at the one before. */
+Test(roll, what_neighbours_share_is_rolled_before_the_rest) {
+    enum { N = 300 };
+    fixture *f = open_fixture(N + 2);
+    ad_var   s = ad_num(0);
+    for (size_t i = 1; i <= N; i++) {
+        const ad_var d = ad_sub(ad_sub(f->x[i + 1], f->x[i]), ad_sub(f->x[i], f->x[i - 1]));
+        s = ad_add(s, ad_mul(ad_sin(d), ad_exp(d)));
+    }
+    f->output[0] = s;
+    compile(f, 1);
+    cr_expect_eq(f->p->rolls, 2);
+    cr_expect_gt(f->p->count.rolled, 5*N - 20);
+    agree(f, 1e-12);
+    close_fixture(f);
+}
+
+/* The state goes step by step; what is made of it runs side by side. */
+Test(roll, what_is_made_of_each_step_of_a_chain_is_a_roll) {
+    enum { STEPS = 200 };
+    fixture *f = open_fixture(STEPS + 3);
+    ad_var   x = f->x[0], s = ad_num(0);
+    for (size_t i = 0; i < STEPS; i++) {
+        x = ad_add(ad_sin(x), ad_mul(f->x[1], x));
+        const ad_var error = ad_sub(ad_mul(x, f->x[2]), f->x[3 + i]);
+        s = ad_add(s, ad_sqrt(ad_add(ad_num(1), ad_mul(error, error))));
+    }
+    f->output[0] = s;
+    compile(f, 1);
+    cr_expect_geq(f->p->rolls, 1);
+    cr_expect_gt(f->p->count.rolled, 5*STEPS - 40);
+    agree(f, 1e-11);
+    close_fixture(f);
+}
+
 /* ---- where operands stand --------------------------------------------------------------------- */
 
 static ad__place place_of(const ad_program *p, uint32_t body, uint32_t operand) {
