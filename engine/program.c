@@ -30,6 +30,7 @@ typedef struct values {
     double   *constant;
     uint32_t *table;           /* values by hash, NONE where free; a power of two */
     size_t    nodes, node_room, words, word_room, constants, constant_room, table_size;
+    size_t    expected;        /* values, at a guess: sizes the table once, since fresh memory is what costs */
     size_t    shared, folded;
     bool      failed;
 } values;
@@ -94,8 +95,9 @@ static bool equal(const values *v, const ad__node *a, const ad__node *b) {
 }
 
 static bool grow_table(values *v) {
-    const size_t size = v->table_size == 0 ? 256 : 2*v->table_size;
-    uint32_t    *table = malloc(size*sizeof *table);
+    size_t size = v->table_size == 0 ? 256 : 2*v->table_size;
+    while (size < 2*v->expected) size *= 2;
+    uint32_t *table = malloc(size*sizeof *table);
     if (table == NULL) return fail_memory(v) != NULL;
     memset(table, 0xff, size*sizeof *table);
     for (size_t i = 0; i < v->nodes; i++) {
@@ -284,7 +286,9 @@ static void use_operands(compiler *c, uint32_t node) {
 static void mark_used(compiler *c) {
     for (uint32_t i = c->end; i-- > 0;) {
         if (c->tape->code[i] == AD__branch) c->used[i] = true;
-        if (c->used[i]) use_operands(c, i);
+        if (!c->used[i]) continue;
+        c->first.expected++;
+        use_operands(c, i);
     }
 }
 
@@ -722,9 +726,9 @@ static ad_program *assemble(compiler *c, ad__layer *layers, size_t count) {
 }
 
 static void *array(compiler *c, size_t n, size_t bytes, int fill) {
-    void *memory = malloc((n + 1)*bytes);
+    void *memory = fill == 0 ? calloc(n + 1, bytes) : malloc((n + 1)*bytes);
     if (memory == NULL) return fail_memory(&c->first);
-    memset(memory, fill, (n + 1)*bytes);
+    if (fill != 0) memset(memory, fill, (n + 1)*bytes);
     return memory;
 }
 
@@ -765,6 +769,11 @@ static bool second_walk(compiler *c) {
     if (c->uses == NULL || c->map == NULL || c->absorbed == NULL) return false;
     count_uses(c);
     absorb(c);
+    if (c->first.table != NULL) {                            /* the second list is not longer, and looks up as the first did */
+        memset(c->first.table, 0xff, c->first.table_size*sizeof *c->first.table);
+        c->second.table = c->first.table, c->second.table_size = c->first.table_size;
+        c->first.table = NULL;
+    }
     fuse(c);
     return !c->second.failed;
 }

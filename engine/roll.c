@@ -147,7 +147,7 @@ static void write_line(roller *r, const owned after[]) {
         p->step[p->uniform_steps++] = i;
         if (!long_sum(node)) {
             add_item(r, (ad__instruction){node->code, node->x, node->y, i});
-            if (after[i].sum != NONE) add_term(r, after[i].sum, after[i].term);
+            if (after != NULL && after[i].sum != NONE) add_term(r, after[i].sum, after[i].term);
             continue;
         }
         for (uint32_t k = 0; k < node->y; k++)
@@ -155,22 +155,29 @@ static void write_line(roller *r, const owned after[]) {
     }
 }
 
-static bool line_up(roller *r) {
+/* Only where there are long sums; NULL too when memory is out. */
+static owned *find_owned(const roller *r) {
     const ad_program *p = r->p;
-    size_t            length = 0;
-    owned            *after = malloc((p->nodes + 1)*sizeof *after);
-    if (after == NULL) return false;
-    memset(after, 0xff, (p->nodes + 1)*sizeof *after);
+    owned            *after = malloc((p->nodes + (size_t)1)*sizeof *after);
+    if (after == NULL) return NULL;
+    memset(after, 0xff, (p->nodes + (size_t)1)*sizeof *after);
     for (uint32_t i = 0; i < p->nodes; i++) {
         const ad__node *node = &p->node[i];
-        if (!computed(node)) continue;
-        length += long_sum(node) ? node->y : 1;
-        for (uint32_t k = 0; long_sum(node) && k < node->y; k++) {
+        for (uint32_t k = 0; computed(node) && long_sum(node) && k < node->y; k++) {
             const uint32_t last = owner(r, node, k);
             if (last != NONE) after[last] = (owned){i, k};
         }
     }
-    r->item = length >= NONE ? NULL : malloc((length + 1)*sizeof *r->item);
+    return after;
+}
+
+static bool line_up(roller *r) {
+    const ad_program *p = r->p;
+    size_t            length = 0;
+    for (uint32_t i = 0; i < p->nodes; i++)
+        if (computed(&p->node[i])) length += long_sum(&p->node[i]) ? p->node[i].y : 1;
+    owned *after = p->sums > 0 ? find_owned(r) : NULL;
+    if (p->sums == 0 || after != NULL) r->item = length >= NONE ? NULL : malloc((length + 1)*sizeof *r->item);
     if (r->item != NULL) write_line(r, after);
     free(after);
     return r->item != NULL;
