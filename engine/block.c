@@ -12,18 +12,6 @@ static const double *operand(const ad__block *b, uint32_t word, double *room) {
     return room;
 }
 
-static void look_ahead(ad__ahead *a) {
-    for (size_t k = 0; k < a->lines; k++) {
-        if (a->write < a->write_end) {
-            __builtin_prefetch(a->write, 1);
-            a->write += AD__LINE;
-        } else if (a->read < a->read_end) {
-            __builtin_prefetch(a->read, 0);
-            a->read += AD__LINE;
-        }
-    }
-}
-
 /* ---- forward ---------------------------------------------------------------------------------- */
 
 static void load(const ad__block *b, const double input[]) {
@@ -104,7 +92,6 @@ void ad__block_forward(const ad__block *b, const double input[]) {
                                       m->form == AD__Y_NUMBER ? b->uniform + m->y : row(b, m->y), row(b, m->v));
         else if (m->kind == AD__MOVE_LAYER) forward_layer(b, m);
         else forward_node(b, m);
-        look_ahead(b->ahead);
     }
     check_guards(b);
 }
@@ -207,7 +194,6 @@ void ad__block_reverse(const ad__block *b, const ad__sweep *sweep) {
     const ad__kernels *k = b->p->kernels;
     seed(b, sweep);
     for (const ad__move *m = b->plan->move + sweep->move, *end = m + sweep->moves; m < end; m++) {
-        look_ahead(b->ahead);
         if (m->kind > AD__PUSH_BOTH) {
             reverse_other(b, m);
             continue;

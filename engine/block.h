@@ -21,15 +21,6 @@ typedef struct ad__sums {
     ad__failure failed;
 } ad__sums;
 
-/* Memory that is asked for while a block computes, some lines with every move: what this block will write, then
- * what the next one will read. */
-typedef struct ad__ahead {
-    const char *write, *write_end, *read, *read_end;
-    size_t      lines;                   /* with every move */
-} ad__ahead;
-
-enum { AD__LINE = 64 };                  /* bytes that memory moves at once */
-
 typedef struct ad__block {
     const ad_program *p;
     const ad__plan   *plan;
@@ -38,7 +29,6 @@ typedef struct ad__block {
     const bool       *finite;            /* are all weights of the layer finite? */
     const ad__space  *s;
     ad__sums         *sums;
-    ad__ahead        *ahead;
     size_t            first, real, n;    /* first row; rows; lanes, a multiple of 8 */
     bool              careful;           /* may an operand of a layer be infinite or NaN? See ad__block_reverse */
 } ad__block;

@@ -200,32 +200,12 @@ static void write_jacobian(const ad__block *b, double *to) {
     }
 }
 
-/* The results of this block, and the examples of the next one. */
-static ad__ahead ahead_of(const job *j, size_t first, size_t real) {
-    const ad_program *p = j->p;
-    const size_t columns = j->purpose == AD__VALUES ? p->outputs : j->purpose == AD__JACOBIAN ? p->outputs*p->active : 0;
-    const size_t left = j->rows - first - real, next = left < j->plan->block ? left : j->plan->block;
-    ad__ahead    a = {0};
-    if (columns > 0) {
-        a.write = (const char *)(j->result + first*columns);
-        a.write_end = a.write + real*columns*sizeof(double);
-    }
-    if (p->inputs > 0) {
-        a.read = (const char *)(j->input + (first + real)*p->inputs);
-        a.read_end = a.read + next*p->inputs*sizeof(double);
-    }
-    const size_t bytes = (size_t)(a.write_end - a.write) + (size_t)(a.read_end - a.read);
-    a.lines = bytes/AD__LINE/(j->plan->forwards + j->plan->moves + 1) + 1;
-    return a;
-}
-
 static void run_block(const job *j, const ad__space *s, ad__sums *sums, size_t number, bool careful) {
     const ad_program *p = j->p;
     const workspace  *w = j->w;
     const size_t      first = number*j->plan->block, left = j->rows - first;
     const size_t      real = left < j->plan->block ? left : j->plan->block;
-    ad__ahead         ahead = ahead_of(j, first, real);
-    const ad__block   b = {p, j->plan, w->uniform, w->packed, w->turned, w->finite, s, sums, &ahead, first, real,
+    const ad__block   b = {p, j->plan, w->uniform, w->packed, w->turned, w->finite, s, sums, first, real,
                            (real + 7)/8*8, careful};
     ad__block_forward(&b, p->inputs > 0 ? j->input + first*p->inputs : NULL);
     if (sums->failed.status != AD_OK) return;
