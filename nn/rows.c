@@ -199,7 +199,10 @@ static bool same_graph(nn__rows *r, uint16_t k, size_t row, ad_var y) {
         ad_program_gradient(r->variant[k].program, r->weights->value, 1, nn_data_row(r->config.data, row), &mean,
                             r->part) != AD_OK) return false;
     ad_gradient(y, r->count, nn_model_params(r->weights->model), r->other);
-    for (size_t i = 0; i < r->count; i++) largest = fmax(largest, fmax(fabs(r->part[i]), fabs(r->other[i])));
+    for (size_t i = 0; i < r->count; i++) {
+        if (fabs(r->part[i]) > largest) largest = fabs(r->part[i]);
+        if (fabs(r->other[i]) > largest) largest = fabs(r->other[i]);
+    }
     bool same = alike(mean, ad_value(y), fabs(mean) + fabs(ad_value(y)));
     for (size_t i = 0; i < r->count && same; i++) same = alike(r->part[i], r->other[i], largest);
     return same;

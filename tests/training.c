@@ -381,6 +381,35 @@ Test(training, an_infinite_rate_is_refused) {
     nn_optimizer_free(o);
 }
 
+Test(training, data_with_nan_is_refused) {
+    nn_data      *data = nn_data_new(2, 2, 1, (const double[]){1, 2, 3, 4, NAN, 6});
+    nn_optimizer *o = nn_sgd(0.1);
+    cr_expect_eq(nn_train(l.model, loss, NULL, data, o, &(nn_train_config){.epochs = 1, .batch = 1}), AD_BAD_ARGUMENT);
+    cr_expect(strstr(nn_model_message(l.model), "row 1, column 1") != NULL, "%s", nn_model_message(l.model));
+    nn_optimizer_free(o);
+    nn_data_free(data);
+}
+
+static ad_var class_of(nn_model *model, size_t inputs, const ad_var x[], void *user) {
+    (void)user;
+    const ad_var *p = nn_model_params(model);
+    const ad_var  logits[] = {ad_mul(p[0], x[0]), ad_mul(p[1], x[1]), p[2]};
+    return nn_cross_entropy(3, logits, x[inputs - 1]);
+}
+
+/* All examples of class 2: the loss goes to 0, by a constant logit. */
+Test(training, data_of_one_class_is_learned) {
+    double        line[EXAMPLES*3];
+    nn_optimizer *o = nn_adam(0.1);
+    memcpy(line, nn_data_row(l.data, 0), sizeof line);
+    for (size_t i = 0; i < EXAMPLES; i++) line[3*i + 2] = 2;
+    nn_data *data = nn_data_new(EXAMPLES, 2, 1, line);
+    cr_expect_eq(nn_train(l.model, class_of, NULL, data, o, &(nn_train_config){.epochs = 200, .batch = 4, .watch = on_epoch}), AD_OK);
+    cr_expect(l.epoch[199].loss < 1e-2, "%g", l.epoch[199].loss);
+    nn_optimizer_free(o);
+    nn_data_free(data);
+}
+
 /* Nothing is wrong with one row, nor with one class: there is little to learn, and it is learned. */
 Test(training, data_of_one_row_is_learned) {
     double v[PARAMS];

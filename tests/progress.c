@@ -1,0 +1,91 @@
+/* progress.c - tests of nn/progress.c: what a terminal and what a file is shown. */
+#include "nn/nn.h"
+#include "nn/progress.h"
+
+#include <criterion/criterion.h>
+#include <fcntl.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+enum { TEXT = 4096 };
+
+/* A terminal of so many columns: what is written to the stream is read from the other end. */
+static FILE *terminal(unsigned short columns, int *other_end) {
+    const struct winsize size = {.ws_row = 24, .ws_col = columns};
+    *other_end = posix_openpt(O_RDWR | O_NOCTTY | O_NONBLOCK);
+    if (*other_end < 0 || grantpt(*other_end) != 0 || unlockpt(*other_end) != 0) return NULL;
+    FILE *file = fopen(ptsname(*other_end), "w");
+    if (file != NULL) ioctl(fileno(file), TIOCSWINSZ, &size);
+    return file;
+}
+
+static const nn__moment moment = {
+    .epoch = 2, .epochs = 8, .done = 2, .loss = 0.125, .held_out_loss = 0.25, .metric = 0.9, .examples_per_second = 1e6,
+    .seconds = 3, .left = 4000,
+};
+
+/* What a bar for the moment writes. */
+static void drawn(unsigned short columns, const char *term, char text[TEXT]) {
+    int   other_end;
+    FILE *file = terminal(columns, &other_end);
+    if (file == NULL) cr_skip_test("there are no terminals here");
+    setenv("TERM", term, 1);
+    nn__progress p = nn__progress_open(&(nn_train_config){
+        .progress = true, .stream = file, .score = (nn_loss *)1, .metric_name = "accuracy"});
+    nn__progress_epoch(&p, &moment);
+    nn__progress_close(&p);
+    fflush(file);
+    const ssize_t n = read(other_end, text, TEXT - 1);
+    cr_assert(n > 0);
+    text[n] = '\0';
+    fclose(file);
+    close(other_end);
+}
+
+Test(progress, bar_on_a_terminal_is_one_line_with_all_numbers) {
+    char text[TEXT];
+    drawn(120, "xterm", text);
+    cr_expect(strncmp(text, "\repoch 2/8 ", 11) == 0, "%s", text);
+    cr_expect(strstr(text, " 25%  loss 0.125     held out 0.25      accuracy 0.9     1000000 examples/s  1:06:40 left\x1b[K") != NULL,
+              "%s", text);
+    cr_expect(strstr(text, "##") != NULL && strstr(text, "..") != NULL, "%s", text);
+    cr_expect_eq(strchr(text, '\n'), strrchr(text, '\n'), "the line ends when the training does");
+}
+
+Test(progress, narrow_terminal_is_not_written_over) {
+    char text[TEXT];
+    drawn(40, "xterm", text);
+    cr_expect(strstr(text, "##") == NULL, "no space for a bar");
+    cr_expect_leq(strcspn(text + 1, "\x1b"), 39);
+}
+
+Test(progress, terminal_that_can_do_nothing_gets_plain_lines) {
+    char text[TEXT];
+    drawn(120, "dumb", text);
+    cr_expect(strncmp(text, "epoch 2/8  loss 0.125", 21) == 0, "%s", text);
+    cr_expect_null(strchr(text, '\x1b'));
+}
+
+Test(progress, numbers_that_are_not_known_are_not_shown) {
+    char      *text = NULL;
+    size_t     length = 0;
+    FILE      *to = open_memstream(&text, &length);
+    nn__moment m = moment;
+    m.held_out_loss = m.metric = NAN;
+    nn__progress p = nn__progress_open(&(nn_train_config){.progress = true, .stream = to});
+    nn__progress_epoch(&p, &m);
+    nn__progress_close(&p);
+    fclose(to);
+    cr_expect_str_eq(text, "epoch 2/8  loss 0.125     1000000 examples/s  1:06:40 left\n");
+    free(text);
+}
+
+Test(progress, nothing_is_due_where_nothing_is_shown) {
+    nn__progress p = nn__progress_open(&(nn_train_config){.progress = false});
+    cr_expect(!nn__progress_due(&p, 1e9));
+    nn__progress_epoch(&p, &moment);
+    nn__progress_close(&p);
+}
