@@ -78,6 +78,14 @@ void nn_mlp_free(nn_mlp *mlp) {
     free(mlp);
 }
 
+size_t nn_mlp_layers(const nn_mlp *mlp) {
+    return mlp == NULL ? 0 : mlp->layers;
+}
+
+nn_layer nn_mlp_layer(const nn_mlp *mlp, size_t i) {
+    return i < nn_mlp_layers(mlp) ? mlp->layer[i] : (nn_layer){0};
+}
+
 void nn_mlp_forward(const nn_mlp *mlp, const ad_var input[], ad_var output[]) {
     if (mlp == NULL) return;
     for (size_t i = 0; i < mlp->layers; i++) {

@@ -237,6 +237,9 @@ AD_API ad_var nn_identity(ad_var x);
  * any other. */
 AD_API nn_activation *nn_activation_named(const char *name);
 
+/* The name of one of them; "identity" for NULL, "activation" for a function of the caller's own. */
+AD_API const char *nn_activation_name(nn_activation *activation);
+
 /* One unit: activation(bias + the sum of weight[i]*x[i]); activation NULL: the identity. */
 AD_API ad_var nn_neuron(size_t n, const ad_var weight[], const ad_var x[], ad_var bias,
                         nn_activation *activation);
@@ -280,6 +283,10 @@ typedef struct nn_mlp_config {
 /* Adds the layers to the model. NULL after an error, which is on the model. */
 AD_API nn_mlp *nn_mlp_new(nn_model *model, const nn_mlp_config *config);
 AD_API void    nn_mlp_free(nn_mlp *mlp);     /* the parameters stay, they are the model's */
+
+/* The layers one by one, first to last; all 0 and NULL where there is none. */
+AD_API size_t   nn_mlp_layers(const nn_mlp *mlp);
+AD_API nn_layer nn_mlp_layer(const nn_mlp *mlp, size_t i);
 
 /* Record one example: sizes[0] inputs, as handles or plain numbers, to sizes[layers] outputs. Used
  * by one thread at a time, as the tape is. With mlp NULL nothing happens. */
@@ -678,6 +685,47 @@ typedef struct nn_train_config {
  * written, or the checkpoint is not one of this run. */
 AD_API ad_status nn_train(nn_model *model, nn_loss *loss, void *user, const nn_data *data,
                           nn_optimizer *optimizer, const nn_train_config *config);
+
+/* ---- the lesson of backpropagation ------------------------------------------------------------ */
+
+/* Everything that happens when a network learns from a few examples: the forward pass unit by unit; the loss;
+ * from right to left what each output should do, what that asks of the weights (in proportion to the activation
+ * they carry) and of the activations before (in proportion to the weight), all wishes added up; the mean over the
+ * batch; the step of gradient descent and the loss after it. The inputs are locked. The numbers are the tape's. */
+typedef struct nn_lesson nn_lesson;
+
+typedef struct nn_lesson_config {
+    size_t        rows;                      /* how many examples, at least 1 */
+    const size_t *row;                       /* which rows of the data */
+    double        rate;                      /* of the step; above 0 */
+    bool          squares;                   /* C = sum of (output - wanted)^2, also for classes; else cross-entropy */
+    size_t        image;                     /* the inputs are a picture, image x image; 0: they are not */
+    const char   *title;                     /* NULL: "backpropagation" */
+    const char *const *input_names;          /* of each input; NULL: x1, x2, ... */
+    const char *const *output_names;         /* of each output; NULL: y1, y2, ... */
+} nn_lesson_config;
+
+/* The data have one target, a class number, or for squares as many targets as the network has outputs. The model's
+ * parameters are as before afterwards. NULL after an error, which is on the model: sizes that do not fit, rows that
+ * are not there, a rate that is not a number above 0, a loss that is not finite. */
+AD_API nn_lesson *nn_lesson_new(nn_model *model, const nn_mlp *mlp, const nn_data *data,
+                                const nn_lesson_config *config);
+AD_API void       nn_lesson_free(nn_lesson *lesson);
+AD_API double     nn_lesson_loss(const nn_lesson *lesson);           /* the mean over the examples, before the step */
+AD_API double     nn_lesson_loss_after(const nn_lesson *lesson);     /* and after it */
+
+/* On a terminal, for one of the examples: tables, arrows and bars; ascii: without characters outside ASCII. */
+AD_API ad_status nn_lesson_print(const nn_lesson *lesson, size_t example, bool ascii, FILE *to);
+
+/* As data: {"format":"tapir-lesson/1", "title", "sizes", "activations", "loss":"cross-entropy" or "squares", "rate",
+ * "image", "inputs", "outputs", "layers":[{"weight","bias","new_weight","new_bias","mean_dweight","mean_dbias"}],
+ * "examples":[{"row","input","wanted","guess","loss","loss_after","layers":[{"z","a","dz","da","a_after","dweight",
+ * "dbias"}]}], "mean_loss", "mean_loss_after", "gap"}: weights as one list, outputs x inputs, row-major; gap is the
+ * largest difference between the mean of the gradients and the gradient of the mean. */
+AD_API ad_status nn_lesson_json(const nn_lesson *lesson, FILE *to);
+
+/* As one page that needs no network, to step through, and through the batch. */
+AD_API ad_status nn_lesson_html(const nn_lesson *lesson, FILE *to);
 
 #ifdef __cplusplus
 }

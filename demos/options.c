@@ -1,0 +1,76 @@
+/* options.c - words of a command line as numbers; see options.h. */
+#include "options.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+bool option_complain(const char *program, const char *what, const char *word) {
+    fprintf(stderr, "%s: %s: %s\n(%s --help says how it is used)\n", program, what, word, program);
+    return false;
+}
+
+static bool digits(const char *word, uint64_t *number, char **end) {
+    errno = 0;
+    *number = strtoull(word, end, 10);
+    return isdigit((unsigned char)*word) && errno == 0;
+}
+
+static bool complain_count(const char *program, const char *option, size_t least, size_t most, const char *many,
+                           const char *word) {
+    char what[160];
+    if (most == SIZE_MAX)
+        snprintf(what, sizeof what, "%s takes whole numbers from %zu on%s", option, least, many);
+    else
+        snprintf(what, sizeof what, "%s takes whole numbers of %zu to %zu%s", option, least, most, many);
+    return option_complain(program, what, word);
+}
+
+bool option_count(const char *program, const char *option, const char *word, size_t least, size_t most,
+                  size_t *count) {
+    char    *end;
+    uint64_t number;
+    if (!digits(word, &number, &end) || *end != '\0' || number < least || number > most)
+        return complain_count(program, option, least, most, "", word);
+    *count = (size_t)number;
+    return true;
+}
+
+bool option_seed(const char *program, const char *option, const char *word, uint64_t *seed) {
+    char *end;
+    if (digits(word, seed, &end) && *end == '\0') return true;
+    return complain_count(program, option, 0, SIZE_MAX, "", word);
+}
+
+bool option_number(const char *program, const char *option, const char *word, double *number) {
+    char what[80], *end;
+    *number = strtod(word, &end);
+    if (end != word && *end == '\0' && isfinite(*number)) return true;
+    snprintf(what, sizeof what, "%s takes a finite number", option);
+    return option_complain(program, what, word);
+}
+
+bool option_rate(const char *program, const char *option, const char *word, double *rate) {
+    char what[80], *end;
+    *rate = strtod(word, &end);
+    if (end != word && *end == '\0' && isfinite(*rate) && *rate > 0) return true;
+    snprintf(what, sizeof what, "%s takes a finite number above 0", option);
+    return option_complain(program, what, word);
+}
+
+bool option_counts(const char *program, const char *option, const char *word, size_t least, size_t most, size_t room,
+                   size_t count[], size_t *n) {
+    const char *at = word;
+    for (*n = 0; *n < room;) {
+        char    *end;
+        uint64_t number;
+        if (!digits(at, &number, &end) || number < least || number > most) break;
+        count[(*n)++] = (size_t)number;
+        if (*end == '\0') return true;
+        if (*end != ',') break;
+        at = end + 1;
+    }
+    return complain_count(program, option, least, most, ", separated by commas", word);
+}

@@ -1,0 +1,56 @@
+/* lesson.h - the numbers of a lesson, for the files that show them.
+ *
+ * Units are numbered through: those of layer l (0 for the first one behind the inputs) are unit[l] to
+ * before unit[l + 1]; parameters stand in the order of the layers, a layer's weights (outputs x inputs,
+ * row-major) before its biases: layer l begins at param[l]. */
+#ifndef TAPIR_NN_LESSON_H
+#define TAPIR_NN_LESSON_H
+
+#include "model.h"
+
+/* What one example does in both passes. */
+typedef struct nn__pupil {
+    size_t        row;               /* of the data */
+    const double *input, *target;    /* of the lesson */
+    double        loss, after;       /* before and after the step */
+    double       *z, *a, *dz, *da;   /* by unit: weighted sum, activation, derivatives of the loss in both */
+    double       *a_after;
+    double       *guess;             /* by output: probabilities, or the outputs themselves for squares */
+    double       *gradient;          /* by parameter */
+} nn__pupil;
+
+struct nn_lesson {
+    nn_model   *model;
+    size_t      layers, units, params, inputs, outputs, targets, pupils;
+    size_t     *size, *unit, *param; /* layers + 1 each */
+    nn_layer   *layer;
+    const char **activation;         /* by layer: its name */
+    bool        squares;
+    double      rate;
+    size_t      image;               /* the inputs are a picture this wide and high; 0: they are not */
+    char       *title, **input_name, **output_name;
+    double     *data;                /* pupils x (inputs + targets) */
+    nn__pupil  *pupil;
+    double     *weight, *new_weight; /* by parameter, before and after the step */
+    double     *mean;                /* of the pupils' gradients */
+    double     *whole;               /* the gradient of the mean loss, by one sweep over all examples */
+    double      loss, after;         /* means */
+};
+
+/* What output k is asked to be: 1 or 0 for a class, else the target. */
+double nn__wanted(const nn_lesson *lesson, const nn__pupil *pupil, size_t k);
+
+/* The weight of unit j of layer l for its input i, as a place in the parameters. */
+static inline size_t nn__weight_place(const nn_lesson *lesson, size_t l, size_t j, size_t i) {
+    return lesson->param[l] + j*lesson->size[l] + i;
+}
+static inline size_t nn__bias_place(const nn_lesson *lesson, size_t l, size_t j) {
+    return lesson->param[l] + lesson->size[l]*lesson->size[l + 1] + j;
+}
+
+/* The activations that layer l reads: the inputs, or those of the layer before. */
+static inline const double *nn__before(const nn_lesson *lesson, const nn__pupil *pupil, size_t l) {
+    return l == 0 ? pupil->input : pupil->a + lesson->unit[l - 1];
+}
+
+#endif

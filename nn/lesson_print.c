@@ -1,0 +1,254 @@
+/* lesson_print.c - the lesson on the blackboard: tables of numbers, arrows and bars, in a terminal.
+ *
+ * Large layers are shown by their units with the largest wishes; what is left out is said. */
+#include "lesson.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MOST = 8, BAR = 12, MOST_PUPILS = 12 };
+
+typedef struct board {
+    const nn_lesson *lesson;
+    const nn__pupil *pupil;
+    FILE            *to;
+    bool             ascii;
+} board;
+
+/* ---- pieces ----------------------------------------------------------------------------------- */
+
+static const char *arrow(const board *b, double wish) {
+    if (!(fabs(wish) > 0)) return b->ascii ? "." : "\u00b7";
+    return wish > 0 ? b->ascii ? "^" : "\u25b2" : b->ascii ? "v" : "\u25bc";
+}
+
+/* A bar of up to BAR cells for size/largest. */
+static void bar(const board *b, double size, double largest) {
+    const size_t cells = largest > 0 ? (size_t)lround(fmin(1, fabs(size)/largest)*BAR) : 0;
+    for (size_t i = 0; i < cells; i++) fputs(b->ascii ? "#" : "\u2588", b->to);
+}
+
+static double largest_of(size_t n, const double x[]) {
+    double largest = 0;
+    for (size_t i = 0; i < n; i++) largest = fmax(largest, fabs(x[i]));
+    return largest;
+}
+
+/* The places of the `most` largest of n sizes, in rising order; how many. */
+static size_t choose(size_t n, const double x[], size_t most, size_t place[]) {
+    size_t found = 0;
+    for (size_t i = 0; i < n; i++) {
+        size_t larger = 0;
+        for (size_t k = 0; k < n && n > most; k++)
+            larger += fabs(x[k]) > fabs(x[i]) || (fabs(x[k]) == fabs(x[i]) && k < i);
+        if (larger < most) place[found++] = i;
+    }
+    return found;
+}
+
+/* The name of unit j behind layer l - 1, the inputs for l = 0. */
+static const char *unit_name(const board *b, size_t l, size_t j, char text[24]) {
+    if (l == 0) snprintf(text, 24, "%.20s", b->lesson->input_name[j]);
+    else if (l == b->lesson->layers) snprintf(text, 24, "%.20s", b->lesson->output_name[j]);
+    else snprintf(text, 24, "h%zu.%zu", l, j + 1);
+    return text;
+}
+
+static void left_out(const board *b, size_t shown, size_t all, const char *what) {
+    if (shown < all)
+        fprintf(b->to, "    (%zu of %zu %s are shown, those with the largest wishes)\n", shown, all, what);
+}
+
+/* ---- forward ---------------------------------------------------------------------------------- */
+
+static void print_inputs(const board *b) {
+    char         name[24];
+    const size_t n = b->lesson->inputs;
+    fprintf(b->to, "  inputs, locked: they never change\n");
+    if (b->lesson->image > 0) {
+        static const char *const shades[] = {" ", "\u2591", "\u2592", "\u2593", "\u2588"};
+        static const char ascii[] = " .:*#";
+        const double      largest = largest_of(n, b->pupil->input);
+        for (size_t i = 0; i < n; i++) {
+            const size_t shade = largest > 0 ? (size_t)lround(4*fmax(0, b->pupil->input[i])/largest) : 0;
+            if (i%b->lesson->image == 0) fputs(i == 0 ? "    " : "\n    ", b->to);
+            for (int k = 0; k < 2; k++) fprintf(b->to, "%.*s", b->ascii ? 1 : 4, b->ascii ? &ascii[shade] : shades[shade]);
+        }
+        fputc('\n', b->to);
+        return;
+    }
+    for (size_t i = 0; i < n && i < 2*MOST; i++)
+        fprintf(b->to, "    %-20s %9.4f\n", unit_name(b, 0, i, name), b->pupil->input[i]);
+    if (n > 2*MOST) fprintf(b->to, "    ... and %zu more\n", n - 2*MOST);
+}
+
+static void print_layer(const board *b, size_t l) {
+    char             name[24];
+    const nn_lesson *lesson = b->lesson;
+    const size_t     first = lesson->unit[l], n = lesson->size[l + 1];
+    const double    *a = b->pupil->a + first;
+    size_t           place[2*MOST];
+    const size_t     shown = choose(n, b->pupil->da + first, 2*MOST, place);
+    fprintf(b->to, "  layer %zu, %s of the weighted sum z of the activations before\n", l + 1, lesson->activation[l]);
+    for (size_t k = 0; k < shown; k++) {
+        const size_t j = place[k];
+        fprintf(b->to, "    %-20s z %9.4f   a %9.4f  %s", unit_name(b, l + 1, j, name), b->pupil->z[first + j], a[j],
+                a[j] < 0 ? "-" : " ");
+        bar(b, a[j], largest_of(n, a));
+        fputc('\n', b->to);
+    }
+    left_out(b, shown, n, "units");
+}
+
+static void print_loss(const board *b) {
+    const nn_lesson *lesson = b->lesson;
+    const nn__pupil *p = b->pupil;
+    fprintf(b->to, "loss\n");
+    for (size_t k = 0; k < lesson->outputs && k < 2*MOST; k++)
+        fprintf(b->to, "    %-20.20s %s %8.4f   wanted %8.4f\n", lesson->output_name[k],
+                lesson->squares ? "output     " : "probability", p->guess[k], nn__wanted(lesson, p, k));
+    if (lesson->squares) fprintf(b->to, "  C = sum of (output - wanted)^2 = %.6g\n\n", p->loss);
+    else fprintf(b->to, "  C = -log(probability of %s) = %.6g\n\n", lesson->output_name[(size_t)p->target[0]], p->loss);
+}
+
+/* ---- backward --------------------------------------------------------------------------------- */
+
+static void print_outputs(const board *b) {
+    const nn_lesson *lesson = b->lesson;
+    const size_t     last = lesson->layers - 1, first = lesson->unit[last], n = lesson->outputs;
+    const double    *da = b->pupil->da + first;
+    size_t           place[2*MOST];
+    const size_t     shown = choose(n, da, 2*MOST, place);
+    fprintf(b->to, "  what each output should do, -dC/da: up lowers the loss, or down does\n");
+    for (size_t k = 0; k < shown; k++) {
+        const size_t j = place[k];
+        fprintf(b->to, "    %-20.20s %s %9.4f  ", lesson->output_name[j], arrow(b, -da[j]), -da[j]);
+        bar(b, da[j], largest_of(n, da));
+        fputc('\n', b->to);
+    }
+    left_out(b, shown, n, "outputs");
+}
+
+static void print_heads(const board *b, size_t l, size_t n, const size_t place[], const char *first) {
+    char name[24];
+    fprintf(b->to, "    %-20s", first);
+    for (size_t k = 0; k < n; k++) fprintf(b->to, " %10.10s", unit_name(b, l, place[k], name));
+    fputc('\n', b->to);
+}
+
+static void print_cell(const board *b, double wish) {
+    fprintf(b->to, "  %s %7.3f", arrow(b, wish), wish);
+}
+
+/* The wishes of the units of layer l: of their weights, in proportion to the activation that each carries,
+ * and of the activations before, in proportion to the weight; the latter are added up. */
+static void print_wishes(const board *b, size_t l) {
+    char             name[24];
+    const nn_lesson *lesson = b->lesson;
+    const size_t     first = lesson->unit[l], rows = lesson->size[l + 1], columns = lesson->size[l];
+    const double    *dz = b->pupil->dz + first, *before = nn__before(lesson, b->pupil, l);
+    size_t           row[MOST], column[MOST];
+    const size_t     shown = choose(rows, dz, MOST, row);
+    const size_t     across = choose(columns, l == 0 ? before : b->pupil->da + lesson->unit[l - 1], MOST, column);
+    fprintf(b->to, "  layer %zu asks of its weights, -dC/dw = -dC/dz * the activation that the weight carries\n", l + 1);
+    print_heads(b, l, across, column, "activation before");
+    fprintf(b->to, "    %-20s", "");
+    for (size_t k = 0; k < across; k++) fprintf(b->to, "   a%8.3f", before[column[k]]);
+    fputc('\n', b->to);
+    for (size_t k = 0; k < shown; k++) {
+        fprintf(b->to, "    %-20s", unit_name(b, l + 1, row[k], name));
+        for (size_t i = 0; i < across; i++)
+            print_cell(b, -b->pupil->gradient[nn__weight_place(lesson, l, row[k], column[i])]);
+        fputc('\n', b->to);
+    }
+    left_out(b, shown, rows, "units");
+    left_out(b, across, columns, "activations");
+    if (l == 0) {
+        fprintf(b->to, "  and of the inputs nothing: they are locked\n");
+        return;
+    }
+    fprintf(b->to, "  and of the activations before, -dC/dz * the weight between them\n");
+    print_heads(b, l, across, column, "");
+    for (size_t k = 0; k < shown; k++) {
+        fprintf(b->to, "    %-20s", unit_name(b, l + 1, row[k], name));
+        for (size_t i = 0; i < across; i++)
+            print_cell(b, -dz[row[k]]*lesson->weight[nn__weight_place(lesson, l, row[k], column[i])]);
+        fputc('\n', b->to);
+    }
+    fprintf(b->to, "    %-20s", shown < rows ? "sum of all wishes" : "sum of the wishes");
+    for (size_t i = 0; i < across; i++) print_cell(b, -b->pupil->da[lesson->unit[l - 1] + column[i]]);
+    fprintf(b->to, "\n  through %s: -dC/dz = -dC/da * its slope\n", lesson->activation[l - 1]);
+    fprintf(b->to, "    %-20s", "");
+    for (size_t i = 0; i < across; i++) print_cell(b, -b->pupil->dz[lesson->unit[l - 1] + column[i]]);
+    fputc('\n', b->to);
+}
+
+/* ---- the step, and the batch ------------------------------------------------------------------ */
+
+static void print_step(const board *b) {
+    const nn_lesson *lesson = b->lesson;
+    size_t           largest = 0;
+    for (size_t i = 0; i < lesson->params; i++)
+        if (fabs(lesson->mean[i]) > fabs(lesson->mean[largest])) largest = i;
+    fprintf(b->to, "step      every weight and bias: new = old - %.6g * dC/dw%s\n", lesson->rate,
+            lesson->pupils > 1 ? ", the mean over the batch" : "");
+    fprintf(b->to, "    the largest change: %.6g - %.6g * %.6g = %.6g\n", lesson->weight[largest], lesson->rate,
+            lesson->mean[largest], lesson->new_weight[largest]);
+    if (lesson->pupils > 1) fprintf(b->to, "    C of this example %.6g -> %.6g\n", b->pupil->loss, b->pupil->after);
+    fprintf(b->to, "    %sC %.6g -> %.6g   %s\n", lesson->pupils > 1 ? "mean " : "", lesson->loss, lesson->after,
+            lesson->after < lesson->loss ? "the step went down" : "the step went too far: the rate is too large here");
+}
+
+/* One row for each example, the mean of the rows below; the six parameters with the largest means. */
+static void print_batch(const board *b) {
+    const nn_lesson *lesson = b->lesson;
+    size_t           place[6];
+    const size_t     across = choose(lesson->params, lesson->mean, 6, place);
+    double           gap = 0;
+    fprintf(b->to, "batch     one row for each example: its loss, and the derivative in some parameters\n");
+    fprintf(b->to, "    %-10s %10s", "row", "C");
+    for (size_t i = 0; i < across; i++) fprintf(b->to, "   param %-4zu", place[i]);
+    fputc('\n', b->to);
+    for (size_t k = 0; k < lesson->pupils && k < MOST_PUPILS; k++) {
+        fprintf(b->to, "    %-10zu %10.5f", lesson->pupil[k].row, lesson->pupil[k].loss);
+        for (size_t i = 0; i < across; i++) fprintf(b->to, "  %11.5f", lesson->pupil[k].gradient[place[i]]);
+        fputc('\n', b->to);
+    }
+    if (lesson->pupils > MOST_PUPILS) fprintf(b->to, "    ... and %zu rows more\n", lesson->pupils - MOST_PUPILS);
+    fprintf(b->to, "    %-10s %10.5f", "mean", lesson->loss);
+    for (size_t i = 0; i < across; i++) fprintf(b->to, "  %11.5f", lesson->mean[place[i]]);
+    for (size_t i = 0; i < lesson->params; i++) gap = fmax(gap, fabs(lesson->mean[i] - lesson->whole[i]));
+    fprintf(b->to, "\n    the gradient of the mean loss, by one sweep, differs from the mean of the gradients by %.0e at most\n",
+            gap);
+}
+
+static void print_sizes(const board *b) {
+    const nn_lesson *lesson = b->lesson;
+    fprintf(b->to, "network   ");
+    for (size_t l = 0; l <= lesson->layers; l++) fprintf(b->to, "%s%zu", l > 0 ? "-" : "", lesson->size[l]);
+    fprintf(b->to, ", %zu parameters;  example: row %zu\n\n", lesson->params, b->pupil->row);
+}
+
+ad_status nn_lesson_print(const nn_lesson *lesson, size_t example, bool ascii, FILE *to) {
+    if (lesson == NULL || to == NULL || example >= lesson->pupils) return AD_BAD_ARGUMENT;
+    const board    b = {lesson, &lesson->pupil[example], to, ascii};
+    const locale_t before = nn__locale_enter();
+    fprintf(to, "%s\n", lesson->title);
+    print_sizes(&b);
+    fputs("forward   from left to right\n", to);
+    print_inputs(&b);
+    for (size_t l = 0; l < lesson->layers; l++) print_layer(&b, l);
+    print_loss(&b);
+    fputs("backward  from right to left\n", to);
+    print_outputs(&b);
+    for (size_t l = lesson->layers; l-- > 0;) print_wishes(&b, l);
+    fputc('\n', to);
+    if (lesson->pupils > 1) {
+        print_batch(&b);
+        fputc('\n', to);
+    }
+    print_step(&b);
+    nn__locale_leave(before);
+    return fflush(to) != 0 || ferror(to) ? AD_BAD_FILE : AD_OK;
+}
