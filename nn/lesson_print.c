@@ -130,11 +130,12 @@ static void print_outputs(const board *b) {
     left_out(b, shown, n, "outputs");
 }
 
-static void print_heads(const board *b, size_t l, size_t n, const size_t place[], const char *first) {
+static void print_heads(const board *b, size_t l, size_t n, const size_t place[], const char *first,
+                        const char *last) {
     char name[24];
     fprintf(b->to, "    %-20s", first);
     for (size_t k = 0; k < n; k++) fprintf(b->to, " %10.10s", unit_name(b, l, place[k], name));
-    fputc('\n', b->to);
+    fprintf(b->to, " %10s\n", last);
 }
 
 static void print_cell(const board *b, double wish) {
@@ -152,14 +153,15 @@ static void print_wishes(const board *b, size_t l) {
     const size_t     shown = choose(rows, dz, MOST, row);
     const size_t     across = choose(columns, l == 0 ? before : b->pupil->da + lesson->unit[l - 1], MOST, column);
     fprintf(b->to, "  layer %zu asks of its weights, -dC/dw = -dC/dz * the activation that the weight carries\n", l + 1);
-    print_heads(b, l, across, column, "activation before");
+    print_heads(b, l, across, column, "activation before", "bias");
     fprintf(b->to, "    %-20s", "");
-    for (size_t k = 0; k < across; k++) fprintf(b->to, "   a%8.3f", before[column[k]]);
-    fputc('\n', b->to);
+    for (size_t k = 0; k < across; k++) fprintf(b->to, "   a%7.3f", before[column[k]]);
+    fprintf(b->to, "   a%7.3f\n", 1.0);
     for (size_t k = 0; k < shown; k++) {
         fprintf(b->to, "    %-20s", unit_name(b, l + 1, row[k], name));
         for (size_t i = 0; i < across; i++)
             print_cell(b, -b->pupil->gradient[nn__weight_place(lesson, l, row[k], column[i])]);
+        print_cell(b, -b->pupil->gradient[nn__bias_place(lesson, l, row[k])]);
         fputc('\n', b->to);
     }
     left_out(b, shown, rows, "units");
@@ -169,7 +171,7 @@ static void print_wishes(const board *b, size_t l) {
         return;
     }
     fprintf(b->to, "  and of the activations before, -dC/dz * the weight between them\n");
-    print_heads(b, l, across, column, "");
+    print_heads(b, l, across, column, "", "");
     for (size_t k = 0; k < shown; k++) {
         fprintf(b->to, "    %-20s", unit_name(b, l + 1, row[k], name));
         for (size_t i = 0; i < across; i++)
@@ -186,14 +188,26 @@ static void print_wishes(const board *b, size_t l) {
 
 /* ---- the step, and the batch ------------------------------------------------------------------ */
 
+/* A parameter by its layer and place: "w3[0][2]", "b3[0]". */
+static const char *param_name(const nn_lesson *lesson, size_t place, char text[80]) {
+    size_t l = 0;
+    while (place >= lesson->param[l + 1]) l++;
+    const size_t at = place - lesson->param[l], across = lesson->size[l];
+    if (at < across*lesson->size[l + 1]) snprintf(text, 80, "w%zu[%zu][%zu]", l + 1, at/across, at%across);
+    else snprintf(text, 80, "b%zu[%zu]", l + 1, at - across*lesson->size[l + 1]);
+    return text;
+}
+
 static void print_step(const board *b) {
     const nn_lesson *lesson = b->lesson;
+    char             name[80];
     size_t           largest = 0;
     for (size_t i = 0; i < lesson->params; i++)
         if (fabs(lesson->mean[i]) > fabs(lesson->mean[largest])) largest = i;
     fprintf(b->to, "step      every weight and bias: new = old - %.6g * dC/dw%s\n", lesson->rate,
             lesson->pupils > 1 ? ", the mean over the batch" : "");
-    fprintf(b->to, "    the largest change: %.6g - %.6g * %.6g = %.6g\n", lesson->weight[largest], lesson->rate,
+    fprintf(b->to, "    the largest change: %s = %.6g - %.6g * %.6g = %.6g\n",
+            param_name(lesson, largest, name), lesson->weight[largest], lesson->rate,
             lesson->mean[largest], lesson->new_weight[largest]);
     if (lesson->pupils > 1) fprintf(b->to, "    C of this example %.6g -> %.6g\n", b->pupil->loss, b->pupil->after);
     fprintf(b->to, "    %sC %.6g -> %.6g   %s\n", lesson->pupils > 1 ? "mean " : "", lesson->loss, lesson->after,
@@ -208,7 +222,8 @@ static void print_batch(const board *b) {
     double           gap = 0;
     fprintf(b->to, "batch     one row for each example: its loss, and the derivative in some parameters\n");
     fprintf(b->to, "    %-10s %10s", "row", "C");
-    for (size_t i = 0; i < across; i++) fprintf(b->to, "   param %-4zu", place[i]);
+    char name[80];
+    for (size_t i = 0; i < across; i++) fprintf(b->to, "  %11s", param_name(lesson, place[i], name));
     fputc('\n', b->to);
     for (size_t k = 0; k < lesson->pupils && k < MOST_PUPILS; k++) {
         fprintf(b->to, "    %-10zu %10.5f", lesson->pupil[k].row, lesson->pupil[k].loss);

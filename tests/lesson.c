@@ -1,0 +1,154 @@
+/* lesson.c - tests of the lesson of backpropagation. That its numbers are right is shown by tests/lessons, against a
+ * network written in another language. */
+#include "nn/lesson.h"
+#include "support.h"
+
+#include <criterion/criterion.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static ad_tape  *tape;
+static nn_model *model;
+static nn_mlp   *mlp;
+static nn_data  *data;
+static nn_lesson *lesson;
+
+static const double table[] = {0.5, -1, 0, 2, 0.25, 1, -0.5, 0.75, 2};       /* three rows of two inputs and a class */
+static const size_t chosen[] = {2, 0};
+
+static void make(void) {
+    tape = ad_tape_new();
+    model = nn_model_new(tape, 3);
+    mlp = nn_mlp_new(model, &(nn_mlp_config){.layers = 2, .sizes = (const size_t[]){2, 4, 3}});
+    data = nn_data_new(3, 2, 1, table);
+}
+static void drop(void) {
+    nn_lesson_free(lesson);
+    lesson = NULL;
+    nn_data_free(data);
+    nn_mlp_free(mlp);
+    nn_model_free(model);
+    ad_tape_free(tape);
+}
+
+TestSuite(lesson, .init = make, .fini = drop);
+
+static nn_lesson_config usual(void) {
+    return (nn_lesson_config){.rows = 2, .row = chosen, .rate = 0.5};
+}
+
+static void expect_refused(nn_lesson_config config, const char *words) {
+    lesson = nn_lesson_new(model, mlp, data, &config);
+    cr_expect_null(lesson);
+    cr_expect_eq(nn_model_status(model), AD_BAD_ARGUMENT);
+    cr_expect(strstr(nn_model_message(model), words) != NULL, "\"%s\" is not in: %s", words, nn_model_message(model));
+}
+
+Test(lesson, leaves_parameters_and_tape_as_they_were) {
+    const size_t n = nn_model_count(model), length = ad_tape_length(tape);
+    double      *before = malloc(n*sizeof *before);
+    for (size_t i = 0; i < n; i++) before[i] = ad_value(nn_model_params(model)[i]);
+    const nn_lesson_config config = usual();
+    lesson = nn_lesson_new(model, mlp, data, &config);
+    cr_assert_not_null(lesson, "%s", nn_model_message(model));
+    for (size_t i = 0; i < n; i++)
+        cr_expect(same_bits(before[i], ad_value(nn_model_params(model)[i])), "parameter %zu", i);
+    cr_expect_eq(ad_tape_length(tape), length);
+    free(before);
+}
+
+Test(lesson, a_small_step_goes_down) {
+    nn_lesson_config config = usual();
+    config.rate = 0.01;
+    lesson = nn_lesson_new(model, mlp, data, &config);
+    cr_expect_lt(nn_lesson_loss_after(lesson), nn_lesson_loss(lesson));
+}
+
+Test(lesson, the_first_order_change_of_the_loss_is_rate_times_the_squared_gradient) {
+    nn_lesson_config config = usual();
+    config.rate = 1e-6;
+    lesson = nn_lesson_new(model, mlp, data, &config);
+    double square = 0;
+    for (size_t i = 0; i < lesson->params; i++) square += lesson->mean[i]*lesson->mean[i];
+    const double change = nn_lesson_loss(lesson) - nn_lesson_loss_after(lesson);
+    cr_expect(close_to(change, config.rate*square, 1e-4, 0), "%g and %g", change, config.rate*square);
+}
+
+Test(lesson, units_outside_ascii_stay_outside_ascii_output) {
+    char  *text = NULL;
+    size_t length = 0;
+    FILE  *to = open_memstream(&text, &length);
+    const nn_lesson_config config = usual();
+    lesson = nn_lesson_new(model, mlp, data, &config);
+    cr_expect_eq(nn_lesson_print(lesson, 1, true, to), AD_OK);
+    fclose(to);
+    for (size_t i = 0; i < length; i++) cr_assert((unsigned char)text[i] < 0x80, "byte %zu", i);
+    free(text);
+}
+
+Test(lesson, names_cannot_leave_the_page) {
+    char  *text = NULL;
+    size_t length = 0;
+    FILE  *to = open_memstream(&text, &length);
+    nn_lesson_config config = usual();
+    config.title = "<script>alert(1)</script>@LESSON@";
+    config.output_names = (const char *const[]){"</script>", "\"", "a\nb"};
+    lesson = nn_lesson_new(model, mlp, data, &config);
+    cr_expect_eq(nn_lesson_html(lesson, to), AD_OK);
+    fclose(to);
+    size_t scripts = 0;
+    for (const char *at = text; (at = strstr(at, "<script")) != NULL; at++) scripts++;
+    cr_expect_eq(scripts, 2, "%zu scripts", scripts);
+    free(text);
+}
+
+Test(lesson, an_example_that_is_not_there_cannot_be_printed) {
+    const nn_lesson_config config = usual();
+    lesson = nn_lesson_new(model, mlp, data, &config);
+    cr_expect_eq(nn_lesson_print(lesson, 2, true, stdout), AD_BAD_ARGUMENT);
+    cr_expect_eq(nn_lesson_print(NULL, 0, true, stdout), AD_BAD_ARGUMENT);
+    cr_expect_eq(nn_lesson_json(NULL, stdout), AD_BAD_ARGUMENT);
+    cr_expect_eq(nn_lesson_html(lesson, NULL), AD_BAD_ARGUMENT);
+}
+
+Test(lesson, a_rate_of_infinity_is_refused) {
+    nn_lesson_config config = usual();
+    config.rate = INFINITY;
+    expect_refused(config, "rate");
+}
+
+Test(lesson, a_row_that_is_not_there_is_named) {
+    nn_lesson_config   config = usual();
+    const size_t       far[] = {0, 17};
+    config.row = far;
+    expect_refused(config, "row 17");
+}
+
+Test(lesson, no_rows_are_refused) {
+    nn_lesson_config config = usual();
+    config.rows = 0;
+    expect_refused(config, "no examples");
+}
+
+Test(lesson, a_picture_that_is_not_square_is_refused) {
+    nn_lesson_config config = usual();
+    config.image = 2;
+    expect_refused(config, "picture");
+}
+
+Test(lesson, a_network_for_other_data_is_refused) {
+    nn_data_free(data);
+    data = nn_data_new(1, 4, 1, (const double[]){1, 2, 3, 4, 0});
+    nn_lesson_config config = usual();
+    config.rows = 1, config.row = (const size_t[]){0};
+    expect_refused(config, "2 inputs, the data 4");
+}
+
+Test(lesson, a_class_that_is_none_is_refused) {
+    nn_data_free(data);
+    data = nn_data_new(1, 2, 1, (const double[]){1, 2, 7});
+    nn_lesson_config config = usual();
+    config.rows = 1, config.row = (const size_t[]){0};
+    expect_refused(config, "7");
+}
