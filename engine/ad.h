@@ -210,6 +210,29 @@ AD_API void   ad_gradient(ad_var y, size_t n, const ad_var x[], double grad[]);
  * tangent of zero brings nothing. 0 when y is a plain number; NaN after an error. */
 AD_API double ad_tangent(ad_var y, size_t n, const ad_var x[], const double direction[]);
 
+/* j[i*n + k] = dy[i]/dx[k], m x n, by n walks forward or m in reverse, whichever are fewer; plain numbers
+ * among the y have a row of zeros. Adjoints are left alone. All NaN after an error. */
+AD_API void ad_jacobian(size_t m, const ad_var y[], size_t n, const ad_var x[], double j[]);
+
+/* The reverse sweep recorded as nodes: grad[i] is dy/dx[i] as a variable, which a replay computes again and
+ * which can be differentiated again, to any order:
+ *
+ *     ad_record_gradient(y, 1, &x, &dy);  ad_record_gradient(dy, 1, &x, &ddy);
+ *
+ * The partials are recorded from the texts of the rows; nodes that do not lead from some x to y are left
+ * out. A derivative that is constant is a plain number, one that is a node of the caller's is that node.
+ * The adjoint of a node with a name is named too: "d loss / d w". An adjoint that is 0, now or in a replay, sends
+ * nothing, as in ad_backward. Only products and sums that are made here are simplified (0*a where a is
+ * finite, 1*a, a + 0). For a derivative of the gradient, x are inputs. After an error no node is added, and grad
+ * are handles that name none. */
+AD_API void ad_record_gradient(ad_var y, size_t n, const ad_var x[], ad_var grad[]);
+
+/* Second derivatives of y, n x n, symmetric to the bit; and the Hessian times a direction, at the cost of a few
+ * gradients whatever n is. x are inputs (AD_BAD_ARGUMENT). Nothing is recorded and adjoints are
+ * left alone. 0 for a plain number y; all NaN after an error. */
+AD_API void ad_hessian(ad_var y, size_t n, const ad_var x[], double h[]);
+AD_API void ad_hessian_times(ad_var y, size_t n, const ad_var x[], const double direction[], double out[]);
+
 /* ---- programs --------------------------------------------------------------------------------- */
 
 /* A recorded piece of tape, compiled, to be run over many examples at once: record one example as

@@ -199,15 +199,6 @@ static bool read_arguments(parser *p, arguments *a) {
     return false;
 }
 
-static ad_var call_row(size_t row, const ad_var x[]) {
-    switch (row) {
-#define R1(name, ...) case AD__ROW_##name: return ad_##name(x[0]);
-#define R2(name, ...) case AD__ROW_##name: return ad_##name(x[0], x[1]);
-#include "ops.def"
-    default: return ad_num(NAN);
-    }
-}
-
 /* C's names for rows that go by another here. */
 static const struct { const char *c; size_t row; } aliases[] = {
     {"fabs", AD__ROW_abs}, {"fmin", AD__ROW_min}, {"fmax", AD__ROW_max},
@@ -269,7 +260,7 @@ static ad_var apply(parser *p, const char *name, size_t length, const arguments 
     if (row == AD__ROWS) return error_at(p, name, "no function is called", name, length);
     if (a->n != ad__rows[row].operands)
         return wrong_count(p, name, length, ad__rows[row].operands, a->n);
-    return call_row(row, a->x);
+    return ad__record_row((ad__row_number)row, a->x[0], a->x[a->n - 1]);
 }
 
 static ad_var call(parser *p, const char *name, size_t length) {

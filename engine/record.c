@@ -62,6 +62,15 @@ static ad_var binary(ad__row_number row, ad_var x, ad_var y) {
     }
 #include "ops.def"
 
+ad_var ad__record_row(ad__row_number row, ad_var x, ad_var y) {
+    switch (row) {
+#define R1(name, ...) case AD__ROW_##name: return ad_##name(x);
+#define R2(name, ...) case AD__ROW_##name: return ad_##name(x, y);
+#include "ops.def"
+    default: return ad_num(NAN);
+    }
+}
+
 bool ad_branch(ad_var condition) {
     ad_tape *tape = condition.tape;
     if (tape == NULL) return condition.at.number != 0;

@@ -41,6 +41,33 @@ uint32_t ad__group_place(ad__group group, size_t i) {
                                    : group.word[i];
 }
 
+size_t ad__operands(const ad_tape *tape, uint32_t node) {
+    const uint8_t        code = tape->code[node];
+    const ad__row_number row = ad__code_row(code);
+    if (row < AD__ROWS) return ad__rows[row].operands;
+    switch (code) {
+    case AD__input:  return 0;
+    case AD__branch: return 1;
+    case AD__where:  return 3;
+    case AD__dot:    return 2*(size_t)tape->arg[node].y;
+    case AD__pick:   return 1 + (size_t)tape->arg[node].y;
+    default:         return tape->arg[node].y;
+    }
+}
+
+uint32_t ad__operand(const ad_tape *tape, uint32_t node, size_t i) {
+    const ad__arg arg = tape->arg[node];
+    const uint8_t code = tape->code[node];
+    if (code < AD__sum) {
+        const bool number = code < AD__input && ad__code_form(code) == (i == 0 ? AD__X_NUMBER : AD__Y_NUMBER);
+        return number ? AD__NO_NODE : i == 0 ? arg.x : arg.y;
+    }
+    const ad__group first = ad__group_of(tape, node, 0);
+    const ad__group group = i < first.n ? first : ad__group_of(tape, node, 1);
+    const size_t    at = i < first.n ? i : i - first.n;
+    return ad__group_number(group, at) ? AD__NO_NODE : ad__group_place(group, at);
+}
+
 double ad__group_value(const ad_tape *tape, ad__group group, size_t i) {
     const uint32_t place = ad__group_place(group, i);
     return ad__group_number(group, i) ? ad__number_at(tape, place) : tape->value[place];
@@ -148,9 +175,16 @@ static double logsumexp(size_t n, const double *x, size_t stride) {
     return largest + log(total);
 }
 
-/* exp(x - v); an infinite result is taken for 0, so that -inf among -inf counts for nothing. */
-static double logsumexp_partial(double x, double v) {
-    return exp(isinf(v) ? x : x - v);
+/* The partials of three of them, as code and as text, in the operand x, the operand y that it is multiplied
+ * by, and the result v. An infinite result is taken for 0, so that -inf among -inf counts for nothing. */
+#define SUM_PARTIAL       1
+#define DOT_PARTIAL       y
+#define LOGSUMEXP_PARTIAL exp(fabs(v) > 1.7976931348623157e308 ? x : x - v)
+#define TEXT_OF(expression) #expression
+#define TEXT(expression)    TEXT_OF(expression)
+
+const char *ad__reduce_text(uint8_t code) {
+    return code == AD__sum ? TEXT(SUM_PARTIAL) : code == AD__dot ? TEXT(DOT_PARTIAL) : TEXT(LOGSUMEXP_PARTIAL);
 }
 
 /* The index a pick asks for, or n when it names no operand. */
@@ -198,10 +232,14 @@ bool ad__reduce_value(ad_tape *tape, uint32_t node, double *value) {
 
 double ad__reduce_partial(const ad_tape *tape, uint32_t node, int group, size_t i) {
     const ad__group g = ad__group_of(tape, node, group);
+    const double    x = ad__group_value(tape, g, i), v = tape->value[node];
     switch (tape->code[node]) {
-    case AD__sum:       return 1;
-    case AD__dot:       return ad__group_value(tape, ad__group_of(tape, node, 1 - group), i);
-    case AD__logsumexp: return logsumexp_partial(ad__group_value(tape, g, i), tape->value[node]);
+    case AD__sum:       return SUM_PARTIAL;
+    case AD__logsumexp: return LOGSUMEXP_PARTIAL;
+    case AD__dot: {
+        const double y = ad__group_value(tape, ad__group_of(tape, node, 1 - group), i);
+        return DOT_PARTIAL;
+    }
     case AD__where:     return i == (ad__group_value(tape, g, 0) != 0 ? 1u : 2u) ? 1 : 0;
     default:            return group == 1 && i == index_of(tape, node) ? 1 : 0;
     }

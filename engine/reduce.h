@@ -28,6 +28,11 @@ bool     ad__group_number(ad__group group, size_t i);
 uint32_t ad__group_place(ad__group group, size_t i);
 double   ad__group_value(const ad_tape *tape, ad__group group, size_t i);
 
+/* Operands of any node, numbers included: how many there are, and which node is operand i (AD__NO_NODE: a
+ * number). Those of a dot are its first group and then its second; pick's index is the first. */
+size_t   ad__operands(const ad_tape *tape, uint32_t node);
+uint32_t ad__operand(const ad_tape *tape, uint32_t node, size_t i);
+
 /* The value of a node again, from the values of its operands. False, with the error kept, for a pick
  * out of range. */
 bool ad__reduce_value(ad_tape *tape, uint32_t node, double *value);
@@ -38,6 +43,10 @@ void ad__reduce_push(ad_tape *tape, uint32_t node, double adjoint);
 /* Add the derivative of the node, when its operands move by `tangent`. False, with the error kept, for
  * a pick out of range. */
 bool ad__reduce_tangent(ad_tape *tape, uint32_t node, const double tangent[], double *moved);
+
+/* What a formula calls the partial of sum, dot and logsumexp in an operand x, where y is the one that dot
+ * multiplies it by and v the result. */
+const char *ad__reduce_text(uint8_t code);
 
 /* The partial derivative of the node in operand i of a group. */
 double ad__reduce_partial(const ad_tape *tape, uint32_t node, int group, size_t i);

@@ -52,7 +52,7 @@ static bool sweep(ad_tape *tape, uint32_t last) {
 }
 
 bool ad__tangents(ad_tape *tape, uint32_t last, size_t n, const ad_var x[], const double direction[]) {
-    if (!ad__tangent_room(tape)) return false;
+    if (!ad__tangent_room(tape, 1)) return false;
     memset(tape->tangent, 0, ((size_t)last + 1)*sizeof *tape->tangent);
     for (size_t k = 0; k < n; k++)
         if (x[k].at.in.node <= last) tape->tangent[x[k].at.in.node] += direction[k];

@@ -58,6 +58,7 @@ void ad_tape_free(ad_tape *tape) {
     free(tape->segment);
     free(tape->scratch);
     free(tape->tangent);
+    free(tape->rules);
     free(tape->list);
     free(tape->block);
     free(tape);
@@ -146,10 +147,14 @@ bool ad__scratch(ad_tape *tape, size_t doubles) {
     return true;
 }
 
-bool ad__tangent_room(ad_tape *tape) {
-    if (tape->length <= tape->tangent_room) return true;
-    double *tangent = too_large(tape->capacity, sizeof *tangent) ? NULL
-                                                                 : allocate(tape->capacity*sizeof *tangent);
+size_t ad__tangent_column(const ad_tape *tape) {
+    return (size_t)tape->capacity + GAP;
+}
+
+bool ad__tangent_room(ad_tape *tape, size_t columns) {
+    const size_t room = columns*ad__tangent_column(tape);
+    if (room <= tape->tangent_room) return true;
+    double *tangent = too_large(tape->capacity + GAP, columns*sizeof *tangent) ? NULL : allocate(room*sizeof *tangent);
     if (tangent == NULL) {
         ad__fail(tape, AD_NO_MEMORY, "out of memory: no space for the tangents of %lu nodes",
                  (unsigned long)tape->capacity);
@@ -157,7 +162,7 @@ bool ad__tangent_room(ad_tape *tape) {
     }
     free(tape->tangent);
     tape->tangent = tangent;
-    tape->tangent_room = tape->capacity;
+    tape->tangent_room = room;
     return true;
 }
 
@@ -168,7 +173,7 @@ size_t ad_tape_length(const ad_tape *tape) {
 size_t ad_tape_bytes(const ad_tape *tape) {
     if (tape == NULL) return 0;
     return sizeof *tape + tape->capacity*node_bytes() + tape->list_room*sizeof *tape->list +
-           tape->scratch_room*sizeof *tape->scratch + tape->tangent_room*sizeof *tape->tangent +
+           tape->scratch_room*sizeof *tape->scratch + tape->tangent_room*sizeof *tape->tangent + tape->rules_bytes +
            tape->segment_room*sizeof *tape->segment + ad__notes_bytes(&tape->notes);
 }
 

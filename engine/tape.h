@@ -62,7 +62,9 @@ struct ad_tape {
     double   *scratch;               /* operands of a reduction, gathered; see ad__scratch */
     size_t    scratch_room;
     double   *tangent;               /* by node; made when first asked for */
-    uint32_t  tangent_room;
+    size_t    tangent_room;          /* in doubles */
+    struct ad__rules *rules;         /* of derivatives, made ready when first asked for; one block of memory */
+    size_t    rules_bytes;
 
     ad__segment *segment;            /* ascending in start; at least one */
     uint32_t  segments, segment_room;
@@ -120,8 +122,10 @@ bool ad__grow(ad_tape *tape);
 bool ad__list_room(ad_tape *tape, uint64_t words);
 bool ad__scratch(ad_tape *tape, size_t doubles);
 
-/* Make space for a tangent of every node; what stood there is lost. False: out of memory. */
-bool ad__tangent_room(ad_tape *tape);
+/* Make space for one tangent of every node, or for several columns, ad__tangent_column doubles apart; what
+ * stood there is lost. False: out of memory. */
+bool   ad__tangent_room(ad_tape *tape, size_t columns);
+size_t ad__tangent_column(const ad_tape *tape);
 
 /* One node more. There is space: length < room was asked, or ad__grow said yes. */
 static inline ad_var ad__push(ad_tape *tape, uint8_t code, uint32_t x, uint32_t y, double value) {
@@ -132,6 +136,9 @@ static inline ad_var ad__push(ad_tape *tape, uint8_t code, uint32_t x, uint32_t 
     tape->code[node] = code;
     return ad__handle(tape, node);
 }
+
+/* A row by its number, recorded; y is not looked at by rows of one operand. */
+ad_var ad__record_row(ad__row_number row, ad_var x, ad_var y);
 
 /* The place in the list of a run of n plain numbers; AD__NO_NODE after an error. */
 uint32_t ad__numbers(ad_tape *tape, size_t n, const ad_var x[]);

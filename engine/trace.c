@@ -11,17 +11,7 @@
 #include <stdlib.h>
 
 size_t ad__edges(const ad_tape *tape, uint32_t node) {
-    const uint8_t        code = tape->code[node];
-    const ad__row_number row = ad__code_row(code);
-    if (row < AD__ROWS) return ad__rows[row].operands;
-    switch (code) {
-    case AD__input:  return 0;
-    case AD__branch: return 1;
-    case AD__where:  return 3;
-    case AD__dot:    return 2*(size_t)tape->arg[node].y;
-    case AD__pick:   return 1 + (size_t)tape->arg[node].y;
-    default:         return tape->arg[node].y;
-    }
+    return ad__operands(tape, node);
 }
 
 static ad__edge row_edge(const ad_tape *tape, uint32_t node, ad__row_number row, size_t i) {
@@ -66,7 +56,7 @@ bool *ad__leads_to(const ad_tape *tape, uint32_t last) {
         if (!used[i]) continue;
         const size_t edges = ad__edges(tape, i);
         for (size_t k = 0; k < edges; k++) {
-            const uint32_t to = ad__edge_of(tape, i, k).to;
+            const uint32_t to = ad__operand(tape, i, k);
             if (to != AD__NO_NODE) used[to] = true;
         }
     }

@@ -1,0 +1,205 @@
+/* derive.c - the gradient recorded as nodes, so that it can be differentiated again.
+ *
+ * The reverse sweep is walked as ad_backward walks it, but every adjoint is a variable: the partials are
+ * recorded from the texts of the rows, the products and sums from here. Nodes that do not lead from some
+ * x to y are left out. An adjoint that is a plain number 0 was never sent anything.
+ *
+ * Invariant: when node i is visited its adjoint is complete, because its users stand to its right; what is
+ * recorded stands to the right of y and is never visited. */
+#include "tape.h"
+
+#include "reduce.h"
+#include "rules.h"
+
+#include <stdlib.h>
+
+enum { NAME = 120 };
+
+typedef struct recorder {
+    ad_tape *tape;
+    uint32_t first, last, old;      /* the lowest x; y; nodes before anything was recorded here */
+    ad_var  *adjoint;               /* of nodes first...last */
+    bool    *active;                /* does it depend on some x? */
+} recorder;
+
+/* ---- which nodes ------------------------------------------------------------------------------ */
+
+static bool wanted(const recorder *r, uint32_t node) {
+    return node != AD__NO_NODE && node >= r->first && r->active[node - r->first];
+}
+
+static void find_active(recorder *r, size_t n, const ad_var x[]) {
+    for (size_t k = 0; k < n; k++)
+        if (x[k].at.in.node <= r->last) r->active[x[k].at.in.node - r->first] = true;
+    for (uint32_t i = r->first; i <= r->last; i++) {
+        const size_t operands = r->tape->code[i] == AD__branch ? 0 : ad__operands(r->tape, i);
+        for (size_t k = 0; k < operands && !r->active[i - r->first]; k++)
+            r->active[i - r->first] = wanted(r, ad__operand(r->tape, i, k));
+    }
+}
+
+/* ---- contributions ---------------------------------------------------------------------------- */
+
+static bool is_number(ad_var x) {
+    return x.tape == NULL;
+}
+
+/* adjoint*partial under the rules of the sweep. Of two nodes either may be 0 in a replay; a plain number that
+ * is finite and not 0 needs no rule. */
+static ad_var contribution(ad_var adjoint, ad_var partial, bool selects) {
+    if (is_number(partial) && partial.at.number == 0 && selects) return ad_num(0);
+    const bool plain = (is_number(adjoint) && isfinite(adjoint.at.number)) ||
+                       (is_number(partial) && isfinite(partial.at.number));
+    if (plain) return ad__record_simplified(AD__ROW_mul, adjoint, partial);
+    return selects ? ad_gate(adjoint, partial) : ad_scale(adjoint, partial);
+}
+
+static void add(recorder *r, uint32_t node, ad_var what) {
+    ad_var *adjoint = &r->adjoint[node - r->first];
+    *adjoint = ad__record_simplified(AD__ROW_add, *adjoint, what);
+}
+
+static ad_var operand(const recorder *r, bool number, uint32_t place) {
+    return number ? ad_num(ad__number_at(r->tape, place)) : ad__handle_of(r->tape, place);
+}
+
+static void push_row(recorder *r, uint32_t i, ad__row_number row, ad_var a) {
+    const ad__arg  arg = r->tape->arg[i];
+    const ad__form form = ad__code_form(r->tape->code[i]);
+    const bool     two = ad__rows[row].operands == 2, selects = ad__row_selects(row);
+    const ad_var   x = operand(r, form == AD__X_NUMBER, arg.x);
+    const ad_var   y = two ? operand(r, form == AD__Y_NUMBER, arg.y) : ad_num(0);
+    for (int k = 0; k < (two ? 2 : 1); k++) {
+        const uint32_t to = ad__operand(r->tape, i, (size_t)k);
+        if (!wanted(r, to)) continue;
+        const ad__rule *rule = ad__rule_of_row(r->tape, row, k);
+        if (rule == NULL) return;
+        add(r, to, contribution(a, ad__rule_record(rule, x, y, ad__handle_of(r->tape, i)), selects));
+    }
+}
+
+/* The list may move while nodes are recorded: groups are looked up again for each operand. */
+static ad_var group_operand(const recorder *r, uint32_t i, int number, size_t k) {
+    const ad__group g = ad__group_of(r->tape, i, number);
+    return operand(r, ad__group_number(g, k), ad__group_place(g, k));
+}
+
+static void push_group(recorder *r, uint32_t i, int number, ad_var a) {
+    const uint8_t   code = r->tape->code[i];
+    const size_t    n = r->tape->arg[i].y;
+    const ad__rule *rule = ad__rule_of_reduction(r->tape, code);
+    for (size_t k = 0; k < n && rule != NULL; k++) {
+        const ad_var x = group_operand(r, i, number, k);
+        if (is_number(x) || !wanted(r, x.at.in.node)) continue;
+        const ad_var y = code == AD__dot ? group_operand(r, i, 1 - number, k) : ad_num(0);
+        add(r, x.at.in.node, contribution(a, ad__rule_record(rule, x, y, ad__handle_of(r->tape, i)), false));
+    }
+}
+
+/* Whole or nothing, as the condition says now; a condition that is a node may turn in a replay. */
+static void push_choice(recorder *r, ad_var to, ad_var condition, bool yes, ad_var a) {
+    if (is_number(to) || !wanted(r, to.at.in.node)) return;
+    if (!is_number(condition)) a = yes ? ad_where(condition, a, ad_num(0)) : ad_where(condition, ad_num(0), a);
+    else if ((condition.at.number != 0) != yes) return;
+    add(r, to.at.in.node, a);
+}
+
+static void push_where(recorder *r, uint32_t i, ad_var a) {
+    const ad_var condition = group_operand(r, i, 0, 0);
+    push_choice(r, group_operand(r, i, 0, 1), condition, true, a);
+    push_choice(r, group_operand(r, i, 0, 2), condition, false, a);
+}
+
+static void push_pick(recorder *r, uint32_t i, ad_var a) {
+    const ad_var index = group_operand(r, i, 0, 0);
+    const size_t n = r->tape->arg[i].y;
+    for (size_t k = 0; k < n; k++) {
+        const ad_var to = group_operand(r, i, 1, k);
+        if (is_number(to) || !wanted(r, to.at.in.node)) continue;
+        push_choice(r, to, ad_equal(index, ad_num((double)k)), true, a);
+    }
+}
+
+static void visit(recorder *r, uint32_t i, ad_var a) {
+    const ad__row_number row = ad__code_row(r->tape->code[i]);
+    if (row < AD__ROWS) {
+        push_row(r, i, row, a);
+        return;
+    }
+    switch (r->tape->code[i]) {
+    case AD__input: case AD__branch: return;
+    case AD__where: push_where(r, i, a); return;
+    case AD__pick:  push_pick(r, i, a); return;
+    case AD__dot:
+        push_group(r, i, 0, a);
+        push_group(r, i, 1, a);
+        return;
+    default: push_group(r, i, 0, a);
+    }
+}
+
+/* ---- names ------------------------------------------------------------------------------------ */
+
+/* "d loss / d w" for the adjoint of a node with a name. A node of the user's that happens to be the answer
+ * keeps its name or has none, and one that is the answer to two questions keeps its first. */
+static void name_adjoint(const recorder *r, uint32_t i) {
+    const ad_var      adjoint = r->adjoint[i - r->first];
+    const char *const x = ad__name_of(r->tape, i), *const y = ad__name_of(r->tape, r->last);
+    if (x == NULL || is_number(adjoint) || r->tape->status != AD_OK || adjoint.at.in.node < r->old ||
+        ad__name_of(r->tape, adjoint.at.in.node) != NULL) return;
+    char number[24], name[NAME];
+    snprintf(number, sizeof number, "#%lu", (unsigned long)r->last);
+    snprintf(name, sizeof name, "d %.50s / d %.50s", y != NULL ? y : number, x);
+    ad_name(adjoint, name);
+}
+
+/* ---- the walk --------------------------------------------------------------------------------- */
+
+static void walk(recorder *r) {
+    r->adjoint[r->last - r->first] = ad_num(1);
+    for (uint32_t i = r->last + 1; i-- > r->first && r->tape->status == AD_OK;) {
+        const ad_var a = r->adjoint[i - r->first];
+        if (!r->active[i - r->first] || (is_number(a) && a.at.number == 0)) continue;
+        if (i < r->last) name_adjoint(r, i);
+        visit(r, i, a);
+    }
+}
+
+static uint32_t lowest(size_t n, const ad_var x[], uint32_t last) {
+    for (size_t k = 0; k < n; k++)
+        if (x[k].at.in.node < last) last = x[k].at.in.node;
+    return last;
+}
+
+static void record(ad_tape *tape, ad_var y, size_t n, const ad_var x[], ad_var grad[]) {
+    const uint32_t last = y.at.in.node, first = lowest(n, x, last);
+    const size_t   nodes = (size_t)last - first + 1;
+    recorder       r = {.tape = tape, .first = first, .last = last, .old = tape->length};
+    r.adjoint = nodes > SIZE_MAX/sizeof *r.adjoint ? NULL : malloc(nodes*sizeof *r.adjoint);
+    r.active = calloc(nodes, sizeof *r.active);
+    if (r.adjoint == NULL || r.active == NULL) {
+        ad__fail(tape, AD_NO_MEMORY, "out of memory: no space for the adjoints of %zu nodes", nodes);
+    } else {
+        for (size_t i = 0; i < nodes; i++) r.adjoint[i] = ad_num(0);
+        find_active(&r, n, x);
+        walk(&r);
+        for (size_t k = 0; k < n; k++)
+            grad[k] = x[k].at.in.node > last ? ad_num(0) : r.adjoint[x[k].at.in.node - first];
+    }
+    free(r.adjoint);
+    free(r.active);
+}
+
+void ad_record_gradient(ad_var y, size_t n, const ad_var x[], ad_var grad[]) {
+    ad_tape *tape = y.tape;
+    if (tape == NULL) {
+        for (size_t k = 0; k < n; k++) grad[k] = ad_num(0);
+        return;
+    }
+    const ad_mark mark = ad_tape_mark(tape);
+    if (tape->status == AD_OK && ad__check(tape, y, "ad_record_gradient", 1) &&
+        ad__check_nodes(tape, "ad_record_gradient", n, x)) record(tape, y, n, x, grad);
+    if (tape->status == AD_OK) return;
+    ad_tape_rewind(tape, mark);                       /* a gradient that is half there helps nobody */
+    for (size_t k = 0; k < n; k++) grad[k] = ad__failed(tape);
+}

@@ -1,0 +1,240 @@
+/* hessian.c - Jacobians and second derivatives as numbers: nothing is recorded.
+ *
+ * A Hessian times a direction is the derivative of the gradient along it. So the reverse sweep is walked
+ * with duals: each adjoint, and each partial, carries its derivative along the direction ("forward over
+ * reverse"). The tangents of the values come from one forward walk before; the derivative of a partial
+ * comes from the steps that its text was made into (rules.h). The cost does not depend on n.
+ *
+ * Recording the gradient and walking over it forward gives the same numbers, but the recording is several
+ * times as long as the graph: for Rosenbrock's function its memory alone costs more than this. */
+#include "rules.h"
+
+#include "reduce.h"
+#include "tangent.h"
+
+/* ---- the reverse sweep with duals ------------------------------------------------------------- */
+
+typedef struct sweeper {
+    ad_tape      *tape;
+    const double *tangent;
+    ad__dual     *adjoint;
+} sweeper;
+
+/* adjoint[to] += a*partial, both duals. As in the sweep, zeros send nothing, whatever they meet. */
+static inline void push(const sweeper *s, uint32_t to, ad__dual a, ad__dual partial, bool selects) {
+    if (selects && partial.value == 0) return;
+    ad__dual *sum = &s->adjoint[to];
+    if (a.value != 0) {
+        sum->value += a.value*partial.value;
+        if (partial.slope != 0) sum->slope += a.value*partial.slope;
+    }
+    if (a.slope != 0) sum->slope += a.slope*partial.value;
+}
+
+static inline ad__dual dual_of(const sweeper *s, uint32_t node) {
+    return (ad__dual){s->tape->value[node], s->tangent[node]};
+}
+
+static inline ad__dual number_of(const sweeper *s, uint32_t place) {
+    return (ad__dual){ad__number_at(s->tape, place), 0};
+}
+
+/* By the steps of the rule; NaN when there is no memory for it, which the tape then says. */
+__attribute__((noinline))
+static ad__dual by_rule(const sweeper *s, ad__row_number row, int operand, ad__dual x, ad__dual y, ad__dual v) {
+    const ad__rule *rule = ad__rule_of_row(s->tape, row, operand);
+    return rule == NULL ? (ad__dual){NAN, NAN} : ad__rule_dual(rule, x, y, v);
+}
+
+/* A text of one word is its own rule: compilers see through this, and arithmetic pays for nothing else. */
+#define IS(text, c)      ((text)[0] == (c) && (text)[1] == '\0')
+#define IS_MINUS_1(text) ((text)[0] == '-' && (text)[1] == '1' && (text)[2] == '\0')
+#define PARTIAL(text, row, operand, x, y, v)                                      \
+    (IS(text, '0')      ? (ad__dual){0, 0}  : IS(text, '1')  ? (ad__dual){1, 0}   \
+     : IS_MINUS_1(text) ? (ad__dual){-1, 0} : IS(text, 'x')  ? (x)                \
+     : IS(text, 'y')    ? (y)               : IS(text, 'v')  ? (v)                \
+                        : by_rule(s, row, operand, x, y, v))
+
+static void push_group(const sweeper *s, uint32_t i, int number, ad__dual a) {
+    const uint8_t   code = s->tape->code[i];
+    const ad__group g = ad__group_of(s->tape, i, number), other = ad__group_of(s->tape, i, code == AD__dot ? 1 - number : 0);
+    const ad__rule *rule = ad__rule_of_reduction(s->tape, code);
+    for (size_t k = 0; k < g.n && rule != NULL; k++) {
+        if (ad__group_number(g, k)) continue;
+        const uint32_t to = ad__group_place(g, k), with = ad__group_place(other, k);
+        const ad__dual y = ad__group_number(other, k) ? number_of(s, with) : dual_of(s, with);
+        push(s, to, a, ad__rule_dual(rule, dual_of(s, to), y, dual_of(s, i)), false);
+    }
+}
+
+/* where and pick send the whole adjoint to the one that was taken, if that is a node. */
+static void push_taken(const sweeper *s, ad__group g, size_t k, ad__dual a) {
+    if (!ad__group_number(g, k)) push(s, ad__group_place(g, k), a, (ad__dual){1, 0}, false);
+}
+
+static void push_reduction(const sweeper *s, uint32_t i, ad__dual a) {
+    const ad__group g = ad__group_of(s->tape, i, 0);
+    switch (s->tape->code[i]) {
+    case AD__where:
+        push_taken(s, g, ad__reduce_partial(s->tape, i, 0, 1) != 0 ? 1 : 2, a);
+        return;
+    case AD__pick:                                             /* in range: the tangents were asked before */
+        push_taken(s, ad__group_of(s->tape, i, 1), (size_t)ad__group_value(s->tape, g, 0), a);
+        return;
+    case AD__dot:
+        push_group(s, i, 0, a);
+        push_group(s, i, 1, a);
+        return;
+    default: push_group(s, i, 0, a);
+    }
+}
+
+static void sweep(const sweeper *s, uint32_t last) {
+    const ad_tape *tape = s->tape;
+    for (uint32_t i = last; i >= tape->leaves && i > 0; i--) {
+        const ad__dual a = s->adjoint[i];
+        if (a.value == 0 && a.slope == 0) continue;
+        const ad__arg  arg = tape->arg[i];
+        const ad__dual v = dual_of(s, i);
+        switch (tape->code[i]) {
+#define R1(name, shown, words, value_, dx, side)                                                       \
+        case AD__##name: {                                                                            \
+            const ad__dual x = dual_of(s, arg.x);                                                     \
+            push(s, arg.x, a, PARTIAL(#dx, AD__ROW_##name, 0, x, x, v), AD__SELECTS(side));           \
+            break;                                                                                    \
+        }
+#define R2(name, shown, words, value_, dx, dy, side)                                                   \
+        case AD__##name: {                                                                            \
+            const ad__dual x = dual_of(s, arg.x), y = dual_of(s, arg.y);                              \
+            push(s, arg.x, a, PARTIAL(#dx, AD__ROW_##name, 0, x, y, v), AD__SELECTS(side));           \
+            push(s, arg.y, a, PARTIAL(#dy, AD__ROW_##name, 1, x, y, v), AD__SELECTS(side));           \
+            break;                                                                                    \
+        }                                                                                             \
+        case AD__##name##_number: {                                                                   \
+            const ad__dual x = dual_of(s, arg.x), y = number_of(s, arg.y);                            \
+            push(s, arg.x, a, PARTIAL(#dx, AD__ROW_##name, 0, x, y, v), AD__SELECTS(side));           \
+            break;                                                                                    \
+        }                                                                                             \
+        case AD__number_##name: {                                                                     \
+            const ad__dual x = number_of(s, arg.x), y = dual_of(s, arg.y);                            \
+            push(s, arg.y, a, PARTIAL(#dy, AD__ROW_##name, 1, x, y, v), AD__SELECTS(side));           \
+            break;                                                                                    \
+        }
+#include "ops.def"
+        case AD__input: case AD__branch: break;
+        default: push_reduction(s, i, a);
+        }
+    }
+}
+
+/* Adjoints and their slopes, of every node up to y, when each x moves by its direction. */
+static const ad__dual *sweep_duals(ad_var y, size_t n, const ad_var x[], const double direction[]) {
+    ad_tape       *tape = y.tape;
+    const uint32_t last = y.at.in.node;
+    if (!ad__tangent_room(tape, 3) || !ad__tangents(tape, last, n, x, direction)) return NULL;
+    ad__dual *adjoint = (ad__dual *)(void *)(tape->tangent + ad__tangent_column(tape));
+    memset(adjoint, 0, ((size_t)last + 1)*sizeof *adjoint);
+    adjoint[last].value = 1;
+    const sweeper s = {tape, tape->tangent, adjoint};
+    sweep(&s, last);
+    return tape->status == AD_OK ? adjoint : NULL;
+}
+
+/* ---- what can be asked ------------------------------------------------------------------------ */
+
+static void fill(size_t n, double a[], double value) {
+    for (size_t i = 0; i < n; i++) a[i] = value;
+}
+
+/* y and x in order? Second derivatives are in inputs: for a node that is computed from another x, a
+ * partial that is written in terms of the result would take the node's own motion for its operand's. */
+static bool can_bend(ad_var y, const char *what, size_t n, const ad_var x[]) {
+    ad_tape *tape = y.tape;
+    if (tape->status != AD_OK || !ad__check(tape, y, what, 1) || !ad__check_nodes(tape, what, n, x)) return false;
+    for (size_t k = 0; k < n; k++) {
+        const uint32_t node = x[k].at.in.node;
+        if (tape->code[node] == AD__input) continue;
+        ad__fail(tape, AD_BAD_ARGUMENT, "%s: x[%zu] is node #%lu, the result of %s, not an input", what, k,
+                 (unsigned long)node, ad__code_name(tape->code[node]));
+        return false;
+    }
+    return true;
+}
+
+void ad_hessian_times(ad_var y, size_t n, const ad_var x[], const double direction[], double out[]) {
+    ad_tape *tape = y.tape;
+    if (tape == NULL) {
+        fill(n, out, 0);
+        return;
+    }
+    const ad__dual *adjoint = can_bend(y, "ad_hessian_times", n, x) ? sweep_duals(y, n, x, direction) : NULL;
+    for (size_t k = 0; k < n; k++)
+        out[k] = adjoint == NULL ? NAN : x[k].at.in.node > y.at.in.node ? 0 : adjoint[x[k].at.in.node].slope;
+}
+
+/* Column j along the unit vector of x[j]; what lies above the diagonal is copied to below. */
+static bool fill_hessian(ad_var y, size_t n, const ad_var x[], double h[]) {
+    const double one = 1;
+    for (size_t j = 0; j < n; j++) {
+        const ad__dual *adjoint = sweep_duals(y, 1, &x[j], &one);
+        if (adjoint == NULL) return false;
+        for (size_t i = 0; i <= j; i++)
+            h[i*n + j] = h[j*n + i] = x[i].at.in.node > y.at.in.node ? 0 : adjoint[x[i].at.in.node].slope;
+    }
+    return true;
+}
+
+void ad_hessian(ad_var y, size_t n, const ad_var x[], double h[]) {
+    if (y.tape == NULL) fill(n*n, h, 0);
+    else if (!can_bend(y, "ad_hessian", n, x) || !fill_hessian(y, n, x, h)) fill(n*n, h, NAN);
+}
+
+/* ---- Jacobians -------------------------------------------------------------------------------- */
+
+/* A reverse sweep with the adjoints in the tape's space for tangents, so that those of the last ad_backward
+ * stay. Nodes after y count for nothing. */
+static bool sweep_aside(ad_var y, size_t n, const ad_var x[], double row[]) {
+    ad_tape *tape = y.tape;
+    if (!ad__tangent_room(tape, 1)) return false;
+    double *const  kept = tape->adjoint;
+    const uint32_t swept = tape->swept;
+    tape->adjoint = tape->tangent;
+    ad_gradient(y, n, x, row);
+    tape->adjoint = kept;
+    tape->swept = swept;
+    return tape->status == AD_OK;
+}
+
+static bool by_rows(size_t m, const ad_var y[], size_t n, const ad_var x[], double j[]) {
+    for (size_t i = 0; i < m; i++) {
+        if (y[i].tape == NULL) fill(n, j + i*n, 0);
+        else if (!sweep_aside(y[i], n, x, j + i*n)) return false;
+    }
+    return true;
+}
+
+static bool by_columns(ad_tape *tape, size_t m, const ad_var y[], size_t n, const ad_var x[], double j[]) {
+    const double one = 1;
+    uint32_t     last = 0;
+    for (size_t i = 0; i < m; i++)
+        if (y[i].tape != NULL && y[i].at.in.node > last) last = y[i].at.in.node;
+    for (size_t k = 0; k < n; k++) {
+        if (!ad__tangents(tape, last, 1, &x[k], &one)) return false;
+        for (size_t i = 0; i < m; i++) j[i*n + k] = y[i].tape == NULL ? 0 : tape->tangent[y[i].at.in.node];
+    }
+    return true;
+}
+
+void ad_jacobian(size_t m, const ad_var y[], size_t n, const ad_var x[], double j[]) {
+    size_t first = 0;
+    while (first < m && y[first].tape == NULL) first++;
+    if (first == m) {
+        fill(m*n, j, 0);
+        return;
+    }
+    ad_tape *tape = y[first].tape;
+    bool     good = tape->status == AD_OK && ad__check_nodes(tape, "ad_jacobian", n, x);
+    for (size_t i = first; i < m && good; i++)
+        good = y[i].tape == NULL || ad__check(tape, y[i], "ad_jacobian", i + 1);
+    if (!good || !(n < m ? by_columns(tape, m, y, n, x, j) : by_rows(m, y, n, x, j))) fill(m*n, j, NAN);
+}
