@@ -142,7 +142,7 @@ AD_API ad_var ad_source(ad_var x, const char *file, int line);
  * ad_exp ad_expm1 ad_exp2 ad_log ad_log1p ad_log2 ad_log10 ad_sin ad_cos ad_tan ad_asin ad_acos
  * ad_atan ad_sinh ad_cosh ad_tanh ad_asinh ad_acosh ad_atanh ad_atan2 ad_hypot ad_erf ad_erfc
  * ad_lgamma ad_polygamma ad_sigmoid ad_softplus ad_relu ad_leaky_relu ad_elu ad_gelu ad_silu ad_abs
- * ad_min ad_max ad_floor ad_less ad_less_equal ad_equal ad_not_equal ad_both ad_either.
+ * ad_min ad_max ad_scale ad_gate ad_floor ad_less ad_less_equal ad_equal ad_not_equal ad_both ad_either.
  * Values and partial derivatives stand in the table. Plain numbers may be operands everywhere. */
 #define R1(name, ...) AD_API ad_var ad_##name(ad_var x);
 #define R2(name, ...) AD_API ad_var ad_##name(ad_var x, ad_var y);

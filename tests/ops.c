@@ -171,6 +171,7 @@ Test(ops, forms_with_a_plain_number_have_the_value_of_the_form_with_two_nodes) {
     one(relu, x > 0 ? x : 0) one(leaky_relu, x > 0 ? x : 0.01L*x)                                \
     one(elu, x > 0 ? x : expl(x) - 1) one(gelu, x*erfcl(-x/sqrtl(2))/2)                      \
     one(silu, x/(1 + expl(-x))) one(abs, fabsl(x)) one(floor, floorl(x))                         \
+    two(scale, x*y) two(gate, x*y)                                                               \
     two(add, x + y) two(sub, x - y) two(mul, x*y) two(div, x/y) two(pow, powl(x, y))             \
     two(atan2, atan2l(x, y)) two(hypot, hypotl(x, y)) two(min, fminl(x, y)) two(max, fmaxl(x, y)) \
     two(less, x < y) two(less_equal, x <= y) two(equal, x == y) two(not_equal, x != y)           \
