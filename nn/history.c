@@ -21,7 +21,8 @@ static long kept(FILE *file, size_t epoch) {
     size_t number = 0;
     for (int c = '\n'; c != EOF;) {
         number = 0;
-        for (c = fgetc(file); c >= '0' && c <= '9' && number <= epoch; c = fgetc(file)) number = 10*number + (size_t)(c - '0');
+        for (c = fgetc(file); c >= '0' && c <= '9' && number <= epoch; c = fgetc(file))
+            number = 10*number + (size_t)(c - '0');
         while (c != EOF && c != '\n') c = fgetc(file);
         if (number > epoch || c == EOF) break;           /* a row without its end was cut by a kill */
         end = ftell(file);

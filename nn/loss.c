@@ -56,7 +56,10 @@ static ad_var hinge(ad_var x, ad_var target, double delta) {
 
 static ad_var sum_of(term *f, size_t n, const ad_var x[], const ad_var target[], double delta) {
     ad_var total = ad_num(0);
-    for (size_t i = 0; i < n; i++) total = i == 0 ? f(x[i], target[i], delta) : ad_add(total, f(x[i], target[i], delta));
+    for (size_t i = 0; i < n; i++) {
+        const ad_var one = f(x[i], target[i], delta);
+        total = i == 0 ? one : ad_add(total, one);
+    }
     return total;
 }
 

@@ -32,7 +32,8 @@ void nn_rms_norm(size_t n, const ad_var x[], const ad_var scale[], double epsilo
     }
 }
 
-void nn_layer_norm(size_t n, const ad_var x[], const ad_var scale[], const ad_var shift[], double epsilon, ad_var y[]) {
+void nn_layer_norm(size_t n, const ad_var x[], const ad_var scale[], const ad_var shift[], double epsilon,
+                   ad_var y[]) {
     if (n == 0) return;
     const ad_var mean = ad_div(ad_sum(n, x), ad_num((double)n));
     for (size_t i = 0; i < n; i++) y[i] = ad_sub(x[i], mean);
@@ -85,8 +86,8 @@ static bool good_attention(nn_model *model, const nn_attention_config *c) {
         nn__model_fail(model, AD_BAD_ARGUMENT, "nn_attention_new: no %s", c == NULL ? "configuration" : "name");
     else if (c->width == 0 || c->heads == 0 || c->positions == 0 || c->width%c->heads != 0)
         nn__model_fail(model, AD_BAD_ARGUMENT,
-                       "nn_attention_new: \"%s\" has width %zu, %zu heads and %zu positions: each must be at least 1, and "
-                       "the heads divide the width", c->name, c->width, c->heads, c->positions);
+                       "nn_attention_new: \"%s\" has width %zu, %zu heads and %zu positions: each must be at "
+                       "least 1, and the heads divide the width", c->name, c->width, c->heads, c->positions);
     return nn_model_status(model) == AD_OK;
 }
 
@@ -118,8 +119,8 @@ nn_attention *nn_attention_new(nn_model *model, const nn_attention_config *confi
     nn_attention *a = calloc(1, sizeof *a);
     if (a != NULL) a->config = *config;
     if (a == NULL || !attention_rooms(a))
-        nn__model_fail(model, AD_NO_MEMORY, "out of memory: no space for attention over %zu positions of %zu numbers",
-                       config->positions, config->width);
+        nn__model_fail(model, AD_NO_MEMORY, "out of memory: no space for attention over %zu positions of %zu "
+                       "numbers", config->positions, config->width);
     else
         add_projections(model, a);
     if (nn_model_status(model) == AD_OK) return a;
@@ -138,7 +139,8 @@ void nn_attention_forward(const nn_attention *a, size_t positions, const ad_var 
     if (a == NULL || positions > a->config.positions) return;
     const size_t width = a->config.width;
     for (int k = QUERY; k <= VALUE; k++)
-        for (size_t t = 0; t < positions; t++) nn_linear(width, width, a->weight[k], x + t*width, a->row[k] + t*width);
+        for (size_t t = 0; t < positions; t++)
+            nn_linear(width, width, a->weight[k], x + t*width, a->row[k] + t*width);
     nn_attend(positions, width, a->config.heads, a->config.causal, a->row[QUERY], a->row[KEY], a->row[VALUE],
               a->row[OUTPUT], a->scratch);
     for (size_t t = 0; t < positions; t++)
@@ -152,11 +154,13 @@ struct nn_embedding {
     ad_var *column;                          /* width x count: the table turned, as ad_pick takes it */
 };
 
-nn_embedding *nn_embedding_new(nn_model *model, const char *name, size_t count, size_t width, const nn_init *init) {
+nn_embedding *nn_embedding_new(nn_model *model, const char *name, size_t count, size_t width,
+                               const nn_init *init) {
     if (nn_model_status(model) != AD_OK) return NULL;
     char full[NN__MESSAGE];
     if (name == NULL || (size_t)snprintf(full, sizeof full, "%s.weight", name) >= sizeof full) {
-        nn__model_fail(model, AD_BAD_ARGUMENT, "nn_embedding_new: %s", name == NULL ? "no name" : "the name is too long");
+        nn__model_fail(model, AD_BAD_ARGUMENT, "nn_embedding_new: %s",
+                       name == NULL ? "no name" : "the name is too long");
         return NULL;
     }
     const ad_var *weight = nn_param(model, full, 2, (const size_t[]){count, width},
@@ -165,7 +169,8 @@ nn_embedding *nn_embedding_new(nn_model *model, const char *name, size_t count, 
     nn_embedding *e = calloc(1, sizeof *e);
     if (e != NULL) e->column = calloc(count*width, sizeof *e->column);
     if (e == NULL || e->column == NULL) {
-        nn__model_fail(model, AD_NO_MEMORY, "out of memory: no space for an embedding of %zu x %zu numbers", count, width);
+        nn__model_fail(model, AD_NO_MEMORY, "out of memory: no space for an embedding of %zu x %zu numbers",
+                       count, width);
         nn_embedding_free(e);
         return NULL;
     }

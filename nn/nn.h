@@ -490,10 +490,10 @@ AD_API ad_status nn_optimizer_update(nn_optimizer *optimizer, size_t n, double p
                                      const double gradient[]);
 
 /* What an optimizer remembers, as named arrays for a checkpoint: "steps" and "rate", one number each,
- * then what its equations remember, n numbers each, under the names of PyTorch's state ("exp_avg"). Whoever writes the same
- * numbers into the arrays of another optimizer made with the same call goes on as if nothing had
- * happened. nn_optimizer_prepare(optimizer, n) makes the arrays, as they are before the first step, where no
- * step has yet. */
+ * then what its equations remember, n numbers each, under the names of PyTorch's state ("exp_avg").
+ * Whoever writes the same numbers into the arrays of another optimizer made with the same call goes on as if
+ * nothing had happened. nn_optimizer_prepare(optimizer, n) makes the arrays, as they are before the first
+ * step, where no step has yet. */
 typedef struct nn_state {
     const char *name;
     size_t      count;
@@ -635,7 +635,7 @@ typedef struct nn_train_config {
     const char *metric_name;                 /* of metric or score, for progress and history; NULL: "metric" */
     nn_watch   *watch;                       /* after each epoch */
     const char *checkpoint;                  /* the file that keeps the run */
-    size_t      checkpoint_steps;            /* saved after so many steps, and after each epoch; 0: after each epoch alone */
+    size_t      checkpoint_steps;            /* saved after so many steps, and after each epoch; 0: only then */
     bool        resume;                      /* go on from the checkpoint, if the file is there */
     nn_shape   *shape;                       /* NULL: found out, see below */
     bool        by_example;                  /* no programs: each example recorded, swept and forgotten */
@@ -673,14 +673,14 @@ typedef struct nn_train_config {
  *
  * A checkpoint (nn_checkpoint_save) holds all of the run: a run that was killed at any moment and is started
  * again with `resume`, the same model, loss, data, optimizer and configuration ends with the same bits as if
- * nothing had happened, on the same processor and with no more than 64 programs; its history has the lines that it would have had. With more
- * epochs it goes on, a run that its on_step has ended goes on, and one that its watch has ended stays ended. What `user` counts for itself is not
- * in the checkpoint. A checkpoint that cannot be written ends the training.
+ * nothing had happened, on the same processor and with no more than 64 programs; its history has the lines
+ * that it would have had. With more epochs it goes on, a run that its on_step has ended goes on, and one
+ * that its watch has ended stays ended. What `user` counts for itself is not in the checkpoint. A checkpoint that cannot be written ends the training.
  *
  * The status is also that of the model, with a sentence in nn_model_message: errors of tape, model,
  * data or optimizer; AD_BAD_ARGUMENT for epochs or batch 0, a batch larger than the data, a model
- * without parameters, a number of the configuration out of its range, a loss that is a plain number, or a loss or gradient that is not finite (the message
- * says at which epoch, step and row, and which node was the first; the parameters stay as that step found them); AD_TWO_TAPES for a
+ * without parameters, a number of the configuration out of its range, a loss that is a plain number, or a
+ * loss or gradient that is not finite (the message says at which epoch, step and row, and which node was the first; the parameters stay as that step found them); AD_TWO_TAPES for a
  * loss of another tape than the model's; AD_BAD_FILE when the history or the checkpoint cannot be
  * written, or the checkpoint is not one of this run. */
 AD_API ad_status nn_train(nn_model *model, nn_loss *loss, void *user, const nn_data *data,

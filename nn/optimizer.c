@@ -131,12 +131,14 @@ static bool needs(const nn_optimizer *o, int state) {
 
 static void check_at_least_0(nn_optimizer *o, const char *what, double x) {
     if (!isfinite(x) || x < 0)
-        fail(o, AD_BAD_ARGUMENT, "%s: the %s is %g: it must be finite and not below 0", kinds[o->kind].name, what, x);
+        fail(o, AD_BAD_ARGUMENT, "%s: the %s is %g: it must be finite and not below 0",
+             kinds[o->kind].name, what, x);
 }
 
 static void check_below_1(nn_optimizer *o, const char *what, double x) {
     if (!(x >= 0 && x < 1))
-        fail(o, AD_BAD_ARGUMENT, "%s: %s is %g: it must be at least 0 and below 1", kinds[o->kind].name, what, x);
+        fail(o, AD_BAD_ARGUMENT, "%s: %s is %g: it must be at least 0 and below 1",
+             kinds[o->kind].name, what, x);
 }
 
 static nn_optimizer *new_optimizer(kind which, double rate, settings set) {
@@ -155,8 +157,8 @@ static nn_optimizer *new_optimizer(kind which, double rate, settings set) {
     if (!isfinite(set.dampening))
         fail(o, AD_BAD_ARGUMENT, "sgd: the dampening is %g: it must be finite", set.dampening);
     if (set.nesterov && (set.momentum == 0 || set.dampening != 0))
-        fail(o, AD_BAD_ARGUMENT, "sgd: Nesterov's momentum needs a momentum above 0 and no dampening, not %g and %g",
-             set.momentum, set.dampening);
+        fail(o, AD_BAD_ARGUMENT, "sgd: Nesterov's momentum needs a momentum above 0 and no "
+             "dampening, not %g and %g", set.momentum, set.dampening);
     return o;
 }
 
@@ -234,7 +236,8 @@ nn_adagrad_config nn_adagrad_usual(double rate) {
 nn_optimizer *nn_adagrad_new(const nn_adagrad_config *c) {
     if (c == NULL) return no_settings(ADAGRAD);
     nn_optimizer *o = new_optimizer(ADAGRAD, c->rate, (settings){
-        .rate_decay = c->rate_decay, .epsilon = c->epsilon, .weight_decay = c->weight_decay, .maximize = c->maximize,
+        .rate_decay = c->rate_decay, .epsilon = c->epsilon, .weight_decay = c->weight_decay,
+        .maximize = c->maximize,
     });
     if (o == NULL) return NULL;
     o->start = c->initial_accumulator;
@@ -285,7 +288,8 @@ ad_status nn_optimizer_prepare(nn_optimizer *o, size_t n) {
         if (!needs(o, k)) continue;
         o->state[k] = calloc(n, sizeof *o->state[k]);
         if (o->state[k] == NULL)
-            fail(o, AD_NO_MEMORY, "out of memory: no space for what %s remembers of %zu parameters", kinds[o->kind].name, n);
+            fail(o, AD_NO_MEMORY, "out of memory: no space for what %s remembers of %zu parameters",
+                 kinds[o->kind].name, n);
         for (size_t i = 0; i < n && o->state[k] != NULL; i++) o->state[k][i] = o->start;
     }
     if (o->status == AD_OK) o->n = n;

@@ -17,7 +17,8 @@
 #include <string.h>
 
 enum { MOST_PROGRAMS = 64, SURVEYED = 16, CALLS_CHECKED = 16 };
-enum { UNKNOWN = UINT16_MAX, ALONE = UINT16_MAX - 1 };         /* instead of a program: not met yet; recorded each time */
+/* Instead of a program: not met yet; recorded each time. */
+enum { UNKNOWN = UINT16_MAX, ALONE = UINT16_MAX - 1 };
 
 typedef struct variant {
     uint64_t    shape;
@@ -41,7 +42,7 @@ struct nn__rows {
     size_t         *member;                  /* rows of a group */
     bool           *done;
     double         *part, *other;            /* count: gradients of a group, of one row */
-    bool            blamed;                  /* the message says what it says of a row, or of no row in particular */
+    bool            blamed;                  /* no row needs to be found for the message any more */
     ad_status       status;
     char            message[NN__MESSAGE];
 };
@@ -184,7 +185,8 @@ static uint16_t compile(nn__rows *r, uint64_t shape, size_t row, ad_var y) {
 
 /* How a variant takes a row alone. A batch takes it the same way: lanes do not depend on their place. */
 static ad_status take(const nn__rows *r, uint16_t k, size_t row, double *value) {
-    return ad_program_values(r->variant[k].program, r->weights->value, 1, nn_data_row(r->config.data, row), value);
+    const double *x = nn_data_row(r->config.data, row);
+    return ad_program_values(r->variant[k].program, r->weights->value, 1, x, value);
 }
 
 static bool alike(double a, double b, double scale) {
@@ -194,10 +196,10 @@ static bool alike(double a, double b, double scale) {
 
 /* Is what was recorded, y, what the program makes of that row: the loss and all its derivatives? */
 static bool same_graph(nn__rows *r, uint16_t k, size_t row, ad_var y) {
-    double mean, largest = 0;
+    const double *x = nn_data_row(r->config.data, row);
+    double        mean, largest = 0;
     if (ad_tape_length(r->tape) != r->variant[k].nodes ||
-        ad_program_gradient(r->variant[k].program, r->weights->value, 1, nn_data_row(r->config.data, row), &mean,
-                            r->part) != AD_OK) return false;
+        ad_program_gradient(r->variant[k].program, r->weights->value, 1, x, &mean, r->part) != AD_OK) return false;
     ad_gradient(y, r->count, nn_model_params(r->weights->model), r->other);
     for (size_t i = 0; i < r->count; i++) {
         if (fabs(r->part[i]) > largest) largest = fabs(r->part[i]);
@@ -209,7 +211,8 @@ static bool same_graph(nn__rows *r, uint16_t k, size_t row, ad_var y) {
 }
 
 static uint64_t shape_of(const nn__rows *r, size_t row) {
-    if (r->config.shape != NULL) return r->config.shape(r->width, nn_data_row(r->config.data, row), r->config.user);
+    if (r->config.shape != NULL)
+        return r->config.shape(r->width, nn_data_row(r->config.data, row), r->config.user);
     return r->recorded ? ad_tape_length(r->tape) : 0;
 }
 
@@ -276,10 +279,12 @@ static void look_into(nn__rows *r, size_t row) {
     forget(r);
     if (!same && repeatable(r, row, value))
         fail(r, AD_BAD_ARGUMENT,
-             "row %zu records another graph than row %zu, %zu nodes to %zu, though %s: note the turn with ad_branch, %s",
+             "row %zu records another graph than row %zu, %zu nodes to %zu, though %s: note the turn with "
+             "ad_branch, %s",
              row, r->variant[k].row, nodes, r->variant[k].nodes,
              r->config.shape != NULL ? "both have the same shape" : "other rows record the same one",
-             r->config.shape != NULL ? "or give it a shape of its own" : "or say with `shape` which rows are alike");
+             r->config.shape != NULL ? "or give it a shape of its own"
+                                     : "or say with `shape` which rows are alike");
 }
 
 /* ---- a batch ---------------------------------------------------------------------------------- */
@@ -289,13 +294,14 @@ static size_t gather(nn__rows *r, uint16_t home, size_t n, const size_t row[]) {
     size_t members = 0;
     for (size_t k = 0; k < n; k++) {
         if (r->done[k] || r->home[row[k]] != home) continue;
-        memcpy(r->gathered + members*r->width, nn_data_row(r->config.data, row[k]), r->width*sizeof *r->gathered);
+        memcpy(r->gathered + members*r->width, nn_data_row(r->config.data, row[k]),
+               r->width*sizeof *r->gathered);
         r->member[members++] = k;
     }
     return members;
 }
 
-/* The gathered rows: their mean loss and gradient, in `part` or, when they are all there is, in place. */
+/* The gathered rows: their mean loss and its gradient. */
 static ad_status run_program(nn__rows *r, const ad_program *program, size_t n, double *mean, double part[]) {
     if (part != NULL) return ad_program_gradient(program, r->weights->value, n, r->gathered, mean, part);
     const ad_status status = ad_program_values(program, r->weights->value, n, r->gathered, r->value);
@@ -310,8 +316,9 @@ static void add(nn__rows *r, size_t n, double mean, double *total, double gradie
     for (size_t i = 0; i < r->count && gradient != NULL; i++) gradient[i] += (double)n*r->part[i];
 }
 
-/* All rows of the group of row k. False when some of them go another way now: they have new homes. */
-static void run_group(nn__rows *r, size_t first, size_t n, const size_t row[], double *total, double gradient[]) {
+/* All rows of the group of the first; when some of them go another way now, none: they have new homes. */
+static void run_group(nn__rows *r, size_t first, size_t n, const size_t row[], double *total,
+                      double gradient[]) {
     const uint16_t home = r->home[row[first]];
     double         mean;
     if (home == ALONE) {
@@ -321,7 +328,8 @@ static void run_group(nn__rows *r, size_t first, size_t n, const size_t row[], d
         return;
     }
     const size_t    members = gather(r, home, n, row);
-    const ad_status status = run_program(r, r->variant[home].program, members, &mean, gradient == NULL ? NULL : r->part);
+    double         *part = gradient == NULL ? NULL : r->part;
+    const ad_status status = run_program(r, r->variant[home].program, members, &mean, part);
     if (status == AD_BRANCH_CHANGED) {
         double value;
         for (size_t i = 0; i < members && r->status == AD_OK; i++)
@@ -338,17 +346,6 @@ static void run_group(nn__rows *r, size_t first, size_t n, const size_t row[], d
     }
 }
 
-static void run_groups(nn__rows *r, size_t n, const size_t row[], double *mean, double gradient[]) {
-    double total = 0;
-    memset(r->done, 0, n*sizeof *r->done);
-    for (size_t i = 0; i < r->count && gradient != NULL; i++) gradient[i] = 0;
-    for (size_t k = 0; k < n && r->status == AD_OK;)
-        if (r->done[k]) k++;
-        else run_group(r, k, n, row, &total, gradient);
-    *mean = total/(double)n;
-    for (size_t i = 0; i < r->count && gradient != NULL; i++) gradient[i] /= (double)n;
-}
-
 /* The usual case, all rows in one program. False when it is not, or branches turned. */
 static bool run_together(nn__rows *r, size_t n, const size_t row[], double *mean, double gradient[]) {
     const uint16_t home = r->home[row[0]];
@@ -358,6 +355,24 @@ static bool run_together(nn__rows *r, size_t n, const size_t row[], double *mean
         memcpy(r->gathered + k*r->width, nn_data_row(r->config.data, row[k]), r->width*sizeof *r->gathered);
     }
     return run_program(r, r->variant[home].program, n, mean, gradient) == AD_OK;
+}
+
+/* Group by group, in the order of their first rows. A batch that is one group is taken whole, also after branches
+ * have turned: else a run that goes on from a checkpoint would round otherwise than one that knew the turn. */
+static void run_groups(nn__rows *r, size_t n, const size_t row[], double *mean, double gradient[]) {
+    double total = 0;
+    memset(r->done, 0, n*sizeof *r->done);
+    for (size_t k = 0; k < n && r->status == AD_OK;) {
+        if (r->done[k]) {
+            k++;
+            continue;
+        }
+        if (k == 0 && run_together(r, n, row, mean, gradient)) return;
+        for (size_t i = 0; k == 0 && i < r->count && gradient != NULL; i++) gradient[i] = 0;
+        run_group(r, k, n, row, &total, gradient);
+    }
+    *mean = total/(double)n;
+    for (size_t i = 0; i < r->count && gradient != NULL; i++) gradient[i] /= (double)n;
 }
 
 static void give_homes(nn__rows *r, size_t n, const size_t row[]) {
@@ -442,7 +457,8 @@ static void blame(nn__rows *r, size_t n, const size_t row[], double mean, const 
         else if (r->status == AD_OK && !all_finite(r->count, r->other)) blame_derivative(r, where, r->other);
     }
     if (status != AD_OK) fail(r, status, "%s", words);
-    else if (!isfinite(mean)) fail(r, AD_BAD_ARGUMENT, "the mean of the losses is %g, though each is finite", mean);
+    else if (!isfinite(mean))
+        fail(r, AD_BAD_ARGUMENT, "the mean of the losses is %g, though each is finite", mean);
     else if (gradient != NULL) blame_derivative(r, "", gradient);
 }
 
@@ -454,7 +470,7 @@ ad_status nn__rows_run(nn__rows *r, size_t n, const size_t row[], double *mean, 
     *mean = 0;
     if (!room_for(r, n)) return r->status;
     give_homes(r, n, row);
-    if (r->status == AD_OK && !run_together(r, n, row, mean, gradient)) run_groups(r, n, row, mean, gradient);
+    if (r->status == AD_OK) run_groups(r, n, row, mean, gradient);
     const bool wrong = gradient != NULL && (!isfinite(*mean) || !all_finite(r->count, gradient));
     if (!r->blamed || (r->status == AD_OK && wrong)) blame(r, n, row, *mean, gradient);
     return r->status;

@@ -71,8 +71,9 @@ static nn__moment moment_of(const run *r, double t) {
     const double all = (double)r->config->epochs, seconds = t - r->start;
     const double speed = (double)(r->at.done - r->first_done)/(t - r->epoch_start);
     return (nn__moment){
-        .epoch = r->at.epoch, .epochs = r->config->epochs, .done = done, .loss = r->at.loss_sum/(double)r->at.done,
-        .held_out_loss = r->at.held_out_loss, .metric = r->at.metric, .examples_per_second = speed, .seconds = seconds,
+        .epoch = r->at.epoch, .epochs = r->config->epochs, .done = done,
+        .loss = r->at.loss_sum/(double)r->at.done, .held_out_loss = r->at.held_out_loss, .metric = r->at.metric,
+        .examples_per_second = speed, .seconds = seconds,
         .left = (all - done)*(double)r->rows/speed,
     };
 }
@@ -104,7 +105,8 @@ enum { ENTRIES = 16 };
 
 static size_t entries(run *r, nn_entry e[ENTRIES]) {
     const nn_entry all[ENTRIES] = {
-        WHOLE(epoch), WHOLE(done), WHOLE(step), WHOLE(steps), WHOLE(over), WHOLE(best_epoch), WHOLE(batch), WHOLE(seed),
+        WHOLE(epoch), WHOLE(done), WHOLE(step), WHOLE(steps), WHOLE(over), WHOLE(best_epoch), WHOLE(batch),
+        WHOLE(seed),
         REAL(loss_sum), REAL(seconds), REAL(best), REAL(held_out_loss), REAL(metric),
         {"random", 4, NULL, r->random.state},
         {"order", r->rows, r->saved_order, NULL},
@@ -133,7 +135,8 @@ static bool take_order(run *r) {
     const double *order = r->saved_order;
     bool *seen = calloc(r->rows, sizeof *seen), good = seen != NULL;
     for (size_t i = 0; i < r->rows && good; i++) {
-        good = order[i] >= 0 && order[i] < (double)r->rows && order[i] == floor(order[i]) && !seen[(size_t)order[i]];
+        good = order[i] >= 0 && order[i] < (double)r->rows && order[i] == floor(order[i]) &&
+               !seen[(size_t)order[i]];
         if (good) seen[r->order[i] = (size_t)order[i]] = true;
     }
     free(seen);
@@ -143,11 +146,13 @@ static bool take_order(run *r) {
 static void check_place(run *r) {
     const uint64_t *s = r->random.state;
     const char     *path = r->config->checkpoint;
-    if (r->at.epoch == 0 || r->at.done == 0 || r->at.done > r->rows || (s[0] | s[1] | s[2] | s[3]) == 0 || !take_order(r))
+    if (r->at.epoch == 0 || r->at.done == 0 || r->at.done > r->rows || (s[0] | s[1] | s[2] | s[3]) == 0 ||
+        !take_order(r))
         nn__model_fail(r->model, AD_BAD_FILE, "%s: no position of a run over %zu rows", path, r->rows);
     else if (r->at.batch != r->config->batch || r->at.seed != r->config->seed)
-        nn__model_fail(r->model, AD_BAD_FILE, "%s: the checkpoint is of a run in batches of %llu with seed %llu, not of %zu with %llu",
-                       path, (unsigned long long)r->at.batch, (unsigned long long)r->at.seed, r->config->batch,
+        nn__model_fail(r->model, AD_BAD_FILE,
+                       "%s: the checkpoint is of a run in batches of %llu with seed %llu, not of %zu with %llu", path,
+                       (unsigned long long)r->at.batch, (unsigned long long)r->at.seed, r->config->batch,
                        (unsigned long long)r->config->seed);
 }
 
@@ -226,7 +231,8 @@ static void measure_rows(run *r, nn__rows *rows, const char *what, double *mean)
     if (rows == NULL || !good(r)) return;
     const ad_status status = nn__rows_run(rows, r->held_out_rows, r->all, mean, NULL);
     if (status != AD_OK)
-        nn__model_fail(r->model, status, "%s after epoch %zu, held-out %s", what, (size_t)r->at.epoch, nn__rows_message(rows));
+        nn__model_fail(r->model, status, "%s after epoch %zu, held-out %s", what,
+                       (size_t)r->at.epoch, nn__rows_message(rows));
 }
 
 static void measure(run *r) {
@@ -245,7 +251,8 @@ static void measure(run *r) {
 /* Is this epoch better than the best so far? NaN never is. */
 static bool best_so_far(run *r, double loss) {
     const nn_train_config *c = r->config;
-    const double x = c->monitor == NN_HIGHEST_METRIC ? -r->at.metric : c->monitor == NN_LOWEST_METRIC ? r->at.metric
+    const double x = c->monitor == NN_HIGHEST_METRIC  ? -r->at.metric
+                     : c->monitor == NN_LOWEST_METRIC ? r->at.metric
                      : r->held_out != NULL ? r->at.held_out_loss : loss;
     if (!(r->at.best_epoch == 0 ? x == x : x < r->at.best - c->min_delta)) return false;
     r->at.best = x;
@@ -303,8 +310,10 @@ static void run_epoch(run *r) {
 /* ---- nn_train --------------------------------------------------------------------------------- */
 
 static const char *bad_number(const nn_train_config *c) {
-    return !isfinite(c->clip_norm) || c->clip_norm < 0 ? "clip_norm" : !isfinite(c->clip_value) || c->clip_value < 0 ? "clip_value"
-           : !isfinite(c->min_delta) || c->min_delta < 0 ? "min_delta" : NULL;
+    return !isfinite(c->clip_norm) || c->clip_norm < 0     ? "clip_norm"
+           : !isfinite(c->clip_value) || c->clip_value < 0 ? "clip_value"
+           : !isfinite(c->min_delta) || c->min_delta < 0   ? "min_delta"
+                                                           : NULL;
 }
 
 static void check_configuration(run *r) {
@@ -326,8 +335,10 @@ static void check_configuration(run *r) {
         nn__model_fail(r->model, nn_data_status(c->held_out), "%s", nn_data_message(c->held_out));
     else if (c->held_out != NULL && (nn_data_inputs(c->held_out) != nn_data_inputs(r->data) ||
                                      nn_data_targets(c->held_out) != nn_data_targets(r->data)))
-        nn__model_fail(r->model, AD_BAD_ARGUMENT, "nn_train: the held-out rows have %zu inputs and %zu targets, the data %zu and %zu",
-                       nn_data_inputs(c->held_out), nn_data_targets(c->held_out), nn_data_inputs(r->data), nn_data_targets(r->data));
+        nn__model_fail(r->model, AD_BAD_ARGUMENT,
+                       "nn_train: the held-out rows have %zu inputs and %zu targets, the data %zu and %zu",
+                       nn_data_inputs(c->held_out), nn_data_targets(c->held_out), nn_data_inputs(r->data),
+                       nn_data_targets(r->data));
     else if (c->score != NULL && (c->held_out == NULL || c->metric != NULL))
         nn__model_fail(r->model, AD_BAD_ARGUMENT, "nn_train: a score %s",
                        c->held_out == NULL ? "needs held-out rows" : "and a metric are two numbers for one place");
@@ -351,7 +362,9 @@ static void check_arguments(run *r) {
 }
 
 static nn__rows *rows_of(run *r, nn_loss *loss, const nn_data *data) {
-    return nn__rows_new(&(nn__rows_config){&r->weights, loss, r->user, data, r->config->shape, r->config->by_example});
+    return nn__rows_new(&(nn__rows_config){
+        &r->weights, loss, r->user, data, r->config->shape, r->config->by_example,
+    });
 }
 
 static bool allocate_held_out(run *r) {
@@ -425,7 +438,8 @@ ad_status nn_train(nn_model *model, nn_loss *loss, void *user, const nn_data *da
     if (good(&r)) {
         r.at.batch = config->batch, r.at.seed = config->seed;
         if (!allocate(&r))
-            nn__model_fail(model, AD_NO_MEMORY, "out of memory: no space to train %zu parameters", nn_model_count(model));
+            nn__model_fail(model, AD_NO_MEMORY, "out of memory: no space to train %zu parameters",
+                           nn_model_count(model));
         else train(&r);
     }
     release(&r);

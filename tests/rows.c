@@ -138,7 +138,29 @@ Test(rows, noted_branches_are_a_program_for_each_way) {
     expect_equal(branching, NULL, 4);
 }
 
-/* Seven noted branches on a number each: more ways than programs are kept. */
+/* The first call finds that the rows go another way than it thought; the second knows. Seven, because seven times a
+ * number over seven is not always that number. */
+Test(rows, rounding_does_not_depend_on_when_a_turn_was_found) {
+    enum { ALIKE = 7 };
+    size_t      alike[ALIKE], n = 0;
+    double      mean[2], gradient[2][64];
+    nn__weights w;
+    cr_assert(nn__weights_open(&w, model) && w.count <= 64);
+    for (size_t i = EXAMPLES; i-- > 0 && n < ALIKE;) {
+        const double *x = nn_data_row(data, i);
+        if (x[3] < x[4] && x[1]*w.value[0] + x[2]*w.value[1] < 0) alike[n++] = i;
+    }
+    cr_assert_eq(n, ALIKE);
+    nn__rows *r = nn__rows_new(&(nn__rows_config){&w, branching, NULL, data, NULL, false});
+    for (int call = 0; call < 2; call++)
+        cr_assert_eq(nn__rows_run(r, ALIKE, alike, &mean[call], gradient[call]), AD_OK, "%s", nn__rows_message(r));
+    cr_expect(same_bits(mean[0], mean[1]));
+    for (size_t i = 0; i < w.count; i++) cr_expect(same_bits(gradient[0][i], gradient[1][i]), "derivative %zu", i);
+    nn__rows_free(r);
+    nn__weights_close(&w);
+}
+
+/* Forty noted branches: more ways than programs are kept. */
 static ad_var many_ways(nn_model *m, size_t n, const ad_var line[], void *user) {
     ad_var y = plain(m, n, line, user);
     for (int k = 0; k < 40; k++) {
