@@ -1,0 +1,108 @@
+/* command.c - the options of a demo; see command.h. */
+#include "command.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { MOST_OPTIONS = 16, HELP_COLUMN = 18 };
+
+/* ---- help ------------------------------------------------------------------------------------- */
+
+static const char *value_word(command_kind kind) {
+    static const char *const words[] = {
+        [COMMAND_FLAG] = "", [COMMAND_SEED] = " N", [COMMAND_COUNT] = " N", [COMMAND_COUNTS] = " N,...",
+        [COMMAND_RATE] = " X", [COMMAND_FILE] = " FILE", [COMMAND_FOLDER] = " DIR",
+    };
+    return words[kind];
+}
+
+static void print_usual(const command_option *o) {
+    const command_counts *counts = o->place;
+    switch (o->kind) {
+    case COMMAND_FLAG: break;
+    case COMMAND_SEED: printf(" (%llu)", (unsigned long long)*(uint64_t *)o->place); break;
+    case COMMAND_COUNT: printf(" (%zu)", *(size_t *)o->place); break;
+    case COMMAND_RATE: printf(" (%g)", *(double *)o->place); break;
+    case COMMAND_FILE: case COMMAND_FOLDER:
+        if (*(const char **)o->place != NULL) printf(" (%s)", *(const char **)o->place);
+        break;
+    case COMMAND_COUNTS:
+        for (size_t i = 0; i < counts->n; i++) printf("%s%zu", i == 0 ? " (" : ",", counts->count[i]);
+        fputs(")", stdout);
+    }
+}
+
+static void print_help(const char *about, const command_option option[]) {
+    printf("usage: %s [OPTION ...]\n\n%s\n\n", program_invocation_short_name, about);
+    for (const command_option *o = option; o->name != NULL; o++) {
+        const int width = printf("  --%s%s", o->name, value_word(o->kind));
+        printf("%*s", width < HELP_COLUMN ? HELP_COLUMN - width : 1, "");
+        for (const char *at = o->help; *at != '\0'; at++) {
+            fputc(*at, stdout);
+            if (*at == '\n') printf("%*s", HELP_COLUMN, "");
+        }
+        print_usual(o);
+        fputc('\n', stdout);
+    }
+    printf("  %-*sthis text\n", HELP_COLUMN - 2, "--help");
+}
+
+/* ---- values ----------------------------------------------------------------------------------- */
+
+static bool set_path(const char *program, const char *name, const command_option *o, const char *word) {
+    char what[64];
+    if (*word != '\0') {
+        *(const char **)o->place = word;
+        return true;
+    }
+    snprintf(what, sizeof what, "%s takes a %s", name, o->kind == COMMAND_FILE ? "file" : "folder");
+    return option_complain(program, what, "(nothing)");
+}
+
+static bool set(const char *program, const command_option *o, const char *word) {
+    char            name[32];
+    command_counts *counts = o->place;
+    snprintf(name, sizeof name, "--%s", o->name);
+    switch (o->kind) {
+    case COMMAND_FLAG: return *(bool *)o->place = true;
+    case COMMAND_SEED: return option_seed(program, name, word, o->place);
+    case COMMAND_COUNT: return option_count(program, name, word, o->least, o->most, o->place);
+    case COMMAND_COUNTS:
+        return option_counts(program, name, word, o->least, o->most, COMMAND_MOST_COUNTS, counts->count, &counts->n);
+    case COMMAND_RATE: return option_rate(program, name, word, o->place);
+    case COMMAND_FILE: case COMMAND_FOLDER: return set_path(program, name, o, word);
+    }
+    return false;
+}
+
+/* getopt's table; what it returns is the place in ours, from 1. */
+static void make_list(const command_option option[], struct option list[MOST_OPTIONS + 2]) {
+    size_t n = 0;
+    for (; option[n].name != NULL && n < MOST_OPTIONS; n++)
+        list[n] = (struct option){option[n].name, option[n].kind != COMMAND_FLAG, NULL, (int)n + 1};
+    list[n++] = (struct option){"help", no_argument, NULL, MOST_OPTIONS + 1};
+    list[n] = (struct option){0};
+}
+
+bool command_read(const char *about, const command_option option[], int count, char *arguments[], int *status) {
+    const char   *program = program_invocation_short_name;
+    struct option list[MOST_OPTIONS + 2];
+    int           found;
+    make_list(option, list);
+    opterr = 0;
+    *status = BAD_USE;
+    while ((found = getopt_long(count, arguments, "+:", list, NULL)) != -1) {
+        if (found == MOST_OPTIONS + 1) {
+            *status = 0;
+            print_help(about, option);
+            return false;
+        }
+        if (found == ':') return option_complain(program, "an option without its value", arguments[optind - 1]);
+        if (found == '?') return option_complain(program, "unknown option", arguments[optind - 1]);
+        if (!set(program, &option[found - 1], optarg)) return false;
+    }
+    if (optind < count) return option_complain(program, "unexpected argument", arguments[optind]);
+    return true;
+}
