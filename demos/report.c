@@ -97,10 +97,8 @@ static const struct format {
              "pointscale 2 background rgb 'white'"},
 };
 
-typedef void script(FILE *gnuplot, const void *what);
-
 static bool draw_as(const struct format *format, const char *folder, const char *name, int width,
-                    int height, script *commands, const void *what) {
+                    int height, report_script *commands, const void *what) {
     char path[PATH];
     if (!path_of(path, folder, name, format->ending)) return false;
     FILE *gnuplot = popen("exec gnuplot", "w");
@@ -117,7 +115,7 @@ static bool draw_as(const struct format *format, const char *folder, const char 
 }
 
 /* gnuplot may stop before it has read everything; that shall not stop the program too. */
-static bool draw(const char *folder, const char *name, int width, int height, script *commands,
+bool report_draw(const char *folder, const char *name, int width, int height, report_script *commands,
                  const void *what) {
     void (*before)(int) = signal(SIGPIPE, SIG_IGN);
     bool done = true;
@@ -151,7 +149,7 @@ static void curve_script(FILE *to, const void *what) {
 }
 
 bool report_draw_curve(const char *folder, const char *name, report_curve curve) {
-    return draw(folder, name, 960, 400, curve_script, &curve);
+    return report_draw(folder, name, 960, 400, curve_script, &curve);
 }
 
 typedef struct titled {
@@ -179,7 +177,7 @@ static void matrix_script(FILE *to, const void *what) {
             "unset key; unset colorbox; unset border; set tics scale 0 tc rgb '#555555'\n"
             "set size square; set xrange [-0.5:%zu-0.5]; set yrange [%zu-0.5:-0.5]\n"
             "set xtics 0,1,%zu; set ytics 0,1,%zu\n", n, n, n - 1, n - 1);
-    fputs("unset xtics; set x2tics 0,1 offset 0,-0.3; set x2range [-0.5:9.5]\n", to);
+    fprintf(to, "unset xtics; set x2tics 0,1 offset 0,-0.3; set x2range [-0.5:%zu-0.5]\n", n);
     fputs("set x2label 'read as' tc rgb '#555555' offset 0,-0.5; set ylabel 'true' tc rgb '#555555'\n"
           "set style fill solid noborder\n"
           "mix(a, b, s) = int(a + (b - a)*s)\n"
@@ -194,5 +192,5 @@ static void matrix_script(FILE *to, const void *what) {
 
 bool report_draw_matrix(const char *folder, const char *name, report_matrix matrix, const char *title) {
     const titled t = {matrix, title};
-    return draw(folder, name, 560, 600, matrix_script, &t);
+    return report_draw(folder, name, 560, 600, matrix_script, &t);
 }

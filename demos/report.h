@@ -26,7 +26,10 @@ typedef struct report_matrix {
 
 bool report_gnuplot(void);                   /* is it installed? */
 
-/* FOLDER/NAME.svg and FOLDER/NAME.png, drawn by gnuplot. */
+/* FOLDER/NAME.svg and FOLDER/NAME.png, drawn by gnuplot: the script writes the commands that plot, for a
+ * picture of so many pixels. */
+typedef void report_script(FILE *gnuplot, const void *what);
+bool report_draw(const char *folder, const char *name, int width, int height, report_script *script, const void *what);
 bool report_draw_curve(const char *folder, const char *name, report_curve curve);
 bool report_draw_matrix(const char *folder, const char *name, report_matrix matrix, const char *title);
 

@@ -1,0 +1,108 @@
+/* moons - a network learns to tell two half moons apart: the demo of Karpathy's micrograd, its network (2-16-16-1
+ * of relu), its loss and its rates.
+ *
+ * All examples make one step; the loss of an example is hinge, max(0, 1 - t*score) with t = -1 or 1, and weight
+ * decay of 2e-4 is the gradient of micrograd's 1e-4*sum p^2. The boundary is looked at while it learns. */
+#include "command.h"
+#include "map.h"
+#include "report.h"
+
+#include <locale.h>
+#include <stdlib.h>
+
+static uint64_t    seed = 1;
+static size_t      steps = 100, points = 100;
+static double      noise = 0.1;
+static const char *out = "moons-out";
+
+static const command_option options[] = {
+    {"seed", COMMAND_SEED, &seed, 0, 0, "of the points and the initial weights"},
+    {"steps", COMMAND_COUNT, &steps, 1, 100000, "steps, each over all points"},
+    {"points", COMMAND_COUNT, &points, 10, 10000, "how many"},
+    {"noise", COMMAND_RATE, &noise, 0, 0, "standard deviation of what moves a point off its moon"},
+    {"out", COMMAND_FOLDER, &out, 0, 0, "where history.tsv, map.tsv and, with gnuplot, the pictures go"},
+    {0},
+};
+
+typedef struct learner {
+    nn_mlp *mlp;
+    map    *map;
+    nn_model *model;
+} learner;
+
+static ad_var score(const learner *l, const ad_var point[]) {
+    ad_var output[1];
+    nn_mlp_forward(l->mlp, point, output);
+    return output[0];
+}
+
+static ad_var loss(nn_model *model, size_t n, const ad_var row[], void *user) {
+    (void)model;
+    const ad_var s = score(user, row), target = ad_sub(ad_mul(ad_num(2), row[n - 1]), ad_num(1));
+    return nn_hinge(1, &s, &target);
+}
+
+static double accuracy(nn_model *model, void *user) {
+    const learner *l = user;
+    return (double)map_right(l->map, model)/(double)points;
+}
+
+/* Looked at after about 0, 5, 10, 20, 50 and 100 of a hundred steps. */
+static bool watch(const nn_epoch *e, void *user) {
+    static const size_t moments[] = {5, 10, 20, 50, 100};
+    const learner      *l = user;
+    char                title[CHART_CAPTION];
+    snprintf(title, sizeof title, "step %zu: %.0f%%", e->epoch, 100*e->metric);
+    for (size_t i = 0; i < sizeof moments/sizeof *moments; i++)
+        if (e->epoch == (moments[i]*steps + 99)/100) return map_look(l->map, l->model, title);
+    return true;
+}
+
+static bool train(const learner *l, const nn_data *data, nn_optimizer *sgd) {
+    char              history[4096];
+    const nn_schedule falling = nn_schedule_linear(1, 0.1, steps);
+    snprintf(history, sizeof history, "%s/history.tsv", out);
+    if (nn_train(l->model, loss, (void *)l, data, sgd, &(nn_train_config){
+            .epochs = steps, .batch = points, .history = history, .schedule = &falling,
+            .metric = accuracy, .metric_name = "accuracy", .watch = watch}) == AD_OK) return true;
+    fprintf(stderr, "moons: %s\n", nn_model_message(l->model));
+    return false;
+}
+
+static bool show(const learner *l) {
+    const terminal t = terminal_of(stdout);
+    const size_t   right = map_right(l->map, l->model);
+    map_print(l->map, t, 0);
+    printf("\n%zu of %zu points on their side: %.1f%%\n", right, points, 100*(double)right/(double)points);
+    if (!map_write(l->map, out)) return false;
+    printf("In %s: history.tsv, map.tsv%s\n", out, report_gnuplot() ? ", map.svg, map.png" : "");
+    return true;
+}
+
+static int run(void) {
+    const size_t sizes[] = {2, 16, 16, 1};
+    ad_tape     *tape = ad_tape_new();
+    nn_data     *data = nn_data_moons(points, noise, seed);
+    learner      l = {.model = nn_model_new(tape, seed)};
+    l.mlp = nn_mlp_new(l.model, &(nn_mlp_config){.layers = 3, .sizes = sizes, .hidden = ad_relu,
+                                                 .weight = nn_init_micrograd, .bias = nn_init_zeros});
+    nn_optimizer *sgd = nn_sgd_new(&(nn_sgd_config){.rate = 1, .weight_decay = 2e-4});
+    printf("two moons of %zu points; network 2-16-16-1 of relu, %zu parameters, seed %llu\n\n", points,
+           nn_model_count(l.model), (unsigned long long)seed);
+    const bool good = (l.map = map_new(l.model, l.mlp, 1, data)) != NULL && report_folder(out) &&
+                      map_look(l.map, l.model, "at first") && train(&l, data, sgd) && show(&l);
+    map_free(l.map);
+    nn_optimizer_free(sgd);
+    nn_mlp_free(l.mlp);
+    nn_model_free(l.model);
+    nn_data_free(data);
+    ad_tape_free(tape);
+    return good && fflush(stdout) == 0 ? 0 : BAD_RUN;
+}
+
+int main(int count, char *arguments[]) {
+    int status;
+    setlocale(LC_CTYPE, "");
+    return command_read("Learns to tell two half moons apart, as Karpathy's micrograd does, and shows the boundary\nwhile it learns.",
+                        options, count, arguments, &status) ? run() : status;
+}
