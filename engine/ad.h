@@ -276,6 +276,166 @@ AD_API size_t ad_program_message(const ad_program *program, size_t room, char te
 /* The instructions in words, what each pass of the compiler did, the memory of a lane and the block chosen. */
 AD_API ad_status ad_program_print(const ad_program *program, FILE *to);
 
+/* ---- is this gradient right? ------------------------------------------------------------------ */
+
+/* The one list of verdicts, better ones first: name, what is printed, what it means. */
+#define AD_VERDICT_LIST(row)                                                                     \
+    row(AD_PASS,         "PASS",         "agrees with differences, and they could have shown an error") \
+    row(AD_WEAK,         "WEAK",         "agrees, but is too small beside the noise to be resolved") \
+    row(AD_INCONCLUSIVE, "INCONCLUSIVE", "no differences good enough could be formed")           \
+    row(AD_KINK,         "KINK",         "x is on a kink, and the claim lies between the slopes of its sides") \
+    row(AD_DOMAIN,       "DOMAIN",       "the function has no finite value at x, or on one side of it") \
+    row(AD_UNSTABLE,     "UNSTABLE",     "the function gave two values for one x")               \
+    row(AD_FAIL,         "FAIL",         "the claim is wrong")
+
+typedef enum ad_verdict {
+#define AD_VERDICT_NAME(name, text, meaning) name,
+    AD_VERDICT_LIST(AD_VERDICT_NAME)
+#undef AD_VERDICT_NAME
+    AD_VERDICT_COUNT
+} ad_verdict;
+
+AD_API const char *ad_verdict_text(ad_verdict verdict);        /* "PASS"; never NULL */
+AD_API const char *ad_verdict_meaning(ad_verdict verdict);     /* in a sentence; never NULL */
+
+typedef enum ad_format { AD_TEXT, AD_JSON, AD_CSV } ad_format;
+
+/* Consecutive x that belong together, as the weights of a layer do: shape[0] x ... x shape[rank - 1] of
+ * them, row-major; rank 0 is one. Coordinates are then called NAME[i][j]. */
+typedef struct ad_check_block {
+    const char   *name;
+    size_t        rank;
+    const size_t *shape;
+} ad_check_block;
+
+/* All 0 are the defaults. */
+typedef struct ad_check_options {
+    double        rtol;           /* a relative error that is allowed; 0: 1e-9 */
+    uint64_t      seed;           /* of random directions; 0: 42 */
+    size_t        coordinates;    /* so many x are checked one by one, more of them along directions, to be
+                                   * bisected when one fails; 0: 100 */
+    size_t        blocks;         /* they must hold all n coordinates; 0: one block without a name */
+    const ad_check_block *block;
+    const double *direction;      /* n numbers: the derivative along it is checked, nothing else; NULL: as above */
+    bool          second;         /* second derivatives too (ad_check) */
+} ad_check_options;
+
+/* A coordinate, or a direction in which all coordinates of a block move (at random, on a sphere, each
+ * scaled by max(1, |x|)): what is claimed, and what differences say. */
+typedef struct ad_check_line {
+    const char *name;             /* of the coordinate or the block */
+    size_t      coordinate;       /* SIZE_MAX for a direction */
+    double      claimed;
+    double      estimate, error;  /* by differences, and what they may be off; NaN where none could be formed */
+    double      left, right;      /* one-sided slopes at a kink or an edge, else NaN */
+    double      gap, tolerance;   /* |claimed - estimate| (or the distance from [left, right]), and what was allowed */
+    double      step;             /* of the differences used */
+    ad_verdict  verdict;
+} ad_check_line;
+
+/* An operand of one operation whose rule was held against differences of that operation alone. */
+typedef struct ad_check_operand {
+    size_t      node, operand;    /* its number on the tape; which operand, from 0 */
+    const char *operation;        /* "tanh": the row of ops.def, or the user's own name */
+    const char *name;             /* given by ad_name; "" for none */
+    const char *shown;            /* "tanh(#22)" */
+    double      at;               /* the value of the operand */
+    double      rule;             /* the partial derivative that the sweeps use */
+    double      estimate, error, gap, tolerance, left, right;
+    ad_verdict  verdict;
+} ad_check_operand;
+
+/* Everything that is printed, and what it was decided by. Owned by the report: read, never written.
+ *
+ * A failure is placed by three layers. *local*: each operation's own partial derivatives against
+ * differences of that operation at its operands. *sweep*: the derivative along random directions, forward
+ * against reverse, over the same partials. *global*: differences of the whole function. */
+typedef struct ad_check_report {
+    ad_verdict  verdict;                      /* the worst of all */
+    ad_status   status;                       /* not AD_OK: nothing was checked, and message says why */
+    const char *message;                      /* the conclusion in a sentence or two */
+    size_t      n;                            /* coordinates */
+    double      value, noise;                 /* f(x), and what rounding may have done to it */
+    double      rtol;
+    uint64_t    seed;
+    size_t      evaluations;                  /* of the whole function */
+    double      taylor;                       /* how the error of f(x) + t*slope falls with t: 2 when right; NaN: too small to see */
+    size_t      count[AD_VERDICT_COUNT];      /* of the lines */
+    size_t      lines;
+    const ad_check_line *line;
+    const unsigned char *coordinate;          /* n verdicts; by ad_check_coordinate */
+
+    /* local and sweep; of a tape */
+    bool        has_tape;
+    size_t      nodes, operands;              /* that lead to y; operands checked */
+    size_t      local_count[AD_VERDICT_COUNT];
+    size_t      culprits;                     /* of those that failed the worst 8, worst first */
+    const ad_check_operand *culprit;
+    ad_verdict  sweep;
+    double      forward, reverse;             /* derivative along the random direction with the largest gap */
+    double      sweep_gap, sweep_tolerance;   /* their difference; what rounding explains */
+    size_t      sweep_node;                   /* whose adjoint is not the sum of what its users send; SIZE_MAX: none */
+    bool        repeatable;                   /* a second sweep gives the same adjoints, to the bit */
+
+    /* second order, when asked for */
+    bool        has_second;
+    size_t      second_count[AD_VERDICT_COUNT];
+    size_t      second_lines;
+    const ad_check_line *second;              /* H*v by differences of gradients; `name` is "a, b" for d2y/(da db), "w.Hv" for a direction */
+    double      symmetry, symmetry_tolerance; /* |v.H*w - w.H*v| */
+    double      taylor_second;                /* 3 when right */
+    ad_verdict  second_verdict;
+} ad_check_report;
+
+/* Is dy/dx[i] = claimed[i]? NULL: is what ad_gradient says right? The values of the leaves are those set
+ * last, and all values and adjoints of the tape are afterwards what they were, to the bit. NULL when memory
+ * is out. Anything wrong with the arguments or the tape is in `status`; x are inputs. */
+AD_API ad_check_report *ad_check(ad_var y, size_t n, const ad_var x[], const double claimed[],
+                                 const ad_check_options *options);
+
+/* The same for any C function, which need not know of tapes. It is called many times, with an array of its own. */
+AD_API ad_check_report *ad_check_function(double (*f)(size_t n, const double x[], void *context), void *context,
+                                          size_t n, const double x[], const double claimed[],
+                                          const ad_check_options *options);
+
+/* The mean gradient of a program in its parameters, at these rows (see ad_program_gradient). */
+AD_API ad_check_report *ad_check_program(const ad_program *program, const double param[], size_t rows,
+                                         const double input[], const ad_check_options *options);
+
+/* Of NULL: AD_INCONCLUSIVE, of a coordinate that there is not, too. */
+AD_API ad_verdict ad_check_verdict(const ad_check_report *report);
+AD_API ad_verdict ad_check_coordinate(const ad_check_report *report, size_t i);
+
+/* A page of text, one JSON object, or a CSV table of the lines with a header. AD_OK, AD_NO_MEMORY for
+ * NULL, AD_BAD_FILE when writing fails. Numbers are written in the C locale. */
+AD_API ad_status ad_check_print(const ad_check_report *report, ad_format format, FILE *to);
+AD_API void      ad_check_free(ad_check_report *report);
+
+/* The experiment: how far differences are from a claimed derivative, against their step. A right one draws a
+ * V, one that is wrong by 1e-3 a plateau at 1e-3, a kink at the distance d a cliff at the step d. Errors and
+ * noise are relative to the derivative (absolute where that is 0). */
+typedef struct ad_curve_point {
+    double step;                              /* h, from 1 to 1e-13, four to a decade */
+    double central, central_error;            /* (f(x + h) - f(x - h))/2h, and |that - claimed| */
+    double romberg, romberg_error;            /* extrapolated from steps 4h, 2h, h */
+    double noise;                             /* what rounding of f may do, divided by h */
+} ad_curve_point;
+
+typedef struct ad_curve {
+    const char *name;                         /* of x */
+    double      claimed, estimate, error;     /* the best that differences say, and what it may be off */
+    size_t      points;
+    const ad_curve_point *point;
+} ad_curve;
+
+typedef enum ad_picture { AD_TSV, AD_CHARACTERS, AD_SVG } ad_picture;
+
+/* Of y against the input x; claimed NULL: what ad_gradient says. NULL with the error on the tape. The tape is
+ * what it was, to the bit. */
+AD_API ad_curve *ad_check_curve(ad_var y, ad_var x, const double *claimed);
+AD_API ad_status ad_curve_print(const ad_curve *curve, ad_picture picture, FILE *to);   /* as ad_check_print */
+AD_API void      ad_curve_free(ad_curve *curve);
+
 /* ---- explanations and pictures ---------------------------------------------------------------- */
 
 /* The forward and the backward steps that lead to y, in words and numbers, then the derivatives with

@@ -3,8 +3,8 @@
  * The numbers are those of trace.h; what the backward pass ends with is then held against differences of
  * replayed values. Where there is too much to show, scopes and stretches of nodes are folded: one line then
  * says what a whole box sends to the nodes outside it. */
-#include "difference.h"
 #include "fold.h"
+#include "probe.h"
 #include "text.h"
 #include "trace.h"
 
@@ -195,7 +195,7 @@ static void result(page *p, const ad__pass *pass) {
     ad__label(p->tape, pass->last, y);
     begin(p, "result");
     for (uint32_t i = 0; i <= pass->last; i++) a.inputs += pass->used[i] && p->tape->code[i] == AD__input;
-    const bool checking = (double)a.inputs*(double)p->tape->length*24 <= MOST_CHECKING;
+    const bool checking = (double)a.inputs*(double)p->tape->length*40 <= MOST_CHECKING;
     for (uint32_t i = 0; i <= pass->last; i++) {
         if (!pass->used[i] || p->tape->code[i] != AD__input) continue;
         snprintf(text, sizeof text, "d%s/d%s = %.6g", y, ad__label(p->tape, i, x), ad__tidy(pass->adjoint[i]));

@@ -6,6 +6,7 @@
 #define TAPIR_OPS_H
 
 #include "special.h"
+#include "spoil.h"
 
 #include <math.h>
 #include <stdbool.h>
@@ -60,12 +61,12 @@ static inline double ad__value_sigmoid(double x);
 
 #define R1(name, shown, words, value, dx, side)                                                    \
     static inline double ad__value_##name(double x) { return value; }                              \
-    static inline double ad__dx_##name(double x, double v) { (void)x, (void)v; return dx; }        \
+    static inline double ad__dx_##name(double x, double v) { (void)x, (void)v; return AD__PARTIAL(name, 0, x, 0, v, dx); } \
     static inline double ad__side_##name(double x, double v) { (void)x, (void)v; return side; }
 #define R2(name, shown, words, value, dx, dy, side)                                                \
     static inline double ad__value_##name(double x, double y) { return value; }                    \
-    static inline double ad__dx_##name(double x, double y, double v) { (void)x, (void)y, (void)v; return dx; } \
-    static inline double ad__dy_##name(double x, double y, double v) { (void)x, (void)y, (void)v; return dy; } \
+    static inline double ad__dx_##name(double x, double y, double v) { (void)x, (void)y, (void)v; return AD__PARTIAL(name, 0, x, y, v, dx); } \
+    static inline double ad__dy_##name(double x, double y, double v) { (void)x, (void)y, (void)v; return AD__PARTIAL(name, 1, x, y, v, dy); } \
     static inline double ad__side_##name(double x, double y, double v) { (void)x, (void)y, (void)v; return side; }
 #include "ops.def"
 

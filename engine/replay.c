@@ -24,10 +24,9 @@ static void branch_turned(ad_tape *tape, uint32_t node) {
     }
 }
 
-void ad_replay(ad_tape *tape) {
-    if (tape == NULL || tape->status != AD_OK) return;
+void ad__replay_range(ad_tape *tape, uint32_t from, uint32_t end) {
     double *value = tape->value;
-    for (uint32_t i = tape->leaves; i < tape->length; i++) {
+    for (uint32_t i = from; i < end; i++) {
         const ad__arg arg = tape->arg[i];
         switch (tape->code[i]) {
 #define R1(name, ...) \
@@ -48,4 +47,8 @@ void ad_replay(ad_tape *tape) {
             if (!ad__reduce_value(tape, i, &value[i])) return;
         }
     }
+}
+
+void ad_replay(ad_tape *tape) {
+    if (tape != NULL && tape->status == AD_OK) ad__replay_range(tape, tape->leaves, tape->length);
 }

@@ -13,7 +13,7 @@ enum { BLOCK = 64, AHEAD = 512 };
     do {                                                                          \
         const double partial = (d);                                               \
         if (!AD__SELECTS(side) || partial != 0) {                                 \
-            const double total = adjoint[p] + a*partial;                          \
+            const double total = AD__SUM(adjoint[p], a*partial);                      \
             adjoint[p] = total;                                                   \
             if ((p) == i - 1) next = total;                                       \
         }                                                                         \
@@ -37,9 +37,10 @@ static void sweep(ad_tape *tape, uint32_t last) {
     double        *adjoint = tape->adjoint;
     double         next = adjoint[last];
     const uint32_t leaves = tape->leaves;                /* at least 1: node 0 can be nothing else */
-    for (uint32_t i = last; i >= leaves; i--) {
+    for (uint32_t k = last; k >= leaves; k--) {
+        const uint32_t i = AD__VISIT(k, leaves, last);
         if (i%BLOCK == 0) look_ahead(tape, i);
-        const double a = next;
+        const double a = AD__AT_ONCE(next, adjoint[i]);
         next = adjoint[i - 1];
         if (a == 0) continue;
         const uint32_t xp = arg[i].x, yp = arg[i].y;
@@ -79,7 +80,7 @@ void ad_backward(ad_var y) {
         return;
     }
     const uint32_t last = y.at.in.node;
-    memset(tape->adjoint, 0, ((size_t)last + 1)*sizeof *tape->adjoint);
+    AD__START((size_t)last + 1, tape->swept, tape->adjoint);
     tape->adjoint[last] = 1;
     tape->swept = last + 1;
     sweep(tape, last);

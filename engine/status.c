@@ -1,4 +1,4 @@
-/* status.c - the texts of the errors; the list itself stands in ad.h. */
+/* status.c - the texts of errors and verdicts; the lists themselves stand in ad.h. */
 #include "ad.h"
 
 const char *ad_status_text(ad_status status) {
@@ -8,4 +8,22 @@ const char *ad_status_text(ad_status status) {
 #undef TEXT
     };
     return (unsigned)status < AD_STATUS_COUNT ? texts[status] : "unknown status";
+}
+
+const char *ad_verdict_text(ad_verdict verdict) {
+    static const char *const texts[] = {
+#define TEXT(name, text, meaning) text,
+        AD_VERDICT_LIST(TEXT)
+#undef TEXT
+    };
+    return (unsigned)verdict < AD_VERDICT_COUNT ? texts[verdict] : "no verdict";
+}
+
+const char *ad_verdict_meaning(ad_verdict verdict) {
+    static const char *const meanings[] = {
+#define MEANING(name, text, meaning) meaning,
+        AD_VERDICT_LIST(MEANING)
+#undef MEANING
+    };
+    return (unsigned)verdict < AD_VERDICT_COUNT ? meanings[verdict] : "no verdict";
 }

@@ -171,6 +171,9 @@ static inline uint32_t ad__number(ad_tape *tape, double number) {
 /* Nodes from `first` to x come from this line. */
 ad_var ad__source_span(ad_var x, uint32_t first, const char *file, int line);
 
+/* Values again of the nodes from..end-1. No error is held. */
+void ad__replay_range(ad_tape *tape, uint32_t from, uint32_t end);
+
 /* The name given to a node, or NULL. */
 const char *ad__name_of(const ad_tape *tape, uint32_t node);
 

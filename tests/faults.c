@@ -194,6 +194,45 @@ Test(faults, compiling_may_be_refused_any_allocation) {
     ad_tape_free(tape);
 }
 
+/* A check of a tape, and one of a function, with the n-th request refused; false when fewer are made. */
+static double product(size_t n, const double x[], void *context) {
+    (void)context;
+    return x[0]*x[n - 1];
+}
+
+static bool check_survives(ad_var y, const ad_var x[2], size_t n, bool once) {
+    const double at[] = {2, 3}, claimed[] = {3.5, 2};
+    ad_tape     *tape = y.tape;
+    arm(n, once);
+    ad_check_report *of_tape = ad_check(y, 2, x, claimed, NULL);
+    const bool       first = refused;
+    ad_check_report *of_function = ad_check_function(product, NULL, 2, at, claimed, NULL);
+    disarm();
+    cr_expect_eq(of_tape == NULL, first, "request %zu", n);
+    cr_expect_eq(of_function == NULL, refused && (!once || !first), "request %zu", n);
+    cr_expect_eq(ad_tape_status(tape), first ? AD_NO_MEMORY : AD_OK, "request %zu", n);
+    if (of_tape != NULL) cr_expect_eq(ad_check_verdict(of_tape), AD_FAIL);
+    cr_expect(ad_value(y) == 7 && ad_grad(x[0]) == 3, "request %zu: the tape was changed", n);
+    ad_check_free(of_tape), ad_check_free(of_function);
+    ad_tape_clear(tape);
+    return refused;
+}
+
+Test(faults, memory_may_be_out_in_any_place_of_a_check) {
+    if (!CAN_REFUSE) cr_skip_test("the allocator cannot be replaced in this build");
+    for (int once = 0; once < 2; once++) {
+        ad_tape     *tape = ad_tape_new();
+        const ad_var x[] = {ad_input(tape, 2), ad_input(tape, 3)};
+        ad_var       y = ad_parse(tape, "sum(a*b, relu(a), b, -a, -b, 1, -a, 0*(a - b))", 2, "a, b", x);
+        y = ad_add(y, x[0]);
+        ad_backward(y);
+        size_t n = 1;
+        while (n < MOST_REQUESTS && check_survives(y, x, n, once)) n++;
+        cr_expect(n > 20 && n < MOST_REQUESTS, "%zu requests", n - 1);
+        ad_tape_free(tape);
+    }
+}
+
 Test(faults, message_says_that_memory_is_out) {
     if (!CAN_REFUSE) cr_skip_test("the allocator cannot be replaced in this build");
     ad_tape *tape = ad_tape_new();

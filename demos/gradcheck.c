@@ -1,0 +1,241 @@
+/* gradcheck - is this derivative right, and if not, which rule is wrong?
+ *
+ *     gradcheck 'tanh(w*x + b)' w=0.5 x=2 b=-1 --claim w=0.84
+ *     gradcheck 'tanh(w*x + b)' w=0.5 x=2 b=-1 --break tanh:1.001
+ *
+ * --break needs an engine whose rules can be spoiled (engine/spoil.h): this program alone of the demos links it. */
+#include "engine/ops.h"
+#include "engine/spoil.h"
+#include "engine/tape.h"
+
+#include <ctype.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { FAILED = 1, BAD_USE = 2 };
+
+static const char usage[] =
+    "usage: gradcheck 'EXPRESSION' [NAME=VALUE ...] [OPTION ...]\n"
+    "\n"
+    "Compares the derivatives of EXPRESSION by every NAME with differences, each rule of the chain\n"
+    "with differences of its operation alone, and the reverse sweep with a forward one.\n"
+    "\n"
+    "  gradcheck '(a + b)*(b + 1)' a=2 b=1\n"
+    "  gradcheck 'sin(a*b)' a=2 b=1 --claim a=-0.4\n"
+    "  gradcheck 'tanh(w*x + b)' w=0.5 x=2 b=-1 --break tanh:1.001\n"
+    "  gradcheck 'exp(sin(x))' x=1 --curve x\n"
+    "\n"
+    "  --claim NAME=NUMBER    check this number in place of the derivative that was computed\n"
+    "  --break OPERATION:F    spoil one rule on purpose: its first partial derivative times F\n"
+    "                         (OPERATION.1:F for the second operand)\n"
+    "  --curve NAME           the error of differences against their step, 1 to 1e-13\n"
+    "  --svg FILE             ... as a picture;  --tsv  as numbers\n"
+    "  --second               second derivatives, too\n"
+    "  --rtol NUMBER          a relative error that is allowed (1e-9)\n"
+    "  --seed NUMBER          of random directions (42)\n"
+    "  --json, --csv          the report for programs\n"
+    "  --help                 this text\n"
+    "\n"
+    "Ends with 0, or with 1 when something fails, or 2 when it cannot be asked.\n";
+
+typedef struct request {
+    const char      *expression, *curve, *svg;
+    bool             tsv, has_break;
+    ad_format        format;
+    ad_check_options options;
+    ad_tape         *tape;
+    size_t           n, claims;
+    const char     **name;                    /* n each */
+    ad_var          *x;
+    char           **claim;
+    char            *names;
+    double          *claimed;
+} request;
+
+typedef struct broken {
+    int    row, operand;
+    double factor;
+} broken;
+
+static int complain(const char *what, const char *argument) {
+    fprintf(stderr, "gradcheck: %s: %s\n(gradcheck --help says how it is used)\n", what, argument);
+    return BAD_USE;
+}
+
+static double spoiled(int row, int operand, double x, double y, double v, double right, void *context) {
+    const broken *b = context;
+    (void)x, (void)y, (void)v;
+    return row == b->row && operand == b->operand ? right*b->factor : right;
+}
+
+/* "tanh:1.001" or "div.1:-1" */
+static int read_break(const char *text, broken *b) {
+    char        name[40];
+    const char *colon = strchr(text, ':');
+    char       *end;
+    const size_t length = strcspn(text, ".:");
+    if (colon == NULL || length >= sizeof name) return complain("--break wants OPERATION:FACTOR", text);
+    memcpy(name, text, length);
+    name[length] = '\0';
+    b->factor = strtod(colon + 1, &end);
+    if (end == colon + 1 || *end != '\0') return complain("the factor is not a number", colon + 1);
+    b->operand = text[length] == '.' ? atoi(text + length + 1) : 0;
+    for (int code = 0; code < AD__CODES; code++) {
+        if (code == AD__input || code == AD__branch || strcmp(ad__code_name((uint8_t)code), name) != 0) continue;
+        const ad__row_number row = ad__code_row((uint8_t)code);
+        b->row = row < AD__ROWS ? (int)row : AD__ROWS + code - AD__sum;
+        return 0;
+    }
+    return complain("there is no operation of this name", name);
+}
+
+static size_t name_length(const char *text) {
+    size_t n = 0;
+    if (isalpha((unsigned char)*text) || *text == '_')
+        while (isalnum((unsigned char)text[n]) || text[n] == '_') n++;
+    return n;
+}
+
+static size_t place_of(const request *r, const char *name) {
+    size_t i = 0;
+    while (i < r->n && strcmp(r->name[i], name) != 0) i++;
+    return i;
+}
+
+/* NAME=VALUE; the name is cut off where the = was. NULL when it is none. */
+static const char *split(char *text, double *value) {
+    const size_t length = name_length(text);
+    char        *end;
+    if (length == 0 || text[length] != '=') return NULL;
+    *value = strtod(text + length + 1, &end);
+    if (end == text + length + 1 || *end != '\0') return NULL;
+    text[length] = '\0';
+    return text;
+}
+
+static int read_variable(request *r, char *text) {
+    double      value;
+    const char *name = split(text, &value);
+    if (name == NULL) return complain("expected NAME=VALUE or an option", text);
+    if (place_of(r, name) < r->n) return complain("given twice", name);
+    r->x[r->n] = ad_input(r->tape, value);
+    ad_name(r->x[r->n], name);
+    r->name[r->n] = name;
+    if (r->n > 0) strcat(r->names, ",");
+    strcat(r->names, name);
+    r->n++;
+    return 0;
+}
+
+static int read_number(const char *text, double *number) {
+    char *end;
+    *number = strtod(text, &end);
+    return end != text && *end == '\0' && isfinite(*number) && *number >= 0 ? 0 : complain("not a number above 0", text);
+}
+
+static int read_arguments(request *r, int count, char *arguments[], broken *b) {
+    for (int i = 2; i < count; i++) {
+        char       *text = arguments[i], *next = i + 1 < count ? arguments[i + 1] : NULL;
+        const bool  takes_one = strcmp(text, "--claim") == 0 || strcmp(text, "--break") == 0 || strcmp(text, "--curve") == 0 ||
+                               strcmp(text, "--svg") == 0 || strcmp(text, "--rtol") == 0 || strcmp(text, "--seed") == 0;
+        int         bad = 0;
+        double      number = 0;
+        if (takes_one && next == NULL) return complain("something is missing after", text);
+        if (strcmp(text, "--json") == 0) r->format = AD_JSON;
+        else if (strcmp(text, "--csv") == 0) r->format = AD_CSV;
+        else if (strcmp(text, "--tsv") == 0) r->tsv = true;
+        else if (strcmp(text, "--second") == 0) r->options.second = true;
+        else if (strcmp(text, "--claim") == 0) r->claim[r->claims++] = next;
+        else if (strcmp(text, "--curve") == 0) r->curve = next;
+        else if (strcmp(text, "--svg") == 0) r->svg = next;
+        else if (strcmp(text, "--break") == 0) bad = read_break(next, b), r->has_break = true;
+        else if (strcmp(text, "--rtol") == 0) bad = read_number(next, &r->options.rtol);
+        else if (strcmp(text, "--seed") == 0) bad = read_number(next, &number), r->options.seed = (uint64_t)number;
+        else if (strncmp(text, "--", 2) == 0) return complain("unknown option", text);
+        else bad = read_variable(r, text);
+        if (bad != 0) return bad;
+        i += takes_one;
+    }
+    return 0;
+}
+
+static int read_claims(request *r, ad_var y) {
+    ad_gradient(y, r->n, r->x, r->claimed);
+    for (size_t k = 0; k < r->claims; k++) {
+        double      value;
+        const char *name = split(r->claim[k], &value);
+        const size_t i = name == NULL ? r->n : place_of(r, name);
+        if (i == r->n) return complain("a claim about nothing that was given", r->claim[k]);
+        r->claimed[i] = value;
+    }
+    return 0;
+}
+
+static int failed(const request *r) {
+    fprintf(stderr, "gradcheck: %s\n", ad_tape_message(r->tape));
+    return BAD_USE;
+}
+
+static int draw(request *r, ad_var y) {
+    const size_t i = place_of(r, r->curve);
+    if (i == r->n) return complain("there is no variable of this name", r->curve);
+    ad_curve *curve = ad_check_curve(y, r->x[i], &r->claimed[i]);
+    if (curve == NULL) return failed(r);
+    ad_status status = AD_OK;
+    if (r->svg != NULL) {
+        FILE *file = fopen(r->svg, "w");
+        if (file == NULL || ad_curve_print(curve, AD_SVG, file) != AD_OK) status = AD_BAD_FILE;
+        if (file != NULL && fclose(file) != 0) status = AD_BAD_FILE;
+    }
+    if (status == AD_OK) status = ad_curve_print(curve, r->tsv ? AD_TSV : AD_CHARACTERS, stdout);
+    ad_curve_free(curve);
+    return status == AD_OK ? 0 : complain("the picture cannot be written", r->svg != NULL ? r->svg : "standard output");
+}
+
+static int check(request *r, ad_var y) {
+    ad_check_report *report = ad_check(y, r->n, r->x, r->claims > 0 ? r->claimed : NULL, &r->options);
+    if (report == NULL) return failed(r);
+    const ad_status  status = ad_check_print(report, r->format, stdout);
+    const ad_verdict verdict = ad_check_verdict(report);
+    const bool       asked = report->status == AD_OK;
+    ad_check_free(report);
+    if (status != AD_OK) return complain("cannot be written", "standard output");
+    return !asked ? BAD_USE : verdict == AD_FAIL ? FAILED : 0;
+}
+
+static int run(request *r, int count, char *arguments[]) {
+    broken b = {-1, 0, 1};
+    int    bad = read_arguments(r, count, arguments, &b);
+    if (bad != 0) return bad;
+    const ad_var y = ad_parse(r->tape, r->expression, r->n, r->n > 0 ? r->names : NULL, r->x);
+    if (ad_tape_status(r->tape) != AD_OK) return failed(r);
+    if (r->has_break) ad__spoil_rules(spoiled, &b);
+    bad = read_claims(r, y);
+    if (bad != 0) return bad;
+    return r->curve != NULL ? draw(r, y) : check(r, y);
+}
+
+int main(int count, char *arguments[]) {
+    if (count > 1 && strcmp(arguments[1], "--help") == 0) {
+        fputs(usage, stdout);
+        return 0;
+    }
+    if (count < 2) {
+        fputs(usage, stderr);
+        return BAD_USE;
+    }
+    if (strncmp(arguments[1], "--", 2) == 0) return complain("the expression comes first, before", arguments[1]);
+    size_t room = 1;
+    for (int i = 2; i < count; i++) room += strlen(arguments[i]) + 1;
+    const size_t most = (size_t)count;
+    request r = {.expression = arguments[1], .tape = ad_tape_new(), .name = calloc(most, sizeof *r.name),
+                 .x = calloc(most, sizeof *r.x), .claim = calloc(most, sizeof *r.claim), .names = calloc(room, 1),
+                 .claimed = calloc(most, sizeof *r.claimed)};
+    int status = BAD_USE;
+    if (!r.tape || !r.name || !r.x || !r.claim || !r.names || !r.claimed) fputs("gradcheck: out of memory\n", stderr);
+    else status = run(&r, count, arguments);
+    free(r.name), free(r.x), free(r.claim), free(r.names), free(r.claimed);
+    ad_tape_free(r.tape);
+    return status;
+}

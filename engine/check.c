@@ -1,0 +1,579 @@
+/* check.c - is this gradient right? The whole function by differences, coordinate by coordinate or along
+ * directions, and with a tape the two layers inside it; then one conclusion.
+ *
+ * What differences say is found without a look at the claim; the claim only decides how much of it is
+ * needed. A function that gives two values for one x, or none, is found out before anything else. */
+#include "layers.h"
+#include "program.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { DIRECTIONS = 4, FEW = 4, COORDINATES = 100, MOST_FOUND = AD__CULPRITS, STACK = 128 };
+
+#define RTOL 1e-9
+#define SEED 42
+
+/* What is checked: n numbers, a claim about each, and a way to get a line along any of them. */
+typedef struct subject {
+    size_t        n;
+    const double *x, *claimed;
+    ad__slice    (*coordinate)(void *self, size_t i);
+    ad__slice    (*direction)(void *self, const double direction[]);
+    const char *(*name)(void *self, size_t i);           /* NULL: it has none */
+    void         *self;
+} subject;
+
+typedef struct task {
+    const subject    *s;
+    ad_check_options  options;
+    ad__report       *r;
+    uint64_t          random;
+    double           *direction, *part;                  /* n each */
+    const char       *one_block;
+    size_t            found;
+} task;
+
+static ad_check_options filled(const ad_check_options *given) {
+    ad_check_options o = given != NULL ? *given : (ad_check_options){0};
+    if (o.rtol == 0) o.rtol = RTOL;
+    if (o.seed == 0) o.seed = SEED;
+    if (o.coordinates == 0) o.coordinates = COORDINATES;
+    return o;
+}
+
+/* ---- blocks and names ------------------------------------------------------------------------- */
+
+/* Elements of a block; SIZE_MAX when that cannot be counted. */
+static size_t block_count(const ad_check_block *b) {
+    size_t count = 1;
+    for (size_t d = 0; d < b->rank; d++) {
+        if (b->shape[d] != 0 && count > SIZE_MAX/b->shape[d]) return SIZE_MAX;
+        count *= b->shape[d];
+    }
+    return count;
+}
+
+static bool blocks_fit(const ad_check_options *o, size_t n) {
+    size_t total = 0;
+    for (size_t b = 0; b < o->blocks; b++) {
+        if (o->block[b].name == NULL || (o->block[b].rank > 0 && o->block[b].shape == NULL)) return false;
+        const size_t count = block_count(&o->block[b]);
+        if (count > n - total) return false;
+        total += count;
+    }
+    return o->blocks == 0 || total == n;
+}
+
+/* "layers.0.weight[1][2]": row-major, an index counts blocks as large as all later sizes together. */
+static void place_in_block(const ad_check_block *b, size_t i, char text[AD__NAME_ROOM]) {
+    size_t left = block_count(b), length = (size_t)snprintf(text, AD__NAME_ROOM, "%.80s", b->name);
+    for (size_t d = 0; d < b->rank && length < AD__NAME_ROOM; d++) {
+        left /= b->shape[d];
+        length += (size_t)snprintf(text + length, AD__NAME_ROOM - length, "[%zu]", i/left);
+        i %= left;
+    }
+}
+
+static void name_of(const task *t, size_t i, char text[AD__NAME_ROOM]) {
+    const ad_check_options *o = &t->options;
+    const char *own = t->s->name != NULL ? t->s->name(t->s->self, i) : NULL;
+    if (own != NULL) {
+        snprintf(text, AD__NAME_ROOM, "%.*s", AD__NAME_ROOM - 1, own);
+        return;
+    }
+    size_t from = 0;
+    for (size_t b = 0; b < o->blocks; b++) {
+        const size_t count = block_count(&o->block[b]);
+        if (i - from < count) {
+            place_in_block(&o->block[b], i - from, text);
+            return;
+        }
+        from += count;
+    }
+    snprintf(text, AD__NAME_ROOM, "x[%zu]", i);
+}
+
+/* ---- the global layer ------------------------------------------------------------------------- */
+
+static ad_verdict check_coordinate(task *t, size_t i) {
+    char name[AD__NAME_ROOM];
+    const ad__slice      line = t->s->coordinate(t->s->self, i);
+    const ad__judgement j = ad__judge(&line, t->s->claimed[i], t->options.rtol);
+    name_of(t, i, name);
+    ad__report_line(t->r, &t->r->first, name, i, t->s->claimed[i], &j);
+    t->r->coordinate[i] = (unsigned char)j.verdict;
+    return j.verdict;
+}
+
+static double along(const subject *s, const double direction[]) {
+    double claimed = 0;
+    for (size_t i = 0; i < s->n; i++)
+        if (direction[i] != 0) claimed += s->claimed[i]*direction[i];
+    return claimed;
+}
+
+static ad__judgement judge_along(task *t, const double direction[], double *claimed) {
+    const ad__slice line = t->s->direction(t->s->self, direction);
+    *claimed = along(t->s, direction);
+    return ad__judge(&line, *claimed, t->options.rtol);
+}
+
+/* The direction, cut down to from..end-1. */
+static bool part_fails(task *t, size_t from, size_t end) {
+    double claimed;
+    for (size_t i = 0; i < t->s->n; i++) t->part[i] = i >= from && i < end ? t->direction[i] : 0;
+    return judge_along(t, t->part, &claimed).verdict == AD_FAIL;
+}
+
+/* Halves of a part that fails, as long as they fail themselves, down to single coordinates. */
+static void bisect(task *t, size_t from, size_t end) {
+    size_t stack[STACK][2], depth = 1;
+    stack[0][0] = from, stack[0][1] = end;
+    while (depth > 0 && t->found < MOST_FOUND && !t->r->no_memory) {
+        const size_t low = stack[--depth][0], high = stack[depth][1];
+        if (high - low == 1) {
+            if (t->r->coordinate[low] != AD_FAIL && check_coordinate(t, low) == AD_FAIL) t->found++;
+            continue;
+        }
+        const size_t middle = low + (high - low)/2, half[2][2] = {{middle, high}, {low, middle}};
+        for (int k = 0; k < 2 && depth < STACK; k++) {
+            if (!part_fails(t, half[k][0], half[k][1])) continue;
+            stack[depth][0] = half[k][0], stack[depth][1] = half[k][1];
+            depth++;
+        }
+    }
+}
+
+static void check_block(task *t, const char *name, size_t from, size_t count) {
+    const subject *s = t->s;
+    if (count <= FEW) {
+        for (size_t i = from; i < from + count && !t->r->no_memory; i++)
+            if (isfinite(s->claimed[i])) check_coordinate(t, i);
+        return;
+    }
+    ad_verdict worst = AD_PASS;
+    for (int d = 0; d < DIRECTIONS && worst != AD_FAIL && !t->r->no_memory; d++) {
+        double claimed;
+        for (size_t i = 0; i < s->n; i++) t->direction[i] = 0;
+        ad__random_direction(&t->random, count, s->x + from, t->direction + from);
+        for (size_t i = from; i < from + count; i++)
+            if (!isfinite(s->claimed[i])) t->direction[i] = 0;         /* judged one by one before this */
+        const ad__judgement j = judge_along(t, t->direction, &claimed);
+        ad__report_line(t->r, &t->r->first, name, SIZE_MAX, claimed, &j);
+        if (j.verdict > worst) worst = j.verdict;
+    }
+    for (size_t i = from; i < from + count; i++)
+        if (isfinite(s->claimed[i])) t->r->coordinate[i] = (unsigned char)(worst == AD_FAIL ? AD_INCONCLUSIVE : worst);
+    if (worst == AD_FAIL) bisect(t, from, from + count);
+}
+
+/* A claim that is not finite would hide all others in a sum. */
+static void check_not_finite(task *t) {
+    const subject *s = t->s;
+    size_t looked = 0;
+    for (size_t i = 0; i < s->n && !t->r->no_memory; i++) {
+        if (isfinite(s->claimed[i])) continue;
+        if (looked++ < MOST_FOUND) check_coordinate(t, i);
+        else t->r->coordinate[i] = AD_FAIL;
+    }
+}
+
+static void check_given(task *t) {
+    double claimed, largest = 0;
+    for (size_t i = 0; i < t->s->n; i++) largest = fmax(largest, fabs(t->options.direction[i]));
+    ad__judgement j = judge_along(t, t->options.direction, &claimed);
+    if (!(largest > 0)) j.verdict = AD_INCONCLUSIVE;
+    ad__report_line(t->r, &t->r->first, "direction", SIZE_MAX, claimed, &j);
+    if (!(largest > 0))
+        ad__report_say(t->r, AD_OK, "the direction is zero everywhere: there is nothing to check along it");
+}
+
+static void check_all(task *t) {
+    const subject          *s = t->s;
+    const ad_check_options *o = &t->options;
+    size_t                  from = 0;
+    if (o->direction != NULL) {
+        check_given(t);
+    } else if (s->n <= o->coordinates) {
+        for (size_t i = 0; i < s->n && !t->r->no_memory; i++) check_coordinate(t, i);
+    } else {
+        check_not_finite(t);
+        if (o->blocks == 0) check_block(t, "all of x", 0, s->n);
+        for (size_t b = 0; b < o->blocks; b++) {
+            const size_t count = block_count(&o->block[b]);
+            check_block(t, o->block[b].name, from, count);
+            from += count;
+        }
+    }
+}
+
+static void taylor(task *t) {
+    const subject *s = t->s;
+    ad__random_direction(&t->random, s->n, s->x, t->direction);
+    const ad__slice line = s->direction(s->self, t->direction);
+    t->r->page.taylor = ad__taylor_slope(&line, along(s, t->direction), 0, 1);
+}
+
+/* ---- what comes before ------------------------------------------------------------------------ */
+
+static bool same(double a, double b) {
+    return a == b || (isnan(a) && isnan(b));
+}
+
+/* False, and it is said why, when there is nothing to be checked. */
+static bool worth_checking(ad__report *r, const subject *s, const ad_check_options *o) {
+    if (s->n == 0) {
+        ad__report_say(r, AD_OK, "n = 0: there is nothing to check");
+    } else if (!(o->rtol >= 0) || !isfinite(o->rtol)) {
+        ad__report_say(r, AD_BAD_ARGUMENT, "rtol is %g: a finite number, not below 0, is needed", o->rtol);
+    } else if (!blocks_fit(o, s->n)) {
+        ad__report_say(r, AD_BAD_ARGUMENT, "the %zu blocks do not hold the %zu coordinates, each of them once", o->blocks,
+                       s->n);
+    } else {
+        return true;
+    }
+    return false;
+}
+
+static void all_coordinates(ad__report *r, ad_verdict verdict) {
+    for (size_t i = 0; i < r->page.n; i++) r->coordinate[i] = (unsigned char)verdict;
+    r->page.verdict = verdict;
+}
+
+static void unstable(ad__report *r, double first, double second) {
+    all_coordinates(r, AD_UNSTABLE);
+    ad__report_say(r, AD_OK, "the function is not deterministic: for the same x it gave %.17g and then %.17g", first,
+                   second);
+}
+
+/* Claims that cannot be right are found even where nothing else can be said. */
+static void without_value(ad__report *r, double value) {
+    all_coordinates(r, AD_DOMAIN);
+    ad__report_say(r, AD_OK, "the function is %g at x: it has no derivative there", value);
+}
+
+static ad__report *begin(size_t n, const ad_check_options *o) {
+    ad__report *r = ad__report_new(n);
+    if (r == NULL) return NULL;
+    r->page.rtol = o->rtol;
+    r->page.seed = o->seed;
+    return r;
+}
+
+static ad_check_report *refuse(ad__report *r, ad_status status, const char *sentence) {
+    if (r == NULL) return NULL;
+    ad__report_say(r, status, "%s", sentence);
+    return ad__report_done(r);
+}
+
+static bool prepare(task *t, const subject *s, const ad_check_options *o, ad__report *r) {
+    *t = (task){.s = s, .options = *o, .r = r, .random = o->seed};
+    t->direction = calloc(s->n + 1, sizeof *t->direction);
+    t->part = calloc(s->n + 1, sizeof *t->part);
+    if (t->direction != NULL && t->part != NULL) return true;
+    r->no_memory = true;
+    return false;
+}
+
+static void finish(task *t) {
+    free(t->direction);
+    free(t->part);
+}
+
+/* ---- a tape ----------------------------------------------------------------------------------- */
+
+static ad__slice tape_coordinate(void *self, size_t i) {
+    return ad__probe_coordinate(self, i);
+}
+
+static ad__slice tape_direction(void *self, const double direction[]) {
+    return ad__probe_direction(self, direction);
+}
+
+static const char *tape_name(void *self, size_t i) {
+    const ad__probe *p = self;
+    return ad__name_of(p->tape, p->x[i].at.in.node);
+}
+
+/* NULL: good arguments. */
+static const char *bad_arguments(ad_var y, size_t n, const ad_var x[], size_t room, char text[]) {
+    ad_tape *tape = y.tape;
+    if (tape == NULL) return "y is a plain number: it depends on nothing";
+    if (tape->status != AD_OK || !ad__check(tape, y, "ad_check", 1)) return tape->message;
+    for (size_t i = 0; i < n; i++) {
+        if (x[i].tape != NULL && !ad__check(tape, x[i], "ad_check", i + 1)) return tape->message;
+        if (x[i].tape != NULL && tape->code[x[i].at.in.node] == AD__input) continue;
+        snprintf(text, room, "ad_check: x[%zu] is not an input of the tape", i);
+        return text;
+    }
+    return NULL;
+}
+
+/* The tape's own gradient against what the lines found. */
+static bool own_gradient_agrees(const ad__probe *p, const ad__report *r) {
+    for (size_t k = 0; k < r->first.count; k++) {
+        const ad_check_line *l = &r->first.line[k];
+        if (l->coordinate == SIZE_MAX || isnan(l->estimate)) continue;
+        const double own = p->gradient[l->coordinate];
+        if (!(fabs(own - l->estimate) <= fmax(10*l->error, RTOL*fmax(fabs(own), fabs(l->estimate))))) return false;
+    }
+    return true;
+}
+
+static size_t failed_lines(const ad__report *r, const char **first) {
+    size_t failed = 0;
+    for (size_t k = r->first.count; k-- > 0;)
+        if (r->first.line[k].verdict == AD_FAIL) {
+            failed++;
+            if (r->first.line[k].coordinate != SIZE_MAX || *first == NULL) *first = r->first.line[k].name;
+        }
+    return failed;
+}
+
+static void conclude_function(ad__report *r) {
+    const char  *first = NULL;
+    const size_t failed = failed_lines(r, &first);
+    if (*r->message) return;
+    if (failed > 0) ad__report_say(r, AD_OK, "the claimed gradient is wrong, first at %s", first);
+}
+
+static void conclude_tape(const ad__probe *p, ad__report *r, bool own) {
+    const char      *first = NULL;
+    const size_t     failed = failed_lines(r, &first);
+    ad_check_report *page = &r->page;
+    if (*r->message) return;
+    if (page->culprits > 0) {
+        const ad_check_operand *o = &r->culprit[0];
+        ad__report_say(r, AD_OK, "the rule of %s is wrong in operand %zu: node #%zu says so%s", o->operation, o->operand,
+                       o->node, page->sweep == AD_PASS ? "; the sweep is right" : "");
+    } else if (page->sweep == AD_FAIL && !page->repeatable) {
+        ad__report_say(r, AD_OK, "the sweep is wrong, no rule is: a second one gave other adjoints");
+    } else if (page->sweep == AD_FAIL && page->sweep_node != SIZE_MAX) {
+        ad__report_say(r, AD_OK, "the sweep is wrong, no rule is: the adjoint of node #%zu is not the sum of what its "
+                                 "users send", page->sweep_node);
+    } else if (page->sweep == AD_FAIL) {
+        ad__report_say(r, AD_OK, "the sweep is wrong, no rule is: forward and reverse disagree");
+    } else if (failed > 0 && !own && own_gradient_agrees(p, r)) {
+        ad__report_say(r, AD_OK, "the claim is wrong, first at %s; the tape's own gradient agrees with differences", first);
+    } else if (failed > 0) {
+        ad__report_say(r, AD_OK, "rules and sweep are right, but differences disagree at %s: the values are not those of "
+                                 "the function that was differentiated", first);
+    } else if (p->stopped != AD_OK) {
+        ad__report_say(r, AD_OK, "beside x: %s", p->reason);
+    }
+}
+
+static void check_tape(ad__probe *p, ad__report *r, const ad_check_options *o, const double claimed[]) {
+    const subject s = {p->n, p->base, claimed != NULL ? claimed : p->gradient, tape_coordinate, tape_direction, tape_name,
+                       p};
+    task t;
+    r->page.has_tape = true;
+    r->page.value = p->value, r->page.noise = p->noise;
+    ad__check_rules(p, r, o->rtol);
+    ad__check_sweep(p, r, o->seed);
+    if (!isfinite(p->value)) {
+        without_value(r, p->value);
+    } else if (!r->no_memory && prepare(&t, &s, o, r)) {
+        double moved;
+        const bool whole = (ad__probe_coordinate(p, 0), ad__probe_move(p, 0, &moved));
+        const double again = whole ? p->tape->value[p->y] : NAN;
+        if (!same(again, p->value)) {
+            unstable(r, p->value, again);
+        } else {
+            check_all(&t);
+            if (o->direction == NULL) taylor(&t);
+        }
+        finish(&t);
+    }
+    r->page.evaluations = p->evaluations;
+    if (r->page.status == AD_OK) conclude_tape(p, r, claimed == NULL);
+}
+
+ad_check_report *ad_check(ad_var y, size_t n, const ad_var x[], const double claimed[], const ad_check_options *options) {
+    char                   text[AD__NAME_ROOM];
+    const ad_check_options o = filled(options);
+    const char            *bad = bad_arguments(y, n, x, sizeof text, text);
+    ad__report            *r = begin(n, &o);
+    ad_tape               *tape = y.tape;
+    if (bad != NULL || r == NULL) {
+        if (r == NULL && tape != NULL) ad__fail(tape, AD_NO_MEMORY, "out of memory: no space for a report");
+        return refuse(r, tape != NULL && tape->status != AD_OK ? tape->status : AD_BAD_ARGUMENT, bad != NULL ? bad : "");
+    }
+    const subject empty = {.n = n};
+    if (!worth_checking(r, &empty, &o)) return ad__report_done(r);
+    ad__probe p;
+    if (ad__probe_open(&p, y, n, x)) check_tape(&p, r, &o, claimed);
+    ad__probe_close(&p);
+    if (r->no_memory || tape->status == AD_NO_MEMORY) {
+        ad__fail(tape, AD_NO_MEMORY, "out of memory: a check was not finished");
+        r->no_memory = true;
+    } else if (tape->status != AD_OK) {
+        ad__report_say(r, tape->status, "%s", tape->message);
+        r->page.verdict = AD_INCONCLUSIVE;
+    }
+    return ad__report_done(r);
+}
+
+/* ---- a function ------------------------------------------------------------------------------- */
+
+typedef struct callable {
+    double      (*f)(size_t n, const double x[], void *context);
+    void         *context;
+    size_t        n, evaluations, coordinate;
+    const double *x, *direction;
+    double       *at;
+    double        value, noise;
+} callable;
+
+static double call(callable *c) {
+    c->evaluations++;
+    return c->f(c->n, c->at, c->context);
+}
+
+/* A function may have written into its array: all of it is set each time. */
+static ad__sample call_at(void *context, double t) {
+    callable *c = context;
+    double    moved = t;
+    memcpy(c->at, c->x, c->n*sizeof *c->at);
+    if (c->direction == NULL) {
+        c->at[c->coordinate] += t;
+        moved = c->at[c->coordinate] - c->x[c->coordinate];
+    } else {
+        for (size_t i = 0; i < c->n; i++)
+            if (c->direction[i] != 0) c->at[i] += t*c->direction[i];
+    }
+    return (ad__sample){moved, call(c), true};
+}
+
+/* Values beside x may be rounded more coarsely than those at x. */
+static double call_noise(void *context, double t) {
+    const callable *c = context;
+    const double    size = c->direction == NULL ? fabs(c->x[c->coordinate]) : 1;
+    return ad__measured_noise(call_at, context, t, size > 0 && size < 1 ? size : 1);
+}
+
+static ad__slice call_coordinate(void *self, size_t i) {
+    callable *c = self;
+    c->coordinate = i;
+    c->direction = NULL;
+    return (ad__slice){call_at, call_noise, c, c->value, c->noise, fabs(c->x[i])};
+}
+
+static ad__slice call_direction(void *self, const double direction[]) {
+    callable *c = self;
+    c->direction = direction;
+    return (ad__slice){call_at, call_noise, c, c->value, c->noise, 0};
+}
+
+/* Rounding of x + t*direction counts as noise too, so it is measured along a direction, relative to x. */
+static double measured(task *t, callable *c) {
+    ad__random_direction(&t->random, c->n, c->x, t->direction);
+    for (size_t i = 0; i < c->n; i++)
+        if (c->x[i] != 0) t->direction[i] *= fabs(c->x[i])/fmax(1, fabs(c->x[i]));
+    c->direction = t->direction;
+    return ad__measured_noise(call_at, c, 0, 1);
+}
+
+static void check_callable(callable *c, ad__report *r, const ad_check_options *o, const double claimed[]) {
+    const subject s = {c->n, c->x, claimed, call_coordinate, call_direction, NULL, c};
+    task          t;
+    if (!prepare(&t, &s, o, r)) {
+        finish(&t);
+        return;
+    }
+    c->direction = t.direction;                        /* all 0 */
+    c->value = call_at(c, 0).value;
+    const double second = call_at(c, 0).value;
+    r->page.value = c->value;
+    if (!same(c->value, second)) {
+        unstable(r, c->value, second);
+    } else if (!isfinite(c->value)) {
+        without_value(r, c->value);
+    } else {
+        r->page.noise = c->noise = measured(&t, c);
+        check_all(&t);
+        if (o->direction == NULL) taylor(&t);
+        c->direction = NULL, c->coordinate = 0;
+        const double last = call_at(c, 0).value;
+        if (!same(c->value, last)) unstable(r, c->value, last);
+    }
+    finish(&t);
+    r->page.evaluations = c->evaluations;
+    conclude_function(r);
+}
+
+ad_check_report *ad_check_function(double (*f)(size_t n, const double x[], void *context), void *context, size_t n,
+                                   const double x[], const double claimed[], const ad_check_options *options) {
+    const ad_check_options o = filled(options);
+    const subject          empty = {.n = n};
+    ad__report            *r = begin(n, &o);
+    if (r == NULL) return NULL;
+    if (f == NULL || (n > 0 && (x == NULL || claimed == NULL)))
+        return refuse(r, AD_BAD_ARGUMENT, "ad_check_function: a function, x and a claimed gradient are needed");
+    if (!worth_checking(r, &empty, &o)) return ad__report_done(r);
+    callable c = {.f = f, .context = context, .n = n, .x = x, .at = malloc(n*sizeof *c.at)};
+    if (c.at == NULL) r->no_memory = true;
+    else check_callable(&c, r, &o, claimed);
+    free(c.at);
+    return ad__report_done(r);
+}
+
+/* ---- a program -------------------------------------------------------------------------------- */
+
+typedef struct batch {
+    const ad_program *program;
+    size_t            rows;
+    const double     *input;
+    double           *output;
+    ad_status         status;
+} batch;
+
+/* The mean of output 0, from the values alone: another path than the one that claims. */
+static double batch_mean(size_t n, const double x[], void *context) {
+    batch       *b = context;
+    const size_t outputs = b->program->outputs;
+    (void)n;
+    const ad_status status = ad_program_values(b->program, x, b->rows, b->input, b->output);
+    if (status != AD_OK) {
+        if (b->status == AD_OK) b->status = status;
+        return NAN;
+    }
+    double total = 0;
+    for (size_t i = 0; i < b->rows; i++) total += b->output[i*outputs];
+    return total/(double)b->rows;
+}
+
+ad_check_report *ad_check_program(const ad_program *program, const double param[], size_t rows, const double input[],
+                                  const ad_check_options *options) {
+    const ad_check_options o = filled(options);
+    ad__report            *r = begin(program == NULL ? 0 : program->params, &o);
+    if (r == NULL) return NULL;
+    if (program == NULL || rows == 0)
+        return refuse(r, AD_BAD_ARGUMENT, "ad_check_program: a program and at least one row are needed");
+    const size_t n = program->params;
+    double  mean, *claimed = malloc((n + 1)*sizeof *claimed);
+    batch   b = {program, rows, input, NULL, AD_OK};
+    if (rows <= SIZE_MAX/sizeof *b.output/program->outputs) b.output = malloc(rows*program->outputs*sizeof *b.output);
+    ad_check_report *report = NULL;
+    if (claimed != NULL && b.output != NULL) {
+        const ad_status status = ad_program_gradient(program, param, rows, input, &mean, claimed);
+        char            text[1000];
+        if (status != AD_OK) ad_program_message(program, sizeof text, text);
+        if (status != AD_OK && status != AD_NO_MEMORY) {
+            report = refuse(r, status, text);
+            r = NULL;
+        } else if (status == AD_OK) {
+            report = ad_check_function(batch_mean, &b, n, param, claimed, &o);
+            if (report != NULL && b.status != AD_OK && *report->message == '\0') {
+                ad_program_message(program, sizeof text, text);
+                ad__report_say((ad__report *)(void *)report, AD_OK, "beside these parameters: %s", text);
+            }
+        }
+    }
+    free(claimed);
+    free(b.output);
+    if (r != NULL) ad_check_free(&r->page);
+    return report;
+}

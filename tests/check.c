@@ -1,0 +1,465 @@
+/* check.c - tests of engine/check.c, report.c and layers.c: what a report says of right gradients, of wrong
+ * ones, and of functions that cannot be checked. That every wrong rule is found is tests/spoil.c. */
+#include "engine/ad.h"
+#include "support.h"
+
+#include <criterion/criterion.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- helpers --------------------------------------------------------------------------------- */
+
+typedef struct bench {
+    ad_tape *tape;
+    ad_var   x[4], y;
+    size_t   n;
+} bench;
+
+static bench formula(const char *text, size_t n, const double x[]) {
+    static const char *const letters[] = {"a", "b", "c", "d"};
+    bench b = {.tape = ad_tape_new(), .n = n};
+    for (size_t i = 0; i < n; i++) {
+        b.x[i] = ad_input(b.tape, x[i]);
+        ad_name(b.x[i], letters[i]);
+    }
+    const char *names[] = {NULL, "a", "a, b", "a, b, c", "a, b, c, d"};
+    b.y = ad_parse(b.tape, text, n, names[n], b.x);
+    return b;
+}
+
+#define VALUES(...) (const double[]){__VA_ARGS__}
+#define FORMULA(text, ...) formula(text, sizeof VALUES(__VA_ARGS__)/sizeof(double), VALUES(__VA_ARGS__))
+
+static ad_check_report *check(const bench *b, const double claimed[]) {
+    return ad_check(b->y, b->n, b->x, claimed, NULL);
+}
+
+static ad_verdict verdict_of(bench b, const double claimed[]) {
+    ad_check_report *r = check(&b, claimed);
+    const ad_verdict v = ad_check_verdict(r);
+    ad_check_free(r);
+    ad_tape_free(b.tape);
+    return v;
+}
+
+static char *printed(const ad_check_report *r, ad_format format) {
+    static char text[20000];
+    FILE       *file = tmpfile();
+    cr_assert_eq(ad_check_print(r, format, file), AD_OK);
+    rewind(file);
+    text[fread(text, 1, sizeof text - 1, file)] = '\0';
+    fclose(file);
+    return text;
+}
+
+/* ---- a tape ---------------------------------------------------------------------------------- */
+
+Test(check, gradient_of_a_tape_passes) {
+    cr_expect_eq(verdict_of(FORMULA("tanh(a*b + 1)*exp(c)", 0.3, 1.7, -0.4), NULL), AD_PASS);
+    cr_expect_eq(verdict_of(FORMULA("logsumexp(a, b, a*b) + dot(a, b, b, c)", 0.3, 1.7, -0.4), NULL), AD_PASS);
+    cr_expect_eq(verdict_of(FORMULA("a < b ? sin(a) : log(-1)*b", 0.3, 1.7), NULL), AD_WEAK);
+}
+
+Test(check, wrong_claim_fails_and_names_the_coordinate) {
+    bench  b = FORMULA("a*b + sin(c)", 0.3, 1.7, -0.4);
+    double claimed[] = {1.7, 0.3*(1 + 1.1e-8), cos(-0.4)};
+    ad_check_report *r = check(&b, claimed);
+    cr_expect_eq(ad_check_verdict(r), AD_FAIL);
+    cr_expect_eq(ad_check_coordinate(r, 0), AD_PASS);
+    cr_expect_eq(ad_check_coordinate(r, 1), AD_FAIL);
+    cr_expect_eq(ad_check_coordinate(r, 2), AD_PASS);
+    cr_expect(strstr(r->message, "claim is wrong, first at b;") != NULL, "%s", r->message);
+    cr_expect_eq(r->culprits, 0);
+    cr_expect_eq(r->count[AD_FAIL], 1);
+    ad_check_free(r);
+    ad_tape_free(b.tape);
+}
+
+Test(check, claim_that_is_not_finite_fails) {
+    cr_expect_eq(verdict_of(FORMULA("a*b", 2, 3), VALUES(3, NAN)), AD_FAIL);
+    cr_expect_eq(verdict_of(FORMULA("a*b", 2, 3), VALUES(INFINITY, 2)), AD_FAIL);
+}
+
+Test(check, kink_is_never_silently_a_pass) {
+    cr_expect_eq(verdict_of(FORMULA("relu(a)", 0), NULL), AD_KINK);
+    cr_expect_eq(verdict_of(FORMULA("abs(a)*b", 0, 2), NULL), AD_KINK);
+    cr_expect_eq(verdict_of(FORMULA("max(a, b)", 2, 2), NULL), AD_KINK);
+    cr_expect_eq(verdict_of(FORMULA("relu(a)", 0), VALUES(1.5)), AD_FAIL);
+}
+
+Test(check, kink_beside_x_is_no_kink) {
+    cr_expect_eq(verdict_of(FORMULA("relu(a)", 1e-6), NULL), AD_PASS);
+    cr_expect_eq(verdict_of(FORMULA("min(a, b)*b", 2, 2 + 1e-7), NULL), AD_PASS);
+}
+
+Test(check, x_outside_the_domain_is_said_to_be) {
+    cr_expect_eq(verdict_of(FORMULA("log(a)*b", -1, 2), NULL), AD_DOMAIN);
+    cr_expect_eq(verdict_of(FORMULA("sqrt(a)", 0), NULL), AD_DOMAIN);
+    cr_expect_eq(verdict_of(FORMULA("asin(a)", 1), NULL), AD_DOMAIN);
+    cr_expect_eq(verdict_of(FORMULA("log(a)*b", -1, 2), VALUES(1, NAN)), AD_DOMAIN);
+    cr_expect_eq(verdict_of(FORMULA("a*b", INFINITY, 2), NULL), AD_DOMAIN);
+}
+
+Test(check, tape_is_what_it_was_to_the_bit) {
+    bench b = FORMULA("h = tanh(a*b); h*exp(a) + relu(b)", 0.3, 1.7);
+    double grad[2];
+    ad_set(b.x[0], 0.4);
+    ad_replay(b.tape);
+    ad_backward(ad_mul(b.y, b.y));
+    const double value = ad_value(b.y), ga = ad_grad(b.x[0]), gb = ad_grad(b.x[1]);
+    ad_set(b.x[0], 0.5);                                    /* set, not replayed */
+    const size_t length = ad_tape_length(b.tape);
+    ad_check_report *r = check(&b, NULL);
+    cr_expect_eq(ad_check_verdict(r), AD_PASS);
+    cr_expect(same_bits(ad_value(b.y), value) && same_bits(ad_grad(b.x[0]), ga) && same_bits(ad_grad(b.x[1]), gb));
+    cr_expect(ad_value(b.x[0]) == 0.5 && ad_tape_length(b.tape) == length);
+    ad_replay(b.tape);
+    ad_gradient(b.y, 2, b.x, grad);
+    cr_expect(same_bits(r->value, ad_value(b.y)) && same_bits(r->line[0].claimed, grad[0]));
+    ad_check_free(r);
+    ad_tape_free(b.tape);
+}
+
+Test(check, branch_that_turns_beside_x_leaves_near_steps) {
+    ad_tape *tape = ad_tape_new();
+    ad_var   x = ad_input(tape, 0.1), y = ad_mul(x, x);
+    if (ad_branch(ad_less(x, ad_num(0.11)))) y = ad_exp(y);
+    ad_check_report *r = ad_check(y, 1, &x, NULL, NULL);
+    cr_expect_eq(ad_check_verdict(r), AD_PASS);
+    cr_expect(strstr(r->message, "branch") != NULL, "%s", r->message);
+    cr_expect_eq(ad_tape_status(tape), AD_OK);
+    ad_check_free(r);
+    ad_tape_free(tape);
+}
+
+Test(check, branch_that_turned_at_x_is_a_status) {
+    ad_tape *tape = ad_tape_new();
+    ad_var   x = ad_input(tape, 0.1), y = ad_mul(x, x);
+    cr_assert(ad_branch(ad_less(x, ad_num(0.11))));
+    y = ad_exp(y);
+    ad_set(x, 3);
+    ad_check_report *r = ad_check(y, 1, &x, NULL, NULL);
+    cr_expect_eq(r->status, AD_BRANCH_CHANGED);
+    cr_expect_eq(ad_check_verdict(r), AD_INCONCLUSIVE);
+    cr_expect_eq(ad_value(x), 3);
+    ad_check_free(r);
+    ad_tape_free(tape);
+}
+
+Test(check, operands_of_every_node_that_leads_to_y_are_checked) {
+    bench b = FORMULA("h = tanh(a*b); sum(h, a, b, h*h, 2, sin(h))", 0.3, 1.7);
+    ad_exp(ad_exp(b.x[0]));                                 /* leads nowhere */
+    ad_check_report *r = check(&b, NULL);
+    cr_expect_eq(r->nodes, 5);
+    cr_expect_eq(r->operands, 2 + 1 + 2 + 1 + 5);
+    cr_expect_eq(r->local_count[AD_FAIL], 0);
+    ad_check_free(r);
+    ad_tape_free(b.tape);
+}
+
+Test(check, forward_agrees_with_reverse) {
+    bench b = FORMULA("h = tanh(a*b); logsumexp(h, a, b, c) + dot(a, h, h, c)*h", 0.3, 1.7, 2.2);
+    ad_check_report *r = check(&b, NULL);
+    cr_expect_eq(r->sweep, AD_PASS);
+    cr_expect(r->repeatable && r->sweep_node == SIZE_MAX);
+    cr_expect(r->sweep_gap <= r->sweep_tolerance && r->sweep_tolerance < 1e-12*fabs(r->forward) + 1e-12);
+    ad_check_free(r);
+    ad_tape_free(b.tape);
+}
+
+Test(check, taylor_slope_is_two_when_the_gradient_is_right) {
+    bench b = FORMULA("exp(a)*sin(b) + a*b", 0.3, 1.7);
+    ad_check_report *r = check(&b, NULL), *wrong = check(&b, VALUES(1, 1));
+    cr_expect_float_eq(r->taylor, 2, 0.1);
+    cr_expect_float_eq(wrong->taylor, 1, 0.2);
+    ad_check_free(r), ad_check_free(wrong);
+    ad_tape_free(b.tape);
+}
+
+/* ---- bad input ------------------------------------------------------------------------------- */
+
+static void expect_refused(ad_check_report *r, ad_status status) {
+    cr_assert_not_null(r);
+    cr_expect_eq(r->status, status, "%s", r->message);
+    cr_expect_eq(ad_check_verdict(r), AD_INCONCLUSIVE);
+    cr_expect(*r->message != '\0');
+    cr_expect(strlen(printed(r, AD_TEXT)) > 0 && printed(r, AD_JSON)[0] == '{');
+    ad_check_free(r);
+}
+
+Test(check, bad_arguments_are_a_status_and_a_sentence) {
+    ad_tape     *tape = ad_tape_new(), *other = ad_tape_new();
+    ad_var       x = ad_input(tape, 2), y = ad_exp(x), z = ad_input(other, 1), number = ad_num(1);
+    const size_t shape[] = {2, SIZE_MAX};
+    expect_refused(ad_check(number, 1, &x, NULL, NULL), AD_BAD_ARGUMENT);
+    expect_refused(ad_check(y, 1, &number, NULL, NULL), AD_BAD_ARGUMENT);
+    expect_refused(ad_check(y, 1, &y, NULL, NULL), AD_BAD_ARGUMENT);
+    expect_refused(ad_check(y, 0, NULL, NULL, NULL), AD_OK);
+    expect_refused(ad_check(y, 1, &x, NULL, &(ad_check_options){.rtol = -1}), AD_BAD_ARGUMENT);
+    expect_refused(ad_check(y, 1, &x, NULL, &(ad_check_options){.rtol = NAN}), AD_BAD_ARGUMENT);
+    expect_refused(ad_check(y, 1, &x, NULL, &(ad_check_options){.blocks = 1, .block = &(ad_check_block){"w", 2, shape}}),
+                   AD_BAD_ARGUMENT);
+    cr_expect_eq(ad_tape_status(tape), AD_OK);
+    expect_refused(ad_check(y, 1, &z, NULL, NULL), AD_TWO_TAPES);
+    expect_refused(ad_check(y, 1, &x, NULL, NULL), AD_TWO_TAPES);          /* the first error sticks */
+    ad_tape_free(tape), ad_tape_free(other);
+}
+
+Test(check, nothing_to_ask_of_no_report) {
+    cr_expect_eq(ad_check_verdict(NULL), AD_INCONCLUSIVE);
+    cr_expect_eq(ad_check_coordinate(NULL, 0), AD_INCONCLUSIVE);
+    cr_expect_eq(ad_check_print(NULL, AD_TEXT, stdout), AD_NO_MEMORY);
+    ad_check_free(NULL);
+    bench b = FORMULA("a*a", 2);
+    ad_check_report *r = check(&b, NULL);
+    cr_expect_eq(ad_check_coordinate(r, 1), AD_INCONCLUSIVE);
+    cr_expect_eq(ad_check_print(r, (ad_format)9, stdout), AD_BAD_ARGUMENT);
+    cr_expect_eq(ad_check_print(r, AD_TEXT, NULL), AD_BAD_ARGUMENT);
+    ad_check_free(r);
+    ad_tape_free(b.tape);
+}
+
+Test(check, direction_of_zeros_is_inconclusive) {
+    bench b = FORMULA("a*b", 2, 3);
+    ad_check_report *r = ad_check(b.y, 2, b.x, NULL, &(ad_check_options){.direction = VALUES(0, 0)});
+    cr_expect_eq(ad_check_verdict(r), AD_INCONCLUSIVE);
+    cr_expect(strstr(r->message, "zero") != NULL, "%s", r->message);
+    ad_check_free(r);
+    ad_tape_free(b.tape);
+}
+
+Test(check, given_direction_is_the_only_one_checked) {
+    bench b = FORMULA("a*b", 2, 3);
+    ad_check_report *r = ad_check(b.y, 2, b.x, VALUES(3, 99), &(ad_check_options){.direction = VALUES(1, 0)});
+    cr_expect_eq(ad_check_verdict(r), AD_PASS);
+    cr_expect_eq(r->lines, 1);
+    ad_check_free(r);
+    r = ad_check(b.y, 2, b.x, VALUES(3, 99), &(ad_check_options){.direction = VALUES(1, 1)});
+    cr_expect_eq(ad_check_verdict(r), AD_FAIL);
+    ad_check_free(r);
+    r = ad_check(b.y, 2, b.x, NULL, &(ad_check_options){.direction = VALUES(NAN, 1)});
+    cr_expect_neq(ad_check_verdict(r), AD_PASS);
+    ad_check_free(r);
+    ad_tape_free(b.tape);
+}
+
+/* ---- a function ------------------------------------------------------------------------------ */
+
+static double rosenbrock(size_t n, const double x[], void *context) {
+    double total = 0;
+    (void)context;
+    for (size_t i = 0; i + 1 < n; i++) {
+        const double d = x[i + 1] - x[i]*x[i];
+        total += 100*d*d + (1 - x[i])*(1 - x[i]);
+    }
+    return total;
+}
+
+static void rosenbrock_gradient(size_t n, const double x[], double grad[]) {
+    memset(grad, 0, n*sizeof *grad);
+    for (size_t i = 0; i + 1 < n; i++) {
+        const double d = x[i + 1] - x[i]*x[i];
+        grad[i] += -400*x[i]*d - 2*(1 - x[i]);
+        grad[i + 1] += 200*d;
+    }
+}
+
+enum { LARGE = 2000 };
+
+static void large(double x[LARGE], double grad[LARGE]) {
+    uint64_t state = 7;
+    for (int i = 0; i < LARGE; i++) x[i] = random_uniform(&state, -1.5, 1.5);
+    rosenbrock_gradient(LARGE, x, grad);
+}
+
+Test(check, function_without_a_tape_is_checked) {
+    const double x[] = {-1.2, 1, 0.7};
+    double       grad[3];
+    rosenbrock_gradient(3, x, grad);
+    ad_check_report *r = ad_check_function(rosenbrock, NULL, 3, x, grad, NULL);
+    cr_expect_eq(ad_check_verdict(r), AD_PASS);
+    cr_expect_not(r->has_tape);
+    ad_check_free(r);
+    grad[1] *= 1 + 1e-7;
+    r = ad_check_function(rosenbrock, NULL, 3, x, grad, NULL);
+    cr_expect_eq(ad_check_verdict(r), AD_FAIL);
+    cr_expect_eq(ad_check_coordinate(r, 1), AD_FAIL);
+    cr_expect(strstr(r->message, "x[1]") != NULL, "%s", r->message);
+    ad_check_free(r);
+}
+
+Test(check, many_coordinates_are_checked_along_directions) {
+    static double x[LARGE], grad[LARGE];
+    large(x, grad);
+    ad_check_report *r = ad_check_function(rosenbrock, NULL, LARGE, x, grad, NULL);
+    cr_expect_eq(ad_check_verdict(r), AD_PASS);
+    cr_expect_lt(r->evaluations, 1000);
+    for (size_t i = 0; i < LARGE; i++) cr_expect_eq(ad_check_coordinate(r, i), AD_PASS);
+    ad_check_free(r);
+}
+
+Test(check, bisection_finds_the_wrong_coordinates_among_many) {
+    static double x[LARGE], grad[LARGE];
+    large(x, grad);
+    grad[357] *= 1.001, grad[358] += 0.1, grad[1999] *= -1;
+    ad_check_report *r = ad_check_function(rosenbrock, NULL, LARGE, x, grad, NULL);
+    cr_expect_eq(ad_check_verdict(r), AD_FAIL);
+    size_t failed = 0;
+    for (size_t i = 0; i < LARGE; i++) failed += ad_check_coordinate(r, i) == AD_FAIL;
+    cr_expect_eq(failed, 3);
+    cr_expect_eq(ad_check_coordinate(r, 357), AD_FAIL);
+    cr_expect_eq(ad_check_coordinate(r, 358), AD_FAIL);
+    cr_expect_eq(ad_check_coordinate(r, 1999), AD_FAIL);
+    ad_check_free(r);
+}
+
+Test(check, claim_that_is_not_finite_does_not_hide_others_among_many) {
+    static double x[LARGE], grad[LARGE];
+    large(x, grad);
+    grad[12] = NAN, grad[357] *= 1.001;
+    ad_check_report *r = ad_check_function(rosenbrock, NULL, LARGE, x, grad, NULL);
+    cr_expect_eq(ad_check_verdict(r), AD_FAIL);
+    cr_expect_eq(ad_check_coordinate(r, 12), AD_FAIL);
+    cr_expect_eq(ad_check_coordinate(r, 357), AD_FAIL);
+    ad_check_free(r);
+}
+
+Test(check, blocks_name_their_coordinates) {
+    static double x[LARGE], grad[LARGE];
+    const size_t  weight[] = {30, 66}, bias[] = {20};
+    const ad_check_block blocks[] = {{"weight", 2, weight}, {"bias", 1, bias}};
+    large(x, grad);
+    grad[2*66 + 5] *= 2;
+    ad_check_report *r = ad_check_function(rosenbrock, NULL, LARGE, x, grad, &(ad_check_options){.blocks = 2, .block = blocks});
+    cr_expect_eq(ad_check_verdict(r), AD_FAIL);
+    cr_expect(strstr(r->message, "weight[2][5]") != NULL, "%s", r->message);
+    cr_expect_eq(ad_check_coordinate(r, 1985), AD_PASS);
+    ad_check_free(r);
+}
+
+static double counts(size_t n, const double x[], void *context) {
+    int *calls = context;
+    (void)n;
+    return x[0] + 1e-12*++*calls;
+}
+
+static double drifts(size_t n, const double x[], void *context) {
+    int *calls = context;
+    (void)n;
+    return x[0] + (++*calls > 20);
+}
+
+Test(check, function_that_is_not_deterministic_is_said_to_be) {
+    int          calls = 0;
+    const double x[] = {1}, one[] = {1};
+    ad_check_report *r = ad_check_function(counts, &calls, 1, x, one, NULL);
+    cr_expect_eq(ad_check_verdict(r), AD_UNSTABLE);
+    cr_expect_eq(ad_check_coordinate(r, 0), AD_UNSTABLE);
+    cr_expect(strstr(r->message, "deterministic") != NULL, "%s", r->message);
+    ad_check_free(r);
+    calls = 0;
+    r = ad_check_function(drifts, &calls, 1, x, one, NULL);
+    cr_expect_eq(ad_check_coordinate(r, 0), AD_UNSTABLE);
+    cr_expect_eq(ad_check_verdict(r), AD_UNSTABLE);
+    ad_check_free(r);
+}
+
+static double lonely(size_t n, const double x[], void *context) {
+    (void)n, (void)context;
+    return x[0] == 1 ? 5 : NAN;
+}
+
+static double nowhere(size_t n, const double x[], void *context) {
+    (void)n, (void)context;
+    return 0*x[0] + NAN;
+}
+
+Test(check, function_without_values_is_no_pass) {
+    const double x[] = {1}, zero[] = {0}, nan[] = {NAN};
+    const double *claims[] = {zero, nan};
+    for (int i = 0; i < 2; i++) {
+        ad_check_report *r = ad_check_function(lonely, NULL, 1, x, claims[i], NULL);
+        cr_expect_eq(ad_check_verdict(r), AD_DOMAIN);
+        ad_check_free(r);
+        r = ad_check_function(nowhere, NULL, 1, x, claims[i], NULL);
+        cr_expect_eq(ad_check_verdict(r), AD_DOMAIN);
+        ad_check_free(r);
+    }
+}
+
+Test(check, arguments_of_a_function_are_asked_about) {
+    const double x[] = {1};
+    expect_refused(ad_check_function(NULL, NULL, 1, x, x, NULL), AD_BAD_ARGUMENT);
+    expect_refused(ad_check_function(lonely, NULL, 1, NULL, x, NULL), AD_BAD_ARGUMENT);
+    expect_refused(ad_check_function(lonely, NULL, 1, x, NULL, NULL), AD_BAD_ARGUMENT);
+    expect_refused(ad_check_function(lonely, NULL, 0, NULL, NULL, NULL), AD_OK);
+}
+
+/* ---- a program ------------------------------------------------------------------------------- */
+
+Test(check, gradient_of_a_program_is_checked_over_its_rows) {
+    ad_tape *tape = ad_tape_new();
+    ad_var   w[3], in[2];
+    for (int i = 0; i < 3; i++) w[i] = ad_input(tape, 0.1*i);
+    for (int i = 0; i < 2; i++) in[i] = ad_input(tape, 1);
+    const ad_var all[] = {w[0], w[1], w[2], in[0], in[1]};
+    ad_var       y = ad_parse(tape, "(tanh(a*x + b) + c*x*x - t)^2", 5, "a, b, c, x, t", all);
+    ad_program  *program = ad_compile(&(ad_interface){.params = 3, .param = w, .inputs = 2, .input = in, .outputs = 1,
+                                                      .output = &y});
+    double       example[20], param[] = {0.3, -0.2, 1.1};
+    uint64_t     state = 3;
+    for (int i = 0; i < 20; i++) example[i] = random_uniform(&state, -1, 1);
+    ad_check_report *r = ad_check_program(program, param, 10, example, NULL);
+    cr_expect_eq(ad_check_verdict(r), AD_PASS, "%s", printed(r, AD_TEXT));
+    cr_expect_eq(r->n, 3);
+    ad_check_free(r);
+    expect_refused(ad_check_program(program, param, 0, example, NULL), AD_BAD_ARGUMENT);
+    expect_refused(ad_check_program(NULL, param, 10, example, NULL), AD_BAD_ARGUMENT);
+    ad_program_free(program);
+    ad_tape_free(tape);
+}
+
+/* ---- the page -------------------------------------------------------------------------------- */
+
+static size_t count_of(const char *text, char c) {
+    size_t count = 0;
+    for (; *text != '\0'; text++) count += *text == c;
+    return count;
+}
+
+Test(check, page_shows_claims_estimates_and_layers) {
+    bench b = FORMULA("a*b + relu(c)", 0.5, 4, 0);
+    ad_check_report *r = check(&b, VALUES(4, 0.625, 0));
+    const char      *text = printed(r, AD_TEXT);
+    const char *const parts[] = {"gradcheck: FAIL  1 of 3 (1 pass, 1 kink)", "f = 2 ", "seed 42", "0.625", "0.5 +- ", "[0, 1]",
+                                 "KINK", "local: ", "sweep: forward against reverse"};
+    for (size_t i = 0; i < sizeof parts/sizeof *parts; i++) cr_expect(strstr(text, parts[i]) != NULL, "no \"%s\" in\n%s", parts[i], text);
+    cr_expect(strstr(text, "  b ") < strstr(text, "  a "), "what failed comes first");
+    ad_check_free(r);
+    ad_tape_free(b.tape);
+}
+
+Test(check, json_is_balanced_and_has_no_bare_nan) {
+    bench b = FORMULA("a*b + relu(c)", 0.5, 4, 0);
+    ad_name(b.x[0], "a \"quoted\\\n name");
+    ad_check_report *r = check(&b, VALUES(NAN, 0.625, 0));
+    const char      *text = printed(r, AD_JSON);
+    cr_expect_eq(count_of(text, '{'), count_of(text, '}'));
+    cr_expect_eq(count_of(text, '['), count_of(text, ']'));
+    cr_expect(strstr(text, ":nan") == NULL && strstr(text, ":inf") == NULL && strstr(text, "\"nan\"") != NULL);
+    cr_expect(strstr(text, "a \\\"quoted\\\\\\u000a name") != NULL);
+    ad_check_free(r);
+    ad_tape_free(b.tape);
+}
+
+Test(check, csv_has_as_many_fields_in_every_row) {
+    bench b = FORMULA("a*b + relu(c)", 0.5, 4, 0);
+    ad_check_report *r = check(&b, VALUES(4, 0.625, 0));
+    char            *line = strtok(printed(r, AD_CSV), "\n");
+    size_t           lines = 0;
+    for (; line != NULL; line = strtok(NULL, "\n"), lines++) cr_expect_eq(count_of(line, ','), 10, "%s", line);
+    cr_expect_eq(lines, 1 + 3 + 1);
+    ad_check_free(r);
+    ad_tape_free(b.tape);
+}

@@ -1,0 +1,197 @@
+/* estimate.c - tests of engine/estimate.c: functions whose derivatives are known, at places that are easy
+ * and at places that are not. */
+#include "engine/estimate.h"
+
+#include <criterion/criterion.h>
+#include <math.h>
+
+typedef struct place {
+    double (*f)(double);
+    double x;
+} place;
+
+static ad__sample at(void *context, double t) {
+    const place          *p = context;
+    volatile const double there = p->x + t;
+    return (ad__sample){there - p->x, p->f(there), true};
+}
+
+static double noise_at(void *context, double t) {
+    const double size = fabs(((const place *)context)->x);
+    return ad__measured_noise(at, context, t, size > 0 && size < 1 ? size : 1);
+}
+
+static ad__slice line_at(place *p) {
+    return (ad__slice){at, noise_at, p, p->f(p->x), noise_at(p, 0), fabs(p->x)};
+}
+
+static ad_verdict verdict(double (*f)(double), double x, double claimed) {
+    place          p = {f, x};
+    const ad__slice line = line_at(&p);
+    return ad__judge(&line, claimed, 1e-9).verdict;
+}
+
+static double exp50(double x) { return exp(50*x); }
+static double dexp50(double x) { return 50*exp(50*x); }
+static double dlog(double x) { return 1/x; }
+static double dsqrt(double x) { return 0.5/sqrt(x); }
+static double cube(double x) { return x*x*x; }
+static double dcube(double x) { return 3*x*x; }
+static double wave(double x) { return sin(402*x); }
+static double dwave(double x) { return 402*cos(402*x); }
+static double runge(double x) { return 1/(1 + 25*x*x); }
+static double drunge(double x) { return -50*x/(1 + 25*x*x)/(1 + 25*x*x); }
+static double dtanh(double x) { return 1/cosh(x)/cosh(x); }
+static double tiny(double x) { return 1e-200*sin(x); }
+static double dtiny(double x) { return 1e-200*cos(x); }
+static double offset(double x) { return x + 1e10 - 1e10; }
+static double single(double x) { return (double)sinf((float)x); }
+static double bent(double x) { return fabs(x - 0.3) + x*x; }
+static double root(double x) { return sqrt(fabs(x)); }
+static double lonely(double x) { return x == 0 ? 1 : NAN; }
+static double three(double x) { return x == x ? 3 : NAN; }
+static double line_03(double x) { return x - 0.3; }
+
+static const struct smooth {
+    double (*f)(double), (*d)(double);
+    double x[4];
+} smooth[] = {
+    {sin, cos, {1, 1e-6, 100, 0.3}}, {exp50, dexp50, {0, 1, -1, 3}}, {log, dlog, {1, 1e-6, 1e-3, 1e5}},
+    {sqrt, dsqrt, {1e-9, 1e-3, 1, 2}}, {cube, dcube, {1, 1e-5, -3, 30}}, {wave, dwave, {0, 1, 0.1, 0.013}},
+    {runge, drunge, {1, 0.1, 0.2, 0.5}}, {tanh, dtanh, {0, 1, 5, -2}}, {tiny, dtiny, {0, 1, 0.1, 0.3}},
+};
+
+#define EACH_SMOOTH(k, x_)                                                    \
+    for (size_t k = 0; k < sizeof smooth/sizeof *smooth; k++)                 \
+        for (size_t n_ = 0; n_ < 4; n_++)                                     \
+            for (double x_ = smooth[k].x[n_], once_ = 1; once_ > 0; once_ = 0)
+
+Test(estimate, error_covers_the_difference_to_the_true_slope) {
+    EACH_SMOOTH(k, x) {
+        place              p = {smooth[k].f, x};
+        const ad__slice     line = line_at(&p);
+        const ad__estimate e = ad__estimate_slope(&line);
+        const double       d = smooth[k].d(x);
+        cr_expect_eq(e.shape, AD__SMOOTH, "function %zu at %g", k, x);
+        cr_expect(fabs(e.slope - d) <= 10*e.error && e.error <= 1e-9*fabs(d), "function %zu at %g: %g, true %g, error %g",
+                  k, x, e.slope, d, e.error);
+    }
+}
+
+Test(estimate, true_slopes_pass) {
+    EACH_SMOOTH(k, x) cr_expect_eq(verdict(smooth[k].f, x, smooth[k].d(x)), AD_PASS, "function %zu at %g", k, x);
+}
+
+Test(estimate, slopes_wrong_by_1e_8_fail) {
+    EACH_SMOOTH(k, x) {
+        cr_expect_eq(verdict(smooth[k].f, x, smooth[k].d(x)*(1 + 1.1e-8)), AD_FAIL, "function %zu at %g", k, x);
+        cr_expect_eq(verdict(smooth[k].f, x, smooth[k].d(x)*(1 - 1.1e-8)), AD_FAIL, "function %zu at %g", k, x);
+    }
+}
+
+Test(estimate, claims_that_are_not_finite_fail_against_a_finite_estimate) {
+    const double claims[] = {NAN, INFINITY, -INFINITY};
+    for (int i = 0; i < 3; i++) {
+        cr_expect_eq(verdict(sin, 1, claims[i]), AD_FAIL);
+        cr_expect_eq(verdict(three, 1, claims[i]), AD_FAIL);
+        cr_expect_eq(verdict(fabs, 0, claims[i]), AD_FAIL);
+    }
+}
+
+Test(estimate, zero_slope_is_weak_and_a_claim_beside_it_fails) {
+    cr_expect_eq(verdict(three, 2, 0), AD_WEAK);
+    cr_expect_eq(verdict(three, 2, 1e-10), AD_FAIL);
+    cr_expect_eq(verdict(cos, 0, -0.0), AD_WEAK);
+    cr_expect_eq(verdict(cube, 0, 0), AD_WEAK);
+}
+
+Test(estimate, kink_shows_the_slopes_of_both_sides) {
+    place              p = {bent, 0.3};
+    const ad__slice     line = line_at(&p);
+    const ad__estimate e = ad__estimate_slope(&line);
+    cr_expect_eq(e.shape, AD__KINKED);
+    cr_expect_float_eq(e.left, -0.4, 1e-9);
+    cr_expect_float_eq(e.right, 1.6, 1e-9);
+}
+
+Test(estimate, claim_at_a_kink_must_lie_between_the_slopes) {
+    cr_expect_eq(verdict(fabs, 0, 0), AD_KINK);
+    cr_expect_eq(verdict(fabs, 0, 1), AD_KINK);
+    cr_expect_eq(verdict(fabs, 0, -1), AD_KINK);
+    cr_expect_eq(verdict(fabs, 0, 1 + 1e-6), AD_FAIL);
+    cr_expect_eq(verdict(fabs, 0, -1 - 1e-6), AD_FAIL);
+    cr_expect_eq(verdict(bent, 0.3, 1.7), AD_FAIL);
+}
+
+Test(estimate, kink_beside_x_is_stepped_over) {
+    cr_expect_eq(verdict(fabs, 1e-3, 1), AD_PASS);
+    cr_expect_eq(verdict(fabs, 1e-9, 1), AD_PASS);
+    cr_expect_eq(verdict(fabs, 1e-9, 0), AD_FAIL);
+    cr_expect_eq(verdict(bent, 0.301, 1.602), AD_PASS);
+    cr_expect_eq(verdict(bent, 0.301, 0.602), AD_FAIL);
+}
+
+Test(estimate, jump_and_vertical_tangent_are_inconclusive) {
+    cr_expect_eq(verdict(floor, 1, 0), AD_INCONCLUSIVE);
+    cr_expect_eq(verdict(cbrt, 0, INFINITY), AD_INCONCLUSIVE);
+    cr_expect_eq(verdict(root, 0, 0), AD_INCONCLUSIVE);
+}
+
+Test(estimate, function_without_values_on_a_side_is_at_the_edge_of_its_domain) {
+    cr_expect_eq(verdict(sqrt, 0, INFINITY), AD_DOMAIN);
+    cr_expect_eq(verdict(lonely, 0, 0), AD_DOMAIN);
+    cr_expect_eq(verdict(lonely, 0, NAN), AD_DOMAIN);
+    place              p = {asin, 1};
+    const ad__slice     line = line_at(&p);
+    cr_expect_eq(ad__estimate_slope(&line).shape, AD__EDGE);
+}
+
+/* (x + 1e10) - 1e10 is a staircase with steps of 2^-19; sinf has 24 bits. Neither may raise an alarm, and a
+ * gross error is still seen. */
+Test(estimate, noise_is_measured_and_never_taken_for_a_wrong_slope) {
+    for (int i = 0; i < 200; i++) {
+        const double x = 0.01 + 0.0137*i;
+        cr_expect_neq(verdict(offset, x, 1), AD_FAIL, "at %g", x);
+        cr_expect_neq(verdict(single, x, cos(x)), AD_FAIL, "at %g", x);
+        cr_expect_eq(verdict(offset, x, 1.01), AD_FAIL, "at %g", x);
+    }
+    const double step = 0x1p-19;
+    place        p = {offset, 0.3};
+    cr_expect(noise_at(&p, 0) > step/8 && noise_at(&p, 0) < 8*step);
+}
+
+Test(estimate, noise_of_a_smooth_function_is_a_few_roundings) {
+    for (double x = 0.1; x < 3; x += 0.1) {
+        place p = {exp, x};
+        cr_expect(noise_at(&p, 0) < 16*AD__ROUNDING*exp(x), "at %g", x);
+    }
+}
+
+Test(estimate, cheap_case_costs_four_evaluations) {
+    place          p = {line_03, 0.3};
+    const ad__slice line = line_at(&p);
+    cr_expect_eq(ad__judge(&line, 1, 1e-9).estimate.evaluations, 4);
+}
+
+Test(estimate, smaller_rtol_asks_for_more_than_the_cheap_case) {
+    place          p = {line_03, 0.3};
+    const ad__slice line = line_at(&p);
+    cr_expect_gt(ad__judge(&line, 1, 1e-12).estimate.evaluations, 4);
+    cr_expect_eq(ad__judge(&line, 1 + 1e-10, 1e-12).verdict, AD_FAIL);
+}
+
+Test(estimate, taylor_slope_is_two_for_a_gradient_and_three_with_curvature) {
+    place          p = {exp, 0.7};
+    const ad__slice line = line_at(&p);
+    const double   d = exp(0.7);
+    cr_expect_float_eq(ad__taylor_slope(&line, d, 0, 1), 2, 0.02);
+    cr_expect_float_eq(ad__taylor_slope(&line, d, d, 2), 3, 0.05);
+    cr_expect_float_eq(ad__taylor_slope(&line, 1.001*d, 0, 1), 1, 0.1);
+    cr_expect_float_eq(ad__taylor_slope(&line, d, 1.01*d, 2), 2, 0.1);
+}
+
+Test(estimate, taylor_slope_of_a_straight_line_is_too_small_to_see) {
+    place          p = {line_03, 0.3};
+    const ad__slice line = line_at(&p);
+    cr_expect(isnan(ad__taylor_slope(&line, 1, 0, 1)));
+}

@@ -1,0 +1,100 @@
+/* spoil.c - proof that a check can fail: every rule and every step of the sweep is spoiled, one at a time,
+ * and must be found out and named; the rules as they are must not be accused once. The larger figures are
+ * printed by tests/bench/checker.c. */
+#include "spoils.h"
+
+#include <criterion/criterion.h>
+
+enum { POINTS = 3, EXPRESSIONS = 150 };
+
+static void expect_no_survivors(const spoil_count count[SPOIL_WAYS], const char *what) {
+    for (int way = 0; way < SPOIL_WAYS; way++)
+        cr_expect_eq(count[way].survived, 0, "%s, %s: %zu of %zu survived", what, spoil_ways[way].name, count[way].survived,
+                     count[way].done);
+}
+
+Test(spoil, every_rule_spoiled_in_every_way_is_named) {
+    size_t done = 0;
+    for (int row = 0; row < AD__ROWS; row++) {
+        for (int operand = 0; operand < ad__rows[row].operands; operand++) {
+            spoil_count  count[SPOIL_WAYS] = {{0}};
+            const size_t points = spoil_row(row, operand, POINTS, count, stderr);
+            cr_expect_eq(points, POINTS, "%s has only %zu points", ad__rows[row].name, points);
+            expect_no_survivors(count, ad__rows[row].name);
+            for (int way = 0; way < SPOIL_WAYS; way++) done += count[way].done;
+        }
+    }
+    cr_expect_gt(done, 1400, "%zu", done);
+}
+
+Test(spoil, every_reduction_spoiled_in_every_way_is_named) {
+    for (int code = AD__sum; code <= AD__pick; code++) {
+        spoil_count count[SPOIL_WAYS] = {{0}};
+        spoil_reductions_at(code, code == AD__dot ? 4 : 3, 5, count, stderr);
+        if (code != AD__where) spoil_reductions_at(code, SPOIL_MOST, 6, count, stderr);
+        expect_no_survivors(count, spoil_reductions[code - AD__sum]);
+        cr_expect_geq(count[0].done, 1);
+    }
+}
+
+/* ---- the sweep ------------------------------------------------------------------------------- */
+
+static void expect_found_out(ad__spoil_step step, size_t edges) {
+    size_t counted = 0;
+    for (uint64_t seed = 1; seed <= 10; seed++)
+        for (size_t edge = 0; edge < edges; edge++) cr_expect(spoil_sweep(step, edge, seed, &counted, stderr), "edge %zu, seed %d", edge, (int)seed);
+    cr_expect_geq(counted, 9, "%zu", counted);
+}
+
+Test(spoil, overwriting_adjoints_is_found_out) {
+    expect_found_out(AD__OVERWRITE, 1);
+}
+
+Test(spoil, adding_twice_is_found_out) {
+    expect_found_out(AD__ADD_TWICE, 1);
+}
+
+Test(spoil, forgotten_edge_is_found_out_whichever_it_is) {
+    expect_found_out(AD__SKIP, 12);
+}
+
+Test(spoil, adjoints_of_the_last_sweep_are_found_out) {
+    expect_found_out(AD__STALE, 1);
+}
+
+Test(spoil, reversed_order_is_found_out) {
+    expect_found_out(AD__REVERSED, 1);
+}
+
+/* ---- as they are ----------------------------------------------------------------------------- */
+
+Test(spoil, right_rules_are_never_accused) {
+    uint64_t seed = 2026;
+    for (int i = 0; i < EXPRESSIONS; i++) {
+        ad_tape         *tape = ad_tape_new();
+        ad_var           x[EXPRESSION_INPUTS], y = expression(tape, &seed, x);
+        ad_check_report *r = ad_check(y, EXPRESSION_INPUTS, x, NULL, NULL);
+        cr_expect(r->local_count[AD_FAIL] == 0 && r->sweep != AD_FAIL && r->count[AD_FAIL] == 0, "expression %d: %s", i,
+                  r->message);
+        if (ad_check_verdict(r) == AD_FAIL) ad_check_print(r, AD_TEXT, stderr);
+        ad_check_free(r);
+        ad_tape_free(tape);
+    }
+}
+
+Test(spoil, gradients_wrong_by_1e_8_are_caught_nine_times_in_ten) {
+    uint64_t seed = 77;
+    size_t   wrong = 0, caught = 0;
+    for (int i = 0; i < EXPRESSIONS; i++) {
+        ad_tape *tape = ad_tape_new();
+        ad_var   x[EXPRESSION_INPUTS], y = expression(tape, &seed, x);
+        double   claimed[EXPRESSION_INPUTS];
+        ad_gradient(y, EXPRESSION_INPUTS, x, claimed);
+        for (int k = 0; k < EXPRESSION_INPUTS; k++) wrong += claimed[k] != 0, claimed[k] *= 1 + 1e-8;
+        ad_check_report *r = ad_check(y, EXPRESSION_INPUTS, x, claimed, NULL);
+        caught += r->count[AD_FAIL];
+        ad_check_free(r);
+        ad_tape_free(tape);
+    }
+    cr_expect(10*caught >= 9*wrong, "%zu of %zu", caught, wrong);
+}
