@@ -3,7 +3,7 @@
  *     gradcheck 'tanh(w*x + b)' w=0.5 x=2 b=-1 --claim w=0.84
  *     gradcheck 'tanh(w*x + b)' w=0.5 x=2 b=-1 --break tanh:1.001
  *
- * --break needs an engine whose rules can be spoiled (engine/spoil.h): this program alone of the demos links it. */
+ * --break needs an engine whose rules can be spoiled (engine/spoil.h): no other demo links it. */
 #include "engine/ops.h"
 #include "engine/spoil.h"
 #include "engine/tape.h"
@@ -131,14 +131,17 @@ static int read_variable(request *r, char *text) {
 static int read_number(const char *text, double *number) {
     char *end;
     *number = strtod(text, &end);
-    return end != text && *end == '\0' && isfinite(*number) && *number >= 0 ? 0 : complain("not a number above 0", text);
+    return end != text && *end == '\0' && isfinite(*number) && *number >= 0
+             ? 0
+             : complain("not a number above 0", text);
 }
 
 static int read_arguments(request *r, int count, char *arguments[], broken *b) {
     for (int i = 2; i < count; i++) {
         char       *text = arguments[i], *next = i + 1 < count ? arguments[i + 1] : NULL;
-        const bool  takes_one = strcmp(text, "--claim") == 0 || strcmp(text, "--break") == 0 || strcmp(text, "--curve") == 0 ||
-                               strcmp(text, "--svg") == 0 || strcmp(text, "--rtol") == 0 || strcmp(text, "--seed") == 0;
+        const bool  takes_one = strcmp(text, "--claim") == 0 || strcmp(text, "--break") == 0 ||
+                               strcmp(text, "--curve") == 0 || strcmp(text, "--svg") == 0 ||
+                               strcmp(text, "--rtol") == 0 || strcmp(text, "--seed") == 0;
         int         bad = 0;
         double      number = 0;
         if (takes_one && next == NULL) return complain("something is missing after", text);
@@ -151,7 +154,8 @@ static int read_arguments(request *r, int count, char *arguments[], broken *b) {
         else if (strcmp(text, "--svg") == 0) r->svg = next;
         else if (strcmp(text, "--break") == 0) bad = read_break(next, b), r->has_break = true;
         else if (strcmp(text, "--rtol") == 0) bad = read_number(next, &r->options.rtol);
-        else if (strcmp(text, "--seed") == 0) bad = read_number(next, &number), r->options.seed = (uint64_t)number;
+        else if (strcmp(text, "--seed") == 0)
+            bad = read_number(next, &number), r->options.seed = (uint64_t)number;
         else if (strncmp(text, "--", 2) == 0) return complain("unknown option", text);
         else bad = read_variable(r, text);
         if (bad != 0) return bad;
@@ -190,7 +194,9 @@ static int draw(request *r, ad_var y) {
     }
     if (status == AD_OK) status = ad_curve_print(curve, r->tsv ? AD_TSV : AD_CHARACTERS, stdout);
     ad_curve_free(curve);
-    return status == AD_OK ? 0 : complain("the picture cannot be written", r->svg != NULL ? r->svg : "standard output");
+    return status == AD_OK ? 0
+                           : complain("the picture cannot be written",
+                                      r->svg != NULL ? r->svg : "standard output");
 }
 
 static int check(request *r, ad_var y) {
@@ -229,11 +235,16 @@ int main(int count, char *arguments[]) {
     size_t room = 1;
     for (int i = 2; i < count; i++) room += strlen(arguments[i]) + 1;
     const size_t most = (size_t)count;
-    request r = {.expression = arguments[1], .tape = ad_tape_new(), .name = calloc(most, sizeof *r.name),
-                 .x = calloc(most, sizeof *r.x), .claim = calloc(most, sizeof *r.claim), .names = calloc(room, 1),
-                 .claimed = calloc(most, sizeof *r.claimed)};
+    request      r = {.expression = arguments[1],
+                      .tape = ad_tape_new(),
+                      .name = calloc(most, sizeof *r.name),
+                      .x = calloc(most, sizeof *r.x),
+                      .claim = calloc(most, sizeof *r.claim),
+                      .names = calloc(room, 1),
+                      .claimed = calloc(most, sizeof *r.claimed)};
     int status = BAD_USE;
-    if (!r.tape || !r.name || !r.x || !r.claim || !r.names || !r.claimed) fputs("gradcheck: out of memory\n", stderr);
+    if (!r.tape || !r.name || !r.x || !r.claim || !r.names || !r.claimed)
+        fputs("gradcheck: out of memory\n", stderr);
     else status = run(&r, count, arguments);
     free(r.name), free(r.x), free(r.claim), free(r.names), free(r.claimed);
     ad_tape_free(r.tape);

@@ -165,7 +165,8 @@ static void check_block(task *t, const char *name, size_t from, size_t count) {
         if (j.verdict > worst) worst = j.verdict;
     }
     for (size_t i = from; i < from + count; i++)
-        if (isfinite(s->claimed[i])) t->r->coordinate[i] = (unsigned char)(worst == AD_FAIL ? AD_INCONCLUSIVE : worst);
+        if (isfinite(s->claimed[i]))
+            t->r->coordinate[i] = (unsigned char)(worst == AD_FAIL ? AD_INCONCLUSIVE : worst);
     if (worst == AD_FAIL) bisect(t, from, from + count);
 }
 
@@ -229,8 +230,9 @@ static bool worth_checking(ad__report *r, const subject *s, const ad_check_optio
     } else if (!(o->rtol >= 0) || !isfinite(o->rtol)) {
         ad__report_say(r, AD_BAD_ARGUMENT, "rtol is %g: a finite number, not below 0, is needed", o->rtol);
     } else if (!blocks_fit(o, s->n)) {
-        ad__report_say(r, AD_BAD_ARGUMENT, "the %zu blocks do not hold the %zu coordinates, each of them once", o->blocks,
-                       s->n);
+        ad__report_say(r, AD_BAD_ARGUMENT,
+                       "the %zu blocks do not hold the %zu coordinates, each of them once",
+                       o->blocks, s->n);
     } else {
         return true;
     }
@@ -244,8 +246,9 @@ static void all_coordinates(ad__report *r, ad_verdict verdict) {
 
 static void unstable(ad__report *r, double first, double second) {
     all_coordinates(r, AD_UNSTABLE);
-    ad__report_say(r, AD_OK, "the function is not deterministic: for the same x it gave %.17g and then %.17g", first,
-                   second);
+    ad__report_say(r, AD_OK,
+                   "the function is not deterministic: for the same x it gave %.17g and then %.17g",
+                   first, second);
 }
 
 /* Claims that cannot be right are found even where nothing else can be said. */
@@ -317,7 +320,9 @@ static bool own_gradient_agrees(const ad__probe *p, const ad__report *r) {
         const ad_check_line *l = &r->first.line[k];
         if (l->coordinate == SIZE_MAX || isnan(l->estimate)) continue;
         const double own = p->gradient[l->coordinate];
-        if (!(fabs(own - l->estimate) <= fmax(10*l->error, RTOL*fmax(fabs(own), fabs(l->estimate))))) return false;
+        if (!(fabs(own - l->estimate) <=
+              fmax(10*l->error, RTOL*fmax(fabs(own), fabs(l->estimate)))))
+            return false;
     }
     return true;
 }
@@ -346,28 +351,37 @@ static void conclude_tape(const ad__probe *p, ad__report *r, bool own) {
     if (*r->message) return;
     if (page->culprits > 0) {
         const ad_check_operand *o = &r->culprit[0];
-        ad__report_say(r, AD_OK, "the rule of %s is wrong in operand %zu: node #%zu says so%s", o->operation, o->operand,
-                       o->node, page->sweep == AD_PASS ? "; the sweep is right" : "");
+        ad__report_say(r, AD_OK, "the rule of %s is wrong in operand %zu: node #%zu says so%s",
+                       o->operation, o->operand, o->node,
+                       page->sweep == AD_PASS ? "; the sweep is right" : "");
     } else if (page->sweep == AD_FAIL && !page->repeatable) {
         ad__report_say(r, AD_OK, "the sweep is wrong, no rule is: a second one gave other adjoints");
     } else if (page->sweep == AD_FAIL && page->sweep_node != SIZE_MAX) {
-        ad__report_say(r, AD_OK, "the sweep is wrong, no rule is: the adjoint of node #%zu is not the sum of what its "
-                                 "users send", page->sweep_node);
+        ad__report_say(
+            r, AD_OK,
+            "the sweep is wrong, no rule is: the adjoint of node #%zu is not the sum of what its "
+            "users send",
+            page->sweep_node);
     } else if (page->sweep == AD_FAIL) {
         ad__report_say(r, AD_OK, "the sweep is wrong, no rule is: forward and reverse disagree");
     } else if (failed > 0 && !own && own_gradient_agrees(p, r)) {
-        ad__report_say(r, AD_OK, "the claim is wrong, first at %s; the tape's own gradient agrees with differences", first);
+        ad__report_say(
+            r, AD_OK,
+            "the claim is wrong, first at %s; the tape's own gradient agrees with differences",
+            first);
     } else if (failed > 0) {
-        ad__report_say(r, AD_OK, "rules and sweep are right, but differences disagree at %s: the values are not those of "
-                                 "the function that was differentiated", first);
+        ad__report_say(r, AD_OK,
+                       "rules and sweep are right, but differences disagree at %s: the values are not "
+                       "those of the function that was differentiated",
+                       first);
     } else if (p->stopped != AD_OK) {
         ad__report_say(r, AD_OK, "beside x: %s", p->reason);
     }
 }
 
 static void check_tape(ad__probe *p, ad__report *r, const ad_check_options *o, const double claimed[]) {
-    const subject s = {p->n, p->base, claimed != NULL ? claimed : p->gradient, tape_coordinate, tape_direction, tape_name,
-                       p};
+    const subject s = {p->n,           p->base,        claimed != NULL ? claimed : p->gradient,
+                       tape_coordinate, tape_direction, tape_name, p};
     task t;
     r->page.has_tape = true;
     r->page.value = p->value, r->page.noise = p->noise;
@@ -391,7 +405,8 @@ static void check_tape(ad__probe *p, ad__report *r, const ad_check_options *o, c
     if (r->page.status == AD_OK) conclude_tape(p, r, claimed == NULL);
 }
 
-ad_check_report *ad_check(ad_var y, size_t n, const ad_var x[], const double claimed[], const ad_check_options *options) {
+ad_check_report *ad_check(ad_var y, size_t n, const ad_var x[], const double claimed[],
+                          const ad_check_options *options) {
     char                   text[AD__NAME_ROOM];
     const ad_check_options o = filled(options);
     const char            *bad = bad_arguments(y, n, x, sizeof text, text);
@@ -399,7 +414,8 @@ ad_check_report *ad_check(ad_var y, size_t n, const ad_var x[], const double cla
     ad_tape               *tape = y.tape;
     if (bad != NULL || r == NULL) {
         if (r == NULL && tape != NULL) ad__fail(tape, AD_NO_MEMORY, "out of memory: no space for a report");
-        return refuse(r, tape != NULL && tape->status != AD_OK ? tape->status : AD_BAD_ARGUMENT, bad != NULL ? bad : "");
+        return refuse(r, tape != NULL && tape->status != AD_OK ? tape->status : AD_BAD_ARGUMENT,
+                      bad != NULL ? bad : "");
     }
     const subject empty = {.n = n};
     if (!worth_checking(r, &empty, &o)) return ad__report_done(r);
@@ -504,8 +520,9 @@ static void check_callable(callable *c, ad__report *r, const ad_check_options *o
     conclude_function(r);
 }
 
-ad_check_report *ad_check_function(double (*f)(size_t n, const double x[], void *context), void *context, size_t n,
-                                   const double x[], const double claimed[], const ad_check_options *options) {
+ad_check_report *ad_check_function(double (*f)(size_t n, const double x[], void *context),
+                                   void *context, size_t n, const double x[],
+                                   const double claimed[], const ad_check_options *options) {
     const ad_check_options o = filled(options);
     const subject          empty = {.n = n};
     ad__report            *r = begin(n, &o);
@@ -545,8 +562,8 @@ static double batch_mean(size_t n, const double x[], void *context) {
     return total/(double)b->rows;
 }
 
-ad_check_report *ad_check_program(const ad_program *program, const double param[], size_t rows, const double input[],
-                                  const ad_check_options *options) {
+ad_check_report *ad_check_program(const ad_program *program, const double param[], size_t rows,
+                                  const double input[], const ad_check_options *options) {
     const ad_check_options o = filled(options);
     ad__report            *r = begin(program == NULL ? 0 : program->params, &o);
     if (r == NULL) return NULL;
@@ -555,7 +572,8 @@ ad_check_report *ad_check_program(const ad_program *program, const double param[
     const size_t n = program->params;
     double  mean, *claimed = malloc((n + 1)*sizeof *claimed);
     batch   b = {program, rows, input, NULL, AD_OK};
-    if (rows <= SIZE_MAX/sizeof *b.output/program->outputs) b.output = malloc(rows*program->outputs*sizeof *b.output);
+    if (rows <= SIZE_MAX/sizeof *b.output/program->outputs)
+        b.output = malloc(rows*program->outputs*sizeof *b.output);
     ad_check_report *report = NULL;
     if (claimed != NULL && b.output != NULL) {
         const ad_status status = ad_program_gradient(program, param, rows, input, &mean, claimed);

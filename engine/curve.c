@@ -32,7 +32,8 @@ static double romberg(const double step_h, const double step_2h, const double st
 }
 
 static void measure(curve *c, const ad__slice *line) {
-    const double size = fmax(fabs(c->page.claimed), c->page.error < fabs(c->page.estimate) ? fabs(c->page.estimate) : 0);
+    const double size = fmax(fabs(c->page.claimed),
+                             c->page.error < fabs(c->page.estimate) ? fabs(c->page.estimate) : 0);
     const double unit = isfinite(size) && size > 0 ? size : 1;
     for (int i = 0; i < POINTS; i++) {
         const double    h = pow(10, -(double)i/PER_DECADE);
@@ -95,7 +96,8 @@ static double height(double error) {
 static frame frame_of(const ad_curve *c) {
     double low = -1, high = DEEPEST + 1;
     for (size_t i = 0; i < c->points; i++) {
-        const double y[] = {height(c->point[i].central_error), height(c->point[i].romberg_error), height(c->point[i].noise)};
+        const double y[] = {height(c->point[i].central_error), height(c->point[i].romberg_error),
+                            height(c->point[i].noise)};
         for (int k = 0; k < 3; k++) low = fmin(low, y[k]), high = fmax(high, y[k]);
     }
     return (frame){(int)floor(low), (int)fmin(ceil(high), 8)};
@@ -130,7 +132,9 @@ static void characters(const ad_curve *c, FILE *to) {
         row[POINTS] = '\0';
         for (int line = LINES - 1; line >= 0; line--)
             for (size_t i = 0; i < c->points; i++)
-                if (lround(line_height(&c->point[i], line)) == e && isfinite(line_height(&c->point[i], line))) row[i] = "o*."[line];
+                if (lround(line_height(&c->point[i], line)) == e &&
+                    isfinite(line_height(&c->point[i], line)))
+                    row[i] = "o*."[line];
         for (int k = POINTS - 1; k >= 0 && row[k] == ' '; k--) row[k] = '\0';
         if (e%2 == 0) fprintf(to, "  1e%-4d |%s\n", e, row);
         else fprintf(to, "         |%s\n", row);
@@ -166,17 +170,25 @@ static void axes(const ad_curve *c, frame f, FILE *to) {
     escaped(to, c->name);
     fprintf(to, " = %.10g against the step of the difference</text>\n", c->claimed);
     for (int e = f.high; e >= f.low; e--) {
-        fprintf(to, "<line x1=\"%d\" y1=\"%.1f\" x2=\"%d\" y2=\"%.1f\" stroke=\"#e4e4e4\"/>\n", LEFT, down(f, e), WIDTH - RIGHT, down(f, e));
+        fprintf(to, "<line x1=\"%d\" y1=\"%.1f\" x2=\"%d\" y2=\"%.1f\" stroke=\"#e4e4e4\"/>\n",
+                LEFT, down(f, e), WIDTH - RIGHT, down(f, e));
         if (e%2 == 0)
-            fprintf(to, "<text x=\"%d\" y=\"%.1f\" text-anchor=\"end\">1e%d</text>\n", LEFT - 8, down(f, e) + 4, e);
+            fprintf(to, "<text x=\"%d\" y=\"%.1f\" text-anchor=\"end\">1e%d</text>\n", LEFT - 8,
+                    down(f, e) + 4, e);
     }
     for (int d = 0; d <= DECADES; d++) {
         const double x = across(pow(10, -d));
-        fprintf(to, "<line x1=\"%.1f\" y1=\"%d\" x2=\"%.1f\" y2=\"%d\" stroke=\"#e4e4e4\"/>\n", x, TOP, x, HEIGHT - BOTTOM);
-        fprintf(to, "<text x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">1e-%d</text>\n", x, HEIGHT - BOTTOM + 18, d);
+        fprintf(to, "<line x1=\"%.1f\" y1=\"%d\" x2=\"%.1f\" y2=\"%d\" stroke=\"#e4e4e4\"/>\n", x,
+                TOP, x, HEIGHT - BOTTOM);
+        fprintf(to, "<text x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">1e-%d</text>\n", x,
+                HEIGHT - BOTTOM + 18, d);
     }
-    fprintf(to, "<text x=\"%d\" y=\"%d\" text-anchor=\"middle\">step h</text>\n", (LEFT + WIDTH - RIGHT)/2, HEIGHT - BOTTOM + 40);
-    fprintf(to, "<text transform=\"translate(20 %d) rotate(-90)\" text-anchor=\"middle\">relative error</text>\n", (TOP + HEIGHT - BOTTOM)/2);
+    fprintf(to, "<text x=\"%d\" y=\"%d\" text-anchor=\"middle\">step h</text>\n",
+            (LEFT + WIDTH - RIGHT)/2, HEIGHT - BOTTOM + 40);
+    fprintf(to,
+            "<text transform=\"translate(20 %d) rotate(-90)\" text-anchor=\"middle\">relative "
+            "error</text>\n",
+            (TOP + HEIGHT - BOTTOM)/2);
 }
 
 /* A point that cannot be drawn ends a piece of the line. */
@@ -191,20 +203,27 @@ static void draw_line(const ad_curve *c, frame f, int line, FILE *to) {
             open = false;
             continue;
         }
-        if (!open) fprintf(to, "<polyline fill=\"none\" stroke=\"%s\" stroke-width=\"2\"%s points=\"", color[line], dash[line]);
+        if (!open)
+            fprintf(to, "<polyline fill=\"none\" stroke=\"%s\" stroke-width=\"2\"%s points=\"",
+                    color[line], dash[line]);
         fprintf(to, "%.1f,%.1f ", across(c->point[i].step), down(f, y));
         open = true;
     }
-    static const char *const label[LINES] = {"central difference", "Romberg (4h, 2h, h)", "noise of the value / h"};
+    static const char *const label[LINES] = {"central difference", "Romberg (4h, 2h, h)",
+                                             "noise of the value / h"};
     const int x = LEFT + 12 + 190*line;
-    fprintf(to, "<line x1=\"%d\" y1=\"42\" x2=\"%d\" y2=\"42\" stroke=\"%s\" stroke-width=\"2\"%s/>\n", x, x + 24, color[line], dash[line]);
+    fprintf(to,
+            "<line x1=\"%d\" y1=\"42\" x2=\"%d\" y2=\"42\" stroke=\"%s\" stroke-width=\"2\"%s/>\n",
+            x, x + 24, color[line], dash[line]);
     fprintf(to, "<text x=\"%d\" y=\"46\">%s</text>\n", x + 30, label[line]);
 }
 
 static void svg(const ad_curve *c, FILE *to) {
     const frame f = frame_of(c);
-    fprintf(to, "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\" viewBox=\"0 0 %d %d\" "
-                "font-family=\"sans-serif\" font-size=\"12\">\n<rect width=\"100%%\" height=\"100%%\" fill=\"white\"/>\n",
+    fprintf(to,
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\" viewBox=\"0 0 %d %d\" "
+            "font-family=\"sans-serif\" font-size=\"12\">\n"
+            "<rect width=\"100%%\" height=\"100%%\" fill=\"white\"/>\n",
             WIDTH, HEIGHT, WIDTH, HEIGHT);
     axes(c, f, to);
     for (int line = LINES - 1; line >= 0; line--) draw_line(c, f, line, to);

@@ -15,7 +15,7 @@
 enum { LEVELS = 20, COLUMNS = 5, FEWEST = 3, RUN = 4 };
 
 #define SMALL_SIZE    0x1p-12    /* below this, steps that are small beside 1 are not small beside x */
-#define AMPLIFIED     1.2        /* extrapolation enlarges noise by (16 + 1)/15, (4 + 1)/3*(16 + 1)/15... of coarser levels */
+#define AMPLIFIED     1.2        /* extrapolation enlarges noise by (16 + 1)/15, less in later columns */
 #define SMALLEST      0x1p-1073  /* two of the smallest numbers: what underflow may cost */
 #define NEGLIGIBLE    0x1p-1000  /* a function of this size is 0, within the noise of underflow */
 #define PREFILTER     1e-9       /* the cheap estimate certifies no less than this */

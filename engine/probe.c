@@ -79,7 +79,8 @@ static double side_of(const ad_tape *tape, uint32_t node) {
     const ad__row_number row = ad__code_row(tape->code[node]);
     const double         x = ad__edge_of(tape, node, 0).value;
     if (row == AD__ROWS) return tape->code[node] == AD__where ? x != 0 : x;
-    return ad__row_side(row, x, ad__rows[row].operands > 1 ? ad__edge_of(tape, node, 1).value : 0, tape->value[node]);
+    return ad__row_side(row, x, ad__rows[row].operands > 1 ? ad__edge_of(tape, node, 1).value : 0,
+                        tape->value[node]);
 }
 
 static bool find_sides(ad__probe *p) {

@@ -31,8 +31,8 @@ typedef struct ad__probe {
 bool ad__probe_open(ad__probe *p, ad_var y, size_t n, const ad_var x[]);
 void ad__probe_close(ad__probe *p);
 
-/* y as a function of one coordinate, or of the distance along a direction (n numbers, which must stay). One line of a
- * probe at a time. */
+/* y as a function of one coordinate, or of the distance along a direction (n numbers, which must stay).
+ * One of them at a time for each probe. */
 ad__slice ad__probe_coordinate(ad__probe *p, size_t i);
 ad__slice ad__probe_direction(ad__probe *p, const double direction[]);
 

@@ -182,7 +182,8 @@ static void taylor(FILE *to, double slope, int wanted) {
 static void show_line(FILE *to, int width, const ad_check_line *l) {
     char claimed[COLUMN], middle[2*COLUMN + 8], a[COLUMN], b[COLUMN], ratio[COLUMN], step[COLUMN];
     if (!isnan(l->estimate))
-        snprintf(middle, sizeof middle, "%s +- %s", digits(l->estimate, "%.10g", a), digits(l->error, "%.0e", b));
+        snprintf(middle, sizeof middle, "%s +- %s", digits(l->estimate, "%.10g", a),
+                 digits(l->error, "%.0e", b));
     else if (!isnan(l->left) || !isnan(l->right))
         snprintf(middle, sizeof middle, "[%s, %s]", digits(l->left, "%.6g", a), digits(l->right, "%.6g", b));
     else
@@ -200,8 +201,8 @@ static void show_lines(FILE *to, size_t n, const ad_check_line line[]) {
     for (size_t i = 0; i < n; i++)
         if ((int)strlen(line[i].name) > width) width = (int)strlen(line[i].name);
     if (width > 40) width = 40;
-    fprintf(to, "  %-*s  %-17s  %-26s  %-13s  %-6s  %s\n", width, "coordinate", "claimed", "differences +- error",
-            "gap/tolerance", "step", "verdict");
+    fprintf(to, "  %-*s  %-17s  %-26s  %-13s  %-6s  %s\n", width, "coordinate", "claimed",
+            "differences +- error", "gap/tolerance", "step", "verdict");
     for (int round = 0; round < 2; round++) {          /* what is not well comes first */
         for (size_t i = 0; i < n; i++) {
             if ((line[i].verdict == AD_PASS) != (round == 1)) continue;
@@ -214,22 +215,28 @@ static void show_lines(FILE *to, size_t n, const ad_check_line line[]) {
 
 static void show_culprit(FILE *to, const ad_check_operand *o, bool first) {
     char rule[COLUMN], estimate[COLUMN], left[COLUMN], right[COLUMN], off[COLUMN];
-    fprintf(to, "local: node %zu%s%s%s, %s, operand %zu, in %s: rule says %s, ", o->node, *o->name ? " (" : "", o->name,
-            *o->name ? ")" : "", o->operation, o->operand, o->shown, digits(o->rule, "%.8g", rule));
+    fprintf(to, "local: node %zu%s%s%s, %s, operand %zu, in %s: rule says %s, ", o->node,
+            *o->name ? " (" : "", o->name, *o->name ? ")" : "", o->operation, o->operand, o->shown,
+            digits(o->rule, "%.8g", rule));
     if (!isnan(o->estimate))
-        fprintf(to, "differences %s, off by %s", digits(o->estimate, "%.8g", estimate), digits(o->gap, "%.1e", off));
+        fprintf(to, "differences %s, off by %s", digits(o->estimate, "%.8g", estimate),
+                digits(o->gap, "%.1e", off));
     else
-        fprintf(to, "slopes of the sides are %s and %s", digits(o->left, "%.6g", left), digits(o->right, "%.6g", right));
+        fprintf(to, "slopes of the sides are %s and %s", digits(o->left, "%.6g", left),
+                digits(o->right, "%.6g", right));
     fputs(first ? "   <- culprit\n" : "\n", to);
 }
 
 static void show_inside(const ad_check_report *r, FILE *to) {
     char a[COLUMN];
     if (r->culprits == 0)
-        fprintf(to, "local: %zu operands of %zu operations, each against differences of its operation alone: ok\n",
+        fprintf(to,
+                "local: %zu operands of %zu operations, each against differences of its operation "
+                "alone: ok\n",
                 r->operands, r->nodes);
     for (size_t i = 0; i < r->culprits; i++) show_culprit(to, &r->culprit[i], i == 0);
-    if (r->local_count[AD_FAIL] > r->culprits) fprintf(to, "local: ... and %zu more\n", r->local_count[AD_FAIL] - r->culprits);
+    if (r->local_count[AD_FAIL] > r->culprits)
+        fprintf(to, "local: ... and %zu more\n", r->local_count[AD_FAIL] - r->culprits);
     fprintf(to, "sweep: forward against reverse %s (%s)\n", digits(r->sweep_gap, "%.1e", a),
             r->sweep == AD_PASS ? "ok" : r->sweep == AD_FAIL ? "WRONG" : "could not be told");
 }
@@ -398,7 +405,8 @@ static void csv_numbers(FILE *to, size_t n, const double x[]) {
 static void csv_lines(FILE *to, const char *layer, size_t n, const ad_check_line line[]) {
     for (size_t i = 0; i < n; i++) {
         const ad_check_line *l = &line[i];
-        const double numbers[] = {l->claimed, l->estimate, l->error, l->left, l->right, l->gap, l->tolerance, l->step};
+        const double         numbers[] = {l->claimed, l->estimate, l->error,     l->left,
+                                          l->right,   l->gap,      l->tolerance, l->step};
         fprintf(to, "%s,", layer);
         csv_text(to, l->name);
         csv_numbers(to, sizeof numbers/sizeof *numbers, numbers);
@@ -436,5 +444,7 @@ ad_status ad_check_print(const ad_check_report *report, ad_format format, FILE *
     else if (format == AD_JSON) json(report, to);
     else csv(report, to);
     ad__locale_leave(locale);
-    return fflush(to) != 0 || ferror(to) ? AD_BAD_FILE : AD_OK;         /* a full disk is noticed when the buffer leaves */
+    return fflush(to) != 0 || ferror(to)
+             ? AD_BAD_FILE
+             : AD_OK; /* a full disk is noticed when the buffer leaves */
 }

@@ -58,7 +58,8 @@ double ad__reduce_partial(const ad_tape *tape, uint32_t node, int group, size_t 
     const double    y = code == AD__dot ? ad__group_value(tape, ad__group_of(tape, node, 1 - group), i) : 0;
     const size_t    first = group == 0 ? 0 : ad__group_of(tape, node, 0).n;
     const double    right = ad__right_partial(tape, node, group, i);
-    if ((code == AD__where || code == AD__pick) && group == 0 && i == 0) return right;      /* decides, is no operand */
+    if ((code == AD__where || code == AD__pick) && group == 0 && i == 0)
+        return right;                                        /* decides, is no operand */
     return ad__spoiled_partial(AD__ROWS + code - AD__sum, (int)(first + i), ad__group_value(tape, g, i), y,
                                tape->value[node], right);
 }

@@ -9,13 +9,14 @@ enum { ROWS = 8 };
 static bool askable(nn_model *model, nn_loss *loss, const nn_data *data) {
     if (nn_model_status(model) != AD_OK) return false;
     if (loss == NULL) nn__model_fail(model, AD_BAD_ARGUMENT, "nn_check: there is no loss");
-    else if (nn_data_status(data) != AD_OK) nn__model_fail(model, nn_data_status(data), "nn_check: %s", nn_data_message(data));
+    else if (nn_data_status(data) != AD_OK)
+        nn__model_fail(model, nn_data_status(data), "nn_check: %s", nn_data_message(data));
     return nn_model_status(model) == AD_OK;
 }
 
 /* The mean loss of the first rows, as a node. */
-static ad_var mean_loss(nn_model *model, nn_loss *loss, void *user, const nn_data *data, size_t rows, ad_var row[],
-                        ad_var one[]) {
+static ad_var mean_loss(nn_model *model, nn_loss *loss, void *user, const nn_data *data,
+                        size_t rows, ad_var row[], ad_var one[]) {
     const size_t width = nn_data_inputs(data) + nn_data_targets(data);
     for (size_t i = 0; i < rows; i++) {
         const double *value = nn_data_row(data, i);
@@ -57,6 +58,7 @@ ad_check_report *nn_check(nn_model *model, nn_loss *loss, void *user, const nn_d
     free(row);
     free(one);
     if (report == NULL && nn_model_status(model) == AD_OK)
-        nn__model_fail(model, AD_NO_MEMORY, "out of memory: no space for a check of %zu parameters", nn_model_count(model));
+        nn__model_fail(model, AD_NO_MEMORY, "out of memory: no space for a check of %zu parameters",
+                       nn_model_count(model));
     return report;
 }

@@ -112,7 +112,8 @@ Test(check, tape_is_what_it_was_to_the_bit) {
     const size_t length = ad_tape_length(b.tape);
     ad_check_report *r = check(&b, NULL);
     cr_expect_eq(ad_check_verdict(r), AD_PASS);
-    cr_expect(same_bits(ad_value(b.y), value) && same_bits(ad_grad(b.x[0]), ga) && same_bits(ad_grad(b.x[1]), gb));
+    cr_expect(same_bits(ad_value(b.y), value) && same_bits(ad_grad(b.x[0]), ga) &&
+              same_bits(ad_grad(b.x[1]), gb));
     cr_expect(ad_value(b.x[0]) == 0.5 && ad_tape_length(b.tape) == length);
     ad_replay(b.tape);
     ad_gradient(b.y, 2, b.x, grad);
@@ -198,8 +199,10 @@ Test(check, bad_arguments_are_a_status_and_a_sentence) {
     expect_refused(ad_check(y, 0, NULL, NULL, NULL), AD_OK);
     expect_refused(ad_check(y, 1, &x, NULL, &(ad_check_options){.rtol = -1}), AD_BAD_ARGUMENT);
     expect_refused(ad_check(y, 1, &x, NULL, &(ad_check_options){.rtol = NAN}), AD_BAD_ARGUMENT);
-    expect_refused(ad_check(y, 1, &x, NULL, &(ad_check_options){.blocks = 1, .block = &(ad_check_block){"w", 2, shape}}),
-                   AD_BAD_ARGUMENT);
+    expect_refused(
+        ad_check(y, 1, &x, NULL,
+                 &(ad_check_options){.blocks = 1, .block = &(ad_check_block){"w", 2, shape}}),
+        AD_BAD_ARGUMENT);
     cr_expect_eq(ad_tape_status(tape), AD_OK);
     expect_refused(ad_check(y, 1, &z, NULL, NULL), AD_TWO_TAPES);
     expect_refused(ad_check(y, 1, &x, NULL, NULL), AD_TWO_TAPES);          /* the first error sticks */
@@ -331,7 +334,8 @@ Test(check, blocks_name_their_coordinates) {
     const ad_check_block blocks[] = {{"weight", 2, weight}, {"bias", 1, bias}};
     large(x, grad);
     grad[2*66 + 5] *= 2;
-    ad_check_report *r = ad_check_function(rosenbrock, NULL, LARGE, x, grad, &(ad_check_options){.blocks = 2, .block = blocks});
+    ad_check_report *r = ad_check_function(rosenbrock, NULL, LARGE, x, grad,
+                                           &(ad_check_options){.blocks = 2, .block = blocks});
     cr_expect_eq(ad_check_verdict(r), AD_FAIL);
     cr_expect(strstr(r->message, "weight[2][5]") != NULL, "%s", r->message);
     cr_expect_eq(ad_check_coordinate(r, 1985), AD_PASS);
@@ -405,8 +409,8 @@ Test(check, gradient_of_a_program_is_checked_over_its_rows) {
     for (int i = 0; i < 2; i++) in[i] = ad_input(tape, 1);
     const ad_var all[] = {w[0], w[1], w[2], in[0], in[1]};
     ad_var       y = ad_parse(tape, "(tanh(a*x + b) + c*x*x - t)^2", 5, "a, b, c, x, t", all);
-    ad_program  *program = ad_compile(&(ad_interface){.params = 3, .param = w, .inputs = 2, .input = in, .outputs = 1,
-                                                      .output = &y});
+    ad_program  *program = ad_compile(&(ad_interface){
+         .params = 3, .param = w, .inputs = 2, .input = in, .outputs = 1, .output = &y});
     double       example[20], param[] = {0.3, -0.2, 1.1};
     uint64_t     state = 3;
     for (int i = 0; i < 20; i++) example[i] = random_uniform(&state, -1, 1);
@@ -432,9 +436,17 @@ Test(check, page_shows_claims_estimates_and_layers) {
     bench b = FORMULA("a*b + relu(c)", 0.5, 4, 0);
     ad_check_report *r = check(&b, VALUES(4, 0.625, 0));
     const char      *text = printed(r, AD_TEXT);
-    const char *const parts[] = {"gradcheck: FAIL  1 of 3 (1 pass, 1 kink)", "f = 2 ", "seed 42", "0.625", "0.5 +- ", "[0, 1]",
-                                 "KINK", "local: ", "sweep: forward against reverse"};
-    for (size_t i = 0; i < sizeof parts/sizeof *parts; i++) cr_expect(strstr(text, parts[i]) != NULL, "no \"%s\" in\n%s", parts[i], text);
+    const char *const parts[] = {"gradcheck: FAIL  1 of 3 (1 pass, 1 kink)",
+                                 "f = 2 ",
+                                 "seed 42",
+                                 "0.625",
+                                 "0.5 +- ",
+                                 "[0, 1]",
+                                 "KINK",
+                                 "local: ",
+                                 "sweep: forward against reverse"};
+    for (size_t i = 0; i < sizeof parts/sizeof *parts; i++)
+        cr_expect(strstr(text, parts[i]) != NULL, "no \"%s\" in\n%s", parts[i], text);
     cr_expect(strstr(text, "  b ") < strstr(text, "  a "), "what failed comes first");
     ad_check_free(r);
     ad_tape_free(b.tape);

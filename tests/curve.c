@@ -61,7 +61,9 @@ Test(curve, error_of_the_formula_falls_with_the_square_of_the_step) {
 Test(curve, rounding_stays_below_the_noise) {
     ad_curve *c = curve_of("exp(sin(x)) + x*x", NULL);
     for (size_t i = 0; i < c->points; i++)
-        if (c->point[i].step < 1e-6) cr_expect_leq(c->point[i].central_error, c->point[i].noise + 1e-12, "at %g", c->point[i].step);
+        if (c->point[i].step < 1e-6)
+            cr_expect_leq(c->point[i].central_error, c->point[i].noise + 1e-12, "at %g",
+                          c->point[i].step);
     ad_curve_free(c);
 }
 
@@ -87,7 +89,8 @@ Test(curve, kink_is_a_cliff_where_the_step_is_its_distance) {
 Test(curve, steps_go_from_1_to_1e_13_four_to_a_decade) {
     ad_curve *c = curve_of("x*x", NULL);
     cr_expect_eq(c->points, 53);
-    cr_expect(c->point[0].step == 1 && fabs(c->point[52].step - 1e-13) < 1e-20 && fabs(c->point[4].step - 0.1) < 1e-15);
+    cr_expect(c->point[0].step == 1 && fabs(c->point[52].step - 1e-13) < 1e-20 &&
+              fabs(c->point[4].step - 0.1) < 1e-15);
     cr_expect(c->claimed == 2 && fabs(c->estimate - 2) <= 10*c->error && strcmp(c->name, "x") == 0);
     ad_curve_free(c);
 }
@@ -98,7 +101,8 @@ Test(curve, numbers_are_a_table_with_a_row_for_every_point) {
     const char *text = printed(c, AD_TSV);
     for (const char *at = text; *at != '\0'; at++) lines += *at == '\n', tabs += *at == '\t';
     cr_expect(lines == 54 && tabs == 54*5);
-    cr_expect(strncmp(text, "step\tcentral\t", 13) == 0 && strstr(text, "nan") != NULL && strstr(text, "-nan") == NULL);
+    cr_expect(strncmp(text, "step\tcentral\t", 13) == 0 && strstr(text, "nan") != NULL &&
+              strstr(text, "-nan") == NULL);
     ad_curve_free(c);
 }
 
@@ -106,7 +110,8 @@ Test(curve, picture_of_characters_shows_both_lines_and_the_noise) {
     ad_curve   *c = curve_of("exp(sin(x))", NULL);
     const char *text = printed(c, AD_CHARACTERS);
     cr_expect(strchr(text, 'o') && strchr(text, '*') && strstr(text, "..."));
-    for (const char *line = text; line != NULL && *line != '\0'; line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL)
+    for (const char *line = text; line != NULL && *line != '\0';
+         line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL)
         cr_expect_leq(strcspn(line, "\n"), 100);
     ad_curve_free(c);
 }
@@ -116,7 +121,8 @@ Test(curve, svg_is_closed_and_escapes_names) {
     ad_curve   *c = curve_of("exp(sin(x))", NULL);
     const char *text = printed(c, AD_SVG);
     cr_expect(strncmp(text, "<svg ", 5) == 0 && strcmp(text + strlen(text) - 7, "</svg>\n") == 0);
-    cr_expect(strstr(text, "a&lt;b&amp;c") != NULL && strstr(text, "nan") == NULL && strstr(text, "inf") == NULL);
+    cr_expect(strstr(text, "a&lt;b&amp;c") != NULL && strstr(text, "nan") == NULL &&
+              strstr(text, "inf") == NULL);
     ad_curve_free(c);
 }
 

@@ -73,8 +73,8 @@ Test(estimate, error_covers_the_difference_to_the_true_slope) {
         const ad__estimate e = ad__estimate_slope(&line);
         const double       d = smooth[k].d(x);
         cr_expect_eq(e.shape, AD__SMOOTH, "function %zu at %g", k, x);
-        cr_expect(fabs(e.slope - d) <= 10*e.error && e.error <= 1e-9*fabs(d), "function %zu at %g: %g, true %g, error %g",
-                  k, x, e.slope, d, e.error);
+        cr_expect(fabs(e.slope - d) <= 10 * e.error && e.error <= 1e-9 * fabs(d),
+                  "function %zu at %g: %g, true %g, error %g", k, x, e.slope, d, e.error);
     }
 }
 

@@ -9,8 +9,8 @@ enum { POINTS = 3, EXPRESSIONS = 150 };
 
 static void expect_no_survivors(const spoil_count count[SPOIL_WAYS], const char *what) {
     for (int way = 0; way < SPOIL_WAYS; way++)
-        cr_expect_eq(count[way].survived, 0, "%s, %s: %zu of %zu survived", what, spoil_ways[way].name, count[way].survived,
-                     count[way].done);
+        cr_expect_eq(count[way].survived, 0, "%s, %s: %zu of %zu survived", what,
+                     spoil_ways[way].name, count[way].survived, count[way].done);
 }
 
 Test(spoil, every_rule_spoiled_in_every_way_is_named) {
@@ -42,7 +42,9 @@ Test(spoil, every_reduction_spoiled_in_every_way_is_named) {
 static void expect_found_out(ad__spoil_step step, size_t edges) {
     size_t counted = 0;
     for (uint64_t seed = 1; seed <= 10; seed++)
-        for (size_t edge = 0; edge < edges; edge++) cr_expect(spoil_sweep(step, edge, seed, &counted, stderr), "edge %zu, seed %d", edge, (int)seed);
+        for (size_t edge = 0; edge < edges; edge++)
+            cr_expect(spoil_sweep(step, edge, seed, &counted, stderr), "edge %zu, seed %d", edge,
+                      (int)seed);
     cr_expect_geq(counted, 9, "%zu", counted);
 }
 
@@ -74,8 +76,8 @@ Test(spoil, right_rules_are_never_accused) {
         ad_tape         *tape = ad_tape_new();
         ad_var           x[EXPRESSION_INPUTS], y = expression(tape, &seed, x);
         ad_check_report *r = ad_check(y, EXPRESSION_INPUTS, x, NULL, NULL);
-        cr_expect(r->local_count[AD_FAIL] == 0 && r->sweep != AD_FAIL && r->count[AD_FAIL] == 0, "expression %d: %s", i,
-                  r->message);
+        cr_expect(r->local_count[AD_FAIL] == 0 && r->sweep != AD_FAIL && r->count[AD_FAIL] == 0,
+                  "expression %d: %s", i, r->message);
         if (ad_check_verdict(r) == AD_FAIL) ad_check_print(r, AD_TEXT, stderr);
         ad_check_free(r);
         ad_tape_free(tape);

@@ -18,12 +18,13 @@ static const struct spoil_way {
     double      factor;                    /* NAN: see spoiled_partial */
 } spoil_ways[] = {
     {"x (1 + 1e-3)", 1 + 1e-3}, {"x (1 - 1e-3)", 1 - 1e-3}, {"x (1 + 1e-5)", 1 + 1e-5}, {"x (1 - 1e-5)", 1 - 1e-5},
-    {"x (1 + 1e-6)", 1 + 1e-6}, {"x (1 - 1e-6)", 1 - 1e-6}, {"x -1", -1}, {"x 0", 0}, {"x 2", 2}, {"x (1 + 1e-8)", 1 + 1e-8},
+    {"x (1 + 1e-6)", 1 + 1e-6}, {"x (1 - 1e-6)", 1 - 1e-6}, {"x -1", -1}, {"x 0", 0}, {"x 2", 2},
+    {"x (1 + 1e-8)", 1 + 1e-8},
     {"+ 1e-3 of scale", NAN}, {"operands swapped", NAN}, {"the other operand's", NAN}, {"operand for result", NAN},
     {"result for operand", NAN}, {"the other branch", NAN},
 };
-enum { SPOIL_WAYS = sizeof spoil_ways/sizeof *spoil_ways, PLUS_SCALE = SPOIL_FACTORS, SWAPPED, OTHERS, OPERAND_FOR_RESULT,
-       RESULT_FOR_OPERAND, OTHER_BRANCH };
+enum { SPOIL_WAYS = sizeof spoil_ways/sizeof *spoil_ways, PLUS_SCALE = SPOIL_FACTORS, SWAPPED, OTHERS,
+       OPERAND_FOR_RESULT, RESULT_FOR_OPERAND, OTHER_BRANCH };
 
 /* One rule and one way, and what came of it. */
 typedef struct spoil_case {
@@ -71,7 +72,8 @@ static double spoiled_partial(int row, int operand, double x, double y, double v
     double wrong = right;
     c->off = true;
     if (c->way < SPOIL_FACTORS) wrong = right*spoil_ways[c->way].factor;
-    else if (c->way == PLUS_SCALE) wrong = right + 1e-3*(fabs(right) + fabs(v)/fmax(1, fabs(operand == 0 ? x : y)));
+    else if (c->way == PLUS_SCALE)
+        wrong = right + 1e-3*(fabs(right) + fabs(v)/fmax(1, fabs(operand == 0 ? x : y)));
     else if (row < AD__ROWS) wrong = spoiled_row(c, x, y, v, right);
     c->off = false;
     c->right = right, c->wrong = wrong;
@@ -91,7 +93,8 @@ static double spoil_size(const spoil_case *c) {
 /* None at 0, at 1 or -1, or on x = y, where powers, logarithms and symmetric operations hide errors; the last
  * ones for polygamma, whose order is whole, and for powers of negative numbers. */
 static const double spoil_points[][2] = {
-    {0.37, 0.83}, {-0.62, 1.7}, {1.43, 0.29}, {2.6, -1.9}, {0.81, 2.3}, {3.2, 0.54}, {2, 1.37}, {3, 2.6}, {-1.7, 3}, {4, 0.61},
+    {0.37, 0.83}, {-0.62, 1.7}, {1.43, 0.29}, {2.6, -1.9}, {0.81, 2.3},
+    {3.2, 0.54}, {2, 1.37}, {3, 2.6}, {-1.7, 3}, {4, 0.61},
 };
 enum { SPOIL_POINTS = sizeof spoil_points/sizeof *spoil_points };
 
@@ -129,8 +132,8 @@ static bool names_culprit(const ad_check_report *r, const char *operation, size_
            strcmp(r->culprit[0].operation, operation) == 0;
 }
 
-static void spoil_enter(spoil_count *count, const spoil_case *c, const char *operation, bool caught, const char *where,
-                        FILE *to) {
+static void spoil_enter(spoil_count *count, const spoil_case *c, const char *operation, bool caught,
+                        const char *where, FILE *to) {
     const double size = spoil_size(c);
     if (size == 0) return;
     if (size < 0.999e-5) {
@@ -144,8 +147,8 @@ static void spoil_enter(spoil_count *count, const spoil_case *c, const char *ope
     }
     count->survived++;
     if (to != NULL)
-        fprintf(to, "  SURVIVED  %s, operand %d, %s at %s: %.17g for %.17g\n", operation, c->operand, spoil_ways[c->way].name,
-                where, c->wrong, c->right);
+        fprintf(to, "  SURVIVED  %s, operand %d, %s at %s: %.17g for %.17g\n", operation, c->operand,
+                spoil_ways[c->way].name, where, c->wrong, c->right);
 }
 
 /* One rule, one way, one point: alone on a tape, and under a function that uses it twice. */
@@ -158,11 +161,12 @@ static void spoil_at_point(spoil_case *c, double x, double y, spoil_count *count
     ad__spoil_rules(spoiled_partial, c);
     c->right = c->wrong = 0;
     ad_check_report *r = ad_check(out, 2, in, NULL, NULL);
-    if (c->operand == 0) ad__row_dx((ad__row_number)c->row, x, y, ad_value(v));        /* leaves right and wrong at this point */
+    if (c->operand == 0) ad__row_dx((ad__row_number)c->row, x, y, ad_value(v));   /* leaves both at this point */
     else ad__row_dy((ad__row_number)c->row, x, y, ad_value(v));
     ad__spoil_rules(NULL, NULL);
     snprintf(where, sizeof where, "(%g, %g)", x, y);
-    spoil_enter(count, c, ad__rows[c->row].name, names_culprit(r, ad__rows[c->row].name, (size_t)c->operand), where, to);
+    const char *name = ad__rows[c->row].name;
+    spoil_enter(count, c, name, names_culprit(r, name, (size_t)c->operand), where, to);
     ad_check_free(r);
     ad_tape_free(tape);
 }
@@ -211,7 +215,8 @@ static void spoil_reductions_at(int code, size_t n, uint64_t seed, spoil_count c
                 x[i] = ad_input(tape, 0.2 + 2*(double)(state >> 11)*0x1p-53);
             }
             const ad_var v = spoil_reduction(code, n, x);
-            spoil_case   c = {.row = AD__ROWS + code - AD__sum, .operand = code == AD__pick ? operand + 1 : operand, .way = way};
+            spoil_case   c = {.row = AD__ROWS + code - AD__sum, .way = way};
+            c.operand = code == AD__pick ? operand + 1 : operand;
             ad__spoil_rules(spoiled_partial, &c);
             c.right = c.wrong = 0;
             ad_check_report *r = ad_check(ad_add(v, x[1]), n, x, NULL, NULL);
@@ -237,8 +242,9 @@ static double expression_uniform(uint64_t *state, double low, double high) {
 
 enum { EXPRESSION_INPUTS = 4, EXPRESSION_NODES = 40 };
 
-/* A random graph of all rows and reductions, grown from four inputs; an operation whose result or whose partials are
- * not of ordinary size is tried again with others. y depends on what was made last and on everything else a little. */
+/* A random graph of all rows and reductions, grown from four inputs; an operation whose result or whose
+ * partials are not of ordinary size is tried again with others. y depends on what was made last, and on
+ * everything else a little. */
 static ad_var expression(ad_tape *tape, uint64_t *state, ad_var x[EXPRESSION_INPUTS]) {
     ad_var node[EXPRESSION_INPUTS + EXPRESSION_NODES];
     size_t n = 0;
@@ -246,15 +252,19 @@ static ad_var expression(ad_tape *tape, uint64_t *state, ad_var x[EXPRESSION_INP
     const size_t wanted = EXPRESSION_INPUTS + 4 + expression_bits(state)%(EXPRESSION_NODES - 4);
     while (n < wanted) {
         const ad_mark mark = ad_tape_mark(tape);
-        const ad_var  a = node[expression_bits(state)%n], b = node[expression_bits(state)%n], c = node[expression_bits(state)%n];
+        const ad_var  a = node[expression_bits(state)%n], b = node[expression_bits(state)%n],
+                      c = node[expression_bits(state)%n];
         const ad_var  many[] = {a, b, c, ad_num(0.7), a, node[n - 1]};
         const int     kind = (int)(expression_bits(state)%(AD__ROWS + 5));
-        ad_var        v = kind < AD__ROWS && kind != AD__ROW_polygamma ? spoil_record(kind, a, expression_bits(state)%4 ? b : ad_num(1.25))
+        const bool    row = kind < AD__ROWS && kind != AD__ROW_polygamma;
+        ad_var        v = row ? spoil_record(kind, a, expression_bits(state)%4 ? b : ad_num(1.25))
                         : spoil_reduction(AD__sum + kind%5, kind%5 == 3 ? 3 : 6, many);
         double        grad[EXPRESSION_INPUTS], size = 0;
         ad_gradient(v, EXPRESSION_INPUTS, x, grad);
-        for (size_t i = 0; i < EXPRESSION_INPUTS; i++) size = fabs(grad[i]) > size || grad[i] != grad[i] ? fabs(grad[i]) : size;
-        if (ad_tape_status(tape) == AD_OK && v.tape != NULL && isfinite(ad_value(v)) && fabs(ad_value(v)) < 1e3 && size < 1e3) node[n++] = v;
+        for (size_t i = 0; i < EXPRESSION_INPUTS; i++)
+            size = fabs(grad[i]) > size || grad[i] != grad[i] ? fabs(grad[i]) : size;
+        if (ad_tape_status(tape) == AD_OK && v.tape != NULL && fabs(ad_value(v)) < 1e3 && size < 1e3)
+            node[n++] = v;
         else ad_tape_clear(tape), ad_tape_rewind(tape, mark);
     }
     ad_var y = node[n - 1];
@@ -271,8 +281,8 @@ static size_t wrong_adjoints(ad_var y, const double right[]) {
     return wrong;
 }
 
-/* One step of the sweep spoiled, on one random expression: is it found out, with no rule accused? One that leaves all
- * adjoints equal to the bit is not counted. */
+/* One step of the sweep spoiled, on one random expression: is it found out, with no rule accused? One that
+ * leaves all adjoints equal to the bit is not counted. */
 static bool spoil_sweep(ad__spoil_step step, size_t edge, uint64_t seed, size_t *counted, FILE *to) {
     ad_tape     *tape = ad_tape_new();
     ad_var       x[EXPRESSION_INPUTS], y = expression(tape, &seed, x);
@@ -286,7 +296,8 @@ static bool spoil_sweep(ad__spoil_step step, size_t edge, uint64_t seed, size_t 
     ad__spoil_sweep(AD__STEPS_RIGHT, 0);
     const bool found = ad_check_verdict(r) == AD_FAIL && r->sweep == AD_FAIL && r->culprits == 0 &&
                        strncmp(r->message, "the sweep is wrong", 18) == 0;
-    if (wrong > 0 && !found) fprintf(to, "  SURVIVED  step %d of the sweep, edge %zu: %s\n", (int)step, edge, r->message);
+    if (wrong > 0 && !found)
+        fprintf(to, "  SURVIVED  step %d of the sweep, edge %zu: %s\n", (int)step, edge, r->message);
     *counted += wrong > 0;
     ad_check_free(r);
     free(right);

@@ -12,7 +12,8 @@ static size_t spoiled_rules(void) {
     spoil_count count[SPOIL_WAYS] = {{0}};
     size_t      done = 0, survived = 0;
     for (int row = 0; row < AD__ROWS; row++)
-        for (int operand = 0; operand < ad__rows[row].operands; operand++) spoil_row(row, operand, POINTS, count, stdout);
+        for (int operand = 0; operand < ad__rows[row].operands; operand++)
+            spoil_row(row, operand, POINTS, count, stdout);
     for (int code = AD__sum; code <= AD__pick; code++) {
         spoil_reductions_at(code, code == AD__dot ? 4 : 3, 5, count, stdout);
         if (code != AD__where) spoil_reductions_at(code, SPOIL_MOST, 6, count, stdout);
@@ -21,8 +22,8 @@ static size_t spoiled_rules(void) {
     printf("  %-22s %9s %9s %9s %20s\n", "", "spoiled", "named", "survived", "below 1e-5, named");
     for (int way = 0; way < SPOIL_WAYS; way++) {
         const spoil_count *c = &count[way];
-        printf("  %-22s %9zu %9zu %9zu %12zu of %zu\n", spoil_ways[way].name, c->done, c->caught, c->survived, c->small_caught,
-               c->small);
+        printf("  %-22s %9zu %9zu %9zu %12zu of %zu\n", spoil_ways[way].name, c->done, c->caught,
+               c->survived, c->small_caught, c->small);
         done += c->done, survived += c->survived;
     }
     printf("  %-22s %9zu %9zu %9zu\n\n", "all", done, done - survived, survived);
@@ -30,7 +31,8 @@ static size_t spoiled_rules(void) {
 }
 
 static size_t spoiled_sweeps(void) {
-    static const char *const name[] = {"", "overwrite for add", "add twice", "skip an edge", "stale adjoints", "reversed order"};
+    static const char *const name[] = {
+        "", "overwrite for add", "add twice", "skip an edge", "stale adjoints", "reversed order"};
     size_t survived = 0;
     printf("spoiled sweeps, on random expressions\n  %-22s %9s %9s %9s\n", "", "spoiled", "found", "survived");
     for (int step = AD__OVERWRITE; step <= AD__REVERSED; step++) {
@@ -73,8 +75,9 @@ static size_t right_rules(void) {
     figures  f = {0};
     uint64_t seed = 1;
     for (int i = 0; i < EXPRESSIONS; i++) one_expression(&seed, &f);
-    printf("random expressions of all operations, right gradients: %d, %zu nodes\n  %-14s %11s %11s\n", EXPRESSIONS, f.nodes, "",
-           "coordinates", "operands");
+    printf(
+        "random expressions of all operations, right gradients: %d, %zu nodes\n  %-14s %11s %11s\n",
+        EXPRESSIONS, f.nodes, "", "coordinates", "operands");
     for (int v = 0; v < AD_VERDICT_COUNT; v++)
         printf("  %-14s %11zu %11zu\n", ad_verdict_text((ad_verdict)v), f.verdict[v], f.local[v]);
     printf("  sweeps accused: %zu\n", f.failed_sweeps);
@@ -107,7 +110,9 @@ static void cost(void) {
         nodes = r->nodes;
         ad_check_free(r);
     }
-    printf("local layer and sweep, a node of %zu (at most 100 microseconds wanted)\n  %-24s %9s %9s %9s\n", nodes, "", "min", "median", "max");
+    printf("local layer and sweep, a node of %zu (at most 100 microseconds wanted)\n  %-24s %9s "
+           "%9s %9s\n",
+           nodes, "", "min", "median", "max");
     bench_row("a node", 11, t, 1e6/(double)nodes, "us");
     ad_tape_free(tape);
 }
