@@ -5,6 +5,7 @@
  * needed. A function that gives two values for one x, or none, is found out before anything else. */
 #include "layers.h"
 #include "program.h"
+#include "second.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -398,6 +399,7 @@ static void check_tape(ad__probe *p, ad__report *r, const ad_check_options *o, c
         } else {
             check_all(&t);
             if (o->direction == NULL) taylor(&t);
+            if (o->second) ad__check_second(p, r, o);
         }
         finish(&t);
     }

@@ -68,6 +68,22 @@ Test(spoil, reversed_order_is_found_out) {
     expect_found_out(AD__REVERSED, 1);
 }
 
+/* ---- second order ---------------------------------------------------------------------------- */
+
+/* Second derivatives come from the texts of the rules, the gradients that are differenced from their code. */
+Test(spoil, gradient_that_is_not_the_one_differentiated_again_is_found_out) {
+    spoil_case   c = {.row = AD__ROW_sin, .operand = 0, .way = 0};                    /* x (1 + 1e-3) */
+    ad_tape     *tape = ad_tape_new();
+    ad_var       x = ad_input(tape, 0.7);
+    const ad_var y = ad_mul(ad_sin(x), x);
+    ad__spoil_rules(spoiled_partial, &c);
+    ad_check_report *r = ad_check(y, 1, &x, NULL, &(ad_check_options){.second = true});
+    ad__spoil_rules(NULL, NULL);
+    cr_expect_eq(r->second_verdict, AD_FAIL);
+    ad_check_free(r);
+    ad_tape_free(tape);
+}
+
 /* ---- as they are ----------------------------------------------------------------------------- */
 
 Test(spoil, right_rules_are_never_accused) {

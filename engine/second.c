@@ -1,0 +1,151 @@
+/* second.c - are second derivatives right? The gradient is a function like any other: its differences along
+ * a direction v are held against H*v. Then two things that every Hessian has: it is symmetric, and
+ * f + t*g.v + t*t/2*v.Hv leaves an error of the third order in t. */
+#include "second.h"
+
+#include "layers.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+enum { ONE_BY_ONE = 10, DIRECTIONS = 4 };
+
+#define SYMMETRY 1e-11          /* of the sizes of what is added up; errors of rules are far larger */
+
+/* w.gradient at x + t*v, where v is what the probe moves along. */
+typedef struct slope {
+    ad__probe    *p;
+    const double *w;
+} slope;
+
+static double weighted(size_t n, const double w[], const double g[]) {
+    double total = 0;
+    for (size_t i = 0; i < n; i++)
+        if (w[i] != 0) total += w[i]*g[i];
+    return total;
+}
+
+static ad__sample at(void *context, double t) {
+    const slope *s = context;
+    ad__probe   *p = s->p;
+    double       moved, total = NAN;
+    bool         same = false;
+    if (ad__probe_move(p, t, &moved)) {
+        same = ad__probe_same(p);
+        ad_backward(ad__handle_of(p->tape, p->y));
+        total = 0;
+        for (size_t i = 0; i < p->n; i++) {
+            const uint32_t x = p->x[i].at.in.node;
+            if (s->w[i] != 0 && x <= p->y) total += s->w[i]*p->tape->adjoint[x];
+        }
+    }
+    ad__probe_back(p);
+    return (ad__sample){moved, total, same};
+}
+
+static double noise_at(void *context, double t) {
+    return ad__measured_noise(at, context, t, 1);
+}
+
+/* w.Hv, claimed, against differences of w.gradient along what the probe moves along. */
+static void check_line(slope *s, ad__report *r, const char *name, double size, double claimed, double rtol) {
+    const double value = weighted(s->p->n, s->w, s->p->gradient);
+    if (!isfinite(value)) return;
+    const ad__slice      line = {at, noise_at, s, value, noise_at(s, 0), size};
+    const ad__judgement j = ad__judge(&line, claimed, rtol);
+    ad__report_line(r, &r->second, name, SIZE_MAX, claimed, &j);
+}
+
+static void label(const ad__probe *p, size_t i, size_t room, char text[]) {
+    const char *name = ad__name_of(p->tape, p->x[i].at.in.node);
+    if (name != NULL) snprintf(text, room, "%.30s", name);
+    else snprintf(text, room, "x[%zu]", i);
+}
+
+/* Values of the tape at x: a replay may have left it elsewhere. */
+static void at_x(ad__probe *p) {
+    ad__probe_back(p);
+    ad__replay_range(p->tape, p->tape->leaves, p->y + 1);
+}
+
+static bool times(ad__probe *p, const double v[], double out[]) {
+    at_x(p);
+    ad_hessian_times(ad__handle_of(p->tape, p->y), p->n, p->x, v, out);
+    return p->tape->status == AD_OK;
+}
+
+/* Column j of the Hessian, entry by entry. */
+static bool check_column(ad__probe *p, ad__report *r, size_t j, double v[], double w[], double out[], double rtol) {
+    char over[40], name[AD__NAME_ROOM];
+    for (size_t i = 0; i < p->n; i++) v[i] = i == j;
+    if (!times(p, v, out)) return false;
+    label(p, j, sizeof over, over);
+    for (size_t i = 0; i < p->n && !r->no_memory; i++) {
+        char under[40];
+        slope s = {p, w};
+        label(p, i, sizeof under, under);
+        snprintf(name, sizeof name, "%s, %s", under, over);
+        for (size_t k = 0; k < p->n; k++) w[k] = k == i;
+        ad__probe_coordinate(p, j);
+        check_line(&s, r, name, fabs(p->base[j]), out[i], rtol);
+    }
+    return true;
+}
+
+static bool check_along(ad__probe *p, ad__report *r, double v[], double w[], double out[], double rtol) {
+    slope s = {p, w};
+    if (!times(p, v, out)) return false;
+    ad__probe_direction(p, v);
+    check_line(&s, r, "w.Hv", 0, weighted(p->n, w, out), rtol);
+    return true;
+}
+
+static double sizes(size_t n, const double a[], const double b[]) {
+    double total = 0;
+    for (size_t i = 0; i < n; i++) total += fabs(a[i]*b[i]);
+    return total;
+}
+
+static bool check_symmetry(ad__probe *p, ad__report *r, double v[], double w[], double out[]) {
+    if (!times(p, v, out)) return false;
+    const double wHv = weighted(p->n, w, out), size = sizes(p->n, w, out);
+    ad__probe_direction(p, v);
+    const ad__slice line = ad__probe_direction(p, v);
+    r->page.taylor_second = ad__taylor_slope(&line, weighted(p->n, v, p->gradient), weighted(p->n, v, out), 2);
+    if (!times(p, w, out)) return false;
+    r->page.symmetry = fabs(weighted(p->n, v, out) - wHv);
+    r->page.symmetry_tolerance = SYMMETRY*(size + sizes(p->n, v, out)) + 0x1p-1060;
+    if (isfinite(r->page.symmetry_tolerance) && !(r->page.symmetry <= r->page.symmetry_tolerance))
+        r->page.second_verdict = AD_FAIL;
+    return true;
+}
+
+static bool check(ad__probe *p, ad__report *r, uint64_t seed, double rtol, double v[], double w[], double out[]) {
+    bool whole = true;
+    for (size_t j = 0; whole && p->n <= ONE_BY_ONE && j < p->n; j++) whole = check_column(p, r, j, v, w, out, rtol);
+    for (int d = 0; whole && p->n > ONE_BY_ONE && d < DIRECTIONS; d++) {
+        ad__random_direction(&seed, p->n, p->base, v);
+        ad__random_direction(&seed, p->n, p->base, w);
+        whole = check_along(p, r, v, w, out, rtol);
+    }
+    ad__random_direction(&seed, p->n, p->base, v);
+    ad__random_direction(&seed, p->n, p->base, w);
+    return whole && check_symmetry(p, r, v, w, out);
+}
+
+void ad__check_second(ad__probe *p, ad__report *r, const ad_check_options *options) {
+    ad_tape *tape = p->tape;
+    double  *space = calloc(3*p->n + 1, sizeof *space);
+    r->page.has_second = true;
+    r->page.second_verdict = AD_PASS;
+    if (space == NULL) {
+        r->no_memory = true;
+        return;
+    }
+    if (!check(p, r, options->seed, options->rtol, space, space + p->n, space + 2*p->n)) {
+        r->page.second_verdict = AD_INCONCLUSIVE;
+        if (tape->status == AD_NO_MEMORY) r->no_memory = true;
+        else ad__report_say(r, AD_OK, "second derivatives: %s", tape->message), ad_tape_clear(tape);
+    }
+    free(space);
+}

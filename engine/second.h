@@ -1,0 +1,12 @@
+/* second.h - second derivatives of a tape, checked. */
+#ifndef TAPIR_SECOND_H
+#define TAPIR_SECOND_H
+
+#include "probe.h"
+#include "report.h"
+
+/* H*v against differences of gradients; vHw against wHv; what is left of f after its Taylor polynomial of
+ * degree 2. Goes into the second part of the report. */
+void ad__check_second(ad__probe *p, ad__report *r, const ad_check_options *options);
+
+#endif

@@ -1,0 +1,78 @@
+/* second.c - tests of engine/second.c: second derivatives against differences of gradients. That a wrong one
+ * is found is in tests/spoil.c. */
+#include "support.h"
+
+#include <criterion/criterion.h>
+#include <math.h>
+#include <string.h>
+
+static ad_check_report *check(ad_tape *tape, const char *text, const double at[2], ad_var x[2]) {
+    x[0] = ad_input(tape, at[0]), x[1] = ad_input(tape, at[1]);
+    ad_name(x[0], "a"), ad_name(x[1], "b");
+    return ad_check(ad_parse(tape, text, 2, "a, b", x), 2, x, NULL, &(ad_check_options){.second = true});
+}
+
+Test(second, hessians_pass_entry_by_entry) {
+    static const char *const texts[] = {"exp(a*b) + sin(a)*b^3", "tanh(a + 2*b)*a", "logsumexp(a, b, a*b)", "hypot(a, b)/b",
+                                        "lgamma(a + 2)*atan2(a, b)", "softplus(a)*gelu(b)"};
+    const double at[] = {0.7, 1.3};
+    for (size_t i = 0; i < sizeof texts/sizeof *texts; i++) {
+        ad_tape         *tape = ad_tape_new();
+        ad_var           x[2];
+        ad_check_report *r = check(tape, texts[i], at, x);
+        cr_expect(r->has_second && r->second_lines == 4, "%s", texts[i]);
+        cr_expect_eq(r->second_verdict, AD_PASS, "%s", texts[i]);
+        cr_expect(r->symmetry <= r->symmetry_tolerance, "%s", texts[i]);
+        cr_expect_float_eq(r->taylor_second, 3, 0.2, "%s: %g", texts[i], r->taylor_second);
+        ad_check_free(r);
+        ad_tape_free(tape);
+    }
+}
+
+Test(second, lines_are_named_and_hold_the_entries) {
+    ad_tape         *tape = ad_tape_new();
+    ad_var           x[2];
+    const double     at[] = {0.7, 1.3};
+    ad_check_report *r = check(tape, "a*a*b", at, x);
+    cr_expect_str_eq(r->second[1].name, "b, a");
+    cr_expect_float_eq(r->second[0].claimed, 2*1.3, 1e-14);
+    cr_expect_float_eq(r->second[1].claimed, 2*0.7, 1e-14);
+    cr_expect_eq(r->second_count[AD_PASS], 3);
+    cr_expect_eq(r->second_count[AD_WEAK], 1);              /* d2/db2 is 0 */
+    ad_check_free(r);
+    ad_tape_free(tape);
+}
+
+Test(second, kink_of_the_gradient_is_a_kink) {
+    ad_tape         *tape = ad_tape_new();
+    ad_var           x[2];
+    const double     at[] = {0, 1.3};
+    ad_check_report *r = check(tape, "relu(a)*a + b*b", at, x);
+    cr_expect_eq(r->second[0].verdict, AD_KINK);
+    cr_expect(fabs(r->second[0].left) < 1e-9 && fabs(r->second[0].right - 2) < 1e-9);
+    ad_check_free(r);
+    ad_tape_free(tape);
+}
+
+Test(second, many_coordinates_go_along_directions) {
+    enum { N = 40 };
+    ad_tape *tape = ad_tape_new();
+    ad_var   x[N], y = ad_num(0);
+    for (int i = 0; i < N; i++) x[i] = ad_input(tape, 0.1*i - 1.2);
+    for (int i = 0; i + 1 < N; i++) y = ad_add(y, ad_mul(ad_sin(x[i]), ad_exp(x[i + 1])));
+    ad_check_report *r = ad_check(y, N, x, NULL, &(ad_check_options){.second = true});
+    cr_expect_eq(r->second_lines, 4);
+    cr_expect_eq(r->second_verdict, AD_PASS);
+    ad_check_free(r);
+    ad_tape_free(tape);
+}
+
+Test(second, tape_is_what_it_was_to_the_bit) {
+    ad_tape         *tape = ad_tape_new();
+    ad_var           x[2];
+    const double     at[] = {0.7, 1.3};
+    ad_check_report *r = check(tape, "exp(a*b) + sin(a)*b^3", at, x);
+    cr_expect(ad_value(x[0]) == 0.7 && ad_value(x[1]) == 1.3 && ad_tape_status(tape) == AD_OK);
+    ad_check_free(r);
+    ad_tape_free(tape);
+}
