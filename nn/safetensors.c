@@ -61,8 +61,11 @@ static ad_status put_items(json_t *root, const writing *w, char message[NN__MESS
     uint64_t     begin = 0;
     for (size_t i = 0; i < w->items; i++) {
         const nn__item *item = &w->item[i];
-        json_t         *name = json_string(item->name);
+        errno = 0;
+        json_t         *name = json_string(item->name);     /* NULL for both reasons */
         json_decref(name);
+        if (name == NULL && errno == ENOMEM)
+            return nn__say(AD_NO_MEMORY, message, "out of memory");
         if (name == NULL)
             return nn__say(AD_BAD_ARGUMENT, message, "array %zu (from 0) has a name that is not UTF-8", i);
         if (json_object_get(root, item->name) != NULL || strcmp(item->name, "__metadata__") == 0)

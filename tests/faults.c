@@ -1,9 +1,9 @@
 /* faults.c - tests of what goes wrong: memory that is refused at every single place, operands of
  * two tapes, results of failed operations, plain numbers where a node belongs.
  *
- * Memory is refused by an allocator in this file that stands in front of the C library's: the n-th
- * request after `arm` fails. Under a sanitizer, which has an allocator of its own, those tests are
- * skipped. */
+ * Memory is refused by the allocator of refuse.h. Under a sanitizer, which has an allocator of its own, those
+ * tests are skipped. plain_memory.c goes on from here, to all that is built on a tape. */
+#include "refuse.h"
 #include "support.h"
 
 #include <criterion/criterion.h>
@@ -12,82 +12,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- an allocator that can fail -------------------------------------------------------------- */
-
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || \
-    __has_feature(memory_sanitizer)
-#define SANITIZED
-#endif
-#endif
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED
-#endif
-
-static bool   armed, only_once, refused;
-static size_t requests, first_refused;
-
-static void arm(size_t n, bool once) {
-    requests = 0;
-    first_refused = n;
-    only_once = once;
-    refused = false;
-    armed = true;
-}
-static void disarm(void) {
-    armed = false;
-}
-
-#if defined(__GLIBC__) && !defined(SANITIZED)
-#define CAN_REFUSE true
-
-extern void *__libc_malloc(size_t size);
-extern void *__libc_calloc(size_t count, size_t size);
-extern void *__libc_realloc(void *memory, size_t size);
-extern void *__libc_memalign(size_t alignment, size_t size);
-
-static bool refuse(void) {
-    if (!armed) return false;
-    requests++;
-    if (only_once ? requests != first_refused : requests < first_refused) return false;
-    refused = true;
-    errno = ENOMEM;
-    return true;
-}
-
-void *malloc(size_t size) {
-    return refuse() ? NULL : __libc_malloc(size);
-}
-void *calloc(size_t count, size_t size) {
-    return refuse() ? NULL : __libc_calloc(count, size);
-}
-void *realloc(void *memory, size_t size) {
-    return refuse() ? NULL : __libc_realloc(memory, size);
-}
-void *aligned_alloc(size_t alignment, size_t size) {
-    return refuse() ? NULL : __libc_memalign(alignment, size);
-}
-#else
-#define CAN_REFUSE false
-#endif
-
-/* Opened with a buffer of its own, so that writing asks for no memory. */
-static FILE *nowhere(void) {
-    static char buffer[BUFSIZ];
-    FILE *file = fopen("/dev/null", "w");
-    if (file != NULL) setvbuf(file, buffer, _IOFBF, sizeof buffer);
-    return file;
-}
-
 /* ---- out of memory --------------------------------------------------------------------------- */
 
 enum { MOST_REQUESTS = 2000 };
+
+/* The arrays of the long one ask for memory a few times more, and take a minute. */
+static int length(void) {
+    return getenv("TAPIR_FULL") != NULL ? SCENARIO_LONG : SCENARIO_SHORT;
+}
 
 /* The scenario with the n-th request refused; false when it needs fewer. */
 static bool survives(size_t n, bool once, FILE *to) {
     arm(n, once);
     ad_tape        *tape = ad_tape_new();
-    const ad_status status = tape == NULL ? AD_NO_MEMORY : scenario(tape, to);
+    const ad_status status = tape == NULL ? AD_NO_MEMORY : scenario(tape, length(), to);
     disarm();
     const bool was_refused = refused;
     if (was_refused)
@@ -98,7 +36,7 @@ static bool survives(size_t n, bool once, FILE *to) {
     cr_expect(strlen(ad_tape_message(tape)) > 0 || !was_refused, "request %zu: no sentence", n);
     ad_tape_clear(tape);
     if (tape != NULL)
-        cr_expect_eq(scenario(tape, to), AD_OK, "after request %zu was refused: %s", n,
+        cr_expect_eq(scenario(tape, length(), to), AD_OK, "after request %zu was refused: %s", n,
                      ad_tape_message(tape));
     ad_tape_free(tape);
     return was_refused;

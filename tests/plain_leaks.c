@@ -12,8 +12,8 @@ int main(void) {
     FILE *nowhere = fopen("/dev/null", "w");
     if (nowhere == NULL) return 2;
     ad_tape *tape = ad_tape_new();
-    int      failures = run("the scenario", scenario(tape, nowhere), AD_OK, tape);
-    failures += run("the scenario again", scenario(tape, nowhere), AD_OK, tape);
+    int      failures = run("the scenario", scenario(tape, SCENARIO_LONG, nowhere), AD_OK, tape);
+    failures += run("the scenario again", scenario(tape, SCENARIO_LONG, nowhere), AD_OK, tape);
     ad_var x = ad_input(tape, 1);
     ad_name(x, "a name that is still there when the tape is freed");
     ad_name(x, "another one in its place");

@@ -86,10 +86,7 @@ double random_uniform(uint64_t *state, double low, double high) {
 
 /* ---- the scenario ---------------------------------------------------------------------------- */
 
-enum {
-    LEAVES = 50,
-    STEPS = 90000
-}; /* 25 bytes a step: past 2 MiB, where arrays may be laid out otherwise */
+enum { LEAVES = 50 };
 
 static ad_var every_row(ad_var x, ad_var y) {
     ad_var total = ad_num(0);
@@ -135,7 +132,7 @@ static ad_status small_graph(ad_tape *tape, const ad_var x[], FILE *to) {
     return status;
 }
 
-ad_status scenario(ad_tape *tape, FILE *to) {
+ad_status scenario(ad_tape *tape, int steps, FILE *to) {
     const ad_mark start = ad_tape_mark(tape);
     ad_var        x[LEAVES];
     for (size_t i = 0; i < LEAVES; i++) x[i] = ad_input(tape, 0.5 + 0.01*(double)i);
@@ -143,7 +140,7 @@ ad_status scenario(ad_tape *tape, FILE *to) {
     const ad_mark   leaves = ad_tape_mark(tape);
     for (int round = 0; round < 2; round++) {
         ad_var y = x[0];
-        for (int i = 0; i < STEPS/3; i++)
+        for (int i = 0; i < steps/3; i++)
             y = ad_add(ad_mul(y, ad_num(0.5 + 1e-6*i)), ad_sin(x[i % LEAVES]));
         const ad_mark inner = ad_tape_mark(tape);
         ad_backward(ad_mul(y, y));

@@ -53,11 +53,13 @@ bool same_bits(double a, double b);
 uint64_t random_bits(uint64_t *state);
 double   random_uniform(uint64_t *state, double low, double high);
 
-/* Everything the engine does, once, on the tape: inputs, thousands of operations (so that every
- * array grows), numbers, reductions, names, formulas, a branch, replay, sweeps, marks and rewinds,
+/* Everything the engine does, once, on the tape: inputs, a chain of so many operations (so that every
+ * array grows; SCENARIO_LONG takes them past 2 MiB, where they may be laid out otherwise), numbers, reductions, names, formulas, a branch, replay, sweeps, marks and rewinds,
  * an explanation written to `to` unless it is NULL. The tape is as long afterwards as before.
  * Returns its status, or that of the explanation. */
-ad_status scenario(ad_tape *tape, FILE *to);
+ad_status scenario(ad_tape *tape, int steps, FILE *to);
+
+enum { SCENARIO_SHORT = 3000, SCENARIO_LONG = 90000 };
 
 /* The text of an explanation of y, cut off at room - 1 characters; the status of ad_explain. */
 ad_status explained(ad_var y, size_t room, char text[]);
