@@ -2,13 +2,11 @@
  *
  * It is trained on four fifths of 1,797 small images and then shown the others: how many it reads,
  * which it takes for which, and the ones it got most wrong. See digits --help. */
+#include "command.h"
 #include "nn/nn.h"
 #include "report.h"
 #include "terminal.h"
 
-#include <ctype.h>
-#include <errno.h>
-#include <getopt.h>
 #include <locale.h>
 #include <math.h>
 #include <stdlib.h>
@@ -18,137 +16,47 @@
 #define DIGITS_DATA "demos/data/digits.csv"
 #endif
 
-enum { BAD_RUN = 1, BAD_USE = 2 };
 enum { SIDE = 8, PIXELS = SIDE*SIDE, CLASSES = 10, MOST_INK = 16 };
-enum { HIDDEN_LAYERS = 8, SHOWN_MISSES = 8 };
+enum { SHOWN_MISSES = 8 };
 
 /* ---- options ---------------------------------------------------------------------------------- */
 
 typedef struct options {
-    uint64_t    seed;
-    size_t      epochs, batch, layers;
-    size_t      sizes[HIDDEN_LAYERS + 2];    /* pixels, hidden units, classes: layers + 1 numbers */
-    double      rate;
-    const char *data, *out;
-    bool        quiet;
+    uint64_t       seed;
+    size_t         epochs, batch;
+    command_counts hidden;
+    double         rate;
+    const char    *data, *out;
+    bool           quiet;
 } options;
 
-static const options usual = {
-    .seed = 1, .epochs = 30, .batch = 8, .layers = 3, .sizes = {PIXELS, 64, 32, CLASSES},
-    .rate = 0.1, .data = DIGITS_DATA, .out = "digits-out",
+static options chosen = {
+    .seed = 1, .epochs = 30, .batch = 8, .hidden = {2, {64, 32}}, .rate = 0.1, .data = DIGITS_DATA, .out = "digits-out",
 };
 
-static const char usage[] =
-    "usage: digits [OPTION ...]\n"
-    "\n"
+static const command_option list[] = {
+    {"seed", COMMAND_SEED, &chosen.seed, 0, 0, "of the initial weights, the split and the order"},
+    {"epochs", COMMAND_COUNT, &chosen.epochs, 1, 1000000, "passes over the images"},
+    {"batch", COMMAND_COUNT, &chosen.batch, 1, 1000000, "images a step"},
+    {"rate", COMMAND_RATE, &chosen.rate, 0, 0, "learning rate at the start; it falls to a tenth"},
+    {"hidden", COMMAND_COUNTS, &chosen.hidden, 1, 10000, "units of the hidden layers, 1 to 8 of them"},
+    {"data", COMMAND_FILE, &chosen.data, 0, 0, "the images"},
+    {"out", COMMAND_FOLDER, &chosen.out, 0, 0,
+     "where history.tsv, confusion.tsv, predictions.tsv and, with gnuplot, the\npictures go"},
+    {"quiet", COMMAND_FLAG, &chosen.quiet, 0, 0, "one line of output"},
+    {0},
+};
+
+static const char about[] =
     "Learns to read handwritten digits, 8 x 8 pixels each: a network of tanh units, trained with\n"
-    "stochastic gradient descent on four fifths of the images and tested on the rest.\n"
-    "\n"
-    "  --seed N        of the initial weights, the split and the order (1)\n"
-    "  --epochs N      passes over the images (30)\n"
-    "  --batch N       images a step (8)\n"
-    "  --rate X        learning rate at the start; it falls to a tenth (0.1)\n"
-    "  --hidden N,...  units of the hidden layers, 1 to 8 of them (64,32)\n"
-    "  --data FILE     the images (" DIGITS_DATA ")\n"
-    "  --out DIR       where history.tsv, confusion.tsv, predictions.tsv and, with gnuplot, the\n"
-    "                  pictures go (digits-out)\n"
-    "  --quiet         one line of output\n"
-    "  --help          this text\n";
+    "stochastic gradient descent on four fifths of the images and tested on the rest.";
 
-static bool complain(const char *what, const char *argument) {
-    fprintf(stderr, "digits: %s: %s\n(digits --help says how it is used)\n", what, argument);
-    return false;
-}
-
-/* Digits alone: no sign, no space, no overflow. */
-static bool read_count(const char *text, uint64_t *number, char **end) {
-    errno = 0;
-    *number = strtoull(text, end, 10);
-    return isdigit((unsigned char)*text) && errno == 0;
-}
-
-static bool set_count(const char *what, const char *text, size_t *count) {
-    char    *end;
-    uint64_t number;
-    if (!read_count(text, &number, &end) || *end != '\0' || number == 0 || number > 1000000)
-        return complain(what, text);
-    *count = (size_t)number;
-    return true;
-}
-
-static bool set_hidden(options *o, const char *text) {
-    const char *what = "--hidden takes 1 to 8 whole numbers of 1 to 10000, separated by commas";
-    const char *at = text;
-    for (o->layers = 1; ; o->layers++) {
-        char    *end;
-        uint64_t number;
-        if (o->layers > HIDDEN_LAYERS || !read_count(at, &number, &end) || number == 0 || number > 10000)
-            return complain(what, text);
-        o->sizes[o->layers] = (size_t)number;
-        if (*end == '\0') break;
-        if (*end != ',') return complain(what, text);
-        at = end + 1;
-    }
-    o->sizes[++o->layers] = CLASSES;
-    return true;
-}
-
-static bool set_seed(options *o, const char *text) {
-    char *end;
-    if (read_count(text, &o->seed, &end) && *end == '\0') return true;
-    return complain("--seed takes a whole number of 0 to 2^64 - 1", text);
-}
-
-static bool set_rate(options *o, const char *text) {
-    char *end;
-    o->rate = strtod(text, &end);
-    if (end != text && *end == '\0' && isfinite(o->rate) && o->rate > 0) return true;
-    return complain("--rate takes a finite number above 0", text);
-}
-
-static bool set_path(const char *what, const char *text, const char **path) {
-    if (*text == '\0') return complain(what, "(nothing)");
-    *path = text;
-    return true;
-}
-
-static bool set_option(options *o, int option, char *text) {
-    switch (option) {
-    case 's': return set_seed(o, text);
-    case 'e': return set_count("--epochs takes a whole number of 1 to 1000000", text, &o->epochs);
-    case 'b': return set_count("--batch takes a whole number of 1 to 1000000", text, &o->batch);
-    case 'r': return set_rate(o, text);
-    case 'u': return set_hidden(o, text);
-    case 'd': return set_path("--data takes a file", text, &o->data);
-    case 'o': return set_path("--out takes a folder", text, &o->out);
-    default:  o->quiet = true; return true;
-    }
-}
-
-/* False when there is nothing to run; then *status is what to exit with. */
-static bool read_options(int count, char *arguments[], options *o, int *status) {
-    static const struct option list[] = {
-        {"help",   no_argument,       NULL, 'h'}, {"seed",   required_argument, NULL, 's'},
-        {"epochs", required_argument, NULL, 'e'}, {"batch",  required_argument, NULL, 'b'},
-        {"rate",   required_argument, NULL, 'r'}, {"hidden", required_argument, NULL, 'u'},
-        {"data",   required_argument, NULL, 'd'}, {"out",    required_argument, NULL, 'o'},
-        {"quiet",  no_argument,       NULL, 'q'}, {0},
-    };
-    int option;
-    opterr = 0;
-    *status = BAD_USE;
-    while ((option = getopt_long(count, arguments, "+:", list, NULL)) != -1) {
-        if (option == 'h') {
-            *status = 0;
-            fputs(usage, stdout);
-            return false;
-        }
-        if (option == ':') return complain("an option without its value", arguments[optind - 1]);
-        if (option == '?') return complain("unknown option", arguments[optind - 1]);
-        if (!set_option(o, option, optarg)) return false;
-    }
-    if (optind < count) return complain("unexpected argument", arguments[optind]);
-    return true;
+/* pixels, hidden units, classes; returns the number of layers. */
+static size_t all_sizes(const options *o, size_t sizes[COMMAND_MOST_COUNTS + 2]) {
+    sizes[0] = PIXELS;
+    memcpy(sizes + 1, o->hidden.count, o->hidden.n*sizeof *sizes);
+    sizes[o->hidden.n + 1] = CLASSES;
+    return o->hidden.n + 1;
 }
 
 /* ---- the network ------------------------------------------------------------------------------ */
@@ -351,7 +259,9 @@ static void introduce(const reader *r, const nn_model *model) {
     const options *o = r->options;
     printf("%zu images to learn from, %zu held out\nnetwork ", nn_data_rows(r->learned),
            nn_data_rows(r->held_out));
-    for (size_t i = 0; i <= o->layers; i++) printf("%s%zu", i == 0 ? "" : "-", o->sizes[i]);
+    size_t       sizes[COMMAND_MOST_COUNTS + 2];
+    const size_t layers = all_sizes(o, sizes);
+    for (size_t i = 0; i <= layers; i++) printf("%s%zu", i == 0 ? "" : "-", sizes[i]);
     printf(", tanh, %zu parameters; batches of %zu, rate %g, seed %llu\n\n", nn_model_count(model),
            o->batch, o->rate, (unsigned long long)o->seed);
     fflush(stdout);
@@ -386,7 +296,8 @@ static int run(const options *o) {
     reader    r = {.options = o};
     ad_tape  *tape = ad_tape_new();
     nn_model *model = nn_model_new(tape, o->seed);
-    r.mlp = nn_mlp_new(model, &(nn_mlp_config){.layers = o->layers, .sizes = o->sizes});
+    size_t    sizes[COMMAND_MOST_COUNTS + 2];
+    r.mlp = nn_mlp_new(model, &(nn_mlp_config){.layers = all_sizes(o, sizes), .sizes = sizes});
     r.optimizer = nn_sgd(o->rate);
     bool good = read_images(&r) && allocate(&r) && report_folder(o->out);
     if (good && !o->quiet) introduce(&r, model);
@@ -404,8 +315,7 @@ static int run(const options *o) {
 }
 
 int main(int count, char *arguments[]) {
-    options o = usual;
-    int     status;
+    int status;
     setlocale(LC_CTYPE, "");
-    return read_options(count, arguments, &o, &status) ? run(&o) : status;
+    return command_read(about, list, count, arguments, &status) ? run(&chosen) : status;
 }
