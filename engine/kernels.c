@@ -115,10 +115,18 @@ static double total(size_t n, const double x[]) {
     return ((part[0] + part[4]) + (part[1] + part[5])) + ((part[2] + part[6]) + (part[3] + part[7]));
 }
 
+/* Vectors by hand: from the loop that says the same, with a ternary, gcc 12 makes code for x86-64-v3 that drops half
+ * of the lanes. */
+typedef double  eight __attribute__((vector_size(64), may_alias));
+typedef int64_t eight_bits __attribute__((vector_size(64)));
+
 static double total_product(size_t n, const double a[], const double x[]) {
-    double part[8] = {0};
-    for (size_t l = 0; l < n; l += 8)
-        for (size_t j = 0; j < 8; j++) part[j] += a[l + j] == 0 ? 0 : a[l + j]*x[l + j];
+    eight part = {0};
+    for (size_t l = 0; l < n; l += 8) {
+        const eight as = *(const eight *)(const void *)(a + l), xs = *(const eight *)(const void *)(x + l);
+        const eight product = as*xs;
+        part += (eight)((eight_bits)product & (as != 0));
+    }
     return ((part[0] + part[4]) + (part[1] + part[5])) + ((part[2] + part[6]) + (part[3] + part[7]));
 }
 

@@ -599,13 +599,11 @@ static void write_forward(planner *c) {
  * operation with 16 lanes (0.4 MB), 0.67 with 32, 0.54 with 64 and 0.59 with 128 (3 MB). The sizes are not asked of
  * the machine: the order in which a mean is added up depends on the block, and should not depend on where it is
  * computed. */
-enum { CACHE = 2*1024*1024, MEMORY = 32*1024*1024, MOST_LANES = 128, ENOUGH_LANES = 32, LEAST_LANES = 8 };
-
 static size_t choose_block(size_t rows) {
     const size_t bytes = rows*sizeof(double);
-    size_t       lanes = MOST_LANES;
-    while (lanes > ENOUGH_LANES && lanes*bytes > CACHE) lanes /= 2;
-    while (lanes > LEAST_LANES && lanes*bytes > MEMORY) lanes /= 2;
+    size_t       lanes = AD__MOST_LANES;
+    while (lanes > AD__ENOUGH_LANES && lanes*bytes > AD__CACHE) lanes /= 2;
+    while (lanes > AD__LEAST_LANES && lanes*bytes > AD__MEMORY) lanes /= 2;
     return lanes;
 }
 

@@ -75,4 +75,11 @@ typedef struct ad__plan {
 const ad__plan *ad__plan_for(const ad_program *p, ad__purpose purpose);
 void            ad__plan_free(ad__plan *plan);
 
+/* Lanes of a block: the most, halved while more than enough of them take more than the cache, or more than the
+ * least take more than the memory that a block may have (bytes). Why: plan.c. */
+enum {
+    AD__CACHE = 2*1024*1024, AD__MEMORY = 32*1024*1024,
+    AD__MOST_LANES = 128, AD__ENOUGH_LANES = 32, AD__LEAST_LANES = 8,
+};
+
 #endif

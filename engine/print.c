@@ -81,22 +81,52 @@ static void print_rolls(const ad_program *p, FILE *to) {
     if (p->rolls > MOST_LINES) fprintf(to, "  ... and %lu rolls more\n", (unsigned long)(p->rolls - MOST_LINES));
 }
 
-static void print_summary(const ad_program *p, FILE *to) {
+static size_t layer_members(const ad_program *p) {
+    size_t n = 0;
+    for (uint32_t k = 0; k < p->layers; k++) n += p->layer[k].m;
+    return n;
+}
+
+/* What each pass found and what it left. */
+static void print_passes(const ad_program *p, FILE *to) {
     const ad__counts *n = &p->count;
-    fprintf(to, "tape       %zu nodes, %zu lead to the outputs\n", n->tape, n->alive);
-    fprintf(to, "passes     %zu folded, %zu found equal to others, %zu fused into sums and dots: %zu values left\n",
-            n->folded, n->shared, n->fused, n->values);
-    fprintf(to, "leaves     %zu params, %zu inputs (%zu active), %lu constants\n", p->params, p->inputs, p->active,
-            (unsigned long)p->constants);
+    const size_t      steps = p->steps, members = layer_members(p);
+    fprintf(to, "dead       %zu nodes of the tape, of which %zu lead to the outputs\n", n->tape, n->alive);
+    fprintf(to, "fold       %zu nodes -> %zu values: %zu were known, %zu equal to others\n", n->alive, n->values, n->folded,
+            n->shared);
+    fprintf(to, "fuse       %zu values -> %zu: %zu went into sums and dots\n", n->values, n->fused, n->absorbed);
+    fprintf(to, "layers     %zu values -> %zu steps: %zu dots in %lu layers, with %zu weights\n", n->fused, steps, members,
+            (unsigned long)p->layers, p->packed);
+}
+
+static void print_fixed(const ad_program *p, FILE *to) {
+    fprintf(to, "constants  %lu", (unsigned long)p->constants);
+    if (p->fixed_leaves > 0) fprintf(to, "; leaves in no list:");
+    for (size_t i = 0; i < p->fixed_leaves && i < MOST_OPERANDS; i++) {
+        const ad__fixed *leaf = &p->fixed[i];
+        if (leaf->name != NULL) fprintf(to, "%s %s = %.6g", i > 0 ? "," : "", leaf->name, leaf->value);
+        else fprintf(to, "%s #%lu = %.6g", i > 0 ? "," : "", (unsigned long)leaf->node, leaf->value);
+    }
+    if (p->fixed_leaves > MOST_OPERANDS) fprintf(to, ", ... %zu more", p->fixed_leaves - MOST_OPERANDS);
+    fputc('\n', to);
+}
+
+static void print_summary(const ad_program *p, FILE *to) {
+    print_passes(p, to);
+    fprintf(to, "leaves     %zu params, %zu inputs (%zu active); %zu outputs, %lu guards\n", p->params, p->inputs, p->active,
+            p->outputs, (unsigned long)p->guards);
+    print_fixed(p, to);
     fprintf(to, "steps      %lu uniform, once a call; %lu varying, once a block\n",
             (unsigned long)p->uniform_steps, (unsigned long)(p->steps - p->uniform_steps));
-    fprintf(to, "outputs    %zu   guards %lu   layers %lu, with %zu weights\n", p->outputs, (unsigned long)p->guards,
-            (unsigned long)p->layers, p->packed);
     const ad__plan *plan = ad__plan_for(p, p->params > 0 ? AD__GRADIENT : AD__JACOBIAN);
     if (plan != NULL)
         fprintf(to, "%s   %zu moves forward, %zu in reverse over %zu rows: %zu bytes a lane, %zu lanes a block\n",
                 p->params > 0 ? "gradient" : "jacobian", plan->forwards, plan->moves, plan->rows,
                 plan->rows*sizeof(double), plan->block);
+    if (plan != NULL)
+        fprintf(to, "block      %zu lanes take %zu KiB: %d, halved while over %d and past %d MiB, or over %d and past %d MiB\n",
+                plan->block, (plan->block*plan->rows*sizeof(double) + 1023)/1024, AD__MOST_LANES, AD__ENOUGH_LANES,
+                AD__CACHE >> 20, AD__LEAST_LANES, AD__MEMORY >> 20);
     fprintf(to, "kernels    %s\n", p->kernels->name);
 }
 
@@ -110,6 +140,8 @@ ad_status ad_program_print(const ad_program *p, FILE *to) {
     if (p->steps > MOST_LINES) fprintf(to, "  ... and %lu steps more\n", (unsigned long)(p->steps - MOST_LINES));
     for (size_t k = 0; k < p->outputs && k < MOST_LINES; k++)
         fprintf(to, "  output %zu = %s\n", k, label(p, p->output[k], text));
+    for (uint32_t g = 0; g < p->guards && g < MOST_LINES; g++)
+        fprintf(to, "  guard: %s is %s\n", label(p, p->guard[g].value, text), p->guard[g].taken ? "not 0" : "0");
     ad__locale_leave(locale);
     return fflush(to) != 0 || ferror(to) ? AD_BAD_FILE : AD_OK;
 }

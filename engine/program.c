@@ -216,6 +216,8 @@ typedef struct compiler {
     uint32_t           *output, *step;
     ad__guard          *guard;
     size_t              guards;
+    ad__fixed          *fixed;
+    size_t              fixed_leaves;
 } compiler;
 
 static ad_tape *tape_of_interface(const ad_interface *face) {
@@ -709,9 +711,11 @@ static ad_program *assemble(compiler *c, ad__layer *layers, size_t count) {
     p->guard = c->guard, p->guards = (uint32_t)c->guards;
     p->output = c->output;
     p->step = c->step;
+    p->fixed = c->fixed, p->fixed_leaves = c->fixed_leaves;
     for (size_t i = 0; i < p->outputs; i++) p->output[i] = c->map[p->output[i]];
     for (size_t i = 0; i < p->guards; i++) p->guard[i].value = c->map[p->guard[i].value];
     v->node = NULL, v->word = NULL, v->constant = NULL, c->guard = NULL, c->output = NULL, c->step = NULL;
+    c->fixed = NULL, c->fixed_leaves = 0;
     atomic_flag_clear(&p->message_lock);
     for (size_t i = 0; i < 3; i++) atomic_init(&p->plan[i], NULL);
     for (size_t i = 0; i < AD__WORKSPACES; i++) atomic_init(&p->spare[i], NULL);
@@ -742,6 +746,30 @@ static bool collect_outputs(compiler *c) {
     return !c->first.failed;
 }
 
+static bool is_fixed(const compiler *c, uint32_t node) {
+    return c->used[node] && c->tape->code[node] == AD__input && c->id[node] == NONE;
+}
+
+/* Leaves that matter and are in neither list: before the walk, which writes values over the roles. */
+static bool keep_fixed_leaves(compiler *c) {
+    size_t n = 0;
+    for (uint32_t i = 0; i < c->end; i++) n += is_fixed(c, i);
+    c->fixed = array(c, n, sizeof *c->fixed, 0);
+    for (uint32_t i = 0; i < c->end && c->fixed != NULL; i++) {
+        if (!is_fixed(c, i)) continue;
+        const char *name = ad__name_of(c->tape, i);
+        char       *copy_of_name = name == NULL ? NULL : strdup(name);
+        if (name != NULL && copy_of_name == NULL) return fail_memory(&c->first) != NULL;
+        c->fixed[c->fixed_leaves++] = (ad__fixed){i, copy_of_name, c->tape->value[i]};
+    }
+    return c->fixed != NULL;
+}
+
+static void free_fixed(ad__fixed *fixed, size_t n) {
+    for (size_t i = 0; i < n; i++) free(fixed[i].name);
+    free(fixed);
+}
+
 static bool first_walk(compiler *c) {
     size_t branches = 0;
     const ad_interface *face = c->face;
@@ -758,6 +786,7 @@ static bool first_walk(compiler *c) {
     for (size_t i = 0; i < face->outputs; i++)
         if (face->output[i].tape != NULL) c->used[face->output[i].at.in.node] = true;
     mark_used(c);
+    if (!keep_fixed_leaves(c)) return false;
     collect(c);
     return !c->first.failed && collect_outputs(c);
 }
@@ -781,9 +810,9 @@ static bool second_walk(compiler *c) {
 static void count(const compiler *c, ad__counts *n) {
     n->tape = c->end;
     for (uint32_t i = 0; i < c->end; i++) n->alive += c->used[i];
-    n->shared = c->first.shared, n->folded = c->first.folded;
-    for (size_t i = 0; i < c->first.nodes; i++) n->fused += c->absorbed[i];
-    n->values = c->second.nodes;
+    n->values = c->first.nodes, n->shared = c->first.shared, n->folded = c->first.folded;
+    n->fused = c->second.nodes;
+    for (size_t i = 0; i < c->first.nodes; i++) n->absorbed += c->absorbed[i];
 }
 
 static ad_program *compile(compiler *c) {
@@ -822,6 +851,7 @@ ad_program *ad_compile(const ad_interface *interface) {
     free(c.output);
     free(c.step);
     free(c.guard);
+    free_fixed(c.fixed, c.fixed_leaves);
     return p;
 }
 
@@ -835,6 +865,7 @@ void ad_program_free(ad_program *p) {
     free(p->layer);
     free(p->guard);
     free(p->output);
+    free_fixed(p->fixed, p->fixed_leaves);
     free(p->step);
     free(p->instruction);
     free(p->roll);

@@ -53,8 +53,16 @@ typedef struct ad__guard {
     bool     taken;            /* ... was taken, or not */
 } ad__guard;
 
+/* A leaf in neither list, for ad_program_print. */
+typedef struct ad__fixed {
+    uint32_t node;
+    char    *name;             /* NULL: it has none */
+    double   value;
+} ad__fixed;
+
 typedef struct ad__counts {
-    size_t tape, alive, shared, folded, fused, values;     /* nodes after each pass, for ad_program_print */
+    size_t tape, alive, values, fused;         /* of the tape, leading to an output, after sharing, after fusing */
+    size_t shared, folded, absorbed;           /* found equal to others, known when compiled, gone into sums and dots */
     size_t rolled, compared;   /* instructions that went into rolls; comparisons it took to find them */
 } ad__counts;
 
@@ -106,6 +114,8 @@ struct ad_program {
     ad__layer *layer;
     ad__guard *guard;
     uint32_t  *output;         /* values */
+    ad__fixed *fixed;
+    size_t     fixed_leaves;
     uint32_t  *step;           /* what runs, in order: uniform values first, then varying ones, a layer once */
     uint32_t   uniform_steps, steps;
     uint32_t   rows, uniforms; /* varying values; constants and uniform values */

@@ -360,3 +360,86 @@ Test(faults, gradient_by_a_plain_number_is_refused_or_zero) {
     else cr_expect(ad_tape_status(tape) == AD_BAD_ARGUMENT && isnan(grad[0]) && isnan(grad[1]));
     ad_tape_free(tape);
 }
+
+/* ---- out of memory, programs ----------------------------------------------------------------- */
+
+/* A layer, reductions, a guard, constants, sums that roll: something of everything that ad_compile looks at. */
+static ad_var program_output(ad_tape *tape, ad_var w[8], ad_var x[2]) {
+    for (int i = 0; i < 8; i++) w[i] = ad_input(tape, 0.1*i);
+    for (int i = 0; i < 2; i++) x[i] = ad_input(tape, i);
+    const ad_var c = ad_input(tape, 3), h[] = {ad_tanh(ad_dot(2, w, x)), ad_dot(2, w + 2, x), ad_mul(c, x[0])};
+    ad_var       y = ad_add(ad_logsumexp(3, h), ad_pick(x[1], 3, h));
+    for (int i = 0; i < 8; i++) y = ad_add(y, ad_mul(ad_sin(w[i]), ad_exp(w[i])));
+    for (int i = 0; i < 300; i++) y = ad_add(y, ad_mul(ad_num(i), ad_where(x[i % 2], h[i % 3], w[i % 8])));
+    if (ad_branch(ad_less(x[0], x[1]))) y = ad_mul(y, ad_lgamma(w[3]));
+    return y;
+}
+
+static bool all_calls(const ad_program *p, FILE *to, size_t n) {
+    double param[8] = {0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8}, input[4] = {0, 1, 0, 2}, out[8], mean;
+    const ad_status status[] = {
+        ad_program_values(p, param, 2, input, out), ad_program_gradient(p, param, 2, input, &mean, out),
+        ad_program_jacobian(p, param, 2, input, out), ad_program_emit_c(p, "f", to), ad_program_print(p, to),
+    };
+    bool good = true;
+    char text[300];
+    ad_program_message(p, sizeof text, text);
+    for (size_t i = 0; i < sizeof status/sizeof *status; i++) {
+        cr_expect(status[i] == AD_OK || status[i] == AD_NO_MEMORY, "request %zu, call %zu: status %d", n, i, (int)status[i]);
+        good = good && status[i] == AD_OK;
+    }
+    cr_expect(good || strstr(text, "memory") != NULL, "request %zu: %s", n, text);
+    return good;
+}
+
+/* Compile and run with the n-th request refused, then again with none; false when it needs fewer. */
+static bool program_survives(size_t n, bool once, FILE *to) {
+    ad_tape     *tape = ad_tape_new();
+    ad_var       w[8], x[2], y = program_output(tape, w, x);
+    ad_interface face = {8, w, 2, x, 1, &y, 0};
+    arm(n, once);
+    ad_program *p = ad_compile(&face);
+    const bool  good = p != NULL && all_calls(p, to, n);
+    disarm();
+    const bool was_refused = refused;
+    cr_expect(good || was_refused, "request %zu", n);       /* an array that could not be shrunk stays as it is */
+    if (p == NULL) {
+        cr_expect_eq(ad_tape_status(tape), AD_NO_MEMORY, "request %zu: %s", n, ad_tape_message(tape));
+        ad_tape_clear(tape);
+        p = ad_compile(&face);
+    }
+    cr_expect(p != NULL && all_calls(p, to, n), "after request %zu was refused: %s", n, ad_tape_message(tape));
+    ad_program_free(p);
+    ad_tape_free(tape);
+    return was_refused;
+}
+
+Test(faults, any_allocation_of_a_program_may_fail) {
+    if (!CAN_REFUSE) cr_skip_test("the allocator cannot be replaced in this build");
+    FILE *to = nowhere();
+    for (int once = 0; once < 2; once++) {
+        size_t n = 1;
+        while (n < MOST_REQUESTS && program_survives(n, once == 1, to)) n++;
+        cr_expect(n > 20 && n < MOST_REQUESTS, "a program makes %zu requests", n - 1);
+    }
+    fclose(to);
+}
+
+Test(faults, programs_in_a_warm_loop_ask_for_no_memory) {
+    if (!CAN_REFUSE) cr_skip_test("the allocator cannot be replaced in this build");
+    ad_tape     *tape = ad_tape_new();
+    ad_var       w[8], x[2], y = program_output(tape, w, x);
+    ad_interface face = {8, w, 2, x, 1, &y, 0};
+    ad_program  *p = ad_compile(&face);
+    double       param[8] = {0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8}, input[4] = {0, 1, 0, 2}, out[8], mean;
+    for (int i = 0; i < 100; i++) {
+        if (i == 3) arm(1, false);
+        cr_expect_eq(ad_program_values(p, param, 2, input, out), AD_OK);
+        cr_expect_eq(ad_program_gradient(p, param, 2, input, &mean, out), AD_OK);
+        cr_expect_eq(ad_program_jacobian(p, param, 2, input, out), AD_OK);
+    }
+    disarm();
+    cr_expect_not(refused, "request %zu", requests);
+    ad_program_free(p);
+    ad_tape_free(tape);
+}

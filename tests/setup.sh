@@ -7,10 +7,11 @@
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 missing=()
 
-need() { # need PACKAGE command|header|library NAME
+need() { # need PACKAGE command|header|library|file NAME        (file: a pattern)
     case $2 in
     command) command -v "$3" >/dev/null ;;
     header)  [ -e "/usr/include/$3" ] || [ -e "/usr/local/include/$3" ] ;;
+    file)    compgen -G "$3" >/dev/null ;;
     library) command -v pkg-config >/dev/null && pkg-config --exists "$3" ;;
     esac || missing+=("$1")
 }

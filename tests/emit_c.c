@@ -1,0 +1,393 @@
+/* emit_c.c - tests of exported C: it compiles without a warning, computes what the tape computes, and nothing but
+ * an identifier reaches the file. Files are compiled by the system's cc and loaded. */
+#include "support.h"
+
+#include <criterion/criterion.h>
+#include <dlfcn.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+typedef double exported(const double *param, const double *input, double *grad);
+
+/* A folder for one test, with what was written into it. */
+typedef struct workshop {
+    char      folder[64];
+    void     *library;
+    exported *f;
+} workshop;
+
+/* `f` as text; the caller frees it. */
+static char *written(const ad_program *p, const char *name) {
+    char  *text = NULL;
+    size_t size = 0;
+    FILE  *to = open_memstream(&text, &size);
+    const ad_status status = ad_program_emit_c(p, name, to);
+    fclose(to);
+    char message[300];
+    ad_program_message(p, sizeof message, message);
+    cr_assert_eq(status, AD_OK, "%s", message);
+    return text;
+}
+
+static void run(const char *format, const char *folder) {
+    char command[400];
+    snprintf(command, sizeof command, format, folder, folder);
+    cr_assert_eq(system(command), 0, "%s", command);
+}
+
+static void build(workshop *w, const ad_program *p) {
+    char path[100], *text = written(p, "f");
+    strcpy(w->folder, "/tmp/tapir-emit-XXXXXX");
+    cr_assert_not_null(mkdtemp(w->folder));
+    snprintf(path, sizeof path, "%s/f.c", w->folder);
+    FILE *file = fopen(path, "w");
+    cr_assert(file != NULL && fputs(text, file) >= 0 && fclose(file) == 0);
+    free(text);
+    run("cc -std=c99 -Wall -Wextra -pedantic -Werror -shared -fPIC -o %s/f.so %s/f.c -lm", w->folder);
+    snprintf(path, sizeof path, "%s/f.so", w->folder);
+    w->library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    cr_assert_not_null(w->library, "%s", dlerror());
+    void *symbol = dlsym(w->library, "f");
+    memcpy(&w->f, &symbol, sizeof symbol);                 /* ISO C has no cast from void * to a function */
+    cr_assert(w->f != NULL);
+}
+
+static void clear(workshop *w) {
+    dlclose(w->library);
+    run("rm -r %s", w->folder);
+}
+
+/* The exported function beside the program, at some points: value and gradient. */
+enum { MOST = 64 };
+
+static void same_as_program(const ad_interface *face, const double param[], size_t count, const double input[]) {
+    ad_program *p = ad_compile(face);
+    cr_assert_not_null(p, "%s", ad_tape_message(face->output[0].tape));
+    workshop w;
+    build(&w, p);
+    for (size_t r = 0; r < count; r++) {
+        double       want[MOST], got[MOST], mean;
+        const double *x = input + r*face->inputs;
+        cr_assert_eq(ad_program_gradient(p, param, 1, x, &mean, want), AD_OK);
+        const double value = w.f(param, x, got);
+        cr_expect(close_to(value, mean, 1e-14, 1e-300), "row %zu: %.17g, not %.17g", r, value, mean);
+        cr_expect(close_to(w.f(param, x, NULL), value, 0, 0), "row %zu: without gradient", r);
+        for (size_t i = 0; i < face->params; i++)
+            cr_expect(close_to(got[i], want[i], 1e-13, 1e-300), "row %zu, d/d param[%zu]: %.17g, not %.17g", r, i, got[i],
+                      want[i]);
+    }
+    clear(&w);
+    ad_program_free(p);
+}
+
+/* ---- values and gradients --------------------------------------------------------------------- */
+
+/* Every row at places where it is defined, its operands in every form, each weighted by a param. */
+Test(emit_c, every_row_in_every_form) {
+    ad_tape *tape = ad_tape_new();
+    ad_var   a = ad_input(tape, 0.6), b = ad_input(tape, 2.5), x = ad_input(tape, 1.2), total = ad_num(0);
+    for (int k = 0; k < ROWS; k++) {
+        const bool   up = k == ROW_acosh, order = k == ROW_polygamma;
+        const ad_var first = order ? ad_num(1) : up ? ad_add(a, x) : a;
+        total = ad_add(total, ad_mul(row_record(&rows[k], first, b), ad_add(x, ad_num(0.1*k))));
+        if (rows[k].operands == 1) continue;
+        total = ad_add(total, ad_mul(a, row_record(&rows[k], order ? ad_num(2) : ad_num(1.25), b)));
+        if (!order) total = ad_add(total, ad_mul(x, row_record(&rows[k], b, ad_num(-0.75))));
+    }
+    const ad_var       params[] = {a, b};
+    const ad_interface face = {2, params, 1, &x, 1, &total, 0};
+    same_as_program(&face, (double[]){0.6, 2.5}, 2, (double[]){1.2, 0.9});
+    ad_tape_free(tape);
+}
+
+/* Operands next to each other, evenly spaced, and in no order at all; long and short. */
+Test(emit_c, every_reduction_with_even_and_uneven_operands) {
+    ad_tape *tape = ad_tape_new();
+    ad_var   p[12], x[12], mixed[12], uneven[12];
+    for (int i = 0; i < 12; i++) p[i] = ad_input(tape, 0.1*i - 0.3);
+    for (int i = 0; i < 12; i++) x[i] = ad_input(tape, 1 - 0.2*i);
+    static const int order[] = {5, 2, 11, 0, 7, 1, 10, 3, 4, 9, 8, 6};
+    for (int i = 0; i < 12; i++) {
+        uneven[i] = i % 2 == 0 ? p[order[i]] : x[order[i]];
+        mixed[i] = i % 3 == 0 ? ad_num(i) : i % 3 == 1 ? ad_sin(x[i]) : ad_mul(p[i], p[0]);
+    }
+    ad_var total = ad_num(0);
+    for (size_t n = 2; n <= 12; n += 5) {
+        const ad_var parts[] = {
+            ad_logsumexp(n, x), ad_logsumexp(n, uneven), ad_logsumexp(n, mixed), ad_logsumexp(n, p),
+            ad_exp(ad_sum(n, uneven)), ad_exp(ad_sum(n, p)), ad_tanh(ad_dot(n, p, x)), ad_tanh(ad_dot(n, uneven, mixed)),
+            ad_exp(ad_dot(n, p, p)), ad_pick(ad_num(1), n, mixed), ad_pick(ad_floor(x[0]), n, p), ad_pick(ad_floor(x[0]), n, mixed),
+            ad_where(ad_less(x[1], p[1]), uneven[1], mixed[1]), ad_where(x[2], ad_exp(p[2]), p[3]),
+        };
+        for (size_t i = 0; i < sizeof parts/sizeof *parts; i++) total = ad_add(total, ad_mul(parts[i], ad_cos(parts[i])));
+    }
+    const ad_interface face = {12, p, 12, x, 1, &total, 0};
+    double             param[12], input[24];
+    for (int i = 0; i < 12; i++) param[i] = 0.2*i - 0.5, input[i] = 1 - 0.3*i, input[12 + i] = 0.05*i*i;
+    same_as_program(&face, param, 2, input);
+    ad_tape_free(tape);
+}
+
+static ad_var layered(ad_tape *tape, ad_var params[], const ad_var x[]) {
+    ad_var hidden[5], out[3];
+    for (int i = 0; i < 5*4 + 3*6; i++) params[i] = ad_input(tape, 0.03*i - 0.4);
+    for (int j = 0; j < 5; j++) hidden[j] = ad_tanh(ad_add(ad_dot(3, params + 4*j, x), params[4*j + 3]));
+    for (int j = 0; j < 3; j++) {                          /* by hand, and the weights not in order */
+        out[j] = params[20 + 6*j + 5];
+        for (int i = 0; i < 5; i++) out[j] = ad_add(out[j], ad_mul(params[20 + 6*j + i], hidden[i]));
+    }
+    return ad_sub(ad_logsumexp(3, out), ad_pick(x[2], 3, out));
+}
+
+Test(emit_c, layers_become_loops) {
+    ad_tape *tape = ad_tape_new();
+    ad_var   params[38], x[3];
+    for (int i = 0; i < 3; i++) x[i] = ad_input(tape, i);
+    ad_var             loss = layered(tape, params, x);
+    const ad_interface face = {38, params, 3, x, 1, &loss, 0};
+    double             param[38];
+    for (int i = 0; i < 38; i++) param[i] = sin(i);
+    same_as_program(&face, param, 3, (double[]){1, 2, 0, -0.5, 0.25, 1, 3, 1, 2});
+    ad_program *p = ad_compile(&face);
+    char       *text = written(p, "loss");
+    cr_expect_not_null(strstr(text, "s += v[4*j + i]*v[38 + i];"), "%s", text);
+    cr_expect(strlen(text) < 6000, "%zu characters", strlen(text));
+    free(text);
+    ad_program_free(p);
+    ad_tape_free(tape);
+}
+
+/* A thousand steps that come again are one loop; the first turn starts from something else. */
+Test(emit_c, repeated_steps_become_a_loop) {
+    ad_tape *tape = ad_tape_new();
+    ad_var   p[2], x = ad_input(tape, 0.5), state;
+    for (int i = 0; i < 2; i++) p[i] = ad_input(tape, 0.1*(i + 1));
+    state = x;
+    for (int i = 0; i < 1000; i++)
+        state = ad_add(ad_add(ad_mul(ad_sin(state), p[0]), ad_mul(p[1], state)), ad_exp(ad_neg(ad_mul(state, state))));
+    const ad_interface face = {2, p, 1, &x, 1, &state, 0};
+    same_as_program(&face, (double[]){0.4, 0.3}, 2, (double[]){0.5, -1});
+    ad_program *program = ad_compile(&face);
+    char       *text = written(program, "step");
+    cr_expect(strlen(text) < 4000, "%zu characters", strlen(text));
+    free(text);
+    ad_program_free(program);
+    ad_tape_free(tape);
+}
+
+Test(emit_c, outputs_that_need_no_step) {
+    ad_tape     *tape = ad_tape_new();
+    const ad_var params[] = {ad_input(tape, 1), ad_input(tape, 2)}, x = ad_input(tape, 3);
+    const ad_var outputs[] = {ad_num(-0.1), params[1], x, ad_mul(x, ad_num(-1e-310)), ad_num(INFINITY), ad_sin(params[1])};
+    for (size_t k = 0; k < sizeof outputs/sizeof *outputs; k++) {
+        const ad_interface face = {2, params, 1, &x, 1, &outputs[k], 0};
+        same_as_program(&face, (double[]){5, 6}, 1, (double[]){7});
+    }
+    const ad_interface bare = {0, NULL, 1, &x, 1, &x, 0};
+    same_as_program(&bare, NULL, 1, (double[]){7});
+    ad_tape_free(tape);
+}
+
+/* Numbers that differ in the last bit, the smallest and the largest. */
+Test(emit_c, numbers_read_back_to_the_bit) {
+    static const double numbers[] = {0.1, 1.0/3, 5e-324, 2.2250738585072014e-308, 1.7976931348623157e308, 1e22, 123456789,
+                                     -0.0, 0.30000000000000004, 9007199254740993.0, -1e-300, 2, -INFINITY};
+    enum { N = sizeof numbers/sizeof *numbers };
+    ad_tape *tape = ad_tape_new();
+    ad_var   x = ad_input(tape, 1), number[N];
+    for (int k = 0; k < N; k++) number[k] = ad_num(numbers[k]);
+    ad_var             y = ad_pick(x, N, number);
+    const ad_interface face = {0, NULL, 1, &x, 1, &y, 0};
+    ad_program        *p = ad_compile(&face);
+    workshop           w;
+    build(&w, p);
+    for (int k = 0; k < N; k++) {
+        const double index = k, got = w.f(NULL, &index, NULL);
+        cr_expect(same_bits(got, numbers[k]), "%.17g, not %.17g", got, numbers[k]);
+    }
+    clear(&w);
+    ad_program_free(p);
+    ad_tape_free(tape);
+}
+
+/* ---- what has no answer ----------------------------------------------------------------------- */
+
+static void nowhere(const workshop *w, double a, double x) {
+    double grad = 1;
+    cr_expect(isnan(w->f(&a, &x, &grad)) && isnan(grad), "a = %g, x = %g", a, x);
+    cr_expect(isnan(w->f(&a, &x, NULL)));
+}
+
+static void somewhere(const workshop *w, double a, double x, double value, double partial) {
+    double grad = NAN;
+    cr_expect_eq(w->f(&a, &x, &grad), value);
+    cr_expect_eq(grad, partial);
+}
+
+Test(emit_c, branch_that_would_turn_gives_nan) {
+    ad_tape *tape = ad_tape_new();
+    ad_var   a = ad_input(tape, 2), x = ad_input(tape, 3);
+    cr_assert(ad_branch(a));
+    cr_assert(ad_branch(ad_less(ad_num(0), x)));
+    cr_assert_not(ad_branch(ad_less(ad_mul(a, x), ad_num(5))));
+    ad_var             y = ad_mul(a, x);
+    const ad_interface face = {1, &a, 1, &x, 1, &y, 0};
+    ad_program        *p = ad_compile(&face);
+    workshop           w;
+    build(&w, p);
+    somewhere(&w, 4, 2, 8, 2);
+    nowhere(&w, 0, 7), nowhere(&w, -7, -3), nowhere(&w, 1, 2);
+    clear(&w);
+    ad_program_free(p);
+    ad_tape_free(tape);
+}
+
+Test(emit_c, index_that_picks_nothing_gives_nan) {
+    ad_tape           *tape = ad_tape_new();
+    ad_var             a = ad_input(tape, 2), x = ad_input(tape, 1);
+    ad_var             y = ad_pick(x, 3, ((ad_var[]){a, ad_mul(a, a), ad_num(7)}));
+    const ad_interface face = {1, &a, 1, &x, 1, &y, 0};
+    ad_program        *p = ad_compile(&face);
+    workshop           w;
+    build(&w, p);
+    somewhere(&w, 3, 0, 3, 1), somewhere(&w, 3, 1, 9, 6), somewhere(&w, 3, 2, 7, 0);
+    nowhere(&w, 3, 3), nowhere(&w, 3, -1), nowhere(&w, 3, 0.5), nowhere(&w, 3, NAN), nowhere(&w, 3, INFINITY);
+    clear(&w);
+    ad_program_free(p);
+    ad_tape_free(tape);
+}
+
+/* sqrt(relu(a)) at a = -1: 0 times infinity is not pushed; and sqrt(0) times a where nothing depends on it. */
+Test(emit_c, zero_adjoint_pushes_nothing) {
+    ad_tape           *tape = ad_tape_new();
+    ad_var             a = ad_input(tape, 2), x = ad_input(tape, 1);
+    ad_var             y = ad_add(ad_sqrt(ad_relu(a)), ad_mul(x, ad_sqrt(a)));
+    const ad_interface face = {1, &a, 1, &x, 1, &y, 0};
+    ad_program        *p = ad_compile(&face);
+    workshop           w;
+    build(&w, p);
+    double       grad;
+    const double zero = 0, minus = -1;
+    w.f(&minus, &zero, &grad);
+    cr_expect(grad == 0, "%g", grad);
+    w.f(&zero, &zero, &grad);
+    cr_expect(grad == 0, "%g", grad);
+    clear(&w);
+    ad_program_free(p);
+    ad_tape_free(tape);
+}
+
+/* ---- large programs --------------------------------------------------------------------------- */
+
+/* Two thousand steps in no order, so that nothing rolls: the file is cut into functions that compile. */
+Test(emit_c, large_irregular_program_compiles) {
+    ad_tape *tape = ad_tape_new();
+    enum { STEPS = 2000, PARAMS = 40 };
+    uint64_t state = 88172645463325252u;
+    ad_var  *pool = malloc((STEPS + PARAMS)*sizeof *pool), x = ad_input(tape, 1);
+    for (int i = 0; i < PARAMS; i++) pool[i] = ad_input(tape, 0.01*i);
+    for (int i = PARAMS; i < STEPS + PARAMS; i++) {
+        const ad_var a = pool[random_bits(&state) % (uint64_t)i], b = pool[random_bits(&state) % (uint64_t)i];
+        switch (random_bits(&state) % 4) {
+        case 0: pool[i] = ad_sin(a); break;
+        case 1: pool[i] = ad_tanh(ad_mul(a, b)); break;
+        case 2: pool[i] = ad_max(a, ad_mul(x, b)); break;
+        default: pool[i] = ad_cos(ad_sub(a, b));
+        }
+    }
+    ad_var             y = ad_sum(STEPS, pool + PARAMS);
+    const ad_interface face = {PARAMS, pool, 1, &x, 1, &y, 0};
+    double             param[PARAMS];
+    for (int i = 0; i < PARAMS; i++) param[i] = 0.02*i;
+    ad_program *p = ad_compile(&face);
+    workshop    w;
+    build(&w, p);
+    double       want[PARAMS], got[PARAMS], mean, largest = 0;
+    const double one = 1;
+    cr_assert_eq(ad_program_gradient(p, param, 1, &one, &mean, want), AD_OK);
+    cr_expect(close_to(w.f(param, &one, got), mean, 1e-12, 0));
+    for (int i = 0; i < PARAMS; i++) largest = fmax(largest, fabs(want[i]));
+    for (int i = 0; i < PARAMS; i++) cr_expect(close_to(got[i], want[i], 0, 1e-12*largest), "param %d", i);
+    clear(&w);
+    free(pool);
+    ad_program_free(p);
+    ad_tape_free(tape);
+}
+
+/* ---- names and files -------------------------------------------------------------------------- */
+
+static ad_program *small(void) {
+    ad_tape           *tape = ad_tape_new();
+    ad_var             a = ad_input(tape, 2), x = ad_input(tape, 1), y = ad_mul(a, ad_silu(x));
+    const ad_interface face = {1, &a, 1, &x, 1, &y, 0};
+    ad_program        *p = ad_compile(&face);
+    ad_tape_free(tape);
+    return p;
+}
+
+static void refused(const char *name, const char *words) {
+    ad_program *p = small();
+    char       *text = NULL, message[300];
+    size_t      size = 0;
+    FILE       *to = open_memstream(&text, &size);
+    cr_expect_eq(ad_program_emit_c(p, name, to), AD_BAD_ARGUMENT, "%s", name);
+    fclose(to);
+    cr_expect_eq(size, 0, "something was written for %s", name);
+    ad_program_message(p, sizeof message, message);
+    cr_expect(strstr(message, words) != NULL, "%s", message);
+    free(text);
+    ad_program_free(p);
+}
+
+Test(emit_c, nothing_but_an_identifier_is_a_name) {
+    refused("", "empty");
+    refused("f g", "letters, digits");
+    refused("f;int main(void){}", "letters, digits");
+    refused("f\n", "letters, digits");
+    refused("*/f", "letters, digits");
+    refused("f\xc3\xa4", "letters, digits");
+    refused("1f", "begin with a digit");
+    refused("_f", "belong to the compiler");
+    refused("while", "keyword");
+    refused("restrict", "keyword");
+    refused("main", "meaning");
+    refused("tanh", "meaning");
+    refused("log1pl", "meaning");
+    refused("INFINITY", "meaning");
+    refused("a_name_that_is_so_long_that_helpers_would_not_differ", "longer");
+    refused(NULL, "name is NULL");
+}
+
+/* Whatever is a name compiles, also where the file itself uses it for something; and all in one file. */
+Test(emit_c, names_that_look_like_ours_compile) {
+    static const char *const names[] = {"v", "a", "s", "i", "param", "input", "grad", "sigmoid", "silu", "bad", "f_sigmoid",
+                                        "forward0", "polygamma", "tanhh", "iff", "Int", "x", "ad__digamma"};
+    ad_program *p = small();
+    char        folder[] = "/tmp/tapir-emit-XXXXXX", path[100];
+    cr_assert_not_null(mkdtemp(folder));
+    snprintf(path, sizeof path, "%s/f.c", folder);
+    FILE *file = fopen(path, "w");
+    cr_assert_not_null(file);
+    for (size_t k = 0; k < sizeof names/sizeof *names; k++)
+        cr_expect_eq(ad_program_emit_c(p, names[k], file), AD_OK, "%s", names[k]);
+    fclose(file);
+    run("cc -std=c99 -Wall -Wextra -pedantic -Werror -fsyntax-only %s/f.c", folder);
+    run("rm -r %s", folder);
+    ad_program_free(p);
+}
+
+Test(emit_c, file_that_cannot_be_written_is_reported) {
+    ad_program *p = small();
+    char        message[300];
+    FILE       *full = fopen("/dev/full", "w");
+    if (full == NULL) cr_skip_test("no /dev/full here");
+    cr_expect_eq(ad_program_emit_c(p, "f", full), AD_BAD_FILE);
+    ad_program_message(p, sizeof message, message);
+    cr_expect(strstr(message, "cannot be written") != NULL, "%s", message);
+    fclose(full);
+    cr_expect_eq(ad_program_emit_c(p, "f", NULL), AD_BAD_ARGUMENT);
+    cr_expect_eq(ad_program_emit_c(NULL, "f", stdout), AD_BAD_ARGUMENT);
+    ad_program_free(p);
+}
