@@ -97,7 +97,7 @@ static bool equal(const values *v, const ad__node *a, const ad__node *b) {
 static bool grow_table(values *v) {
     size_t size = v->table_size == 0 ? 256 : 2*v->table_size;
     while (size < 2*v->expected) size *= 2;
-    uint32_t *table = ad__allocate(size*sizeof *table);
+    uint32_t *table = malloc(size*sizeof *table);
     if (table == NULL) return fail_memory(v) != NULL;
     memset(table, 0xff, size*sizeof *table);
     for (size_t i = 0; i < v->nodes; i++) {
@@ -584,7 +584,7 @@ static bool find_layers(values *v, uint32_t layer[], ad__layer **layers, size_t 
     size_t dots = 0, size = 16, room = 0;
     for (size_t i = 0; i < v->nodes; i++) dots += v->node[i].code == AD__LAYER_DOT;
     while (size < 2*dots) size *= 2;
-    uint32_t *table = ad__allocate(size*sizeof *table);
+    uint32_t *table = malloc(size*sizeof *table);
     if (table == NULL) return fail_memory(v) != NULL;
     memset(table, 0xff, size*sizeof *table);
     *count = 0;
@@ -730,7 +730,7 @@ static ad_program *assemble(compiler *c, ad__layer *layers, size_t count) {
 }
 
 static void *array(compiler *c, size_t n, size_t bytes, int fill) {
-    void *memory = fill == 0 ? calloc(n + 1, bytes) : ad__allocate((n + 1)*bytes);
+    void *memory = fill == 0 ? calloc(n + 1, bytes) : malloc((n + 1)*bytes);
     if (memory == NULL) return fail_memory(&c->first);
     if (fill != 0) memset(memory, fill, (n + 1)*bytes);
     return memory;

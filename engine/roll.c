@@ -158,7 +158,7 @@ static void write_line(roller *r, const owned after[]) {
 /* Only where there are long sums; NULL too when memory is out. */
 static owned *find_owned(const roller *r) {
     const ad_program *p = r->p;
-    owned            *after = ad__allocate((p->nodes + (size_t)1)*sizeof *after);
+    owned            *after = malloc((p->nodes + (size_t)1)*sizeof *after);
     if (after == NULL) return NULL;
     memset(after, 0xff, (p->nodes + (size_t)1)*sizeof *after);
     for (uint32_t i = 0; i < p->nodes; i++) {
@@ -186,7 +186,7 @@ static bool line_up(roller *r) {
 /* Where the same operations follow next, found from right to left. */
 static bool link_windows(roller *r) {
     uint32_t *table = malloc(TABLE*sizeof *table);
-    r->next = ad__allocate((r->items + (size_t)1)*sizeof *r->next);
+    r->next = malloc((r->items + 1)*sizeof *r->next);
     if (table == NULL || r->next == NULL) {
         free(table);
         return false;

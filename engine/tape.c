@@ -21,7 +21,7 @@ enum { FIRST_NODES = 64, FIRST_WORDS = 64, GAP = 136 };
 
 /* ---- memory ----------------------------------------------------------------------------------- */
 
-void *ad__allocate(size_t bytes) {
+static void *allocate(size_t bytes) {
     if (bytes < HUGE_PAGE) return malloc(bytes);
     void *memory = aligned_alloc(HUGE_PAGE, (bytes + HUGE_PAGE - 1)/HUGE_PAGE*HUGE_PAGE);
 #ifdef MADV_HUGEPAGE
@@ -72,7 +72,7 @@ static size_t node_bytes(void) {
  * keep columns of one node from sharing the low twelve bits of their addresses: a load that follows a
  * store with the same low bits waits for it (measured here: 15 ns). */
 static bool set_capacity(ad_tape *tape, uint32_t capacity) {
-    char *block = too_large(capacity, node_bytes()) ? NULL : ad__allocate(capacity*node_bytes() + 2*GAP*sizeof(double));
+    char *block = too_large(capacity, node_bytes()) ? NULL : allocate(capacity*node_bytes() + 2*GAP*sizeof(double));
     if (block == NULL) return false;
     double  *value = (double *)(void *)block, *adjoint = value + capacity + GAP;
     ad__arg *arg = (ad__arg *)(void *)(adjoint + capacity + GAP);
@@ -121,7 +121,7 @@ bool ad__list_room(ad_tape *tape, uint64_t words) {
     }
     uint32_t room = tape->list_room;
     while (room < need) room = next_size(room, FIRST_WORDS, UINT32_MAX);
-    uint32_t *list = too_large(room, sizeof *list) ? NULL : ad__allocate(room*sizeof *list);
+    uint32_t *list = too_large(room, sizeof *list) ? NULL : allocate(room*sizeof *list);
     if (list == NULL) {
         ad__fail(tape, AD_NO_MEMORY, "out of memory: no space for %lu words of operands",
                  (unsigned long)room);
@@ -154,7 +154,7 @@ size_t ad__tangent_column(const ad_tape *tape) {
 bool ad__tangent_room(ad_tape *tape, size_t columns) {
     const size_t room = columns*ad__tangent_column(tape);
     if (room <= tape->tangent_room) return true;
-    double *tangent = too_large(tape->capacity + GAP, columns*sizeof *tangent) ? NULL : ad__allocate(room*sizeof *tangent);
+    double *tangent = too_large(tape->capacity + GAP, columns*sizeof *tangent) ? NULL : allocate(room*sizeof *tangent);
     if (tangent == NULL) {
         ad__fail(tape, AD_NO_MEMORY, "out of memory: no space for the tangents of %lu nodes",
                  (unsigned long)tape->capacity);

@@ -183,7 +183,4 @@ static inline bool ad__consecutive(const ad_tape *tape, size_t n, const ad_var x
            tape->vector->in_row(n, x) && ad__valid(tape, x[0]) && ad__valid(tape, x[n - 1]);
 }
 
-/* Memory for large arrays, to be given to free(): from 2 MiB on, huge pages are asked for. NULL when there is none. */
-void *ad__allocate(size_t bytes);
-
 #endif
