@@ -3,6 +3,7 @@
  * It is trained on four fifths of 1,797 small images and then shown the others: how many it reads,
  * which it takes for which, and the ones it got most wrong. See digits --help. */
 #include "command.h"
+#include "inspect.h"
 #include "nn/nn.h"
 #include "report.h"
 #include "terminal.h"
@@ -27,7 +28,7 @@ typedef struct options {
     command_counts hidden;
     double         rate;
     const char    *data, *out;
-    bool           quiet;
+    bool           quiet, inspect;
 } options;
 
 static options chosen = {
@@ -43,6 +44,7 @@ static const command_option list[] = {
     {"data", COMMAND_FILE, &chosen.data, 0, 0, "the images"},
     {"out", COMMAND_FOLDER, &chosen.out, 0, 0,
      "where history.tsv, confusion.tsv, predictions.tsv and, with gnuplot, the\npictures go"},
+    {"inspect", COMMAND_FLAG, &chosen.inspect, 0, 0, "look inside too: activations, gradients, dead units, weights as pictures"},
     {"quiet", COMMAND_FLAG, &chosen.quiet, 0, 0, "one line of output"},
     {0},
 };
@@ -253,6 +255,20 @@ static bool report(const reader *r) {
     return good;
 }
 
+static ad_var logits_loss(size_t n, const ad_var logits[], ad_var target) {
+    return nn_cross_entropy(n, logits, target);
+}
+
+static bool inspect(const reader *r, nn_model *model) {
+    size_t         sizes[COMMAND_MOST_COUNTS + 2];
+    const terminal t = terminal_of(stdout);
+    const inspection i = {
+        .model = model, .layers = all_sizes(r->options, sizes), .sizes = sizes, .hidden = ad_tanh, .loss = logits_loss,
+        .data = r->learned,
+    };
+    return inspect_layers(&i, t, r->options->out) && inspect_weights(model, SIDE, t, r->options->out);
+}
+
 /* ---- the run ---------------------------------------------------------------------------------- */
 
 static void introduce(const reader *r, const nn_model *model) {
@@ -301,7 +317,7 @@ static int run(const options *o) {
     r.optimizer = nn_sgd(o->rate);
     bool good = read_images(&r) && allocate(&r) && report_folder(o->out);
     if (good && !o->quiet) introduce(&r, model);
-    good = good && train(&r, model) && report(&r);
+    good = good && train(&r, model) && report(&r) && (!o->inspect || inspect(&r, model));
     free(r.loss);
     free(r.accuracy);
     free(r.answer);

@@ -4,6 +4,7 @@
  * All examples make one step; the loss of an example is hinge, max(0, 1 - t*score) with t = -1 or 1, and weight
  * decay of 2e-4 is the gradient of micrograd's 1e-4*sum p^2. The boundary is looked at while it learns. */
 #include "command.h"
+#include "inspect.h"
 #include "map.h"
 #include "report.h"
 
@@ -14,6 +15,9 @@ static uint64_t    seed = 1;
 static size_t      steps = 100, points = 100;
 static double      noise = 0.1;
 static const char *out = "moons-out";
+static bool        inspect;
+
+static const size_t sizes[] = {2, 16, 16, 1};
 
 static const command_option options[] = {
     {"seed", COMMAND_SEED, &seed, 0, 0, "of the points and the initial weights"},
@@ -21,6 +25,7 @@ static const command_option options[] = {
     {"points", COMMAND_COUNT, &points, 10, 10000, "how many"},
     {"noise", COMMAND_RATE, &noise, 0, 0, "standard deviation of what moves a point off its moon"},
     {"out", COMMAND_FOLDER, &out, 0, 0, "where history.tsv, map.tsv and, with gnuplot, the pictures go"},
+    {"inspect", COMMAND_FLAG, &inspect, 0, 0, "look inside too: activations, gradients, dead units"},
     {0},
 };
 
@@ -36,10 +41,15 @@ static ad_var score(const learner *l, const ad_var point[]) {
     return output[0];
 }
 
+static ad_var hinge(size_t n, const ad_var output[], ad_var side) {
+    const ad_var target = ad_sub(ad_mul(ad_num(2), side), ad_num(1));
+    return nn_hinge(n, output, &target);
+}
+
 static ad_var loss(nn_model *model, size_t n, const ad_var row[], void *user) {
     (void)model;
-    const ad_var s = score(user, row), target = ad_sub(ad_mul(ad_num(2), row[n - 1]), ad_num(1));
-    return nn_hinge(1, &s, &target);
+    const ad_var s = score(user, row);
+    return hinge(1, &s, row[n - 1]);
 }
 
 static double accuracy(nn_model *model, void *user) {
@@ -69,6 +79,11 @@ static bool train(const learner *l, const nn_data *data, nn_optimizer *sgd) {
     return false;
 }
 
+static bool look_inside(const learner *l, const nn_data *data) {
+    return inspect_layers(&(inspection){.model = l->model, .layers = 3, .sizes = sizes, .hidden = ad_relu, .loss = hinge,
+                                        .data = data}, terminal_of(stdout), out);
+}
+
 static bool show(const learner *l) {
     const terminal t = terminal_of(stdout);
     const size_t   right = map_right(l->map, l->model);
@@ -80,7 +95,6 @@ static bool show(const learner *l) {
 }
 
 static int run(void) {
-    const size_t sizes[] = {2, 16, 16, 1};
     ad_tape     *tape = ad_tape_new();
     nn_data     *data = nn_data_moons(points, noise, seed);
     learner      l = {.model = nn_model_new(tape, seed)};
@@ -90,7 +104,8 @@ static int run(void) {
     printf("two moons of %zu points; network 2-16-16-1 of relu, %zu parameters, seed %llu\n\n", points,
            nn_model_count(l.model), (unsigned long long)seed);
     const bool good = (l.map = map_new(l.model, l.mlp, 1, data)) != NULL && report_folder(out) &&
-                      map_look(l.map, l.model, "at first") && train(&l, data, sgd) && show(&l);
+                      map_look(l.map, l.model, "at first") && train(&l, data, sgd) && show(&l) &&
+                      (!inspect || look_inside(&l, data));
     map_free(l.map);
     nn_optimizer_free(sgd);
     nn_mlp_free(l.mlp);
