@@ -4,14 +4,13 @@
  * every output says what it wants of the weights and of the activations before. See backprop --help. */
 #include "nn/nn.h"
 #include "options.h"
+#include "report.h"
 #include "terminal.h"
 
-#include <errno.h>
 #include <getopt.h>
 #include <locale.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #ifndef IRIS_DATA
 #define IRIS_DATA "demos/data/iris.csv"
@@ -156,26 +155,14 @@ static void choose_batch(options *o, size_t rows) {
 
 /* ---- the lesson ------------------------------------------------------------------------------- */
 
-/* Written beside it and renamed, so that nothing half-written ever stands there. */
-static bool write_page(const nn_lesson *lesson, const char *path) {
-    const size_t room = strlen(path) + 16;
-    char        *beside = malloc(room);
-    if (beside == NULL) return false;
-    snprintf(beside, room, "%s.%ld", path, (long)getpid());
-    FILE *to = fopen(beside, "w");
-    bool  good = to != NULL && nn_lesson_html(lesson, to) == AD_OK;
-    if (to != NULL && fclose(to) != 0) good = false;
-    if (good && rename(beside, path) != 0) good = false;
-    if (!good) fprintf(stderr, "backprop: %s cannot be written: %s\n", path, strerror(errno));
-    if (!good && to != NULL) remove(beside);
-    free(beside);
-    return good;
+static bool write_lesson(FILE *to, void *lesson) {
+    return nn_lesson_html(lesson, to) == AD_OK;
 }
 
-static bool show(const nn_lesson *lesson, const options *o) {
+static bool show(nn_lesson *lesson, const options *o) {
     const bool ascii = o->ascii || !terminal_of(stdout).blocks;
     ad_status  status = AD_OK;
-    if (o->html != NULL) return write_page(lesson, o->html);
+    if (o->html != NULL) return report_whole(program, o->html, write_lesson, lesson);
     if (o->json) status = nn_lesson_json(lesson, stdout);
     else status = nn_lesson_print(lesson, 0, ascii, stdout);         /* the table of the batch has the others */
     if (status != AD_OK) fputs("backprop: the output cannot be written\n", stderr);

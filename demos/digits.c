@@ -27,7 +27,7 @@ typedef struct options {
     size_t         epochs, batch;
     command_counts hidden;
     double         rate;
-    const char    *data, *out;
+    const char    *data, *out, *lesson;
     bool           quiet, inspect;
 } options;
 
@@ -45,6 +45,8 @@ static const command_option list[] = {
     {"out", COMMAND_FOLDER, &chosen.out, 0, 0,
      "where history.tsv, confusion.tsv, predictions.tsv and, with gnuplot, the\npictures go"},
     {"inspect", COMMAND_FLAG, &chosen.inspect, 0, 0, "look inside too: activations, gradients, dead units, weights as pictures"},
+    {"lesson", COMMAND_FILE, &chosen.lesson, 0, 0,
+     "write a page to step through: how the network would learn from a held-out\nimage, one that it misread if there is one"},
     {"quiet", COMMAND_FLAG, &chosen.quiet, 0, 0, "one line of output"},
     {0},
 };
@@ -269,6 +271,33 @@ static bool inspect(const reader *r, nn_model *model) {
     return inspect_layers(&i, t, r->options->out) && inspect_weights(model, SIDE, t, r->options->out);
 }
 
+/* ---- the lesson ------------------------------------------------------------------------------- */
+
+static bool write_lesson(FILE *to, void *lesson) {
+    return nn_lesson_html(lesson, to) == AD_OK;
+}
+
+/* The image whose right class got the least: it has the most to teach. */
+static bool teach(const reader *r, nn_model *model) {
+    static const char *const names[CLASSES] = {"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"};
+    const size_t             rows = nn_data_rows(r->held_out);
+    size_t                   worst = 0;
+    char                     title[80];
+    for (size_t row = 1; row < rows; row++)
+        if (r->answer[row].probability[r->answer[row].truth] < r->answer[worst].probability[r->answer[worst].truth])
+            worst = row;
+    const answer *a = &r->answer[worst];
+    snprintf(title, sizeof title, "A %zu that was read as a %zu", a->truth, a->guess);
+    nn_lesson *lesson = nn_lesson_new(model, r->mlp, r->held_out, &(nn_lesson_config){
+        .rows = 1, .row = &worst, .rate = r->options->rate, .image = SIDE, .title = title, .output_names = names,
+    });
+    const bool good = lesson != NULL && report_whole("digits", r->options->lesson, write_lesson, lesson);
+    if (lesson == NULL) fprintf(stderr, "digits: %s\n", nn_model_message(model));
+    nn_lesson_free(lesson);
+    if (good && !r->options->quiet) printf("The lesson of one image: %s\n", r->options->lesson);
+    return good;
+}
+
 /* ---- the run ---------------------------------------------------------------------------------- */
 
 static void introduce(const reader *r, const nn_model *model) {
@@ -317,7 +346,8 @@ static int run(const options *o) {
     r.optimizer = nn_sgd(o->rate);
     bool good = read_images(&r) && allocate(&r) && report_folder(o->out);
     if (good && !o->quiet) introduce(&r, model);
-    good = good && train(&r, model) && report(&r) && (!o->inspect || inspect(&r, model));
+    good = good && train(&r, model) && report(&r) && (!o->inspect || inspect(&r, model)) &&
+           (o->lesson == NULL || teach(&r, model));
     free(r.loss);
     free(r.accuracy);
     free(r.answer);

@@ -4,13 +4,13 @@
  *     explain 'e = (a + b)*(b + 1)' a=2 b=1 */
 #include "engine/ad.h"
 #include "graphviz.h"
+#include "report.h"
 
 #include <ctype.h>
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { BAD_USE = 2, MOST_OUTPUTS = 32 };
 
@@ -128,6 +128,7 @@ static int read_arguments(int count, char *arguments[], request *r) {
             r->variable[r->variables++] = arguments[i];
         }
     }
+    if (bad == 0 && r->second && r->form == HTML) return complain("--second is for words and data, not for", "--html");
     if (bad == 0 && r->expression == NULL) return complain("nothing to explain", "expected an EXPRESSION");
     return bad;
 }
@@ -192,20 +193,22 @@ static ad_status draw_svg(const request *r, size_t n, const ad_var y[]) {
     return drawn || status != AD_OK ? status : ad_draw_svg(n, y, &r->view, stdout);
 }
 
-/* Written beside it and renamed, so that nothing half-written ever stands there. */
+typedef struct drawing {
+    const request *r;
+    size_t         n;
+    const ad_var  *y;
+    ad_status      status;
+} drawing;
+
+static bool draw_page(FILE *to, void *context) {
+    drawing *d = context;
+    d->status = ad_draw_html(d->n, d->y, &d->r->view, to);
+    return d->status == AD_OK;
+}
+
 static ad_status write_page(const request *r, size_t n, const ad_var y[]) {
-    const size_t room = strlen(r->file) + 16;
-    char        *beside = malloc(room);
-    if (beside == NULL) return AD_NO_MEMORY;
-    snprintf(beside, room, "%s.%ld", r->file, (long)getpid());
-    FILE     *to = fopen(beside, "w");
-    ad_status status = to == NULL ? AD_BAD_FILE : ad_draw_html(n, y, &r->view, to);
-    if (to != NULL && fclose(to) != 0 && status == AD_OK) status = AD_BAD_FILE;
-    if (status == AD_OK && rename(beside, r->file) != 0) status = AD_BAD_FILE;
-    if (status == AD_BAD_FILE) fprintf(stderr, "explain: %s cannot be written: %s\n", r->file, strerror(errno));
-    if (status != AD_OK && to != NULL) remove(beside);
-    free(beside);
-    return status;
+    drawing d = {r, n, y, AD_OK};
+    return report_whole("explain", r->file, draw_page, &d) || d.status != AD_OK ? d.status : AD_BAD_FILE;
 }
 
 static ad_status show(ad_tape *tape, const request *r, size_t n, const ad_var y[]) {
@@ -224,6 +227,22 @@ static ad_status show(ad_tape *tape, const request *r, size_t n, const ad_var y[
     }
 }
 
+/* The derivatives of the first result, recorded as nodes of their own, and the same for them. */
+static ad_status show_second(ad_tape *tape, const request *r, ad_var y, const ad_var x[]) {
+    const size_t n = (size_t)r->variables;
+    ad_var      *dy = calloc(n + 1, sizeof *dy);
+    ad_status    status = AD_OK;
+    if (dy == NULL) return AD_NO_MEMORY;
+    ad_record_gradient(y, n, x, dy);
+    for (size_t i = 0; i < n && ad_tape_status(tape) == AD_OK && status == AD_OK; i++) {
+        if (r->form == WORDS) printf("\nthe derivative by %s, recorded in turn\n", r->variable[i]);
+        if (dy[i].tape == NULL) status = r->form == WORDS ? ad_explain(dy[i], stdout) : AD_OK;
+        else status = show(tape, r, 1, &dy[i]);
+    }
+    free(dy);
+    return ad_tape_status(tape) != AD_OK ? ad_tape_status(tape) : status;
+}
+
 static int explain(ad_tape *tape, const request *r, char names[], ad_var x[]) {
     const int bad = read_variables(tape, r->variables, r->variable, names, x);
     if (bad != 0) return bad;
@@ -233,6 +252,7 @@ static int explain(ad_tape *tape, const request *r, char names[], ad_var x[]) {
     ad_status    status = ad_tape_status(tape);
     if (n > 0 && last.tape == NULL && r->outputs == NULL) status = ad_explain(last, stdout);
     else if (n > 0) status = show(tape, r, n, y);
+    if (r->second && n > 0 && status == AD_OK && y[0].tape != NULL) status = show_second(tape, r, y[0], x);
     if (status == AD_OK && (fflush(stdout) != 0 || ferror(stdout))) status = AD_BAD_FILE;
     if (status == AD_OK) return 0;
     if (ad_tape_status(tape) != AD_OK) fprintf(stderr, "explain: %s\n", ad_tape_message(tape));

@@ -65,6 +65,25 @@ bool report_close(FILE *file, const char *folder, const char *name) {
     return path_of(path, folder, name, "") && complain("the file cannot be written", path);
 }
 
+bool report_whole(const char *program, const char *path, bool (*write)(FILE *to, void *context), void *context) {
+    const size_t room = strlen(path) + 16;
+    char        *beside = malloc(room);
+    if (beside == NULL) {
+        fprintf(stderr, "%s: out of memory\n", program);
+        return false;
+    }
+    snprintf(beside, room, "%s.%ld", path, (long)getpid());
+    FILE *to = fopen(beside, "w");
+    bool  good = to != NULL, said = false;
+    if (good && !write(to, context)) good = false, said = !ferror(to);
+    if (to != NULL && fclose(to) != 0) good = false;
+    if (good && rename(beside, path) != 0) good = false;
+    if (!good && !said) fprintf(stderr, "%s: %s cannot be written: %s\n", program, path, strerror(errno));
+    if (!good && to != NULL) remove(beside);
+    free(beside);
+    return good;
+}
+
 /* ---- gnuplot ---------------------------------------------------------------------------------- */
 
 bool report_gnuplot(void) {

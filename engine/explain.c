@@ -60,6 +60,14 @@ static void forward(page *p) {
     fputc('\n', p->to);
 }
 
+/* A result as what is differentiated: "f", "(d f / d x)". */
+static const char *differentiated(const page *p, uint32_t node, char text[AD__LABEL + 2]) {
+    char label[AD__LABEL];
+    ad__label(p->tape, node, label);
+    snprintf(text, AD__LABEL + 2, strchr(label, ' ') == NULL ? "%s" : "(%s)", label);
+    return text;
+}
+
 /* ---- reverse ---------------------------------------------------------------------------------- */
 
 static void sent(page *p, const ad__sent *s, double upstream, int indent, bool first) {
@@ -118,9 +126,9 @@ static void show_folded(page *p, const ad__pass *pass, size_t k, size_t end, int
 }
 
 static void reverse(page *p, const ad__pass *pass) {
-    char head[AD__HEADLINE], text[AD__LABEL];
+    char head[AD__HEADLINE], text[AD__LABEL + 2];
     int  width = 0;
-    ad__label(p->tape, pass->last, text);
+    differentiated(p, pass->last, text);
     begin(p, "reverse");
     fprintf(p->to, "seed  d%s/d%s = 1%s\n", text, text,
             p->view->bug == AD_BUG_STALE ? ", and all that an earlier pass left" : "");
@@ -189,10 +197,10 @@ static void show_check(page *p, const agreement *a, bool checking) {
 }
 
 static void result(page *p, const ad__pass *pass) {
-    char      y[AD__LABEL], x[AD__LABEL], text[3*AD__LABEL];
+    char      y[AD__LABEL + 2], x[AD__LABEL], text[3*AD__LABEL];
     agreement a = {0, 0, 0, 0};
     size_t    shown = 0;
-    ad__label(p->tape, pass->last, y);
+    differentiated(p, pass->last, y);
     begin(p, "result");
     for (uint32_t i = 0; i <= pass->last; i++) a.inputs += pass->used[i] && p->tape->code[i] == AD__input;
     const bool checking = (double)a.inputs*(double)p->tape->length*40 <= MOST_CHECKING;
