@@ -1,0 +1,195 @@
+/* tapes.c - bytes as a program that records: every operation, marks and rewinds, names and scopes, formulas, and
+ * every mistake that a handle can be. Then each path through the engine is compared with the others.
+ *
+ * Roundings differ between the paths, so they are compared within what rounding every node once would do to the
+ * result, its noise: the sum of |adjoint*value|. A result that is mostly noise says nothing and is left out, and
+ * so is one that goes through a jump, where half a unit in the last place may decide. */
+#include "../support.h"
+#include "fuzz.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { POOL = 96, INPUTS = 8, MOST = 9, ROW_BYTES = 3 };
+
+typedef struct state {
+    const uint8_t *at, *end;
+    ad_tape       *tape;
+    ad_var         pool[POOL];               /* all that was recorded, stale handles among them */
+    size_t         count;
+    ad_mark        mark[4];
+    bool           set, jump;
+} state;
+
+static unsigned next(state *s) {
+    return s->at < s->end ? *s->at++ : 0;
+}
+static double number(state *s) {
+    static const double odd[] = {0, -0.0, 1, -1, 0.5, 2, 3, 1e300, 1e-300, INFINITY, -INFINITY, NAN};
+    const unsigned      b = next(s);
+    return b < sizeof odd/sizeof odd[0] ? odd[b] : (double)((int)b - 128)/32;
+}
+
+static ad_var operand(state *s) {
+    const unsigned b = next(s);
+    if (b >= 240 || s->count == 0) return ad_num(number(s));
+    return s->pool[s->count - 1 - b%s->count];
+}
+static size_t operands(state *s, ad_var x[]) {
+    const size_t n = next(s)%MOST;
+    for (size_t i = 0; i < n; i++) x[i] = operand(s);
+    return n;
+}
+
+static void keep(state *s, ad_var x) {
+    if (s->count == POOL) return;
+    s->pool[s->count++] = x;
+}
+
+static bool jumps(int i) {
+    return i == ROW_floor || i == ROW_relu || i == ROW_leaky_relu || i == ROW_elu || i >= ROW_abs;
+}
+
+static void special(state *s, unsigned what) {
+    ad_var x[MOST], y[MOST];
+    size_t n;
+    switch (what) {
+    case 0: keep(s, ad_input(s->tape, number(s))); break;
+    case 1: n = operands(s, x), keep(s, ad_sum(n, x)); break;
+    case 2:
+        n = operands(s, x);
+        for (size_t i = 0; i < n; i++) y[i] = operand(s);
+        keep(s, ad_dot(n, x, y));
+        break;
+    case 3: n = operands(s, x), keep(s, ad_logsumexp(n, x)); break;
+    case 4: x[0] = operand(s), x[1] = operand(s), x[2] = operand(s), s->jump = true, keep(s, ad_where(x[0], x[1], x[2])); break;
+    case 5: n = operands(s, x), y[0] = operand(s), s->jump = true, keep(s, ad_pick(y[0], n, x)); break;
+    case 6: s->jump |= ad_branch(operand(s)) || true; break;
+    case 7: s->mark[next(s)%4] = ad_tape_mark(s->tape); break;
+    case 8: ad_tape_rewind(s->tape, s->mark[next(s)%4]); break;
+    case 9: x[0] = operand(s), ad_set(x[0], number(s)), s->set = true; break;
+    case 10: ad_name(operand(s), next(s)%2 == 0 ? "a" : "another name"); break;
+    case 11: keep(s, ad_find(s->tape, "a")); break;
+    case 12: ad_scope(s->tape, "scope"); break;
+    case 13: ad_scope_end(s->tape); break;
+    case 14: keep(s, ad_source(operand(s), "file.c", (int)next(s))); break;
+    case 15:
+        x[0] = operand(s), x[1] = operand(s);
+        keep(s, ad_parse(s->tape, next(s)%2 == 0 ? "u = a*b; tanh(u) + sum(a, b, u)" : "a*b +", 2, "a, b", x));
+        break;
+    case 16: ad_backward(operand(s)); break;
+    case 17: ad_tape_clear(s->tape); break;
+    case 18: ad_replay(s->tape); break;
+    default: ad_grad(operand(s)); break;
+    }
+}
+
+static void record(state *s) {
+    for (int i = 0; i < 4; i++) s->mark[i] = ad_tape_mark(s->tape);
+    for (int i = 0; i < 3; i++) keep(s, ad_input(s->tape, number(s)));
+    while (s->at < s->end && s->count < POOL) {
+        const unsigned b = next(s);
+        if (b < 3*ROWS) {
+            const int r = (int)(b%ROWS);
+            ad_var    x = operand(s);
+            s->jump |= jumps(r);
+            keep(s, row_record(&rows[r], x, rows[r].operands == 2 ? operand(s) : x));
+        } else {
+            special(s, (b - 3*ROWS)%20);
+        }
+    }
+}
+
+/* Handles that name a node, without the stale and the plain numbers; and those of them that are inputs. */
+static void sort_out(state *s, size_t *inputs, ad_var input[]) {
+    size_t live = 0;
+    *inputs = 0;
+    for (size_t i = 0; i < s->count; i++) {
+        ad_var x = s->pool[i];
+        ad_tape_clear(s->tape);
+        if (x.tape == NULL || isnan(ad_value(x))) continue;     /* NaN is also what a stale handle has */
+        s->pool[live++] = x;
+        const double value = ad_value(x);
+        ad_set(x, value);
+        bool leaf = ad_tape_status(s->tape) == AD_OK;
+        for (size_t k = 0; k < *inputs; k++) leaf = leaf && input[k].at.in.node != x.at.in.node;
+        if (leaf && *inputs < INPUTS) input[(*inputs)++] = x;
+    }
+    ad_tape_clear(s->tape);
+    s->count = live;
+}
+
+/* After ad_backward: what rounding each node once may do to its result. */
+static double noise(const state *s) {
+    double sum = 0;
+    for (size_t i = 0; i < s->count; i++) sum += fabs(ad_grad(s->pool[i])*ad_value(s->pool[i]));
+    return sum*1e-10;
+}
+
+static bool apart(double got, double want, double off) {
+    return fabs(got - want) > off + 1e-290 && off < 1e-3*fabs(want) && isfinite(want);
+}
+
+static void compare(state *s, size_t n, const ad_var input[]) {
+    double grad[INPUTS], jacobian[INPUTS], at[INPUTS], direction[INPUTS], value, want = 0;
+    ad_var y = s->pool[s->count - 1], recorded[INPUTS];
+    for (size_t i = 0; i < n; i++) at[i] = ad_value(input[i]), direction[i] = i%2 == 0 ? 1 : -0.5;
+    ad_gradient(y, n, input, grad);
+    HOLDS(ad_tape_status(s->tape) == AD_OK, "%s", ad_tape_message(s->tape));
+    const double off = noise(s);
+    bool         finite = isfinite(off);
+    for (size_t i = 0; i < n; i++) want += grad[i]*direction[i], finite = finite && isfinite(grad[i]);
+
+    const double tangent = ad_tangent(y, n, input, direction);
+    HOLDS(ad_tape_status(s->tape) == AD_OK, "%s", ad_tape_message(s->tape));
+    double scale = 0;
+    for (size_t i = 0; i < s->count && finite; i++)
+        scale += fabs(ad_grad(s->pool[i])*ad_tangent(s->pool[i], n, input, direction));
+    if (finite && isfinite(scale) && isfinite(tangent))
+        HOLDS(!apart(tangent, want, scale*1e-10), "tangent %.17g, gradient %.17g", tangent, want);
+
+    ad_program *program = ad_compile(&(ad_interface){.inputs = n, .input = input, .outputs = 1, .output = &y});
+    if (program == NULL) {
+        HOLDS(strlen(ad_tape_message(s->tape)) > 10, "no program and no sentence");
+        ad_tape_clear(s->tape);
+    } else {
+        if (ad_program_values(program, NULL, 1, at, &value) == AD_OK && finite && !s->jump)
+            HOLDS(!apart(value, ad_value(y), off), "program %.17g, tape %.17g", value, ad_value(y));
+        if (ad_program_jacobian(program, NULL, 1, at, jacobian) == AD_OK && finite && !s->jump && scale < 1e6)
+            for (size_t i = 0; i < n; i++)
+                HOLDS(isnan(jacobian[i]) || !apart(jacobian[i], grad[i], 1e-6*(fabs(grad[i]) + scale)),
+                      "input %zu: program %.17g, tape %.17g", i, jacobian[i], grad[i]);
+        ad_program_free(program);
+    }
+
+    ad_record_gradient(y, n, input, recorded);
+    if (ad_tape_status(s->tape) == AD_OK && finite && !s->jump && scale < 1e6)
+        for (size_t i = 0; i < n; i++)
+            HOLDS(!apart(ad_value(recorded[i]), grad[i], 1e-6*(fabs(grad[i]) + scale)),
+                  "input %zu: recorded %.17g, swept %.17g", i, ad_value(recorded[i]), grad[i]);
+    ad_tape_clear(s->tape);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
+    state  s = {.at = bytes, .end = bytes + size, .tape = ad_tape_new()};
+    ad_var input[INPUTS];
+    size_t n;
+    record(&s);
+    sort_out(&s, &n, input);
+    ad_replay(s.tape);
+    bool good = ad_tape_status(s.tape) == AD_OK;
+    ad_tape_clear(s.tape);
+    double before[POOL];
+    for (size_t i = 0; i < s.count; i++) before[i] = ad_value(s.pool[i]);
+    ad_replay(s.tape);
+    for (size_t i = 0; good && i < s.count; i++) {
+        const double after = ad_value(s.pool[i]);
+        HOLDS(memcmp(&before[i], &after, sizeof after) == 0 || isnan(after), "replayed %.17g, then %.17g", before[i],
+              after);
+    }
+    HOLDS(ad_tape_status(s.tape) == AD_OK || !good, "%s", ad_tape_message(s.tape));
+    ad_tape_clear(s.tape);
+    if (good && s.count > 0 && n > 0) compare(&s, n, input);
+    ad_tape_free(s.tape);
+    return 0;
+}
