@@ -169,6 +169,35 @@ AD_API ad_var ad_pick(ad_var index, size_t n, const ad_var x[]);
  * were. false after an error. */
 AD_API bool ad_branch(ad_var condition);
 
+/* ---- operations of your own ------------------------------------------------------------------- */
+
+/* An operation that is not in the table: its value, its partials, and what else it can do. The struct and
+ * the context outlive the tapes and programs that use them; the functions may be called from any
+ * thread, must not touch the tape, and must depend on their arguments alone.
+ * What they return is taken as it comes: NaN is a value, and a partial that is not written is NaN. */
+typedef struct ad_custom_op {
+    const char *name;
+    size_t      operands;                              /* SIZE_MAX: any number */
+    double    (*value)(size_t n, const double x[], void *context);
+    /* partial[i] = dv/dx[i] where the value is v */
+    void      (*partials)(size_t n, const double x[], double v, double partial[], void *context);
+    /* The same for `width` examples at once: x[i][l] is operand i of example l. NULL: one by one. Programs refuse
+     * custom operations (AD_UNSUPPORTED), so nothing calls these two yet. */
+    void      (*lane_values)(size_t n, size_t width, const double *const x[], double v[], void *context);
+    void      (*lane_partials)(size_t n, size_t width, const double *const x[], const double v[],
+                               double *const partial[], void *context);
+    /* The partials recorded from the handles it is given, on their tape. NULL: no second derivative. */
+    void      (*record)(size_t n, const ad_var x[], ad_var v, ad_var partial[], void *context);
+} ad_custom_op;
+
+/* One node. On plain numbers alone: the number. A wrong count, or an operation without name, value or
+ * partials: AD_BAD_ARGUMENT. */
+AD_API ad_var ad_custom(ad_tape *tape, const ad_custom_op *op, size_t n, const ad_var x[], void *context);
+
+/* Formulas on this tape may call it by its name, which must be a word that no function has; a second
+ * definition of a name replaces the first. AD_OK, or the status that the tape now holds. */
+AD_API ad_status ad_tape_define(ad_tape *tape, const ad_custom_op *op, void *context);
+
 /* ---- formulas --------------------------------------------------------------------------------- */
 
 /* Mathematics in C, without operators. The expression is kept as text; the names in it are bound to

@@ -120,6 +120,33 @@ static void push_pick(recorder *r, uint32_t i, ad_var a) {
     }
 }
 
+/* The user's function records the partials; what it leaves out is NaN. */
+static void push_partials(recorder *r, uint32_t i, ad_var a, ad_var x[], ad_var partial[]) {
+    const ad__own_op own = *ad__own_op_of(r->tape, i);
+    const size_t     n = r->tape->arg[i].y;
+    for (size_t k = 0; k < n; k++) x[k] = group_operand(r, i, 0, k), partial[k] = ad_num(NAN);
+    own.op->record(n, x, ad__handle_of(r->tape, i), partial, own.context);
+    for (size_t k = 0; k < n && r->tape->status == AD_OK; k++) {
+        if (is_number(x[k]) || !wanted(r, x[k].at.in.node)) continue;
+        if (!is_number(partial[k]) && !ad__check(r->tape, partial[k], own.op->name, k + 1)) return;
+        add(r, x[k].at.in.node, contribution(a, partial[k], false));
+    }
+}
+
+static void push_custom(recorder *r, uint32_t i, ad_var a) {
+    const ad__own_op *own = ad__own_op_of(r->tape, i);
+    const size_t      n = r->tape->arg[i].y;
+    if (own->op->record == NULL) {
+        ad__fail(r->tape, AD_UNSUPPORTED, "node #%lu: the operation \"%.40s\" has no `record`, so no second derivative",
+                 (unsigned long)i, own->op->name);
+        return;
+    }
+    ad_var *space = malloc(2*n*sizeof *space);
+    if (space == NULL) ad__fail(r->tape, AD_NO_MEMORY, "out of memory: no space for %zu partials", n);
+    else push_partials(r, i, a, space, space + n);
+    free(space);
+}
+
 static void visit(recorder *r, uint32_t i, ad_var a) {
     const ad__row_number row = ad__code_row(r->tape->code[i]);
     if (row < AD__ROWS) {
@@ -130,6 +157,7 @@ static void visit(recorder *r, uint32_t i, ad_var a) {
     case AD__input: case AD__branch: return;
     case AD__where: push_where(r, i, a); return;
     case AD__pick:  push_pick(r, i, a); return;
+    case AD__custom: push_custom(r, i, a); return;
     case AD__dot:
         push_group(r, i, 0, a);
         push_group(r, i, 1, a);

@@ -7,8 +7,7 @@
  *
  * Names are bound to handles: first those that the formula itself gave (`h = ...;`), then the
  * caller's. A name is a C postfix expression and is compared as text without spaces. */
-#include "tape.h"
-
+#include "custom.h"
 #include "text.h"
 
 #include <ctype.h>
@@ -256,11 +255,34 @@ static ad_var apply(parser *p, const char *name, size_t length, const arguments 
         if (functions[i].even && a->n%2 != 0) return wrong_count(p, name, length, SIZE_MAX, a->n);
         return functions[i].call(a->n, a->x);
     }
+    const ad__own_op *own = ad__defined(p->tape, name, length);
+    if (own != NULL && own->op->operands != SIZE_MAX && own->op->operands != a->n)
+        return wrong_count(p, name, length, own->op->operands, a->n);
+    if (own != NULL) return ad_custom(p->tape, own->op, a->n, a->x, own->context);
     const size_t row = row_named(name, length);
     if (row == AD__ROWS) return error_at(p, name, "no function is called", name, length);
     if (a->n != ad__rows[row].operands)
         return wrong_count(p, name, length, ad__rows[row].operands, a->n);
     return ad__record_row((ad__row_number)row, a->x[0], a->x[a->n - 1]);
+}
+
+/* A word, and not one that means something already? */
+static bool free_name(const char *name) {
+    const size_t length = strlen(name);
+    if (length == 0 || word_length(name) != length || is(name, length, "pi")) return false;
+    for (size_t i = 0; i < sizeof functions/sizeof *functions; i++)
+        if (is(name, length, functions[i].name)) return false;
+    return row_named(name, length) == AD__ROWS;
+}
+
+ad_status ad_tape_define(ad_tape *tape, const ad_custom_op *op, void *context) {
+    if (tape == NULL) return AD_NO_MEMORY;
+    if (tape->status != AD_OK || !ad__check_op(tape, "ad_tape_define", op)) return tape->status;
+    if (free_name(op->name)) ad__define(tape, op, context);
+    else ad__fail(tape, AD_BAD_ARGUMENT, "ad_tape_define: \"%.40s\" is %s", op->name,
+                  word_length(op->name) == strlen(op->name) && op->name[0] != '\0' ? "the name of something else"
+                                                                                  : "not a word");
+    return tape->status;
 }
 
 static ad_var call(parser *p, const char *name, size_t length) {

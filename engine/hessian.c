@@ -12,6 +12,8 @@
 #include "reduce.h"
 #include "tangent.h"
 
+#include <stdlib.h>
+
 /* ---- the reverse sweep with duals ------------------------------------------------------------- */
 
 typedef struct sweeper {
@@ -72,6 +74,51 @@ static void push_taken(const sweeper *s, ad__group g, size_t k, ad__dual a) {
     if (!ad__group_number(g, k)) push(s, ad__group_place(g, k), a, (ad__dual){1, 0}, false);
 }
 
+/* The user's partials have no text. They are recorded on a tape of their own, from inputs that stand for the
+ * operands and the result, and their slopes are tangents there. */
+static void slopes_of(const sweeper *s, uint32_t i, ad_tape *own, ad_var x[], ad_var partial[], double slope[],
+                      ad__dual a) {
+    const ad__own_op *op = ad__own_op_of(s->tape, i);
+    const ad__group   g = ad__group_of(s->tape, i, 0);
+    for (size_t k = 0; k < g.n; k++) {
+        const uint32_t place = ad__group_place(g, k);
+        const ad__dual d = ad__group_number(g, k) ? number_of(s, place) : dual_of(s, place);
+        x[k] = ad_input(own, d.value), slope[k] = d.slope, partial[k] = ad_num(NAN);
+    }
+    x[g.n] = ad_input(own, s->tape->value[i]), slope[g.n] = s->tangent[i];
+    op->op->record(g.n, x, x[g.n], partial, op->context);
+    for (size_t k = 0; k < g.n && ad_tape_status(own) == AD_OK; k++) {
+        if (ad__group_number(g, k)) continue;
+        const double moved = ad_tangent(partial[k], g.n + 1, x, slope);
+        const double value = ad_value(partial[k]);
+        push(s, ad__group_place(g, k), a, (ad__dual){value, moved}, false);
+    }
+}
+
+static void push_custom(const sweeper *s, uint32_t i, ad__dual a) {
+    ad_tape          *tape = s->tape;
+    const ad__own_op *op = ad__own_op_of(tape, i);
+    const size_t      n = tape->arg[i].y;
+    if (op->op->record == NULL) {
+        ad__fail(tape, AD_UNSUPPORTED, "node #%lu: the operation \"%.40s\" has no `record`, so no second derivative",
+                 (unsigned long)i, op->op->name);
+        return;
+    }
+    ad_tape *own = ad_tape_new();
+    ad_var  *space = malloc((2*n + 1)*sizeof *space);
+    double  *slope = malloc((n + 1)*sizeof *slope);
+    if (own == NULL || space == NULL || slope == NULL)
+        ad__fail(tape, AD_NO_MEMORY, "out of memory: no space for the partials of \"%.40s\"", op->op->name);
+    else
+        slopes_of(s, i, own, space, space + n + 1, slope, a);
+    if (own != NULL && ad_tape_status(own) != AD_OK)
+        ad__fail(tape, ad_tape_status(own), "node #%lu, \"%.40s\": %.400s", (unsigned long)i, op->op->name,
+                 ad_tape_message(own));
+    ad_tape_free(own);
+    free(space);
+    free(slope);
+}
+
 static void push_reduction(const sweeper *s, uint32_t i, ad__dual a) {
     const ad__group g = ad__group_of(s->tape, i, 0);
     switch (s->tape->code[i]) {
@@ -80,6 +127,9 @@ static void push_reduction(const sweeper *s, uint32_t i, ad__dual a) {
         return;
     case AD__pick:                                             /* in range: the tangents were asked before */
         push_taken(s, ad__group_of(s->tape, i, 1), (size_t)ad__group_value(s->tape, g, 0), a);
+        return;
+    case AD__custom:
+        push_custom(s, i, a);
         return;
     case AD__dot:
         push_group(s, i, 0, a);
@@ -91,7 +141,7 @@ static void push_reduction(const sweeper *s, uint32_t i, ad__dual a) {
 
 static void sweep(const sweeper *s, uint32_t last) {
     const ad_tape *tape = s->tape;
-    for (uint32_t i = last; i >= tape->leaves && i > 0; i--) {
+    for (uint32_t i = last; i >= tape->leaves && i > 0 && tape->status == AD_OK; i--) {
         const ad__dual a = s->adjoint[i];
         if (a.value == 0 && a.slope == 0) continue;
         const ad__arg  arg = tape->arg[i];
@@ -155,7 +205,7 @@ static bool can_bend(ad_var y, const char *what, size_t n, const ad_var x[]) {
         const uint32_t node = x[k].at.in.node;
         if (tape->code[node] == AD__input) continue;
         ad__fail(tape, AD_BAD_ARGUMENT, "%s: x[%zu] is node #%lu, the result of %s, not an input", what, k,
-                 (unsigned long)node, ad__code_name(tape->code[node]));
+                 (unsigned long)node, ad__node_name(tape, node));
         return false;
     }
     return true;

@@ -26,6 +26,7 @@ static const struct { const char *name, *words; } others[] = {
     [AD__logsumexp - AD__input] = {"logsumexp", "logsumexp shares out"},
     [AD__where - AD__input]     = {"where",     "where routes"},
     [AD__pick - AD__input]      = {"pick",      "pick routes"},
+    [AD__custom - AD__input]    = {"custom",    "by its own rule"},
 };
 
 ad__row_number ad__code_row(uint8_t code) {

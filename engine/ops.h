@@ -34,6 +34,7 @@ typedef enum ad__code {
     AD__logsumexp,
     AD__where,
     AD__pick,
+    AD__custom,        /* an operation of the user's: which one, says the word behind its operands */
     AD__CODES
 } ad__code;
 

@@ -399,6 +399,10 @@ static void collect(compiler *c) {
             c->id[i] = collect_leaf(c, i);
         } else if (code == AD__branch) {
             collect_branch(c, i);
+        } else if (code == AD__custom) {
+            ad__fail(c->tape, AD_UNSUPPORTED, "ad_compile: node #%lu is the operation \"%.40s\", and programs have none "
+                     "but those of the engine", (unsigned long)i, ad__node_name(tape, i));
+            v->failed = true;
         } else {
             c->id[i] = collect_reduction(c, i);
         }

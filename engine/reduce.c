@@ -128,27 +128,27 @@ static bool put_group(ad_tape *tape, ad__kind kind, size_t n, const ad_var x[], 
     return tape->status == AD_OK;
 }
 
-/* One or two groups (b may be NULL) become a record and a node; the value is computed from them by the
- * same code that replays it. Words are built in the scratch array, because numbers must reach the
+/* The value is computed from the record by the same code that replays it. Words are built in the scratch array, because numbers must reach the
  * list before the record does. */
-static ad_var reduce(ad_tape *tape, uint8_t code, size_t n, size_t na, const ad_var a[],
-                     size_t nb, const ad_var b[]) {
-    const char *what = ad__code_name(code);
+ad_var ad__reduce_record(ad_tape *tape, uint8_t code, const char *what, size_t n, size_t na, const ad_var a[],
+                         size_t nb, const ad_var b[], uint32_t tail) {
     ad__kind    ka = AD__RANGE, kb = AD__RANGE;
     if (tape->status != AD_OK || !ad__grow(tape) || !classify(tape, what, na, a, &ka) ||
         (b != NULL && !classify(tape, what, nb, b, &kb)))
         return ad__failed(tape);
-    const size_t wa = group_words(ka, na), words = wa + (b != NULL ? group_words(kb, nb) : 0);
+    const size_t wa = group_words(ka, na);
+    const size_t words = wa + (b != NULL ? group_words(kb, nb) : 0) + (code == AD__custom);
     const size_t numbers = 2*(na + nb) + 2;
     if (n >= UINT32_MAX/8 || na + nb >= UINT32_MAX/8) {
         ad__fail(tape, AD_TAPE_FULL, "%s: %zu operands are more than a tape can hold", what, n);
         return ad__failed(tape);
     }
-    if (!ad__scratch(tape, na + nb + words) || !ad__list_room(tape, words + numbers))
+    if (!ad__scratch(tape, 2*na + nb + words) || !ad__list_room(tape, words + numbers))
         return ad__failed(tape);
     uint32_t *record = (uint32_t *)(void *)(tape->scratch + na + nb);
     if (!put_group(tape, ka, na, a, record) || (b != NULL && !put_group(tape, kb, nb, b, record + wa)))
         return ad__failed(tape);
+    if (code == AD__custom) record[words - 1] = tail;
     const uint32_t place = tape->list_length;
     memcpy(tape->list + place, record, words*sizeof *record);
     tape->list_length += (uint32_t)words;
@@ -158,6 +158,37 @@ static ad_var reduce(ad_tape *tape, uint8_t code, size_t n, size_t na, const ad_
         return ad__failed(tape);
     }
     return y;
+}
+
+static ad_var reduce(ad_tape *tape, uint8_t code, size_t n, size_t na, const ad_var a[], size_t nb, const ad_var b[]) {
+    return ad__reduce_record(tape, code, ad__code_name(code), n, na, a, nb, b, 0);
+}
+
+/* ---- operations of the user's ----------------------------------------------------------------- */
+
+const ad__own_op *ad__own_op_of(const ad_tape *tape, uint32_t node) {
+    const ad__group g = ad__group_of(tape, node, 0);
+    return &tape->used.op[g.word[group_words(g.kind, g.n) - 1]];
+}
+
+const char *ad__node_name(const ad_tape *tape, uint32_t node) {
+    return tape->code[node] == AD__custom ? ad__own_op_of(tape, node)->op->name : ad__code_name(tape->code[node]);
+}
+
+static double custom_value(const ad_tape *tape, uint32_t node) {
+    const ad__own_op *own = ad__own_op_of(tape, node);
+    const ad__group   g = ad__group_of(tape, node, 0);
+    return own->op->value(g.n, values(tape, g, tape->scratch), own->context);
+}
+
+/* What the user's function leaves out is NaN, not what stood there. */
+const double *ad__custom_partials(const ad_tape *tape, uint32_t node) {
+    const ad__own_op *own = ad__own_op_of(tape, node);
+    const ad__group   g = ad__group_of(tape, node, 0);
+    double           *partial = tape->scratch + g.n;
+    for (size_t i = 0; i < g.n; i++) partial[i] = NAN;
+    own->op->partials(g.n, values(tape, g, tape->scratch), tape->value[node], partial, own->context);
+    return partial;
 }
 
 /* ---- values, partials, contributions ---------------------------------------------------------- */
@@ -223,6 +254,9 @@ bool ad__reduce_value(ad_tape *tape, uint32_t node, double *value) {
     case AD__where:
         *value = ad__group_value(tape, g, ad__group_value(tape, g, 0) != 0 ? 1 : 2);
         return true;
+    case AD__custom:
+        *value = custom_value(tape, node);
+        return true;
     default:
         if (!in_range(tape, node)) return false;
         *value = ad__group_value(tape, ad__group_of(tape, node, 1), index_of(tape, node));
@@ -240,6 +274,7 @@ double ad__reduce_partial(const ad_tape *tape, uint32_t node, int group, size_t 
         const double y = ad__group_value(tape, ad__group_of(tape, node, 1 - group), i);
         return DOT_PARTIAL;
     }
+    case AD__custom:    return ad__custom_partials(tape, node)[i];
     case AD__where:     return i == (ad__group_value(tape, g, 0) != 0 ? 1u : 2u) ? 1 : 0;
     default:            return group == 1 && i == index_of(tape, node) ? 1 : 0;
     }
@@ -280,6 +315,9 @@ void ad__reduce_push(ad_tape *tape, uint32_t node, double adjoint) {
     case AD__where:
         push_one(tape, g, ad__group_value(tape, g, 0) != 0 ? 1 : 2, adjoint);
         return;
+    case AD__custom:
+        push_scaled(tape, g, adjoint, ad__custom_partials(tape, node));
+        return;
     default:
         if (in_range(tape, node))
             push_one(tape, ad__group_of(tape, node, 1), index_of(tape, node), adjoint);
@@ -302,6 +340,20 @@ static double moved_by(const ad_tape *tape, uint32_t node, int number, const dou
     return total;
 }
 
+/* The partials are asked for once, and only when something moves. */
+static double custom_moved(const ad_tape *tape, uint32_t node, const double tangent[]) {
+    const ad__group g = ad__group_of(tape, node, 0);
+    const double   *partial = NULL;
+    double          total = 0;
+    for (size_t i = 0; i < g.n; i++) {
+        const double t = tangent_of(tangent, g, i);
+        if (t == 0) continue;
+        if (partial == NULL) partial = ad__custom_partials(tape, node);
+        total += partial[i]*t;
+    }
+    return total;
+}
+
 bool ad__reduce_tangent(ad_tape *tape, uint32_t node, const double tangent[], double *moved) {
     const ad__group g = ad__group_of(tape, node, 0);
     switch (tape->code[node]) {
@@ -317,6 +369,9 @@ bool ad__reduce_tangent(ad_tape *tape, uint32_t node, const double tangent[], do
         return true;
     case AD__where:
         *moved += tangent_of(tangent, g, ad__group_value(tape, g, 0) != 0 ? 1 : 2);
+        return true;
+    case AD__custom:
+        *moved += custom_moved(tape, node, tangent);
         return true;
     default:
         if (!in_range(tape, node)) return false;

@@ -20,7 +20,7 @@ static void branch_turned(ad_tape *tape, uint32_t node) {
     } else {
         ad__fail(tape, AD_BRANCH_CHANGED,
                  "the branch on node #%lu (%s, now %.17g) would turn", (unsigned long)condition,
-                 ad__code_name(code), tape->value[condition]);
+                 ad__node_name(tape, condition), tape->value[condition]);
     }
 }
 

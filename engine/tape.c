@@ -59,6 +59,8 @@ void ad_tape_free(ad_tape *tape) {
     free(tape->scratch);
     free(tape->tangent);
     free(tape->rules);
+    free(tape->used.op);
+    free(tape->defined.op);
     free(tape->list);
     free(tape->block);
     free(tape);
@@ -174,6 +176,7 @@ size_t ad_tape_bytes(const ad_tape *tape) {
     if (tape == NULL) return 0;
     return sizeof *tape + tape->capacity*node_bytes() + tape->list_room*sizeof *tape->list +
            tape->scratch_room*sizeof *tape->scratch + tape->tangent_room*sizeof *tape->tangent + tape->rules_bytes +
+           (tape->used.room + tape->defined.room)*sizeof *tape->used.op +
            tape->segment_room*sizeof *tape->segment + ad__notes_bytes(&tape->notes);
 }
 
@@ -310,6 +313,7 @@ void ad_tape_rewind(ad_tape *tape, ad_mark mark) {
     }
     if (mark.node < tape->length && mark.node < tape->stable) tape->stable = mark.node;
     ad__notes_forget(&tape->notes, mark.node);
+    while (tape->used.n > 0 && tape->used.op[tape->used.n - 1].node >= mark.node) tape->used.n--;
     tape->length = mark.node;
     tape->list_length = mark.list;
     if (tape->leaves > mark.node) tape->leaves = mark.node;
@@ -379,6 +383,24 @@ uint32_t ad__numbers(ad_tape *tape, size_t n, const ad_var x[]) {
     tape->run = place;
     tape->run_count = (uint32_t)n;
     return place;
+}
+
+/* ---- operations of the user's ----------------------------------------------------------------- */
+
+bool ad__add_own_op(ad_tape *tape, ad__own_ops *list, ad__own_op op) {
+    if (list->n == list->room) {
+        const uint32_t room = next_size(list->room, 4, UINT32_MAX);
+        ad__own_op    *grown = room == 0 || too_large(room, sizeof *grown) ? NULL
+                                                                           : realloc(list->op, room*sizeof *grown);
+        if (grown == NULL) {
+            ad__fail(tape, AD_NO_MEMORY, "out of memory: no space for the operation \"%.40s\"", op.op->name);
+            return false;
+        }
+        list->op = grown;
+        list->room = room;
+    }
+    list->op[list->n++] = op;
+    return true;
 }
 
 /* ---- names, scopes, places in source files ----------------------------------------------------- */

@@ -41,6 +41,19 @@ typedef struct ad__segment {
     uint32_t start, era;
 } ad__segment;
 
+/* An operation of the user's with its context. In the list of those in use it stands with the first node that
+ * used it; in the list of definitions the node counts for nothing. */
+typedef struct ad__own_op {
+    const ad_custom_op *op;
+    void               *context;
+    uint32_t            node;
+} ad__own_op;
+
+typedef struct ad__own_ops {
+    ad__own_op *op;
+    uint32_t    n, room;
+} ad__own_ops;
+
 enum { AD__SHARED_NUMBERS = 64, AD__MESSAGE = 1024 };
 
 struct ad_tape {
@@ -69,6 +82,8 @@ struct ad_tape {
     ad__segment *segment;            /* ascending in start; at least one */
     uint32_t  segments, segment_room;
     ad__notes notes;
+
+    ad__own_ops used, defined;       /* `used` is ascending in node, and cut back with the nodes */
 
     ad_status status;
     char      message[AD__MESSAGE];
@@ -173,6 +188,9 @@ ad_var ad__source_span(ad_var x, uint32_t first, const char *file, int line);
 
 /* Values again of the nodes from..end-1. No error is held. */
 void ad__replay_range(ad_tape *tape, uint32_t from, uint32_t end);
+
+/* One more operation of the user's in a list of this tape. False, with the error kept: out of memory. */
+bool ad__add_own_op(ad_tape *tape, ad__own_ops *list, ad__own_op op);
 
 /* The name given to a node, or NULL. */
 const char *ad__name_of(const ad_tape *tape, uint32_t node);

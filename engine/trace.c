@@ -291,7 +291,7 @@ static void write_what(const ad_tape *tape, uint32_t node, bool numbers, size_t 
         ad__shown(room, text, ad__rows[row].shown, x, y);
         return;
     }
-    size_t length = (size_t)snprintf(text, room, "%s(", ad__code_name(tape->code[node]));
+    size_t length = (size_t)snprintf(text, room, "%s(", ad__node_name(tape, node));
     for (size_t i = 0; i < n && i < MOST_OPERANDS && length < room; i++)
         length += (size_t)snprintf(text + length, room - length, "%s%s", i > 0 ? ", " : "",
                                    operand(tape, node, i, numbers, x));

@@ -300,6 +300,26 @@ Test(hessian, product_with_two_zeros_keeps_its_mixed_derivative) {
     expect_hessian("prod(x, x, y)", 0, 3, (double[]){6, 0, 0});
 }
 
+/* Where x^y is 0^2 or 0^1, x moves it as mathematics says; y does not, nor is anything NaN. */
+Test(hessian, variable_exponent_at_zero_is_not_nan) {
+    expect_hessian("x^y", 0, 3, (double[]){0, 0, 0});
+    const ad_var v[] = {ad_input(tape, 0), ad_input(tape, 1)};
+    double       h[4];
+    ad_hessian(ad_pow(v[0], v[1]), 2, v, h);
+    cr_expect(h[0] == 0 && h[1] == 1 && h[2] == 1 && h[3] == 0, "%g %g %g %g", h[0], h[1], h[2], h[3]);
+}
+
+/* PyTorch 1.13.1, autograd.grad twice at 0. */
+Test(hessian, agrees_with_pytorch_at_zero) {
+    expect_hessian("softplus(x)", 0, 1, (double[]){0.25, 0, 0});
+    expect_hessian("gelu(x)", 0, 1, (double[]){0.7978845608028654, 0, 0});
+    expect_hessian("silu(x)", 0, 1, (double[]){0.5, 0, 0});
+    expect_hessian("elu(x)", 0, 1, (double[]){0, 0, 0});
+    expect_hessian("sqrt(x)", 0, 1, (double[]){-INFINITY, 0, 0});
+    expect_hessian("sqrt(relu(x))", -1, 1, (double[]){0, 0, 0});
+    expect_hessian("hypot(x, y)", 0, 0, (double[]){0, 0, 0});        /* NaN there; level here */
+}
+
 Test(hessian, smooth_side_of_elu_bends) {
     expect_hessian("elu(x)", -1, 1, (double[]){exp(-1), 0, 0});
     expect_hessian("elu(x)", 2, 1, (double[]){0, 0, 0});
