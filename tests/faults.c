@@ -59,6 +59,34 @@ Test(faults, memory_may_be_out_from_any_allocation_on) {
     refuse_each(false);
 }
 
+/* Second derivatives, apart from the scenario: they ask for memory for each rule that they meet first. */
+static ad_status second_derivatives(void) {
+    ad_tape  *own = ad_tape_new();
+    ad_var    x[] = {ad_input(own, 0.5), ad_input(own, 2)}, recorded[2];
+    double    h[4];
+    ad_var    y = ad_parse(own, "h = tanh(a*b) + a^b; loss = relu(h)*logsumexp(a, b, h) + dot(a, b, h, a)", 2, "a, b", x);
+    ad_name(x[0], "a");
+    ad_hessian(y, 2, x, h);
+    ad_jacobian(1, &y, 2, x, h);
+    ad_record_gradient(y, 2, x, recorded);
+    ad_hessian(recorded[0], 2, x, h);
+    const ad_status status = ad_tape_status(own);
+    ad_tape_free(own);
+    return status;
+}
+
+Test(faults, second_derivatives_survive_any_refused_allocation) {
+    if (!CAN_REFUSE) cr_skip_test("the allocator cannot be replaced in this build");
+    size_t n = 1;
+    for (refused = true; refused && n < MOST_REQUESTS; n++) {
+        arm(n, true);
+        const ad_status status = second_derivatives();
+        disarm();
+        cr_expect_eq(status, refused ? AD_NO_MEMORY : AD_OK, "request %zu: status %d", n, (int)status);
+    }
+    cr_expect(n > 30 && n < MOST_REQUESTS, "%zu requests", n);
+}
+
 Test(faults, tape_that_cannot_be_made_is_null) {
     if (!CAN_REFUSE) cr_skip_test("the allocator cannot be replaced in this build");
     for (size_t n = 1; n <= 2; n++) {

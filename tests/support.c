@@ -122,10 +122,6 @@ static ad_status small_graph(ad_tape *tape, const ad_var x[], FILE *to) {
     double grad[LEAVES];
     ad_gradient(y, LEAVES, x, grad);
     ad_tangent(y, LEAVES, x, grad);
-    ad_hessian_times(y, LEAVES, x, grad, grad);
-    ad_jacobian(1, &y, LEAVES, x, grad);
-    ad_var recorded[LEAVES];
-    ad_record_gradient(y, LEAVES, x, recorded);
     if (to != NULL)
         status = ad_explain(ad_parse(tape, "a*b + sum(a, b, c)", 3, "a, b, c", x), to);
     ad_tape_rewind(tape, mark);
