@@ -268,6 +268,8 @@ AD_API void ad_hessian_times(ad_var y, size_t n, const ad_var x[], const double 
  * scalars, run it over a minibatch as lanes of vectors. Which leaves are shared by all rows (weights)
  * and which are different in each (an example) is said here; a leaf in neither list is a constant. */
 typedef struct ad_program ad_program;
+
+/* What a program takes and gives. */
 typedef struct ad_interface {
     size_t params;  const ad_var *param;           /* shared by all rows: weights */
     size_t inputs;  const ad_var *input;           /* one set per row: an example */
@@ -458,6 +460,7 @@ typedef struct ad_curve_point {
     double noise;                             /* what rounding of f may do, divided by h */
 } ad_curve_point;
 
+/* The error of a claimed derivative against the step, from large steps to small ones. */
 typedef struct ad_curve {
     const char *name;                         /* of x */
     double      claimed, estimate, error;     /* the best that differences say, and what it may be off */

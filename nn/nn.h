@@ -66,6 +66,7 @@ typedef struct nn_data nn_data;
  * not finite: AD_BAD_ARGUMENT. NULL when memory is out. */
 AD_API nn_data *nn_data_new(size_t rows, size_t inputs, size_t targets, const double values[]);
 
+/* How a CSV file is read. */
 typedef struct nn_csv_config {
     size_t targets;                          /* how many of the last columns are targets */
     bool   header;                           /* skip the first line */
@@ -253,6 +254,7 @@ typedef struct nn_layer {
     nn_activation *activation;
 } nn_layer;
 
+/* What a layer is made of. */
 typedef struct nn_layer_config {
     size_t         inputs, outputs;          /* at least 1 each */
     nn_activation *activation;               /* NULL: the identity */
@@ -270,6 +272,7 @@ AD_API void nn_layer_forward(const nn_layer *layer, const ad_var input[], ad_var
 
 typedef struct nn_mlp nn_mlp;                /* layers one after the other */
 
+/* What a multilayer perceptron is made of. */
 typedef struct nn_mlp_config {
     size_t         layers;                   /* at least 1 */
     const size_t  *sizes;                    /* layers + 1 numbers: the inputs, then the units of each layer */
@@ -329,6 +332,7 @@ AD_API void nn_attend(size_t positions, size_t width, size_t heads, bool causal,
  * is on the model. */
 typedef struct nn_attention nn_attention;
 
+/* The sizes of attention. */
 typedef struct nn_attention_config {
     const char   *name;
     size_t        width, heads, positions;   /* positions: the most that will be asked for; heads divide width */
@@ -525,6 +529,7 @@ AD_API void   nn_clip_value(size_t n, double gradient[], double most);
  * s - w. Rates above 0 (last: at least 0) and finite, factors above 0, steps at least 1. */
 typedef enum nn_schedule_shape { NN_CONSTANT, NN_STEP, NN_EXPONENTIAL, NN_LINEAR, NN_COSINE } nn_schedule_shape;
 
+/* How the learning rate goes from step to step. */
 typedef struct nn_schedule {
     nn_schedule_shape shape;
     double            rate, last, factor;
@@ -700,6 +705,7 @@ AD_API ad_check_report *nn_check(nn_model *model, nn_loss *loss, void *user, con
  * batch; the step of gradient descent and the loss after it. The inputs are locked. The numbers are the tape's. */
 typedef struct nn_lesson nn_lesson;
 
+/* What a lesson is about, and how it names things. */
 typedef struct nn_lesson_config {
     size_t        rows;                      /* how many examples, at least 1 */
     const size_t *row;                       /* which rows of the data */
