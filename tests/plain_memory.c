@@ -10,6 +10,7 @@
 
 #include <math.h>
 #include <string.h>
+#include <unistd.h>
 
 typedef struct outcome {
     ad_status status;
@@ -20,6 +21,12 @@ typedef struct outcome {
 typedef outcome scenario(FILE *to);
 
 static FILE *null;
+
+/* Hundreds of files are saved, none of which has to outlive a power cut. */
+int fsync(int file) {
+    (void)file;
+    return 0;
+}
 
 static outcome ended(ad_status status, double result, const char *message) {
     return (outcome){status, result, status != AD_OK && strlen(message) < 10};
