@@ -128,8 +128,14 @@ static bool put_group(ad_tape *tape, ad__kind kind, size_t n, const ad_var x[], 
     return tape->status == AD_OK;
 }
 
-/* The value is computed from the record by the same code that replays it. Words are built in the scratch array, because numbers must reach the
- * list before the record does. */
+/* Two words, and no number that the list lacks: such a group can be written where it will stand. */
+static bool brief(ad__kind kind) {
+    return kind == AD__RANGE || kind == SAME_RUN;
+}
+
+/* The value is computed from the record by the same code that replays it. Words are built in the scratch
+ * array, because numbers must reach the list before the record does; brief groups, those of a layer, are
+ * written in place, which saves a copy that has to wait for the words it reads. */
 ad_var ad__reduce_record(ad_tape *tape, uint8_t code, const char *what, size_t n, size_t na, const ad_var a[],
                          size_t nb, const ad_var b[], uint32_t tail) {
     ad__kind    ka = AD__RANGE, kb = AD__RANGE;
@@ -145,12 +151,13 @@ ad_var ad__reduce_record(ad_tape *tape, uint8_t code, const char *what, size_t n
     }
     if (!ad__scratch(tape, 2*na + nb + words) || !ad__list_room(tape, words + numbers))
         return ad__failed(tape);
-    uint32_t *record = (uint32_t *)(void *)(tape->scratch + na + nb);
+    const bool in_place = brief(ka) && brief(kb);
+    uint32_t  *record = in_place ? tape->list + tape->list_length : (uint32_t *)(void *)(tape->scratch + na + nb);
     if (!put_group(tape, ka, na, a, record) || (b != NULL && !put_group(tape, kb, nb, b, record + wa)))
         return ad__failed(tape);
     if (code == AD__custom) record[words - 1] = tail;
     const uint32_t place = tape->list_length;
-    memcpy(tape->list + place, record, words*sizeof *record);
+    if (!in_place) memcpy(tape->list + place, record, words*sizeof *record);
     tape->list_length += (uint32_t)words;
     const ad_var y = ad__push(tape, code, place, (uint32_t)n, 0);
     if (!ad__reduce_value(tape, y.at.in.node, &tape->value[y.at.in.node])) {
