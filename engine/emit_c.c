@@ -264,8 +264,9 @@ static bool even_weights(const emitter *e, step *s) {
 }
 
 static void operand(const emitter *e, step *s, int k, uint32_t value) {
-    if (is_row(s->code)) s->literal[k] = e->place[value] == NONE;
-    s->at[k] = is_row(s->code) && s->literal[k] ? value : e->place[value];
+    const bool literal = k < 2 && is_row(s->code) && e->place[value] == NONE;
+    if (k < 2 && is_row(s->code)) s->literal[k] = literal;
+    s->at[k] = literal ? value : e->place[value];
     s->wanted[k] = (e->p->node[value].flags & AD__ON_PARAM) != 0;
 }
 
