@@ -181,8 +181,8 @@ typedef struct ad_custom_op {
     double    (*value)(size_t n, const double x[], void *context);
     /* partial[i] = dv/dx[i] where the value is v */
     void      (*partials)(size_t n, const double x[], double v, double partial[], void *context);
-    /* The same for `width` examples at once: x[i][l] is operand i of example l. NULL: one by one. Programs refuse
-     * custom operations (AD_UNSUPPORTED), so nothing calls these two yet. */
+    /* The same for `width` lanes of a program at once: x[k][lane], v[lane], partial[k][lane]. NULL: lane by lane. A
+     * lane in which nothing arrives may be asked for too; what is not written counts as NaN where something does. */
     void      (*lane_values)(size_t n, size_t width, const double *const x[], double v[], void *context);
     void      (*lane_partials)(size_t n, size_t width, const double *const x[], const double v[],
                                double *const partial[], void *context);

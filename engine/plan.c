@@ -310,6 +310,25 @@ static void visit_pick(planner *c, const ad__node *node, uint32_t a) {
     add_move(c, false, (ad__move){.kind = AD__PUSH_PICK, .a = a, .x = index, .y = place, .v = n});
 }
 
+/* All partials come from one call, so all contributions are one move. */
+static void visit_custom(planner *c, uint32_t i, uint32_t a) {
+    const ad__node *node = &c->p->node[i];
+    const uint32_t *operand = c->p->word + node->x, n = node->y, v = read_value(c, i);
+    const uint32_t  place = c->writing ? take_words(c, 3*(size_t)n) : 0;
+    for (uint32_t k = 0; k < n; k++) {
+        const uint32_t o = operand[k], from = read_value(c, o);
+        uint32_t       in = AD__ZEROS, out = NONE;
+        if (wanted(c, o) && varying(c, o)) target(c, o, &in, &out);
+        else if (wanted(c, o)) out = c->p->node[o].home | (uint32_t)AD__NUMBER;
+        if (!c->writing || c->failed) continue;
+        c->plan->word[place + k] = from | (varying(c, o) ? 0 : (uint32_t)AD__NUMBER);
+        c->plan->word[place + n + k] = in;
+        c->plan->word[place + 2*n + k] = out;
+    }
+    if (c->writing && c->plan->broadcast < 3*(size_t)n) c->plan->broadcast = 3*(size_t)n;
+    add_move(c, false, (ad__move){.kind = AD__PUSH_CUSTOM, .a = a, .v = v, .x = place, .y = n});
+}
+
 static void visit_reduction(planner *c, uint32_t i, uint32_t a) {
     const ad__node *node = &c->p->node[i];
     const uint32_t *word = c->p->word + node->x;
@@ -332,6 +351,7 @@ static void visit_reduction(planner *c, uint32_t i, uint32_t a) {
                 push_to(c, word[k], (ad__move){.kind = AD__PUSH_WHERE, .a = a, .form = k == 1,
                                                .x = read_row(c, word[0], 0)});
         break;
+    case AD__custom: visit_custom(c, i, a); break;
     default: visit_pick(c, node, a);
     }
 }
@@ -546,6 +566,7 @@ static uint32_t forward_words(planner *c, const ad__node *node, size_t before) {
         numbers += !varying(c, i);
         c->plan->word[place + before + k] = place_of(c, i) | (varying(c, i) ? 0 : (uint32_t)AD__NUMBER);
     }
+    if (node->code == AD__custom) numbers = 3*n;                 /* block.c computes behind the numbers */
     if (numbers > c->plan->broadcast) c->plan->broadcast = numbers;
     return place;
 }

@@ -218,6 +218,7 @@ typedef struct compiler {
     size_t              guards;
     ad__fixed          *fixed;
     size_t              fixed_leaves;
+    ad__own_op         *own;           /* a copy of the tape's, by number; NULL: none */
 } compiler;
 
 static ad_tape *tape_of_interface(const ad_interface *face) {
@@ -355,6 +356,31 @@ static uint32_t collect_reduction(compiler *c, uint32_t node) {
     return add_words(v, code, place, code == AD__pick ? n + 1 : n);
 }
 
+/* The user's own, of constants alone: computed now. The first word is the operation's number. */
+static uint32_t fold_custom(values *v, const ad__own_op *own, size_t place, size_t n) {
+    double *x = malloc((n + 1)*sizeof *x);
+    if (x == NULL) return fail_memory(v) != NULL;
+    for (size_t i = 0; i < n; i++) x[i] = constant_of(v, v->word[place + 1 + i]);
+    const double y = own->op->value(n, x, own->context);
+    free(x);
+    v->words = place;
+    v->folded++;
+    return add_constant(v, y);
+}
+
+static uint32_t collect_custom(compiler *c, uint32_t node) {
+    values           *v = &c->first;
+    const ad__own_op *own = ad__own_op_of(c->tape, node);
+    const ad__group   group = ad__group_of(c->tape, node, 0);
+    if (!reserve_words(v, group.n + 1)) return 0;
+    const size_t place = v->words;
+    v->word[v->words++] = add_constant(v, (double)(own - c->tape->used.op));
+    for (size_t i = 0; i < group.n; i++) v->word[v->words++] = group_value(c, group, i);
+    if (v->failed) return 0;
+    return all_constant(v, place, group.n + 1) ? fold_custom(v, own, place, group.n)
+                                               : add_words(v, AD__custom, place, group.n + 1);
+}
+
 static uint32_t collect_leaf(compiler *c, uint32_t node) {
     const uint32_t role = c->id[node];
     const size_t   params = c->face->params;
@@ -400,9 +426,7 @@ static void collect(compiler *c) {
         } else if (code == AD__branch) {
             collect_branch(c, i);
         } else if (code == AD__custom) {
-            ad__fail(c->tape, AD_UNSUPPORTED, "ad_compile: node #%lu is the operation \"%.40s\", and programs have none "
-                     "but those of the engine", (unsigned long)i, ad__node_name(tape, i));
-            v->failed = true;
+            c->id[i] = collect_custom(c, i);
         } else {
             c->id[i] = collect_reduction(c, i);
         }
@@ -716,10 +740,11 @@ static ad_program *assemble(compiler *c, ad__layer *layers, size_t count) {
     p->output = c->output;
     p->step = c->step;
     p->fixed = c->fixed, p->fixed_leaves = c->fixed_leaves;
+    p->own = c->own;
     for (size_t i = 0; i < p->outputs; i++) p->output[i] = c->map[p->output[i]];
     for (size_t i = 0; i < p->guards; i++) p->guard[i].value = c->map[p->guard[i].value];
     v->node = NULL, v->word = NULL, v->constant = NULL, c->guard = NULL, c->output = NULL, c->step = NULL;
-    c->fixed = NULL, c->fixed_leaves = 0;
+    c->fixed = NULL, c->fixed_leaves = 0, c->own = NULL;
     atomic_flag_clear(&p->message_lock);
     for (size_t i = 0; i < 3; i++) atomic_init(&p->plan[i], NULL);
     for (size_t i = 0; i < AD__WORKSPACES; i++) atomic_init(&p->spare[i], NULL);
@@ -729,6 +754,7 @@ static ad_program *assemble(compiler *c, ad__layer *layers, size_t count) {
         return fail_memory(v);
     }
     settle(p);
+    if (p->own != NULL && p->roll_space < 2*p->most_operands) p->roll_space = 2*p->most_operands;
     choose_kernels(p);
     return p;
 }
@@ -774,6 +800,15 @@ static void free_fixed(ad__fixed *fixed, size_t n) {
     free(fixed);
 }
 
+/* The program outlives the tape. */
+static bool keep_own_ops(compiler *c) {
+    const ad__own_ops *used = &c->tape->used;
+    if (used->n == 0) return true;
+    c->own = array(c, used->n, sizeof *c->own, 0);
+    if (c->own != NULL) memcpy(c->own, used->op, used->n*sizeof *c->own);
+    return c->own != NULL;
+}
+
 static bool first_walk(compiler *c) {
     size_t branches = 0;
     const ad_interface *face = c->face;
@@ -782,7 +817,7 @@ static bool first_walk(compiler *c) {
             c->end = face->output[i].at.in.node + 1;
     c->id = array(c, c->tape->length, sizeof *c->id, 0xff);
     c->used = array(c, c->tape->length, sizeof *c->used, 0);
-    if (c->id == NULL || c->used == NULL) return false;
+    if (c->id == NULL || c->used == NULL || !keep_own_ops(c)) return false;
     for (uint32_t i = 0; i < c->end; i++) branches += c->tape->code[i] == AD__branch;
     c->guard = array(c, branches, sizeof *c->guard, 0);
     if (c->guard == NULL || !claim_leaves(c, "param", "ad_compile: params", face->params, face->param, 0) ||
@@ -856,6 +891,7 @@ ad_program *ad_compile(const ad_interface *interface) {
     free(c.step);
     free(c.guard);
     free_fixed(c.fixed, c.fixed_leaves);
+    free(c.own);
     return p;
 }
 
@@ -870,6 +906,7 @@ void ad_program_free(ad_program *p) {
     free(p->guard);
     free(p->output);
     free_fixed(p->fixed, p->fixed_leaves);
+    free(p->own);
     free(p->step);
     free(p->instruction);
     free(p->roll);

@@ -30,7 +30,8 @@ enum { AD__VARYING = 1, AD__ON_PARAM = 2, AD__ON_ACTIVE = 4, AD__UNIFORM = 8 };
 typedef struct ad__node {
     uint8_t  code, flags;
     uint32_t x, y;             /* operands; param and input: its number; constant: place in `constant`;
-                                * sum, logsumexp, where, pick: place in `word`, count (pick: index first);
+                                * sum, logsumexp, where, pick: place in `word`, count (pick: index first;
+                                * custom: the number of the operation first);
                                 * dot: place and count n, the n x first, then the n y;
                                 * layer dot: the layer, and which of its outputs */
     uint32_t home;
@@ -116,6 +117,7 @@ struct ad_program {
     uint32_t  *output;         /* values */
     ad__fixed *fixed;
     size_t     fixed_leaves;
+    ad__own_op *own;           /* custom operations: the first operand of such a value is a constant, its number here */
     uint32_t  *step;           /* what runs, in order: uniform values first, then varying ones, a layer once */
     uint32_t   uniform_steps, steps;
     uint32_t   rows, uniforms; /* varying values; constants and uniform values */
@@ -147,7 +149,7 @@ struct ad_program {
 /* Operands of a value or an instruction: in a list, or x and y; and how many. */
 static inline bool ad__in_words(uint32_t code) {
     return code == AD__sum || code == AD__dot || code == AD__logsumexp || code == AD__where || code == AD__pick ||
-           code == AD__LAYER_DOT;
+           code == AD__custom || code == AD__LAYER_DOT;
 }
 
 static inline uint32_t ad__operand_count(uint32_t code, uint32_t y) {

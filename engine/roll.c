@@ -206,7 +206,7 @@ static bool link_windows(roller *r) {
 /* ---- finding bodies --------------------------------------------------------------------------- */
 
 static bool rolls(const ad__instruction *item) {
-    return item->code != AD__pick && ad__operand_count(item->code, item->y) <= AD__MOST_OPERANDS;
+    return item->code != AD__pick && item->code != AD__custom && ad__operand_count(item->code, item->y) <= AD__MOST_OPERANDS;
 }
 
 static uint32_t home(const roller *r, uint32_t value) {

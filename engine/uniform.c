@@ -18,7 +18,14 @@ enum { ZEROS, LARGEST, TARGET, UPSTREAM, OPERANDS };
 
 /* ---- one instruction -------------------------------------------------------------------------- */
 
-static double reduction(const ad_program *p, const double u[], const ad__instruction *in, ad__failure *f) {
+/* Operands of a custom operation, its number left out, gathered into `space`. */
+static const double *custom_operands(const uint32_t *at, size_t n, const double u[], double space[]) {
+    for (size_t k = 1; k < n; k++) space[k - 1] = u[at[k]];
+    return space;
+}
+
+static double reduction(const ad_program *p, const double u[], double space[], const ad__instruction *in,
+                        ad__failure *f) {
     const uint32_t *at = p->index + in->x;
     const size_t    n = in->y;
     double          total = 0, largest = -INFINITY;
@@ -30,6 +37,10 @@ static double reduction(const ad_program *p, const double u[], const ad__instruc
         for (size_t k = 0; k < n; k++) total += u[at[k]]*u[at[n + k]];
         return total;
     case AD__where: return u[at[0]] != 0 ? u[at[1]] : u[at[2]];
+    case AD__custom: {
+        const ad__own_op *own = &p->own[(size_t)u[at[0]]];
+        return own->op->value(n - 1, custom_operands(at, n, u, space), own->context);
+    }
     case AD__pick: {
         const size_t which = ad__picked(u[at[0]], n - 1);
         if (which < n - 1) return u[at[1 + which]];
@@ -45,8 +56,19 @@ static double reduction(const ad_program *p, const double u[], const ad__instruc
     }
 }
 
-static void push_reduction(const ad_program *p, const double u[], double adjoint[], const ad__instruction *in,
-                           double a) {
+static void push_custom(const ad_program *p, const double u[], double adjoint[], double space[],
+                        const ad__instruction *in, double a) {
+    const uint32_t   *at = p->index + in->x;
+    const size_t      n = in->y;
+    const ad__own_op *own = &p->own[(size_t)u[at[0]]];
+    double           *partial = space + n;
+    for (size_t k = 1; k < n; k++) partial[k - 1] = NAN;         /* one that is not written is not 0 by chance */
+    own->op->partials(n - 1, custom_operands(at, n, u, space), u[in->home], partial, own->context);
+    for (size_t k = 1; k < n; k++) adjoint[at[k]] += a*partial[k - 1];
+}
+
+static void push_reduction(const ad_program *p, const double u[], double adjoint[], double space[],
+                           const ad__instruction *in, double a) {
     const uint32_t *at = p->index + in->x;
     const size_t    n = in->y;
     const double    v = u[in->home];
@@ -61,6 +83,7 @@ static void push_reduction(const ad_program *p, const double u[], double adjoint
         }
         return;
     case AD__where: adjoint[at[u[at[0]] != 0 ? 1 : 2]] += a; return;
+    case AD__custom: push_custom(p, u, adjoint, space, in, a); return;
     case AD__pick:  adjoint[at[1 + ad__picked(u[at[0]], n - 1)]] += a; return;
     default:
         for (size_t k = 0; k < n; k++) adjoint[at[k]] += a*exp(isinf(v) ? u[at[k]] : u[at[k]] - v);
@@ -227,7 +250,7 @@ void ad__uniform_forward(const ad_program *p, const double param[], double u[], 
         case AD__TERM:    u[in->home] += u[in->x]; break;
         case AD__PRODUCT: u[in->home] += u[in->x]*u[in->y]; break;
         case AD__ROLL:    forward_roll(p, &p->roll[in->x], u, space); break;
-        default:          u[in->home] = reduction(p, u, in, f);
+        default:          u[in->home] = reduction(p, u, space, in, f);
         }
     }
 }
@@ -262,7 +285,7 @@ void ad__uniform_reverse(const ad_program *p, double u[], double adjoint[], doub
             adjoint[in->x] += a*u[in->y];
             adjoint[in->y] += a*u[in->x];
             break;
-        default: push_reduction(p, u, adjoint, in, a);
+        default: push_reduction(p, u, adjoint, space, in, a);
         }
     }
 }

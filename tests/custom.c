@@ -166,12 +166,136 @@ Test(custom, explanation_shows_its_name) {
 
 /* ---- in programs ------------------------------------------------------------------------------ */
 
-Test(custom, program_refuses_it_with_a_sentence) {
-    const ad_var       x = ad_input(tape, 1), y = cap(&softcap, x, ad_num(2), NULL);
-    const ad_interface face = {0, NULL, 1, &x, 1, &y, 0};
-    cr_expect_null(ad_compile(&face));
-    cr_expect_eq(ad_tape_status(tape), AD_UNSUPPORTED);
-    cr_expect(strstr(ad_tape_message(tape), "node #1 is the operation \"softcap\"") != NULL, "%s", ad_tape_message(tape));
+/* The same operation with lanes of its own; how often they are called is counted. */
+static int lane_calls;
+
+static void cap_lanes(size_t n, size_t width, const double *const x[], double v[], void *context) {
+    lane_calls++;
+    for (size_t l = 0; l < width; l++) v[l] = cap_value(n, (const double[]){x[0][l], x[1][l]}, context);
+}
+static void cap_lane_partials(size_t n, size_t width, const double *const x[], const double v[],
+                              double *const partial[], void *context) {
+    lane_calls++;
+    for (size_t l = 0; l < width; l++) {
+        double each[2];
+        cap_partials(n, (const double[]){x[0][l], x[1][l]}, v[l], each, context);
+        partial[0][l] = each[0], partial[1][l] = each[1];
+    }
+}
+static const ad_custom_op in_lanes = {"in_lanes", 2, cap_value, cap_partials, cap_lanes, cap_lane_partials, cap_record};
+
+enum { PARAMS = 2, INPUTS = 2, MOST_ROWS = 150 };
+
+/* Varying and uniform operands, one operand twice, one that is a number, and an operation of parameters alone. */
+static ad_var model(const ad_custom_op *op, const ad_var param[], const ad_var input[]) {
+    const ad_var alone = cap(op, param[0], param[1], NULL);
+    const ad_var mixed = cap(op, ad_mul(input[0], input[1]), alone, NULL), twice = cap(op, mixed, mixed, NULL);
+    const ad_var many[] = {twice, input[1], ad_num(0.5), param[0], mixed};
+    const ad_var all = ad_custom(tape, &cubes, 5, many, NULL);
+    return ad_add(ad_add(all, cap(op, ad_num(2), twice, NULL)), alone);
+}
+
+/* Values, Jacobian and mean gradient of a program against the tape, row by row. */
+static void expect_program_is_the_tape(const ad_custom_op *op, size_t count) {
+    static double input[MOST_ROWS*INPUTS], value[MOST_ROWS], jacobian[MOST_ROWS*INPUTS];
+    const ad_var  param[PARAMS] = {ad_input(tape, 0.7), ad_input(tape, 1.3)};
+    const ad_var  x[INPUTS] = {ad_input(tape, 0.4), ad_input(tape, 1.1)}, y = model(op, param, x);
+    ad_program   *p = ad_compile(&(ad_interface){PARAMS, param, INPUTS, x, 1, &y, 0});
+    double        mean, grad[PARAMS], want_mean = 0, want[PARAMS] = {0}, one[PARAMS], by_input[INPUTS];
+    const double  weight[PARAMS] = {0.7, 1.3};
+    uint64_t      state = 5;
+    cr_assert_not_null(p, "%s", ad_tape_message(tape));
+    for (size_t i = 0; i < count*INPUTS; i++) input[i] = random_uniform(&state, 0.3, 1.5);
+    cr_assert_eq(ad_program_values(p, weight, count, input, value), AD_OK);
+    cr_assert_eq(ad_program_jacobian(p, weight, count, input, jacobian), AD_OK);
+    cr_assert_eq(ad_program_gradient(p, weight, count, input, &mean, grad), AD_OK);
+    for (size_t r = 0; r < count; r++) {
+        for (size_t i = 0; i < INPUTS; i++) ad_set(x[i], input[r*INPUTS + i]);
+        ad_replay(tape);
+        cr_expect(close_to(value[r], ad_value(y), 1e-13, 0), "row %zu: %.17g, the tape %.17g", r, value[r], ad_value(y));
+        ad_gradient(y, INPUTS, x, by_input);
+        for (size_t i = 0; i < INPUTS; i++)
+            cr_expect(close_to(jacobian[r*INPUTS + i], by_input[i], 1e-12, 1e-13), "row %zu, input %zu", r, i);
+        ad_gradient(y, PARAMS, param, one);
+        for (size_t i = 0; i < PARAMS; i++) want[i] += one[i]/(double)count;
+        want_mean += ad_value(y)/(double)count;
+    }
+    cr_expect(close_to(mean, want_mean, 1e-12, 0));
+    for (size_t i = 0; i < PARAMS; i++)
+        cr_expect(close_to(grad[i], want[i], 1e-12, 1e-13), "param %zu: %.17g, the tape %.17g", i, grad[i], want[i]);
+    ad_program_free(p);
+}
+
+Test(custom, program_runs_it_lane_by_lane) {
+    const size_t counts[] = {1, 7, 8, 129, MOST_ROWS};
+    for (size_t k = 0; k < sizeof counts/sizeof *counts; k++) expect_program_is_the_tape(&softcap, counts[k]);
+    no_error();
+}
+
+Test(custom, program_calls_lanes_where_there_are) {
+    lane_calls = 0;
+    expect_program_is_the_tape(&in_lanes, 100);
+    cr_expect_gt(lane_calls, 0);
+    cr_expect_lt(lane_calls, 100, "%d calls for 100 rows", lane_calls);
+}
+
+Test(custom, program_of_params_alone_runs_it) {
+    const ad_var x[] = {ad_input(tape, 0.7), ad_input(tape, 1.3)}, y = graph(x, true);
+    ad_program  *p = ad_compile(&(ad_interface){2, x, 0, NULL, 1, &y, 0});
+    double       mean, grad[2], want[2];
+    cr_assert_not_null(p, "%s", ad_tape_message(tape));
+    cr_assert_eq(ad_program_gradient(p, (const double[]){0.7, 1.3}, 1, NULL, &mean, grad), AD_OK);
+    ad_gradient(y, 2, x, want);
+    cr_expect(close_to(mean, ad_value(y), 1e-14, 0));
+    for (int i = 0; i < 2; i++) cr_expect(close_to(grad[i], want[i], 1e-13, 0), "%.17g and %.17g", grad[i], want[i]);
+    ad_program_free(p);
+}
+
+/* An operation whose partial is infinite where nothing arrives. */
+static double root_value(size_t n, const double x[], void *context) {
+    (void)n, (void)context;
+    return sqrt(x[0]);
+}
+static void root_partials(size_t n, const double x[], double v, double partial[], void *context) {
+    (void)n, (void)x, (void)context;
+    partial[0] = 0.5/v;
+}
+static const ad_custom_op root = {"root", 1, root_value, root_partials, NULL, NULL, NULL};
+
+Test(custom, a_zero_adjoint_pushes_nothing_in_a_program) {
+    const ad_var w = ad_input(tape, 2), x = ad_input(tape, 1), own = ad_custom(tape, &root, 1, &x, NULL);
+    const ad_var scaled = ad_mul(w, own), y = ad_where(ad_less(ad_num(0), x), scaled, w);
+    ad_program  *p = ad_compile(&(ad_interface){1, &w, 1, &x, 1, &y, 0});
+    double       mean, grad, jacobian[3];
+    const double weight = 2, three[3] = {4, 0, 9};
+    cr_assert_eq(ad_program_jacobian(p, &weight, 3, three, jacobian), AD_OK);
+    cr_expect_eq(jacobian[0], 0.5);
+    cr_expect_eq(jacobian[1], 0);                          /* not 0*inf */
+    cr_assert_eq(ad_program_gradient(p, &weight, 3, three, &mean, &grad), AD_OK);
+    cr_expect(close_to(grad, (2 + 1 + 3)/3.0, 1e-14, 0), "%.17g", grad);
+    ad_program_free(p);
+}
+
+Test(custom, constants_alone_are_folded_when_compiled) {
+    const ad_var fixed = ad_input(tape, 0.5), x = ad_input(tape, 1), y = ad_mul(x, cap(&softcap, fixed, ad_num(3), NULL));
+    ad_program  *p = ad_compile(&(ad_interface){1, &x, 0, NULL, 1, &y, 0});
+    double       grad, mean;
+    cr_assert_eq(ad_program_gradient(p, (const double[]){1}, 1, NULL, &mean, &grad), AD_OK);
+    cr_expect(close_to(grad, 3*tanh(0.5/3), 1e-15, 0));
+    ad_program_free(p);
+}
+
+Test(custom, has_no_text_in_exported_c) {
+    char         text[512];
+    const ad_var x = ad_input(tape, 1), y = cap(&softcap, x, ad_num(2), NULL);
+    ad_program  *p = ad_compile(&(ad_interface){1, &x, 0, NULL, 1, &y, 0});
+    cr_assert_not_null(p);
+    FILE *to = fopen("/dev/null", "w");
+    cr_expect_eq(ad_program_emit_c(p, "f", to), AD_UNSUPPORTED);
+    ad_program_message(p, sizeof text, text);
+    cr_expect(strstr(text, "no text in C") != NULL, "%s", text);
+    fclose(to);
+    ad_program_free(p);
 }
 
 /* ---- in formulas ------------------------------------------------------------------------------ */
