@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 static const char *const names[] = {
-    "a\"quote", "b<script>alert(1)</script>", "c\nnewline", "d\\back{slash}|bar", "e&amp;'", "f\xff\xfe" "bad utf8",
+    "a\"quote", "b<script>alert(1)</script>", "c\nnewline", "d\\back{slash}|bar", "e&amp;'", "f\xff\xfe, bad utf8",
     "g]]>--><!--", "h \xe2\x88\x82x", "@SVG@", "\"",
 };
 
