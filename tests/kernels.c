@@ -98,14 +98,20 @@ static void fill(int number, double x[], double y[], uint64_t *state) {
     }
 }
 
-static double worst_value(const ad__kernels *k, int number) {
+/* Of the kernel; *plain: of the same row, one number after the other, by the C library's functions. */
+static double worst_value(const ad__kernels *k, int number, double *plain) {
     _Alignas(64) double x[LANES], y[LANES], v[LANES];
     uint64_t state = (uint64_t)number + 1;
     double   worst = 0;
+    *plain = 0;
     for (int batch = 0; batch < BATCHES; batch++) {
         fill(number, x, y, &state);
         k->value[0][number](LANES, x, y, v);
-        for (int l = 0; l < LANES; l++) worst = fmax(worst, units(v[l], exact(number, x[l], y[l])));
+        for (int l = 0; l < LANES; l++) {
+            const long double want = exact(number, x[l], y[l]);
+            worst = fmax(worst, units(v[l], want));
+            *plain = fmax(*plain, units(row_value(&rows[number], x[l], y[l]), want));
+        }
     }
     return worst;
 }
@@ -136,7 +142,8 @@ static double worst_partial(const ad__kernels *k, int number, bool in_y) {
 
 /* ---- the bounds ------------------------------------------------------------------------------- */
 
-/* Rows that are not here are exact. */
+/* Rows that are not here are exact. Where a build has no vector form of a function (clang, no optimization) the
+ * kernel calls the C library's, whose cbrt and erfc are a little less exact: a kernel may be as wrong as that. */
 typedef struct bound {
     double value, partial;
 } bound;
@@ -156,10 +163,11 @@ Test(kernels, every_row_is_within_its_bound) {
     for (int level = 2; level <= 4; level++) {
         const ad__kernels *k = kernels_of(level);
         for (int i = 0; k != NULL && i < ROWS; i++) {
-            const double value = worst_value(k, i), dx = i == ROW_polygamma ? 0 : worst_partial(k, i, false);
+            double       plain;
+            const double value = worst_value(k, i, &plain), dx = i == ROW_polygamma ? 0 : worst_partial(k, i, false);
             const double dy = rows[i].operands == 2 ? worst_partial(k, i, true) : 0;
             cr_log_info("units %s %s %.2f %.2f %.2f", k->name, rows[i].name, value, dx, dy);
-            cr_expect(value <= bounds[i].value, "%s, %s: %.2f units in the last place", rows[i].name, k->name, value);
+            cr_expect(value <= fmax(bounds[i].value, plain), "%s, %s: %.2f units in the last place", rows[i].name, k->name, value);
             cr_expect(fmax(dx, dy) <= bounds[i].partial, "%s, %s: %.2f units in a partial", rows[i].name, k->name, fmax(dx, dy));
         }
     }

@@ -31,9 +31,11 @@ static ad_program *example(void) {
     for (int i = 0; i < 2; i++) x[i] = ad_input(tape, i);
     ad_exp(w[0]);
     const ad_var h[] = {ad_tanh(ad_dot(2, w, x)), ad_dot(2, w + 2, x)};
-    ad_var       scaled = ad_mul(ad_mul(rate, ad_sqrt(half)), ad_sin(w[0]));
+    const ad_var turned = ad_sin(w[0]);              /* C does not say which argument is computed first */
+    const ad_var scaled = ad_mul(ad_mul(rate, ad_sqrt(half)), turned);
     ad_branch(ad_less(x[0], x[1]));
-    const ad_var       outputs[] = {ad_add(ad_mul(h[0], scaled), ad_logsumexp(2, h)), ad_num(2.5), x[1]};
+    const ad_var       total = ad_logsumexp(2, h);
+    const ad_var       outputs[] = {ad_add(ad_mul(h[0], scaled), total), ad_num(2.5), x[1]};
     const ad_interface face = {4, w, 2, x, 3, outputs, 1};
     ad_program        *p = compiled(&face);
     ad_tape_free(tape);

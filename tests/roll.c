@@ -169,8 +169,9 @@ Test(roll, what_neighbours_share_is_rolled_before_the_rest) {
     fixture *f = open_fixture(N + 2);
     ad_var   s = ad_num(0);
     for (size_t i = 1; i <= N; i++) {
-        const ad_var d = ad_sub(ad_sub(f->x[i + 1], f->x[i]), ad_sub(f->x[i], f->x[i - 1]));
-        s = ad_add(s, ad_mul(ad_sin(d), ad_exp(d)));
+        const ad_var before = ad_sub(f->x[i], f->x[i - 1]), after = ad_sub(f->x[i + 1], f->x[i]);
+        const ad_var d = ad_sub(after, before), grown = ad_exp(d);
+        s = ad_add(s, ad_mul(ad_sin(d), grown));
     }
     f->output[0] = s;
     compile(f, 1);
