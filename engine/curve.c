@@ -155,19 +155,9 @@ static double down(frame f, double exponent) {
     return TOP + (f.high - exponent)/(f.high - f.low)*(HEIGHT - TOP - BOTTOM);
 }
 
-static void escaped(FILE *to, const char *text) {
-    for (; *text != '\0'; text++)
-        switch (*text) {
-        case '&': fputs("&amp;", to); break;
-        case '<': fputs("&lt;", to); break;
-        case '>': fputs("&gt;", to); break;
-        default: fputc((unsigned char)*text < 32 ? ' ' : *text, to);
-        }
-}
-
 static void axes(const ad_curve *c, frame f, FILE *to) {
     fprintf(to, "<text x=\"%d\" y=\"28\" font-size=\"16\">error of d/d", LEFT);
-    escaped(to, c->name);
+    ad__xml_text(c->name, to);
     fprintf(to, " = %.10g against the step of the difference</text>\n", c->claimed);
     for (int e = f.high; e >= f.low; e--) {
         fprintf(to, "<line x1=\"%d\" y1=\"%.1f\" x2=\"%d\" y2=\"%.1f\" stroke=\"#e4e4e4\"/>\n",

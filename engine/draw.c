@@ -79,6 +79,21 @@ void ad__sheet_free(ad__sheet *s) {
     ad__layout_free(&s->layout);
 }
 
+ad_status ad__sheet_write(const char *what, size_t n, const ad_var y[], const ad_view *view, size_t most, bool placed,
+                          void (*write)(const ad__sheet *sheet, FILE *to), FILE *to) {
+    ad_status status;
+    ad_tape  *tape = ad__results(what, n, y, to, &status);
+    ad__sheet s;
+    if (tape == NULL) return status;
+    if (ad__sheet_make(tape, n, y, view, most, placed, &s)) {
+        const ad__locale locale = ad__locale_enter();
+        write(&s, to);
+        ad__locale_leave(locale);
+    }
+    ad__sheet_free(&s);
+    return tape->status != AD_OK ? tape->status : ad__written(to);
+}
+
 static const char *class_of(const ad__sheet *s, const ad__box *box) {
     if (box->count > 1) return "folded";
     if (s->traced.selection.keep[box->first]) return "result";
@@ -161,17 +176,7 @@ static void dot(const ad__sheet *s, FILE *to) {
 }
 
 ad_status ad_draw_dot(size_t n, const ad_var y[], const ad_view *view, FILE *to) {
-    ad_status status;
-    ad_tape  *tape = ad__results("ad_draw_dot", n, y, to, &status);
-    ad__sheet s;
-    if (tape == NULL) return status;
-    if (ad__sheet_make(tape, n, y, view, MOST_BOXES, false, &s)) {
-        const ad__locale locale = ad__locale_enter();
-        dot(&s, to);
-        ad__locale_leave(locale);
-    }
-    ad__sheet_free(&s);
-    return tape->status != AD_OK ? tape->status : ad__written(to);
+    return ad__sheet_write("ad_draw_dot", n, y, view, MOST_BOXES, false, dot, to);
 }
 
 /* ---- SVG -------------------------------------------------------------------------------------- */
@@ -272,16 +277,10 @@ void ad__draw_svg(const ad__sheet *s, bool page, FILE *to) {
     fputs("</svg>\n", to);
 }
 
+static void picture(const ad__sheet *s, FILE *to) {
+    ad__draw_svg(s, false, to);
+}
+
 ad_status ad_draw_svg(size_t n, const ad_var y[], const ad_view *view, FILE *to) {
-    ad_status status;
-    ad_tape  *tape = ad__results("ad_draw_svg", n, y, to, &status);
-    ad__sheet s;
-    if (tape == NULL) return status;
-    if (ad__sheet_make(tape, n, y, view, MOST_BOXES, true, &s)) {
-        const ad__locale locale = ad__locale_enter();
-        ad__draw_svg(&s, false, to);
-        ad__locale_leave(locale);
-    }
-    ad__sheet_free(&s);
-    return tape->status != AD_OK ? tape->status : ad__written(to);
+    return ad__sheet_write("ad_draw_svg", n, y, view, MOST_BOXES, true, picture, to);
 }

@@ -22,6 +22,10 @@ bool ad__sheet_make(ad_tape *tape, size_t n, const ad_var y[], const ad_view *vi
                     ad__sheet *sheet);
 void ad__sheet_free(ad__sheet *sheet);
 
+/* What the public functions do: check the results, make a sheet, write it in the C locale. `what` names the function. */
+ad_status ad__sheet_write(const char *what, size_t n, const ad_var y[], const ad_view *view, size_t most, bool placed,
+                          void (*write)(const ad__sheet *sheet, FILE *to), FILE *to);
+
 /* The drawing as one svg element: boxes have the ids b0, b1, ..., edges e0, e1, ... For a page the style is left
  * to the page. */
 void ad__draw_svg(const ad__sheet *sheet, bool page, FILE *to);

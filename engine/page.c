@@ -63,15 +63,5 @@ static void write_page(const ad__sheet *s, FILE *to) {
 }
 
 ad_status ad_draw_html(size_t n, const ad_var y[], const ad_view *view, FILE *to) {
-    ad_status status;
-    ad_tape  *tape = ad__results("ad_draw_html", n, y, to, &status);
-    ad__sheet s;
-    if (tape == NULL) return status;
-    if (ad__sheet_make(tape, n, y, view, MOST_BOXES, true, &s)) {
-        const ad__locale locale = ad__locale_enter();
-        write_page(&s, to);
-        ad__locale_leave(locale);
-    }
-    ad__sheet_free(&s);
-    return tape->status != AD_OK ? tape->status : ad__written(to);
+    return ad__sheet_write("ad_draw_html", n, y, view, MOST_BOXES, true, write_page, to);
 }

@@ -278,17 +278,6 @@ static void json_number(FILE *to, double x) {
     else fputs(isnan(x) ? "\"nan\"" : x > 0 ? "\"inf\"" : "\"-inf\"", to);
 }
 
-static void json_text(FILE *to, const char *text) {
-    fputc('"', to);
-    for (; *text != '\0'; text++) {
-        const unsigned char c = (unsigned char)*text;
-        if (c == '"' || c == '\\') fprintf(to, "\\%c", c);
-        else if (c < 32) fprintf(to, "\\u%04x", (unsigned)c);
-        else fputc(c, to);
-    }
-    fputc('"', to);
-}
-
 static void json_field(FILE *to, const char *name, double x) {
     fprintf(to, ",\"%s\":", name);
     json_number(to, x);
@@ -306,7 +295,7 @@ static void json_lines(FILE *to, const char *name, size_t n, const ad_check_line
     for (size_t i = 0; i < n; i++) {
         const ad_check_line *l = &line[i];
         fputs(i > 0 ? ",\n  {\"name\":" : "\n  {\"name\":", to);
-        json_text(to, l->name);
+        ad__json_text(l->name, to);
         if (l->coordinate == SIZE_MAX) fputs(",\"coordinate\":null", to);
         else fprintf(to, ",\"coordinate\":%zu", l->coordinate);
         json_field(to, "claimed", l->claimed);
@@ -327,11 +316,11 @@ static void json_culprits(FILE *to, const ad_check_report *r) {
     for (size_t i = 0; i < r->culprits; i++) {
         const ad_check_operand *o = &r->culprit[i];
         fprintf(to, "%s\n  {\"node\":%zu,\"operand\":%zu,\"operation\":", i > 0 ? "," : "", o->node, o->operand);
-        json_text(to, o->operation);
+        ad__json_text(o->operation, to);
         fputs(",\"name\":", to);
-        json_text(to, o->name);
+        ad__json_text(o->name, to);
         fputs(",\"shown\":", to);
-        json_text(to, o->shown);
+        ad__json_text(o->shown, to);
         json_field(to, "at", o->at);
         json_field(to, "rule", o->rule);
         json_field(to, "estimate", o->estimate);
@@ -347,9 +336,9 @@ static void json_culprits(FILE *to, const ad_check_report *r) {
 
 static void json(const ad_check_report *r, FILE *to) {
     fprintf(to, "{\"format\":\"tapir-check/1\",\"verdict\":\"%s\",\"status\":", ad_verdict_text(r->verdict));
-    json_text(to, ad_status_text(r->status));
+    ad__json_text(ad_status_text(r->status), to);
     fputs(",\"message\":", to);
-    json_text(to, r->message);
+    ad__json_text(r->message, to);
     fprintf(to, ",\"n\":%zu", r->n);
     json_field(to, "value", r->value);
     json_field(to, "noise", r->noise);
