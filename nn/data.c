@@ -24,6 +24,15 @@ void nn__data_fail(nn_data *data, ad_status status, const char *format, ...) {
     va_end(list);
 }
 
+void nn__data_fail_at(nn_data *data, const char *path, uint64_t byte, const char *format, ...) {
+    char    sentence[NN__MESSAGE];
+    va_list list;
+    va_start(list, format);
+    nn__sentence(sentence, format, list);
+    va_end(list);
+    nn__data_fail(data, AD_BAD_FILE, "%s: byte %llu: %s", path, (unsigned long long)byte, sentence);
+}
+
 bool nn__data_room(nn_data *data, size_t numbers) {
     if (numbers <= data->room) return true;
     size_t  room = data->room > numbers/2 ? 2*data->room : numbers;

@@ -21,6 +21,10 @@ nn_data *nn__data_empty(void);
 __attribute__((format(printf, 3, 4)))
 void nn__data_fail(nn_data *data, ad_status status, const char *format, ...);
 
+/* AD_BAD_FILE: "PATH: byte BYTE: SENTENCE". */
+__attribute__((format(printf, 4, 5)))
+void nn__data_fail_at(nn_data *data, const char *path, uint64_t byte, const char *format, ...);
+
 /* Space for so many numbers; false, with AD_NO_MEMORY, where there is none. Grows by doubling, so
  * that a file may be believed only as far as it has been read. */
 bool nn__data_room(nn_data *data, size_t numbers);

@@ -27,17 +27,6 @@ typedef struct reader {
     uint64_t    at;                          /* bytes read so far, unpacked */
 } reader;
 
-__attribute__((format(printf, 3, 4)))
-static void fail(reader *r, uint64_t byte, const char *format, ...) {
-    char    sentence[NN__MESSAGE];
-    va_list list;
-    va_start(list, format);
-    nn__sentence(sentence, format, list);
-    va_end(list);
-    nn__data_fail(r->data, AD_BAD_FILE, "%s: byte %llu: %s", r->path, (unsigned long long)byte,
-                  sentence);
-}
-
 /* ---- bytes, unpacked -------------------------------------------------------------------------- */
 
 #if HAVE_ZLIB
@@ -56,9 +45,11 @@ static size_t read_some(reader *r, size_t n, unsigned char to[]) {
     else if (error == Z_ERRNO)
         nn__data_fail(r->data, AD_BAD_FILE, "%s: the file cannot be read: %s", r->path, strerror(errno));
     else if (error == Z_BUF_ERROR)
-        fail(r, r->at, "the gzip file ends early: so many bytes could be unpacked");
+        nn__data_fail_at(r->data, r->path, r->at,
+                         "the gzip file ends early: so many bytes could be unpacked");
     else if (got < 0 || error != Z_OK)
-        fail(r, r->at, "the gzip file is damaged: so many bytes could be unpacked (%s)", words);
+        nn__data_fail_at(r->data, r->path, r->at,
+                         "the gzip file is damaged: so many bytes could be unpacked (%s)", words);
     return r->data->status == AD_OK ? (size_t)got : 0;
 }
 #else
@@ -80,7 +71,8 @@ static size_t read_some(reader *r, size_t n, unsigned char to[]) {
 static bool read_all(reader *r, size_t n, unsigned char to[], const char *what) {
     const uint64_t from = r->at;
     if (read_some(r, n, to) == n) return true;
-    fail(r, r->at, "the file ends in its %s: %zu bytes are wanted from byte %llu on", what, n,
+    nn__data_fail_at(r->data, r->path, r->at,
+                     "the file ends in its %s: %zu bytes are wanted from byte %llu on", what, n,
          (unsigned long long)from);
     return false;
 }
@@ -109,9 +101,10 @@ static const struct type *read_type(reader *r, size_t *axes) {
     *axes = head[3];
     for (size_t i = 0; i < sizeof types/sizeof *types; i++)
         if (head[0] == 0 && head[1] == 0 && types[i].code == head[2] && *axes > 0) return &types[i];
-    if (head[0] != 0 || head[1] != 0) fail(r, 0, "not an IDX file: it does not begin with two zero bytes");
-    else if (*axes == 0) fail(r, 3, "an array without axes has no rows");
-    else fail(r, 2, "numbers of type 0x%02x, which IDX does not have", head[2]);
+    if (head[0] != 0 || head[1] != 0) nn__data_fail_at(r->data, r->path, 0,
+                                                       "not an IDX file: it does not begin with two zero bytes");
+    else if (*axes == 0) nn__data_fail_at(r->data, r->path, 3, "an array without axes has no rows");
+    else nn__data_fail_at(r->data, r->path, 2, "numbers of type 0x%02x, which IDX does not have", head[2]);
     return NULL;
 }
 
@@ -122,9 +115,9 @@ static bool read_axes(reader *r, size_t axes, size_t *rows, size_t *columns) {
         unsigned char bytes[4];
         if (!read_all(r, sizeof bytes, bytes, "header")) return false;
         const size_t n = (size_t)nn__big(bytes, sizeof bytes);
-        if (n == 0) fail(r, r->at - 4, "axis %zu (from 0) has length 0", i);
+        if (n == 0) nn__data_fail_at(r->data, r->path, r->at - 4, "axis %zu (from 0) has length 0", i);
         else if (*rows > SIZE_MAX/sizeof(double)/ *columns/n)
-            fail(r, r->at - 4, "the axes have more numbers than can be counted");
+            nn__data_fail_at(r->data, r->path, r->at - 4, "the axes have more numbers than can be counted");
         if (r->data->status != AD_OK) return false;
         *(i == 0 ? rows : columns) *= n;
     }
@@ -137,7 +130,8 @@ static void put_numbers(reader *r, const struct type *type, size_t first, size_t
     for (size_t i = 0; i < n; i++) {
         const double x = type->number(nn__big(block + i*type->bytes, type->bytes));
         if (!isfinite(x)) {
-            fail(r, r->at - (n - i)*type->bytes, "row %zu, column %zu (from 0) is %g",
+            nn__data_fail_at(r->data, r->path, r->at - (n - i)*type->bytes,
+                             "row %zu, column %zu (from 0) is %g",
                  (first + i)/columns, (first + i)%columns, x);
             return;
         }
@@ -149,7 +143,8 @@ static void put_numbers(reader *r, const struct type *type, size_t first, size_t
 static void read_end(reader *r) {
     unsigned char more;
     if (r->data->status == AD_OK && read_some(r, 1, &more) != 0)
-        fail(r, r->at - 1, "more bytes than the %zu rows of %zu numbers that the header promises",
+        nn__data_fail_at(r->data, r->path, r->at - 1,
+                         "more bytes than the %zu rows of %zu numbers that the header promises",
              r->data->rows, r->data->inputs);
 }
 

@@ -56,19 +56,9 @@ static bool good(const reader *r) {
     return r->data->status == AD_OK;
 }
 
-__attribute__((format(printf, 3, 4)))
-static void fail(reader *r, uint64_t byte, const char *format, ...) {
-    char    sentence[NN__MESSAGE];
-    va_list list;
-    va_start(list, format);
-    nn__sentence(sentence, format, list);
-    va_end(list);
-    nn__data_fail(r->data, AD_BAD_FILE, "%s: byte %llu: %s", r->path, (unsigned long long)byte,
-                  sentence);
-}
-
 static void fail_here(reader *r, const char *what) {
-    fail(r, r->start + r->at, "the header is not the dictionary that NumPy writes: %s", what);
+    nn__data_fail_at(r->data, r->path, r->start + r->at,
+                     "the header is not the dictionary that NumPy writes: %s", what);
 }
 
 /* The next character that is not a space, where the reader then stands; '\0' at the end. */
@@ -112,13 +102,13 @@ static void read_type(reader *r) {
     next(r);
     const size_t at = r->at;
     if (!take_text(r, sizeof name, name)) {
-        fail(r, r->start + at, "'descr' names no simple type of numbers");
+        nn__data_fail_at(r->data, r->path, r->start + at, "'descr' names no simple type of numbers");
         return;
     }
     for (size_t i = 0; i < sizeof types/sizeof *types; i++)
         if (strcmp(types[i].name, name) == 0) r->type = &types[i];
     if (r->type == NULL)
-        fail(r, r->start + at,
+        nn__data_fail_at(r->data, r->path, r->start + at,
              "numbers of type '%s'; read are '<f8', '<f4', '<i8', '<i4', '<i2', '|i1', '<u8', '<u4', "
              "'<u2', '|u1' and '|b1'", name);
 }
@@ -129,7 +119,8 @@ static void read_order(reader *r) {
     r->ordered = true;
     if (take_word(r, "False")) return;
     if (take_word(r, "True"))
-        fail(r, r->start + at, "the array is in Fortran order (columns first); C order is read alone");
+        nn__data_fail_at(r->data, r->path, r->start + at,
+                         "the array is in Fortran order (columns first); C order is read alone");
     else fail_here(r, "'fortran_order' is neither True nor False");
 }
 
@@ -188,7 +179,8 @@ static bool read_bytes(reader *r, uint64_t at, size_t n, void *to) {
     if (fread(to, 1, n, r->file) == n) return true;
     if (ferror(r->file))
         nn__data_fail(r->data, AD_BAD_FILE, "%s: the file cannot be read: %s", r->path, strerror(errno));
-    else fail(r, r->size < at ? at : r->size, "the file ends here, %zu bytes are wanted from byte %llu on", n,
+    else nn__data_fail_at(r->data, r->path, r->size < at ? at : r->size,
+                          "the file ends here, %zu bytes are wanted from byte %llu on", n,
               (unsigned long long)at);
     return false;
 }
@@ -197,11 +189,12 @@ static void read_header(reader *r) {
     unsigned char magic[MAGIC + 2], length[4];
     if (!read_bytes(r, 0, sizeof magic, magic)) return;
     if (memcmp(magic, "\x93NUMPY", MAGIC) != 0) {
-        fail(r, 0, "not a .npy file: it begins otherwise");
+        nn__data_fail_at(r->data, r->path, 0, "not a .npy file: it begins otherwise");
         return;
     }
     if (magic[6] < 1 || magic[6] > 3 || magic[7] != 0) {
-        fail(r, MAGIC, "version %d.%d of the format; read are 1.0, 2.0 and 3.0", magic[6], magic[7]);
+        nn__data_fail_at(r->data, r->path, MAGIC,
+                         "version %d.%d of the format; read are 1.0, 2.0 and 3.0", magic[6], magic[7]);
         return;
     }
     const size_t bytes = magic[6] == 1 ? 2 : 4;
@@ -209,7 +202,8 @@ static void read_header(reader *r) {
     r->start = sizeof magic + bytes;
     r->length = (size_t)nn__little(length, bytes);
     if (r->length > LONGEST_HEADER)
-        fail(r, sizeof magic, "a header of %zu bytes; the longest that is read has %d", r->length,
+        nn__data_fail_at(r->data, r->path, sizeof magic,
+                         "a header of %zu bytes; the longest that is read has %d", r->length,
              LONGEST_HEADER);
     else if (read_bytes(r, r->start, r->length, r->header)) read_dictionary(r);
 }
@@ -222,17 +216,19 @@ static void read_size(reader *r) {
     size_t         rows = r->axes == 0 ? 0 : r->shape[0], columns = 1;
     for (size_t i = 1; i < r->axes; i++) {
         if (r->shape[i] != 0 && columns > SIZE_MAX/r->shape[i]) {
-            fail(r, r->start, "the shape has more numbers than can be counted");
+            nn__data_fail_at(r->data, r->path, r->start, "the shape has more numbers than can be counted");
             return;
         }
         columns *= r->shape[i];
     }
     if (rows == 0 || columns == 0)
-        fail(r, r->start, "an array of %zu axes without rows and columns", r->axes);
+        nn__data_fail_at(r->data, r->path, r->start,
+                         "an array of %zu axes without rows and columns", r->axes);
     else if (rows > SIZE_MAX/sizeof(double)/columns)
-        fail(r, r->start, "the shape has more numbers than can be counted");
+        nn__data_fail_at(r->data, r->path, r->start, "the shape has more numbers than can be counted");
     else if (there != (uint64_t)rows*columns*r->type->bytes)
-        fail(r, first, "the shape asks for %llu bytes of numbers, but %llu follow",
+        nn__data_fail_at(r->data, r->path, first,
+                         "the shape asks for %llu bytes of numbers, but %llu follow",
              (unsigned long long)rows*columns*r->type->bytes, (unsigned long long)there);
     else r->data->rows = rows, r->data->inputs = columns;
 }
@@ -245,9 +241,10 @@ static void put_number(reader *r, size_t i, uint64_t bits) {
     const size_t       row = i/r->data->inputs, column = i%r->data->inputs;
     const uint64_t     byte = r->start + r->length + i*type->bytes;
     if (!isfinite(x))
-        fail(r, byte, "row %zu, column %zu (from 0) is %g", row, column, x);
+        nn__data_fail_at(r->data, r->path, byte, "row %zu, column %zu (from 0) is %g", row, column, x);
     else if (whole && fabs(x) > 0x1p53)
-        fail(r, byte, "row %zu, column %zu (from 0) is about %.17g: too large to be exact", row, column, x);
+        nn__data_fail_at(r->data, r->path, byte,
+                         "row %zu, column %zu (from 0) is about %.17g: too large to be exact", row, column, x);
     else r->data->value[i] = x;
 }
 
