@@ -4,6 +4,7 @@
  *     explain 'e = (a + b)*(b + 1)' a=2 b=1 */
 #include "engine/ad.h"
 #include "graphviz.h"
+#include "options.h"
 #include "report.h"
 
 #include <ctype.h>
@@ -12,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BAD_USE = 2, MOST_OUTPUTS = 32 };
+enum { MOST_OUTPUTS = 32 };
 
 static const char usage[] =
     "usage: explain [OPTION ...] 'EXPRESSION' [NAME=VALUE ...]\n"
@@ -135,18 +136,11 @@ static int read_arguments(int count, char *arguments[], request *r) {
 
 /* ---- the graph -------------------------------------------------------------------------------- */
 
-static size_t name_length(const char *text) {
-    size_t n = 0;
-    if (isalpha((unsigned char)*text) || *text == '_')
-        while (isalnum((unsigned char)text[n]) || text[n] == '_') n++;
-    return n;
-}
-
 /* The names of `NAME=VALUE` arguments, separated by commas, and an input for each. */
 static int read_variables(ad_tape *tape, int n, char *arguments[], char names[], ad_var x[]) {
     for (int i = 0; i < n; i++) {
         char        *text = arguments[i], *end;
-        const size_t length = name_length(text);
+        const size_t length = option_name(text);
         if (length == 0 || text[length] != '=') return complain("expected NAME=VALUE", text);
         text[length] = '\0';                 /* from here on the argument is the name */
         for (int j = 0; j < i; j++)

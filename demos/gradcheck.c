@@ -7,13 +7,13 @@
 #include "engine/ops.h"
 #include "engine/spoil.h"
 #include "engine/tape.h"
+#include "options.h"
 
-#include <ctype.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { FAILED = 1, BAD_USE = 2 };
+enum { FAILED = 1 };
 
 static const char usage[] =
     "usage: gradcheck 'EXPRESSION' [NAME=VALUE ...] [OPTION ...]\n"
@@ -90,13 +90,6 @@ static int read_break(const char *text, broken *b) {
     return complain("there is no operation of this name", name);
 }
 
-static size_t name_length(const char *text) {
-    size_t n = 0;
-    if (isalpha((unsigned char)*text) || *text == '_')
-        while (isalnum((unsigned char)text[n]) || text[n] == '_') n++;
-    return n;
-}
-
 static size_t place_of(const request *r, const char *name) {
     size_t i = 0;
     while (i < r->n && strcmp(r->name[i], name) != 0) i++;
@@ -105,7 +98,7 @@ static size_t place_of(const request *r, const char *name) {
 
 /* NAME=VALUE; the name is cut off where the = was. NULL when it is none. */
 static const char *split(char *text, double *value) {
-    const size_t length = name_length(text);
+    const size_t length = option_name(text);
     char        *end;
     if (length == 0 || text[length] != '=') return NULL;
     *value = strtod(text + length + 1, &end);

@@ -12,6 +12,13 @@ bool option_complain(const char *program, const char *what, const char *word) {
     return false;
 }
 
+size_t option_name(const char *word) {
+    size_t n = 0;
+    if (isalpha((unsigned char)*word) || *word == '_')
+        while (isalnum((unsigned char)word[n]) || word[n] == '_') n++;
+    return n;
+}
+
 static bool digits(const char *word, uint64_t *number, char **end) {
     errno = 0;
     *number = strtoull(word, end, 10);

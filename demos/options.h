@@ -11,6 +11,9 @@ enum { BAD_RUN = 1, BAD_USE = 2 };           /* exit statuses: it went wrong; it
 
 bool option_complain(const char *program, const char *what, const char *word);
 
+/* Letters, digits and underscores that a name begins the word with; 0: none does. */
+size_t option_name(const char *word);
+
 /* A whole number of least to most. Digits alone: no sign, no space. */
 bool option_count(const char *program, const char *option, const char *word, size_t least, size_t most, size_t *count);
 bool option_seed(const char *program, const char *option, const char *word, uint64_t *seed);
