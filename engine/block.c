@@ -114,6 +114,7 @@ static void check_guards(const ad__block *b) {
 
 void ad__block_forward(const ad__block *b, const double input[]) {
     const ad__kernels *k = b->p->kernels;
+    k->fill(b->n, 0, row(b, AD__ZEROS));          /* rows of a shorter block before it stood elsewhere */
     load(b, input);
     for (const ad__move *m = b->plan->forward, *end = m + b->plan->forwards; m < end; m++) {
         if (m->kind == AD__MOVE_ROW)

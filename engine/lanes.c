@@ -58,7 +58,6 @@ static void carve_space(const job *j, ad__space *space, char *arena, size_t *use
     s.from = carve(arena, used, pointers, sizeof *s.from);
     s.to = carve(arena, used, pointers, sizeof *s.to);
     if (arena == NULL) return;
-    memset(s.row, 0, row);                      /* the row of zeros */
     *space = s;
 }
 

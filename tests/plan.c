@@ -137,6 +137,31 @@ ParameterizedTest(int *number, plan, batches_are_what_the_tape_gives_row_by_row)
     ad_tape_free(g.tape);
 }
 
+/* An infinite operand makes the sums NaN, so all blocks run again, with care, after the last one, which is short:
+ * whatever its rows left behind, the first one begins with zeros. */
+Test(plan, a_full_block_after_a_short_one_begins_with_zeros) {
+    enum { N = 200, INFINITE = 150 };
+    static double example[2*N];
+    ad_tape *tape = ad_tape_new();
+    ad_var   w[4], x[2], z[2];
+    double   want[2] = {0, 0};
+    for (size_t i = 0; i < 4; i++) w[i] = ad_input(tape, 1 + (double)i);
+    for (size_t i = 0; i < 2; i++) x[i] = ad_input(tape, 1);
+    for (size_t j = 0; j < 2; j++) z[j] = ad_dot(2, w + 2*j, x);
+    const ad_var y = ad_where(ad_less(x[0], ad_num(10)), ad_add(z[0], z[1]), ad_num(3));
+    ad_program *p = ad_compile(&(ad_interface){.params = 4, .param = w, .inputs = 2, .input = x, .outputs = 1, .output = &y});
+    const double param[] = {1, 2, 3, 4};
+    double       mean, grad[4];
+    for (size_t r = 0; r < N; r++) {
+        example[2*r] = r == INFINITE ? (double)INFINITY : 1 + (double)(r%7), example[2*r + 1] = (double)(r%5);
+        for (size_t i = 0; r != INFINITE && i < 2; i++) want[i] += example[2*r + i]/N;
+    }
+    cr_expect_eq(ad_program_gradient(p, param, N, example, &mean, grad), AD_OK);
+    for (size_t i = 0; i < 4; i++) cr_expect(close_to(grad[i], want[i%2], 1e-13, 0), "%zu: %.17g, not %.17g", i, grad[i], want[i%2]);
+    ad_program_free(p);
+    ad_tape_free(tape);
+}
+
 /* relu gates the second output of a layer: its adjoint is 0 where the operand of the layer is infinite. */
 Test(plan, zero_adjoint_of_a_layer_pushes_nothing_through_an_infinite_operand) {
     ad_tape *tape = ad_tape_new();
