@@ -144,6 +144,10 @@ static void pack_layer(const ad_program *p, workspace *w, uint32_t k) {
     const ad__layer *l = &p->layer[k];
     const size_t     weights = (size_t)l->m*l->n;
     const double    *weight = w->uniform + l->straight;
+    if (l->like != k) {
+        w->finite[k] = w->finite[l->like];
+        return;
+    }
     if (l->straight == UINT32_MAX) {
         for (size_t i = 0; i < weights; i++) w->gathered[i] = w->uniform[p->word[l->weight + i]];
         weight = w->gathered;
@@ -159,6 +163,7 @@ static void unpack_weights(const ad_program *p, ad__sums *sums) {
         const ad__layer *l = &p->layer[k];
         const size_t     weights = (size_t)l->m*l->n;
         const double    *from = sums->weight + l->packed;
+        if (l->like != k) continue;
         if (l->straight != UINT32_MAX)
             p->vector->add_scaled(weights, 1, from, sums->adjoint + l->straight);
         else

@@ -638,7 +638,7 @@ static bool find_layers(values *v, uint32_t layer[], ad__layer **layers, size_t 
 
 /* Members, operands and weights of every layer as words; the dots then name their layer and output. */
 static void write_layers(values *v, const uint32_t layer[], ad__layer layers[], size_t count) {
-    size_t words = 0, packed = 0;
+    size_t words = 0;
     for (size_t k = 0; k < count; k++) words += layers[k].m + (size_t)layers[k].n + (size_t)layers[k].m*layers[k].n;
     if (!reserve_words(v, words)) return;
     for (size_t k = 0; k < count; k++) {
@@ -649,8 +649,6 @@ static void write_layers(values *v, const uint32_t layer[], ad__layer layers[], 
         l->weight = l->input + l->n;
         memcpy(v->word + l->input, v->word + first->x + l->n, l->n*sizeof *v->word);
         v->words += l->m + (size_t)l->n + weights;
-        l->packed = packed;
-        packed += weights;
         l->m = 0;
     }
     for (uint32_t i = 0; i < v->nodes; i++) {
@@ -662,6 +660,40 @@ static void write_layers(values *v, const uint32_t layer[], ad__layer layers[], 
         node->x = layer[i];
         node->y = l->m++;
     }
+}
+
+static uint64_t hash_weights(const values *v, const ad__layer *l) {
+    uint64_t hash = mix(l->m, l->n);
+    for (size_t i = 0; i < (size_t)l->m*l->n; i++) hash = mix(hash, v->word[l->weight + i]);
+    return hash;
+}
+
+static bool same_weights(const values *v, const ad__layer *a, const ad__layer *b) {
+    return a->m == b->m && a->n == b->n &&
+           memcmp(v->word + a->weight, v->word + b->weight, (size_t)a->m*a->n*sizeof *v->word) == 0;
+}
+
+/* A network that is applied at every step of a sequence makes a layer at each, with the same weights. */
+static bool share_weights(values *v, ad__layer layers[], size_t count) {
+    size_t size = 16, packed = 0;
+    while (size < 2*count) size *= 2;
+    uint32_t *table = malloc(size*sizeof *table);
+    if (table == NULL) return fail_memory(v) != NULL;
+    memset(table, 0xff, size*sizeof *table);
+    for (uint32_t k = 0; k < count; k++) {
+        ad__layer *l = &layers[k];
+        size_t     at = hash_weights(v, l) & (size - 1);
+        while (table[at] != NONE && !same_weights(v, l, &layers[table[at]])) at = (at + 1) & (size - 1);
+        if (table[at] == NONE) {
+            table[at] = k;
+            l->packed = packed;
+            packed += (size_t)l->m*l->n;
+        }
+        l->like = table[at];
+        l->packed = layers[l->like].packed;
+    }
+    free(table);
+    return true;
 }
 
 /* ---- the program ------------------------------------------------------------------------------ */
@@ -694,7 +726,7 @@ static void settle_layer(ad_program *p, ad__layer *l) {
         straight = straight && weight[i] == weight[0] + i;
     }
     l->straight = straight ? weight[0] : NONE;
-    p->packed += weights;
+    if (&p->layer[l->like] == l) p->packed += weights;
 }
 
 static void settle(ad_program *p) {
@@ -867,7 +899,7 @@ static ad_program *compile(compiler *c) {
     ad_program *p = NULL;
     if (find_layers(&c->second, layer, &layers, &number)) {
         write_layers(&c->second, layer, layers, number);
-        p = c->second.failed ? NULL : assemble(c, layers, number);
+        p = c->second.failed || !share_weights(&c->second, layers, number) ? NULL : assemble(c, layers, number);
     }
     if (p == NULL) free(layers);
     else count(c, &p->count);

@@ -45,7 +45,8 @@ typedef struct ad__layer {
     uint32_t straight;         /* the home of the first weight, if those of all follow; else UINT32_MAX */
     bool     on_param;         /* does a parameter stand behind some weight? */
     bool     operands_on_param, on_active;     /* a parameter, an active input behind some operand? */
-    size_t   packed;           /* place of its weights and gradients in a workspace */
+    uint32_t like;             /* the first layer with the same weights: itself, or an earlier one */
+    size_t   packed;           /* place of its weights and gradients in a workspace, shared by all that are like it */
 } ad__layer;
 
 typedef struct ad__guard {

@@ -223,6 +223,33 @@ Test(program, layer_whose_later_member_has_weights_recorded_later) {
     close_fixture(&f, p);
 }
 
+/* One layer of two outputs at each of two steps; the weights are packed once, and both steps add to their gradient. */
+Test(program, layers_with_the_same_weights_share_them) {
+    fixture f;
+    open_fixture(&f);
+    const ad_var first[] = {f.a, f.b}, second[] = {f.b, f.a};
+    const ad_var x[] = {f.x, ad_cos(f.x)};
+    ad_var       z[2], v[2];
+    z[0] = ad_sin(ad_dot(2, first, x));
+    z[1] = ad_sin(ad_dot(2, second, x));
+    v[0] = ad_dot(2, first, z);
+    v[1] = ad_dot(2, second, z);
+    ad_var       y = ad_mul(v[0], v[1]);
+    double       want[2], mean, grad[2];
+    const double param[] = {0.3, -0.7}, input = 0.4;
+    ad_set(f.a, param[0]), ad_set(f.b, param[1]), ad_set(f.x, input);
+    ad_replay(f.tape);
+    ad_gradient(y, 2, f.params, want);
+    ad_program *p = compiled(&f, y);
+    cr_expect_eq(p->layers, 2);
+    cr_expect_eq(p->packed, 4);
+    cr_expect_eq(p->layer[1].like, 0);
+    cr_expect_eq(ad_program_gradient(p, param, 1, &input, &mean, grad), AD_OK);
+    cr_expect(close_to(mean, ad_value(y), 1e-15, 0));
+    for (int i = 0; i < 2; i++) cr_expect(close_to(grad[i], want[i], 1e-14, 0), "%.17g, not %.17g", grad[i], want[i]);
+    close_fixture(&f, p);
+}
+
 Test(program, leaf_in_no_list_is_the_constant_it_is_when_compiled) {
     fixture f;
     open_fixture(&f);
