@@ -9,6 +9,7 @@
  * take parts: whichever takes which, the bits are the same. The last block is padded by repeating its
  * last row, with adjoint 0, to a multiple of eight lanes. */
 #include "block.h"
+#include "single.h"
 #include "uniform.h"
 
 #include <stdlib.h>
@@ -26,6 +27,7 @@ typedef struct workspace {
     bool      *finite;                          /* are all weights of the layer finite? */
     ad__sums  *part;
     ad__space *space;                           /* of each thread */
+    ad__single_work single;
 } workspace;
 
 /* What a call wants. */
@@ -36,6 +38,7 @@ typedef struct job {
     size_t            rows;
     double           *result;                   /* outputs, or the Jacobian */
     const ad__plan   *plan;
+    const ad__single *single;                   /* not NULL: one example, by itself */
     workspace        *w;
     size_t            blocks, parts, threads;
 } job;
@@ -47,6 +50,16 @@ static void *carve(char *arena, size_t *used, size_t count, size_t bytes) {
     void *at = arena == NULL ? NULL : arena + *used;
     *used += (count*bytes + ALIGNMENT - 1)/ALIGNMENT*ALIGNMENT;
     return at;
+}
+
+static void carve_single(const job *j, ad__single_work *work, char *arena, size_t *used) {
+    const size_t    n = j->single->pointers;
+    ad__single_work s = {.space = carve(arena, used, j->single->space, sizeof *s.space)};
+    s.operand = carve(arena, used, n, sizeof *s.operand);
+    s.from = carve(arena, used, n, sizeof *s.from);
+    s.to = carve(arena, used, n, sizeof *s.to);
+    if (arena == NULL) return;
+    *work = s;
 }
 
 static void carve_space(const job *j, ad__space *space, char *arena, size_t *used) {
@@ -64,19 +77,21 @@ static void carve_space(const job *j, ad__space *space, char *arena, size_t *use
 static size_t carve_all(const job *j, workspace *w, char *arena) {
     const ad_program *p = j->p;
     const bool        gradient = j->purpose == AD__GRADIENT;
+    const size_t      homes = j->single != NULL ? j->single->homes : p->uniforms;
     size_t            used = 0;
     carve(arena, &used, 1, sizeof *w);
     ad__sums  *part = carve(arena, &used, j->parts, sizeof *part);
     ad__space *space = carve(arena, &used, j->threads, sizeof *space);
-    double    *uniform = carve(arena, &used, p->uniforms, sizeof *uniform);
+    double    *uniform = carve(arena, &used, homes, sizeof *uniform);
     double    *rolls = carve(arena, &used, p->roll_space, sizeof *rolls);
     double    *packed = carve(arena, &used, p->packed, sizeof *packed);
     double    *turned = carve(arena, &used, p->packed, sizeof *turned);
     double    *gathered = carve(arena, &used, p->packed, sizeof *gathered);
     bool      *finite = carve(arena, &used, p->layers, sizeof *finite);
-    if (arena != NULL) *w = (workspace){w->bytes, uniform, packed, turned, rolls, gathered, finite, part, space};
+    if (arena != NULL) *w = (workspace){w->bytes, uniform, packed, turned, rolls, gathered, finite, part, space, {0}};
+    if (j->single != NULL) carve_single(j, arena == NULL ? NULL : &w->single, arena, &used);
     for (size_t k = 0; k < j->parts; k++) {
-        double *adjoint = carve(arena, &used, gradient ? p->uniforms : 0, sizeof *adjoint);
+        double *adjoint = carve(arena, &used, gradient ? homes : 0, sizeof *adjoint);
         double *weight = carve(arena, &used, gradient ? p->packed : 0, sizeof *weight);
         if (arena != NULL) part[k] = (ad__sums){.adjoint = adjoint, .weight = weight};
     }
@@ -293,18 +308,51 @@ static ad_status check_call(const ad_program *p, const char *what, const double 
     return AD_OK;
 }
 
-static ad_status run(job *j) {
+static ad_status begin(const job *j) {
     ad__failure f = {AD_OK, SIZE_MAX, 0, 0};
     if (check_uniform(j, &f) != AD_OK) return report(j->p, &f);
     for (uint32_t k = 0; k < j->p->layers; k++) pack_layer(j->p, j->w, k);
+    return AD_OK;
+}
+
+static ad_status run(job *j) {
+    const ad_status status = begin(j);
+    if (status != AD_OK) return status;
     run_parts(j);
     for (size_t k = 0; k < j->parts; k++)
         if (j->w->part[k].failed.status != AD_OK) return report(j->p, &j->w->part[k].failed);
     return AD_OK;
 }
 
+/* The gradient of one example by itself, its sums left as those of one part; false when a block has to do it. */
+static bool run_single(const job *j) {
+    const ad_program *p = j->p;
+    ad__single_work   work = j->w->single;
+    ad__sums         *sums = j->w->part;
+    if (begin(j) != AD_OK) return false;
+    for (uint32_t k = 0; k < p->layers; k++)
+        if (!j->w->finite[k]) return false;
+    work.u = j->w->uniform, work.packed = j->w->packed, work.turned = j->w->turned;
+    work.adjoint = sums->adjoint, work.weight = sums->weight;
+    if (!ad__single_gradient(p, j->single, &work, j->input)) return false;
+    sums->output = work.u[j->single->output];
+    return true;
+}
+
+static bool call_single(job *j) {
+    const ad__single *s = ad__single_for(j->p);
+    if (s == NULL || s->teams == 0) return false;
+    j->single = s, j->parts = 1;
+    j->w = take_workspace(j);
+    if (j->w != NULL && run_single(j)) return true;
+    if (j->w != NULL) give_back(j->p, j->w);
+    j->single = NULL, j->w = NULL;
+    return false;
+}
+
 /* Over all rows; the sums of the parts are left in the workspace, which the caller gives back. */
 static ad_status call(job *j) {
+    if (j->purpose == AD__GRADIENT && j->rows == 1 && call_single(j)) return AD_OK;
     j->plan = ad__plan_for(j->p, j->purpose);
     if (j->plan == NULL) return ad__program_refuse(j->p, AD_NO_MEMORY, "out of memory: no space for the moves");
     j->blocks = j->rows/j->plan->block + (j->rows % j->plan->block > 0);

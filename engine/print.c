@@ -1,6 +1,7 @@
 /* print.c - a compiled program in words, for the curious. */
 #include "plan.h"
 #include "program.h"
+#include "single.h"
 
 #include "text.h"
 
@@ -123,6 +124,10 @@ static void print_summary(const ad_program *p, FILE *to) {
         fprintf(to, "%s   %zu moves forward, %zu in reverse over %zu rows: %zu bytes a lane, %zu lanes a block\n",
                 p->params > 0 ? "gradient" : "jacobian", plan->forwards, plan->moves, plan->rows,
                 plan->rows*sizeof(double), plan->block);
+    const ad__single *single = p->params > 0 ? ad__single_for(p) : NULL;
+    if (single != NULL && single->teams > 0)
+        fprintf(to, "single     one row: its %lu varying steps side by side in %zu teams\n",
+                (unsigned long)(p->steps - p->uniform_steps), single->teams);
     if (plan != NULL)
         fprintf(to, "block      %zu lanes take %zu KiB: %d, halved while over %d and past %d MiB, or over %d and past %d MiB\n",
                 plan->block, (plan->block*plan->rows*sizeof(double) + 1023)/1024, AD__MOST_LANES, AD__ENOUGH_LANES,

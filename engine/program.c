@@ -14,6 +14,7 @@
 #include "plan.h"
 #include "reduce.h"
 #include "roll.h"
+#include "single.h"
 #include "text.h"
 
 #include <stdarg.h>
@@ -779,6 +780,7 @@ static ad_program *assemble(compiler *c, ad__layer *layers, size_t count) {
     c->fixed = NULL, c->fixed_leaves = 0, c->own = NULL;
     atomic_flag_clear(&p->message_lock);
     for (size_t i = 0; i < 3; i++) atomic_init(&p->plan[i], NULL);
+    atomic_init(&p->single, NULL);
     for (size_t i = 0; i < AD__WORKSPACES; i++) atomic_init(&p->spare[i], NULL);
     if (!ad__roll_up(p)) {
         p->layer = NULL;                                    /* still the caller's */
@@ -930,6 +932,7 @@ ad_program *ad_compile(const ad_interface *interface) {
 void ad_program_free(ad_program *p) {
     if (p == NULL) return;
     for (size_t i = 0; i < 3; i++) ad__plan_free(atomic_load(&p->plan[i]));
+    ad__single_free(atomic_load(&p->single));
     for (size_t i = 0; i < AD__WORKSPACES; i++) free(atomic_load(&p->spare[i]));
     free(p->node);
     free(p->word);

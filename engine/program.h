@@ -139,9 +139,10 @@ struct ad_program {
     const ad__column_kernels *columns_of;
     const ad__vector        *vector;
 
-    /* The only parts that change: plans, made when first needed (plan.h), spare workspaces (each one piece of
+    /* The only parts that change: plans, made when first needed (plan.h, single.h), spare workspaces (each one piece of
      * memory), and the last failure. */
     _Atomic(struct ad__plan *) plan[3];
+    _Atomic(struct ad__single *) single;
     _Atomic(void *) spare[AD__WORKSPACES];
     atomic_flag     message_lock;
     char            message[AD__MESSAGE];

@@ -24,6 +24,8 @@
  * nothing is tried, so that compiling is linear whatever the graph. */
 #include "roll.h"
 
+#include "body.h"
+
 #include <stdlib.h>
 
 #define NONE UINT32_MAX
@@ -37,7 +39,7 @@ enum {
     WINDOW = 4, TABLE = 1 << 16,
     SHORT = 8,                 /* terms up to which a sum stays one item */
     CACHE = 32*1024, MOST_LANES = 512, LEAST_LANES = 64,
-    SPARE = AD__MOST_OPERANDS + 4, /* rows of a block beside those of values and adjoints (uniform.c) */
+    SPARE = AD__MOST_OPERANDS + AD__BODY_SPARE, /* rows of a block beside those of values and adjoints (body.h) */
     ROUND = 8                  /* lanes are used eight at a time */
 };
 

@@ -1,20 +1,14 @@
 /* uniform.c - the values of a program that depend on its parameters alone; see uniform.h.
  *
  * They are numbers, each in its home, computed once a call. What repeats runs as a roll (roll.c), block by
- * block: a lane is a repetition, and the kernels are those of lanes over examples. In reverse a block computes
+ * block: a lane is a repetition (body.h), and the kernels are those of lanes over examples. In reverse a block computes
  * again what has no home, then its instructions are visited last to first. The walk as a whole goes last to
- * first too, so that an adjoint is complete when its value is visited, alone or in a roll.
- *
- * Invariant of the last block, whose lanes are rounded up: values behind the last repetition are whatever
- * stands there (homes that a roll writes are its own up to a multiple of eight), and adjoints behind it are 0
- * or not its own, so that such a lane pushes 0 and nothing of it is seen. Where operands of two repetitions are
- * one value, or overlap, their contributions are added one operand after the other, or lane by lane. */
+ * first too, so that an adjoint is complete when its value is visited, alone or in a roll. */
 #include "uniform.h"
 
-#include <stdlib.h>
+#include "body.h"
 
-/* After the rows of values and adjoints: zeros, one for logsumexp, one to write, one for upstream; then operands. */
-enum { ZEROS, LARGEST, TARGET, UPSTREAM, OPERANDS };
+#include <stdlib.h>
 
 /* ---- one instruction -------------------------------------------------------------------------- */
 
@@ -90,148 +84,37 @@ static void push_reduction(const ad_program *p, const double u[], double adjoint
     }
 }
 
-/* ---- a block of a roll ------------------------------------------------------------------------ */
+/* ---- rolls ------------------------------------------------------------------------------------ */
 
-typedef struct block {
-    const ad_program *p;
-    const ad__roll   *roll;
-    double           *u, *adjoint, *space;
-    size_t            first, real, n;          /* first repetition; repetitions; lanes, a multiple of 8 */
-} block;
+typedef struct roll_run {
+    const double *operand[AD__MOST_OPERANDS];
+    ad__lanes     b;
+} roll_run;
 
-static double *row(const block *b, size_t k) {
-    return b->space + k*b->roll->lanes;
-}
-
-static double *adjoint_row(const block *b, size_t k) {
-    return row(b, b->roll->rows + k);
-}
-
-static double *spare(const block *b, size_t k) {
-    return row(b, 2*(size_t)b->roll->rows + k);
-}
-
-static const double *gather(const block *b, uint32_t list, double *room) {
-    const uint32_t *at = b->p->index + list + b->first;
-    for (size_t l = 0; l < b->real; l++) room[l] = b->u[at[l]];
-    for (size_t l = b->real; l < b->n; l++) room[l] = room[b->real - 1];
-    return room;
-}
-
-static const double *lanes_of(const block *b, const ad__source *s, double *room) {
-    switch (s->place) {
-    case AD__IN_ROW: return row(b, s->at);
-    case AD__IN_RUN: return b->u + s->at + b->first;
-    case AD__IN_ONE: b->p->kernels->fill(b->n, b->u[s->at], room); return room;
-    default:         return gather(b, s->at, room);
-    }
-}
-
-/* The lanes of all operands; those that do not stand somewhere are written into spare rows. */
-static void operands(const block *b, const ad__body *body, const double *x[]) {
-    const ad__source *s = b->p->source + body->operand;
-    for (uint32_t i = 0; i < body->count; i++) x[i] = lanes_of(b, &s[i], spare(b, OPERANDS + i));
-}
-
-static void forward_body(const block *b, const ad__body *body) {
-    const ad__kernels *k = b->p->kernels;
-    const double      *x[AD__MOST_OPERANDS];
-    operands(b, body, x);
-    if (body->code == AD__TERM) {
-        b->u[body->result.at] += b->p->vector->sum(b->real, x[0]);
-        return;
-    }
-    if (body->code == AD__PRODUCT) {
-        b->u[body->result.at] += b->p->vector->dot(b->real, x[0], x[1]);
-        return;
-    }
-    double *v = body->result.place == AD__IN_ROW ? row(b, body->result.at) : b->u + body->result.at + b->first;
-    switch (body->code) {
-    case AD__sum:       k->sum(body->count, x, b->n, v); break;
-    case AD__dot:       k->dot(body->count/2, x, x + body->count/2, b->n, v); break;
-    case AD__logsumexp: k->logsumexp(body->count, x, b->n, v, spare(b, LARGEST)); break;
-    case AD__where:     k->where(b->n, x[0], x[1], x[2], v); break;
-    default:            k->value[AD__NODES_ONLY][ad__code_row((uint8_t)body->code)](b->n, x[0], x[body->count - 1], v);
-    }
-}
-
-/* Where a contribution is read from and written to: first ones are read from zeros, those that do not stand in a
- * row are written to a spare row and then added up or scattered. */
-static double *open_target(const block *b, const ad__source *s, const double **in) {
-    double *out = s->place == AD__IN_ROW ? adjoint_row(b, s->at)
-                : s->place == AD__IN_RUN ? b->adjoint + s->at + b->first : spare(b, TARGET);
-    *in = s->place == AD__IN_RUN || (s->place == AD__IN_ROW && !s->first) ? out : spare(b, ZEROS);
-    return out;
-}
-
-static void close_target(const block *b, const ad__source *s, const double *out) {
-    if (s->place == AD__IN_ONE) b->adjoint[s->at] += b->p->kernels->total(b->n, out);
-    if (s->place != AD__IN_LIST) return;
-    const uint32_t *at = b->p->index + s->at + b->first;
-    for (size_t l = 0; l < b->real; l++) b->adjoint[at[l]] += out[l];
-}
-
-/* The adjoint of what a body's instruction gives: a row, or for terms the one of the sum in all repetitions. */
-static const double *upstream(const block *b, const ad__body *body) {
-    const ad__source *s = &body->result;
-    if (s->place == AD__IN_ROW) return adjoint_row(b, s->at);
-    if (s->place == AD__IN_RUN) return b->adjoint + s->at + b->first;
-    double *a = spare(b, UPSTREAM);
-    b->p->kernels->fill(b->n, b->adjoint[s->at], a);
-    for (size_t l = b->real; l < b->n; l++) a[l] = 0;
-    return a;
-}
-
-static void push(const block *b, const ad__body *body, const double *const x[], uint32_t i, const double *v,
-                 const double *a, const double *in, double *out) {
-    const ad__kernels *k = b->p->kernels;
-    const uint32_t     half = body->count/2;
-    switch (body->code) {
-    case AD__TERM:
-    case AD__sum:       k->push_same(b->n, a, in, out); break;
-    case AD__PRODUCT:
-    case AD__dot:       k->push_product(b->n, a, x[i < half ? i + half : i - half], in, out); break;
-    case AD__logsumexp: k->push_logsumexp(b->n, x[i], v, a, in, out); break;
-    case AD__where:     k->push_where(b->n, x[0], i == 1, a, in, out); break;
-    default:
-        k->push[i == 0 ? 0 : 3][ad__code_row((uint8_t)body->code)](b->n, x[0], x[body->count - 1], v, a, in, out);
-    }
-}
-
-static void reverse_body(const block *b, const ad__body *body) {
-    if (body->silent) return;
-    const ad__source *s = b->p->source + body->operand;
-    const double     *x[AD__MOST_OPERANDS], *a = upstream(b, body), *v = NULL, *in;
-    operands(b, body, x);
-    if (body->result.place != AD__IN_ONE) v = lanes_of(b, &body->result, NULL);
-    for (uint32_t i = body->code == AD__where ? 1 : 0; i < body->count; i++) {
-        if (s[i].constant) continue;
-        double *out = open_target(b, &s[i], &in);
-        push(b, body, x, i, v, a, in, out);
-        close_target(b, &s[i], out);
-    }
-}
-
-static block block_at(const ad_program *p, const ad__roll *roll, size_t first, double u[], double adjoint[],
-                      double space[]) {
-    const size_t left = roll->count - first, real = left < roll->lanes ? left : roll->lanes;
-    return (block){p, roll, u, adjoint, space, first, real, (real + 7)/8*8};
+static void open_roll(roll_run *r, const ad_program *p, const ad__roll *roll, double u[], double adjoint[], double space[]) {
+    r->b = (ad__lanes){.p = p, .source = p->source, .index = p->index, .u = u, .adjoint = adjoint, .space = space,
+                       .operand = r->operand, .rows = roll->rows, .lanes = roll->lanes};
 }
 
 static void forward_roll(const ad_program *p, const ad__roll *roll, double u[], double space[]) {
+    roll_run r;
+    open_roll(&r, p, roll, u, NULL, space);
     for (size_t first = 0; first < roll->count; first += roll->lanes) {
-        const block b = block_at(p, roll, first, u, NULL, space);
-        for (uint32_t j = 0; j < roll->length; j++) forward_body(&b, &p->body[roll->first + j]);
+        ad__lanes_from(&r.b, first, roll->count);
+        for (uint32_t j = 0; j < roll->length; j++) ad__body_forward(&r.b, &p->body[roll->first + j]);
     }
 }
 
 static void reverse_roll(const ad_program *p, const ad__roll *roll, double u[], double adjoint[], double space[]) {
+    const ad__body *body = p->body + roll->first;
+    roll_run        r;
+    open_roll(&r, p, roll, u, adjoint, space);
+    ad__body_begin_reverse(&r.b);
     for (size_t first = 0; first < roll->count; first += roll->lanes) {
-        const block b = block_at(p, roll, first, u, adjoint, space);
-        if (first == 0) p->kernels->fill(roll->lanes, 0, spare(&b, ZEROS));
+        ad__lanes_from(&r.b, first, roll->count);
         for (uint32_t j = 0; j < roll->length; j++)
-            if (p->body[roll->first + j].result.place == AD__IN_ROW) forward_body(&b, &p->body[roll->first + j]);
-        for (uint32_t j = roll->length; j-- > 0;) reverse_body(&b, &p->body[roll->first + j]);
+            if (body[j].result.place == AD__IN_ROW) ad__body_forward(&r.b, &body[j]);
+        for (uint32_t j = roll->length; j-- > 0;) ad__body_reverse(&r.b, &body[j]);
     }
 }
 

@@ -1,0 +1,255 @@
+/* single.c - tests of programs over one example: formulas repeated over positions, as networks over a text have
+ * them, are run by teams and held to the tape, and to the same example twice, which a block runs. */
+#include "support.h"
+
+#include "engine/single.h"
+
+#include <criterion/criterion.h>
+#include <criterion/parameterized.h>
+#include <math.h>
+#include <stdlib.h>
+
+enum { PARAMS = 6, STEPS = 12, MOST = 150, GRAPHS = 60 };
+
+/* A body of a few steps at each of many positions: step s of position t is node[t][s]. */
+typedef struct graph {
+    ad_tape *tape;
+    size_t   positions;
+    ad_var   param[PARAMS], input[MOST], node[MOST][STEPS], output;
+    uint64_t seed;
+} graph;
+
+static size_t any(graph *g, size_t below) {
+    return (size_t)(random_bits(&g->seed)%below);
+}
+
+/* Where a step takes an operand from, at every position: the example, a parameter, a number, an earlier step of this
+ * position, or of one further back, or of the first. */
+typedef struct source {
+    size_t kind, step, back;
+} source;
+
+static source choose(graph *g, size_t s) {
+    return (source){any(g, s == 0 ? 3 : 8), s == 0 ? 0 : any(g, s), 1 + any(g, 3)};
+}
+
+static ad_var operand(const graph *g, source from, size_t t) {
+    switch (from.kind) {
+    case 0:  return g->input[t];
+    case 1:  return g->param[from.back];
+    case 2:  return ad_num(0.25*(double)from.back);
+    case 3:  return g->node[(t + from.back)%g->positions][from.step];      /* written: all of the step before are */
+    case 4:  return g->node[0][from.step];
+    default: return g->node[t][from.step];
+    }
+}
+
+enum { LAYER = ROWS, SUM, DOT, LOGSUMEXP, WHERE, PICK, KINDS };
+
+static ad_var recorded(graph *g, size_t kind, const source from[8], size_t t) {
+    ad_var x[8];
+    for (size_t i = 0; i < 8; i++) x[i] = operand(g, from[i], t);
+    switch (kind) {
+    case LAYER:     return ad_dot(3, g->param + from[0].back%3, x);
+    case SUM:       return ad_sum(5, x);
+    case DOT:       return ad_dot(4, x, x + 4);
+    case LOGSUMEXP: return ad_logsumexp(6, x);
+    case WHERE:     return ad_where(ad_less(g->input[t], ad_num(0.5)), x[1], x[2]);
+    case PICK:      return ad_pick(ad_less(x[0], g->input[t]), 2, x + 2);
+    default:        return row_record(&rows[kind], x[0], x[1]);
+    }
+}
+
+/* Values are kept near 1: what is compared is rounding, not the condition of a formula. */
+static void add_step(graph *g, size_t s) {
+    for (bool good = false; !good;) {
+        const ad_mark mark = ad_tape_mark(g->tape);
+        const size_t  kind = any(g, 3) == 0 ? ROWS + any(g, KINDS - ROWS) : any(g, ROWS);
+        source        from[8];
+        for (size_t i = 0; i < 8; i++) from[i] = choose(g, s);
+        good = true;
+        for (size_t t = 0; t < g->positions && good; t++) {
+            g->node[t][s] = recorded(g, kind, from, t);
+            good = fabs(ad_value(g->node[t][s])) < 4;
+        }
+        if (!good) ad_tape_rewind(g->tape, mark);
+    }
+}
+
+/* The tape's answer; false when it is too steep, so that rounding cannot be told. */
+static bool reference(const graph *g, double grad[PARAMS]) {
+    ad_gradient(g->output, PARAMS, g->param, grad);
+    for (size_t s = 0; s < STEPS; s++)
+        for (size_t t = 0; t < g->positions; t++)
+            if (!(fabs(ad_value(g->node[t][s])) < 1e3)) return false;
+    for (size_t i = 0; i < PARAMS; i++)
+        if (!(fabs(grad[i]) < 1e3)) return false;
+    return ad_tape_status(g->tape) == AD_OK;
+}
+
+static void graph_make(graph *g, size_t positions, uint64_t seed) {
+    ad_var last[MOST];
+    *g = (graph){.tape = ad_tape_new(), .positions = positions, .seed = seed};
+    for (size_t i = 0; i < PARAMS; i++) g->param[i] = ad_input(g->tape, random_uniform(&g->seed, 0.2, 0.9));
+    for (size_t t = 0; t < positions; t++) g->input[t] = ad_input(g->tape, random_uniform(&g->seed, 0.2, 0.9));
+    for (size_t s = 0; s < STEPS; s++) add_step(g, s);
+    for (size_t t = 0; t < positions; t++) last[t] = ad_sum(STEPS, g->node[t]);
+    g->output = ad_div(ad_sum(positions, last), ad_num((double)positions));
+}
+
+static ad_program *compiled(const graph *g) {
+    ad_program *p = ad_compile(&(ad_interface){.params = PARAMS, .param = g->param, .inputs = g->positions,
+                               .input = g->input, .outputs = 1, .output = &g->output});
+    cr_assert_not_null(p, "%s", ad_tape_message(g->tape));
+    return p;
+}
+
+ParameterizedTestParameters(single, formulas_at_many_positions_are_what_the_tape_gives) {
+    static int number[GRAPHS];
+    for (int i = 0; i < GRAPHS; i++) number[i] = i;
+    return cr_make_param_array(int, number, GRAPHS);
+}
+
+/* Positions around the width of a vector and of a block. */
+ParameterizedTest(int *number, single, formulas_at_many_positions_are_what_the_tape_gives) {
+    static const size_t positions[] = {5, 8, 13, 64, 128, 150};
+    static graph        g;
+    const size_t        n = positions[*number%6];
+    double              want[PARAMS], param[PARAMS], input[2*MOST], mean[3], grad[2][PARAMS];
+    ad_program         *p = NULL;
+    for (uint64_t attempt = 0; p == NULL; attempt++) {     /* some graphs are too steep, some come down to one long sum */
+        graph_make(&g, n, 1 + (uint64_t)*number + 1000*attempt);
+        if (reference(&g, want)) p = compiled(&g);
+        if (p != NULL && (n < 8 || ad__single_for(p)->teams > 0)) break;
+        ad_program_free(p), p = NULL;
+        ad_tape_free(g.tape);
+    }
+    for (size_t i = 0; i < PARAMS; i++) param[i] = ad_value(g.param[i]);
+    for (size_t t = 0; t < n; t++) input[t] = input[n + t] = ad_value(g.input[t]);
+    for (size_t k = 1; k <= 2; k++)
+        cr_assert_eq(ad_program_gradient(p, param, k, input, &mean[k], grad[k - 1]), AD_OK);
+    cr_assert_eq(ad_program_values(p, param, 1, input, &mean[0]), AD_OK);
+    cr_expect(same_bits(mean[0], mean[1]), "graph %d: the mean of one row is not its value", *number);
+    cr_expect(close_to(mean[0], ad_value(g.output), 1e-13, 1e-13));
+    cr_expect(same_bits(mean[1], mean[2]), "graph %d: the mean of two equal rows is not that of one", *number);
+    for (size_t i = 0; i < PARAMS; i++) {
+        cr_expect(close_to(grad[0][i], want[i], 1e-10, 1e-9), "graph %d, %zu: %.17g, the tape says %.17g", *number, i, grad[0][i], want[i]);
+        cr_expect(close_to(grad[0][i], grad[1][i], 1e-10, 1e-9), "graph %d, %zu: %.17g, in a block %.17g", *number, i, grad[0][i], grad[1][i]);
+    }
+    ad_program_free(p);
+    ad_tape_free(g.tape);
+}
+
+/* ---- what is no ordinary number --------------------------------------------------------------- */
+
+/* The sum over positions of relu(a*x + b*y)*c, and what is asked of x at each. */
+enum { N = 16 };
+
+typedef enum odd { PLAIN, BRANCH, INDEX } odd;
+
+static ad_program *odd_program(odd what) {
+    ad_tape *tape = ad_tape_new();
+    ad_var   w[3], x[2*N], term[N];
+    for (size_t i = 0; i < 3; i++) w[i] = ad_input(tape, 1 + (double)i);
+    for (size_t t = 0; t < 2*N; t++) x[t] = ad_input(tape, 1);
+    for (size_t t = 0; t < N; t++) {
+        term[t] = ad_mul(ad_relu(ad_dot(2, w, x + 2*t)), w[2]);
+        if (what == BRANCH) ad_branch(ad_less(x[2*t], ad_num(5)));
+        if (what == INDEX) term[t] = ad_pick(x[2*t], 2, (ad_var[]){term[t], w[2]});
+    }
+    const ad_var y = ad_sum(N, term);
+    ad_program  *p = ad_compile(&(ad_interface){.params = 3, .param = w, .inputs = 2*N, .input = x, .outputs = 1, .output = &y});
+    cr_assert_not_null(p, "%s", ad_tape_message(tape));
+    cr_assert_gt(ad__single_for(p)->teams, 0);
+    ad_tape_free(tape);
+    return p;
+}
+
+static void expect_refused(odd what, double number, ad_status want, const char *sentence) {
+    ad_program  *p = odd_program(what);
+    const double param[] = {1, 2, 3};
+    double       input[2*N], mean, grad[3];
+    char         text[200];
+    for (size_t t = 0; t < 2*N; t++) input[t] = 1;
+    cr_expect_eq(ad_program_gradient(p, param, 1, input, &mean, grad), AD_OK);
+    input[6] = number;
+    cr_expect_eq(ad_program_gradient(p, param, 1, input, &mean, grad), want);
+    ad_program_message(p, sizeof text, text);
+    cr_expect_not_null(strstr(text, sentence), "%s", text);
+    ad_program_free(p);
+}
+
+Test(single, a_branch_that_would_turn_names_row_0) {
+    expect_refused(BRANCH, 7, AD_BRANCH_CHANGED, "row 0: the branch on node");
+}
+
+Test(single, an_index_that_picks_nothing_names_row_0) {
+    expect_refused(INDEX, 1.5, AD_BAD_ARGUMENT, "row 0: pick: the index 1.5 is not");
+}
+
+/* relu is 0 at minus infinity, so that nothing is pushed to the weights, though an operand is infinite. */
+Test(single, a_zero_adjoint_pushes_nothing_through_an_infinite_operand) {
+    ad_program  *p = odd_program(PLAIN);
+    const double param[] = {1, 2, 3}, want[] = {15*3, 15*3, 15*3};
+    double       input[2*N], mean, grad[3];
+    for (size_t t = 0; t < 2*N; t++) input[t] = 1;
+    input[6] = -INFINITY;
+    cr_expect_eq(ad_program_gradient(p, param, 1, input, &mean, grad), AD_OK);
+    cr_expect_eq(mean, 15*9);
+    for (size_t i = 0; i < 3; i++) cr_expect_eq(grad[i], want[i], "%zu: %g, not %g", i, grad[i], want[i]);
+    ad_program_free(p);
+}
+
+Test(single, what_is_not_finite_is_what_it_is_in_a_block) {
+    ad_program  *p = odd_program(PLAIN);
+    const double number[] = {NAN, INFINITY, -INFINITY, 1e308};
+    for (size_t k = 0; k < 16; k++) {
+        const double param[] = {1, k < 8 ? number[k/2] : 2, k < 8 ? 3 : number[k/2 - 4]};
+        double       input[4*N], mean[2], grad[2][3];
+        for (size_t t = 0; t < 4*N; t++) input[t] = k%2 == 0 ? 1 : -1;
+        for (size_t n = 1; n <= 2; n++)
+            cr_expect_eq(ad_program_gradient(p, param, n, input, &mean[n - 1], grad[n - 1]), AD_OK);
+        cr_expect(close_to(mean[0], mean[1], 0, 0), "%zu: %g, in a block %g", k, mean[0], mean[1]);
+        for (size_t i = 0; i < 3; i++) cr_expect(close_to(grad[0][i], grad[1][i], 0, 0), "%zu: %g, in a block %g", k, grad[0][i], grad[1][i]);
+    }
+    ad_program_free(p);
+}
+
+/* ---- what makes a team ------------------------------------------------------------------------ */
+
+/* Each operation waits for the one before: nothing stands side by side. */
+Test(single, a_chain_has_no_teams) {
+    ad_tape *tape = ad_tape_new();
+    ad_var   a = ad_input(tape, 0.5), x = ad_input(tape, 0.25), y = x;
+    for (int i = 0; i < 100; i++) y = ad_sin(ad_mul(a, y));
+    ad_program *p = ad_compile(&(ad_interface){.params = 1, .param = &a, .inputs = 1, .input = &x, .outputs = 1, .output = &y});
+    cr_expect_eq(ad__single_for(p)->teams, 0);
+    ad_program_free(p);
+    ad_tape_free(tape);
+}
+
+/* Sixteen positions of dot and relu, and a dot of all: the layers are one team of sixteen lanes. */
+Test(single, layers_with_the_same_weights_are_one_team) {
+    ad_program       *p = odd_program(PLAIN);
+    const ad__single *s = ad__single_for(p);
+    cr_assert_eq(s->teams, 3);
+    cr_expect_eq(s->team[0].body.code, AD__LAYER_DOT);
+    cr_expect_eq(s->team[0].lanes, N);
+    cr_expect_eq(s->team[1].lanes, N);
+    ad_program_free(p);
+}
+
+/* In steady state nothing is made anew, and what a row before left behind is not seen. */
+Test(single, the_same_example_gives_the_same_bits_whatever_came_between) {
+    ad_program  *p = odd_program(PLAIN);
+    const double param[] = {0.3, 0.2, 0.7}, other[] = {1e300, 1e300, 1e300};
+    double       input[4*N], mean[3], grad[3][3];
+    for (size_t t = 0; t < 4*N; t++) input[t] = 1/(1 + (double)t);
+    cr_expect_eq(ad_program_gradient(p, param, 1, input, &mean[0], grad[0]), AD_OK);
+    cr_expect_eq(ad_program_gradient(p, other, 1, input, &mean[2], grad[2]), AD_OK);
+    cr_expect_eq(ad_program_gradient(p, other, 2, input, &mean[2], grad[2]), AD_OK);
+    cr_expect_eq(ad_program_gradient(p, param, 1, input, &mean[1], grad[1]), AD_OK);
+    cr_expect(same_bits(mean[0], mean[1]));
+    for (size_t i = 0; i < 3; i++) cr_expect(same_bits(grad[0][i], grad[1][i]));
+    ad_program_free(p);
+}
