@@ -23,11 +23,18 @@ static size_t first_count(uint8_t code, size_t n) {
     return code == AD__where ? 3 : code == AD__pick ? 1 : n;
 }
 
+static ad__group first_group(const ad_tape *tape, uint32_t node) {
+    return group_at(tape->list + tape->arg[node].x, first_count(tape->code[node], tape->arg[node].y));
+}
+
+/* The n operands behind those of the first group. */
+static ad__group group_behind(ad__group first, size_t n) {
+    return group_at(first.word - 1 + group_words(first.kind, first.n), n);
+}
+
 ad__group ad__group_of(const ad_tape *tape, uint32_t node, int number) {
-    const uint32_t *word = tape->list + tape->arg[node].x;
-    const size_t    n = tape->arg[node].y;
-    const ad__group first = group_at(word, first_count(tape->code[node], n));
-    return number == 0 ? first : group_at(word + group_words(first.kind, first.n), n);
+    const ad__group first = first_group(tape, node);
+    return number == 0 ? first : group_behind(first, tape->arg[node].y);
 }
 
 bool ad__group_number(ad__group group, size_t i) {
@@ -73,12 +80,17 @@ double ad__group_value(const ad_tape *tape, ad__group group, size_t i) {
     return ad__group_number(group, i) ? ad__number_at(tape, place) : tape->value[place];
 }
 
-/* The values of a group as an array: where they lie, or gathered into `space`. */
-static const double *values(const ad_tape *tape, ad__group group, double space[]) {
-    if (group.kind == AD__RANGE) return tape->value + group.word[0];
-    if (group.kind == AD__RUN) return ad__numbers_at(tape, group.word[0]);
+__attribute__((noinline))
+static const double *gathered(const ad_tape *tape, ad__group group, double space[]) {
     for (size_t i = 0; i < group.n; i++) space[i] = ad__group_value(tape, group, i);
     return space;
+}
+
+/* The values of a group as an array: where they lie, or gathered into `space`. */
+static inline const double *values(const ad_tape *tape, ad__group group, double space[]) {
+    if (group.kind == AD__RANGE) return tape->value + group.word[0];
+    if (group.kind == AD__RUN) return ad__numbers_at(tape, group.word[0]);
+    return gathered(tape, group, space);
 }
 
 /* ---- recording -------------------------------------------------------------------------------- */
@@ -92,13 +104,7 @@ static ad_tape *tape_of(size_t n, const ad_var x[]) {
 /* A run of numbers that the list holds already; written as AD__RUN. */
 #define SAME_RUN ((ad__kind)(AD__MIXED + 1))
 
-/* How to write a group; every operand is checked. False after an error. */
-static bool classify(ad_tape *tape, const char *what, size_t n, const ad_var x[], ad__kind *kind) {
-    const bool row = ad__consecutive(tape, n, x);
-    if (row || (n > 0 && ad__same_run(tape, n, x))) {
-        *kind = row ? AD__RANGE : SAME_RUN;
-        return true;
-    }
+static bool classify_each(ad_tape *tape, const char *what, size_t n, const ad_var x[], ad__kind *kind) {
     size_t numbers = 0;
     for (size_t i = 0; i < n; i++) {
         if (x[i].tape == NULL) numbers++;
@@ -106,6 +112,13 @@ static bool classify(ad_tape *tape, const char *what, size_t n, const ad_var x[]
     }
     *kind = n > 0 && numbers == n ? AD__RUN : numbers == 0 ? AD__SCATTERED : AD__MIXED;
     return true;
+}
+
+/* How to write a group; every operand is checked. False after an error. */
+static inline bool classify(ad_tape *tape, const char *what, size_t n, const ad_var x[], ad__kind *kind) {
+    const bool row = ad__consecutive(tape, n, x);
+    *kind = row ? AD__RANGE : SAME_RUN;
+    return row || (n > 0 && ad__same_run(tape, n, x)) || classify_each(tape, what, n, x, kind);
 }
 
 /* Numbers first, since each may take words of the list itself; then the group in one piece. Space
@@ -139,7 +152,7 @@ static bool brief(ad__kind kind) {
 ad_var ad__reduce_record(ad_tape *tape, uint8_t code, const char *what, size_t n, size_t na, const ad_var a[],
                          size_t nb, const ad_var b[], uint32_t tail) {
     ad__kind    ka = AD__RANGE, kb = AD__RANGE;
-    if (tape->status != AD_OK || !ad__grow(tape) || !classify(tape, what, na, a, &ka) ||
+    if (!ad__node_room(tape) || !classify(tape, what, na, a, &ka) ||
         (b != NULL && !classify(tape, what, nb, b, &kb)))
         return ad__failed(tape);
     const size_t wa = group_words(ka, na);
@@ -174,7 +187,7 @@ static ad_var reduce(ad_tape *tape, uint8_t code, size_t n, size_t na, const ad_
 /* ---- operations of the user's ----------------------------------------------------------------- */
 
 const ad__own_op *ad__own_op_of(const ad_tape *tape, uint32_t node) {
-    const ad__group g = ad__group_of(tape, node, 0);
+    const ad__group g = first_group(tape, node);
     return &tape->used.op[g.word[group_words(g.kind, g.n) - 1]];
 }
 
@@ -184,14 +197,14 @@ const char *ad__node_name(const ad_tape *tape, uint32_t node) {
 
 static double custom_value(const ad_tape *tape, uint32_t node) {
     const ad__own_op *own = ad__own_op_of(tape, node);
-    const ad__group   g = ad__group_of(tape, node, 0);
+    const ad__group   g = first_group(tape, node);
     return own->op->value(g.n, values(tape, g, tape->scratch), own->context);
 }
 
 /* What the user's function leaves out is NaN, not what stood there. */
 const double *ad__custom_partials(const ad_tape *tape, uint32_t node) {
     const ad__own_op *own = ad__own_op_of(tape, node);
-    const ad__group   g = ad__group_of(tape, node, 0);
+    const ad__group   g = first_group(tape, node);
     double           *partial = tape->scratch + g.n;
     for (size_t i = 0; i < g.n; i++) partial[i] = NAN;
     own->op->partials(g.n, values(tape, g, tape->scratch), tape->value[node], partial, own->context);
@@ -244,13 +257,13 @@ static bool in_range(ad_tape *tape, uint32_t node) {
 }
 
 bool ad__reduce_value(ad_tape *tape, uint32_t node, double *value) {
-    const ad__group g = ad__group_of(tape, node, 0);
+    const ad__group g = first_group(tape, node);
     switch (tape->code[node]) {
     case AD__sum:
         *value = tape->vector->sum(g.n, values(tape, g, tape->scratch));
         return true;
     case AD__dot: {
-        const ad__group h = ad__group_of(tape, node, 1);
+        const ad__group h = group_behind(g, g.n);
         *value = tape->vector->dot(g.n, values(tape, g, tape->scratch),
                                    values(tape, h, tape->scratch + g.n));
         return true;
@@ -300,7 +313,7 @@ static void push_scaled(ad_tape *tape, ad__group group, double a, const double x
 }
 
 void ad__reduce_push(ad_tape *tape, uint32_t node, double adjoint) {
-    const ad__group g = ad__group_of(tape, node, 0);
+    const ad__group g = first_group(tape, node);
     switch (tape->code[node]) {
     case AD__sum:
         if (g.kind == AD__RANGE)
@@ -309,7 +322,7 @@ void ad__reduce_push(ad_tape *tape, uint32_t node, double adjoint) {
             for (size_t i = 0; i < g.n; i++) push_one(tape, g, i, adjoint);
         return;
     case AD__dot: {
-        const ad__group h = ad__group_of(tape, node, 1);
+        const ad__group h = group_behind(g, g.n);
         const double   *x = values(tape, g, tape->scratch), *y = values(tape, h, tape->scratch + g.n);
         push_scaled(tape, g, adjoint, y);
         push_scaled(tape, h, adjoint, x);
@@ -349,7 +362,7 @@ static double moved_by(const ad_tape *tape, uint32_t node, int number, const dou
 
 /* The partials are asked for once, and only when something moves. */
 static double custom_moved(const ad_tape *tape, uint32_t node, const double tangent[]) {
-    const ad__group g = ad__group_of(tape, node, 0);
+    const ad__group g = first_group(tape, node);
     const double   *partial = NULL;
     double          total = 0;
     for (size_t i = 0; i < g.n; i++) {
@@ -362,7 +375,7 @@ static double custom_moved(const ad_tape *tape, uint32_t node, const double tang
 }
 
 bool ad__reduce_tangent(ad_tape *tape, uint32_t node, const double tangent[], double *moved) {
-    const ad__group g = ad__group_of(tape, node, 0);
+    const ad__group g = first_group(tape, node);
     switch (tape->code[node]) {
     case AD__sum:
         if (g.kind == AD__RANGE) *moved += tape->vector->sum(g.n, tangent + g.word[0]);

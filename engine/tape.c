@@ -112,10 +112,9 @@ bool ad__grow(ad_tape *tape) {
     return tape->status == AD_OK;
 }
 
-bool ad__list_room(ad_tape *tape, uint64_t words) {
+bool ad__list_grow(ad_tape *tape, uint64_t words) {
     if (tape->status != AD_OK) return false;
-    const uint64_t need = tape->list_length + words + 1;        /* 1: numbers stand at even places */
-    if (need <= tape->list_room) return true;
+    const uint64_t need = tape->list_length + words + 1;
     if (need > UINT32_MAX) {
         ad__fail(tape, AD_TAPE_FULL, "the tape is full: its operand list holds %lu words",
                  (unsigned long)tape->list_length);
@@ -136,8 +135,7 @@ bool ad__list_room(ad_tape *tape, uint64_t words) {
     return true;
 }
 
-bool ad__scratch(ad_tape *tape, size_t doubles) {
-    if (doubles <= tape->scratch_room) return true;
+bool ad__scratch_grow(ad_tape *tape, size_t doubles) {
     double *scratch = doubles > SIZE_MAX/2/sizeof *scratch ? NULL : malloc(2*doubles*sizeof *scratch);
     if (scratch == NULL) {
         ad__fail(tape, AD_NO_MEMORY, "out of memory: no space to gather %zu operands", doubles);
@@ -331,7 +329,7 @@ ad_var ad_num(double number) {
 
 ad_var ad_input(ad_tape *tape, double value) {
     if (tape == NULL) return ad_num(NAN);
-    if (tape->length >= tape->room && !ad__grow(tape)) return ad__failed(tape);
+    if (!ad__node_room(tape)) return ad__failed(tape);
     if (tape->leaves == tape->length) tape->leaves++;
     return ad__push(tape, AD__input, 0, 0, value);
 }

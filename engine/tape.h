@@ -131,11 +131,22 @@ bool ad__check(ad_tape *tape, ad_var x, const char *what, size_t position);
 /* Is every x a node of the tape, something to differentiate by? Otherwise the error is kept. */
 bool ad__check_nodes(ad_tape *tape, const char *what, size_t n, const ad_var x[]);
 
-/* Make space for one more node, or for words of the list. False when an error is held, memory is out
- * (AD_NO_MEMORY) or the limit is reached (AD_TAPE_FULL). */
+/* Make space for one more node, for words of the list, for doubles to gather operands in. False when an error
+ * is held, memory is out (AD_NO_MEMORY) or the limit is reached (AD_TAPE_FULL). */
 bool ad__grow(ad_tape *tape);
-bool ad__list_room(ad_tape *tape, uint64_t words);
-bool ad__scratch(ad_tape *tape, size_t doubles);
+bool ad__list_grow(ad_tape *tape, uint64_t words);
+bool ad__scratch_grow(ad_tape *tape, size_t doubles);
+
+static inline bool ad__node_room(ad_tape *tape) {
+    return tape->length < tape->room || ad__grow(tape);
+}
+/* One word more than asked for: numbers stand at even places. */
+static inline bool ad__list_room(ad_tape *tape, uint64_t words) {
+    return (tape->status == AD_OK && tape->list_length + words + 1 <= tape->list_room) || ad__list_grow(tape, words);
+}
+static inline bool ad__scratch(ad_tape *tape, size_t doubles) {
+    return doubles <= tape->scratch_room || ad__scratch_grow(tape, doubles);
+}
 
 /* Make space for one tangent of every node, or for several columns, ad__tangent_column doubles apart; what
  * stood there is lost. False: out of memory. */
