@@ -247,11 +247,12 @@ static bool sweep_aside(ad_var y, size_t n, const ad_var x[], double row[]) {
     ad_tape *tape = y.tape;
     if (!ad__tangent_room(tape, 1)) return false;
     double *const  kept = tape->adjoint;
-    const uint32_t swept = tape->swept;
+    const uint32_t swept = tape->swept, dirty = tape->dirty;
     tape->adjoint = tape->tangent;
+    tape->dirty = tape->length;
     ad_gradient(y, n, x, row);
     tape->adjoint = kept;
-    tape->swept = swept;
+    tape->swept = swept, tape->dirty = dirty;
     return tape->status == AD_OK;
 }
 

@@ -79,10 +79,11 @@ void ad_backward(ad_var y) {
         tape->swept = 0;                        /* ad_grad must not answer with older adjoints */
         return;
     }
-    const uint32_t last = y.at.in.node;
-    AD__START((size_t)last + 1, tape->swept, tape->adjoint);
+    const uint32_t last = y.at.in.node, nodes = last + 1;
+    AD__START((size_t)(tape->dirty < nodes ? tape->dirty : nodes), tape->swept, tape->adjoint);
+    if (tape->dirty < nodes) tape->dirty = nodes;
     tape->adjoint[last] = 1;
-    tape->swept = last + 1;
+    tape->swept = nodes;
     sweep(tape, last);
 }
 

@@ -81,7 +81,7 @@ static bool set_capacity(ad_tape *tape, uint32_t capacity) {
     uint8_t *code = (uint8_t *)(arg + capacity);
     if (tape->length > 0) {
         memcpy(value, tape->value, tape->length*sizeof *value);
-        memcpy(adjoint, tape->adjoint, tape->swept*sizeof *adjoint);
+        memcpy(adjoint, tape->adjoint, tape->length*sizeof *adjoint);
         memcpy(arg, tape->arg, tape->length*sizeof *arg);
         memcpy(code, tape->code, tape->length*sizeof *code);
     }
@@ -316,6 +316,7 @@ void ad_tape_rewind(ad_tape *tape, ad_mark mark) {
     tape->list_length = mark.list;
     if (tape->leaves > mark.node) tape->leaves = mark.node;
     if (tape->swept > mark.node) tape->swept = mark.node;
+    if (tape->dirty > mark.node) tape->dirty = mark.node;
 }
 
 /* ---- leaves and numbers ----------------------------------------------------------------------- */

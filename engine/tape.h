@@ -66,6 +66,7 @@ struct ad_tape {
     uint32_t  list_length, list_room;
     uint32_t  capacity;              /* of the node arrays */
     uint32_t  leaves;                /* nodes 0..leaves-1 are inputs: no sweep needs to look at them */
+    uint32_t  dirty;                 /* adjoints of nodes from this on are 0, as they were recorded */
     uint32_t  swept;                 /* adjoints of nodes below this are those of the last sweep; 0: none */
     uint32_t  shared[AD__SHARED_NUMBERS];   /* places of numbers by hash; checked when used */
     uint32_t  run, run_count;        /* place and count of the last run of numbers */
@@ -153,11 +154,13 @@ static inline bool ad__scratch(ad_tape *tape, size_t doubles) {
 bool   ad__tangent_room(ad_tape *tape, size_t columns);
 size_t ad__tangent_column(const ad_tape *tape);
 
-/* One node more. There is space: length < room was asked, or ad__grow said yes. */
+/* One node more. There is space: length < room was asked, or ad__grow said yes. Its adjoint starts from 0 here,
+ * where the processor waits for the values of operands anyway: a pass of its own before the sweep cost more. */
 static inline ad_var ad__push(ad_tape *tape, uint8_t code, uint32_t x, uint32_t y, double value) {
     const uint32_t node = tape->length;
     tape->length = node + 1;
     tape->value[node] = value;
+    tape->adjoint[node] = 0;
     tape->arg[node] = (ad__arg){x, y};
     tape->code[node] = code;
     return ad__handle(tape, node);

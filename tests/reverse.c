@@ -65,6 +65,29 @@ Test(reverse, twice_gives_the_same_answer) {
     cr_expect(same_bits(ad_grad(x), dx) && same_bits(ad_grad(y), dy));
 }
 
+/* What earlier sweeps left behind, of a longer graph, before an error, before a rewind, counts for nothing. */
+Test(reverse, sweep_after_any_other_starts_from_zero) {
+    ad_var x = ad_input(tape, 2);
+    const ad_mark mark = ad_tape_mark(tape);
+    ad_var y = ad_mul(x, x), later = ad_exp(ad_mul(y, x));
+    ad_backward(later);
+    ad_set(y, 1);                               /* an error: y is no input */
+    ad_backward(y);
+    ad_tape_clear(tape);
+    ad_backward(y);
+    cr_expect_eq(ad_grad(x), 4);
+    ad_backward(ad_mul(later, y));
+    ad_tape_rewind(tape, mark);
+    for (int i = 0; i < 1000; i++) y = ad_add(i == 0 ? x : y, x);
+    ad_backward(y);
+    cr_expect_eq(ad_grad(x), 1001);
+    ad_backward(y);
+    cr_expect_eq(ad_grad(x), 1001);
+    double slope = 0;
+    ad_jacobian(1, &y, 1, &x, &slope);
+    cr_expect_eq(slope, 1001);
+}
+
 Test(reverse, nodes_recorded_after_the_result_have_gradient_zero) {
     ad_var x = ad_input(tape, 2), y = ad_exp(x), later = ad_mul(y, x);
     ad_backward(later);
