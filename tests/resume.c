@@ -190,10 +190,10 @@ static void kill_and_compare(bool momentum, size_t steps, size_t epochs, int kil
 Test(resume, killed_at_random_moments_it_ends_with_the_same_bits) {
     const bool full = getenv("TAPIR_FULL") != NULL;
     srand(full ? (unsigned)time(NULL) : 1);
-    kill_and_compare(false, 1, full ? 60 : 12, full ? 50 : 8);
+    kill_and_compare(false, 1, 60, 50);
     if (full) kill_and_compare(true, 1, 60, 50);
-    if (full) kill_and_compare(false, 5, 60, 50);
-    if (full) kill_and_compare(true, 0, 60, 50);
+    if (full) kill_and_compare(false, 5, 240, 50);
+    if (full) kill_and_compare(true, 0, 400, 50);
 }
 
 /* ---- in order --------------------------------------------------------------------------------- */
