@@ -79,7 +79,8 @@ static void checkpoints(void) {
     const nn_entry entry[] = {{"x", 2, x, NULL}, {"k", 1, NULL, &k}};
     const char    *path = file_path("a"), *broken = file_path("broken");
     ad_status      status = nn_checkpoint_save(path, model, adam, 2, entry);
-    if (status != AD_UNSUPPORTED) expect(status == AD_OK, "a checkpoint", nn_model_message(model));
+    const bool can = status != AD_UNSUPPORTED;                  /* with jansson */
+    if (can) expect(status == AD_OK, "a checkpoint", nn_model_message(model));
     const size_t size = file_read(path, ROOM, bytes);
     for (size_t i = 0; i <= 2*size; i++) {
         if (i > size) bytes[i - size - 1] ^= (char)(1 << i%7);
@@ -87,10 +88,12 @@ static void checkpoints(void) {
         if (i > size) bytes[i - size - 1] ^= (char)(1 << i%7);
         nn_model_clear(model);
         status = nn_checkpoint_load(broken, model, adam, 2, entry);
-        expect(status == AD_OK || status == AD_BAD_FILE, "a broken checkpoint", nn_model_message(model));
+        expect(can ? status == AD_OK || status == AD_BAD_FILE : status == AD_UNSUPPORTED, "a broken checkpoint",
+               nn_model_message(model));
         nn_model_clear(model);
         status = nn_model_load(model, broken);
-        expect(status == AD_OK || status == AD_BAD_FILE, "a broken file of a model", nn_model_message(model));
+        expect(can ? status == AD_OK || status == AD_BAD_FILE : status == AD_UNSUPPORTED, "a broken file of a model",
+               nn_model_message(model));
     }
     nn_model_clear(model);
     nn_param(model, "bad \xff name", 0, NULL, nn_init_uniform(0, 0));
