@@ -116,7 +116,8 @@ void ad__block_forward(const ad__block *b, const double input[]) {
     const ad__kernels *k = b->p->kernels;
     k->fill(b->n, 0, row(b, AD__ZEROS));          /* rows of a shorter block before it stood elsewhere */
     load(b, input);
-    for (const ad__move *m = b->plan->forward, *end = m + b->plan->forwards; m < end; m++) {
+    for (size_t i = 0; i < b->plan->forwards; i++) {      /* a program of nothing has no array to point past */
+        const ad__move *m = &b->plan->forward[i];
         if (m->kind == AD__MOVE_ROW)
             k->value[m->form][m->row](b->n, m->form == AD__X_NUMBER ? b->uniform + m->x : row(b, m->x),
                                       m->form == AD__Y_NUMBER ? b->uniform + m->y : row(b, m->y), row(b, m->v));
@@ -264,7 +265,8 @@ static void seed(const ad__block *b, const ad__sweep *sweep) {
 void ad__block_reverse(const ad__block *b, const ad__sweep *sweep) {
     const ad__kernels *k = b->p->kernels;
     seed(b, sweep);
-    for (const ad__move *m = b->plan->move + sweep->move, *end = m + sweep->moves; m < end; m++) {
+    for (size_t i = 0; i < sweep->moves; i++) {
+        const ad__move *m = &b->plan->move[sweep->move + i];
         if (m->kind > AD__PUSH_BOTH) {
             reverse_other(b, m);
             continue;

@@ -303,7 +303,6 @@ static step describe(const emitter *e, uint32_t value) {
     const ad__node *node = &e->p->node[value];
     step            s = {.code = node->code, .value = value, .m = 1, .place = e->place[value],
                          .guard = e->guard[value], .regular = true};
-    const uint32_t *word = e->p->word + node->x;
     if (s.code == AD__LAYER_DOT) {
         s.guard = 0;
         describe_layer(e, &s, node->x);
@@ -314,6 +313,7 @@ static step describe(const emitter *e, uint32_t value) {
         if (ad__rows[ad__code_row(s.code)].operands == 2) operand(e, &s, 1, node->y);
         return s;
     }
+    const uint32_t *word = e->p->word + node->x;          /* a program of rows alone has no words at all */
     s.n = s.code == AD__pick ? node->y - 1 : node->y;
     if ((s.code == AD__sum || s.code == AD__dot) && s.n <= FEW) {
         describe_few(e, &s);

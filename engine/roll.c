@@ -36,7 +36,7 @@ enum {
     SLOTS = 4*LONGEST,         /* operands of a body */
     TRIES = 4, ENOUGH = 64,    /* lengths tried; repetitions that need no better */
     SHARE = 16,
-    WINDOW = 4, TABLE = 1 << 16,
+    WINDOW = 4, LEAST_BITS = 6, MOST_BITS = 16, /* operations compared at once; size of their table */
     SHORT = 8,                 /* terms up to which a sum stays one item */
     CACHE = 32*1024, MOST_LANES = 512, LEAST_LANES = 64,
     SPARE = AD__MOST_OPERANDS + AD__BODY_SPARE, /* rows of a block beside those of values and adjoints (body.h) */
@@ -187,17 +187,20 @@ static bool line_up(roller *r) {
 
 /* Where the same operations follow next, found from right to left. */
 static bool link_windows(roller *r) {
-    uint32_t *table = malloc(TABLE*sizeof *table);
+    unsigned bits = LEAST_BITS;
+    while (bits < MOST_BITS && (uint32_t)1 << bits < 4*(uint64_t)r->items) bits++;
+    const size_t size = (size_t)1 << bits;
+    uint32_t    *table = malloc(size*sizeof *table);
     r->next = malloc((r->items + 1)*sizeof *r->next);
     if (table == NULL || r->next == NULL) {
         free(table);
         return false;
     }
-    memset(table, 0xff, TABLE*sizeof *table);
+    memset(table, 0xff, size*sizeof *table);
     for (uint32_t i = r->items; i-- > 0;) {
         uint32_t hash = 0;
         for (uint32_t k = i; k < i + WINDOW && k < r->items; k++) hash = (hash ^ r->item[k].code)*0x9E3779B1u;
-        uint32_t *last = &table[hash >> 16];
+        uint32_t *last = &table[hash >> (32 - bits)];
         r->next[i] = *last;
         *last = i;
     }
