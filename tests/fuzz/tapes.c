@@ -3,12 +3,17 @@
  *
  * Roundings differ between the paths, so they are compared within what rounding every node once would do to the
  * result, its noise: the sum of |adjoint*value|. A result that is mostly noise says nothing and is left out, and
- * so is one that goes through a jump, where half a unit in the last place may decide. */
+ * so is one that goes through a jump, where half a unit in the last place may decide.
+ *
+ * Exported C takes a run of cc, a thousand times as long as all the rest: TAPIR_FUZZ_EXPORTS=N in the environment
+ * exports the first N graphs that can be compared, and no others. */
 #include "../support.h"
 #include "fuzz.h"
 
+#include <dlfcn.h>
 #include <math.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { POOL = 96, INPUTS = 8, MOST = 9, ROW_BYTES = 3 };
 
@@ -130,6 +135,57 @@ static bool apart(double got, double want, double off) {
     return fabs(got - want) > off + 1e-290 && off < 1e-3*fabs(want) && isfinite(want);
 }
 
+/* ---- exported C ------------------------------------------------------------------------------- */
+
+typedef double exported(const double *param, const double *input, double *grad);
+
+static bool compiled(const char *folder, const ad_program *p) {
+    char name[100], command[300];
+    snprintf(name, sizeof name, "%s/f.c", folder);
+    FILE *file = fopen(name, "w");
+    if (file == NULL) return false;
+    const ad_status status = ad_program_emit_c(p, "f", file);
+    HOLDS(fclose(file) == 0 && (status == AD_OK || status == AD_UNSUPPORTED), "status %d", (int)status);
+    if (status != AD_OK) return false;
+    snprintf(command, sizeof command, "cc -std=c99 -ffp-contract=off -shared -fPIC -o %s/f.so %s/f.c -lm", folder, folder);
+    HOLDS(system(command) == 0, "%s", command);
+    return true;
+}
+
+/* A program with the inputs as its params, whose gradient the exported function returns. */
+static void compare_export(ad_var y, size_t n, const ad_var input[], const double at[], double off, double most,
+                           const double grad[]) {
+    static long left = -1, done;
+    if (left < 0) left = getenv("TAPIR_FUZZ_EXPORTS") == NULL ? 0 : strtol(getenv("TAPIR_FUZZ_EXPORTS"), NULL, 10);
+    ad_program *p = left == 0 ? NULL : ad_compile(&(ad_interface){.params = n, .param = input, .outputs = 1, .output = &y});
+    ad_tape_clear(y.tape);
+    if (p == NULL) return;
+    left--;
+    char folder[] = "/dev/shm/tapir-fuzz-XXXXXX", command[100];
+    HOLDS(mkdtemp(folder) != NULL, "%s", folder);
+    if (compiled(folder, p)) {
+        char name[100];
+        snprintf(name, sizeof name, "%s/f.so", folder);
+        void     *library = dlopen(name, RTLD_NOW | RTLD_LOCAL), *symbol = library == NULL ? NULL : dlsym(library, "f");
+        exported *f;
+        double    got[INPUTS];
+        HOLDS(symbol != NULL, "%s", dlerror());
+        memcpy(&f, &symbol, sizeof symbol);
+        const double value = f(at, NULL, got);
+        HOLDS(!apart(value, ad_value(y), off), "exported %.17g, tape %.17g", value, ad_value(y));
+        for (size_t i = 0; i < n; i++)
+            HOLDS(isnan(got[i]) || !apart(got[i], grad[i], 1e-6*(fabs(grad[i]) + most)),
+                  "input %zu: exported %.17g, tape %.17g", i, got[i], grad[i]);
+        dlclose(library);
+        if (++done%100 == 0) fprintf(stderr, "%ld graphs exported\n", done);
+    }
+    snprintf(command, sizeof command, "rm -r %s", folder);
+    HOLDS(system(command) == 0, "%s", command);
+    ad_program_free(p);
+}
+
+/* ---- all paths -------------------------------------------------------------------------------- */
+
 static void compare(state *s, size_t n, const ad_var input[]) {
     double grad[INPUTS], jacobian[INPUTS], at[INPUTS], direction[INPUTS], value, want = 0;
     ad_var y = s->pool[s->count - 1], recorded[INPUTS];
@@ -162,6 +218,7 @@ static void compare(state *s, size_t n, const ad_var input[]) {
         ad_program_free(program);
     }
 
+    if (finite && !s->jump && scale < 1e6) compare_export(y, n, input, at, off, scale, grad);
     ad_record_gradient(y, n, input, recorded);
     if (ad_tape_status(s->tape) == AD_OK && finite && !s->jump && scale < 1e6)
         for (size_t i = 0; i < n; i++)
