@@ -4,7 +4,10 @@
  *
  * Forward: out[j] = in[j] + sum over i of w[j][i]*x[i], lane by lane. A tile of up to eight outputs and
  * two vectors of lanes stays in registers while i runs; each x is loaded once for the whole tile.
- * Gradient: a tile of 4 x 4 weights stays in registers while the lanes run. */
+ * Gradient: a tile of 4 x 4 weights stays in registers while the lanes run.
+ *
+ * One lane: a vector is of outputs forward, where tiles of weights are turned in registers, so that each output is the
+ * same sum in the same order; in reverse it is of inputs, for which weights and gradients lie side by side. */
 #include "kernels.h"
 
 #include "wide.h"
@@ -127,4 +130,59 @@ static void gradient(size_t m, size_t n, const double *const a[], const double *
     }
 }
 
-const ad__layer_kernels JOIN(ad__layer_, AD__LEVEL) = {multiply, gradient};
+/* `panels` times VECTOR outputs, of the last of which `rows` are there. */
+INLINE void outputs(size_t panels, size_t rows, size_t n, const double *w, const double *x, double *y) {
+    vector part[2] = {{0}, {0}};
+    size_t i = 0;
+    for (; i + VECTOR <= n; i += VECTOR) {
+        vector column[2][VECTOR];
+#pragma GCC unroll 2
+        for (size_t p = 0; p < panels; p++) {
+#pragma GCC unroll 8
+            for (size_t r = 0; r < VECTOR; r++)
+                column[p][r] = p + 1 < panels || r < rows ? load_loose(w + (p*VECTOR + r)*n + i) : (vector){0};
+            turn(column[p]);
+        }
+#pragma GCC unroll 8
+        for (size_t k = 0; k < VECTOR; k++)
+#pragma GCC unroll 2
+            for (size_t p = 0; p < panels; p++) part[p] += column[p][k]*x[i + k];
+    }
+    for (; i < n; i++)
+        for (size_t p = 0; p < panels; p++) {
+            vector column = {0};
+            for (size_t r = 0; r < (p + 1 < panels ? VECTOR : rows); r++) column[r] = w[(p*VECTOR + r)*n + i];
+            part[p] += column*x[i];
+        }
+    for (size_t p = 0; p < panels; p++) {
+        const vector sum = (vector){0} + part[p];
+        if (p + 1 < panels || rows == VECTOR) store_loose(y + p*VECTOR, sum);
+        else for (size_t r = 0; r < rows; r++) y[p*VECTOR + r] = sum[r];
+    }
+}
+
+/* The last few too as a vector: of a loop over one output the compiler may make something else than multiply-adds. */
+static void forward_one(size_t m, size_t n, const double weight[], const double x[], double y[]) {
+    size_t j = 0;
+    for (; j + 2*VECTOR <= m; j += 2*VECTOR) outputs(2, VECTOR, n, weight + j*n, x, y + j);
+    for (; j + VECTOR <= m; j += VECTOR) outputs(1, VECTOR, n, weight + j*n, x, y + j);
+    if (j < m) outputs(1, m - j, n, weight + j*n, x, y + j);
+}
+
+/* to += a*x; the two are apart. */
+INLINE void add_scaled(size_t n, double a, const double *restrict x, double *restrict to) {
+    size_t i = 0;
+    for (; i + VECTOR <= n; i += VECTOR) store_loose(to + i, load_loose(to + i) + a*load_loose(x + i));
+    for (; i < n; i++) to[i] += a*x[i];
+}
+
+static void reverse_one(size_t m, size_t n, const double weight[], const double a[], const double x[], double grad[],
+                        double down[]) {
+    for (size_t j = 0; j < m; j++) {
+        if (a[j] == 0) continue;
+        if (grad != NULL) add_scaled(n, a[j], x, grad + j*n);
+        if (down != NULL) add_scaled(n, a[j], weight + j*n, down);
+    }
+}
+
+const ad__layer_kernels JOIN(ad__layer_, AD__LEVEL) = {multiply, gradient, forward_one, reverse_one};

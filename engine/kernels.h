@@ -52,6 +52,11 @@ typedef struct ad__layer_kernels {
                      size_t lanes, double *const out[], const double *const in[]);
     void (*gradient)(size_t m, size_t n, const double *const a[], const double *const x[], size_t lanes,
                      double grad[]);                                           /* m x n, += sum over lanes a[j]*x[i] */
+    /* One lane, and weights as they stand, m x n. The bits are those of a lane of `multiply`. */
+    void (*forward_one)(size_t m, size_t n, const double weight[], const double x[], double y[]);
+    /* grad[j][i] += a[j]*x[i], down[i] += sum over j a[j]*weight[j][i]; where a[j] is 0, nothing. Either may be NULL. */
+    void (*reverse_one)(size_t m, size_t n, const double weight[], const double a[], const double x[], double grad[],
+                        double down[]);
 } ad__layer_kernels;
 
 /* Between examples in memory, `stride` doubles from one to the next, and rows of lanes. Example l, column c is

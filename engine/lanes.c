@@ -155,12 +155,18 @@ static void pack(size_t m, size_t n, const double weight[], size_t down, size_t 
     }
 }
 
-static void pack_layer(const ad_program *p, workspace *w, uint32_t k) {
-    const ad__layer *l = &p->layer[k];
+static bool taken_directly(const job *j, uint32_t k) {
+    return j->single != NULL && j->single->direct[k];
+}
+
+static void pack_layer(const job *j, uint32_t k) {
+    const ad_program *p = j->p;
+    workspace        *w = j->w;
+    const ad__layer  *l = &p->layer[k];
     const size_t     weights = (size_t)l->m*l->n;
     const double    *weight = w->uniform + l->straight;
-    if (l->like != k) {
-        w->finite[k] = w->finite[l->like];
+    if (taken_directly(j, k) || l->like != k) {
+        w->finite[k] = l->like == k || w->finite[l->like];
         return;
     }
     if (l->straight == UINT32_MAX) {
@@ -173,12 +179,13 @@ static void pack_layer(const ad_program *p, workspace *w, uint32_t k) {
 }
 
 /* The gradients of the weights of all layers, onto the adjoints of the values that they are. */
-static void unpack_weights(const ad_program *p, ad__sums *sums) {
+static void unpack_weights(const job *j, ad__sums *sums) {
+    const ad_program *p = j->p;
     for (uint32_t k = 0; k < p->layers; k++) {
         const ad__layer *l = &p->layer[k];
         const size_t     weights = (size_t)l->m*l->n;
         const double    *from = sums->weight + l->packed;
-        if (l->like != k) continue;
+        if (l->like != k || taken_directly(j, k)) continue;
         if (l->straight != UINT32_MAX)
             p->vector->add_scaled(weights, 1, from, sums->adjoint + l->straight);
         else
@@ -311,7 +318,7 @@ static ad_status check_call(const ad_program *p, const char *what, const double 
 static ad_status begin(const job *j) {
     ad__failure f = {AD_OK, SIZE_MAX, 0, 0};
     if (check_uniform(j, &f) != AD_OK) return report(j->p, &f);
-    for (uint32_t k = 0; k < j->p->layers; k++) pack_layer(j->p, j->w, k);
+    for (uint32_t k = 0; k < j->p->layers; k++) pack_layer(j, k);
     return AD_OK;
 }
 
@@ -418,7 +425,7 @@ static void finish_gradient(const job *j, double *mean, double grad[]) {
     const bool   varies = (output->flags & AD__VARYING) != 0;
     const double rows = varies ? (double)j->rows : 1;
     if (!varies) all[0].adjoint[output->home] += 1;
-    unpack_weights(p, &all[0]);
+    unpack_weights(j, &all[0]);
     ad__uniform_reverse(p, j->w->uniform, all[0].adjoint, j->w->rolls);
     divide(p->params, all[0].adjoint + p->constants, rows, grad);
     *mean = varies ? all[0].output/rows : j->w->uniform[output->home];

@@ -170,16 +170,35 @@ static void add_team(builder *b, entry *member, size_t lanes) {
     if (layer) add_outputs(b, &t, member);
     else add_result(b, &t, member);
     const uint64_t rows = 1 + (pick ? 1 : layer ? count + p->layer[first->x].m : count);
-    b->together += rows*((lanes + 7)/8);
+    b->together += layer && b->s->direct[first->x] ? (rows + 7)/8 : rows*((lanes + 7)/8);
     b->one_by_one += rows*lanes;
     if (reserve(b, &b->s->team, &b->team_room, b->s->teams + 1, sizeof t)) b->s->team[b->s->teams++] = t;
 }
 
+static bool together(const entry *a, const entry *b) {
+    return a->major == b->major && a->minor == b->minor;
+}
+
+/* Weights that stand in a row, and are never those of two layers at once. */
+static void find_direct(builder *b) {
+    const ad_program *p = b->p;
+    bool             *direct = b->s->direct;
+    for (uint32_t k = 0; k < p->layers; k++) direct[k] = p->layer[k].straight != UINT32_MAX;
+    for (size_t i = 1; i < b->entries; i++) {
+        const ad__node *node = &p->node[b->entry[i].value];
+        if (node->code == AD__LAYER_DOT && together(&b->entry[i - 1], &b->entry[i])) direct[p->layer[node->x].like] = false;
+    }
+    for (uint32_t k = 0; k < p->layers; k++) {
+        direct[k] = direct[p->layer[k].like];
+        b->s->packs |= !direct[k];
+    }
+}
+
 static void find_teams(builder *b) {
     qsort(b->entry, b->entries, sizeof *b->entry, by_key);
+    find_direct(b);
     for (size_t from = 0, to; from < b->entries && !b->failed; from = to) {
-        for (to = from + 1; to < b->entries && b->entry[to].major == b->entry[from].major &&
-                            b->entry[to].minor == b->entry[from].minor; to++) { }
+        for (to = from + 1; to < b->entries && together(&b->entry[from], &b->entry[to]); to++) { }
         add_team(b, b->entry + from, to - from);
     }
 }
@@ -229,7 +248,8 @@ static void make(builder *b) {
     b->depth = calloc(n, sizeof *b->depth);
     b->home = calloc(n, sizeof *b->home);
     b->entry = malloc(n*sizeof *b->entry);
-    b->failed = b->depth == NULL || b->home == NULL || b->entry == NULL;
+    b->s->direct = calloc(p->layers + 1, sizeof *b->s->direct);
+    b->failed = b->depth == NULL || b->home == NULL || b->entry == NULL || b->s->direct == NULL;
     if (b->failed) return;
     give_inputs_homes(b);
     measure_depths(b);
@@ -256,6 +276,7 @@ void ad__single_free(ad__single *s) {
     free(s->source);
     free(s->index);
     free(s->order);
+    free(s->direct);
     free(s->guard);
     free(s);
 }
@@ -298,6 +319,37 @@ static void copy_operands(const run *r, const ad__source *s, size_t n, double *r
 static void aim(const run *r, size_t n, double *zeros, double *rows) {
     r->p->kernels->fill(r->b.n, 0, zeros);
     for (size_t i = 0; i < n; i++) r->w->from[i] = zeros, r->w->to[i] = row(r, rows, i);
+}
+
+static bool side_by_side(const ad__source *s, size_t n) {
+    for (size_t i = 1; i < n; i++)
+        if (s[i].at != s[0].at + i) return false;
+    return true;
+}
+
+/* The operands of a layer of one lane: where they stand, or together in `room`. */
+static const double *numbers(const run *r, const ad__source *s, size_t n, double *room) {
+    if (side_by_side(s, n)) return r->w->u + s[0].at;
+    for (size_t i = 0; i < n; i++) room[i] = r->w->u[s[i].at];
+    return room;
+}
+
+static void forward_direct(const run *r, const ad__team *t) {
+    const ad__layer  *l = &r->p->layer[t->number];
+    const ad__source *s = r->s->source + t->body.operand;
+    r->p->layers_of->forward_one(l->m, l->n, r->w->u + l->straight, numbers(r, s, l->n, r->w->space), r->w->u + s[l->n].at);
+}
+
+static void reverse_direct(const run *r, const ad__team *t) {
+    const ad__layer  *l = &r->p->layer[t->number];
+    const ad__source *s = r->s->source + t->body.operand;
+    const bool        row_of_homes = side_by_side(s, l->n);
+    const double     *x = numbers(r, s, l->n, r->w->space);
+    double           *room = r->w->space + l->n, *down = row_of_homes ? r->w->adjoint + s[0].at : room;
+    if (!row_of_homes) memset(room, 0, l->n*sizeof *room);
+    r->p->layers_of->reverse_one(l->m, l->n, r->w->u + l->straight, r->w->adjoint + s[l->n].at, x,
+                                 l->on_param ? r->w->adjoint + l->straight : NULL, l->operands_on_param ? down : NULL);
+    for (size_t i = 0; !row_of_homes && i < l->n; i++) r->w->adjoint[s[i].at] += room[i];
 }
 
 static void forward_layer(const run *r, const ad__team *t) {
@@ -375,7 +427,7 @@ static bool forward(run *r) {
         open_team(r, t);
         for (size_t first = 0; first < t->lanes; first += r->b.lanes) {
             ad__lanes_from(&r->b, first, t->lanes);
-            if (t->body.code == AD__LAYER_DOT) forward_layer(r, t);
+            if (t->body.code == AD__LAYER_DOT) (r->s->direct[t->number] ? forward_direct : forward_layer)(r, t);
             else if (t->body.code != AD__pick) ad__body_forward(&r->b, &t->body);
             else if (!forward_pick(r, t)) return false;
         }
@@ -390,7 +442,7 @@ static void reverse(run *r) {
         ad__body_begin_reverse(&r->b);
         for (size_t first = 0; first < t->lanes; first += r->b.lanes) {
             ad__lanes_from(&r->b, first, t->lanes);
-            if (t->body.code == AD__LAYER_DOT) reverse_layer(r, t);
+            if (t->body.code == AD__LAYER_DOT) (r->s->direct[t->number] ? reverse_direct : reverse_layer)(r, t);
             else if (t->body.code == AD__pick) reverse_pick(r, t);
             else ad__body_reverse(&r->b, &t->body);
         }
@@ -405,8 +457,8 @@ bool ad__single_gradient(const ad_program *p, const ad__single *s, const ad__sin
     for (uint32_t g = 0; g < p->guards; g++)
         if ((w->u[s->guard[g]] != 0) != p->guard[g].taken) return false;
     memset(w->adjoint, 0, s->homes*sizeof *w->adjoint);
-    memset(w->weight, 0, p->packed*sizeof *w->weight);
+    if (s->packs) memset(w->weight, 0, p->packed*sizeof *w->weight);
     w->adjoint[s->output] = 1;
     reverse(&r);
-    return p->kernels->finite(p->packed, w->weight);
+    return !s->packs || p->kernels->finite(p->packed, w->weight);
 }

@@ -4,7 +4,7 @@
  * many moves as there are values. But most values of an example do not look at each other either: units of a layer,
  * positions of a text, heads, terms. Here all values that have the same operation, and the same number of steps
  * between them and the inputs, are a *team*, computed as lanes side by side; and layers with the same weights are
- * a team whose lanes are the layers.
+ * a team whose lanes are the layers. A layer that is alone with its weights is a matrix times a vector.
  *
  * Values are numbers in homes, behind those of the uniform values. Each lane is computed by the kernels that a block
  * uses, so a value has the same bits as in a batch. Adjoints are added up in another order, but always in the same one. */
@@ -27,6 +27,8 @@ typedef struct ad__single {
     uint32_t   *order;         /* 0, 1, 2, ...: rows of a layer, as its kernel wants them */
     uint32_t   *guard;         /* homes of what guards look at, by guard; those that are uniform too */
     uint32_t    input, output; /* homes of the first input and of output 0 */
+    bool       *direct;        /* by layer: its weights are taken as they stand, neither packed nor their gradients */
+    bool        packs;         /* are there any others? */
     size_t      homes;         /* numbers in all, uniform ones first */
     size_t      space;         /* doubles to compute in */
     size_t      pointers;      /* in each list of the workspace */

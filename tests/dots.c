@@ -143,3 +143,43 @@ Test(dots, results_may_be_added_where_they_are_read) {
         for (int l = 0; l < 8; l++) cr_expect_eq(out[l], 100 + 6*l, "v%d, lane %d: %g", level, l, out[l]);
     }
 }
+
+static void one_lane_is_right(const ad__layer_kernels *k, int level, size_t m, size_t n, uint64_t *state) {
+    _Alignas(64) static double base[MOST*8], out[MOST*8], zero[8];
+    double                     w[MOST*MOST], pack[MOST*MOST], x[MOST], y[MOST], grad[MOST*MOST], down[MOST], before[MOST*MOST + MOST];
+    double                    *to[MOST];
+    const double              *from[MOST];
+    uint32_t                   order[MOST];
+    for (size_t i = 0; i < m*n; i++) w[i] = random_uniform(state, -1, 1), grad[i] = before[i] = random_uniform(state, -1, 1);
+    for (size_t i = 0; i < n; i++) {
+        x[i] = random_uniform(state, -1, 1), down[i] = before[m*n + i] = random_uniform(state, -1, 1), order[i] = (uint32_t)i;
+        for (size_t l = 0; l < 8; l++) base[i*8 + l] = x[i];
+    }
+    for (size_t j = 0; j < m; j++) to[j] = out + j*8, from[j] = zero;
+    packed(m, n, w, pack);
+    k->multiply(m, n, pack, base, order, 8, to, from);
+    k->forward_one(m, n, w, x, y);
+    for (size_t j = 0; j < m; j++) cr_expect(same_bits(y[j], out[8*j]), "v%d, %zu x %zu: output %zu", level, m, n, j);
+    y[m/2] = 0;                                    /* pushes nothing, whatever stands there */
+    w[m/2*n] = INFINITY;
+    k->reverse_one(m, n, w, y, x, grad, NULL);
+    k->reverse_one(m, n, w, y, x, NULL, down);
+    for (size_t j = 0; j < m; j++)
+        for (size_t i = 0; i < n; i++)
+            cr_expect(agrees(grad[j*n + i], before[j*n + i] + y[j]*x[i], 2, 1), "v%d, %zu x %zu: weight (%zu, %zu)", level, m, n, j, i);
+    for (size_t i = 0; i < n; i++) {
+        double want = before[m*n + i], size = fabs(want);
+        for (size_t j = 0; j < m; j++)
+            if (y[j] != 0) want += y[j]*w[j*n + i], size += fabs(y[j]*w[j*n + i]);
+        cr_expect(agrees(down[i], want, size, m), "v%d, %zu x %zu: operand %zu: %g, not %g", level, m, n, i, down[i], want);
+    }
+}
+
+Test(dots, one_lane_has_the_bits_of_any_other) {
+    uint64_t state = 9;
+    for (int level = 2; level <= 4; level++) {
+        const ad__layer_kernels *k = layers_of(level);
+        for (size_t m = 1; k != NULL && m <= MOST; m++)
+            for (size_t n = 1; n <= MOST; n++) one_lane_is_right(k, level, m, n, &state);
+    }
+}

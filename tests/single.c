@@ -215,6 +215,70 @@ Test(single, what_is_not_finite_is_what_it_is_in_a_block) {
     ad_program_free(p);
 }
 
+/* ---- a matrix times a vector ------------------------------------------------------------------ */
+
+/* A network of two layers over n operands in this order, beside the tape and a block. */
+static void expect_network(const size_t order[], size_t n) {
+    enum { HIDDEN = 13, OUT = 5, WIDE = 9, WEIGHTS = HIDDEN*WIDE + OUT*HIDDEN };
+    ad_tape *tape = ad_tape_new();
+    ad_var   w[WEIGHTS], x[WIDE], in[WIDE], h[HIDDEN], z[OUT];
+    double   param[WEIGHTS], input[2*WIDE], want[WEIGHTS], mean[3], grad[2][WEIGHTS];
+    for (size_t i = 0; i < WEIGHTS; i++) w[i] = ad_input(tape, param[i] = sin(3.0*(double)i));
+    for (size_t i = 0; i < WIDE; i++) x[i] = ad_input(tape, input[i] = input[WIDE + i] = cos(2.0*(double)i));
+    for (size_t i = 0; i < n; i++) in[i] = ad_sin(x[order[i]]);
+    for (size_t j = 0; j < HIDDEN; j++) h[j] = ad_tanh(ad_dot(n, w + j*n, in));
+    for (size_t j = 0; j < OUT; j++) z[j] = ad_dot(HIDDEN, w + HIDDEN*n + j*HIDDEN, h);
+    const ad_var y = ad_logsumexp(OUT, z);
+    ad_gradient(y, WEIGHTS, w, want);
+    ad_program *p = ad_compile(&(ad_interface){.params = WEIGHTS, .param = w, .inputs = WIDE, .input = x, .outputs = 1, .output = &y});
+    cr_assert_not_null(p, "%s", ad_tape_message(tape));
+    cr_assert_gt(ad__single_for(p)->teams, 0);
+    cr_assert_eq(p->layers, 2);
+    cr_expect_eq(ad__single_for(p)->direct[0], true);
+    cr_expect_eq(ad_program_values(p, param, 1, input, &mean[2]), AD_OK);
+    for (size_t k = 0; k < 2; k++) cr_expect_eq(ad_program_gradient(p, param, k + 1, input, &mean[k], grad[k]), AD_OK);
+    cr_expect(same_bits(mean[0], mean[1]) && same_bits(mean[0], mean[2]), "%.17g, in a block %.17g", mean[0], mean[1]);
+    for (size_t i = 0; i < WEIGHTS; i++) {
+        cr_expect(close_to(grad[0][i], want[i], 1e-12, 1e-14), "%zu: %.17g, the tape says %.17g", i, grad[0][i], want[i]);
+        cr_expect(close_to(grad[0][i], grad[1][i], 1e-12, 1e-14), "%zu: %.17g, in a block %.17g", i, grad[0][i], grad[1][i]);
+    }
+    ad_program_free(p);
+    ad_tape_free(tape);
+}
+
+Test(single, layers_of_one_lane_take_their_weights_as_they_stand) {
+    expect_network((const size_t[]){0, 1, 2, 3, 4, 5, 6, 7, 8}, 9);
+}
+
+Test(single, operands_in_any_order_are_brought_together_and_back) {
+    expect_network((const size_t[]){3, 1, 8, 0, 5}, 5);
+}
+
+/* The same matrix at three steps, of which each takes what the one before gives. */
+Test(single, a_layer_at_many_steps_adds_up_its_gradients) {
+    enum { SIZE = 16, TIMES = 3 };
+    ad_tape *tape = ad_tape_new();
+    ad_var   w[SIZE*SIZE], x[SIZE], h[SIZE], z[SIZE];
+    double   param[SIZE*SIZE], input[2*SIZE], want[SIZE*SIZE], mean[2], grad[2][SIZE*SIZE];
+    for (size_t i = 0; i < SIZE*SIZE; i++) w[i] = ad_input(tape, param[i] = 0.3*sin(3.0*(double)i));
+    for (size_t i = 0; i < SIZE; i++) h[i] = x[i] = ad_input(tape, input[i] = input[SIZE + i] = cos(2.0*(double)i));
+    for (size_t t = 0; t < TIMES; t++) {
+        for (size_t j = 0; j < SIZE; j++) z[j] = ad_dot(SIZE, w + j*SIZE, h);
+        for (size_t j = 0; j < SIZE; j++) h[j] = ad_tanh(z[j]);
+    }
+    const ad_var y = ad_logsumexp(SIZE, h);
+    ad_gradient(y, SIZE*SIZE, w, want);
+    ad_program *p = ad_compile(&(ad_interface){.params = SIZE*SIZE, .param = w, .inputs = SIZE, .input = x, .outputs = 1, .output = &y});
+    cr_assert_gt(ad__single_for(p)->teams, 0);
+    cr_expect(p->layers == TIMES && ad__single_for(p)->direct[TIMES - 1]);
+    for (size_t k = 0; k < 2; k++) cr_expect_eq(ad_program_gradient(p, param, k + 1, input, &mean[k], grad[k]), AD_OK);
+    cr_expect(same_bits(mean[0], mean[1]));
+    for (size_t i = 0; i < SIZE*SIZE; i++)
+        cr_expect(close_to(grad[0][i], want[i], 1e-12, 1e-14), "%zu: %.17g, the tape says %.17g", i, grad[0][i], want[i]);
+    ad_program_free(p);
+    ad_tape_free(tape);
+}
+
 /* ---- what makes a team ------------------------------------------------------------------------ */
 
 /* Each operation waits for the one before: nothing stands side by side. */
