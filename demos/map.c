@@ -12,6 +12,7 @@ enum { COLUMNS = 36, ROWS = 16, WIDE_COLUMNS = 72, WIDE_ROWS = 26, ACROSS = 3, P
 
 static ad_program *compiled(nn_model *model, const nn_mlp *mlp, size_t outputs) {
     ad_tape      *tape = nn_model_tape(model);
+    if (nn_model_status(model) != AD_OK) return NULL;       /* the network may be NULL then */
     const ad_mark mark = ad_tape_mark(tape);
     ad_var        point[2] = {ad_input(tape, 0), ad_input(tape, 0)}, output[MAP_CLASSES];
     nn_mlp_forward(mlp, point, output);
