@@ -83,6 +83,7 @@ bool map_look(map *m, const nn_model *model, const char *title) {
     const size_t cells = MAP_SIDE*MAP_SIDE;
     double      *point = malloc(cells*2*sizeof *point), *output = malloc(cells*m->outputs*sizeof *output);
     bool         good = point != NULL && output != NULL;
+    if (!good) fprintf(stderr, "%s: out of memory\n", program_invocation_short_name);
     for (size_t i = 0; i < cells && good; i++)
         point[2*i] = cell_x(m, i%MAP_SIDE), point[2*i + 1] = cell_y(m, i/MAP_SIDE);
     good = good && ask(m, model, cells, point, output);

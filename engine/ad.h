@@ -165,8 +165,8 @@ AD_API ad_var ad_where(ad_var condition, ad_var yes, ad_var no);
 AD_API ad_var ad_pick(ad_var index, size_t n, const ad_var x[]);
 
 /* For `if` in the caller's program: true when condition is not 0. The decision is noted on the
- * tape; a replay in which it would turn stops there with AD_BRANCH_CHANGED, later values as they
- * were. false after an error. */
+ * tape; a replay in which it would turn stops there with AD_BRANCH_CHANGED and a message that has both sides
+ * of the comparison, later values as they were. false after an error. */
 AD_API bool ad_branch(ad_var condition);
 
 /* ---- operations of your own ------------------------------------------------------------------- */
@@ -288,8 +288,9 @@ AD_API void        ad_program_free(ad_program *program);
  * same to the bit for any number of them, within one instruction set. What a row gets does not depend on its
  * place. Arrays of params have `params` numbers, inputs are rows x inputs; a count of 0 allows NULL.
  *
- * AD_BRANCH_CHANGED: in some row a noted branch would turn. AD_BAD_ARGUMENT: NULL where an array is
- * needed, sizes that overflow, an index of ad_pick out of range. AD_NO_MEMORY. Results are not to be used then. */
+ * AD_BRANCH_CHANGED: in some row a noted branch would turn; the message has both sides of its comparison.
+ * AD_BAD_ARGUMENT: NULL where an array is needed, sizes that overflow, an index of ad_pick out of range.
+ * AD_NO_MEMORY. Results are not to be used then. */
 
 /* rows x inputs -> rows x outputs. With rows = 0: AD_OK. */
 AD_API ad_status ad_program_values(const ad_program *program, const double param[], size_t rows,

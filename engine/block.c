@@ -101,14 +101,24 @@ static void forward_node(const ad__block *b, const ad__move *m) {
     }
 }
 
+/* In lane l, when all has gone forward. */
+static double value_in(const ad__block *b, uint32_t i, size_t l) {
+    const ad__node *node = &b->p->node[i];
+    return node->flags & AD__VARYING ? row(b, b->plan->row[i])[l] : b->uniform[node->home];
+}
+
 static void check_guards(const ad__block *b) {
     const ad_program *p = b->p;
     for (uint32_t g = 0; g < p->guards; g++) {
         if (!(p->node[p->guard[g].value].flags & AD__VARYING)) continue;
         const double *c = row(b, b->plan->row[p->guard[g].value]);
         for (size_t l = 0; l < b->real; l++)
-            if ((c[l] != 0) != p->guard[g].taken)
-                ad__program_turn(&b->sums->failed, p, b->first + l, g, c[l]);
+            if ((c[l] != 0) != p->guard[g].taken) {
+                const ad__node *node = &p->node[p->guard[g].value];
+                const bool      two = ad__guard_sides(p, g);
+                ad__program_turn(&b->sums->failed, p, b->first + l, g, c[l], two ? value_in(b, node->x, l) : 0,
+                                 two ? value_in(b, node->y, l) : 0);
+            }
     }
 }
 

@@ -10,6 +10,7 @@
  * last row, with adjoint 0, to a multiple of eight lanes. */
 #include "block.h"
 #include "single.h"
+#include "text.h"
 #include "uniform.h"
 
 #include <stdlib.h>
@@ -138,9 +139,12 @@ static ad_status report(const ad_program *p, const ad__failure *f) {
         return ad__program_refuse(p, f->status, "%spick: the index %.17g is not a whole number in 0..%lu", row,
                                   f->number, (unsigned long)p->node[f->what].y - 2);
     const ad__guard *g = &p->guard[f->what];
-    return ad__program_refuse(p, f->status, "%sthe branch on node #%lu (%s) was %s when recorded, and its "
-                              "condition is now %.17g", row, (unsigned long)g->node,
-                              ad__value_name(p->node[g->value].code), g->taken ? "taken" : "not taken", f->number);
+    const uint8_t    code = p->node[g->value].code;
+    const bool       two = ad__guard_sides(p, f->what);
+    char             text[240];
+    ad__branch_turns(sizeof text, text, g->node, two ? ad__rows[ad__code_row(code)].shown : ad__value_name(code),
+                     two ? f->side : NULL, f->number, g->taken);
+    return ad__program_refuse(p, f->status, "%s%s", row, text);
 }
 
 /* ---- weights of layers ------------------------------------------------------------------------ */
@@ -246,7 +250,7 @@ static void run_blocks(const job *j, const ad__space *s, size_t number, bool car
     ad__sums    *sums = &j->w->part[number];
     const size_t from = j->blocks*number/j->parts, end = j->blocks*(number + 1)/j->parts;
     sums->output = 0;
-    sums->failed = (ad__failure){AD_OK, SIZE_MAX, 0, 0};
+    sums->failed = (ad__failure){.status = AD_OK, .row = SIZE_MAX};
     if (j->purpose == AD__GRADIENT) {
         memset(sums->adjoint, 0, j->p->uniforms*sizeof *sums->adjoint);
         memset(sums->weight, 0, j->p->packed*sizeof *sums->weight);
@@ -280,7 +284,10 @@ static ad_status check_uniform(const job *j, ad__failure *f) {
         const ad__node *node = &p->node[p->guard[g].value];
         if (node->flags & AD__VARYING) continue;             /* its home is a row */
         const double c = j->w->uniform[node->home];
-        if ((c != 0) != p->guard[g].taken) ad__program_turn(f, p, SIZE_MAX, g, c);
+        const bool two = ad__guard_sides(p, g);
+        if ((c != 0) != p->guard[g].taken)
+            ad__program_turn(f, p, SIZE_MAX, g, c, two ? j->w->uniform[p->node[node->x].home] : 0,
+                             two ? j->w->uniform[p->node[node->y].home] : 0);
     }
     return f->status;
 }
@@ -316,7 +323,7 @@ static ad_status check_call(const ad_program *p, const char *what, const double 
 }
 
 static ad_status begin(const job *j) {
-    ad__failure f = {AD_OK, SIZE_MAX, 0, 0};
+    ad__failure f = {.status = AD_OK, .row = SIZE_MAX};
     if (check_uniform(j, &f) != AD_OK) return report(j->p, &f);
     for (uint32_t k = 0; k < j->p->layers; k++) pack_layer(j, k);
     return AD_OK;

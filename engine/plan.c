@@ -511,7 +511,7 @@ static uint32_t operand_of(const ad_program *p, const ad__node *node, size_t k) 
     return ad__code_row(node->code) < AD__ROWS ? (k == 0 ? node->x : node->y) : p->word[node->x + k];
 }
 
-/* Outputs and guards are read when the block has gone forward. */
+/* Outputs, guards and their sides are read when the block has gone forward. */
 static void find_last_uses(planner *c) {
     const ad_program *p = c->p;
     for (uint32_t k = p->uniform_steps; k < p->steps; k++) {
@@ -519,7 +519,11 @@ static void find_last_uses(planner *c) {
         for (size_t o = operand_count(p, node); o-- > 0;) c->last[operand_of(p, node, o)] = k;
     }
     for (size_t k = 0; k < p->outputs; k++) c->last[p->output[k]] = NONE;
-    for (uint32_t k = 0; k < p->guards; k++) c->last[p->guard[k].value] = NONE;
+    for (uint32_t g = 0; g < p->guards; g++) {
+        const ad__node *node = &p->node[p->guard[g].value];
+        c->last[p->guard[g].value] = NONE;
+        if (ad__guard_sides(p, g)) c->last[node->x] = c->last[node->y] = NONE;
+    }
 }
 
 /* Values that are kept have the first rows, one each. */

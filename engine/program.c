@@ -393,6 +393,24 @@ static uint32_t collect_leaf(compiler *c, uint32_t node) {
                (uint8_t)(AD__VARYING | (active == 0 || input < active ? AD__ON_ACTIVE : 0)), (uint32_t)input, 0, 0});
 }
 
+static void tell_turned(const compiler *c, uint32_t condition, double now, bool taken) {
+    const ad_tape       *tape = c->tape;
+    const ad__arg        arg = tape->arg[condition];
+    const uint8_t        code = tape->code[condition];
+    const ad__row_number row = ad__code_row(code);
+    const bool           two = row < AD__ROWS && ad__rows[row].operands == 2;
+    double               side[2] = {0, 0};
+    char                 text[240];
+    if (two) {
+        const ad__form form = ad__code_form(code);
+        side[0] = form == AD__X_NUMBER ? ad__number_at(tape, arg.x) : constant_of(&c->first, c->id[arg.x]);
+        side[1] = form == AD__Y_NUMBER ? ad__number_at(tape, arg.y) : constant_of(&c->first, c->id[arg.y]);
+    }
+    ad__fail(c->tape, AD_BRANCH_CHANGED, "ad_compile: %s",
+             ad__branch_turns(sizeof text, text, condition, two ? ad__rows[row].shown : ad__node_name(tape, condition),
+                              two ? side : NULL, now, taken));
+}
+
 /* A condition that is known now is no guard, but it may have turned: a leaf may have been set since. */
 static void collect_branch(compiler *c, uint32_t node) {
     const uint32_t condition = c->tape->arg[node].x, value = c->id[condition];
@@ -400,9 +418,7 @@ static void collect_branch(compiler *c, uint32_t node) {
     if (!is_constant(&c->first, value)) {
         c->guard[c->guards++] = (ad__guard){value, condition, taken};
     } else if ((constant_of(&c->first, value) != 0) != taken) {
-        ad__fail(c->tape, AD_BRANCH_CHANGED, "ad_compile: the branch on node #%lu (%s) was %s when recorded, and its "
-                 "condition is now %.17g", (unsigned long)condition, ad__code_name(c->tape->code[condition]),
-                 taken ? "taken" : "not taken", constant_of(&c->first, value));
+        tell_turned(c, condition, constant_of(&c->first, value), taken);
         c->first.failed = true;
     }
 }

@@ -168,19 +168,28 @@ typedef struct ad__failure {
     size_t    row;             /* SIZE_MAX: no row, a uniform value */
     uint32_t  what;            /* guard or value */
     double    number;
+    double    side[2];         /* of the comparison that a guard looks at */
 } ad__failure;
 
 /* The failure in the earliest row is the one that is kept. */
 static inline void ad__program_fail(ad__failure *f, ad_status status, size_t r, uint32_t what, double number) {
-    if (f->status == AD_OK || r < f->row) *f = (ad__failure){status, r, what, number};
+    if (f->status == AD_OK || r < f->row) *f = (ad__failure){status, r, what, number, {0, 0}};
 }
 
-/* A guard that would turn. On the tape nothing after it would have happened: so it is told rather than an
+/* Has the condition of a guard two sides, its operands? They are there to be told when all has gone forward. */
+static inline bool ad__guard_sides(const ad_program *p, uint32_t guard) {
+    const uint8_t code = p->node[p->guard[guard].value].code;
+    return ad__code_row(code) < AD__ROWS && ad__rows[ad__code_row(code)].operands == 2;
+}
+
+/* A guard that would turn, x and y its sides if it has any. On the tape nothing after it would have happened: so it is told rather than an
  * index out of range, in the same row, of a pick that stands to its right. */
-static inline void ad__program_turn(ad__failure *f, const ad_program *p, size_t r, uint32_t guard, double number) {
+static inline void ad__program_turn(ad__failure *f, const ad_program *p, size_t r, uint32_t guard, double number,
+                                    double x, double y) {
     const bool later = f->status == AD_BAD_ARGUMENT && f->row == r && f->what > p->guard[guard].value;
     if (later) f->status = AD_OK;
-    ad__program_fail(f, AD_BRANCH_CHANGED, r, guard, number);
+    if (f->status != AD_OK && r >= f->row) return;
+    *f = (ad__failure){AD_BRANCH_CHANGED, r, guard, number, {x, y}};
 }
 
 /* Keep a sentence for ad_program_message; returns the status. The text is printf's. */

@@ -2,26 +2,24 @@
  * Invariant: when node i is visited the values of its operands are the new ones, because operands
  * stand to its left. */
 #include "reduce.h"
+#include "text.h"
 
 static void branch_turned(ad_tape *tape, uint32_t node) {
     const uint32_t condition = tape->arg[node].x;
     const uint8_t  code = tape->code[condition];
     const ad__row_number row = ad__code_row(code);
-    if (row < AD__ROWS && ad__rows[row].operands == 2) {
-        const ad__arg  arg = tape->arg[condition];
+    const ad__arg        arg = tape->arg[condition];
+    const bool           two = row < AD__ROWS && ad__rows[row].operands == 2;
+    double               side[2] = {0, 0};
+    char                 text[240];
+    if (two) {
         const ad__form form = ad__code_form(code);
-        const double x = form == AD__X_NUMBER ? ad__number_at(tape, arg.x) : tape->value[arg.x];
-        const double y = form == AD__Y_NUMBER ? ad__number_at(tape, arg.y) : tape->value[arg.y];
-        ad__fail(tape, AD_BRANCH_CHANGED,
-                 "the branch on node #%lu (%s, x = %.17g, y = %.17g) was %s when recorded and would now be %s",
-                 (unsigned long)condition, ad__rows[row].shown, x, y,
-                 tape->value[node] != 0 ? "taken" : "not taken",
-                 tape->value[node] != 0 ? "not taken" : "taken");
-    } else {
-        ad__fail(tape, AD_BRANCH_CHANGED,
-                 "the branch on node #%lu (%s, now %.17g) would turn", (unsigned long)condition,
-                 ad__node_name(tape, condition), tape->value[condition]);
+        side[0] = form == AD__X_NUMBER ? ad__number_at(tape, arg.x) : tape->value[arg.x];
+        side[1] = form == AD__Y_NUMBER ? ad__number_at(tape, arg.y) : tape->value[arg.y];
     }
+    ad__branch_turns(sizeof text, text, condition, two ? ad__rows[row].shown : ad__node_name(tape, condition),
+                     two ? side : NULL, tape->value[condition], tape->value[node] != 0);
+    ad__fail(tape, AD_BRANCH_CHANGED, "%s", text);
 }
 
 void ad__replay_range(ad_tape *tape, uint32_t from, uint32_t end) {

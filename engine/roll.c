@@ -106,7 +106,11 @@ static void count_uses(roller *r) {
     }
     for (uint32_t k = 0; k < p->layers; k++)
         for (size_t i = 0; i < (size_t)p->layer[k].m*p->layer[k].n; i++) use(r, p->word[p->layer[k].weight + i]);
-    for (uint32_t g = 0; g < p->guards; g++) use(r, p->guard[g].value);
+    for (uint32_t g = 0; g < p->guards; g++) {
+        const ad__node *node = &p->node[p->guard[g].value];
+        use(r, p->guard[g].value);
+        if (ad__guard_sides(p, g)) use(r, node->x), use(r, node->y);
+    }
     for (size_t k = 0; k < p->outputs; k++) use(r, p->output[k]);
 }
 

@@ -39,6 +39,18 @@ char *ad__shown(size_t room, char text[], const char *shown, const char *x, cons
     return text;
 }
 
+char *ad__branch_turns(size_t room, char text[], unsigned long node, const char *what, const double side[2], double now,
+                       bool taken) {
+    char             sides[80];
+    const ad__locale locale = ad__locale_enter();
+    if (side != NULL) snprintf(sides, sizeof sides, "x = %.17g, y = %.17g", side[0], side[1]);
+    else snprintf(sides, sizeof sides, "now %.17g", now);
+    snprintf(text, room, "the branch on node #%lu (%s, %s) was %s when recorded and would now be %s", node, what, sides,
+             taken ? "taken" : "not taken", taken ? "not taken" : "taken");
+    ad__locale_leave(locale);
+    return text;
+}
+
 const char *ad__shortest(double x, char text[AD__SHORTEST]) {
     for (int digits = 1; digits <= 17; digits++) {
         snprintf(text, AD__SHORTEST, "%.*g", digits, x);

@@ -3,6 +3,7 @@
 #define TAPIR_TEXT_H
 
 #include <locale.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 
@@ -14,6 +15,11 @@ void       ad__locale_leave(ad__locale before);
 /* A row's `shown` with x and y replaced, cut to fit: ad__shown(64, text, "x + y", "a", "#3") is "a + #3".
  * Returns text. */
 char *ad__shown(size_t room, char text[], const char *shown, const char *x, const char *y);
+
+/* What is said of a noted branch that would turn, cut to fit; returns text. The condition is `what`: a row's `shown`
+ * with its two sides, or, where side is NULL, a name and what it is now. */
+char *ad__branch_turns(size_t room, char text[], unsigned long node, const char *what, const double side[2], double now,
+                       bool taken);
 
 /* The shortest decimal that reads back as x; returns text. */
 enum { AD__SHORTEST = 32 };

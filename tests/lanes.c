@@ -449,16 +449,54 @@ Test(lanes, branch_that_would_turn_names_its_row) {
     says(p, ad_program_values(p, &two, 300, input, output), AD_OK, "");
     cr_expect_eq(output[2], 8);
     input[257] = 0, input[290] = 1;                       /* 0 - 2 picks nothing either, but that stands behind the branch */
-    says(p, ad_program_values(p, &two, 300, input, output), AD_BRANCH_CHANGED, "row 257: the branch on node #1 (input) was taken");
+    says(p, ad_program_values(p, &two, 300, input, output), AD_BRANCH_CHANGED, "row 257: the branch on node #1 (input, now 0) was taken");
     says(p, ad_program_gradient(p, &two, 300, input, &mean, output), AD_BRANCH_CHANGED, "row 257");
     says(p, ad_program_jacobian(p, &two, 300, input, output), AD_BRANCH_CHANGED, "row 257");
     input[257] = 1;
-    says(p, ad_program_values(p, &two, 300, input, output), AD_BRANCH_CHANGED, "row 257: the branch on node #4 (less) was not taken");
+    says(p, ad_program_values(p, &two, 300, input, output), AD_BRANCH_CHANGED, "row 257: the branch on node #4 (x < y, x = 1, y = 2) was not taken when recorded and would now be taken");
     input[257] = 7;
     says(p, ad_program_values(p, &two, 258, input, output), AD_BAD_ARGUMENT, "row 257: pick: the index 5 is not a whole number in 0..2");
-    says(p, ad_program_values(p, &zero, 1, input, output), AD_BRANCH_CHANGED, "the branch on node #0 (param) was taken");
+    says(p, ad_program_values(p, &zero, 1, input, output), AD_BRANCH_CHANGED, "the branch on node #0 (param, now 0) was taken");
     ad_program_free(p);
     ad_tape_free(tape);
+}
+
+/* Whatever stands on a side: an input, a parameter, a number, what nobody reads but the comparison and what was
+ * computed long before; each comparison; in a batch, alone, and with one thread more. */
+Test(lanes, branch_that_would_turn_names_its_two_sides) {
+    ad_var (*const compare[])(ad_var, ad_var) = {ad_less, ad_less_equal, ad_equal, ad_not_equal};
+    const char *const sign[] = {"<", "<=", "==", "!="};
+    for (size_t k = 0; k < sizeof compare/sizeof *compare; k++) {
+        for (int other = 0; other < 4; other++) {
+            ad_tape     *tape = ad_tape_new();
+            const ad_var a = ad_input(tape, 9), x = ad_input(tape, 2);
+            const ad_var square = ad_mul(x, x);
+            const ad_var side = other == 0 ? a : other == 1 ? ad_num(9) : other == 2 ? ad_mul(a, ad_num(1)) : ad_add(a, ad_num(0));
+            const ad_var c = compare[k](square, side);
+            ad_var       y = ad_mul(ad_exp(x), a);
+            for (int i = 0; i < 20; i++) y = ad_add(ad_sin(y), ad_mul(y, x));
+            const bool taken = ad_branch(c);
+            y = ad_add(y, x);
+            ad_program  *p = ad_compile(&(ad_interface){1, &a, 1, &x, 1, &y, 0});
+            const double turned = k < 2 ? 4 : 3, nine = 9;
+            cr_assert(p != NULL, "%s", ad_tape_message(tape));
+            static double input[1000], output[1000];
+            const size_t  count[] = {1, 7, 1000};
+            char          words[200];
+            for (size_t r = 0; r < 3; r++) {
+                for (size_t i = 0; i < count[r]; i++) input[i] = 2;
+                input[count[r] - 1] = turned;
+                snprintf(words, sizeof words, "row %zu: the branch on node #%u (x %s y, x = %g, y = 9) was %s", count[r] - 1,
+                         c.at.in.node, sign[k], turned*turned, taken ? "taken" : "not taken");
+                double mean;
+                says(p, ad_program_values(p, &nine, count[r], input, output), AD_BRANCH_CHANGED, words);
+                says(p, ad_program_gradient(p, &nine, count[r], input, &mean, output), AD_BRANCH_CHANGED, words);
+                says(p, ad_program_jacobian(p, &nine, count[r], input, output), AD_BRANCH_CHANGED, words);
+            }
+            ad_program_free(p);
+            ad_tape_free(tape);
+        }
+    }
 }
 
 Test(lanes, index_of_params_alone_names_no_row) {

@@ -154,8 +154,8 @@ Test(replay, message_of_a_turned_branch_has_the_operands) {
     distance(x, y);
     ad_set(x, 3.25);
     ad_replay(tape);
-    cr_expect(strstr(ad_tape_message(tape), "branch") != NULL, "%s", ad_tape_message(tape));
-    cr_expect(strstr(ad_tape_message(tape), "3.25") != NULL, "%s", ad_tape_message(tape));
+    cr_expect_str_eq(ad_tape_message(tape), "the branch on node #2 (x < y, x = 3.25, y = 2) was taken when recorded and "
+                     "would now be not taken");
 }
 
 Test(replay, goes_on_after_the_branch_turned_back) {

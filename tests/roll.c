@@ -462,6 +462,9 @@ Test(roll, a_branch_inside_a_loop_is_guarded_in_every_repetition) {
         const double before = f->at[i];
         f->at[i] = 4;
         cr_expect_eq(ad_program_gradient(f->p, f->at, 1, NULL, &f->mean, f->grad), AD_BRANCH_CHANGED, "%zu", i);
+        char text[300];
+        ad_program_message(f->p, sizeof text, text);
+        cr_expect(strstr(text, "(x < y, x = 16, y = 9)") != NULL, "%zu: %s", i, text);
         f->at[i] = before;
     }
     close_fixture(f);

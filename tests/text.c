@@ -2,6 +2,7 @@
 #include "engine/text.h"
 
 #include <criterion/criterion.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,6 +29,16 @@ Test(text, letters_within_words_stay) {
 Test(text, what_is_put_in_is_not_looked_at_again) {
     char text[40];
     cr_expect_str_eq(ad__shown(sizeof text, text, "x - y", "y", "x"), "y - x");
+}
+
+Test(text, turned_branch_has_its_condition_and_what_it_is_now) {
+    char         text[240], few[12];
+    const double side[] = {0.1, -INFINITY};
+    cr_expect_str_eq(ad__branch_turns(sizeof text, text, 7, "x < y", side, 0, true), "the branch on node #7 (x < y, "
+                     "x = 0.10000000000000001, y = -inf) was taken when recorded and would now be not taken");
+    cr_expect_str_eq(ad__branch_turns(sizeof text, text, 4294967295, "input", NULL, 3, false), "the branch on node "
+                     "#4294967295 (input, now 3) was not taken when recorded and would now be taken");
+    cr_expect_str_eq(ad__branch_turns(sizeof few, few, 7, "x < y", side, 0, true), "the branch ");
 }
 
 Test(text, result_is_cut_to_fit) {
