@@ -95,20 +95,43 @@ static bool equal(const values *v, const ad__node *a, const ad__node *b) {
     return memcmp(v->word + a->x, v->word + b->x, operand_count(a)*sizeof *v->word) == 0;
 }
 
+static uint32_t newest_operand(const values *v, const ad__node *node) {
+    if (!ad__in_words(node->code)) return node->x > node->y ? node->x : node->y;
+    const size_t n = operand_count(node);
+    uint32_t     newest = 0;
+    for (size_t i = 0; i < n; i++)
+        if (v->word[node->x + i] > newest) newest = v->word[node->x + i];
+    return newest;
+}
+
+/* Where a value stands in the table, or the free place where it belongs. A value is looked for near the place of its
+ * newest operand first, in one line of memory: what is recorded one after the other is found one beside the other,
+ * and a large table is walked through, not jumped about in. Only when that line is full, because many values share an
+ * operand, does its hash say where to go on. Nothing is ever taken out, so a line that has a free place has always
+ * had one, and what is not in it is nowhere. */
+static uint32_t *place_of(const values *v, const ad__node *node) {
+    enum { LINE = 16 };
+    const size_t   mask = v->table_size - 1;
+    const uint64_t hash = hash_of(v, node);
+    const size_t   near = node->code == AD__CONSTANT ? hash >> 8 : 2*(size_t)newest_operand(v, node);
+    for (size_t k = 0; k < LINE; k++) {
+        uint32_t *at = &v->table[(near & mask & ~(size_t)(LINE - 1)) | ((hash + k) & (LINE - 1))];
+        if (*at == NONE || equal(v, node, &v->node[*at])) return at;
+    }
+    for (size_t far = hash >> 4 & mask;; far = (far + 1) & mask)
+        if (v->table[far] == NONE || equal(v, node, &v->node[v->table[far]])) return &v->table[far];
+}
+
 static bool grow_table(values *v) {
     size_t size = v->table_size == 0 ? 256 : 2*v->table_size;
     while (size < 2*v->expected) size *= 2;
     uint32_t *table = malloc(size*sizeof *table);
     if (table == NULL) return fail_memory(v) != NULL;
     memset(table, 0xff, size*sizeof *table);
-    for (size_t i = 0; i < v->nodes; i++) {
-        size_t at = hash_of(v, &v->node[i]) & (size - 1);
-        while (table[at] != NONE) at = (at + 1) & (size - 1);
-        table[at] = (uint32_t)i;
-    }
     free(v->table);
     v->table = table;
     v->table_size = size;
+    for (size_t i = 0; i < v->nodes; i++) *place_of(v, &v->node[i]) = (uint32_t)i;
     return true;
 }
 
@@ -117,13 +140,12 @@ static bool grow_table(values *v) {
 static uint32_t add(values *v, ad__node node) {
     if (v->failed) return 0;
     if (2*(v->nodes + 1) > v->table_size && !grow_table(v)) return 0;
-    size_t at = hash_of(v, &node) & (v->table_size - 1);
-    for (; v->table[at] != NONE; at = (at + 1) & (v->table_size - 1)) {
-        if (!equal(v, &node, &v->node[v->table[at]])) continue;
+    uint32_t *at = place_of(v, &node);
+    if (*at != NONE) {
         if (ad__in_words(node.code)) v->words = node.x;
         if (node.code == AD__CONSTANT) v->constants = node.x;
         else v->shared++;
-        return v->table[at];
+        return *at;
     }
     if (v->nodes == v->node_room) {
         ad__node *grown_nodes = grown(v, v->node, &v->node_room, v->nodes + 1, sizeof *grown_nodes);
@@ -131,7 +153,7 @@ static uint32_t add(values *v, ad__node node) {
         v->node = grown_nodes;
     }
     v->node[v->nodes] = node;
-    return v->table[at] = (uint32_t)v->nodes++;
+    return *at = (uint32_t)v->nodes++;
 }
 
 static uint32_t add_constant(values *v, double number) {

@@ -188,6 +188,25 @@ static double value_at(const ad_program *p, double a, double b, double x) {
     return output;
 }
 
+/* More values with the same newest operand than a line of the table holds, and the table grows meanwhile: each is
+ * found again. Quotients, since products may be turned round and sums be gathered. */
+Test(program, equal_nodes_are_shared_however_many_have_an_operand_in_common) {
+    enum { LEAVES = 70 };
+    ad_tape *tape = ad_tape_new();
+    ad_var   x[LEAVES], term[2][LEAVES*LEAVES], both[2];
+    for (int i = 0; i < LEAVES; i++) x[i] = ad_input(tape, 1 + i);
+    for (int k = 0; k < 2; k++) {
+        for (int i = 0; i < LEAVES; i++)
+            for (int j = 0; j < LEAVES; j++) term[k][i*LEAVES + j] = ad_div(x[i], x[j]);
+        both[k] = ad_logsumexp(LEAVES*LEAVES, term[k]);
+    }
+    ad_program *p = ad_compile(&(ad_interface){0, NULL, LEAVES, x, 2, both, 0});
+    cr_assert_not_null(p, "%s", ad_tape_message(tape));
+    cr_expect_eq(p->nodes, LEAVES + LEAVES*LEAVES + 1, "%lu", (unsigned long)p->nodes);
+    ad_program_free(p);
+    ad_tape_free(tape);
+}
+
 Test(program, zeros_of_both_signs_stay_apart) {
     fixture f;
     open_fixture(&f);
