@@ -672,14 +672,15 @@ typedef struct nn_train_config {
  * with ad_value and records one thing or another (a loop over a sequence of that length) says with `shape`
  * which rows are alike. Without `shape` a few rows are compared, and where they differ every row is recorded
  * once to find its program. Either way some rows are recorded again now and then, early on, and compared with
- * what their program says: a difference is AD_BAD_ARGUMENT. After 64 programs, rows of other shapes are
- * recorded one by one; by_example does so with all, which gives the same up to roundings, and is the path to
- * take for seeing every node, and for a loss that is drawn by lot.
+ * what their program says: a difference is AD_BAD_ARGUMENT. Rows that would need yet another program when there are
+ * 64 of their shape, or more than 64 recorded from 4 million nodes in all, are recorded one by one; by_example
+ * does so with all, which gives the same up to roundings, and is the path to take for seeing every node, and for a
+ * loss that is drawn by lot.
  *
  * A checkpoint (nn_checkpoint_save) holds all of the run: a run that was killed at any moment and is started
  * again with `resume`, the same model, loss, data, optimizer and configuration ends with the same bits as if
- * nothing had happened, on the same processor and with no more than 64 programs; its history has the lines
- * that it would have had. With more epochs it goes on, a run that its on_step has ended goes on, and one
+ * nothing had happened, on the same processor, as long as no row is recorded one by one for want of a program; its
+ * history has the lines that it would have had. With more epochs it goes on, a run that its on_step has ended goes on, and one
  * that its watch has ended stays ended. What `user` counts for itself is not in the checkpoint. A checkpoint that cannot be written ends the training.
  *
  * The status is also that of the model, with a sentence in nn_model_message: errors of tape, model,

@@ -16,9 +16,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_PROGRAMS = 64, SURVEYED = 16, CALLS_CHECKED = 16 };
+/* Programs: ways of one shape, each of which may have to be tried for a row; and, however many there are, this many in
+ * any case, more while what they were recorded from is some 1 GiB of programs. */
+enum { MOST_WAYS = 64, SOME_PROGRAMS = 64, MOST_NODES = 1 << 22, SURVEYED = 16, CALLS_CHECKED = 16 };
 /* Instead of a program: not met yet; recorded each time. */
-enum { UNKNOWN = UINT16_MAX, ALONE = UINT16_MAX - 1 };
+#define UNKNOWN UINT32_MAX
+#define ALONE   (UINT32_MAX - 1)
 
 typedef struct variant {
     uint64_t    shape;
@@ -34,9 +37,9 @@ struct nn__rows {
     size_t          width, count;
     bool            by_example, recorded;    /* recorded: shapes are found by recording each row */
     ad_var         *leaf;                    /* width */
-    variant         variant[MOST_PROGRAMS];
-    size_t          variants, calls;
-    uint16_t       *home;                    /* by row of the data: its variant, or UNKNOWN, or ALONE */
+    variant        *variant;
+    size_t          variants, variant_room, nodes, calls;      /* nodes: that all variants were recorded from */
+    uint32_t       *home;                    /* by row of the data: its variant, or UNKNOWN, or ALONE */
     size_t          room;                    /* rows that fit into the next arrays */
     double         *gathered, *value;        /* rows x width; rows */
     size_t         *member;                  /* rows of a group */
@@ -93,6 +96,7 @@ nn__rows *nn__rows_new(const nn__rows_config *config) {
 void nn__rows_free(nn__rows *r) {
     if (r == NULL) return;
     for (size_t i = 0; i < r->variants; i++) ad_program_free(r->variant[i].program);
+    free(r->variant);
     free(r->leaf);
     free(r->part);
     free(r->other);
@@ -161,11 +165,30 @@ static double alone(nn__rows *r, size_t row, double gradient[]) {
 
 /* ---- programs --------------------------------------------------------------------------------- */
 
+static bool too_many(const nn__rows *r, uint64_t shape, size_t nodes) {
+    size_t ways = 0;
+    for (size_t k = 0; k < r->variants; k++) ways += r->variant[k].shape == shape;
+    return ways == MOST_WAYS || (r->variants >= SOME_PROGRAMS && r->nodes + nodes > MOST_NODES);
+}
+
+static bool room_for_variant(nn__rows *r) {
+    if (r->variants < r->variant_room) return true;
+    const size_t room = r->variant_room == 0 ? 8 : 2*r->variant_room;
+    variant     *more = realloc(r->variant, room*sizeof *more);
+    if (more == NULL) {
+        fail(r, AD_NO_MEMORY, "out of memory: no space for another program");
+        return false;
+    }
+    r->variant = more, r->variant_room = room;
+    return true;
+}
+
 /* A program of what was just recorded. ALONE when there are too many, or when it holds something that
  * programs cannot do. */
-static uint16_t compile(nn__rows *r, uint64_t shape, size_t row, ad_var y) {
-    if (r->variants == MOST_PROGRAMS) return ALONE;
+static uint32_t compile(nn__rows *r, uint64_t shape, size_t row, ad_var y) {
     const size_t nodes = ad_tape_length(r->tape);
+    if (too_many(r, shape, nodes)) return ALONE;
+    if (!room_for_variant(r)) return UNKNOWN;
     const ad_var last = ad_mul(y, ad_num(1));    /* so that branches noted after y guard the program too */
     ad_program  *program = ad_compile(&(ad_interface){
         .params = r->count, .param = nn_model_params(r->weights->model),
@@ -180,11 +203,12 @@ static uint16_t compile(nn__rows *r, uint64_t shape, size_t row, ad_var y) {
         return UNKNOWN;
     }
     r->variant[r->variants] = (variant){shape, row, nodes, program};
-    return (uint16_t)r->variants++;
+    r->nodes += nodes;
+    return (uint32_t)r->variants++;
 }
 
 /* How a variant takes a row alone. A batch takes it the same way: lanes do not depend on their place. */
-static ad_status take(const nn__rows *r, uint16_t k, size_t row, double *value) {
+static ad_status take(const nn__rows *r, uint32_t k, size_t row, double *value) {
     const double *x = nn_data_row(r->config.data, row);
     return ad_program_values(r->variant[k].program, r->weights->value, 1, x, value);
 }
@@ -195,7 +219,7 @@ static bool alike(double a, double b, double scale) {
 }
 
 /* Is what was recorded, y, what the program makes of that row: the loss and all its derivatives? */
-static bool same_graph(nn__rows *r, uint16_t k, size_t row, ad_var y) {
+static bool same_graph(nn__rows *r, uint32_t k, size_t row, ad_var y) {
     const double *x = nn_data_row(r->config.data, row);
     double        mean, largest = 0;
     if (ad_tape_length(r->tape) != r->variant[k].nodes ||
@@ -217,13 +241,13 @@ static uint64_t shape_of(const nn__rows *r, size_t row) {
 }
 
 /* Record the row and find the variant that is it, or make one. */
-static uint16_t find_by_recording(nn__rows *r, size_t row) {
+static uint32_t find_by_recording(nn__rows *r, size_t row) {
     const ad_var y = record(r, row, true);
-    uint16_t     found = UNKNOWN;
+    uint32_t     found = UNKNOWN;
     double       value;
     if (r->status == AD_OK) {
         const uint64_t shape = shape_of(r, row);
-        for (uint16_t k = 0; k < r->variants && found == UNKNOWN && r->recorded; k++)
+        for (uint32_t k = 0; k < r->variants && found == UNKNOWN && r->recorded; k++)
             if (r->variant[k].shape == shape && same_graph(r, k, row, y)) found = k;
         if (found == UNKNOWN) found = compile(r, shape, row, y);
         /* A branch on a number within a rounding of its edge may turn even in the program made of it. */
@@ -234,9 +258,9 @@ static uint16_t find_by_recording(nn__rows *r, size_t row) {
 }
 
 /* The variant for a row: one of its shape that takes it; a fresh row goes to the first of its shape. */
-static uint16_t find(nn__rows *r, size_t row, bool turned) {
+static uint32_t find(nn__rows *r, size_t row, bool turned) {
     double value;
-    for (uint16_t k = 0; k < r->variants && !r->recorded; k++)
+    for (uint32_t k = 0; k < r->variants && !r->recorded; k++)
         if (r->variant[k].shape == shape_of(r, row) && (!turned || take(r, k, row, &value) == AD_OK)) return k;
     return find_by_recording(r, row);
 }
@@ -246,7 +270,7 @@ static void survey(nn__rows *r) {
     const size_t rows = nn_data_rows(r->config.data), n = rows < SURVEYED ? rows : SURVEYED;
     for (size_t i = 0; i < n && r->status == AD_OK && !r->recorded; i++) {
         const size_t   row = i*(rows/n);
-        const uint16_t k = r->home[row] = find(r, row, true);
+        const uint32_t k = r->home[row] = find(r, row, true);
         if (r->status != AD_OK || k >= r->variants || r->variant[k].row == row) continue;
         const ad_var y = record(r, row, true);
         if (r->status == AD_OK) r->recorded = !same_graph(r, k, row, y);
@@ -269,7 +293,7 @@ static bool repeatable(nn__rows *r, size_t row, double first) {
 
 /* One row of this call, recorded again: the promise that it has the graph of its program. */
 static void look_into(nn__rows *r, size_t row) {
-    const uint16_t k = r->home[row];
+    const uint32_t k = r->home[row];
     if (r->status != AD_OK || k >= r->variants || r->variant[k].row == row) return;
     const ad_var y = record(r, row, true);
     const double value = r->status == AD_OK ? ad_value(y) : NAN;
@@ -290,7 +314,7 @@ static void look_into(nn__rows *r, size_t row) {
 /* ---- a batch ---------------------------------------------------------------------------------- */
 
 /* Rows that are not done and have this home, gathered. */
-static size_t gather(nn__rows *r, uint16_t home, size_t n, const size_t row[]) {
+static size_t gather(nn__rows *r, uint32_t home, size_t n, const size_t row[]) {
     size_t members = 0;
     for (size_t k = 0; k < n; k++) {
         if (r->done[k] || r->home[row[k]] != home) continue;
@@ -319,7 +343,7 @@ static void add(nn__rows *r, size_t n, double mean, double *total, double gradie
 /* All rows of the group of the first; when some of them go another way now, none: they have new homes. */
 static void run_group(nn__rows *r, size_t first, size_t n, const size_t row[], double *total,
                       double gradient[]) {
-    const uint16_t home = r->home[row[first]];
+    const uint32_t home = r->home[row[first]];
     double         mean;
     if (home == ALONE) {
         mean = alone(r, row[first], gradient == NULL ? NULL : r->part);
@@ -348,7 +372,7 @@ static void run_group(nn__rows *r, size_t first, size_t n, const size_t row[], d
 
 /* The usual case, all rows in one program. False when it is not, or branches turned. */
 static bool run_together(nn__rows *r, size_t n, const size_t row[], double *mean, double gradient[]) {
-    const uint16_t home = r->home[row[0]];
+    const uint32_t home = r->home[row[0]];
     if (home == ALONE) return false;
     for (size_t k = 0; k < n; k++) {
         if (r->home[row[k]] != home) return false;

@@ -160,14 +160,49 @@ Test(rows, rounding_does_not_depend_on_when_a_turn_was_found) {
     nn__weights_close(&w);
 }
 
-/* Forty noted branches: more ways than programs are kept. */
+/* Forty noted branches, all ways of one length: more of them than programs are kept. */
 static ad_var many_ways(nn_model *m, size_t n, const ad_var line[], void *user) {
     ad_var y = plain(m, n, line, user);
     for (int k = 0; k < 40; k++) {
         const ad_var z = ad_sin(ad_mul(line[1 + k%4], ad_num(1 + 9*k)));
-        if (ad_branch(ad_less(z, ad_num(0)))) y = ad_add(y, ad_mul(z, nn_model_params(m)[k%5]));
+        const ad_var term = ad_mul(z, nn_model_params(m)[k%5]);
+        y = ad_branch(ad_less(z, ad_num(0))) ? ad_add(y, term) : ad_sub(y, term);
     }
     return y;
+}
+
+/* As many sines as the first number says, which is the number of the row: a graph of its own for each. */
+static ad_var of_any_length(nn_model *m, size_t n, const ad_var line[], void *user) {
+    ad_var y = plain(m, n, line, user);
+    for (size_t k = 0; k < (size_t)ad_value(line[1]); k++) y = ad_sin(y);
+    return y;
+}
+
+static uint64_t second_number(size_t columns, const double line[], void *user) {
+    (void)columns, (void)user;
+    return (uint64_t)line[1];
+}
+
+Test(rows, hundreds_of_shapes_are_a_program_each) {
+    enum { MORE = 200 };
+    double   x[MORE*WIDTH], mean, gradient[64];
+    size_t   line[MORE];
+    cr_assert_leq(nn_model_count(model), 64);
+    for (size_t i = 0; i < MORE; i++) {
+        memcpy(x + i*WIDTH, nn_data_row(data, i%EXAMPLES), WIDTH*sizeof *x);
+        x[i*WIDTH + 1] = (double)i;
+        line[i] = i;
+    }
+    nn_data    *more = nn_data_new(MORE, INPUTS, 1, x);
+    nn__weights w;
+    cr_assert(nn__weights_open(&w, model));
+    nn__rows *r = nn__rows_new(&(nn__rows_config){&w, of_any_length, NULL, more, second_number, false});
+    for (size_t first = 0; first < MORE; first += 50)
+        cr_assert_eq(nn__rows_run(r, 50, line + first, &mean, gradient), AD_OK, "%s", nn__rows_message(r));
+    cr_expect_eq(nn__rows_programs(r), MORE);
+    nn__rows_free(r);
+    nn__weights_close(&w);
+    nn_data_free(more);
 }
 
 Test(rows, more_ways_than_programs_are_recorded_one_by_one) {
