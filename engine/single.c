@@ -26,14 +26,15 @@ typedef struct builder {
     entry            *entry;
     size_t            entries, sources, indices, source_room, index_room, team_room;
     uint64_t          one_by_one, together;    /* rows that are touched, by moves and by teams */
-    bool              failed;
+    bool              failed, large;           /* large: more than can be numbered, so a block it is */
 } builder;
 
 static bool reserve(builder *b, void *array, size_t *room, size_t need, size_t bytes) {
     if (need <= *room) return true;
     size_t size = *room == 0 ? 64 : *room;
     while (size < need) size *= 2;
-    void **at = array, *memory = size > UINT32_MAX/2 ? NULL : realloc(*at, size*bytes);
+    b->large |= size > UINT32_MAX/2;
+    void **at = array, *memory = b->large ? NULL : realloc(*at, size*bytes);
     if (memory == NULL) {
         b->failed = true;
         return false;
@@ -64,7 +65,8 @@ static uint32_t home_of(const builder *b, uint32_t i) {
 static uint32_t take_homes(builder *b, size_t n) {
     const size_t at = b->s->homes;
     b->s->homes += (n + 7)/8*8;
-    if (b->s->homes > UINT32_MAX/2) b->failed = true;
+    b->large |= b->s->homes > UINT32_MAX/2;
+    b->failed |= b->large;
     return (uint32_t)at;
 }
 
@@ -255,7 +257,6 @@ static void make(builder *b) {
     measure_depths(b);
     find_teams(b);
     if (!b->failed) size_up(b);
-    if (b->together*GAIN > b->one_by_one) b->s->teams = 0;
 }
 
 static ad__single *single_new(const ad_program *p) {
@@ -265,9 +266,9 @@ static ad__single *single_new(const ad_program *p) {
     free(b.depth);
     free(b.home);
     free(b.entry);
-    if (!b.failed) return b.s;
+    if (!b.failed && b.together*GAIN <= b.one_by_one) return b.s;
     ad__single_free(b.s);
-    return NULL;
+    return b.failed && !b.large ? NULL : calloc(1, sizeof *b.s);
 }
 
 void ad__single_free(ad__single *s) {
