@@ -2,6 +2,7 @@
 #include "json.h"
 
 #include "fold.h"
+#include "reduce.h"
 #include "text.h"
 
 #include <stdlib.h>
@@ -25,7 +26,9 @@ static void write_node(const ad_tape *tape, uint32_t node, FILE *to) {
     char           text[AD__HEADLINE];
     const char    *name = ad__name_of(tape, node);
     const uint32_t scope = ad__notes_scope_of(&tape->notes, node);
-    fprintf(to, "{\"id\":%lu,\"op\":\"%s\",\"name\":", (unsigned long)node, ad__code_name(tape->code[node]));
+    fprintf(to, "{\"id\":%lu,\"op\":", (unsigned long)node);
+    ad__json_text(ad__node_name(tape, node), to);
+    fputs(",\"name\":", to);
     ad__json_text(name == NULL ? "" : name, to);
     fputs(",\"scope\":", to);
     ad__scope_label(tape, scope, sizeof text, text);

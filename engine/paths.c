@@ -136,8 +136,7 @@ ad_status ad_explain_paths(ad_var y, ad_var x, size_t most, FILE *to) {
 static void place(const ad_tape *tape, uint32_t node, FILE *to) {
     const ad__line *source = ad__notes_source_of(&tape->notes, node);
     if (source == NULL) return;
-    const char *slash = strrchr(source->file, '/');          /* how the compiler was called is of no interest */
-    fprintf(to, "  (%s:%lu)", slash == NULL ? source->file : slash + 1, (unsigned long)source->line);
+    fprintf(to, "  (%s:%lu)", ad__file_name(source->file), (unsigned long)source->line);
 }
 
 static void line(const ad_tape *tape, uint32_t node, const char *before, FILE *to) {

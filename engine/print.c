@@ -36,6 +36,14 @@ static void print_layer(const ad_program *p, const ad__layer *l, FILE *to) {
     fputs(")\n", to);
 }
 
+/* The first operand is the number of the operation. */
+static void print_custom(const ad_program *p, const ad__node *node, FILE *to) {
+    const uint32_t number = p->node[p->word[node->x]].x;
+    fprintf(to, "%s(", p->own[(size_t)p->constant[number]].op->name);
+    print_operands(p, p->word + node->x + 1, node->y - 1, to);
+    fputs(")", to);
+}
+
 static void print_step(const ad_program *p, uint32_t i, FILE *to) {
     const ad__node *node = &p->node[i];
     if (node->code == AD__LAYER_DOT) {
@@ -49,6 +57,8 @@ static void print_step(const ad_program *p, uint32_t i, FILE *to) {
     if (row < AD__ROWS) {
         if (ad__rows[row].operands == 2) label(p, node->y, y);
         fputs(ad__shown(sizeof shown, shown, ad__rows[row].shown, label(p, node->x, x), y), to);
+    } else if (node->code == AD__custom) {
+        print_custom(p, node, to);
     } else {
         fprintf(to, "%s(", ad__code_name(node->code));
         print_operands(p, p->word + node->x, node->y, to);

@@ -51,6 +51,11 @@ char *ad__branch_turns(size_t room, char text[], unsigned long node, const char 
     return text;
 }
 
+const char *ad__file_name(const char *path) {
+    const char *slash = strrchr(path, '/');
+    return slash == NULL ? path : slash + 1;
+}
+
 const char *ad__shortest(double x, char text[AD__SHORTEST]) {
     for (int digits = 1; digits <= 17; digits++) {
         snprintf(text, AD__SHORTEST, "%.*g", digits, x);

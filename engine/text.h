@@ -21,6 +21,9 @@ char *ad__shown(size_t room, char text[], const char *shown, const char *x, cons
 char *ad__branch_turns(size_t room, char text[], unsigned long node, const char *what, const double side[2], double now,
                        bool taken);
 
+/* The last part of a path: how the compiler was called is of no interest to people. */
+const char *ad__file_name(const char *path);
+
 /* The shortest decimal that reads back as x; returns text. */
 enum { AD__SHORTEST = 32 };
 const char *ad__shortest(double x, char text[AD__SHORTEST]);

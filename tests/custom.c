@@ -164,6 +164,47 @@ Test(custom, explanation_shows_its_name) {
     cr_expect(shows(cap(&softcap, x, ad_num(2), NULL), "softcap(x, 2)"));
 }
 
+/* What `write` writes of y. */
+static char *written(ad_status write(size_t, const ad_var *, const ad_view *, FILE *), ad_var y) {
+    static char text[60000];
+    FILE       *to = tmpfile();
+    cr_assert_eq(write(1, &y, NULL, to), AD_OK, "%s", ad_tape_message(tape));
+    rewind(to);
+    text[fread(text, 1, sizeof text - 1, to)] = '\0';
+    fclose(to);
+    return text;
+}
+
+Test(custom, traces_and_pictures_show_its_name) {
+    ad_var y = cap(&softcap, ad_input(tape, 0.5), ad_num(2), NULL);
+    cr_expect(strstr(written(ad_explain_json, y), "\"op\":\"softcap\",") != NULL);
+    cr_expect(strstr(written(ad_draw_dot, y), "softcap(#0, 2)") != NULL);
+    cr_expect(strstr(written(ad_draw_svg, y), "softcap(#0, 2)") != NULL);
+    cr_expect(strstr(written(ad_draw_html, y), "\"op\":\"softcap\",") != NULL);
+}
+
+Test(custom, program_shows_its_name) {
+    ad_var      x[] = {ad_input(tape, 0.5), ad_input(tape, 2)}, y = cap(&softcap, x[0], x[1], NULL);
+    ad_program *p = ad_compile(&(ad_interface){1, x, 1, x + 1, 1, &y, 0});
+    char        text[4000];
+    FILE       *to = tmpfile();
+    cr_assert_eq(ad_program_print(p, to), AD_OK);
+    rewind(to);
+    text[fread(text, 1, sizeof text - 1, to)] = '\0';
+    cr_expect(strstr(text, "softcap(param[0], input[0])") != NULL, "%s", text);
+    fclose(to);
+    ad_program_free(p);
+}
+
+Test(custom, name_with_signs_that_formats_use_is_escaped) {
+    const ad_custom_op op = {"a \"<b>\n|", 2, cap_value, cap_partials, NULL, NULL, NULL};
+    ad_var y = cap(&op, ad_input(tape, 0.5), ad_num(2), NULL);
+    cr_expect(strstr(written(ad_explain_json, y), "\"op\":\"a \\\"") != NULL, "%s", written(ad_explain_json, y));
+    cr_expect(strstr(written(ad_draw_svg, y), "<b>") == NULL);
+    cr_expect(strstr(written(ad_draw_html, y), "\"a \\\"<b>\n") == NULL);
+    cr_expect(strstr(written(ad_draw_dot, y), "\\<b\\>") != NULL);
+}
+
 /* ---- in programs ------------------------------------------------------------------------------ */
 
 /* The same operation with lanes of its own; how often they are called is counted. */
