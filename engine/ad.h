@@ -383,6 +383,8 @@ typedef struct ad_check_operand {
     double      rule;             /* the partial derivative that the sweeps use */
     double      estimate, error, gap, tolerance, left, right;
     ad_verdict  verdict;
+    const char *file;             /* where it was recorded, if noted (ad_source); else NULL and 0. Not copied */
+    int         line;
 } ad_check_operand;
 
 /* Everything that is printed, and what it was decided by. Owned by the report: read, never written.
@@ -446,7 +448,8 @@ AD_API ad_check_report *ad_check_program(const ad_program *program, const double
 AD_API ad_verdict ad_check_verdict(const ad_check_report *report);
 AD_API ad_verdict ad_check_coordinate(const ad_check_report *report, size_t i);
 
-/* A page of text, one JSON object, or a CSV table of the lines with a header. AD_OK, AD_NO_MEMORY for
+/* A page of text, one JSON object, or a CSV table of the lines with a header. In JSON, NaN and the infinities are
+ * the strings "NaN", "Infinity", "-Infinity", as in ad_explain_json; in CSV they are nan, inf, -inf. AD_OK, AD_NO_MEMORY for
  * NULL, AD_BAD_FILE when writing fails. Numbers are written in the C locale. */
 AD_API ad_status ad_check_print(const ad_check_report *report, ad_format format, FILE *to);
 AD_API void      ad_check_free(ad_check_report *report);

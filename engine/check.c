@@ -6,6 +6,7 @@
 #include "layers.h"
 #include "program.h"
 #include "second.h"
+#include "text.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -338,6 +339,12 @@ static size_t failed_lines(const ad__report *r, const char **first) {
     return failed;
 }
 
+static const char *first_second(const ad__report *r) {
+    for (size_t k = 0; k < r->second.count; k++)
+        if (r->second.line[k].verdict == AD_FAIL) return r->second.line[k].name;
+    return NULL;
+}
+
 static void conclude_function(ad__report *r) {
     const char  *first = NULL;
     const size_t failed = failed_lines(r, &first);
@@ -352,8 +359,10 @@ static void conclude_tape(const ad__probe *p, ad__report *r, bool own) {
     if (*r->message) return;
     if (page->culprits > 0) {
         const ad_check_operand *o = &r->culprit[0];
-        ad__report_say(r, AD_OK, "the rule of %s is wrong in operand %zu: node #%zu says so%s",
-                       o->operation, o->operand, o->node,
+        char place[AD__NAME_ROOM + 16] = "";
+        if (o->file != NULL) snprintf(place, sizeof place, ", recorded at %.*s:%d,", AD__NAME_ROOM - 16, ad__file_name(o->file), o->line);
+        ad__report_say(r, AD_OK, "the rule of %.40s is wrong in operand %zu: node #%zu%s says so%s",
+                       o->operation, o->operand, o->node, place,
                        page->sweep == AD_PASS ? "; the sweep is right" : "");
     } else if (page->sweep == AD_FAIL && !page->repeatable) {
         ad__report_say(r, AD_OK, "the sweep is wrong, no rule is: a second one gave other adjoints");
@@ -375,9 +384,23 @@ static void conclude_tape(const ad__probe *p, ad__report *r, bool own) {
                        "rules and sweep are right, but differences disagree at %s: the values are not "
                        "those of the function that was differentiated",
                        first);
+    } else if ((first = first_second(r)) != NULL) {
+        ad__report_say(r, AD_OK, "the gradient is right; second derivatives are wrong, first at %s", first);
+    } else if (page->second_verdict == AD_FAIL) {
+        ad__report_say(r, AD_OK, "the gradient is right; second derivatives are wrong: the Hessian is not symmetric");
     } else if (p->stopped != AD_OK) {
         ad__report_say(r, AD_OK, "beside x: %s", p->reason);
     }
+}
+
+/* Only an operation of the user's own can give another value for the same x. */
+static double value_again(ad__probe *p) {
+    ad_tape *tape = p->tape;
+    p->evaluations++;
+    ad__replay_range(tape, tape->leaves, p->y + 1);
+    if (tape->status == AD_OK) return tape->value[p->y];
+    ad_tape_clear(tape);
+    return NAN;
 }
 
 static void check_tape(ad__probe *p, ad__report *r, const ad_check_options *o, const double claimed[]) {
@@ -391,15 +414,15 @@ static void check_tape(ad__probe *p, ad__report *r, const ad_check_options *o, c
     if (!isfinite(p->value)) {
         without_value(r, p->value);
     } else if (!r->no_memory && prepare(&t, &s, o, r)) {
-        double moved;
-        const bool whole = (ad__probe_coordinate(p, 0), ad__probe_move(p, 0, &moved));
-        const double again = whole ? p->tape->value[p->y] : NAN;
+        const double again = value_again(p);
         if (!same(again, p->value)) {
             unstable(r, p->value, again);
         } else {
             check_all(&t);
             if (o->direction == NULL) taylor(&t);
             if (o->second) ad__check_second(p, r, o);
+            const double last = value_again(p);
+            if (!same(last, p->value)) unstable(r, p->value, last);
         }
         finish(&t);
     }

@@ -8,6 +8,7 @@
  * the same partials give the derivative along a direction from first to last, both must agree. */
 #include "layers.h"
 
+#include "reduce.h"
 #include "tangent.h"
 #include "text.h"
 #include "trace.h"
@@ -122,7 +123,7 @@ static void show(const ad_tape *tape, uint32_t node, size_t room, char text[]) {
     if (edges > 0) label(tape, node, 0, x);
     if (edges > 1) label(tape, node, 1, y);
     if (row < AD__ROWS) ad__shown(room, text, ad__rows[row].shown, x, y);
-    else snprintf(text, room, "%.40s(%s%s%s%s)", ad__code_name(tape->code[node]), x, edges > 1 ? ", " : "", y,
+    else snprintf(text, room, "%.40s(%s%s%s%s)", ad__node_name(tape, node), x, edges > 1 ? ", " : "", y,
                   edges > 2 ? ", ..." : "");
     ad__locale_leave(locale);
 }
@@ -135,14 +136,16 @@ static void enter(ad__report *r, const ad_tape *tape, uint32_t node, size_t oper
     char                shown[3*AD__NAME_ROOM];
     const char         *name = ad__name_of(tape, node);
     const ad__estimate *e = &j->estimate;
+    const ad__line     *source = ad__notes_source_of(&tape->notes, node);
     const bool          smooth = e->shape == AD__SMOOTH;
     show(tape, node, sizeof shown, shown);
     ad__report_culprit(r, &(ad_check_operand){
-        .node = node, .operand = operand, .operation = ad__code_name(tape->code[node]),
+        .node = node, .operand = operand, .operation = ad__node_name(tape, node),
         .name = name != NULL ? name : "", .shown = shown, .at = at, .rule = rule,
         .estimate = smooth ? e->slope : NAN, .error = smooth ? e->error : NAN, .gap = j->gap,
         .tolerance = j->tolerance, .left = smooth ? NAN : e->left, .right = smooth ? NAN : e->right,
-        .verdict = j->verdict});
+        .verdict = j->verdict, .file = source != NULL ? source->file : NULL,
+        .line = source != NULL ? (int)source->line : 0});
 }
 
 static ad__judgement no_value(void) {

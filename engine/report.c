@@ -215,9 +215,10 @@ static void show_lines(FILE *to, size_t n, const ad_check_line line[]) {
 
 static void show_culprit(FILE *to, const ad_check_operand *o, bool first) {
     char rule[COLUMN], estimate[COLUMN], left[COLUMN], right[COLUMN], off[COLUMN];
-    fprintf(to, "local: node %zu%s%s%s, %s, operand %zu, in %s: rule says %s, ", o->node,
-            *o->name ? " (" : "", o->name, *o->name ? ")" : "", o->operation, o->operand, o->shown,
-            digits(o->rule, "%.8g", rule));
+    fprintf(to, "local: node %zu%s%s%s, %s, operand %zu, in %s", o->node, *o->name ? " (" : "", o->name,
+            *o->name ? ")" : "", o->operation, o->operand, o->shown);
+    if (o->file != NULL) fprintf(to, ", at %s:%d", ad__file_name(o->file), o->line);
+    fprintf(to, ": rule says %s, ", digits(o->rule, "%.8g", rule));
     if (!isnan(o->estimate))
         fprintf(to, "differences %s, off by %s", digits(o->estimate, "%.8g", estimate),
                 digits(o->gap, "%.1e", off));
@@ -272,15 +273,9 @@ static void page(const ad_check_report *r, FILE *to) {
 
 /* ---- as JSON ---------------------------------------------------------------------------------- */
 
-/* JSON has no number for these; the texts are what Python's float() and strtod read. */
-static void json_number(FILE *to, double x) {
-    if (isfinite(x)) fprintf(to, "%.17g", x);
-    else fputs(isnan(x) ? "\"nan\"" : x > 0 ? "\"inf\"" : "\"-inf\"", to);
-}
-
 static void json_field(FILE *to, const char *name, double x) {
     fprintf(to, ",\"%s\":", name);
-    json_number(to, x);
+    ad__json_number(x, to);
 }
 
 static void json_counts(FILE *to, const char *name, const size_t count[]) {
@@ -321,6 +316,9 @@ static void json_culprits(FILE *to, const ad_check_report *r) {
         ad__json_text(o->name, to);
         fputs(",\"shown\":", to);
         ad__json_text(o->shown, to);
+        fputs(",\"file\":", to);
+        ad__json_text(o->file != NULL ? o->file : "", to);
+        fprintf(to, ",\"line\":%d", o->line);
         json_field(to, "at", o->at);
         json_field(to, "rule", o->rule);
         json_field(to, "estimate", o->estimate);
@@ -399,12 +397,12 @@ static void csv_lines(FILE *to, const char *layer, size_t n, const ad_check_line
         fprintf(to, "%s,", layer);
         csv_text(to, l->name);
         csv_numbers(to, sizeof numbers/sizeof *numbers, numbers);
-        fprintf(to, ",%s\n", ad_verdict_text(l->verdict));
+        fprintf(to, ",%s,,\n", ad_verdict_text(l->verdict));
     }
 }
 
 static void csv(const ad_check_report *r, FILE *to) {
-    fputs("layer,name,claimed,estimate,error,left,right,gap,tolerance,step,verdict\n", to);
+    fputs("layer,name,claimed,estimate,error,left,right,gap,tolerance,step,verdict,file,line\n", to);
     csv_lines(to, "global", r->lines, r->line);
     for (size_t i = 0; i < r->culprits; i++) {
         const ad_check_operand *o = &r->culprit[i];
@@ -414,13 +412,16 @@ static void csv(const ad_check_report *r, FILE *to) {
         fputs("local,", to);
         csv_text(to, name);
         csv_numbers(to, sizeof numbers/sizeof *numbers, numbers);
-        fprintf(to, ",%s\n", ad_verdict_text(o->verdict));
+        fprintf(to, ",%s,", ad_verdict_text(o->verdict));
+        csv_text(to, o->file != NULL ? o->file : "");
+        if (o->file != NULL) fprintf(to, ",%d\n", o->line);
+        else fputs(",\n", to);
     }
     if (r->has_tape) {
         const double numbers[] = {r->reverse, r->forward, NAN, NAN, NAN, r->sweep_gap, r->sweep_tolerance, NAN};
         fputs("sweep,forward against reverse", to);
         csv_numbers(to, sizeof numbers/sizeof *numbers, numbers);
-        fprintf(to, ",%s\n", ad_verdict_text(r->sweep));
+        fprintf(to, ",%s,,\n", ad_verdict_text(r->sweep));
     }
     csv_lines(to, "second", r->second_lines, r->second);
 }

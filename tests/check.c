@@ -101,6 +101,10 @@ Test(check, x_outside_the_domain_is_said_to_be) {
     cr_expect_eq(verdict_of(FORMULA("a*b", INFINITY, 2), NULL), AD_DOMAIN);
 }
 
+Test(check, zero_with_a_sign_keeps_it) {
+    cr_expect_neq(verdict_of(FORMULA("atan2(a, b)", -0.0, -1), NULL), AD_UNSTABLE);
+}
+
 Test(check, tape_is_what_it_was_to_the_bit) {
     bench b = FORMULA("h = tanh(a*b); h*exp(a) + relu(b)", 0.3, 1.7);
     double grad[2];
@@ -424,6 +428,213 @@ Test(check, gradient_of_a_program_is_checked_over_its_rows) {
     ad_tape_free(tape);
 }
 
+/* ---- operations of the user's own that return nonsense ---------------------------------------- */
+
+/* x*y, if it were right. The context is a count of calls. */
+static double product(size_t n, const double x[], void *context) {
+    (void)n, (void)context;
+    return x[0]*x[1];
+}
+static void product_partials(size_t n, const double x[], double v, double partial[], void *context) {
+    (void)n, (void)v, (void)context;
+    partial[0] = x[1], partial[1] = x[0];
+}
+static double nan_value(size_t n, const double x[], void *context) {
+    (void)n, (void)x, (void)context;
+    return NAN;
+}
+static double infinite_value(size_t n, const double x[], void *context) {
+    (void)n, (void)x, (void)context;
+    return -INFINITY;
+}
+static double other_each_time(size_t n, const double x[], void *context) {
+    (void)n;
+    return x[0]*x[1] + 1e-6*++*(int *)context;
+}
+static double other_after_a_while(size_t n, const double x[], void *context) {
+    (void)n;
+    return x[0]*x[1] + (++*(int *)context > 90);
+}
+static void nan_partial(size_t n, const double x[], double v, double partial[], void *context) {
+    (void)n, (void)v, (void)context;
+    partial[0] = NAN, partial[1] = x[0];
+}
+static void infinite_partials(size_t n, const double x[], double v, double partial[], void *context) {
+    (void)n, (void)x, (void)v, (void)context;
+    partial[0] = INFINITY, partial[1] = -INFINITY;
+}
+static void wrong_partial(size_t n, const double x[], double v, double partial[], void *context) {
+    (void)n, (void)v, (void)context;
+    partial[0] = x[1], partial[1] = x[0]*(1 + 1e-7);
+}
+static void no_partials(size_t n, const double x[], double v, double partial[], void *context) {
+    (void)n, (void)x, (void)v, (void)partial, (void)context;
+}
+static void other_partials_each_time(size_t n, const double x[], double v, double partial[], void *context) {
+    (void)n, (void)v;
+    partial[0] = x[1], partial[1] = x[0]*(1 + 1e-4*++*(int *)context);
+}
+static void records_no_partials(size_t n, const ad_var x[], ad_var v, ad_var partial[], void *context) {
+    (void)n, (void)x, (void)v, (void)partial, (void)context;
+}
+static void records_the_product(size_t n, const ad_var x[], ad_var v, ad_var partial[], void *context) {
+    (void)n, (void)v, (void)context;
+    partial[0] = x[1], partial[1] = x[0];
+}
+static void records_nan(size_t n, const ad_var x[], ad_var v, ad_var partial[], void *context) {
+    (void)n, (void)v, (void)context;
+    partial[0] = ad_log(ad_sub(x[0], ad_num(9))), partial[1] = x[0];
+}
+static void records_wrong(size_t n, const ad_var x[], ad_var v, ad_var partial[], void *context) {
+    (void)n, (void)v, (void)context;
+    partial[0] = ad_mul(x[1], ad_num(1 + 1e-7)), partial[1] = x[0];
+}
+static ad_var stranger;                              /* of another tape */
+
+static void records_elsewhere(size_t n, const ad_var x[], ad_var v, ad_var partial[], void *context) {
+    (void)n, (void)x, (void)v, (void)context;
+    partial[0] = partial[1] = stranger;
+}
+
+static const struct nonsense {
+    ad_custom_op op;
+    ad_verdict   of_tape, of_program;
+    bool         finite_gradient;
+} nonsense[] = {
+    {{"nan_value", 2, nan_value, product_partials, NULL, NULL, records_the_product}, AD_DOMAIN, AD_DOMAIN, false},
+    {{"infinite_value", 2, infinite_value, product_partials, NULL, NULL, records_the_product}, AD_DOMAIN, AD_DOMAIN, false},
+    {{"other_each_time", 2, other_each_time, product_partials, NULL, NULL, records_the_product}, AD_UNSTABLE, AD_UNSTABLE, true},
+    {{"other_later", 2, other_after_a_while, product_partials, NULL, NULL, records_the_product}, AD_UNSTABLE, AD_UNSTABLE, true},
+    {{"nan_partial", 2, product, nan_partial, NULL, NULL, records_nan}, AD_FAIL, AD_FAIL, false},
+    {{"infinite_partials", 2, product, infinite_partials, NULL, NULL, records_nan}, AD_FAIL, AD_FAIL, false},
+    {{"no_partials", 2, product, no_partials, NULL, NULL, records_no_partials}, AD_FAIL, AD_FAIL, false},
+    {{"wrong_partial", 2, product, wrong_partial, NULL, NULL, records_wrong}, AD_FAIL, AD_FAIL, true},
+    {{"other_partials", 2, product, other_partials_each_time, NULL, NULL, records_wrong}, AD_FAIL, AD_FAIL, true},
+};
+enum { NONSENSE = sizeof nonsense/sizeof *nonsense };
+
+/* a*b*a by the operation: op(op(a, b), a). */
+static bench of_nonsense(const ad_custom_op *op, int *calls) {
+    bench b = {.tape = ad_tape_new(), .n = 2};
+    *calls = 0;
+    b.x[0] = ad_input(b.tape, 1.25), b.x[1] = ad_input(b.tape, 0.75);
+    const ad_var inner = ad_custom(b.tape, op, 2, b.x, calls);
+    b.y = ad_custom(b.tape, op, 2, (ad_var[]){inner, b.x[0]}, calls);
+    return b;
+}
+
+/* Nothing may be PASS, and all of it can be printed. */
+static void expect_verdict(ad_check_report *r, const char *name, ad_verdict want) {
+    cr_assert_not_null(r, "%s", name);
+    cr_expect_eq(ad_check_verdict(r), want, "%s: %s\n%s", name, ad_verdict_text(ad_check_verdict(r)), printed(r, AD_TEXT));
+    cr_expect(*r->message != '\0', "%s", name);
+    cr_expect(strlen(printed(r, AD_JSON)) > 0 && strlen(printed(r, AD_CSV)) > 0);
+    ad_check_free(r);
+}
+
+static void expect_no_pass_on_a_tape(const struct nonsense *k) {
+    int   calls;
+    bench b = of_nonsense(&k->op, &calls);
+    expect_verdict(check(&b, NULL), k->op.name, k->of_tape);
+    calls = 0;
+    expect_verdict(ad_check(b.y, 2, b.x, NULL, &(ad_check_options){.second = true}), k->op.name, k->of_tape);
+    cr_expect_eq(ad_tape_status(b.tape), AD_OK, "%s", ad_tape_message(b.tape));
+    ad_tape_free(b.tape);
+}
+
+Test(check, nonsense_of_an_operation_is_no_pass_on_a_tape) {
+    for (int i = 0; i < NONSENSE; i++) expect_no_pass_on_a_tape(&nonsense[i]);
+}
+
+static void expect_no_pass_in_a_program(const struct nonsense *k) {
+    int         calls;
+    bench       b = of_nonsense(&k->op, &calls);
+    const bool  lanes[] = {true, false};             /* an input of each row among the operands, or params alone */
+    for (int l = 0; l < 2; l++) {
+        ad_program *program = ad_compile(&(ad_interface){.params = lanes[l] ? 1 : 2, .param = b.x,
+            .inputs = lanes[l], .input = b.x + 1, .outputs = 1, .output = &b.y});
+        cr_assert_not_null(program, "%s", ad_tape_message(b.tape));
+        calls = 0;
+        expect_verdict(ad_check_program(program, VALUES(1.25, 0.75), 3, VALUES(0.75, -1, 2), NULL), k->op.name, k->of_program);
+        ad_program_free(program);
+    }
+    ad_tape_free(b.tape);
+}
+
+Test(check, nonsense_of_an_operation_is_no_pass_in_a_program) {
+    for (int i = 0; i < NONSENSE; i++) expect_no_pass_in_a_program(&nonsense[i]);
+}
+
+Test(check, nonsense_of_an_operation_reaches_tangents_and_recorded_gradients) {
+    for (int i = 0; i < NONSENSE; i++) {
+        const struct nonsense *k = &nonsense[i];
+        int    calls;
+        bench  b = of_nonsense(&k->op, &calls);
+        ad_var grad[2];
+        const double tangent = ad_tangent(b.y, 2, b.x, VALUES(1, 0.5));
+        cr_expect_eq(isfinite(tangent) != 0, k->finite_gradient, "%s: %g", k->op.name, tangent);
+        ad_record_gradient(b.y, 2, b.x, grad);
+        cr_expect_eq(ad_tape_status(b.tape), AD_OK, "%s: %s", k->op.name, ad_tape_message(b.tape));
+        if (k->op.record == records_no_partials || k->op.record == records_nan)
+            cr_expect(isnan(ad_value(grad[0])), "%s", k->op.name);
+        ad_tape_free(b.tape);
+    }
+}
+
+Test(check, wrong_record_of_an_operation_fails_in_second_order) {
+    const ad_custom_op op = {"half_right", 2, product, product_partials, NULL, NULL, records_wrong};
+    int   calls;
+    bench b = of_nonsense(&op, &calls);
+    cr_expect_eq(verdict_of(b, NULL), AD_PASS);
+    b = of_nonsense(&op, &calls);
+    expect_verdict(ad_check(b.y, 2, b.x, NULL, &(ad_check_options){.second = true}), op.name, AD_FAIL);
+    ad_tape_free(b.tape);
+}
+
+Test(check, record_on_another_tape_is_said_and_no_pass) {
+    const ad_custom_op op = {"lost", 2, product, product_partials, NULL, NULL, records_elsewhere};
+    ad_tape *other = ad_tape_new();
+    int      calls;
+    bench    b = of_nonsense(&op, &calls);
+    stranger = ad_input(other, 1);
+    ad_check_report *r = ad_check(b.y, 2, b.x, NULL, &(ad_check_options){.second = true});
+    cr_assert_not_null(r);
+    cr_expect(strstr(r->message, "lost") != NULL, "%s", r->message);
+    expect_verdict(r, "lost", AD_INCONCLUSIVE);
+    ad_tape_free(b.tape), ad_tape_free(other);
+}
+
+/* ---- where a culprit was recorded ------------------------------------------------------------- */
+
+Test(check, culprit_names_the_operation_and_the_line_it_was_recorded_in) {
+    int   calls = 0;
+    bench b = {.tape = ad_tape_new(), .n = 2};
+    b.x[0] = ad_input(b.tape, 1.25), b.x[1] = ad_input(b.tape, 0.75);
+    b.y = ad_exp(ad_source(ad_custom(b.tape, &nonsense[7].op, 2, b.x, &calls), "some/where/model.c", 42));
+    ad_check_report *r = check(&b, NULL);
+    cr_assert_eq(r->culprits, 1);
+    cr_expect_str_eq(r->culprit[0].operation, "wrong_partial");
+    cr_expect_str_eq(r->culprit[0].file, "some/where/model.c");
+    cr_expect_eq(r->culprit[0].line, 42);
+    cr_expect(strstr(r->message, "node #2, recorded at model.c:42, says so") != NULL, "%s", r->message);
+    cr_expect(strstr(printed(r, AD_TEXT), "in wrong_partial(#0, #1), at model.c:42: rule says ") != NULL);
+    cr_expect(strstr(printed(r, AD_JSON), "\"file\":\"some/where/model.c\",\"line\":42,") != NULL);
+    cr_expect(strstr(printed(r, AD_CSV), ",FAIL,some/where/model.c,42\n") != NULL, "%s", printed(r, AD_CSV));
+    ad_check_free(r);
+    ad_tape_free(b.tape);
+}
+
+Test(check, culprit_without_a_noted_line_has_none) {
+    int   calls;
+    bench b = of_nonsense(&nonsense[7].op, &calls);
+    ad_check_report *r = check(&b, NULL);
+    cr_assert(r->culprits > 0 && r->culprit[0].file == NULL && r->culprit[0].line == 0);
+    cr_expect(strstr(printed(r, AD_JSON), "\"file\":\"\",\"line\":0,") != NULL);
+    cr_expect(strstr(printed(r, AD_CSV), ",FAIL,,\n") != NULL);
+    ad_check_free(r);
+    ad_tape_free(b.tape);
+}
+
 /* ---- the page -------------------------------------------------------------------------------- */
 
 static size_t count_of(const char *text, char c) {
@@ -459,7 +670,8 @@ Test(check, json_is_balanced_and_has_no_bare_nan) {
     const char      *text = printed(r, AD_JSON);
     cr_expect_eq(count_of(text, '{'), count_of(text, '}'));
     cr_expect_eq(count_of(text, '['), count_of(text, ']'));
-    cr_expect(strstr(text, ":nan") == NULL && strstr(text, ":inf") == NULL && strstr(text, "\"nan\"") != NULL);
+    cr_expect(strstr(text, ":nan") == NULL && strstr(text, ":inf") == NULL);
+    cr_expect(strstr(text, "\"claimed\":\"NaN\"") != NULL && strstr(text, "\"nan\"") == NULL, "%s", text);
     cr_expect(strstr(text, "a \\\"quoted\\\\\\u000a name") != NULL);
     ad_check_free(r);
     ad_tape_free(b.tape);
@@ -470,7 +682,7 @@ Test(check, csv_has_as_many_fields_in_every_row) {
     ad_check_report *r = check(&b, VALUES(4, 0.625, 0));
     char            *line = strtok(printed(r, AD_CSV), "\n");
     size_t           lines = 0;
-    for (; line != NULL; line = strtok(NULL, "\n"), lines++) cr_expect_eq(count_of(line, ','), 10, "%s", line);
+    for (; line != NULL; line = strtok(NULL, "\n"), lines++) cr_expect_eq(count_of(line, ','), 12, "%s", line);
     cr_expect_eq(lines, 1 + 3 + 1);
     ad_check_free(r);
     ad_tape_free(b.tape);
