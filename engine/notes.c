@@ -11,6 +11,7 @@ ad__notes ad__notes_none(void) {
 
 void ad__notes_free(ad__notes *notes) {
     ad__notes_forget(notes, 0);
+    for (uint32_t i = 0; i < notes->texts; i++) free(notes->scope[i].text);
     free(notes->name);
     free(notes->scope);
     free(notes->source);
@@ -20,7 +21,7 @@ size_t ad__notes_bytes(const ad__notes *notes) {
     size_t bytes = notes->name_room*sizeof *notes->name + notes->scope_room*sizeof *notes->scope +
                    notes->source_room*sizeof *notes->source;
     for (uint32_t i = 0; i < notes->names; i++) bytes += strlen(notes->name[i].text) + 1;
-    for (uint32_t i = 0; i < notes->scopes; i++) bytes += strlen(notes->scope[i].text) + 1;
+    for (uint32_t i = 0; i < notes->texts; i++) bytes += strlen(notes->scope[i].text) + 1;
     return bytes;
 }
 
@@ -102,14 +103,19 @@ bool ad__notes_source(ad__notes *notes, ad__line source) {
 /* ---- scopes ----------------------------------------------------------------------------------- */
 
 bool ad__notes_open(ad__notes *notes, uint32_t node, const char *text) {
-    char      *copied = copy(text);
-    ad__scope *scope = space(notes->scope, notes->scopes, &notes->scope_room, sizeof *scope);
-    if (scope != NULL) notes->scope = scope;
-    if (scope == NULL || copied == NULL) {
-        free(copied);
-        return false;
+    const uint32_t at = notes->scopes;
+    ad__scope     *scope = space(notes->scope, at, &notes->scope_room, sizeof *scope);
+    if (scope == NULL) return false;
+    notes->scope = scope;
+    char *own = at < notes->texts ? scope[at].text : NULL;
+    if (own == NULL || strcmp(own, text) != 0) {
+        char *copied = copy(text);
+        if (copied == NULL) return false;
+        free(own);
+        own = copied;
+        if (at == notes->texts) notes->texts++;
     }
-    scope[notes->scopes] = (ad__scope){node, UINT32_MAX, notes->open, copied};
+    scope[at] = (ad__scope){node, UINT32_MAX, notes->open, own};
     notes->open = notes->scopes++;
     return true;
 }
@@ -141,8 +147,7 @@ void ad__notes_forget(ad__notes *notes, uint32_t from) {
     while (notes->names > 0 && notes->name[notes->names - 1].node >= from)
         free(notes->name[--notes->names].text);
     while (notes->sources > 0 && notes->source[notes->sources - 1].last >= from) notes->sources--;
-    while (notes->scopes > 0 && notes->scope[notes->scopes - 1].start >= from)
-        free(notes->scope[--notes->scopes].text);
+    while (notes->scopes > 0 && notes->scope[notes->scopes - 1].start >= from) notes->scopes--;
     notes->open = AD__NO_SCOPE;
     for (uint32_t i = 0; i < notes->scopes; i++) {
         if (notes->scope[i].end > from) notes->scope[i].end = UINT32_MAX;

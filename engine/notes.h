@@ -17,7 +17,8 @@ typedef struct ad__name {
     char    *text;
 } ad__name;
 
-/* Nodes from start to before end, which is UINT32_MAX while it is open. */
+/* Nodes from start to before end, which is UINT32_MAX while it is open. The texts of forgotten scopes stay where
+ * they are: what is recorded after a rewind is most often the same again, and then takes no memory. */
 typedef struct ad__scope {
     uint32_t start, end, parent;
     char    *text;
@@ -35,6 +36,7 @@ typedef struct ad__notes {
     ad__scope  *scope;
     ad__line *source;
     uint32_t    names, name_room, scopes, scope_room, sources, source_room;
+    uint32_t    texts;         /* of scopes, forgotten ones among them */
     uint32_t    open;          /* the innermost open scope, or AD__NO_SCOPE */
 } ad__notes;
 

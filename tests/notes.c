@@ -86,6 +86,31 @@ Test(notes, a_rewind_forgets_notes_about_forgotten_nodes) {
     cr_expect_str_eq(scope_of(a), "");
 }
 
+static ad_var scoped(const char *name) {
+    ad_scope(tape, name);
+    const ad_var y = ad_neg(ad_find(tape, "x"));
+    ad_scope_end(tape);
+    return y;
+}
+
+Test(notes, the_same_scopes_after_a_rewind_take_no_memory) {
+    ad_name(ad_input(tape, 1), "x");
+    const ad_mark mark = ad_tape_mark(tape);
+    size_t        bytes = 0;
+    for (int round = 0; round < 20; round++) {
+        const ad_var a = scoped("a scope with a long name"), b = scoped("layers.1");
+        cr_assert_str_eq(scope_of(a), "a scope with a long name");
+        cr_assert_str_eq(scope_of(b), "layers.1");
+        ad_tape_rewind(tape, mark);
+        if (round == 0) bytes = ad_tape_bytes(tape);        /* the first rewind begins a list of eras */
+        cr_expect_eq(ad_tape_bytes(tape), bytes);
+    }
+    const ad_var other = scoped("another"), next = scoped("layers.1");
+    cr_expect_str_eq(scope_of(other), "another");
+    cr_expect_str_eq(scope_of(next), "layers.1");
+    cr_expect_eq(ad_tape_status(tape), AD_OK);
+}
+
 Test(notes, an_end_without_a_beginning_is_an_error) {
     ad_scope_end(tape);
     cr_expect_eq(ad_tape_status(tape), AD_BAD_ARGUMENT);
