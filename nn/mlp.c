@@ -1,14 +1,17 @@
 /* mlp.c - layers one after the other.
  *
  * The outputs of the hidden layers wait in two rows that take turns; they are the mlp's, so that
- * recording an example allocates nothing. */
+ * recording an example allocates nothing. What a layer records stands in a scope with its name, so that
+ * pictures frame it. */
 #include "model.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 struct nn_mlp {
     size_t   layers;
     nn_layer *layer;
+    char    **name;                          /* of each layer */
     ad_var   *row[2];                        /* as wide as the widest hidden layer; NULL without any */
 };
 
@@ -26,15 +29,18 @@ static bool good_config(nn_model *model, const nn_mlp_config *config) {
     return true;
 }
 
-static nn_layer add_layer(nn_model *model, const nn_mlp_config *config, size_t i) {
+/* "layers.0"; NULL: memory is out. */
+static char *layer_name(const nn_mlp_config *config, size_t i) {
+    const char  *base = config->name != NULL ? config->name : "layers";
+    const size_t room = strlen(base) + 24;
+    char        *name = malloc(room);
+    if (name != NULL) snprintf(name, room, "%s.%zu", base, i);
+    return name;
+}
+
+static nn_layer add_layer(nn_model *model, const nn_mlp_config *config, const char *name, size_t i) {
     const bool     last = i + 1 == config->layers;
     nn_activation *hidden = config->hidden != NULL ? config->hidden : ad_tanh;
-    char           name[NN__MESSAGE];
-    if ((size_t)snprintf(name, sizeof name, "%s.%zu", config->name != NULL ? config->name : "layers",
-                         i) >= sizeof name) {
-        nn__model_fail(model, AD_BAD_ARGUMENT, "nn_mlp_new: the name is too long");
-        return (nn_layer){0};
-    }
     return nn_layer_add(model, name, &(nn_layer_config){
         .inputs = config->sizes[i], .outputs = config->sizes[i + 1],
         .activation = last ? config->output : hidden,
@@ -47,7 +53,9 @@ static bool allocate(nn_mlp *mlp, const nn_mlp_config *config) {
     for (size_t i = 1; i < config->layers; i++)
         if (config->sizes[i] > widest) widest = config->sizes[i];
     mlp->layer = calloc(config->layers, sizeof *mlp->layer);
-    bool good = mlp->layer != NULL;
+    mlp->name = calloc(config->layers, sizeof *mlp->name);
+    bool good = mlp->layer != NULL && mlp->name != NULL;
+    for (size_t i = 0; good && i < config->layers; i++) good = (mlp->name[i] = layer_name(config, i)) != NULL;
     for (int i = 0; i < 2 && widest > 0; i++) {
         mlp->row[i] = calloc(widest, sizeof *mlp->row[i]);
         good = good && mlp->row[i] != NULL;
@@ -58,12 +66,12 @@ static bool allocate(nn_mlp *mlp, const nn_mlp_config *config) {
 nn_mlp *nn_mlp_new(nn_model *model, const nn_mlp_config *config) {
     if (nn_model_status(model) != AD_OK || !good_config(model, config)) return NULL;
     nn_mlp *mlp = calloc(1, sizeof *mlp);
+    if (mlp != NULL) mlp->layers = config->layers;
     if (mlp == NULL || !allocate(mlp, config)) {
         nn__model_fail(model, AD_NO_MEMORY, "out of memory: no space for a network of %zu layers",
                        config->layers);
     } else {
-        mlp->layers = config->layers;
-        for (size_t i = 0; i < mlp->layers; i++) mlp->layer[i] = add_layer(model, config, i);
+        for (size_t i = 0; i < mlp->layers; i++) mlp->layer[i] = add_layer(model, config, mlp->name[i], i);
     }
     if (nn_model_status(model) == AD_OK) return mlp;
     nn_mlp_free(mlp);
@@ -72,6 +80,8 @@ nn_mlp *nn_mlp_new(nn_model *model, const nn_mlp_config *config) {
 
 void nn_mlp_free(nn_mlp *mlp) {
     if (mlp == NULL) return;
+    for (size_t i = 0; mlp->name != NULL && i < mlp->layers; i++) free(mlp->name[i]);
+    free(mlp->name);
     free(mlp->layer);
     free(mlp->row[0]);
     free(mlp->row[1]);
@@ -90,7 +100,10 @@ void nn_mlp_forward(const nn_mlp *mlp, const ad_var input[], ad_var output[]) {
     if (mlp == NULL) return;
     for (size_t i = 0; i < mlp->layers; i++) {
         ad_var *to = i + 1 == mlp->layers ? output : mlp->row[i%2];
+        ad_tape *tape = mlp->layer[i].weight[0].tape;
+        ad_scope(tape, mlp->name[i]);
         nn_layer_forward(&mlp->layer[i], input, to);
+        ad_scope_end(tape);
         input = to;
     }
 }

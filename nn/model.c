@@ -217,7 +217,9 @@ const ad_var *nn_param(nn_model *model, const char *name, size_t rank, const siz
         return NULL;
     }
     const ad_mark mark = ad_tape_mark(model->tape);
+    ad_scope(model->tape, name);                             /* pictures show an array as one */
     for (size_t i = 0; i < count; i++) a.param[i] = ad_input(model->tape, draw(model, init));
+    ad_scope_end(model->tape);
     if (ad_tape_status(model->tape) != AD_OK) {
         ad_tape_rewind(model->tape, mark);
         free_array(&a);

@@ -1,11 +1,12 @@
 /* module.c - the parts that networks other than perceptrons are made of: functions over arrays of handles.
  *
  * Each writes an output only after it has read what that place of the input held, so that the two may be
- * one array where nn.h says so. */
+ * one array where nn.h says so. What attention and an embedding record stands in a scope with their name. */
 #include "model.h"
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* ---- functions -------------------------------------------------------------------------------- */
 
@@ -76,6 +77,7 @@ enum { QUERY, KEY, VALUE, OUTPUT, PROJECTIONS };
 
 struct nn_attention {
     nn_attention_config config;
+    char               *name;
     const ad_var       *weight[PROJECTIONS];     /* width x width */
     ad_var             *row[PROJECTIONS];        /* positions x width; OUTPUT: what goes into that projection */
     ad_var             *scratch;                 /* 2*positions */
@@ -103,10 +105,16 @@ static void add_projections(nn_model *model, nn_attention *a) {
     }
 }
 
+static char *copy(const char *text) {
+    char *copied = malloc(strlen(text) + 1);
+    return copied == NULL ? NULL : strcpy(copied, text);
+}
+
 static bool attention_rooms(nn_attention *a) {
     const size_t n = a->config.positions, width = a->config.width;
     a->scratch = calloc(n, 2*sizeof *a->scratch);
-    bool good = a->scratch != NULL;
+    a->name = copy(a->config.name);
+    bool good = a->scratch != NULL && a->name != NULL;
     for (int k = 0; k < PROJECTIONS && good; k++) {
         a->row[k] = n > SIZE_MAX/sizeof(ad_var)/width ? NULL : calloc(n*width, sizeof(ad_var));
         good = a->row[k] != NULL;
@@ -132,12 +140,15 @@ void nn_attention_free(nn_attention *a) {
     if (a == NULL) return;
     for (int k = 0; k < PROJECTIONS; k++) free(a->row[k]);
     free(a->scratch);
+    free(a->name);
     free(a);
 }
 
 void nn_attention_forward(const nn_attention *a, size_t positions, const ad_var x[], ad_var y[]) {
     if (a == NULL || positions > a->config.positions) return;
     const size_t width = a->config.width;
+    ad_tape     *tape = a->weight[QUERY][0].tape;
+    ad_scope(tape, a->name);
     for (int k = QUERY; k <= VALUE; k++)
         for (size_t t = 0; t < positions; t++)
             nn_linear(width, width, a->weight[k], x + t*width, a->row[k] + t*width);
@@ -145,12 +156,14 @@ void nn_attention_forward(const nn_attention *a, size_t positions, const ad_var 
               a->row[OUTPUT], a->scratch);
     for (size_t t = 0; t < positions; t++)
         nn_linear(width, width, a->weight[OUTPUT], a->row[OUTPUT] + t*width, y + t*width);
+    ad_scope_end(tape);
 }
 
 /* ---- embedding -------------------------------------------------------------------------------- */
 
 struct nn_embedding {
     size_t  count, width;
+    char   *name;
     ad_var *column;                          /* width x count: the table turned, as ad_pick takes it */
 };
 
@@ -167,8 +180,8 @@ nn_embedding *nn_embedding_new(nn_model *model, const char *name, size_t count, 
                                     init != NULL ? *init : nn_init_normal(0, 1));
     if (weight == NULL) return NULL;
     nn_embedding *e = calloc(1, sizeof *e);
-    if (e != NULL) e->column = calloc(count*width, sizeof *e->column);
-    if (e == NULL || e->column == NULL) {
+    if (e != NULL) e->column = calloc(count*width, sizeof *e->column), e->name = copy(name);
+    if (e == NULL || e->column == NULL || e->name == NULL) {
         nn__model_fail(model, AD_NO_MEMORY, "out of memory: no space for an embedding of %zu x %zu numbers",
                        count, width);
         nn_embedding_free(e);
@@ -182,10 +195,14 @@ nn_embedding *nn_embedding_new(nn_model *model, const char *name, size_t count, 
 void nn_embedding_free(nn_embedding *e) {
     if (e == NULL) return;
     free(e->column);
+    free(e->name);
     free(e);
 }
 
 void nn_embedding_forward(const nn_embedding *e, ad_var number, ad_var y[]) {
     if (e == NULL) return;
+    ad_tape *tape = e->column[0].tape;
+    ad_scope(tape, e->name);
     for (size_t i = 0; i < e->width; i++) y[i] = ad_pick(number, e->count, e->column + i*e->count);
+    ad_scope_end(tape);
 }

@@ -291,8 +291,8 @@ AD_API void    nn_mlp_free(nn_mlp *mlp);     /* the parameters stay, they are th
 AD_API size_t   nn_mlp_layers(const nn_mlp *mlp);
 AD_API nn_layer nn_mlp_layer(const nn_mlp *mlp, size_t i);
 
-/* Record one example: sizes[0] inputs, as handles or plain numbers, to sizes[layers] outputs. Used
- * by one thread at a time, as the tape is. With mlp NULL nothing happens. */
+/* Record one example: sizes[0] inputs, as handles or plain numbers, to sizes[layers] outputs, each layer in a scope
+ * with its name ("layers.0"; ad_scope). Used by one thread at a time, as the tape is. With mlp NULL nothing happens. */
 AD_API void nn_mlp_forward(const nn_mlp *mlp, const ad_var input[], ad_var output[]);
 
 /* ---- parts of other networks ------------------------------------------------------------------ */
@@ -344,7 +344,7 @@ AD_API nn_attention *nn_attention_new(nn_model *model, const nn_attention_config
 AD_API void          nn_attention_free(nn_attention *attention);       /* the parameters stay */
 
 /* x and y: positions x width, row-major. Nothing happens with attention NULL, or for more positions than
- * it was made for. y may be x. */
+ * it was made for. y may be x. All is recorded in a scope with the name of the attention. */
 AD_API void nn_attention_forward(const nn_attention *attention, size_t positions, const ad_var x[], ad_var y[]);
 
 /* A table of `count` vectors of `width` numbers, looked up by number: torch.nn.Embedding, NAME.weight,
