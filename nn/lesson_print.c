@@ -41,7 +41,7 @@ static size_t choose(size_t n, const double x[], size_t most, size_t place[]) {
     for (size_t i = 0; i < n; i++) {
         size_t larger = 0;
         for (size_t k = 0; k < n && n > most; k++)
-            larger += fabs(x[k]) > fabs(x[i]) || (fabs(x[k]) == fabs(x[i]) && k < i);
+            larger += fabs(x[k]) > fabs(x[i]) || (k < i && fabs(x[k]) == fabs(x[i]));
         if (larger < most) place[found++] = i;
     }
     return found;
