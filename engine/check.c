@@ -273,18 +273,19 @@ static ad_check_report *refuse(ad__report *r, ad_status status, const char *sent
     return ad__report_done(r);
 }
 
+static void finish(task *t) {
+    free(t->direction);
+    free(t->part);
+}
+
 static bool prepare(task *t, const subject *s, const ad_check_options *o, ad__report *r) {
     *t = (task){.s = s, .options = *o, .r = r, .random = o->seed};
     t->direction = calloc(s->n + 1, sizeof *t->direction);
     t->part = calloc(s->n + 1, sizeof *t->part);
     if (t->direction != NULL && t->part != NULL) return true;
+    finish(t);
     r->no_memory = true;
     return false;
-}
-
-static void finish(task *t) {
-    free(t->direction);
-    free(t->part);
 }
 
 /* ---- a tape ----------------------------------------------------------------------------------- */
@@ -520,10 +521,7 @@ static double measured(task *t, callable *c) {
 static void check_callable(callable *c, ad__report *r, const ad_check_options *o, const double claimed[]) {
     const subject s = {c->n, c->x, claimed, call_coordinate, call_direction, NULL, c};
     task          t;
-    if (!prepare(&t, &s, o, r)) {
-        finish(&t);
-        return;
-    }
+    if (!prepare(&t, &s, o, r)) return;
     c->direction = t.direction;                        /* all 0 */
     c->value = call_at(c, 0).value;
     const double second = call_at(c, 0).value;

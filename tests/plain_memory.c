@@ -98,6 +98,147 @@ static outcome derivatives(FILE *to) {
     return forget(&g, AD_OK, sum);
 }
 
+/* ---- checks ----------------------------------------------------------------------------------- */
+
+/* x*y*y, with all that an operation may have. */
+static double own_value(size_t n, const double x[], void *context) {
+    (void)n, (void)context;
+    return x[0]*x[1]*x[1];
+}
+static void own_partials(size_t n, const double x[], double v, double partial[], void *context) {
+    (void)n, (void)v, (void)context;
+    partial[0] = x[1]*x[1], partial[1] = 2*x[0]*x[1];
+}
+static void own_record(size_t n, const ad_var x[], ad_var v, ad_var partial[], void *context) {
+    (void)n, (void)v, (void)context;
+    partial[0] = ad_mul(x[1], x[1]);
+    const ad_var product = ad_mul(x[0], x[1]);
+    partial[1] = ad_mul(ad_num(2), product);
+}
+static void own_lanes(size_t n, size_t width, const double *const x[], double v[], void *context) {
+    (void)n, (void)context;
+    for (size_t l = 0; l < width; l++) v[l] = x[0][l]*x[1][l]*x[1][l];
+}
+static void wrong_partials(size_t n, const double x[], double v, double partial[], void *context) {
+    own_partials(n, x, v, partial, context);
+    partial[0] *= 1.001;
+}
+static const ad_custom_op own = {"own", 2, own_value, own_partials, NULL, NULL, own_record},
+                          by_lanes = {"by_lanes", 2, own_value, own_partials, own_lanes, NULL, own_record},
+                          wrong = {"wrong", 2, own_value, wrong_partials, NULL, NULL, own_record};
+
+static double sum_of(const ad_check_report *r) {
+    double sum = (double)r->verdict;
+    for (size_t i = 0; i < r->lines; i++) sum += r->line[i].estimate;
+    for (size_t i = 0; i < r->second_lines; i++) sum += r->second[i].estimate;
+    return sum;
+}
+
+/* A report that is printed in every form and freed. The status is that of a missing one: memory. */
+static outcome reported(ad_check_report *r, FILE *to) {
+    if (r == NULL) return (outcome){AD_NO_MEMORY, 0, false};
+    outcome o = ended(r->status, sum_of(r), r->message);
+    for (int format = AD_TEXT; format <= AD_CSV; format++)
+        if (ad_check_print(r, (ad_format)format, to) != AD_OK) o.status = AD_BAD_FILE;
+    ad_check_free(r);
+    return o;
+}
+
+/* After an error the tape holds it, and once cleared the graph on it gives what it always gave. */
+static outcome still_usable(ad_tape *tape, outcome o, ad_var y, size_t n, const ad_var x[], double want) {
+    if (ad_tape_status(tape) != AD_OK) {
+        o.silent = o.silent || strlen(ad_tape_message(tape)) < 10;
+        o.status = ad_tape_status(tape);
+    }
+    disarm();
+    ad_tape_clear(tape);
+    double grad[3];
+    if (y.tape != NULL && o.status == AD_NO_MEMORY) {
+        ad_replay(tape);
+        ad_gradient(y, n, x, grad);
+        if (ad_tape_status(tape) != AD_OK || ad_value(y) != want) o.status = AD_STATUS_COUNT;
+    }
+    ad_tape_free(tape);
+    return o;
+}
+
+/* With the rule of one operation wrong, so that a culprit is kept too, and second derivatives on request. */
+static outcome check_tape(const ad_custom_op *op, bool second, FILE *to) {
+    ad_tape *tape = ad_tape_new();
+    ad_var   x[2] = {ad_input(tape, 1.5), ad_input(tape, -0.5)};
+    ad_name(x[0], "a name long enough to need memory of its own");
+    const ad_var inner = ad_source(ad_custom(tape, op, 2, x, NULL), "file.c", 7);
+    const ad_var y = ad_add(ad_sin(inner), ad_sum(2, x));
+    outcome o = {ad_tape_status(tape), 0, false};
+    if (o.status != AD_OK) return still_usable(tape, o, ad_num(0), 2, x, 0);
+    o = reported(ad_check(y, 2, x, NULL, &(ad_check_options){.second = second}), to);
+    return still_usable(tape, o, y, 2, x, sin(1.5*0.25) + 1);
+}
+
+static outcome checks(FILE *to) {
+    return check_tape(&own, false, to);
+}
+static outcome checks_that_fail(FILE *to) {
+    return check_tape(&wrong, false, to);
+}
+static outcome second_order_checks(FILE *to) {
+    return check_tape(&own, true, to);
+}
+
+static outcome curves(FILE *to) {
+    ad_tape *tape = ad_tape_new();
+    ad_var   x = ad_input(tape, 1.5), y = ad_sin(x);
+    outcome  o = {ad_tape_status(tape), 0, false};
+    if (o.status != AD_OK) return still_usable(tape, o, ad_num(0), 1, &x, 0);
+    ad_curve *curve = ad_check_curve(y, x, NULL);
+    if (curve != NULL) {
+        o.result = curve->estimate;
+        for (int picture = AD_TSV; picture <= AD_SVG && o.status == AD_OK; picture++)
+            o.status = ad_curve_print(curve, (ad_picture)picture, to);
+    } else {
+        o.status = AD_NO_MEMORY;
+        o.silent = ad_tape_status(tape) == AD_OK;              /* the tape says why */
+    }
+    ad_curve_free(curve);
+    return still_usable(tape, o, y, 1, &x, sin(1.5));
+}
+
+static double product(size_t n, const double x[], void *context) {
+    (void)context;
+    double total = 1;
+    for (size_t i = 0; i < n; i++) total *= x[i];
+    return total;
+}
+static outcome checks_of_functions(FILE *to) {
+    const double x[] = {2, 3, 4, 5, 6, 7}, wrong_claim[] = {2520, 1680, 1260, 1008, 840, 721};
+    return reported(ad_check_function(product, NULL, 6, x, wrong_claim, &(ad_check_options){.coordinates = 2}), to);
+}
+
+/* A program with an operation that has lanes and one that has none; run and checked. */
+static outcome own_in_programs(FILE *to) {
+    ad_tape     *tape = ad_tape_new();
+    const double param[] = {0.75, 1.25}, input[] = {1.5, 2.5, 1.25};
+    double       value[3] = {0}, mean = 0, grad[2] = {0};
+    ad_var       x[3];
+    char         text[200] = "";
+    for (int i = 0; i < 3; i++) x[i] = ad_input(tape, 0.5 + i);
+    ad_var inner = ad_custom(tape, &by_lanes, 2, x + 1, NULL);
+    inner = ad_custom(tape, &own, 2, (ad_var[]){x[0], inner}, NULL);
+    const ad_var y = ad_custom(tape, &own, 2, (ad_var[]){inner, x[1]}, NULL);
+    ad_program  *p = ad_compile(&(ad_interface){2, x, 1, x + 2, 1, &y, 0});
+    outcome      o = ended(ad_tape_status(tape), 0, ad_tape_message(tape));
+    if (p != NULL) {
+        ad_status status = ad_program_values(p, param, 3, input, value);
+        if (status == AD_OK) status = ad_program_gradient(p, param, 3, input, &mean, grad);
+        if (status != AD_OK && ad_program_message(p, sizeof text, text) < 10) status = AD_STATUS_COUNT;
+        o = status == AD_OK ? reported(ad_check_program(p, param, 3, input, NULL), to) : ended(status, 0, text);
+        o.result += value[0] + mean + grad[0] + grad[1];
+    }
+    ad_program_free(p);
+    ad_tape_free(tape);
+    return o;
+}
+
 static outcome explanations(FILE *to) {
     graph     g = record();
     ad_status status = ad_explain(g.y[0], to);
@@ -230,6 +371,17 @@ static ad_var loss(nn_model *model, size_t inputs, const ad_var row[], void *mlp
     return nn_mse(1, &y, &row[inputs - 1]);
 }
 
+static outcome checks_of_models(FILE *to) {
+    network  n = make();
+    nn_data *data = nn_data_xor(4, 0.1, 1);
+    ad_check_report *r = nn_check(n.model, loss, n.mlp, data, 2, NULL);
+    outcome  o = {nn_data_status(data) != AD_OK ? nn_data_status(data) : nn_model_status(n.model), 0, false};
+    if (r != NULL) o = reported(r, to);
+    nn_data_free(data);
+    const outcome last = unmake(&n, o.status, o.result);
+    return (outcome){last.status, last.result, o.silent || (r == NULL && last.status == AD_OK)};
+}
+
 static outcome train(nn_train_config config, nn_optimizer *optimizer) {
     network  n = make();
     nn_data *data = nn_data_xor(4, 0.1, 1), *held_out = nn_data_xor(4, 0.1, 2);
@@ -282,6 +434,9 @@ static const struct {
     scenario   *run;
 } scenarios[] = {
     {"programs", programs}, {"derivatives", derivatives}, {"explanations", explanations}, {"pictures", pictures},
+    {"checks", checks}, {"checks that fail", checks_that_fail}, {"second order checks", second_order_checks},
+    {"curves", curves}, {"checks of functions", checks_of_functions}, {"own operations in programs", own_in_programs},
+    {"checks of models", checks_of_models},
     {"csv", csv}, {"npy", npy}, {"idx", idx}, {"generated tables", generated}, {"parts of networks", parts},
     {"files of models", files}, {"training by programs", by_programs}, {"training by examples", by_examples},
     {"training with files", by_programs_with_files}, {"lessons", lessons},
