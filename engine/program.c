@@ -7,7 +7,7 @@
  *                same layer that ad_dot makes
  * then the dots over the same varying operands are grouped into layers and every value gets its place.
  *
- * Sharing looks values up by content in a hash table of their numbers. Nothing is reordered but sums. */
+ * Sharing looks values up by content in a hash table of their numbers, near those of about their age. Nothing is reordered but sums. */
 #include "program.h"
 
 #include "isa.h"
@@ -21,6 +21,8 @@
 #include <stdlib.h>
 
 #define NONE UINT32_MAX
+
+enum { LINE = 16 };            /* places of the table in a line of the cache */
 
 /* ---- a list of values being built ------------------------------------------------------------- */
 
@@ -95,31 +97,30 @@ static bool equal(const values *v, const ad__node *a, const ad__node *b) {
     return memcmp(v->word + a->x, v->word + b->x, operand_count(a)*sizeof *v->word) == 0;
 }
 
-static uint32_t newest_operand(const values *v, const ad__node *node) {
+/* The operand that was computed last; of a leaf or a constant, its number. */
+static uint32_t newest(const values *v, const ad__node *node) {
     if (!ad__in_words(node->code)) return node->x > node->y ? node->x : node->y;
     const size_t n = operand_count(node);
-    uint32_t     newest = 0;
-    for (size_t i = 0; i < n; i++)
-        if (v->word[node->x + i] > newest) newest = v->word[node->x + i];
-    return newest;
+    return n == 0 ? 0 : v->word[node->x + n - 1];
 }
 
-/* Where a value stands in the table, or the free place where it belongs. A value is looked for near the place of its
- * newest operand first, in one line of memory: what is recorded one after the other is found one beside the other,
- * and a large table is walked through, not jumped about in. Only when that line is full, because many values share an
- * operand, does its hash say where to go on. Nothing is ever taken out, so a line that has a free place has always
- * had one, and what is not in it is nowhere. */
+/* Where an equal value stands in the table, or would. First a line of the cache in which others of its kind with
+ * operands of about the same age stand: a tape is recorded in order, so it was looked at a moment ago, and a table of
+ * hundreds of megabytes costs no miss a node. When that line is full, as it is for the users of one weight, anywhere;
+ * in strides of its own, since lines that are full stand side by side. */
 static uint32_t *place_of(const values *v, const ad__node *node) {
-    enum { LINE = 16 };
-    const size_t   mask = v->table_size - 1;
     const uint64_t hash = hash_of(v, node);
-    const size_t   near = node->code == AD__CONSTANT ? hash >> 8 : 2*(size_t)newest_operand(v, node);
+    const size_t   last = v->table_size - 1, stride = (size_t)(hash >> 32) | 1;
+    const size_t   age = node->code == AD__CONSTANT ? (size_t)(hash >> 20) : 2*(size_t)newest(v, node);
+    uint32_t      *line = v->table + ((age + node->code*(size_t)0x9E3779B0u) & last & ~(size_t)(LINE - 1));
     for (size_t k = 0; k < LINE; k++) {
-        uint32_t *at = &v->table[(near & mask & ~(size_t)(LINE - 1)) | ((hash + k) & (LINE - 1))];
+        uint32_t *at = &line[(hash + k) % LINE];
         if (*at == NONE || equal(v, node, &v->node[*at])) return at;
     }
-    for (size_t far = hash >> 4 & mask;; far = (far + 1) & mask)
-        if (v->table[far] == NONE || equal(v, node, &v->node[v->table[far]])) return &v->table[far];
+    for (size_t k = (size_t)(hash >> 4);; k += stride) {
+        uint32_t *at = &v->table[k & last];
+        if (*at == NONE || equal(v, node, &v->node[*at])) return at;
+    }
 }
 
 static bool grow_table(values *v) {

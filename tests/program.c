@@ -170,6 +170,20 @@ Test(program, constant_condition_that_has_turned_is_refused) {
 BECOMES(dead_nodes_are_dropped, 1, (ad_exp(a), ad_tanh(ad_add(a, x)), ad_mul(x, a)))
 BECOMES(constants_are_folded, 1, ad_mul(x, ad_exp(ad_add(ad_input(f.tape, 1), ad_num(2)))))
 BECOMES(equal_nodes_are_shared, 3, ad_div(ad_exp(ad_mul(a, x)), ad_exp(ad_mul(x, a))))
+
+/* More users of one value, and of every constant, than stand near it in the table of values; each recorded twice. */
+Test(program, equal_users_of_one_value_are_shared_however_many) {
+    enum { USERS = 20000 };
+    fixture f;
+    open_fixture(&f);
+    ad_var once = ad_num(0), again = ad_num(0);
+    for (int i = 0; i < USERS; i++) once = ad_add(once, ad_exp(ad_add(f.a, ad_num(i + 0.5))));
+    for (int i = 0; i < USERS; i++) again = ad_add(again, ad_exp(ad_add(ad_num(i + 0.5), f.a)));
+    ad_program *p = compiled(&f, ad_mul(f.x, ad_add(ad_sin(once), again)));
+    cr_expect_eq(p->count.shared, 3*USERS, "%zu", p->count.shared);       /* a + i, exp, the sum so far */
+    cr_expect_eq(p->constants, USERS + 1, "%u", (unsigned)p->constants);
+    close_fixture(&f, p);
+}
 BECOMES(additions_commute_for_sharing, 2, ad_div(ad_add(a, x), ad_add(x, a)))
 BECOMES(differences_do_not_commute, 3, ad_div(ad_sub(a, x), ad_sub(x, a)))
 BECOMES(times_one_is_nothing, 0, ad_mul(ad_num(1), ad_mul(x, ad_num(1))))
