@@ -4,8 +4,10 @@
  * inputs, then a place for each value in the order of computing; adjoints stand in a, at the same places. So an
  * operand is a place, a dot a walk over places, and steps that come again and again with places that advance
  * by constants are one loop, forwards over v and backwards over a. Lists of places that do not advance
- * evenly become tables. What is left is cut into functions of a few hundred steps, because compilers take
- * more than linear time over a function.
+ * evenly become tables. What is left is written out, cut into functions of a few hundred steps, because compilers take
+ * more than linear time over a function. Where that would be thousands of steps they are a table themselves, a row for
+ * each, and one loop over a switch of the kinds there are runs them: a compiler takes milliseconds for a step that is
+ * written out, microseconds for a row.
  *
  * Expressions are the texts of ops.def with the operands put in; functions that C lacks are written only when
  * some text calls them, under names that begin with the function's own. */
@@ -21,6 +23,8 @@
 
 enum {
     STEPS_A_FUNCTION = 256,
+    WRITTEN_OUT = 1024,                                        /* steps; of more, a table */
+    LEAST_ROWS = 8, MOST_KINDS = 512,                          /* of that table */
     LONGEST_PERIOD = 64, LEAST_TURNS = 3, LEAST_STEPS = 8,     /* of steps that come again */
     FEW = 4,                                                   /* operands that are written out, not looped over */
     STACK = 1 << 20,                                           /* bytes of v and a; more are static */
@@ -38,15 +42,16 @@ typedef struct step {
     bool     wanted[2*FEW];    /* does a param stand behind the operand or list? */
     bool     literal[2];       /* operands of rows that are numbers: `at` is the value, not a place */
     uint32_t value, place;     /* in the program (a layer: its number); in v */
+    uint32_t kind;             /* of the switch; NONE: it is in no table */
     uint32_t m, n;             /* results; operands of a list */
     uint32_t at[2*FEW];        /* rows: x, y; sum, logsumexp: list; dot: two lists; where: three operands;
                                 * pick: index, list; layer: weights, list; few: the n x, then the n y */
     int64_t  stride[3];        /* of list 0 and 1; layer: of weights down, of the list, of weights to the right */
 } step;
 
-/* Steps first ... first + period - 1, `turns` times. */
+/* Steps first ... first + period - 1, `turns` times; turns = 0: once, from row `row` of the table on. */
 typedef struct group {
-    size_t first, period, turns;
+    size_t first, period, turns, row;
 } group;
 
 typedef struct emitter {
@@ -61,6 +66,9 @@ typedef struct emitter {
     group      *group;
     size_t      steps, groups;
     size_t      constants, places;
+    bool        tabled;                    /* are there so many steps that they are a table? */
+    const step *kind[MOST_KINDS];          /* one step of each */
+    size_t      kinds, rows, columns;
     bool        helper[AD__ROWS], index;
 } emitter;
 
@@ -137,7 +145,7 @@ static bool has_list(uint8_t code) {
 /* An operand that stands in a list, or anywhere. */
 static void need(emitter *e, uint32_t value, bool in_list) {
     e->needed[value] = 1;
-    if (in_list && e->p->node[value].code == AD__CONSTANT) e->place[value] = 0;
+    if ((in_list || e->tabled) && e->p->node[value].code == AD__CONSTANT) e->place[value] = 0;
 }
 
 static void need_layer(emitter *e, const ad__layer *l) {
@@ -372,11 +380,11 @@ static size_t turns_of(const emitter *e, size_t first, size_t period) {
 }
 
 static group next_group(const emitter *e, size_t first) {
-    group best = {first, 1, 1};
+    group best = {first, 1, 1, 0};
     for (size_t period = 1; period <= LONGEST_PERIOD && first + LEAST_TURNS*period <= e->steps; period++) {
         const size_t turns = turns_of(e, first, period);
         if (turns < LEAST_TURNS || turns*period < LEAST_STEPS) continue;
-        if (turns*period - period > best.turns*best.period - best.period) best = (group){first, period, turns};
+        if (turns*period - period > best.turns*best.period - best.period) best = (group){first, period, turns, 0};
     }
     return best;
 }
@@ -387,6 +395,53 @@ static void find_groups(emitter *e) {
         e->group[e->groups++] = g;
         at += g.period*g.turns;
     }
+}
+
+/* ---- steps in a table ------------------------------------------------------------------------- */
+
+static size_t operands_of(const step *s) {
+    if (is_row(s->code)) return ad__rows[ad__code_row(s->code)].operands;
+    return s->code == AD__where ? 3 : s->code == AD__sum ? s->n : 2*(size_t)s->n;
+}
+
+static bool same_case(const step *a, const step *b) {
+    return a->code == b->code && a->guard == b->guard && a->n == b->n && memcmp(a->wanted, b->wanted, sizeof a->wanted) == 0;
+}
+
+static uint32_t kind_of(emitter *e, const step *s) {
+    if (!is_row(s->code) && !s->few && s->code != AD__where) return NONE;
+    for (size_t k = 0; k < e->kinds; k++)
+        if (same_case(s, e->kind[k])) return (uint32_t)k;
+    if (e->kinds == MOST_KINDS) return NONE;
+    if (e->columns < 2 + operands_of(s)) e->columns = 2 + operands_of(s);
+    e->kind[e->kinds] = s;
+    return (uint32_t)e->kinds++;
+}
+
+static size_t written_out(const emitter *e) {
+    size_t n = 0;
+    for (size_t k = 0; k < e->groups; k++) n += e->group[k].turns == 1;
+    return n;
+}
+
+/* Groups of one step each, one after another, become rows; the groups that remain move up. */
+static void find_rows(emitter *e) {
+    size_t kept = 0;
+    for (size_t k = 0, end; k < e->groups; k = end) {
+        for (end = k; end < e->groups && e->group[end].turns == 1; end++) {
+            step *s = &e->step[e->group[end].first];
+            s->kind = kind_of(e, s);
+            if (s->kind == NONE) break;
+        }
+        if (end - k < LEAST_ROWS) {
+            end = end > k ? end : k + 1;
+            for (size_t i = k; i < end; i++) e->group[kept++] = e->group[i];
+            continue;
+        }
+        e->group[kept++] = (group){e->group[k].first, end - k, 0, e->rows};
+        e->rows += end - k;
+    }
+    e->groups = kept;
 }
 
 /* ---- numbers, places, texts ------------------------------------------------------------------- */
@@ -424,9 +479,11 @@ static const char *place(char text[PLACE], uint32_t at, const uint32_t *next, in
     return text;
 }
 
-/* A step of a loop, and the same one a turn later; NULL outside of loops. */
+/* A step of a loop, and the same one a turn later; NULL outside of loops. Or a kind of step: its places stand in
+ * row t of the table. */
 typedef struct turn {
     const step *s, *next;
+    bool        tabled;
 } turn;
 
 static const uint32_t *next_at(turn t, int k) {
@@ -434,10 +491,12 @@ static const uint32_t *next_at(turn t, int k) {
 }
 
 static const char *result(turn t, char text[PLACE]) {
+    if (t.tabled) return strcpy(text, "t[1]");
     return place(text, t.s->place, t.next == NULL ? NULL : &t.next->place, 0, "");
 }
 
 static const char *operand_place(turn t, int k, char text[PLACE]) {
+    if (t.tabled) return snprintf(text, PLACE, "t[%d]", 2 + k), text;
     return place(text, t.s->at[k], next_at(t, k), 0, "");
 }
 
@@ -848,25 +907,78 @@ static void reverse_step(const emitter *e, turn t) {
 
 /* ---- functions of a few hundred steps --------------------------------------------------------- */
 
+static void put_rows(const emitter *e, group g, bool forwards) {
+    const char *name = e->name;
+    const size_t at = g.row*e->columns;
+    if (forwards) PUT("    if (%s_forward_rows(%s_rows + %zu, %zu, v)) return 1;\n", name, name, at, g.period);
+    else PUT("    %s_reverse_rows(%s_rows + %zu, %zu, v, a);\n", name, name, at, g.period);
+}
+
 static void put_group(emitter *e, group g, bool forwards) {
     const unsigned long turns = g.turns;
+    if (turns == 0) {
+        put_rows(e, g, forwards);
+        return;
+    }
     if (turns > 1 && forwards) PUT("    for (long r = 0; r < %lu; r++) {\n", turns);
     if (turns > 1 && !forwards) PUT("    for (long r = %lu; r >= 0; r--) {\n", turns - 1);
     e->depth = turns > 1;
     for (size_t k = 0; k < g.period; k++) {
         const step *s = &e->step[g.first + (forwards ? k : g.period - 1 - k)];
-        const turn  t = {s, turns > 1 ? s + g.period : NULL};
+        const turn  t = {s, turns > 1 ? s + g.period : NULL, false};
         if (forwards) forward_step(e, t);
         else reverse_step(e, t);
     }
     if (turns > 1) PUT("    }\n");
 }
 
+/* A row: which kind, where the result stands, where the operands do. */
+static void put_table_of_rows(const emitter *e) {
+    PUT("static const unsigned long %s_rows[] = {\n", e->name);
+    for (size_t k = 0; k < e->groups; k++) {
+        const group *g = &e->group[k];
+        for (size_t i = g->first; g->turns == 0 && i < g->first + g->period; i++) {
+            const step  *s = &e->step[i];
+            const size_t n = operands_of(s);
+            PUT("    %lu, %lu,", (unsigned long)s->kind, (unsigned long)s->place);
+            for (size_t o = 0; o + 2 < e->columns; o++) PUT(" %lu,", (unsigned long)(o < n ? s->at[o] : 0));
+            PUT("\n");
+        }
+    }
+    PUT("};\n\n");
+}
+
+/* The loop over rows, with a case for each kind of step. */
+static void put_loop_over_rows(emitter *e, bool forwards) {
+    const unsigned long columns = e->columns;
+    if (forwards) {
+        PUT("static int %s_forward_rows(const unsigned long *t, long n, double *v) {\n"
+            "    for (; n > 0; n--, t += %lu) {\n", e->name, columns);
+    } else {
+        PUT("static void %s_reverse_rows(const unsigned long *t, long n, const double *v, double *a) {\n"
+            "    (void)v;\n    for (t += %lu*n; n > 0; n--) {\n        t -= %lu;\n", e->name, columns, columns);
+    }
+    PUT("        switch (t[0]) {\n");
+    e->depth = 2;
+    for (size_t k = 0; k < e->kinds; k++) {
+        const turn t = {e->kind[k], NULL, true};
+        PUT("        case %zu:\n", k);
+        if (forwards) forward_step(e, t);
+        else reverse_step(e, t);
+        LINE(0, "break;\n");
+    }
+    PUT(forwards ? "        }\n    }\n    return 0;\n}\n\n" : "        }\n    }\n}\n\n");
+}
+
+static size_t lines_of(const emitter *e, size_t k) {
+    return e->group[k].turns == 0 ? 1 : e->group[k].period;
+}
+
 /* The end of the piece that begins with group `from`. */
 static size_t piece_end(const emitter *e, size_t from) {
     size_t end = from, lines = 0;
-    while (end < e->groups && (end == from || lines + e->group[end].period <= STEPS_A_FUNCTION))
-        lines += e->group[end++].period;
+    while (end < e->groups && (end == from || lines + lines_of(e, end) <= STEPS_A_FUNCTION))
+        lines += lines_of(e, end++);
     return end;
 }
 
@@ -987,8 +1099,10 @@ static void put_file(emitter *e) {
     put_introduction(e);
     put_helpers(e);
     put_tables(e);
+    if (e->rows > 0) put_table_of_rows(e), put_loop_over_rows(e, true);
     const size_t pieces = put_pieces(e, true);
     if (pieces > 1) put_table_of_pieces(e, pieces, true);
+    if (gradient && e->rows > 0) put_loop_over_rows(e, false);
     if (gradient) put_pieces(e, false);
     if (gradient && pieces > 1) put_table_of_pieces(e, pieces, false);
     put_function(e, pieces);
@@ -1007,7 +1121,6 @@ static bool make(emitter *e) {
         ad__program_refuse(p, AD_NO_MEMORY, "ad_program_emit_c: out of memory");
         return false;
     }
-    memset(e->place, 0xff, (p->nodes + 1)*sizeof *e->place);
     for (uint32_t i = 0; i < p->nodes; i++) {
         const ad__node *node = &p->node[i];
         const bool      leaf = node->code == AD__CONSTANT || node->code == AD__PARAM;
@@ -1017,12 +1130,24 @@ static bool make(emitter *e) {
     return true;
 }
 
-static ad_status emit(emitter *e) {
-    if (!make(e)) return AD_NO_MEMORY;
-    if (!mark(e)) return AD_UNSUPPORTED;
+static bool lay_out(emitter *e) {
+    memset(e->place, 0xff, (e->p->nodes + (size_t)1)*sizeof *e->place);
+    e->steps = e->groups = 0;
+    if (!mark(e)) return false;
     give_places(e);
     describe_all(e);
     find_groups(e);
+    return true;
+}
+
+static ad_status emit(emitter *e) {
+    if (!make(e)) return AD_NO_MEMORY;
+    if (!lay_out(e)) return AD_UNSUPPORTED;
+    if (written_out(e) > WRITTEN_OUT) {                    /* again: numbers have places too */
+        e->tabled = true;
+        if (!lay_out(e)) return AD_UNSUPPORTED;
+        find_rows(e);
+    }
     const ad__locale locale = ad__locale_enter();
     put_file(e);
     ad__locale_leave(locale);
