@@ -440,7 +440,10 @@ AD_API ad_check_report *ad_check_function(double (*f)(size_t n, const double x[]
                                           size_t n, const double x[], const double claimed[],
                                           const ad_check_options *options);
 
-/* The mean gradient of a program in its parameters, at these rows (see ad_program_gradient). */
+/* The mean gradient of a program in its parameters, at these rows (see ad_program_gradient); then that of rows alone
+ * (the first, the one in the middle, the last) and of all but the last, along a random direction each: the lines
+ * "row 0 alone", "all rows but the last". The values of up to 65 rows are compared with those they have alone; a line
+ * "value of row 3" says which is not the same, what it is among the others (claimed) and alone (estimate). */
 AD_API ad_check_report *ad_check_program(const ad_program *program, const double param[], size_t rows,
                                          const double input[], const ad_check_options *options);
 

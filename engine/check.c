@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DIRECTIONS = 4, FEW = 4, COORDINATES = 100, MOST_FOUND = AD__CULPRITS, STACK = 128 };
+enum { DIRECTIONS = 4, FEW = 4, COORDINATES = 100, MOST_FOUND = AD__CULPRITS, STACK = 128, MOST_ALONE = 64 };
 
 #define RTOL 1e-9
 #define SEED 42
@@ -332,11 +332,13 @@ static bool own_gradient_agrees(const ad__probe *p, const ad__report *r) {
 
 static size_t failed_lines(const ad__report *r, const char **first) {
     size_t failed = 0;
-    for (size_t k = r->first.count; k-- > 0;)
-        if (r->first.line[k].verdict == AD_FAIL) {
-            failed++;
-            if (r->first.line[k].coordinate != SIZE_MAX || *first == NULL) *first = r->first.line[k].name;
-        }
+    bool   one = false;                        /* a coordinate says more than a direction */
+    for (size_t k = 0; k < r->first.count; k++) {
+        const ad_check_line *l = &r->first.line[k];
+        if (l->verdict != AD_FAIL || (failed++ > 0 && (one || l->coordinate == SIZE_MAX))) continue;
+        one = l->coordinate != SIZE_MAX;
+        *first = l->name;
+    }
     return failed;
 }
 
@@ -585,6 +587,118 @@ static double batch_mean(size_t n, const double x[], void *context) {
     return total/(double)b->rows;
 }
 
+/* Some of the rows, one after the other, as a function of the parameters. */
+static batch rows_of(const batch *all, size_t from, size_t count) {
+    batch b = *all;
+    b.rows = count;
+    if (b.input != NULL) b.input += from*b.program->inputs;
+    return b;
+}
+
+/* What went well before does so again, unless memory is out or an operation of the user's own is not deterministic. */
+static bool went_well(const ad_program *program, ad_status status, ad__report *r) {
+    char text[1000];
+    if (status == AD_NO_MEMORY) r->no_memory = true;
+    if (status == AD_OK || status == AD_NO_MEMORY) return status == AD_OK;
+    ad_program_message(program, sizeof text, text);
+    all_coordinates(r, AD_UNSTABLE);
+    ad__report_say(r, AD_OK, "the function is not deterministic: for the same x it failed at last: %s", text);
+    return false;
+}
+
+/* The mean over some rows, along one random direction. */
+static void check_part(const batch *all, size_t from, size_t count, task *t, ad__report *r, const char *name) {
+    batch    b = rows_of(all, from, count);
+    double  *claimed = malloc(2*(t->s->n + 1)*sizeof *claimed), mean;
+    callable c = {.f = batch_mean, .context = &b, .n = t->s->n, .x = t->s->x, .direction = t->part};
+    subject  s = {t->s->n, t->s->x, claimed, call_coordinate, call_direction, NULL, &c};
+    const ad_status status = claimed == NULL ? AD_NO_MEMORY
+                                             : ad_program_gradient(b.program, c.x, count, b.input, &mean, claimed);
+    if (!went_well(b.program, status, r)) {
+        free(claimed);
+        return;
+    }
+    task part = *t;
+    part.s = &s;
+    c.at = claimed + s.n + 1;
+    memset(t->part, 0, s.n*sizeof *t->part);
+    c.value = call_at(&c, 0).value;
+    c.noise = measured(&part, &c);
+    ad__random_direction(&part.random, s.n, s.x, part.direction);
+    double              along;
+    const ad__judgement j = judge_along(&part, part.direction, &along);
+    ad__report_line(r, &r->first, name, SIZE_MAX, along, &j);
+    r->page.evaluations += c.evaluations;
+    t->random = part.random;
+    free(claimed);
+}
+
+/* A few rows alone, and all but the last: then one of the two counts is no multiple of any block. */
+static void check_parts(const batch *all, task *t, ad__report *r) {
+    char         name[AD__NAME_ROOM];
+    const size_t alone[] = {0, all->rows/2, all->rows - 1};
+    for (size_t k = 0; k < 3 && !r->no_memory; k++) {
+        if (k > 0 && alone[k] == alone[k - 1]) continue;
+        snprintf(name, sizeof name, "row %zu alone", alone[k]);
+        check_part(all, alone[k], 1, t, r, name);
+    }
+    if (all->rows > 2 && !r->no_memory) check_part(all, 0, all->rows - 1, t, r, "all rows but the last");
+}
+
+/* A row among others has the value that it has alone, but for rounding. Only what is wrong makes a line. */
+static void check_values(const batch *all, const double param[], double one[], ad__report *r) {
+    const size_t outputs = all->program->outputs, step = all->rows/MOST_ALONE + 1;
+    char         name[AD__NAME_ROOM];
+    for (size_t i = 0; i < all->rows; i += i + 1 < all->rows && i + step >= all->rows ? all->rows - 1 - i : step) {
+        const batch b = rows_of(all, i, 1);
+        if (!went_well(b.program, ad_program_values(b.program, param, 1, b.input, one), r)) return;
+        for (size_t k = 0; k < outputs; k++) {
+            const double among = all->output[i*outputs + k], gap = fabs(among - one[k]);
+            const double allowed = r->page.rtol*fmax(fabs(among), fabs(one[k])) + 16*r->page.noise*(double)all->rows;
+            if (same(among, one[k]) || gap <= allowed) continue;
+            if (outputs == 1) snprintf(name, sizeof name, "value of row %zu", i);
+            else snprintf(name, sizeof name, "value of row %zu, output %zu", i, k);
+            ad__report_line(r, &r->first, name, SIZE_MAX, among, &(ad__judgement){AD_FAIL, gap, allowed,
+                {.shape = AD__SMOOTH, .slope = one[k], .error = 0, .step = NAN}});
+            ad__report_say(r, AD_OK, "row %zu has the value %.17g among the others and %.17g alone", i, among, one[k]);
+            return;
+        }
+    }
+}
+
+/* The rows apart, when their mean could be judged. */
+static void check_rows(batch *all, const double param[], const double claimed[], const ad_check_options *o, ad__report *r) {
+    const subject s = {.n = all->program->params, .x = param, .claimed = claimed};
+    task          t;
+    double       *alone = malloc(all->program->outputs*sizeof *alone);
+    if (alone == NULL) r->no_memory = true;
+    else if (went_well(all->program, ad_program_values(all->program, param, all->rows, all->input, all->output), r))
+        check_values(all, param, alone, r);
+    free(alone);
+    if (r->no_memory || r->page.verdict == AD_UNSTABLE || s.n == 0 || o->direction != NULL || !prepare(&t, &s, o, r)) return;
+    check_parts(all, &t, r);
+    finish(&t);
+}
+
+static void check_batch(batch *b, const double param[], const double claimed[], const ad_check_options *o, ad__report *r) {
+    const size_t n = b->program->params;
+    callable     c = {.f = batch_mean, .context = b, .n = n, .x = param, .at = malloc(n*sizeof *c.at)};
+    if (c.at == NULL) {
+        r->no_memory = true;
+        return;
+    }
+    check_callable(&c, r, o, claimed);
+    if (r->first.count > 0 && r->page.verdict != AD_UNSTABLE && b->rows > 1 && !r->no_memory)
+        check_rows(b, param, claimed, o, r);
+    conclude_function(r);
+    if (b->status != AD_OK && *r->message == '\0') {
+        char text[1000];
+        ad_program_message(b->program, sizeof text, text);
+        ad__report_say(r, AD_OK, "beside these parameters: %s", text);
+    }
+    free(c.at);
+}
+
 ad_check_report *ad_check_program(const ad_program *program, const double param[], size_t rows,
                                   const double input[], const ad_check_options *options) {
     const ad_check_options o = filled(options);
@@ -597,24 +711,19 @@ ad_check_report *ad_check_program(const ad_program *program, const double param[
     batch   b = {program, rows, input, NULL, AD_OK};
     if (rows <= SIZE_MAX/sizeof *b.output/program->outputs)
         b.output = malloc(rows*program->outputs*sizeof *b.output);
-    ad_check_report *report = NULL;
-    if (claimed != NULL && b.output != NULL) {
-        const ad_status status = ad_program_gradient(program, param, rows, input, &mean, claimed);
-        char            text[1000];
-        if (status != AD_OK) ad_program_message(program, sizeof text, text);
-        if (status != AD_OK && status != AD_NO_MEMORY) {
-            report = refuse(r, status, text);
-            r = NULL;
-        } else if (status == AD_OK) {
-            report = ad_check_function(batch_mean, &b, n, param, claimed, &o);
-            if (report != NULL && b.status != AD_OK && *report->message == '\0') {
-                ad_program_message(program, sizeof text, text);
-                ad__report_say((ad__report *)(void *)report, AD_OK, "beside these parameters: %s", text);
-            }
-        }
+    const bool      room = claimed != NULL && b.output != NULL;
+    const ad_status status = room ? ad_program_gradient(program, param, rows, input, &mean, claimed) : AD_NO_MEMORY;
+    const subject   empty = {.n = n};
+    if (status == AD_NO_MEMORY) {
+        r->no_memory = true;
+    } else if (status != AD_OK) {
+        char text[1000];
+        ad_program_message(program, sizeof text, text);
+        ad__report_say(r, status, "%s", text);
+    } else if (worth_checking(r, &empty, &o)) {
+        check_batch(&b, param, claimed, &o, r);
     }
     free(claimed);
     free(b.output);
-    if (r != NULL) ad_check_free(&r->page);
-    return report;
+    return ad__report_done(r);
 }

@@ -428,6 +428,102 @@ Test(check, gradient_of_a_program_is_checked_over_its_rows) {
     ad_tape_free(tape);
 }
 
+static const ad_check_line *line_called(const ad_check_report *r, const char *name) {
+    for (size_t i = 0; i < r->lines; i++)
+        if (strcmp(r->line[i].name, name) == 0) return &r->line[i];
+    return NULL;
+}
+
+/* w*x by an operation with lanes of its own, some of which may be wrong. */
+static double times_value(size_t n, const double x[], void *context) {
+    (void)n, (void)context;
+    return x[0]*x[1];
+}
+static void times_partials(size_t n, const double x[], double v, double partial[], void *context) {
+    (void)n, (void)v, (void)context;
+    partial[0] = x[1], partial[1] = x[0];
+}
+static void times_lanes(size_t n, size_t width, const double *const x[], double v[], void *context) {
+    (void)n, (void)context;
+    for (size_t l = 0; l < width; l++) v[l] = x[0][l]*x[1][l];
+}
+static void shifted_lane(size_t n, size_t width, const double *const x[], double v[], void *context) {
+    times_lanes(n, width, x, v, context);
+    if (width > 5) v[5] += 1e-6;
+}
+static void right_lane_partials(size_t n, size_t width, const double *const x[], const double v[],
+                                double *const partial[], void *context) {
+    (void)n, (void)v, (void)context;
+    for (size_t l = 0; l < width; l++) partial[0][l] = x[1][l], partial[1][l] = x[0][l];
+}
+static void first_lanes_wrong_but_not_their_mean(size_t n, size_t width, const double *const x[], const double v[],
+                                                 double *const partial[], void *context) {
+    right_lane_partials(n, width, x, v, partial, context);
+    partial[0][0] += 1e-6;
+    if (width > 1) partial[0][1] -= 1e-6;
+}
+
+enum { TIMES_ROWS = 9 };
+
+/* The mean of w*x + sin(w) over nine rows. */
+static ad_check_report *check_times(const ad_custom_op *op, const ad_check_options *options) {
+    ad_tape    *tape = ad_tape_new();
+    ad_var      w[] = {ad_input(tape, 0.5), ad_input(tape, 1)};
+    ad_var      y = ad_add(ad_custom(tape, op, 2, w, NULL), ad_sin(w[0]));
+    ad_program *program = ad_compile(&(ad_interface){.params = 1, .param = w, .inputs = 1, .input = w + 1,
+                                                     .outputs = 1, .output = &y});
+    double      input[TIMES_ROWS];
+    for (int i = 0; i < TIMES_ROWS; i++) input[i] = 1 + 0.25*i;
+    cr_assert_not_null(program, "%s", ad_tape_message(tape));
+    ad_check_report *r = ad_check_program(program, VALUES(0.5), TIMES_ROWS, input, options);
+    cr_assert_not_null(r);
+    ad_program_free(program);
+    ad_tape_free(tape);
+    return r;
+}
+
+Test(check, rows_of_a_program_are_checked_alone_and_all_but_one) {
+    const ad_custom_op op = {"times", 2, times_value, times_partials, times_lanes, right_lane_partials, NULL};
+    const char *const  names[] = {"row 0 alone", "row 4 alone", "row 8 alone", "all rows but the last"};
+    ad_check_report   *r = check_times(&op, NULL);
+    cr_expect_eq(ad_check_verdict(r), AD_PASS, "%s", printed(r, AD_TEXT));
+    cr_expect_eq(r->lines, 1 + 4);
+    for (size_t i = 0; i < 4; i++) {
+        const ad_check_line *l = line_called(r, names[i]);
+        cr_assert(l != NULL && l->coordinate == SIZE_MAX && l->verdict == AD_PASS, "%s", names[i]);
+    }
+    /* d/dw of w*x + sin(w) at the last row, along +-1 */
+    cr_expect(close_to(fabs(line_called(r, names[2])->estimate), 3 + cos(0.5), 1e-9, 0));
+    ad_check_free(r);
+}
+
+Test(check, direction_given_to_a_program_is_the_only_one) {
+    const ad_custom_op op = {"times", 2, times_value, times_partials, times_lanes, right_lane_partials, NULL};
+    ad_check_report   *r = check_times(&op, &(ad_check_options){.direction = VALUES(2)});
+    cr_expect(r->lines == 1 && ad_check_verdict(r) == AD_PASS);
+    ad_check_free(r);
+}
+
+Test(check, row_with_another_value_among_others_than_alone_fails) {
+    const ad_custom_op op = {"shifted", 2, times_value, times_partials, shifted_lane, right_lane_partials, NULL};
+    ad_check_report   *r = check_times(&op, NULL);
+    cr_expect_eq(ad_check_verdict(r), AD_FAIL, "%s", printed(r, AD_TEXT));
+    cr_expect_eq(ad_check_coordinate(r, 0), AD_PASS, "the mean gradient is right");
+    cr_assert_not_null(line_called(r, "value of row 5"), "%s", printed(r, AD_TEXT));
+    cr_expect_float_eq(line_called(r, "value of row 5")->gap, 1e-6, 1e-12);
+    cr_expect(strstr(r->message, "row 5 has the value") != NULL, "%s", r->message);
+    ad_check_free(r);
+}
+
+Test(check, wrong_gradients_of_rows_that_cancel_in_the_mean_fail) {
+    const ad_custom_op op = {"cancel", 2, times_value, times_partials, times_lanes, first_lanes_wrong_but_not_their_mean, NULL};
+    ad_check_report   *r = check_times(&op, NULL);
+    cr_expect_eq(ad_check_verdict(r), AD_FAIL, "%s", printed(r, AD_TEXT));
+    cr_expect_eq(ad_check_coordinate(r, 0), AD_PASS, "the mean gradient is right");
+    cr_expect(strstr(r->message, "first at row 0 alone") != NULL, "%s", r->message);
+    ad_check_free(r);
+}
+
 /* ---- operations of the user's own that return nonsense ---------------------------------------- */
 
 /* x*y, if it were right. The context is a count of calls. */
