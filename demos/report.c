@@ -116,19 +116,22 @@ static const struct format {
              "pointscale 2 background rgb 'white'"},
 };
 
+/* A picture is there whole, or as it was before. */
 static bool draw_as(const struct format *format, const char *folder, const char *name, int width,
                     int height, report_script *commands, const void *what) {
-    char path[PATH];
+    char path[PATH], part[PATH + 8];
     if (!path_of(path, folder, name, format->ending)) return false;
+    snprintf(part, sizeof part, "%s.part", path);
     FILE *gnuplot = popen("exec gnuplot", "w");
     if (gnuplot == NULL) return complain("gnuplot cannot be started", path);
     fputs("set terminal ", gnuplot);
     fprintf(gnuplot, format->terminal, width, height);
     fputs("\nset output ", gnuplot);
-    put_quoted(gnuplot, path);
+    put_quoted(gnuplot, part);
     fputc('\n', gnuplot);
     commands(gnuplot, what);
-    if (pclose(gnuplot) == 0) return true;
+    if (pclose(gnuplot) == 0 && rename(part, path) == 0) return true;
+    remove(part);
     fprintf(stderr, "%s: %s: gnuplot did not draw it\n", program_invocation_short_name, path);
     return false;
 }
