@@ -22,6 +22,32 @@ typedef struct task {
     int               wrong;
 } task;
 
+/* Operations of the user's own, one lane by lane, one by its lanes; what they look at is the same for all threads. */
+static double softsign(size_t n, const double x[], void *context) {
+    (void)n;
+    return x[0]/(*(const double *)context + fabs(x[0]));
+}
+
+static void softsign_partials(size_t n, const double x[], double v, double partial[], void *context) {
+    const double c = *(const double *)context, d = c + fabs(x[0]);
+    (void)n, (void)v;
+    partial[0] = c/(d*d);
+}
+
+static void softsign_lanes(size_t n, size_t width, const double *const x[], double v[], void *context) {
+    for (size_t l = 0; l < width; l++) v[l] = softsign(n, &x[0][l], context);
+}
+
+static void softsign_lane_partials(size_t n, size_t width, const double *const x[], const double v[],
+                                   double *const partial[], void *context) {
+    for (size_t l = 0; l < width; l++) softsign_partials(n, &x[0][l], v[l], &partial[0][l], context);
+}
+
+static double             one = 1;
+static const ad_custom_op by_one = {.name = "softsign", .operands = 1, .value = softsign, .partials = softsign_partials};
+static const ad_custom_op by_lanes = {.name = "softsign_lanes", .operands = 1, .value = softsign, .partials = softsign_partials,
+                                      .lane_values = softsign_lanes, .lane_partials = softsign_lane_partials};
+
 static ad_program *compiled(void) {
     ad_tape *tape = ad_tape_new();
     ad_var   w[PARAMS], x[INPUTS], h[HIDDEN];
@@ -30,7 +56,9 @@ static ad_program *compiled(void) {
     for (int j = 0; j < HIDDEN; j++)
         h[j] = ad_tanh(ad_add(ad_dot(INPUTS, w + j*INPUTS, x), w[HIDDEN*INPUTS + j]));
     ad_var             y = ad_add(ad_dot(HIDDEN, h, w + HIDDEN*(INPUTS + 1)), w[PARAMS - 1]);
-    ad_var             loss = ad_add(ad_mul(y, y), ad_logsumexp(HIDDEN, h));
+    ad_var             own = ad_add(ad_custom(tape, &by_one, 1, &h[0], &one), ad_custom(tape, &by_lanes, 1, &y, &one));
+    own = ad_add(own, ad_custom(tape, &by_one, 1, &w[0], &one));             /* of params alone */
+    ad_var             loss = ad_add(ad_add(ad_mul(y, y), own), ad_logsumexp(HIDDEN, h));
     const ad_interface face = {PARAMS, w, INPUTS, x, 1, &loss, 0};
     ad_program        *p = ad_compile(&face);
     ad_tape_free(tape);
