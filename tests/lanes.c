@@ -526,10 +526,15 @@ Test(lanes, branch_that_would_turn_names_its_two_sides) {
                 input[count[r] - 1] = turned;
                 snprintf(words, sizeof words, "row %zu: the branch on node #%u (x %s y, x = %g, y = 9) was %s", count[r] - 1,
                          c.at.in.node, sign[k], turned*turned, taken ? "taken" : "not taken");
-                double mean;
-                says(p, ad_program_values(p, &nine, count[r], input, output), AD_BRANCH_CHANGED, words);
-                says(p, ad_program_gradient(p, &nine, count[r], input, &mean, output), AD_BRANCH_CHANGED, words);
-                says(p, ad_program_jacobian(p, &nine, count[r], input, output), AD_BRANCH_CHANGED, words);
+                for (int threads = 1; threads <= 2; threads++) {
+                    double mean;
+#ifdef _OPENMP
+                    omp_set_num_threads(threads);
+#endif
+                    says(p, ad_program_values(p, &nine, count[r], input, output), AD_BRANCH_CHANGED, words);
+                    says(p, ad_program_gradient(p, &nine, count[r], input, &mean, output), AD_BRANCH_CHANGED, words);
+                    says(p, ad_program_jacobian(p, &nine, count[r], input, output), AD_BRANCH_CHANGED, words);
+                }
             }
             ad_program_free(p);
             ad_tape_free(tape);
