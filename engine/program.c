@@ -7,7 +7,8 @@
  *                same layer that ad_dot makes
  * then the dots over the same varying operands are grouped into layers and every value gets its place.
  *
- * Sharing looks values up by content in a hash table of their numbers, near those of about their age. Nothing is reordered but sums. */
+ * Sharing looks values up by content in a hash table of their numbers, near those of about their age. Nothing is
+ * reordered but sums. */
 #include "program.h"
 
 #include "isa.h"
@@ -97,7 +98,7 @@ static bool equal(const values *v, const ad__node *a, const ad__node *b) {
     return memcmp(v->word + a->x, v->word + b->x, operand_count(a)*sizeof *v->word) == 0;
 }
 
-/* The operand that was computed last; of a leaf or a constant, its number. */
+/* The operand that was computed last, or the last of a list; of a leaf, its number. */
 static uint32_t newest(const values *v, const ad__node *node) {
     if (!ad__in_words(node->code)) return node->x > node->y ? node->x : node->y;
     const size_t n = operand_count(node);
@@ -107,7 +108,8 @@ static uint32_t newest(const values *v, const ad__node *node) {
 /* Where an equal value stands in the table, or would. First a line of the cache in which others of its kind with
  * operands of about the same age stand: a tape is recorded in order, so it was looked at a moment ago, and a table of
  * hundreds of megabytes costs no miss a node. When that line is full, as it is for the users of one weight, anywhere;
- * in strides of its own, since lines that are full stand side by side. */
+ * in strides of its own, since lines that are full stand side by side. Nothing is ever taken out: a free place on the
+ * way has always been free, so what does not stand before it is nowhere. */
 static uint32_t *place_of(const values *v, const ad__node *node) {
     const uint64_t hash = hash_of(v, node);
     const size_t   last = v->table_size - 1, stride = (size_t)(hash >> 32) | 1;
