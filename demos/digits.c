@@ -324,7 +324,10 @@ static bool allocate(reader *r) {
 static bool train(reader *r, nn_model *model) {
     const options *o = r->options;
     char          *history = malloc(strlen(o->out) + sizeof "/history.tsv");
-    if (history == NULL) return false;
+    if (history == NULL) {
+        fputs("digits: out of memory\n", stderr);
+        return false;
+    }
     sprintf(history, "%s/history.tsv", o->out);
     const ad_status status = nn_train(model, loss_of, r, r->learned, r->optimizer, &(nn_train_config){
         .epochs = o->epochs, .batch = o->batch, .seed = o->seed,

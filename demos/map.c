@@ -95,18 +95,20 @@ bool map_look(map *m, const nn_model *model, const char *title) {
     return good;
 }
 
-size_t map_right(const map *m, const nn_model *model) {
+bool map_right(const map *m, const nn_model *model, size_t *right) {
     const size_t rows = nn_data_rows(m->data);
     double      *point = malloc(rows*2*sizeof *point), *output = malloc(rows*m->outputs*sizeof *output), sure;
-    size_t       right = 0;
-    for (size_t i = 0; i < rows && point != NULL; i++)
+    bool         good = point != NULL && output != NULL;
+    if (!good) fprintf(stderr, "%s: out of memory\n", program_invocation_short_name);
+    *right = 0;
+    for (size_t i = 0; i < rows && good; i++)
         point[2*i] = nn_data_row(m->data, i)[0], point[2*i + 1] = nn_data_row(m->data, i)[1];
-    if (point != NULL && output != NULL && ask(m, model, rows, point, output))
-        for (size_t i = 0; i < rows; i++)
-            right += class_of(m->outputs, output + i*m->outputs, &sure) == (size_t)nn_data_row(m->data, i)[2];
+    good = good && ask(m, model, rows, point, output);
+    for (size_t i = 0; i < rows && good; i++)
+        *right += class_of(m->outputs, output + i*m->outputs, &sure) == (size_t)nn_data_row(m->data, i)[2];
     free(point);
     free(output);
-    return right;
+    return good;
 }
 
 /* ---- showing ------------------------------------------------------------------------------------ */

@@ -32,7 +32,8 @@ void map_free(map *m);
 /* Another frame, with the model's parameters as they are now; the last place is taken again where all are. */
 bool map_look(map *m, const nn_model *model, const char *title);
 
-size_t map_right(const map *m, const nn_model *model);         /* rows of the data in their own class */
+/* How many rows of the data are in their own class. */
+bool map_right(const map *m, const nn_model *model, size_t *right);
 
 void map_print(const map *m, terminal t, size_t first);        /* the frames from `first` on */
 bool map_write(const map *m, const char *folder);              /* map.tsv, and with gnuplot map.svg, map.png */

@@ -9,6 +9,7 @@
 #include "report.h"
 
 #include <locale.h>
+#include <math.h>
 #include <stdlib.h>
 
 static uint64_t    seed = 1;
@@ -54,7 +55,8 @@ static ad_var loss(nn_model *model, size_t n, const ad_var row[], void *user) {
 
 static double accuracy(nn_model *model, void *user) {
     const learner *l = user;
-    return (double)map_right(l->map, model)/(double)points;
+    size_t right;
+    return map_right(l->map, model, &right) ? (double)right/(double)points : NAN;
 }
 
 /* Looked at after about 0, 5, 10, 20, 50 and 100 of a hundred steps. */
@@ -86,7 +88,8 @@ static bool look_inside(const learner *l, const nn_data *data) {
 
 static bool show(const learner *l) {
     const terminal t = terminal_of(stdout);
-    const size_t   right = map_right(l->map, l->model);
+    size_t         right;
+    if (!map_right(l->map, l->model, &right)) return false;
     map_print(l->map, t, 0);
     printf("\n%zu of %zu points on their side: %.1f%%\n", right, points, 100*(double)right/(double)points);
     if (!map_write(l->map, out)) return false;

@@ -5,6 +5,7 @@
 #include "report.h"
 
 #include <locale.h>
+#include <math.h>
 
 enum { CLASSES = 3 };
 
@@ -42,7 +43,8 @@ static ad_var loss(nn_model *model, size_t n, const ad_var row[], void *user) {
 
 static double accuracy(nn_model *model, void *user) {
     const learner *l = user;
-    return (double)map_right(l->map, model)/(double)points;
+    size_t right;
+    return map_right(l->map, model, &right) ? (double)right/(double)points : NAN;
 }
 
 /* Looked at in fifths. */
@@ -66,7 +68,8 @@ static bool learn(learner *l, const nn_data *data, nn_optimizer *adam) {
 }
 
 static bool show(const learner *l) {
-    const size_t right = map_right(l->map, l->model);
+    size_t right;
+    if (!map_right(l->map, l->model, &right)) return false;
     fputc('\n', stdout);
     map_print(l->map, terminal_of(stdout), l->map->frames - 1);
     printf("\n%zu of %zu points in their arm: %.1f%%\n", right, points, 100*(double)right/(double)points);
