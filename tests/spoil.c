@@ -4,6 +4,8 @@
 #include "spoils.h"
 
 #include <criterion/criterion.h>
+#include <stdio.h>
+#include <string.h>
 
 enum { POINTS = 3, EXPRESSIONS = 150 };
 
@@ -80,6 +82,32 @@ Test(spoil, gradient_that_is_not_the_one_differentiated_again_is_found_out) {
     ad_check_report *r = ad_check(y, 1, &x, NULL, &(ad_check_options){.second = true});
     ad__spoil_rules(NULL, NULL);
     cr_expect_eq(r->second_verdict, AD_FAIL);
+    ad_check_free(r);
+    ad_tape_free(tape);
+}
+
+/* ---- reports ---------------------------------------------------------------------------------- */
+
+Test(spoil, report_as_json_holds_the_culprit_and_both_of_its_numbers) {
+    spoil_case   c = {.row = AD__ROW_sin, .operand = 0, .way = 8};                    /* x 2 */
+    ad_tape     *tape = ad_tape_new();
+    ad_var       x = ad_input(tape, 0);
+    const ad_var y = ad_sin(x);
+    ad__spoil_rules(spoiled_partial, &c);
+    ad_check_report *r = ad_check(y, 1, &x, NULL, NULL);
+    ad__spoil_rules(NULL, NULL);
+    char  *text = NULL;
+    size_t size = 0;
+    FILE  *to = open_memstream(&text, &size);
+    cr_expect_eq(ad_check_print(r, AD_JSON, to), AD_OK);
+    fclose(to);
+    const char *culprit = strstr(text, "\"culprits\":[\n  {\"node\":");
+    cr_assert_not_null(culprit, "%s", text);
+    for (const char *part[] = {"\"operand\":0,", "\"operation\":\"sin\"", "\"at\":0", "\"rule\":2,", "\"estimate\":",
+                               "\"verdict\":\"fail\"}"},
+         **at = part; at < part + 6; at++)
+        cr_expect_not_null(strcasestr(culprit, *at), "no %s in %s", *at, culprit);
+    free(text);
     ad_check_free(r);
     ad_tape_free(tape);
 }
