@@ -8,6 +8,7 @@
 #include "engine/spoil.h"
 #include "engine/tape.h"
 #include "options.h"
+#include "report.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -174,22 +175,20 @@ static int failed(const request *r) {
     return BAD_USE;
 }
 
+static bool draw_curve(FILE *to, void *context) {
+    return ad_curve_print(context, AD_SVG, to) == AD_OK;
+}
+
 static int draw(request *r, ad_var y) {
     const size_t i = place_of(r, r->curve);
     if (i == r->n) return complain("there is no variable of this name", r->curve);
     ad_curve *curve = ad_check_curve(y, r->x[i], &r->claimed[i]);
     if (curve == NULL) return failed(r);
-    ad_status status = AD_OK;
-    if (r->svg != NULL) {
-        FILE *file = fopen(r->svg, "w");
-        if (file == NULL || ad_curve_print(curve, AD_SVG, file) != AD_OK) status = AD_BAD_FILE;
-        if (file != NULL && fclose(file) != 0) status = AD_BAD_FILE;
-    }
-    if (status == AD_OK) status = ad_curve_print(curve, r->tsv ? AD_TSV : AD_CHARACTERS, stdout);
+    const bool      drawn = r->svg == NULL || report_whole("gradcheck", r->svg, draw_curve, curve);
+    const ad_status status = drawn ? ad_curve_print(curve, r->tsv ? AD_TSV : AD_CHARACTERS, stdout) : AD_OK;
     ad_curve_free(curve);
-    return status == AD_OK ? 0
-                           : complain("the picture cannot be written",
-                                      r->svg != NULL ? r->svg : "standard output");
+    if (status != AD_OK) return complain("the curve cannot be written", "standard output");
+    return drawn ? 0 : BAD_USE;
 }
 
 static int check(request *r, ad_var y) {

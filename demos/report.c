@@ -5,6 +5,7 @@
 #include "report.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -65,19 +66,30 @@ bool report_close(FILE *file, const char *folder, const char *name) {
     return path_of(path, folder, name, "") && complain("the file cannot be written", path);
 }
 
+/* Renaming would put a file in the place of a device or a pipe, and of a link to a file. */
+static bool replaceable(const char *program, const char *path, char target[PATH_MAX]) {
+    struct stat is;
+    if (stat(path, &is) != 0) return snprintf(target, PATH_MAX, "%s", path) < PATH_MAX;
+    if (S_ISREG(is.st_mode) && realpath(path, target) != NULL) return true;
+    fprintf(stderr, "%s: %s is not a regular file: nothing is written there\n", program, path);
+    return false;
+}
+
 bool report_whole(const char *program, const char *path, bool (*write)(FILE *to, void *context), void *context) {
-    const size_t room = strlen(path) + 16;
+    char         target[PATH_MAX];
+    if (!replaceable(program, path, target)) return false;
+    const size_t room = strlen(target) + 32;
     char        *beside = malloc(room);
     if (beside == NULL) {
         fprintf(stderr, "%s: out of memory\n", program);
         return false;
     }
-    snprintf(beside, room, "%s.%ld", path, (long)getpid());
+    snprintf(beside, room, "%s.%ld", target, (long)getpid());
     FILE *to = fopen(beside, "w");
     bool  good = to != NULL, said = false;
     if (good && !write(to, context)) good = false, said = !ferror(to);
     if (to != NULL && fclose(to) != 0) good = false;
-    if (good && rename(beside, path) != 0) good = false;
+    if (good && rename(beside, target) != 0) good = false;
     if (!good && !said) fprintf(stderr, "%s: %s cannot be written: %s\n", program, path, strerror(errno));
     if (!good && to != NULL) remove(beside);
     free(beside);

@@ -13,7 +13,7 @@ FILE *report_create(const char *folder, const char *name);     /* NULL: false */
 bool  report_close(FILE *file, const char *folder, const char *name);
 
 /* Writes a whole file or nothing: what `write` puts out goes beside PATH and is renamed, so that nothing half-written
- * ever stands there. write returns false when it said itself what was wrong. */
+ * ever stands there; a device or a pipe is refused, a link followed. write returns false when it said itself what was wrong. */
 bool report_whole(const char *program, const char *path, bool (*write)(FILE *to, void *context), void *context);
 
 /* The loss and the held-out accuracy after each epoch: accuracy[i] in 0..1. */
