@@ -521,7 +521,8 @@ AD_API ad_status ad_explain_all(size_t n, const ad_var y[], const ad_view *view,
  *    "output":id,
  *    "steps":[{"node","upstream","edges":[{"to","local","contribution","before","after"}]}],
  *    "result":{name: gradient}}
- * A node without a name has "#id" in its place in the result. Of several results the first stands there, the
+ * A node without a name has "#id" in its place in the result, as has one whose name is taken, begins with # or is
+ * not UTF-8. Of several results the first stands there, the
  * others in "more":[{"output","steps","result"}]. JSON has no NaN and no infinity: they are the strings "NaN",
  * "Infinity", "-Infinity". */
 AD_API ad_status ad_explain_json(size_t n, const ad_var y[], const ad_view *view, FILE *to);

@@ -65,10 +65,11 @@ static void write_step(const ad__pass *pass, const ad__step *step, FILE *to) {
     fputs("]}", to);
 }
 
-/* Is this the first input of its name? Later ones are written by number, so that no key comes twice. */
+/* Is this the first input of its name? Others are written by number, so that no key comes twice: also those whose
+ * name is no UTF-8, as different ones may look the same, or looks like a number. */
 static bool first_of_name(const ad_tape *tape, const ad__pass *pass, uint32_t node) {
     const char *name = ad__name_of(tape, node);
-    if (name == NULL) return false;
+    if (name == NULL || name[0] == '#' || !ad__is_utf8(name)) return false;
     for (uint32_t k = 0; k < tape->notes.names && tape->notes.name[k].node < node; k++) {
         const uint32_t other = tape->notes.name[k].node;
         if (tape->code[other] == AD__input && pass->used[other] && strcmp(tape->notes.name[k].text, name) == 0)

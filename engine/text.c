@@ -76,6 +76,12 @@ static size_t sequence(const char *text) {
     return n;
 }
 
+bool ad__is_utf8(const char *text) {
+    for (size_t n; *text != '\0'; text += n)
+        if ((n = sequence(text)) == 0) return false;
+    return true;
+}
+
 /* Writes one character with `special`, which returns what stands for an ASCII character, or NULL for itself. */
 static void escaped(const char *text, const char *(*special)(char c, char room[16]), FILE *to) {
     char room[16];

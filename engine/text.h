@@ -28,6 +28,8 @@ const char *ad__file_name(const char *path);
 enum { AD__SHORTEST = 32 };
 const char *ad__shortest(double x, char text[AD__SHORTEST]);
 
+bool ad__is_utf8(const char *text);
+
 /* A text as a string of JSON, quotes included: also safe inside an HTML script element, where "</" would end
  * it. Bytes that are not UTF-8 become U+FFFD. A number that JSON lacks is a string. */
 void ad__json_text(const char *text, FILE *to);

@@ -1,0 +1,206 @@
+/* json.c - tests of engine/json.c, read by a library that others wrote. What the passes are is shown by tests/trace.c
+ * and tests/explain.c. */
+#include "engine/json.h"
+#include "support.h"
+
+#include <criterion/criterion.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#if HAVE_JANSSON
+#include <jansson.h>
+
+static ad_tape *tape;
+static json_t  *root;
+
+static void make(void) {
+    tape = ad_tape_new();
+}
+static void drop(void) {
+    json_decref(root);
+    ad_tape_free(tape);
+}
+
+TestSuite(json, .init = make, .fini = drop);
+
+/* No key may come twice. */
+static void read_trace(size_t n, const ad_var y[]) {
+    char        *text = NULL;
+    size_t       length = 0;
+    FILE        *to = open_memstream(&text, &length);
+    json_error_t error;
+    cr_assert_eq(ad_explain_json(n, y, NULL, to), AD_OK, "%s", ad_tape_message(tape));
+    fclose(to);
+    root = json_loadb(text, length, JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL, &error);
+    cr_assert_not_null(root, "line %d: %s", error.line, error.text);
+    free(text);
+}
+
+static json_t *node(size_t i) {
+    return json_array_get(json_object_get(root, "nodes"), i);
+}
+
+static const char *text_of(const json_t *object, const char *key) {
+    const char *text = json_string_value(json_object_get(object, key));
+    return text == NULL ? "(no text)" : text;
+}
+
+static double number_of(const json_t *object, const char *key) {
+    const json_t *number = json_object_get(object, key);
+    cr_expect(json_is_real(number), "%s is no number", key);
+    return json_real_value(number);
+}
+
+static ad_var named(double x, const char *name) {
+    const ad_var input = ad_input(tape, x);
+    ad_name(input, name);
+    return input;
+}
+
+Test(json, numbers_read_back_to_the_bit) {
+    const double at[] = {0.1, 1.0/3, 5e-324, 1.7976931348623157e308, -0.0, 123456789012345678.0};
+    enum { N = sizeof at/sizeof *at };
+    ad_var x[N];
+    for (size_t i = 0; i < N; i++) x[i] = ad_input(tape, at[i]);
+    const ad_var y = ad_sum(N, x);
+    read_trace(1, &y);
+    for (size_t i = 0; i < N; i++) cr_expect(same_bits(number_of(node(i), "value"), at[i]), "%.17g", at[i]);
+}
+
+Test(json, derivatives_are_those_of_a_sweep) {
+    const ad_var x[] = {named(0.7, "a"), named(-1.3, "b"), named(2.5, "c")};
+    const ad_var y = ad_mul(ad_tanh(ad_dot(2, x, x + 1)), ad_exp(x[0]));
+    double       grad[3];
+    read_trace(1, &y);
+    ad_gradient(y, 3, x, grad);
+    const json_t *result = json_object_get(root, "result");
+    cr_expect_eq(json_object_size(result), 3);
+    cr_expect(close_to(number_of(result, "a"), grad[0], 4*U, 0));
+    cr_expect(close_to(number_of(result, "b"), grad[1], 4*U, 0));
+    cr_expect(close_to(number_of(result, "c"), grad[2], 4*U, 0));
+}
+
+/* before + contribution is after, and contribution is local times upstream: in the order of the steps, the numbers
+ * add up to the result. */
+Test(json, steps_add_up_to_the_result) {
+    const ad_var a = named(0.7, "a"), y = ad_mul(ad_sin(a), ad_add(ad_mul(a, a), ad_num(2)));
+    double       adjoint[16] = {0};
+    read_trace(1, &y);
+    const size_t last = (size_t)number_of(root, "output");
+    json_t      *step, *edge;
+    size_t       i, k;
+    adjoint[last] = 1;
+    json_array_foreach(json_object_get(root, "steps"), i, step) {
+        const double upstream = number_of(step, "upstream");
+        cr_expect_eq(upstream, adjoint[(size_t)number_of(step, "node")]);
+        json_array_foreach(json_object_get(step, "edges"), k, edge) {
+            double *to = &adjoint[(size_t)number_of(edge, "to")];
+            cr_expect_eq(number_of(edge, "before"), *to);
+            *to += upstream*number_of(edge, "local");
+            cr_expect_eq(number_of(edge, "after"), *to);
+        }
+    }
+    cr_expect_eq(adjoint[0], number_of(json_object_get(root, "result"), "a"));
+}
+
+Test(json, what_is_not_finite_is_a_string) {
+    const ad_var x[] = {named(NAN, "a"), named(INFINITY, "b"), named(-INFINITY, "c")}, y = ad_sum(3, x);
+    read_trace(1, &y);
+    cr_expect_str_eq(text_of(node(0), "value"), "NaN");
+    cr_expect_str_eq(text_of(node(1), "value"), "Infinity");
+    cr_expect_str_eq(text_of(node(2), "value"), "-Infinity");
+}
+
+Test(json, any_name_comes_back) {
+    static const char *const name[] = {"", "a\"quote", "b<script>alert(1)</script>", "c\nd\te\\", "\xe2\x88\x82x", "\x01\x7f"};
+    enum { N = sizeof name/sizeof *name };
+    ad_var x[N];
+    for (size_t i = 0; i < N; i++) x[i] = named((double)i, name[i]);
+    const ad_var y = ad_sum(N, x);
+    read_trace(1, &y);
+    for (size_t i = 0; i < N; i++) cr_expect_str_eq(text_of(node(i), "name"), name[i]);
+}
+
+Test(json, a_name_of_a_hundred_thousand_characters_is_whole) {
+    static char name[100000];
+    memset(name, 'n', sizeof name - 1);
+    const ad_var y = ad_neg(named(1, name));
+    read_trace(1, &y);
+    cr_expect_str_eq(text_of(node(0), "name"), name);
+    cr_expect_eq(number_of(json_object_get(root, "result"), name), -1);
+}
+
+Test(json, inputs_of_one_name_have_keys_of_their_own) {
+    const ad_var x[] = {named(1, "w"), named(2, "w")}, y = ad_mul(x[0], x[1]);
+    read_trace(1, &y);
+    cr_expect_eq(number_of(json_object_get(root, "result"), "w"), 2);
+    cr_expect_eq(number_of(json_object_get(root, "result"), "#1"), 1);
+}
+
+/* "#1" is what an input without a name is called. */
+Test(json, an_input_named_like_the_number_of_another_has_a_key_of_its_own) {
+    const ad_var x[] = {named(3, "#1"), ad_input(tape, 5)}, y = ad_mul(x[0], x[1]);
+    read_trace(1, &y);
+    cr_expect_eq(number_of(json_object_get(root, "result"), "#0"), 5);
+    cr_expect_eq(number_of(json_object_get(root, "result"), "#1"), 3);
+}
+
+/* Both would be written as the sign for what is no character. */
+Test(json, names_that_are_not_utf8_have_keys_of_their_own) {
+    const ad_var x[] = {named(3, "\xff"), named(5, "\xfe")}, y = ad_mul(x[0], x[1]);
+    read_trace(1, &y);
+    cr_expect_eq(number_of(json_object_get(root, "result"), "#0"), 5);
+    cr_expect_eq(number_of(json_object_get(root, "result"), "#1"), 3);
+}
+
+Test(json, an_input_by_itself_is_a_trace) {
+    const ad_var y = named(4, "y");
+    read_trace(1, &y);
+    cr_expect_eq(json_array_size(json_object_get(root, "nodes")), 1);
+    cr_expect_eq(number_of(json_object_get(root, "result"), "y"), 1);
+    cr_expect_null(json_object_get(root, "more"));
+}
+
+Test(json, the_other_results_stand_in_more) {
+    const ad_var a = named(3, "a"), y[] = {ad_mul(a, a), ad_neg(a), ad_exp(a)};
+    read_trace(3, y);
+    const json_t *more = json_object_get(root, "more");
+    cr_expect_eq(json_array_size(more), 2);
+    cr_expect_eq(number_of(json_object_get(root, "result"), "a"), 6);
+    cr_expect_eq(number_of(json_object_get(json_array_get(more, 0), "result"), "a"), -1);
+    cr_expect_eq(number_of(json_object_get(json_array_get(more, 1), "result"), "a"), exp(3));
+}
+
+Test(json, plain_numbers_are_operands_by_value) {
+    const ad_var y = ad_sub(named(3, "a"), ad_num(0.1));
+    read_trace(1, &y);
+    const json_t *args = json_object_get(node(1), "args");
+    cr_expect_eq(json_real_value(json_array_get(args, 0)), 0);
+    cr_expect_eq(number_of(json_array_get(args, 1), "value"), 0.1);
+}
+
+Test(json, nodes_that_lead_nowhere_are_left_out) {
+    const ad_var a = named(3, "a");
+    ad_exp(a);
+    const ad_var y = ad_neg(a);
+    read_trace(1, &y);
+    cr_expect_eq(json_array_size(json_object_get(root, "nodes")), 2);
+    cr_expect_str_eq(text_of(node(1), "op"), "neg");
+}
+
+Test(json, a_file_that_cannot_be_written_is_a_status) {
+    const ad_var y = ad_neg(named(3, "a"));
+    FILE        *full = fopen("/dev/full", "w");
+    if (full == NULL) cr_skip_test("no /dev/full on this machine");
+    cr_expect_eq(ad_explain_json(1, &y, NULL, full), AD_BAD_FILE);
+    fclose(full);
+    cr_expect_eq(ad_explain_json(1, &y, NULL, NULL), AD_BAD_ARGUMENT);
+}
+
+#else
+
+Test(json, is_read_by_jansson) {
+    cr_skip_test("this build is without jansson");
+}
+#endif
