@@ -14,15 +14,17 @@ static const char page[] = {
 
 /* ---- data ------------------------------------------------------------------------------------- */
 
-/* Escaped so that it may stand inside a script element too, where "</" would end it. Bytes outside ASCII are
- * handed on: names are UTF-8 if the caller's are. */
+/* Escaped so that it may stand inside a script element too, where "</" would end it. Bytes that are not UTF-8
+ * become U+FFFD. */
 static void write_text(const char *text, FILE *to) {
     fputc('"', to);
-    for (; *text != '\0'; text++) {
+    for (size_t n; *text != '\0'; text += n > 0 ? n : 1) {
         const unsigned char c = (unsigned char)*text;
-        if (c == '"' || c == '\\') fprintf(to, "\\%c", c);
+        n = nn__character(text);
+        if (n == 0) fputs("\\ufffd", to);
+        else if (c == '"' || c == '\\') fprintf(to, "\\%c", c);
         else if (c < 0x20 || c == 0x7f || c == '<') fprintf(to, "\\u%04x", c);
-        else fputc(c, to);
+        else fwrite(text, 1, n, to);
     }
     fputc('"', to);
 }

@@ -18,6 +18,34 @@ typedef struct board {
 
 /* ---- pieces ----------------------------------------------------------------------------------- */
 
+/* A text of the caller's, at most so many characters of it; how many. What a terminal would obey is a space; what
+ * is not UTF-8, or not ASCII where that is asked for, a question mark. */
+static size_t put_text(const board *b, const char *text, size_t most) {
+    size_t n = 0;
+    for (size_t bytes; *text != '\0' && n < most; n++, text += bytes > 0 ? bytes : 1) {
+        const unsigned char c = (unsigned char)*text;
+        bytes = nn__character(text);
+        if (c < 0x20 || c == 0x7f) fputc(' ', b->to);
+        else if (bytes == 0 || (b->ascii && bytes > 1)) fputc('?', b->to);
+        else fwrite(text, 1, bytes, b->to);
+    }
+    return n;
+}
+
+enum { LEFT = 20, RIGHT = 10 };
+
+static void put_left(const board *b, const char *name) {
+    fputs("    ", b->to);
+    for (size_t n = put_text(b, name, LEFT); n < LEFT; n++) fputc(' ', b->to);
+}
+
+static void put_right(const board *b, const char *name) {
+    size_t n = 0;
+    for (const char *at = name; *at != '\0' && n < RIGHT; n++) at += nn__character(at) > 0 ? nn__character(at) : 1;
+    for (; n <= RIGHT; n++) fputc(' ', b->to);
+    put_text(b, name, RIGHT);
+}
+
 static const char *arrow(const board *b, double wish) {
     if (!(fabs(wish) > 0)) return b->ascii ? "." : "\u00b7";
     return wish > 0 ? b->ascii ? "^" : "\u25b2" : b->ascii ? "v" : "\u25bc";
@@ -49,9 +77,9 @@ static size_t choose(size_t n, const double x[], size_t most, size_t place[]) {
 
 /* The name of unit j behind layer l - 1, the inputs for l = 0. */
 static const char *unit_name(const board *b, size_t l, size_t j, char text[24]) {
-    if (l == 0) snprintf(text, 24, "%.20s", b->lesson->input_name[j]);
-    else if (l == b->lesson->layers) snprintf(text, 24, "%.20s", b->lesson->output_name[j]);
-    else snprintf(text, 24, "h%zu.%zu", l, j + 1);
+    if (l == 0) return b->lesson->input_name[j];
+    if (l == b->lesson->layers) return b->lesson->output_name[j];
+    snprintf(text, 24, "h%zu.%zu", l, j + 1);
     return text;
 }
 
@@ -78,8 +106,10 @@ static void print_inputs(const board *b) {
         fputc('\n', b->to);
         return;
     }
-    for (size_t i = 0; i < n && i < 2*MOST; i++)
-        fprintf(b->to, "    %-20s %9.4f\n", unit_name(b, 0, i, name), b->pupil->input[i]);
+    for (size_t i = 0; i < n && i < 2*MOST; i++) {
+        put_left(b, unit_name(b, 0, i, name));
+        fprintf(b->to, " %9.4f\n", b->pupil->input[i]);
+    }
     if (n > 2*MOST) fprintf(b->to, "    ... and %zu more\n", n - 2*MOST);
 }
 
@@ -93,8 +123,8 @@ static void print_layer(const board *b, size_t l) {
     fprintf(b->to, "  layer %zu, %s of the weighted sum z of the activations before\n", l + 1, lesson->activation[l]);
     for (size_t k = 0; k < shown; k++) {
         const size_t j = place[k];
-        fprintf(b->to, "    %-20s z %9.4f   a %9.4f  %s", unit_name(b, l + 1, j, name), b->pupil->z[first + j], a[j],
-                a[j] < 0 ? "-" : " ");
+        put_left(b, unit_name(b, l + 1, j, name));
+        fprintf(b->to, " z %9.4f   a %9.4f  %s", b->pupil->z[first + j], a[j], a[j] < 0 ? "-" : " ");
         bar(b, a[j], largest_of(n, a));
         fputc('\n', b->to);
     }
@@ -105,11 +135,18 @@ static void print_loss(const board *b) {
     const nn_lesson *lesson = b->lesson;
     const nn__pupil *p = b->pupil;
     fprintf(b->to, "loss\n");
-    for (size_t k = 0; k < lesson->outputs && k < 2*MOST; k++)
-        fprintf(b->to, "    %-20.20s %s %8.4f   wanted %8.4f\n", lesson->output_name[k],
-                lesson->squares ? "output     " : "probability", p->guess[k], nn__wanted(lesson, p, k));
-    if (lesson->squares) fprintf(b->to, "  C = sum of (output - wanted)^2 = %.6g\n\n", p->loss);
-    else fprintf(b->to, "  C = -log(probability of %s) = %.6g\n\n", lesson->output_name[(size_t)p->target[0]], p->loss);
+    for (size_t k = 0; k < lesson->outputs && k < 2*MOST; k++) {
+        put_left(b, lesson->output_name[k]);
+        fprintf(b->to, " %s %8.4f   wanted %8.4f\n", lesson->squares ? "output     " : "probability", p->guess[k],
+                nn__wanted(lesson, p, k));
+    }
+    if (lesson->squares) fputs("  C = sum of (output - wanted)^2", b->to);
+    else {
+        fputs("  C = -log(probability of ", b->to);
+        put_text(b, lesson->output_name[(size_t)p->target[0]], SIZE_MAX);
+        fputc(')', b->to);
+    }
+    fprintf(b->to, " = %.6g\n\n", p->loss);
 }
 
 /* ---- backward --------------------------------------------------------------------------------- */
@@ -123,7 +160,8 @@ static void print_outputs(const board *b) {
     fprintf(b->to, "  what each output should do, -dC/da: up lowers the loss, or down does\n");
     for (size_t k = 0; k < shown; k++) {
         const size_t j = place[k];
-        fprintf(b->to, "    %-20.20s %s %9.4f  ", lesson->output_name[j], arrow(b, -da[j]), -da[j]);
+        put_left(b, lesson->output_name[j]);
+        fprintf(b->to, " %s %9.4f  ", arrow(b, -da[j]), -da[j]);
         bar(b, da[j], largest_of(n, da));
         fputc('\n', b->to);
     }
@@ -134,7 +172,7 @@ static void print_heads(const board *b, size_t l, size_t n, const size_t place[]
                         const char *last) {
     char name[24];
     fprintf(b->to, "    %-20s", first);
-    for (size_t k = 0; k < n; k++) fprintf(b->to, " %10.10s", unit_name(b, l, place[k], name));
+    for (size_t k = 0; k < n; k++) put_right(b, unit_name(b, l, place[k], name));
     fprintf(b->to, " %10s\n", last);
 }
 
@@ -158,7 +196,7 @@ static void print_wishes(const board *b, size_t l) {
     for (size_t k = 0; k < across; k++) fprintf(b->to, "   a%7.3f", before[column[k]]);
     fprintf(b->to, "   a%7.3f\n", 1.0);
     for (size_t k = 0; k < shown; k++) {
-        fprintf(b->to, "    %-20s", unit_name(b, l + 1, row[k], name));
+        put_left(b, unit_name(b, l + 1, row[k], name));
         for (size_t i = 0; i < across; i++)
             print_cell(b, -b->pupil->gradient[nn__weight_place(lesson, l, row[k], column[i])]);
         print_cell(b, -b->pupil->gradient[nn__bias_place(lesson, l, row[k])]);
@@ -173,7 +211,7 @@ static void print_wishes(const board *b, size_t l) {
     fprintf(b->to, "  and of the activations before, -dC/dz * the weight between them\n");
     print_heads(b, l, across, column, "", "");
     for (size_t k = 0; k < shown; k++) {
-        fprintf(b->to, "    %-20s", unit_name(b, l + 1, row[k], name));
+        put_left(b, unit_name(b, l + 1, row[k], name));
         for (size_t i = 0; i < across; i++)
             print_cell(b, -dz[row[k]]*lesson->weight[nn__weight_place(lesson, l, row[k], column[i])]);
         fputc('\n', b->to);
@@ -249,7 +287,8 @@ ad_status nn_lesson_print(const nn_lesson *lesson, size_t example, bool ascii, F
     if (lesson == NULL || to == NULL || example >= lesson->pupils) return AD_BAD_ARGUMENT;
     const board    b = {lesson, &lesson->pupil[example], to, ascii};
     const locale_t before = nn__locale_enter();
-    fprintf(to, "%s\n", lesson->title);
+    put_text(&b, lesson->title, SIZE_MAX);
+    fputc('\n', to);
     print_sizes(&b);
     fputs("forward   from left to right\n", to);
     print_inputs(&b);

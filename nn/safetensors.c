@@ -48,12 +48,28 @@ static json_t *describe(const nn__item *item, size_t bytes, uint64_t begin) {
                      shape, "data_offsets", (json_int_t)begin, (json_int_t)end);
 }
 
-static bool put_notes(json_t *root, size_t notes, const nn__note note[]) {
+static ad_status out_of_memory(char message[NN__MESSAGE]) {
+    return nn__say(AD_NO_MEMORY, message, "out of memory");
+}
+
+/* AD_BAD_ARGUMENT: not UTF-8. json_string gives NULL for both reasons. */
+static ad_status check_text(const char *text) {
+    errno = 0;
+    json_t    *copy = json_string(text);
+    const bool good = copy != NULL, memory = errno == ENOMEM;
+    json_decref(copy);
+    return good ? AD_OK : memory ? AD_NO_MEMORY : AD_BAD_ARGUMENT;
+}
+
+static ad_status put_notes(json_t *root, size_t notes, const nn__note note[], char message[NN__MESSAGE]) {
     json_t *metadata = json_object();
-    if (json_object_set_new(root, "__metadata__", metadata) != 0) return false;
-    for (size_t i = 0; i < notes; i++)
-        if (json_object_set_new(metadata, note[i].key, json_string(note[i].text)) != 0) return false;
-    return true;
+    if (json_object_set_new(root, "__metadata__", metadata) != 0) return out_of_memory(message);
+    for (size_t i = 0; i < notes; i++) {
+        if (check_text(note[i].key) == AD_BAD_ARGUMENT || check_text(note[i].text) == AD_BAD_ARGUMENT)
+            return nn__say(AD_BAD_ARGUMENT, message, "note %zu (from 0) is not UTF-8", i);
+        if (json_object_set_new(metadata, note[i].key, json_string(note[i].text)) != 0) return out_of_memory(message);
+    }
+    return AD_OK;
 }
 
 static ad_status put_items(json_t *root, const writing *w, char message[NN__MESSAGE]) {
@@ -61,17 +77,14 @@ static ad_status put_items(json_t *root, const writing *w, char message[NN__MESS
     uint64_t     begin = 0;
     for (size_t i = 0; i < w->items; i++) {
         const nn__item *item = &w->item[i];
-        errno = 0;
-        json_t         *name = json_string(item->name);     /* NULL for both reasons */
-        json_decref(name);
-        if (name == NULL && errno == ENOMEM)
-            return nn__say(AD_NO_MEMORY, message, "out of memory");
-        if (name == NULL)
+        const ad_status name = check_text(item->name);
+        if (name == AD_NO_MEMORY) return out_of_memory(message);
+        if (name != AD_OK)
             return nn__say(AD_BAD_ARGUMENT, message, "array %zu (from 0) has a name that is not UTF-8", i);
         if (json_object_get(root, item->name) != NULL || strcmp(item->name, "__metadata__") == 0)
             return nn__say(AD_BAD_ARGUMENT, message, "the name \"%s\" of an array is taken", item->name);
         if (json_object_set_new(root, item->name, describe(item, bytes, begin)) != 0)
-            return nn__say(AD_NO_MEMORY, message, "out of memory");
+            return out_of_memory(message);
         begin += item->count*bytes;
     }
     return AD_OK;
@@ -92,13 +105,14 @@ static ad_status check_range(const writing *w, char message[NN__MESSAGE]) {
 /* Filled with spaces, so that the numbers begin at a multiple of their size. */
 static ad_status make_header(writing *w, size_t notes, const nn__note note[], char message[NN__MESSAGE]) {
     json_t   *root = json_object();
-    ad_status status = root == NULL || (notes > 0 && !put_notes(root, notes, note))
-                           ? nn__say(AD_NO_MEMORY, message, "out of memory") : put_items(root, w, message);
+    ad_status status = root == NULL ? out_of_memory(message)
+                     : notes > 0 ? put_notes(root, notes, note, message) : AD_OK;
+    if (status == AD_OK) status = put_items(root, w, message);
     if (status == AD_OK) {
         char *text = json_dumps(root, JSON_COMPACT);
         w->length = text == NULL ? 0 : (strlen(text) + ALIGNMENT - 1)/ALIGNMENT*ALIGNMENT;
         w->header = text == NULL ? NULL : malloc(w->length + 1);
-        if (w->header == NULL) status = nn__say(AD_NO_MEMORY, message, "out of memory");
+        if (w->header == NULL) status = out_of_memory(message);
         else sprintf(w->header, "%-*s", (int)w->length, text);
         free(text);
     }
@@ -304,12 +318,13 @@ static bool read_tensors(nn__safetensors *f) {
     return check_layout(f);
 }
 
+/* Asked about before it is opened: opening a pipe would wait for somebody who writes to it. */
 static bool open_file(nn__safetensors *f) {
     struct stat about;
+    if (stat(f->path, &about) == 0 && !S_ISREG(about.st_mode)) return fail(f, AD_BAD_FILE, "not a regular file");
     f->file = fopen(f->path, "rb");
     if (f->file == NULL || fstat(fileno(f->file), &about) != 0)
         return fail(f, AD_BAD_FILE, "the file cannot be opened: %s", strerror(errno));
-    if (!S_ISREG(about.st_mode)) return fail(f, AD_BAD_FILE, "not a regular file");
     f->size = (uint64_t)about.st_size;
     return read_length(f) && read_header(f) && read_tensors(f);
 }

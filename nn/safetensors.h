@@ -28,7 +28,7 @@ typedef struct nn__note {                    /* a line of __metadata__ */
 } nn__note;
 
 /* Replaces the file (replace.h). single: F32, each number rounded to the nearest; a number that is too
- * large for that is AD_BAD_ARGUMENT, as are names that are taken twice or are not UTF-8. */
+ * large for that is AD_BAD_ARGUMENT, as are names that are taken twice, and names and notes that are not UTF-8. */
 ad_status nn__safetensors_save(const char *path, bool single, size_t items, const nn__item item[],
                                size_t notes, const nn__note note[], char message[NN__MESSAGE]);
 

@@ -43,4 +43,16 @@ static inline ad_status nn__say(ad_status status, char text[NN__MESSAGE], const 
     return status;
 }
 
+/* Bytes of the UTF-8 sequence that begins here; 0: none does. RFC 3629: no overlong forms, no surrogates. */
+static inline size_t nn__character(const char *text) {
+    const unsigned char *at = (const unsigned char *)text;
+    const size_t         n = at[0] < 0x80 ? 1 : at[0] < 0xc2 ? 0 : at[0] < 0xe0 ? 2 : at[0] < 0xf0 ? 3
+                           : at[0] < 0xf5 ? 4 : 0;
+    for (size_t i = 1; i < n; i++)
+        if ((at[i] & 0xc0) != 0x80) return 0;
+    if ((at[0] == 0xe0 && at[1] < 0xa0) || (at[0] == 0xed && at[1] > 0x9f) || (at[0] == 0xf0 && at[1] < 0x90) ||
+        (at[0] == 0xf4 && at[1] > 0x8f)) return 0;
+    return n;
+}
+
 #endif

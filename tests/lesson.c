@@ -75,43 +75,6 @@ Test(lesson, the_first_order_change_of_the_loss_is_rate_times_the_squared_gradie
     cr_expect(close_to(change, config.rate*square, 1e-4, 0), "%g and %g", change, config.rate*square);
 }
 
-Test(lesson, units_outside_ascii_stay_outside_ascii_output) {
-    char  *text = NULL;
-    size_t length = 0;
-    FILE  *to = open_memstream(&text, &length);
-    const nn_lesson_config config = usual();
-    lesson = nn_lesson_new(model, mlp, data, &config);
-    cr_expect_eq(nn_lesson_print(lesson, 1, true, to), AD_OK);
-    fclose(to);
-    for (size_t i = 0; i < length; i++) cr_assert((unsigned char)text[i] < 0x80, "byte %zu", i);
-    free(text);
-}
-
-Test(lesson, names_cannot_leave_the_page) {
-    char  *text = NULL;
-    size_t length = 0;
-    FILE  *to = open_memstream(&text, &length);
-    nn_lesson_config config = usual();
-    config.title = "<script>alert(1)</script>@LESSON@";
-    config.output_names = (const char *const[]){"</script>", "\"", "a\nb"};
-    lesson = nn_lesson_new(model, mlp, data, &config);
-    cr_expect_eq(nn_lesson_html(lesson, to), AD_OK);
-    fclose(to);
-    size_t scripts = 0;
-    for (const char *at = text; (at = strstr(at, "<script")) != NULL; at++) scripts++;
-    cr_expect_eq(scripts, 2, "%zu scripts", scripts);
-    free(text);
-}
-
-Test(lesson, an_example_that_is_not_there_cannot_be_printed) {
-    const nn_lesson_config config = usual();
-    lesson = nn_lesson_new(model, mlp, data, &config);
-    cr_expect_eq(nn_lesson_print(lesson, 2, true, stdout), AD_BAD_ARGUMENT);
-    cr_expect_eq(nn_lesson_print(NULL, 0, true, stdout), AD_BAD_ARGUMENT);
-    cr_expect_eq(nn_lesson_json(NULL, stdout), AD_BAD_ARGUMENT);
-    cr_expect_eq(nn_lesson_html(lesson, NULL), AD_BAD_ARGUMENT);
-}
-
 Test(lesson, a_rate_of_infinity_is_refused) {
     nn_lesson_config config = usual();
     config.rate = INFINITY;

@@ -1,0 +1,102 @@
+/* lesson_print.c - tests of nn/lesson_print.c: what a terminal gets. */
+#include "nn/lesson.h"
+#include "support.h"
+
+#include <criterion/criterion.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static ad_tape   *tape;
+static nn_model  *model;
+static nn_mlp    *mlp;
+static nn_data   *data;
+static nn_lesson *lesson;
+static char      *text;
+static size_t     length;
+
+static void make(void) {
+    tape = ad_tape_new();
+    model = nn_model_new(tape, 3);
+    mlp = nn_mlp_new(model, &(nn_mlp_config){.layers = 2, .sizes = (const size_t[]){2, 4, 3}});
+    data = nn_data_new(3, 2, 1, (const double[]){0.5, -1, 0, 2, 0.25, 1, -0.5, 0.75, 2});
+}
+static void drop(void) {
+    free(text);
+    nn_lesson_free(lesson);
+    nn_data_free(data);
+    nn_mlp_free(mlp);
+    nn_model_free(model);
+    ad_tape_free(tape);
+}
+
+TestSuite(lesson_print, .init = make, .fini = drop);
+
+static void print(bool ascii, const char *title, const char *const outputs[]) {
+    const nn_lesson_config config = {.rows = 2, .row = (const size_t[]){2, 0}, .rate = 0.5, .title = title,
+                                     .output_names = outputs};
+    lesson = nn_lesson_new(model, mlp, data, &config);
+    cr_assert_not_null(lesson, "%s", nn_model_message(model));
+    FILE *to = open_memstream(&text, &length);
+    cr_expect_eq(nn_lesson_print(lesson, 1, ascii, to), AD_OK);
+    fclose(to);
+}
+
+static void expect_in(const char *format, double x) {
+    char words[100];
+    snprintf(words, sizeof words, format, x);
+    cr_expect(strstr(text, words) != NULL, "\"%s\" is not in:\n%s", words, text);
+}
+
+Test(lesson_print, shows_the_numbers_of_the_example) {
+    print(true, NULL, NULL);
+    const nn__pupil *p = &lesson->pupil[1];
+    for (size_t u = 0; u < lesson->units; u++) expect_in(" z %9.4f   a ", p->z[u]), expect_in("   a %9.4f  ", p->a[u]);
+    for (size_t k = 0; k < lesson->outputs; k++) expect_in(" probability %8.4f   wanted ", p->guess[k]);
+    for (size_t i = 0; i < 2; i++) expect_in(" %9.4f\n", p->input[i]);
+    expect_in(") = %.6g\n", p->loss);
+    expect_in(" -> %.6g   the step went", lesson->after);
+}
+
+static void expect_ascii(void) {
+    for (size_t i = 0; i < length; i++) cr_assert((unsigned char)text[i] < 0x80, "byte %zu", i);
+}
+
+Test(lesson_print, units_outside_ascii_stay_outside_ascii_output) {
+    print(true, NULL, NULL);
+    expect_ascii();
+}
+
+Test(lesson_print, names_outside_ascii_stay_outside_ascii_output) {
+    print(true, "\xc3\xbc\xff", (const char *const[]){"\xe2\x88\x82", "\xff\xfe", "\xf0\x9f\xa6\x93"});
+    expect_ascii();
+}
+
+/* Twenty characters of two bytes each, and one more. */
+Test(lesson_print, names_are_cut_between_characters) {
+    char name[43] = "";
+    for (int i = 0; i < 21; i++) strcat(name, "\xc3\xa4");
+    print(false, NULL, (const char *const[]){name, "x\xff", name});
+    for (const char *at = text; *at != '\0'; at += nn__character(at)) cr_assert_gt(nn__character(at), 0);
+    name[40] = '\0';
+    strcat(name, " ");
+    cr_expect(strstr(text, name) != NULL, "%s", text);
+}
+
+Test(lesson_print, names_do_not_steer_the_terminal) {
+    print(false, "a\x1b[2J", (const char *const[]){"\x1b]0;title\a", "b\nc", "\x7f\b"});
+    for (size_t i = 0; i < length; i++)
+        cr_assert((unsigned char)text[i] >= 0x20 || text[i] == '\n', "byte %zu is %d", i, text[i]);
+    cr_expect(strstr(text, "b\nc") == NULL && strchr(text, 0x7f) == NULL);
+}
+
+Test(lesson_print, what_cannot_be_printed_is_a_status) {
+    print(true, NULL, NULL);
+    cr_expect_eq(nn_lesson_print(lesson, 2, true, stdout), AD_BAD_ARGUMENT);
+    cr_expect_eq(nn_lesson_print(lesson, 0, true, NULL), AD_BAD_ARGUMENT);
+    cr_expect_eq(nn_lesson_print(NULL, 0, true, stdout), AD_BAD_ARGUMENT);
+    FILE *full = fopen("/dev/full", "w");
+    if (full == NULL) cr_skip_test("no /dev/full on this machine");
+    cr_expect_eq(nn_lesson_print(lesson, 0, true, full), AD_BAD_FILE);
+    fclose(full);
+}
