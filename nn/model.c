@@ -195,7 +195,7 @@ static bool room_for(nn_model *model, size_t count) {
 /* An array with space for its handles; its name is NULL when memory is out. */
 static array new_array(const char *name, size_t rank, const size_t shape[], size_t count) {
     array a = {malloc(strlen(name) + 1), rank, calloc(rank + 1, sizeof *shape), count,
-               malloc(count*sizeof(ad_var))};
+               malloc((count + 1)*sizeof(ad_var))};
     if (a.name == NULL || a.shape == NULL || a.param == NULL) {
         free_array(&a);
         return (array){0};
