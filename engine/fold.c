@@ -2,6 +2,8 @@
  * tape, and writes the boxes that are left over the beginning of the same array. */
 #include "fold.h"
 
+#include "text.h"
+
 #include <stdlib.h>
 
 static bool start(uint32_t length, const bool used[], ad__fold *fold) {
@@ -122,9 +124,10 @@ void ad__scope_label(const ad_tape *tape, uint32_t scope, size_t room, char text
         around[depth++] = scope;
     size_t length = 0;
     text[0] = '\0';
-    while (depth-- > 0 && length < room)
-        length += (size_t)snprintf(text + length, room - length, "%.40s%s", tape->notes.scope[around[depth]].text,
-                                   depth > 0 ? " / " : "");
+    while (depth-- > 0 && length < room) {
+        const char *name = tape->notes.scope[around[depth]].text;
+        length += (size_t)snprintf(text + length, room - length, "%.*s%s", ad__shown_bytes(name), name, depth > 0 ? " / " : "");
+    }
 }
 
 void ad__fold_label(const ad_tape *tape, const ad__box *box, size_t room, char text[]) {

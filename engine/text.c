@@ -39,6 +39,13 @@ char *ad__shown(size_t room, char text[], const char *shown, const char *x, cons
     return text;
 }
 
+int ad__shown_bytes(const char *text) {
+    size_t n = strnlen(text, AD__SHOWN + 1);
+    if (n <= AD__SHOWN) return (int)n;
+    for (n = AD__SHOWN; n > AD__SHOWN - 3 && ((unsigned char)text[n] & 0xc0) == 0x80; n--) { }
+    return (int)n;
+}
+
 char *ad__branch_turns(size_t room, char text[], unsigned long node, const char *what, const double side[2], double now,
                        bool taken) {
     char             sides[80];

@@ -12,6 +12,10 @@ typedef locale_t ad__locale;
 ad__locale ad__locale_enter(void);
 void       ad__locale_leave(ad__locale before);
 
+/* The bytes of a text that are shown where it is cut to AD__SHOWN of them: no UTF-8 sequence is cut in two. For "%.*s". */
+enum { AD__SHOWN = 40 };
+int ad__shown_bytes(const char *text);
+
 /* A row's `shown` with x and y replaced, cut to fit: ad__shown(64, text, "x + y", "a", "#3") is "a + #3".
  * Returns text. */
 char *ad__shown(size_t room, char text[], const char *shown, const char *x, const char *y);

@@ -267,7 +267,7 @@ enum { MOST_OPERANDS = 8 };
 
 const char *ad__label(const ad_tape *tape, uint32_t node, char text[AD__LABEL]) {
     const char *name = ad__name_of(tape, node);
-    if (name != NULL) snprintf(text, AD__LABEL, "%.40s", name);
+    if (name != NULL) snprintf(text, AD__LABEL, "%.*s", ad__shown_bytes(name), name);
     else snprintf(text, AD__LABEL, "#%lu", (unsigned long)node);
     return text;
 }
@@ -311,9 +311,11 @@ void ad__headline(const ad_tape *tape, uint32_t node, size_t room, char text[]) 
     const char *name = ad__name_of(tape, node);
     int         length = snprintf(text, room, "#%lu ", (unsigned long)node);
     if (tape->code[node] == AD__input) {
-        snprintf(text + length, room - (size_t)length, "%.40s", name != NULL ? name : "input");
+        if (name == NULL) name = "input";
+        snprintf(text + length, room - (size_t)length, "%.*s", ad__shown_bytes(name), name);
         return;
     }
-    if (name != NULL) length += snprintf(text + length, room - (size_t)length, "%.40s = ", name);
+    if (name != NULL)
+        length += snprintf(text + length, room - (size_t)length, "%.*s = ", ad__shown_bytes(name), name);
     ad__what(tape, node, room - (size_t)length, text + length);
 }

@@ -41,6 +41,21 @@ Test(text, turned_branch_has_its_condition_and_what_it_is_now) {
     cr_expect_str_eq(ad__branch_turns(sizeof few, few, 7, "x < y", side, 0, true), "the branch ");
 }
 
+Test(text, what_is_shown_of_a_long_text_ends_with_a_character) {
+    char text[200] = "";
+    cr_expect_eq(ad__shown_bytes("short"), 5);
+    for (int i = 0; i < 40; i++) strcat(text, "x");
+    cr_expect_eq(ad__shown_bytes(text), 40);
+    strcat(text, "y");
+    cr_expect_eq(ad__shown_bytes(text), 40);
+    text[0] = '\0';
+    for (int i = 0; i < 30; i++) strcat(text, "\xe2\x88\x82");
+    cr_expect_eq(ad__shown_bytes(text), 39);
+    text[0] = '\0';
+    for (int i = 0; i < 100; i++) strcat(text, "\x82");                 /* no text at all: something, not for ever */
+    cr_expect(ad__shown_bytes(text) >= 37 && ad__shown_bytes(text) <= 40);
+}
+
 Test(text, result_is_cut_to_fit) {
     char text[20];
     memset(text, '!', sizeof text);

@@ -1,0 +1,165 @@
+/* layers.c - tests of engine/layers.c: each rule alone, and the sweep, where both are right and where an operation of
+ * the user's own makes them wrong. Every row's rule spoiled, and every step of the sweep: tests/spoil.c. */
+#include "engine/layers.h"
+#include "support.h"
+
+#include <criterion/criterion.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static ad_tape         *tape;
+static ad__probe        probe;
+static ad__report      *r;
+static ad_check_report *report;
+
+static void make(void) {
+    tape = ad_tape_new();
+}
+static void drop(void) {
+    ad__probe_close(&probe);
+    ad_check_free(report);
+    ad_tape_free(tape);
+}
+
+TestSuite(layers, .init = make, .fini = drop);
+
+static void look(ad_var y, size_t n, const ad_var x[]) {
+    cr_assert(ad__probe_open(&probe, y, n, x), "%s", ad_tape_message(tape));
+    r = ad__report_new(n);
+    r->page.has_tape = true;
+    ad__check_rules(&probe, r, 1e-9);
+    ad__check_sweep(&probe, r, 7);
+    report = ad__report_done(r);
+    cr_assert_not_null(report);
+}
+
+/* The first numbers of splitmix64 from the seed 1234567, as rosettacode.org/wiki/Pseudo-random_numbers/Splitmix64
+ * lists them. */
+Test(layers, random_numbers_are_those_of_splitmix64) {
+    const uint64_t want[] = {6457827717110365317u, 3203168211198807973u, 9817491932198370423u, 4593380528125082431u,
+                             16408922859458223821u};
+    uint64_t state = 1234567;
+    for (size_t i = 0; i < 5; i++) cr_expect_eq(ad__random(&state), want[i], "number %zu", i);
+}
+
+Test(layers, random_direction_is_of_length_one_in_units_of_x) {
+    const double x[] = {0, 0.5, -1, 100, -1e6};
+    uint64_t     state = 3;
+    double       mean[5] = {0};
+    for (int turn = 0; turn < 2000; turn++) {
+        double direction[5], length = 0;
+        ad__random_direction(&state, 5, x, direction);
+        for (size_t i = 0; i < 5; i++) {
+            const double part = direction[i]/fmax(1, fabs(x[i]));
+            length += part*part;
+            mean[i] += part/2000;
+        }
+        cr_assert(fabs(length - 1) < 1e-12, "%.17g", length);
+    }
+    /* A coordinate on the sphere has variance 1/5: the mean of 2000 is within 4.5 deviations of 0. */
+    for (size_t i = 0; i < 5; i++) cr_expect_lt(fabs(mean[i]), 4.5*sqrt(0.2/2000), "coordinate %zu: %g", i, mean[i]);
+}
+
+Test(layers, right_rules_pass_and_every_operand_is_counted) {
+    const ad_var x[] = {ad_input(tape, 0.7), ad_input(tape, 1.3), ad_input(tape, 5)};
+    const ad_var y = ad_add(ad_mul(ad_tanh(x[0]), x[1]), ad_num(3)), unused = ad_exp(x[2]);
+    (void)unused;
+    look(y, 3, x);
+    cr_expect_eq(report->nodes, 3, "tanh, product and sum lead to y: %zu", report->nodes);
+    cr_expect_eq(report->operands, 4, "%zu", report->operands);
+    cr_expect_eq(report->local_count[AD_PASS], 4);
+    cr_expect_eq(report->culprits, 0);
+}
+
+Test(layers, sweep_agrees_with_the_derivative_along_a_direction) {
+    const ad_var x[] = {ad_input(tape, 0.7), ad_input(tape, 1.3)};
+    look(ad_mul(ad_sin(ad_mul(x[0], x[1])), ad_dot(2, x, x)), 2, x);
+    cr_expect_eq(report->sweep, AD_PASS);
+    cr_expect_eq(report->sweep_node, SIZE_MAX);
+    cr_expect(report->repeatable);
+    cr_expect_leq(report->sweep_gap, report->sweep_tolerance);
+    cr_expect(close_to(report->forward, report->reverse, 1e-13, 1e-300));
+}
+
+static double cube(size_t n, const double x[], void *context) {
+    (void)n, (void)context;
+    return x[0]*x[0]*x[0];
+}
+static void wrong_slope(size_t n, const double x[], double v, double partial[], void *context) {
+    (void)n, (void)v;
+    partial[0] = 3*x[0]*x[0]*(1 + *(const double *)context);
+}
+static void changing_slope(size_t n, const double x[], double v, double partial[], void *context) {
+    double *times = context;
+    (void)n, (void)v;
+    partial[0] = 3*x[0]*x[0] + 1e-3*(double)(int)*times;
+    *times += 1;
+}
+
+Test(layers, wrong_rule_is_the_culprit_and_the_others_pass) {
+    const ad_custom_op op = {.name = "cube", .operands = 1, .value = cube, .partials = wrong_slope};
+    double             off = 1e-5;
+    const ad_var       x = ad_input(tape, 0.8), c = ad_custom(tape, &op, 1, (ad_var[]){ad_sin(x)}, &off);
+    look(ad_exp(c), 1, &x);
+    cr_expect_eq(report->local_count[AD_FAIL], 1);
+    cr_expect_eq(report->local_count[AD_PASS], 2);
+    cr_assert_eq(report->culprits, 1);
+    cr_expect_eq(report->culprit[0].node, c.at.in.node);
+    cr_expect_str_eq(report->culprit[0].operation, "cube");
+    const double s = sin(0.8), right = 3*s*s;
+    cr_expect(close_to(report->culprit[0].estimate, right, 1e-9, 0));
+    cr_expect(close_to(report->culprit[0].rule, right*(1 + off), 1e-14, 0));
+}
+
+Test(layers, rule_that_changes_from_sweep_to_sweep_is_not_repeatable) {
+    const ad_custom_op op = {.name = "cube", .operands = 1, .value = cube, .partials = changing_slope};
+    double             times = 0;
+    const ad_var       x = ad_input(tape, 0.8), y = ad_custom(tape, &op, 1, &x, &times);
+    look(y, 1, &x);
+    cr_expect_not(report->repeatable);
+    cr_expect_eq(report->sweep, AD_FAIL);
+}
+
+Test(layers, kink_is_no_failure) {
+    const ad_var x = ad_input(tape, 0), y = ad_relu(x);
+    look(y, 1, &x);
+    cr_expect_eq(report->local_count[AD_FAIL], 0);
+    cr_expect_eq(report->sweep, AD_PASS);
+}
+
+Test(layers, overflow_on_the_way_is_inconclusive) {
+    const ad_var x = ad_input(tape, 800), y = ad_mul(ad_exp(x), ad_num(0));
+    cr_assert_eq(ad_tape_status(tape), AD_OK);
+    if (!ad__probe_open(&probe, y, 1, &x)) return;         /* said already when the probe is opened */
+    r = ad__report_new(1);
+    ad__check_rules(&probe, r, 1e-9);
+    ad__check_sweep(&probe, r, 7);
+    report = ad__report_done(r);
+    cr_expect_eq(report->local_count[AD_PASS] + report->local_count[AD_FAIL], 0);
+}
+
+/* Beyond a few operands of one node directions stand for all of them, and the wrong one is found all the same. */
+static double weighted(size_t n, const double x[], void *context) {
+    (void)context;
+    double total = 0;
+    for (size_t i = 0; i < n; i++) total += x[i]*x[i];
+    return total;
+}
+static void one_wrong(size_t n, const double x[], double v, double partial[], void *context) {
+    const size_t *which = context;
+    (void)v;
+    for (size_t i = 0; i < n; i++) partial[i] = 2*x[i]*(i == *which ? 1.01 : 1);
+}
+
+Test(layers, wrong_operand_among_many_is_named) {
+    enum { N = 90 };
+    const ad_custom_op op = {.name = "squares", .operands = SIZE_MAX, .value = weighted, .partials = one_wrong};
+    size_t             which = 61;
+    ad_var             x[N];
+    for (size_t i = 0; i < N; i++) x[i] = ad_input(tape, 1 + 0.01*(double)i);
+    look(ad_custom(tape, &op, N, x, &which), N, x);
+    cr_assert_eq(report->culprits, 1);
+    cr_expect_eq(report->culprit[0].operand, 61);
+    cr_expect_eq(report->local_count[AD_FAIL], 1);
+}
