@@ -1,0 +1,115 @@
+/* uniform.c - tests of engine/uniform.c: values of parameters alone and their adjoints, by home, held to the tape. How
+ * repetitions are found and run as rolls is shown by tests/roll.c. */
+#include "engine/uniform.h"
+#include "support.h"
+
+#include <criterion/criterion.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { PARAMS = 5 };
+
+static ad_tape    *tape;
+static ad_var      x[PARAMS];
+static ad_program *p;
+static double     *u, *adjoint, *space, param[PARAMS];
+static ad__failure failed;
+
+static void make(void) {
+    tape = ad_tape_new();
+    for (size_t i = 0; i < PARAMS; i++) x[i] = ad_input(tape, param[i] = 0.4 + 0.2*(double)i);
+    failed = (ad__failure){.status = AD_OK, .row = SIZE_MAX};
+}
+static void drop(void) {
+    free(u), free(adjoint), free(space);
+    ad_program_free(p);
+    ad_tape_free(tape);
+}
+
+TestSuite(uniform, .init = make, .fini = drop);
+
+static double *numbers(size_t n) {
+    double *number = calloc(n + 64, sizeof *number);        /* lanes are used eight at a time */
+    cr_assert_not_null(number);
+    return number;
+}
+
+static double forward(ad_var y) {
+    p = ad_compile(&(ad_interface){.params = PARAMS, .param = x, .outputs = 1, .output = &y});
+    cr_assert_not_null(p, "%s", ad_tape_message(tape));
+    u = numbers(p->uniforms), adjoint = numbers(p->uniforms), space = numbers(p->roll_space);
+    ad__uniform_forward(p, param, u, space, &failed);
+    return u[p->node[p->output[0]].home];
+}
+
+static double derivative(size_t i) {
+    return adjoint[p->constants + i];           /* parameters stand behind the constants */
+}
+
+/* Value and gradient are those of the tape. */
+static void agrees(ad_var y) {
+    const double value = forward(y);
+    double       grad[PARAMS];
+    cr_expect(close_to(value, ad_value(y), 1e-14, 1e-300), "%.17g, the tape says %.17g", value, ad_value(y));
+    adjoint[p->node[p->output[0]].home] = 1;
+    ad__uniform_reverse(p, u, adjoint, space);
+    ad_gradient(y, PARAMS, x, grad);
+    for (size_t i = 0; i < PARAMS; i++)
+        cr_expect(close_to(derivative(i), grad[i], 1e-13, 1e-15), "%zu: %.17g, the tape says %.17g", i, derivative(i), grad[i]);
+    cr_expect_eq(failed.status, AD_OK);
+}
+
+Test(uniform, constants_and_parameters_stand_first) {
+    forward(ad_add(ad_mul(x[0], ad_num(7)), x[4]));
+    cr_expect_eq(u[0], 7);
+    cr_expect_arr_eq(u + p->constants, param, sizeof param);
+}
+
+Test(uniform, rows_of_one_and_two_operands) {
+    agrees(ad_add(ad_sin(ad_mul(x[0], x[1])), ad_pow(x[2], ad_atan2(x[3], ad_exp(x[4])))));
+}
+
+Test(uniform, operand_used_twice_receives_both) {
+    const ad_var s = ad_mul(x[0], x[0]);
+    agrees(ad_add(ad_mul(s, s), ad_mul(s, x[0])));
+}
+
+Test(uniform, reductions) {
+    const ad_var product[] = {ad_mul(x[0], x[1]), ad_sin(x[2]), ad_cos(x[3])};
+    agrees(ad_add(ad_logsumexp(3, product), ad_mul(ad_sum(3, product), ad_dot(2, product, product + 1))));
+}
+
+Test(uniform, where_and_pick_push_to_what_was_chosen) {
+    const ad_var y = ad_where(ad_less(x[0], x[1]), ad_exp(x[2]), ad_log(x[3]));
+    agrees(ad_mul(y, ad_pick(ad_less(x[1], x[0]), 2, x + 3)));
+    cr_expect_eq(derivative(4), 0);
+}
+
+/* sum of sin(x_i)^2 and the like, longer than eight repetitions, so that it is a roll. */
+Test(uniform, repetitions_as_rolls) {
+    ad_var y = ad_num(0);
+    for (int i = 0; i < 83; i++) y = ad_add(y, ad_mul(ad_sin(ad_mul(x[0], ad_num(0.1*i))), ad_exp(ad_mul(x[1], ad_num(-0.05*i)))));
+    agrees(y);
+    cr_expect_gt(p->rolls, 0);
+}
+
+Test(uniform, adjoint_that_is_zero_pushes_nothing_through_an_infinite_partial) {
+    ad_set(x[0], param[0] = 0);
+    forward(ad_add(ad_mul(ad_sqrt(x[0]), ad_num(0)), x[1]));
+    adjoint[p->node[p->output[0]].home] = 1;
+    ad__uniform_reverse(p, u, adjoint, space);
+    cr_expect_eq(derivative(1), 1);
+    memset(adjoint, 0, p->uniforms*sizeof *adjoint);
+    ad__uniform_reverse(p, u, adjoint, space);
+    for (size_t i = 0; i < PARAMS; i++) cr_expect_eq(derivative(i), 0);
+}
+
+Test(uniform, index_out_of_range_is_kept_and_its_value_is_nan) {
+    const ad_var y = ad_pick(ad_floor(ad_mul(x[0], ad_num(2))), 3, x + 1);
+    param[0] = 20;
+    cr_expect(isnan(forward(y)));
+    cr_expect_eq(failed.status, AD_BAD_ARGUMENT);
+    cr_expect_eq(failed.row, SIZE_MAX);
+    cr_expect_eq(failed.number, 40);
+}
