@@ -499,24 +499,12 @@ static void write_sweep(planner *c, ad__sweep *s) {
 
 /* ---- forward ---------------------------------------------------------------------------------- */
 
-static size_t operand_count(const ad_program *p, const ad__node *node) {
-    if (node->code == AD__LAYER_DOT) return p->layer[node->x].n;
-    if (node->code >= AD__CODES) return 0;
-    const ad__row_number row = ad__code_row(node->code);
-    return row < AD__ROWS ? ad__rows[row].operands : node->code == AD__dot ? 2*(size_t)node->y : node->y;
-}
-
-static uint32_t operand_of(const ad_program *p, const ad__node *node, size_t k) {
-    if (node->code == AD__LAYER_DOT) return p->word[p->layer[node->x].input + k];
-    return ad__code_row(node->code) < AD__ROWS ? (k == 0 ? node->x : node->y) : p->word[node->x + k];
-}
-
 /* Outputs, guards and their sides are read when the block has gone forward. */
 static void find_last_uses(planner *c) {
     const ad_program *p = c->p;
     for (uint32_t k = p->uniform_steps; k < p->steps; k++) {
         const ad__node *node = &p->node[p->step[k]];
-        for (size_t o = operand_count(p, node); o-- > 0;) c->last[operand_of(p, node, o)] = k;
+        for (size_t o = ad__value_operands(p, node); o-- > 0;) c->last[ad__value_operand(p, node, o)] = k;
     }
     for (size_t k = 0; k < p->outputs; k++) c->last[p->output[k]] = NONE;
     for (uint32_t g = 0; g < p->guards; g++) {
@@ -541,8 +529,8 @@ static void give_value_row(planner *c, uint32_t i) {
 
 /* Rows that this step reads last are free again. A value that nothing reads is noted as read by its step. */
 static void leave_operands(planner *c, const ad__node *node, uint32_t k) {
-    for (size_t o = operand_count(c->p, node); o-- > 0;) {
-        const uint32_t i = operand_of(c->p, node, o);
+    for (size_t o = ad__value_operands(c->p, node); o-- > 0;) {
+        const uint32_t i = ad__value_operand(c->p, node, o);
         if (!varying(c, i) || c->kept[i] || c->last[i] != k) continue;
         leave_row(c, c->plan->row[i]);
         c->last[i] = NONE;                        /* it may be an operand twice */
@@ -562,11 +550,11 @@ static void move_row(planner *c, uint32_t i) {
 }
 
 static uint32_t forward_words(planner *c, const ad__node *node, size_t before) {
-    const size_t   n = operand_count(c->p, node);
+    const size_t   n = ad__value_operands(c->p, node);
     const uint32_t place = take_words(c, before + n);
     size_t         numbers = 0;
     for (size_t k = 0; k < n && !c->failed; k++) {
-        const uint32_t i = operand_of(c->p, node, k);
+        const uint32_t i = ad__value_operand(c->p, node, k);
         numbers += !varying(c, i);
         c->plan->word[place + before + k] = place_of(c, i) | (varying(c, i) ? 0 : (uint32_t)AD__NUMBER);
     }

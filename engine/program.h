@@ -162,6 +162,15 @@ static inline uint32_t ad__operand_count(uint32_t code, uint32_t y) {
     return r < AD__ROWS ? ad__rows[r].operands : 0;
 }
 
+/* Operands of a value of a program, those of its layer where it is an output of one: how many, and which is number k. */
+static inline size_t ad__value_operands(const ad_program *p, const ad__node *node) {
+    return node->code == AD__LAYER_DOT ? p->layer[node->x].n : ad__operand_count(node->code, node->y);
+}
+static inline uint32_t ad__value_operand(const ad_program *p, const ad__node *node, size_t k) {
+    if (node->code == AD__LAYER_DOT) return p->word[p->layer[node->x].input + k];
+    return ad__in_words(node->code) ? p->word[node->x + k] : k == 0 ? node->x : node->y;
+}
+
 /* What went wrong while a program ran. */
 typedef struct ad__failure {
     ad_status status;

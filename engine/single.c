@@ -45,15 +45,6 @@ static bool reserve(builder *b, void *array, size_t *room, size_t need, size_t b
 
 /* ---- values and their operands ---------------------------------------------------------------- */
 
-static size_t operand_count(const ad_program *p, const ad__node *node) {
-    return node->code == AD__LAYER_DOT ? p->layer[node->x].n : ad__operand_count(node->code, node->y);
-}
-
-static uint32_t operand_of(const ad_program *p, const ad__node *node, size_t k) {
-    if (node->code == AD__LAYER_DOT) return p->word[p->layer[node->x].input + k];
-    return ad__in_words(node->code) ? p->word[node->x + k] : k == 0 ? node->x : node->y;
-}
-
 static bool varying(const ad_program *p, uint32_t i) {
     return (p->node[i].flags & AD__VARYING) != 0;
 }
@@ -77,14 +68,15 @@ static void measure_depths(builder *b) {
         const ad__node *node = &p->node[i];
         uint32_t        depth = 0;
         if (node->code == AD__ROW_INPUT) continue;
-        for (size_t o = operand_count(p, node); o-- > 0;) {
-            const uint32_t x = operand_of(p, node, o);
+        for (size_t o = ad__value_operands(p, node); o-- > 0;) {
+            const uint32_t x = ad__value_operand(p, node, o);
             if (varying(p, x) && b->depth[x] > depth) depth = b->depth[x];
         }
         const ad__layer *l = node->code == AD__LAYER_DOT ? &p->layer[node->x] : NULL;
         for (uint32_t j = 0; l != NULL && j < l->m; j++) b->depth[p->word[l->output + j]] = depth + 1;
         b->depth[i] = depth + 1;
-        b->entry[b->entries++] = (entry){(uint64_t)(depth + 1) << 8 | node->code, l != NULL ? l->like : operand_count(p, node), i};
+        b->entry[b->entries++] = (entry){(uint64_t)(depth + 1) << 8 | node->code,
+                                         l != NULL ? l->like : ad__value_operands(p, node), i};
     }
 }
 
@@ -111,7 +103,7 @@ static void add_operand(builder *b, const entry *member, size_t lanes, size_t k)
     const uint32_t    list = (uint32_t)b->indices;
     bool              run = true, one = lanes > 1, wanted = false;
     for (size_t l = 0; l < lanes; l++) {
-        const uint32_t i = operand_of(p, &p->node[member[l].value], k), home = home_of(b, i);
+        const uint32_t i = ad__value_operand(p, &p->node[member[l].value], k), home = home_of(b, i);
         wanted |= (p->node[i].flags & AD__ON_PARAM) != 0;
         add_index(b, home);
         if (b->failed) return;
@@ -132,7 +124,7 @@ static void add_choices(builder *b, ad__team *t, const entry *member) {
     t->number = (uint32_t)b->indices;
     for (size_t l = 0; l < t->lanes; l++)
         for (uint32_t k = 1; k < t->body.count; k++)
-            add_index(b, home_of(b, operand_of(p, &p->node[member[l].value], k)));
+            add_index(b, home_of(b, ad__value_operand(p, &p->node[member[l].value], k)));
 }
 
 /* Output j of all members side by side, then the next. */
@@ -155,14 +147,14 @@ static void add_result(builder *b, ad__team *t, const entry *member) {
 static void add_team(builder *b, entry *member, size_t lanes) {
     const ad_program *p = b->p;
     const ad__node   *first = &p->node[member[0].value];
-    const size_t      count = operand_count(p, first);
+    const size_t      count = ad__value_operands(p, first);
     const bool        layer = first->code == AD__LAYER_DOT, pick = first->code == AD__pick;
     ad__team          t = {.body = {.code = first->code, .operand = (uint32_t)b->sources, .count = (uint32_t)count, .silent = true},
                            .lanes = (uint32_t)lanes, .number = layer ? first->x : 0};
     for (size_t l = 0; l < lanes; l++) {
         const ad__node *node = &p->node[member[l].value];
-        member[l].major = home_of(b, operand_of(p, node, 0));
-        member[l].minor = count > 1 ? home_of(b, operand_of(p, node, 1)) : 0;
+        member[l].major = home_of(b, ad__value_operand(p, node, 0));
+        member[l].minor = count > 1 ? home_of(b, ad__value_operand(p, node, 1)) : 0;
         t.body.silent = t.body.silent && !(node->flags & AD__ON_PARAM);
     }
     qsort(member, lanes, sizeof *member, by_key);
