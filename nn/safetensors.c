@@ -52,20 +52,11 @@ static ad_status out_of_memory(char message[NN__MESSAGE]) {
     return nn__say(AD_NO_MEMORY, message, "out of memory");
 }
 
-/* AD_BAD_ARGUMENT: not UTF-8. json_string gives NULL for both reasons. */
-static ad_status check_text(const char *text) {
-    errno = 0;
-    json_t    *copy = json_string(text);
-    const bool good = copy != NULL, memory = errno == ENOMEM;
-    json_decref(copy);
-    return good ? AD_OK : memory ? AD_NO_MEMORY : AD_BAD_ARGUMENT;
-}
-
 static ad_status put_notes(json_t *root, size_t notes, const nn__note note[], char message[NN__MESSAGE]) {
     json_t *metadata = json_object();
     if (json_object_set_new(root, "__metadata__", metadata) != 0) return out_of_memory(message);
     for (size_t i = 0; i < notes; i++) {
-        if (check_text(note[i].key) == AD_BAD_ARGUMENT || check_text(note[i].text) == AD_BAD_ARGUMENT)
+        if (!nn__is_utf8(note[i].key) || !nn__is_utf8(note[i].text))
             return nn__say(AD_BAD_ARGUMENT, message, "note %zu (from 0) is not UTF-8", i);
         if (json_object_set_new(metadata, note[i].key, json_string(note[i].text)) != 0) return out_of_memory(message);
     }
@@ -77,9 +68,7 @@ static ad_status put_items(json_t *root, const writing *w, char message[NN__MESS
     uint64_t     begin = 0;
     for (size_t i = 0; i < w->items; i++) {
         const nn__item *item = &w->item[i];
-        const ad_status name = check_text(item->name);
-        if (name == AD_NO_MEMORY) return out_of_memory(message);
-        if (name != AD_OK)
+        if (!nn__is_utf8(item->name))
             return nn__say(AD_BAD_ARGUMENT, message, "array %zu (from 0) has a name that is not UTF-8", i);
         if (json_object_get(root, item->name) != NULL || strcmp(item->name, "__metadata__") == 0)
             return nn__say(AD_BAD_ARGUMENT, message, "the name \"%s\" of an array is taken", item->name);

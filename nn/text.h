@@ -55,4 +55,10 @@ static inline size_t nn__character(const char *text) {
     return n;
 }
 
+static inline bool nn__is_utf8(const char *text) {
+    for (size_t n; *text != '\0'; text += n)
+        if ((n = nn__character(text)) == 0) return false;
+    return true;
+}
+
 #endif
