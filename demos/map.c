@@ -10,6 +10,11 @@ enum { COLUMNS = 36, ROWS = 16, WIDE_COLUMNS = 72, WIDE_ROWS = 26, ACROSS = 3, P
 
 /* ---- the network, compiled ---------------------------------------------------------------------- */
 
+static bool no_memory(void) {
+    fprintf(stderr, "%s: out of memory\n", program_invocation_short_name);
+    return false;
+}
+
 static ad_program *compiled(nn_model *model, const nn_mlp *mlp, size_t outputs) {
     ad_tape      *tape = nn_model_tape(model);
     if (nn_model_status(model) != AD_OK) return NULL;       /* the network may be NULL then */
@@ -27,7 +32,7 @@ static ad_program *compiled(nn_model *model, const nn_mlp *mlp, size_t outputs) 
 /* rows points to rows x outputs numbers. */
 static bool ask(const map *m, const nn_model *model, size_t rows, const double point[], double output[]) {
     double *param = malloc(nn_model_count(model)*sizeof *param);
-    if (param == NULL) return fprintf(stderr, "%s: out of memory\n", program_invocation_short_name), false;
+    if (param == NULL) return no_memory();
     nn_model_values(model, param);
     const bool good = ad_program_values(m->program, param, rows, point, output) == AD_OK;
     char       text[200];
@@ -52,7 +57,7 @@ static size_t class_of(size_t outputs, const double output[], double *sure) {
 
 map *map_new(nn_model *model, const nn_mlp *mlp, size_t outputs, const nn_data *data) {
     map *m = calloc(1, sizeof *m);
-    if (m == NULL) return fprintf(stderr, "%s: out of memory\n", program_invocation_short_name), NULL;
+    if (m == NULL) return no_memory(), NULL;
     m->data = data, m->outputs = outputs, m->program = compiled(model, mlp, outputs);
     m->left = m->bottom = INFINITY, m->right = m->top = -INFINITY;
     for (size_t i = 0; i < nn_data_rows(data); i++) {
@@ -82,8 +87,7 @@ bool map_look(map *m, const nn_model *model, const char *title) {
     map_frame   *f = &m->frame[m->frames < MAP_FRAMES ? m->frames++ : MAP_FRAMES - 1];
     const size_t cells = MAP_SIDE*MAP_SIDE;
     double      *point = malloc(cells*2*sizeof *point), *output = malloc(cells*m->outputs*sizeof *output);
-    bool         good = point != NULL && output != NULL;
-    if (!good) fprintf(stderr, "%s: out of memory\n", program_invocation_short_name);
+    bool         good = (point != NULL && output != NULL) || no_memory();
     for (size_t i = 0; i < cells && good; i++)
         point[2*i] = cell_x(m, i%MAP_SIDE), point[2*i + 1] = cell_y(m, i/MAP_SIDE);
     good = good && ask(m, model, cells, point, output);
@@ -98,8 +102,7 @@ bool map_look(map *m, const nn_model *model, const char *title) {
 bool map_right(const map *m, const nn_model *model, size_t *right) {
     const size_t rows = nn_data_rows(m->data);
     double      *point = malloc(rows*2*sizeof *point), *output = malloc(rows*m->outputs*sizeof *output), sure;
-    bool         good = point != NULL && output != NULL;
-    if (!good) fprintf(stderr, "%s: out of memory\n", program_invocation_short_name);
+    bool         good = (point != NULL && output != NULL) || no_memory();
     *right = 0;
     for (size_t i = 0; i < rows && good; i++)
         point[2*i] = nn_data_row(m->data, i)[0], point[2*i + 1] = nn_data_row(m->data, i)[1];
