@@ -1,5 +1,6 @@
 /* custom.c - tests of operations of the user's own: they go where the rows go. */
 #include "support.h"
+#include "written.h"
 
 #include <criterion/criterion.h>
 #include <math.h>
@@ -164,23 +165,12 @@ Test(custom, explanation_shows_its_name) {
     cr_expect(shows(cap(&softcap, x, ad_num(2), NULL), "softcap(x, 2)"));
 }
 
-/* What `write` writes of y. */
-static char *written(ad_status write(size_t, const ad_var *, const ad_view *, FILE *), ad_var y) {
-    static char text[60000];
-    FILE       *to = tmpfile();
-    cr_assert_eq(write(1, &y, NULL, to), AD_OK, "%s", ad_tape_message(tape));
-    rewind(to);
-    text[fread(text, 1, sizeof text - 1, to)] = '\0';
-    fclose(to);
-    return text;
-}
-
 Test(custom, traces_and_pictures_show_its_name) {
     ad_var y = cap(&softcap, ad_input(tape, 0.5), ad_num(2), NULL);
-    cr_expect(strstr(written(ad_explain_json, y), "\"op\":\"softcap\",") != NULL);
-    cr_expect(strstr(written(ad_draw_dot, y), "softcap(#0, 2)") != NULL);
-    cr_expect(strstr(written(ad_draw_svg, y), "softcap(#0, 2)") != NULL);
-    cr_expect(strstr(written(ad_draw_html, y), "\"op\":\"softcap\",") != NULL);
+    cr_expect(strstr(written(ad_explain_json, y, NULL), "\"op\":\"softcap\",") != NULL);
+    cr_expect(strstr(written(ad_draw_dot, y, NULL), "softcap(#0, 2)") != NULL);
+    cr_expect(strstr(written(ad_draw_svg, y, NULL), "softcap(#0, 2)") != NULL);
+    cr_expect(strstr(written(ad_draw_html, y, NULL), "\"op\":\"softcap\",") != NULL);
 }
 
 Test(custom, program_shows_its_name) {
@@ -199,10 +189,10 @@ Test(custom, program_shows_its_name) {
 Test(custom, name_with_signs_that_formats_use_is_escaped) {
     const ad_custom_op op = {"a \"<b>\n|", 2, cap_value, cap_partials, NULL, NULL, NULL};
     ad_var y = cap(&op, ad_input(tape, 0.5), ad_num(2), NULL);
-    cr_expect(strstr(written(ad_explain_json, y), "\"op\":\"a \\\"") != NULL, "%s", written(ad_explain_json, y));
-    cr_expect(strstr(written(ad_draw_svg, y), "<b>") == NULL);
-    cr_expect(strstr(written(ad_draw_html, y), "\"a \\\"<b>\n") == NULL);
-    cr_expect(strstr(written(ad_draw_dot, y), "\\<b\\>") != NULL);
+    cr_expect(strstr(written(ad_explain_json, y, NULL), "\"op\":\"a \\\"") != NULL, "%s", written(ad_explain_json, y, NULL));
+    cr_expect(strstr(written(ad_draw_svg, y, NULL), "<b>") == NULL);
+    cr_expect(strstr(written(ad_draw_html, y, NULL), "\"a \\\"<b>\n") == NULL);
+    cr_expect(strstr(written(ad_draw_dot, y, NULL), "\\<b\\>") != NULL);
 }
 
 /* ---- in programs ------------------------------------------------------------------------------ */

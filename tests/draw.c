@@ -1,42 +1,22 @@
 /* draw.c - tests of engine/draw.c: what stands in a picture, counted and read from its text. That other programs can
  * read the files, whatever names they hold, is shown by tests/pictures. */
 #include "engine/draw.h"
+#include "written.h"
 
 #include <criterion/criterion.h>
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 static ad_tape *tape;
-static char    *text;
 
 static void make(void) {
     tape = ad_tape_new();
 }
 static void drop(void) {
-    free(text);
     ad_tape_free(tape);
 }
 
 TestSuite(draw, .init = make, .fini = drop);
-
-typedef ad_status drawer(size_t n, const ad_var y[], const ad_view *view, FILE *to);
-
-static const char *drawn(drawer *draw, ad_var y, const ad_view *view) {
-    size_t length = 0;
-    free(text);
-    text = NULL;
-    FILE *to = open_memstream(&text, &length);
-    cr_assert_eq(draw(1, &y, view, to), AD_OK, "%s", ad_tape_message(tape));
-    fclose(to);
-    return text;
-}
-
-static size_t count(const char *in, const char *what) {
-    size_t n = 0;
-    for (const char *at = in; (at = strstr(at, what)) != NULL; at += strlen(what)) n++;
-    return n;
-}
 
 static ad_var named(double x, const char *name) {
     const ad_var input = ad_input(tape, x);
@@ -51,25 +31,25 @@ static ad_var textbook(void) {
 }
 
 Test(draw, dot_has_a_box_for_a_node_and_an_edge_for_an_operand) {
-    const char *dot = drawn(ad_draw_dot, textbook(), NULL);
-    cr_expect_eq(count(dot, " [label=\"") - count(dot, " -> "), 5, "%s", dot);
-    cr_expect_eq(count(dot, " -> "), 5, "%s", dot);
+    const char *dot = written(ad_draw_dot, textbook(), NULL);
+    cr_expect_eq(count_of(dot, " [label=\"") - count_of(dot, " -> "), 5, "%s", dot);
+    cr_expect_eq(count_of(dot, " -> "), 5, "%s", dot);
     cr_expect(strstr(dot, "a | 2 | grad 2\"") != NULL, "%s", dot);
     cr_expect(strstr(dot, "b | 1 | grad 5\"") != NULL, "%s", dot);
     cr_expect(strstr(dot, "| 6 | grad 1\"") != NULL, "%s", dot);
-    cr_expect_eq(count(dot, "[label=\"3\"") + count(dot, "[label=\"2\""), 2, "the local derivatives of the product: %s", dot);
+    cr_expect_eq(count_of(dot, "[label=\"3\"") + count_of(dot, "[label=\"2\""), 2, "the local derivatives of the product: %s", dot);
 }
 
 Test(draw, svg_has_the_same_boxes_and_edges_each_with_an_id_of_its_own) {
-    const char *svg = drawn(ad_draw_svg, textbook(), NULL);
+    const char *svg = written(ad_draw_svg, textbook(), NULL);
     char        id[20];
     for (int k = 0; k < 5; k++) {
         snprintf(id, sizeof id, "id=\"b%d\"", k);
-        cr_expect_eq(count(svg, id), 1, "%s", id);
+        cr_expect_eq(count_of(svg, id), 1, "%s", id);
         snprintf(id, sizeof id, "id=\"e%d\"", k);
-        cr_expect_eq(count(svg, id), 1, "%s", id);
+        cr_expect_eq(count_of(svg, id), 1, "%s", id);
     }
-    cr_expect_eq(count(svg, "class=\"link\""), 5);
+    cr_expect_eq(count_of(svg, "class=\"link\""), 5);
     cr_expect(strstr(svg, ">grad 5<") != NULL);
 }
 
@@ -77,7 +57,7 @@ Test(draw, svg_has_the_same_boxes_and_edges_each_with_an_id_of_its_own) {
 Test(draw, boxes_stand_inside_the_picture_and_apart) {
     ad_var y = named(0.5, "x");
     for (int i = 0; i < 18; i++) y = ad_add(ad_sin(y), ad_mul(y, ad_num(0.5)));
-    const char *svg = drawn(ad_draw_svg, y, NULL), *box = strstr(svg, "viewBox=\"");
+    const char *svg = written(ad_draw_svg, y, NULL), *box = strstr(svg, "viewBox=\"");
     double      left, top, width, height, x[200], at[200];
     size_t      n = 0;
     cr_assert_eq(sscanf(box, "viewBox=\"%lf %lf %lf %lf", &left, &top, &width, &height), 4);
@@ -92,10 +72,10 @@ Test(draw, boxes_stand_inside_the_picture_and_apart) {
 Test(draw, more_boxes_than_wanted_are_folded_and_it_says_so) {
     ad_var y = named(0.5, "x");
     for (int i = 0; i < 300; i++) y = ad_sin(y);
-    const char *svg = drawn(ad_draw_svg, y, &(ad_view){.most = 7});
-    cr_expect_leq(count(svg, "class=\"box "), 7);
+    const char *svg = written(ad_draw_svg, y, &(ad_view){.most = 7});
+    cr_expect_leq(count_of(svg, "class=\"box "), 7);
     cr_expect(strstr(svg, "folded</text>") != NULL);
-    cr_expect_leq(count(drawn(ad_draw_dot, y, NULL), " [label=\""), 2*60);
+    cr_expect_leq(count_of(written(ad_draw_dot, y, NULL), " [label=\""), 2*60);
 }
 
 Test(draw, scope_is_a_cluster_and_a_frame) {
@@ -104,15 +84,16 @@ Test(draw, scope_is_a_cluster_and_a_frame) {
     const ad_var h = ad_tanh(ad_mul(x, x));
     ad_scope_end(tape);
     const ad_var y = ad_exp(h);
-    cr_expect(strstr(drawn(ad_draw_dot, y, NULL), "subgraph") != NULL && strstr(text, "layer 0") != NULL, "%s", text);
-    cr_expect_eq(count(drawn(ad_draw_svg, y, NULL), "class=\"frame\""), 1);
+    const char *dot = written(ad_draw_dot, y, NULL);
+    cr_expect(strstr(dot, "subgraph") != NULL && strstr(dot, "layer 0") != NULL, "%s", dot);
+    cr_expect_eq(count_of(written(ad_draw_svg, y, NULL), "class=\"frame\""), 1);
 }
 
 Test(draw, long_text_is_cut_between_characters) {
     char name[400] = "";
     for (int i = 0; i < 100; i++) strcat(name, "\xe2\x88\x82");
     const ad_var x = named(1, name);
-    const char  *svg = drawn(ad_draw_svg, ad_exp(x), &(ad_view){.title = "short"});
+    const char  *svg = written(ad_draw_svg, ad_exp(x), &(ad_view){.title = "short"});
     const char  *cut = strstr(svg, "\xe2\x80\xa6");
     cr_expect(strstr(svg, "\xef\xbf\xbd") == NULL, "a character was cut in two");
     cr_expect(strstr(svg, "\xe2\x88\x82</text>") != NULL || (cut != NULL && memcmp(cut - 3, "\xe2\x88\x82", 3) == 0));
@@ -120,13 +101,14 @@ Test(draw, long_text_is_cut_between_characters) {
 
 Test(draw, what_is_not_finite_is_written_as_such) {
     const ad_var x = named(INFINITY, "x"), y = ad_sub(x, x);
-    cr_expect(strstr(drawn(ad_draw_svg, y, NULL), ">inf<") != NULL, "%s", text);
-    cr_expect(strstr(text, ">nan<") != NULL, "%s", text);
+    const char  *svg = written(ad_draw_svg, y, NULL);
+    cr_expect(strstr(svg, ">inf<") != NULL, "%s", svg);
+    cr_expect(strstr(svg, ">nan<") != NULL, "%s", svg);
 }
 
 Test(draw, full_disk_is_a_status_and_the_tape_stays_as_it_is) {
     const ad_var y = textbook();
-    drawer *const all[] = {ad_draw_dot, ad_draw_svg};
+    writer *const all[] = {ad_draw_dot, ad_draw_svg};
     for (size_t k = 0; k < 2; k++) {
         FILE *to = fopen("/dev/full", "w");
         cr_assert_not_null(to);

@@ -1,46 +1,22 @@
 /* lesson_page.c - tests of nn/lesson_page.c: the data read by a library that others wrote, and what leaves the page. */
-#include "nn/lesson.h"
-#include "support.h"
-
-#include <criterion/criterion.h>
-#include <math.h>
-#include <stdlib.h>
-#include <string.h>
+#include "lesson_fixture.h"
 
 #if HAVE_JANSSON
 #include <jansson.h>
 #endif
 
-static ad_tape   *tape;
-static nn_model  *model;
-static nn_mlp    *mlp;
-static nn_data   *data;
-static nn_lesson *lesson;
-static char      *text;
-static size_t     length;
+static char  *text;
+static size_t length;
 
-static void make(void) {
-    tape = ad_tape_new();
-    model = nn_model_new(tape, 3);
-    mlp = nn_mlp_new(model, &(nn_mlp_config){.layers = 2, .sizes = (const size_t[]){2, 4, 3}});
-    data = nn_data_new(3, 2, 1, (const double[]){0.5, -1, 0, 2, 0.25, 1, -0.5, 0.75, 2});
-}
-static void drop(void) {
+static void drop_both(void) {
     free(text);
-    nn_lesson_free(lesson);
-    nn_data_free(data);
-    nn_mlp_free(mlp);
-    nn_model_free(model);
-    ad_tape_free(tape);
+    drop();
 }
 
-TestSuite(lesson_page, .init = make, .fini = drop);
+TestSuite(lesson_page, .init = make, .fini = drop_both);
 
 static void write_lesson(ad_status (*write)(const nn_lesson *, FILE *), const char *title, const char *const outputs[]) {
-    const nn_lesson_config config = {.rows = 2, .row = (const size_t[]){2, 0}, .rate = 0.5, .title = title,
-                                     .output_names = outputs};
-    lesson = nn_lesson_new(model, mlp, data, &config);
-    cr_assert_not_null(lesson, "%s", nn_model_message(model));
+    make_lesson(title, outputs);
     FILE *to = open_memstream(&text, &length);
     cr_expect_eq(write(lesson, to), AD_OK);
     fclose(to);

@@ -1,42 +1,18 @@
 /* lesson_print.c - tests of nn/lesson_print.c: what a terminal gets. */
-#include "nn/lesson.h"
-#include "support.h"
+#include "lesson_fixture.h"
 
-#include <criterion/criterion.h>
-#include <math.h>
-#include <stdlib.h>
-#include <string.h>
+static char  *text;
+static size_t length;
 
-static ad_tape   *tape;
-static nn_model  *model;
-static nn_mlp    *mlp;
-static nn_data   *data;
-static nn_lesson *lesson;
-static char      *text;
-static size_t     length;
-
-static void make(void) {
-    tape = ad_tape_new();
-    model = nn_model_new(tape, 3);
-    mlp = nn_mlp_new(model, &(nn_mlp_config){.layers = 2, .sizes = (const size_t[]){2, 4, 3}});
-    data = nn_data_new(3, 2, 1, (const double[]){0.5, -1, 0, 2, 0.25, 1, -0.5, 0.75, 2});
-}
-static void drop(void) {
+static void drop_both(void) {
     free(text);
-    nn_lesson_free(lesson);
-    nn_data_free(data);
-    nn_mlp_free(mlp);
-    nn_model_free(model);
-    ad_tape_free(tape);
+    drop();
 }
 
-TestSuite(lesson_print, .init = make, .fini = drop);
+TestSuite(lesson_print, .init = make, .fini = drop_both);
 
 static void print(bool ascii, const char *title, const char *const outputs[]) {
-    const nn_lesson_config config = {.rows = 2, .row = (const size_t[]){2, 0}, .rate = 0.5, .title = title,
-                                     .output_names = outputs};
-    lesson = nn_lesson_new(model, mlp, data, &config);
-    cr_assert_not_null(lesson, "%s", nn_model_message(model));
+    make_lesson(title, outputs);
     FILE *to = open_memstream(&text, &length);
     cr_expect_eq(nn_lesson_print(lesson, 1, ascii, to), AD_OK);
     fclose(to);

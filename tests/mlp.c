@@ -1,5 +1,6 @@
 /* mlp.c - tests of nn/mlp.c. */
 #include "nn/nn.h"
+#include "written.h"
 
 #include <criterion/criterion.h>
 #include <math.h>
@@ -38,33 +39,17 @@ Test(mlp, two_networks_in_one_model_have_names_of_their_own) {
     nn_mlp_free(one), nn_mlp_free(two);
 }
 
-static char *written(ad_status write(size_t, const ad_var *, const ad_view *, FILE *), ad_var y) {
-    static char text[100000];
-    FILE       *to = tmpfile();
-    cr_assert_eq(write(1, &y, NULL, to), AD_OK, "%s", ad_tape_message(tape));
-    rewind(to);
-    text[fread(text, 1, sizeof text - 1, to)] = '\0';
-    fclose(to);
-    return text;
-}
-
-static size_t count_of(const char *text, const char *part) {
-    size_t count = 0;
-    for (; (text = strstr(text, part)) != NULL; text += strlen(part)) count++;
-    return count;
-}
-
 Test(mlp, each_layer_records_in_a_scope_of_its_name) {
     const size_t sizes[] = {2, 3, 1};
     nn_mlp      *mlp = nn_mlp_new(model, &(nn_mlp_config){.layers = 2, .sizes = sizes, .name = "actor"});
     ad_var       x[] = {ad_input(tape, 1), ad_input(tape, 2)}, y;
     nn_mlp_forward(mlp, x, &y);
     const ad_var out = ad_mul(y, y);
-    const char  *json = written(ad_explain_json, out);
+    const char  *json = written(ad_explain_json, out, NULL);
     cr_expect_eq(count_of(json, "\"scope\":\"actor.0\""), 3*3u);         /* dot, add, tanh */
     cr_expect_eq(count_of(json, "\"scope\":\"actor.1\""), 2u);
     cr_expect_eq(count_of(json, "\"scope\":\"actor.1.weight\""), 3u);
-    cr_expect_eq(count_of(written(ad_draw_dot, out), "subgraph"), 4u + 2u);          /* arrays and layers */
+    cr_expect_eq(count_of(written(ad_draw_dot, out, NULL), "subgraph"), 4u + 2u);          /* arrays and layers */
     nn_mlp_free(mlp);
 }
 
@@ -74,7 +59,7 @@ Test(mlp, a_drawing_of_a_large_network_folds_into_its_layers) {
     ad_var       y, x[4];
     for (int i = 0; i < 4; i++) x[i] = ad_input(tape, i);
     nn_mlp_forward(mlp, x, &y);
-    const char *svg = written(ad_draw_svg, ad_mul(y, y));
+    const char *svg = written(ad_draw_svg, ad_mul(y, y), NULL);
     cr_expect(strstr(svg, "layers.0.weight: 64 inputs") != NULL && strstr(svg, "layers.0: 48 operations") != NULL, "%s", svg);
     cr_expect(strstr(svg, "layers.1: 24 operations") != NULL);
     cr_expect(strstr(svg, "stretch") == NULL);

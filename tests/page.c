@@ -1,6 +1,7 @@
 /* page.c - tests of engine/page.c: what stands in a page. That it can be stepped through is shown by tests/pages, in a
  * browser. */
 #include "engine/ad.h"
+#include "written.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -8,33 +9,15 @@
 #include <string.h>
 
 static ad_tape *tape;
-static char    *text;
 
 static void make(void) {
     tape = ad_tape_new();
 }
 static void drop(void) {
-    free(text);
     ad_tape_free(tape);
 }
 
 TestSuite(page, .init = make, .fini = drop);
-
-static const char *page_of(ad_var y, const ad_view *view) {
-    size_t length = 0;
-    free(text);
-    text = NULL;
-    FILE *to = open_memstream(&text, &length);
-    cr_assert_eq(ad_draw_html(1, &y, view, to), AD_OK, "%s", ad_tape_message(tape));
-    fclose(to);
-    return text;
-}
-
-static size_t count(const char *in, const char *what) {
-    size_t n = 0;
-    for (const char *at = in; (at = strstr(at, what)) != NULL; at += strlen(what)) n++;
-    return n;
-}
 
 static ad_var chain(size_t n, const char *name) {
     ad_var x = ad_input(tape, 0.5);
@@ -44,23 +27,23 @@ static ad_var chain(size_t n, const char *name) {
 }
 
 Test(page, is_one_whole_document_without_a_mark_left) {
-    const char *page = page_of(chain(3, "x"), NULL);
+    const char *page = written(ad_draw_html, chain(3, "x"), NULL);
     cr_expect_eq(strncmp(page, "<!", 2), 0);
-    cr_expect_eq(count(page, "<html"), 1);
-    cr_expect_eq(count(page, "</html>"), 1);
+    cr_expect_eq(count_of(page, "<html"), 1);
+    cr_expect_eq(count_of(page, "</html>"), 1);
     const char *const marks[] = {"@TITLE@", "@FOLDED@", "@SVG@", "@TRACE@", "@BOXES@"};
-    for (size_t k = 0; k < sizeof marks/sizeof *marks; k++) cr_expect_eq(count(page, marks[k]), 0, "%s", marks[k]);
+    for (size_t k = 0; k < sizeof marks/sizeof *marks; k++) cr_expect_eq(count_of(page, marks[k]), 0, "%s", marks[k]);
 }
 
 /* But for the name of SVG, which is no address to be fetched. */
 Test(page, asks_nothing_of_the_network) {
-    const char *page = page_of(chain(3, "x"), NULL);
-    cr_expect_eq(count(page, "http://"), count(page, "http://www.w3.org/2000/svg"));
-    cr_expect_eq(count(page, "https:"), 0);
+    const char *page = written(ad_draw_html, chain(3, "x"), NULL);
+    cr_expect_eq(count_of(page, "http://"), count_of(page, "http://www.w3.org/2000/svg"));
+    cr_expect_eq(count_of(page, "https:"), 0);
     cr_expect(strstr(page, "Content-Security-Policy\" content=\"default-src 'none'") != NULL);
-    cr_expect_eq(count(page, "src="), 0);
-    cr_expect_eq(count(page, "@import"), 0);
-    cr_expect_eq(count(page, "url("), 0);
+    cr_expect_eq(count_of(page, "src="), 0);
+    cr_expect_eq(count_of(page, "@import"), 0);
+    cr_expect_eq(count_of(page, "url("), 0);
 }
 
 Test(page, has_the_trace_that_is_written_as_json) {
@@ -71,23 +54,24 @@ Test(page, has_the_trace_that_is_written_as_json) {
     cr_assert_eq(ad_explain_json(1, &y, NULL, to), AD_OK);
     fclose(to);
     while (length > 0 && json[length - 1] == '\n') json[--length] = '\0';
-    cr_expect(strstr(page_of(y, NULL), json) != NULL);
+    cr_expect(strstr(written(ad_draw_html, y, NULL), json) != NULL);
     free(json);
 }
 
 Test(page, has_a_list_of_nodes_for_every_box) {
-    const char *page = page_of(chain(4, "x"), NULL), *boxes = strstr(page, "{\"boxes\":[");
+    const char *page = written(ad_draw_html, chain(4, "x"), NULL), *boxes = strstr(page, "{\"boxes\":[");
     cr_assert_not_null(boxes);
     for (int i = 0; i < 5; i++) {
         char list[30];
         snprintf(list, sizeof list, "{\"nodes\":[%d]}", i);
-        cr_expect_eq(count(boxes, list), 1, "%s", list);
+        cr_expect_eq(count_of(boxes, list), 1, "%s", list);
     }
     cr_expect(strstr(boxes, "\"links\":[[0,1],[1,2],[2,3],[3,4]]") != NULL);
 }
 
 Test(page, folded_boxes_name_all_their_nodes) {
-    const char *page = page_of(chain(30, "x"), &(ad_view){.most = 4}), *boxes = strstr(page, "{\"boxes\":["), *end = strstr(boxes, "\"links\"");
+    const char *page = written(ad_draw_html, chain(30, "x"), &(ad_view){.most = 4});
+    const char *boxes = strstr(page, "{\"boxes\":["), *end = strstr(boxes, "\"links\"");
     bool        found[31] = {false};
     for (const char *list = boxes; (list = strstr(list, "\"nodes\":[")) != NULL && list < end;) {
         list += strlen("\"nodes\":[");
@@ -98,9 +82,10 @@ Test(page, folded_boxes_name_all_their_nodes) {
 }
 
 Test(page, marks_and_tags_in_names_and_titles_are_texts) {
-    const char *page = page_of(chain(1, "@SVG@</script><script>alert(1)</script>"), &(ad_view){.title = "<b>@TRACE@ & \"co\""});
-    cr_expect_eq(count(page, "<script>alert"), 0);
-    cr_expect_eq(count(page, "<svg "), 1);
+    const char *page = written(ad_draw_html, chain(1, "@SVG@</script><script>alert(1)</script>"),
+                               &(ad_view){.title = "<b>@TRACE@ & \"co\""});
+    cr_expect_eq(count_of(page, "<script>alert"), 0);
+    cr_expect_eq(count_of(page, "<svg "), 1);
     cr_expect(strstr(page, "<title>&lt;b&gt;@TRACE@ &amp; &quot;co&quot;") != NULL, "%.300s", page);
 }
 
