@@ -33,7 +33,7 @@ Test(block, a_full_block_after_a_short_one_begins_with_zeros) {
     ad_tape_free(tape);
 }
 
-/* relu gates the second output of a layer: its adjoint is 0 where the operand of the layer is infinite. */
+/* `where` takes a number, and not the layer, in the row in which an operand of the layer is infinite: its adjoint is 0. */
 Test(block, zero_adjoint_of_a_layer_pushes_nothing_through_an_infinite_operand) {
     ad_tape *tape = ad_tape_new();
     ad_var   w[4], x[2], z[2];

@@ -37,7 +37,8 @@ Test(draw, dot_has_a_box_for_a_node_and_an_edge_for_an_operand) {
     cr_expect(strstr(dot, "a | 2 | grad 2\"") != NULL, "%s", dot);
     cr_expect(strstr(dot, "b | 1 | grad 5\"") != NULL, "%s", dot);
     cr_expect(strstr(dot, "| 6 | grad 1\"") != NULL, "%s", dot);
-    cr_expect_eq(count_of(dot, "[label=\"3\"") + count_of(dot, "[label=\"2\""), 2, "the local derivatives of the product: %s", dot);
+    cr_expect_eq(count_of(dot, "[label=\"3\"") + count_of(dot, "[label=\"2\""), 2, "the local derivatives of the product: %s",
+                 dot);
 }
 
 Test(draw, svg_has_the_same_boxes_and_edges_each_with_an_id_of_its_own) {
