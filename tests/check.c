@@ -236,6 +236,14 @@ Test(check, direction_of_zeros_is_inconclusive) {
     ad_tape_free(b.tape);
 }
 
+Test(check, direction_that_begins_with_a_zero_is_a_direction) {
+    bench b = FORMULA("a*b", 2, 3);
+    ad_check_report *r = ad_check(b.y, 2, b.x, NULL, &(ad_check_options){.direction = VALUES(0, 1)});
+    cr_expect_eq(ad_check_verdict(r), AD_PASS);
+    ad_check_free(r);
+    ad_tape_free(b.tape);
+}
+
 Test(check, given_direction_is_the_only_one_checked) {
     bench b = FORMULA("a*b", 2, 3);
     ad_check_report *r = ad_check(b.y, 2, b.x, VALUES(3, 99), &(ad_check_options){.direction = VALUES(1, 0)});
