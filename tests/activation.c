@@ -1,7 +1,7 @@
 /* activation.c - tests of nn/activation.c. */
 #include "nn/nn.h"
 
-#include <criterion/criterion.h>
+#include "expect.h"
 #include <math.h>
 
 static double at(const char *name, double x) {

@@ -5,7 +5,7 @@
 #include "engine/isa.h"
 #include "engine/program.h"
 
-#include <criterion/criterion.h>
+#include "expect.h"
 #include <criterion/parameterized.h>
 #include <stdlib.h>
 #include <string.h>

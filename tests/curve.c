@@ -2,7 +2,7 @@
  * kink, and the three ways to see them. */
 #include "support.h"
 
-#include <criterion/criterion.h>
+#include "expect.h"
 #include <math.h>
 #include <string.h>
 

@@ -2,7 +2,7 @@
 #include "support.h"
 #include "written.h"
 
-#include <criterion/criterion.h>
+#include "expect.h"
 #include <math.h>
 #include <string.h>
 

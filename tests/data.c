@@ -2,7 +2,7 @@
 #include "files.h"
 #include "nn/nn.h"
 
-#include <criterion/criterion.h>
+#include "expect.h"
 #include <math.h>
 #include <string.h>
 

@@ -2,7 +2,7 @@
  * differentiated again. */
 #include "support.h"
 
-#include <criterion/criterion.h>
+#include "expect.h"
 #include <math.h>
 #include <string.h>
 

@@ -3,7 +3,7 @@
 #include "engine/draw.h"
 #include "written.h"
 
-#include <criterion/criterion.h>
+#include "expect.h"
 #include <math.h>
 #include <string.h>
 

@@ -2,7 +2,7 @@
  * an identifier reaches the file. Files are compiled by the system's cc and loaded. */
 #include "support.h"
 
-#include <criterion/criterion.h>
+#include "expect.h"
 #include <dlfcn.h>
 #include <math.h>
 #include <stdlib.h>

@@ -2,7 +2,7 @@
  * and at places that are not. */
 #include "engine/estimate.h"
 
-#include <criterion/criterion.h>
+#include "expect.h"
 #include <math.h>
 
 typedef struct place {

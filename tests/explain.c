@@ -1,7 +1,7 @@
 /* explain.c - tests of the explanation of both passes: words and numbers, not the layout. */
 #include "support.h"
 
-#include <criterion/criterion.h>
+#include "expect.h"
 #include <locale.h>
 #include <math.h>
 #include <stdlib.h>

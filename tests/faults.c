@@ -6,7 +6,7 @@
 #include "refuse.h"
 #include "support.h"
 
-#include <criterion/criterion.h>
+#include "expect.h"
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>

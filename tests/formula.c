@@ -1,7 +1,7 @@
 /* formula.c - tests of the formula language: the compiler reads the same text and must agree. */
 #include "support.h"
 
-#include <criterion/criterion.h>
+#include "expect.h"
 #include <locale.h>
 #include <math.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* generate.c - tests of generated tables. */
 #include "nn/nn.h"
 
-#include <criterion/criterion.h>
+#include "expect.h"
 #include <math.h>
 #include <string.h>
 

@@ -2,7 +2,7 @@
  * hand, kinks, and everything that can be asked wrongly. */
 #include "support.h"
 
-#include <criterion/criterion.h>
+#include "expect.h"
 #include <math.h>
 #include <string.h>
 

@@ -2,7 +2,7 @@
 #include "nn/nn.h"
 #include "nn/history.h"
 
-#include <criterion/criterion.h>
+#include "expect.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

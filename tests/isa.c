@@ -2,7 +2,7 @@
 #include "engine/isa.h"
 #include "engine/vector.h"
 
-#include <criterion/criterion.h>
+#include "expect.h"
 #include <stdio.h>
 #include <stdlib.h>
 

@@ -8,7 +8,7 @@
 #include "engine/isa.h"
 #include "engine/program.h"
 
-#include <criterion/criterion.h>
+#include "expect.h"
 #include <float.h>
 #include <math.h>
 #include <stdlib.h>

@@ -8,7 +8,7 @@
 #include "engine/isa.h"
 #include "engine/tape.h"
 
-#include <criterion/criterion.h>
+#include "expect.h"
 #include <criterion/parameterized.h>
 #include <dlfcn.h>
 #include <math.h>

@@ -1,7 +1,7 @@
 /* layer.c - tests of nn/layer.c. */
 #include "nn/nn.h"
 
-#include <criterion/criterion.h>
+#include "expect.h"
 #include <math.h>
 #include <string.h>
 

@@ -4,7 +4,7 @@
 #include "engine/trace.h"
 #include "support.h"
 
-#include <criterion/criterion.h>
+#include "expect.h"
 #include <math.h>
 #include <stdlib.h>
 

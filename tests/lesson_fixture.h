@@ -5,7 +5,7 @@
 #include "nn/lesson.h"
 #include "support.h"
 
-#include <criterion/criterion.h>
+#include "expect.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /* loss.c - tests of nn/loss.c. */
 #include "nn/nn.h"
 
-#include <criterion/criterion.h>
+#include "expect.h"
 #include <math.h>
 #include <string.h>
 

@@ -1,7 +1,7 @@
 /* model.c - tests of nn/model.c. */
 #include "nn/model.h"
 
-#include <criterion/criterion.h>
+#include "expect.h"
 #include <math.h>
 #include <string.h>
 

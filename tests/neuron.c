@@ -1,7 +1,7 @@
 /* neuron.c - tests of nn/neuron.c. */
 #include "nn/nn.h"
 
-#include <criterion/criterion.h>
+#include "expect.h"
 #include <math.h>
 
 static ad_tape *tape;

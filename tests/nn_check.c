@@ -1,7 +1,7 @@
 /* nn_check.c - tests of nn/check.c: the gradient of a model's loss, array by array. */
 #include "nn/nn.h"
 
-#include <criterion/criterion.h>
+#include "expect.h"
 #include <math.h>
 #include <string.h>
 

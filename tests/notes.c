@@ -2,7 +2,7 @@
 #define AD_TRACE_SOURCE
 #include "engine/tape.h"
 
-#include <criterion/criterion.h>
+#include "expect.h"
 #include <stdlib.h>
 #include <string.h>
 

@@ -5,7 +5,7 @@
  * mathematics written down again in another form. */
 #include "support.h"
 
-#include <criterion/criterion.h>
+#include "expect.h"
 #include <criterion/parameterized.h>
 #include <float.h>
 #include <math.h>

@@ -1,7 +1,7 @@
 /* optimizer.c - tests of nn/optimizer.c. */
 #include "nn/nn.h"
 
-#include <criterion/criterion.h>
+#include "expect.h"
 #include <math.h>
 #include <string.h>
 

@@ -6,7 +6,7 @@
 
 #include "nn/nn.h"
 
-#include <criterion/criterion.h>
+#include "expect.h"
 #include <math.h>
 #include <string.h>
 

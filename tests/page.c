@@ -3,7 +3,7 @@
 #include "engine/ad.h"
 #include "written.h"
 
-#include <criterion/criterion.h>
+#include "expect.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

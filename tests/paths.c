@@ -1,7 +1,7 @@
 /* paths.c - tests of the sum over paths. */
 #include "support.h"
 
-#include <criterion/criterion.h>
+#include "expect.h"
 #include <stdlib.h>
 #include <string.h>
 

@@ -3,7 +3,7 @@
  * replayed and swept for every row and every output. */
 #include "support.h"
 
-#include <criterion/criterion.h>
+#include "expect.h"
 #include <criterion/parameterized.h>
 #include <math.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* print.c - tests of what ad_program_print says: one small program, word by word, and the lines that depend on size. */
 #include "support.h"
 
-#include <criterion/criterion.h>
+#include "expect.h"
 #include <locale.h>
 #include <stdlib.h>
 #include <string.h>

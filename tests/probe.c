@@ -2,7 +2,7 @@
 #include "engine/probe.h"
 #include "support.h"
 
-#include <criterion/criterion.h>
+#include "expect.h"
 #include <math.h>
 #include <stdlib.h>
 

@@ -4,7 +4,7 @@
 
 #include "engine/program.h"
 
-#include <criterion/criterion.h>
+#include "expect.h"
 #include <math.h>
 #include <string.h>
 

@@ -2,7 +2,7 @@
 #include "nn/nn.h"
 #include "nn/progress.h"
 
-#include <criterion/criterion.h>
+#include "expect.h"
 #include <fcntl.h>
 #include <math.h>
 #include <stdlib.h>

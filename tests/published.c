@@ -1,7 +1,7 @@
 /* published.c - examples from papers, courses and other engines, with the numbers printed there. */
 #include "support.h"
 
-#include <criterion/criterion.h>
+#include "expect.h"
 #include <math.h>
 
 static ad_tape *tape;

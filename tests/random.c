@@ -1,7 +1,7 @@
 /* random.c - tests of nn/random.c: the published outputs of both generators, and what is made of them. */
 #include "nn/nn.h"
 
-#include <criterion/criterion.h>
+#include "expect.h"
 
 /* prng.di.unimi.it/xoshiro256plusplus.c from the state 1, 2, 3, 4; also in rand_xoshiro's tests. */
 Test(random, bits_are_those_of_xoshiro256plusplus) {

@@ -3,7 +3,7 @@
  * Steps that select are watched, and a stencil on which one of them turns is given up for a smaller one. */
 #include "graphs.h"
 
-#include <criterion/criterion.h>
+#include "expect.h"
 #include <criterion/parameterized.h>
 #include <math.h>
 

@@ -1,7 +1,7 @@
 /* record.c - tests of recording: numbers fold, values are there at once, branches are noted. */
 #include "support.h"
 
-#include <criterion/criterion.h>
+#include "expect.h"
 #include <math.h>
 
 static ad_tape *tape;

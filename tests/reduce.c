@@ -2,7 +2,7 @@
  * may lie: next to each other, scattered, mixed with plain numbers, numbers alone, repeated. */
 #include "support.h"
 
-#include <criterion/criterion.h>
+#include "expect.h"
 #include <criterion/parameterized.h>
 #include <math.h>
 #include <string.h>

@@ -3,7 +3,7 @@
 #include "nn/replace.h"
 #include "files.h"
 
-#include <criterion/criterion.h>
+#include "expect.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

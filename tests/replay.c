@@ -1,7 +1,7 @@
 /* replay.c - tests of replay: the values of a fresh recording, to the bit. */
 #include "support.h"
 
-#include <criterion/criterion.h>
+#include "expect.h"
 #include <math.h>
 #include <string.h>
 

@@ -2,7 +2,7 @@
 #include "engine/report.h"
 #include "support.h"
 
-#include <criterion/criterion.h>
+#include "expect.h"
 #include <math.h>
 #include <stdint.h>
 #include <stdlib.h>

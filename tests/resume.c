@@ -5,7 +5,7 @@
 #include "files.h"
 #include "nn/nn.h"
 
-#include <criterion/criterion.h>
+#include "expect.h"
 #include <math.h>
 #include <signal.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /* reverse.c - tests of the reverse sweep: contributions add up, from zero, in one pass. */
 #include "support.h"
 
-#include <criterion/criterion.h>
+#include "expect.h"
 #include <math.h>
 
 static ad_tape *tape;

@@ -5,7 +5,7 @@
 #include "nn/nn.h"
 #include "nn/rows.h"
 
-#include <criterion/criterion.h>
+#include "expect.h"
 #include <math.h>
 #include <string.h>
 

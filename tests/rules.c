@@ -3,7 +3,7 @@
 #include "engine/rules.h"
 #include "support.h"
 
-#include <criterion/criterion.h>
+#include "expect.h"
 
 static ad_tape *tape;
 

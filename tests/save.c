@@ -3,7 +3,7 @@
 #include "files.h"
 #include "nn/nn.h"
 
-#include <criterion/criterion.h>
+#include "expect.h"
 #include <math.h>
 #include <sched.h>
 #include <signal.h>

@@ -3,7 +3,7 @@
 
 #include "nn/nn.h"
 
-#include <criterion/criterion.h>
+#include "expect.h"
 #include <math.h>
 
 static double at(nn_schedule s, size_t step) {

@@ -2,7 +2,7 @@
  * is found is in tests/spoil.c. */
 #include "support.h"
 
-#include <criterion/criterion.h>
+#include "expect.h"
 #include <math.h>
 #include <string.h>
 

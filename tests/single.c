@@ -4,7 +4,7 @@
 
 #include "engine/single.h"
 
-#include <criterion/criterion.h>
+#include "expect.h"
 #include <criterion/parameterized.h>
 #include <math.h>
 #include <stdlib.h>

@@ -4,7 +4,7 @@
 
 #include "support.h"
 
-#include <criterion/criterion.h>
+#include "expect.h"
 #include <math.h>
 
 /* mpmath 1.3.0, polygamma with 40 digits, at these doubles. Left of 1/2 the reflection adds terms that are

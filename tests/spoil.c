@@ -3,7 +3,7 @@
  * printed by tests/bench/checker.c. */
 #include "spoils.h"
 
-#include <criterion/criterion.h>
+#include "expect.h"
 #include <stdio.h>
 #include <string.h>
 

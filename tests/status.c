@@ -1,7 +1,7 @@
 /* status.c - tests of the list of errors. */
 #include "engine/ad.h"
 
-#include <criterion/criterion.h>
+#include "expect.h"
 #include <limits.h>
 #include <string.h>
 

@@ -1,7 +1,7 @@
 /* summary.c - tests of nn/summary.c. */
 #include "nn/nn.h"
 
-#include <criterion/criterion.h>
+#include "expect.h"
 #include <stdlib.h>
 
 static char *summary_of(const nn_model *model) {

@@ -1,7 +1,7 @@
 /* tape.c - tests of marks, rewinding, forgotten handles, the error that sticks, and memory. */
 #include "support.h"
 
-#include <criterion/criterion.h>
+#include "expect.h"
 #include <math.h>
 #include <string.h>
 

@@ -1,7 +1,7 @@
 /* text.c - tests of engine/text.c. */
 #include "engine/text.h"
 
-#include <criterion/criterion.h>
+#include "expect.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

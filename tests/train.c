@@ -2,7 +2,7 @@
  * what goes wrong is told with its place. */
 #include "nn/nn.h"
 
-#include <criterion/criterion.h>
+#include "expect.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

@@ -4,7 +4,7 @@
 
 #include "nn/nn.h"
 
-#include <criterion/criterion.h>
+#include "expect.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

@@ -3,7 +3,7 @@
 
 #include "support.h"
 
-#include <criterion/criterion.h>
+#include "expect.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
