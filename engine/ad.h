@@ -97,7 +97,8 @@ AD_API void     ad_tape_free(ad_tape *tape);
 /* Mark a place, and later forget everything recorded after it (names too). Nodes before the mark
  * keep their handles, values and adjoints, and memory is kept for what comes next: recording,
  * sweeping and rewinding in a loop allocates nothing once warm. A mark beyond the end of the tape is
- * AD_BAD_ARGUMENT, one from before a rewind below it AD_STALE. Rewinding is allowed while an error is held, and leaves the error. */
+ * AD_BAD_ARGUMENT, one from before a rewind below it AD_STALE. Rewinding is allowed while an error is
+ * held, and leaves the error. */
 AD_API ad_mark ad_tape_mark(const ad_tape *tape);
 AD_API void    ad_tape_rewind(ad_tape *tape, ad_mark mark);
 
@@ -229,7 +230,9 @@ AD_API void ad_replay(ad_tape *tape);              /* every value again, first n
  * nothing, so that 0 * inf does not make NaN where nothing depends on anything.
  * On a plain number: nothing (the derivative of a constant needs no sweep). */
 AD_API void   ad_backward(ad_var y);
-AD_API double ad_grad(ad_var x);                   /* dy/dx of the last ad_backward(y); NaN and AD_NOT_RECORDED before any; 0 for a number */
+
+/* dy/dx of the last ad_backward(y); NaN and AD_NOT_RECORDED before any; 0 for a number. */
+AD_API double ad_grad(ad_var x);
 
 /* grad[i] = dy/dx[i], by one ad_backward. All 0 when y is a plain number; all NaN after an error. */
 AD_API void   ad_gradient(ad_var y, size_t n, const ad_var x[], double grad[]);
@@ -401,7 +404,7 @@ typedef struct ad_check_report {
     double      rtol;
     uint64_t    seed;
     size_t      evaluations;                  /* of the whole function */
-    double      taylor;                       /* how the error of f(x) + t*slope falls with t: 2 when right; NaN: too small to see */
+    double      taylor;                       /* order of the error of f(x) + t*slope in t: 2 when right; NaN: unseen */
     size_t      count[AD_VERDICT_COUNT];      /* of the lines */
     size_t      lines;
     const ad_check_line *line;
@@ -423,7 +426,7 @@ typedef struct ad_check_report {
     bool        has_second;
     size_t      second_count[AD_VERDICT_COUNT];
     size_t      second_lines;
-    const ad_check_line *second;              /* H*v by differences of gradients; `name` is "a, b" for d2y/(da db), "w.Hv" for a direction */
+    const ad_check_line *second;              /* H*v by differences of gradients: "a, b" is d2y/(da db), "w.Hv" w.H*v */
     double      symmetry, symmetry_tolerance; /* |v.H*w - w.H*v| */
     double      taylor_second;                /* 3 when right */
     ad_verdict  second_verdict;
@@ -452,8 +455,8 @@ AD_API ad_verdict ad_check_verdict(const ad_check_report *report);
 AD_API ad_verdict ad_check_coordinate(const ad_check_report *report, size_t i);
 
 /* A page of text, one JSON object, or a CSV table of the lines with a header. In JSON, NaN and the infinities are
- * the strings "NaN", "Infinity", "-Infinity", as in ad_explain_json; in CSV they are nan, inf, -inf. AD_OK, AD_NO_MEMORY for
- * NULL, AD_BAD_FILE when writing fails. Numbers are written in the C locale. */
+ * the strings "NaN", "Infinity", "-Infinity", as in ad_explain_json; in CSV they are nan, inf, -inf. AD_OK,
+ * AD_NO_MEMORY for NULL, AD_BAD_FILE when writing fails. Numbers are written in the C locale. */
 AD_API ad_status ad_check_print(const ad_check_report *report, ad_format format, FILE *to);
 AD_API void      ad_check_free(ad_check_report *report);
 

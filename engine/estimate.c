@@ -1,4 +1,4 @@
-/* estimate.c - differences at steps h, h/4, h/16, ..., extrapolated to h = 0 (W. Romberg 1955), and judged.
+/* estimate.c - differences at steps h, h/4, h/16, ..., extrapolated to h = 0 as Romberg did in 1955, and judged.
  *
  * Central differences err by even powers of h, one-sided ones by all powers, so each column of the table
  * removes one. Which entry to believe is decided by the function, not by a formula for the best step:

@@ -8,9 +8,10 @@
  *   varying    depends on an input: a row of lanes, one lane an example
  *
  * Constants and uniform values live in one array of numbers (constants, then all parameters as the caller
- * has them, then what is computed from them), varying ones are counted apart; `home` is the place in either. Sums of products became dots; dots of uniform weights over the same varying
- * operands are members of one *layer*, computed together where the first of them stands (its operands are
- * there already, and all users come later).
+ * has them, then what is computed from them), varying ones are counted apart; `home` is the place in either.
+ * Sums of products became dots; dots of uniform weights over the same varying operands are members of one
+ * *layer*, computed together where the first of them stands (its operands are there already, and all users
+ * come later).
  *
  * A program never changes once compiled. How its varying values are laid out for a run is a plan (plan.h); what a
  * run needs to write is in a workspace (lanes.c). */
@@ -191,8 +192,8 @@ static inline bool ad__guard_sides(const ad_program *p, uint32_t guard) {
     return ad__code_row(code) < AD__ROWS && ad__rows[ad__code_row(code)].operands == 2;
 }
 
-/* A guard that would turn, x and y its sides if it has any. On the tape nothing after it would have happened: so it is told rather than an
- * index out of range, in the same row, of a pick that stands to its right. */
+/* A guard that would turn, x and y its sides if it has any. On the tape nothing after it would have happened: so it
+ * is told rather than an index out of range, in the same row, of a pick that stands to its right. */
 static inline void ad__program_turn(ad__failure *f, const ad_program *p, size_t r, uint32_t guard, double number,
                                     double x, double y) {
     const bool later = f->status == AD_BAD_ARGUMENT && f->row == r && f->what > p->guard[guard].value;

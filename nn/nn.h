@@ -175,12 +175,22 @@ AD_API nn_init nn_init_uniform(double low, double high);
 AD_API nn_init nn_init_normal(double mean, double deviation);
 AD_API nn_init nn_init_zeros(size_t fan_in, size_t fan_out);
 AD_API nn_init nn_init_ones(size_t fan_in, size_t fan_out);
-AD_API nn_init nn_init_linear(size_t fan_in, size_t fan_out);   /* U(+-1/sqrt(fan_in)): torch.nn.Linear, weight and bias alike */
-AD_API nn_init nn_init_he(size_t fan_in, size_t fan_out);       /* U(+-sqrt(6/fan_in)): torch.nn.init.kaiming_uniform_ for relu; He et al. 2015 */
-AD_API nn_init nn_init_he_normal(size_t fan_in, size_t fan_out); /* deviation sqrt(2/fan_in): kaiming_normal_ for relu */
-AD_API nn_init nn_init_xavier(size_t fan_in, size_t fan_out);   /* U(+-sqrt(6/(fan_in + fan_out))): torch.nn.init.xavier_uniform_; Glorot and Bengio 2010 */
-AD_API nn_init nn_init_xavier_normal(size_t fan_in, size_t fan_out); /* deviation sqrt(2/(fan_in + fan_out)): xavier_normal_ */
-AD_API nn_init nn_init_micrograd(size_t fan_in, size_t fan_out); /* U(-1, 1): the weights of Karpathy's micrograd, whose biases are zeros */
+
+/* U(+-1/sqrt(fan_in)): torch.nn.Linear, weight and bias alike. */
+AD_API nn_init nn_init_linear(size_t fan_in, size_t fan_out);
+
+/* For relu, He et al. 2015: U(+-sqrt(6/fan_in)), torch.nn.init.kaiming_uniform_; normal with the deviation
+ * sqrt(2/fan_in), kaiming_normal_. */
+AD_API nn_init nn_init_he(size_t fan_in, size_t fan_out);
+AD_API nn_init nn_init_he_normal(size_t fan_in, size_t fan_out);
+
+/* Glorot and Bengio 2010: U(+-sqrt(6/(fan_in + fan_out))), torch.nn.init.xavier_uniform_; normal with the deviation
+ * sqrt(2/(fan_in + fan_out)), xavier_normal_. */
+AD_API nn_init nn_init_xavier(size_t fan_in, size_t fan_out);
+AD_API nn_init nn_init_xavier_normal(size_t fan_in, size_t fan_out);
+
+/* U(-1, 1): the weights of Karpathy's micrograd, whose biases are zeros. */
+AD_API nn_init nn_init_micrograd(size_t fan_in, size_t fan_out);
 
 /* A model without parameters on the tape, which must outlive it. NULL when memory is out. */
 AD_API nn_model *nn_model_new(ad_tape *tape, uint64_t seed);
@@ -680,15 +690,16 @@ typedef struct nn_train_config {
  * A checkpoint (nn_checkpoint_save) holds all of the run: a run that was killed at any moment and is started
  * again with `resume`, the same model, loss, data, optimizer and configuration ends with the same bits as if
  * nothing had happened, on the same processor, as long as no row is recorded one by one for want of a program; its
- * history has the lines that it would have had. With more epochs it goes on, a run that its on_step has ended goes on, and one
- * that its watch has ended stays ended. What `user` counts for itself is not in the checkpoint. A checkpoint that cannot be written ends the training.
+ * history has the lines that it would have had. With more epochs it goes on, a run that its on_step has ended goes
+ * on, and one that its watch has ended stays ended. What `user` counts for itself is not in the checkpoint. A
+ * checkpoint that cannot be written ends the training.
  *
  * The status is also that of the model, with a sentence in nn_model_message: errors of tape, model,
  * data or optimizer; AD_BAD_ARGUMENT for epochs or batch 0, a batch larger than the data, a model
  * without parameters, a number of the configuration out of its range, a loss that is a plain number, or a
- * loss or gradient that is not finite (the message says at which epoch, step and row, and which node was the first; the parameters stay as that step found them); AD_TWO_TAPES for a
- * loss of another tape than the model's; AD_BAD_FILE when the history or the checkpoint cannot be
- * written, or the checkpoint is not one of this run. */
+ * loss or gradient that is not finite (the message says at which epoch, step and row, and which node
+ * was the first; the parameters stay as that step found them); AD_TWO_TAPES for a loss of another tape
+ * than the model's; AD_BAD_FILE when the history or the checkpoint cannot be written, or the checkpoint is not one of this run. */
 AD_API ad_status nn_train(nn_model *model, nn_loss *loss, void *user, const nn_data *data,
                           nn_optimizer *optimizer, const nn_train_config *config);
 

@@ -4,14 +4,18 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-void expectation_failed(bool fatal, const char *file, unsigned line, const char *expression, const char *format, ...) {
+void expectation_failed(bool fatal, const char *file, unsigned line, const char *expression,
+                        const char *format, ...) {
     char    words[1000];
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(words, sizeof words, format, arguments);
     va_end(arguments);
     struct criterion_assert_stats failure = {
-        .message = words[0] ? words : expression, .passed = false, .line = line, .file = file,
+        .message = words[0] ? words : expression,
+        .passed = false,
+        .line = line,
+        .file = file,
     };
     criterion_send_assert(&failure);
     if (fatal) criterion_abort_test();

@@ -54,9 +54,9 @@ uint64_t random_bits(uint64_t *state);
 double   random_uniform(uint64_t *state, double low, double high);
 
 /* Everything the engine does, once, on the tape: inputs, a chain of so many operations (so that every
- * array grows; SCENARIO_LONG takes them past 2 MiB, where they may be laid out otherwise), numbers, reductions, names, formulas, a branch, replay, sweeps, marks and rewinds,
- * an explanation written to `to` unless it is NULL. The tape is as long afterwards as before.
- * Returns its status, or that of the explanation. */
+ * array grows; SCENARIO_LONG takes them past 2 MiB, where they may be laid out otherwise), numbers, reductions,
+ * names, formulas, a branch, replay, sweeps, marks and rewinds, an explanation written to `to` unless it is NULL.
+ * The tape is as long afterwards as before. Returns its status, or that of the explanation. */
 ad_status scenario(ad_tape *tape, int steps, FILE *to);
 
 enum { SCENARIO_SHORT = 3000, SCENARIO_LONG = 90000 };
