@@ -303,6 +303,36 @@ Test(single, layers_with_the_same_weights_are_one_team) {
     ad_program_free(p);
 }
 
+/* Picks side by side are more than the lanes of a block: each from operands of its own, by an index of its own. */
+Test(single, a_team_of_picks_is_longer_than_a_block) {
+    enum { PICKS = 300 };
+    ad_tape *tape = ad_tape_new();
+    ad_var   w[2] = {ad_input(tape, 3), ad_input(tape, 5)}, x[2*PICKS], term[PICKS];
+    double   input[2*PICKS], want = 0, slope[2] = {0, 0}, mean, grad[2];
+    for (size_t t = 0; t < PICKS; t++) {
+        const size_t index = t*t%3%2;
+        const double weight = 1 + (double)(t%7);
+        x[2*t] = ad_input(tape, input[2*t] = (double)index);
+        x[2*t + 1] = ad_input(tape, input[2*t + 1] = 1 + (double)t);
+        term[t] = ad_pick(x[2*t], 2, (ad_var[]){ad_mul(w[0], x[2*t + 1]), ad_mul(w[1], x[2*t + 1])});
+        term[t] = ad_mul(term[t], ad_num(weight));
+        want += (index == 0 ? 3 : 5)*weight*input[2*t + 1];
+        slope[index] += weight*input[2*t + 1];
+    }
+    const ad_var y = ad_sum(PICKS, term);
+    ad_program  *p = ad_compile(&(ad_interface){.params = 2, .param = w, .inputs = 2*PICKS, .input = x, .outputs = 1, .output = &y});
+    const ad__single *s = ad__single_for(p);
+    bool              long_enough = false;
+    for (size_t i = 0; i < s->teams; i++)
+        long_enough = long_enough || (s->team[i].body.code == AD__pick && s->team[i].lanes == PICKS);
+    cr_assert(long_enough);
+    cr_expect_eq(ad_program_gradient(p, (const double[]){3, 5}, 1, input, &mean, grad), AD_OK);
+    cr_expect_eq(mean, want);
+    for (size_t i = 0; i < 2; i++) cr_expect_eq(grad[i], slope[i]);
+    ad_program_free(p);
+    ad_tape_free(tape);
+}
+
 /* In steady state nothing is made anew, and what a row before left behind is not seen. */
 Test(single, the_same_example_gives_the_same_bits_whatever_came_between) {
     ad_program  *p = odd_program(PLAIN);
