@@ -61,6 +61,25 @@ Test(layers, random_direction_is_of_length_one_in_units_of_x) {
     for (size_t i = 0; i < 5; i++) cr_expect_lt(fabs(mean[i]), 4.5*sqrt(0.2/2000), "coordinate %zu: %g", i, mean[i]);
 }
 
+/* Of n normal numbers the mean of the third powers is 0 and of the fourth 3, with deviations sqrt(15/n) and sqrt(96/n). */
+Test(layers, random_direction_is_normal) {
+    enum { LONG = 200000 };
+    double  *direction = malloc(LONG*sizeof *direction), *x = calloc(LONG, sizeof *x), third = 0, fourth = 0;
+    uint64_t state = 7;
+    cr_assert_not_null(direction);
+    cr_assert_not_null(x);
+    ad__random_direction(&state, LONG, x, direction);
+    for (size_t i = 0; i < LONG; i++) {
+        const double number = direction[i]*sqrt(LONG);      /* a direction has length 1 */
+        third += number*number*number/LONG;
+        fourth += number*number*number*number/LONG;
+    }
+    cr_expect_float_eq(third, 0, 5*sqrt(15.0/LONG), "%g", third);
+    cr_expect_float_eq(fourth, 3, 5*sqrt(96.0/LONG), "%g", fourth);
+    free(x);
+    free(direction);
+}
+
 Test(layers, right_rules_pass_and_every_operand_is_counted) {
     const ad_var x[] = {ad_input(tape, 0.7), ad_input(tape, 1.3), ad_input(tape, 5)};
     const ad_var y = ad_add(ad_mul(ad_tanh(x[0]), x[1]), ad_num(3)), unused = ad_exp(x[2]);
