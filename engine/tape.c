@@ -273,7 +273,7 @@ ad_mark ad_tape_mark(const ad_tape *tape) {
 static bool begin_era(ad_tape *tape, uint32_t start) {
     uint32_t keep = tape->segments;
     while (keep > 0 && tape->segment[keep - 1].start >= start) keep--;
-    if (keep == tape->segment_room) {
+    if (keep > 0 && keep == tape->segment_room) {       /* a tape has space for one from the start */
         const uint32_t room = 2*keep;
         ad__segment *segment = realloc(tape->segment, room*sizeof *segment);
         if (segment == NULL) return false;
