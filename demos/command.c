@@ -6,14 +6,14 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { MOST_OPTIONS = 16, HELP_COLUMN = 18 };
+enum { MOST_OPTIONS = 16, HELP_COLUMN = 20 };
 
 /* ---- help ------------------------------------------------------------------------------------- */
 
 static const char *value_word(command_kind kind) {
     static const char *const words[] = {
         [COMMAND_FLAG] = "", [COMMAND_SEED] = " N", [COMMAND_COUNT] = " N", [COMMAND_COUNTS] = " N,...",
-        [COMMAND_RATE] = " X", [COMMAND_FILE] = " FILE", [COMMAND_FOLDER] = " DIR",
+        [COMMAND_RATE] = " X", [COMMAND_FILE] = " FILE", [COMMAND_FOLDER] = " DIR", [COMMAND_NAME] = " NAME",
     };
     return words[kind];
 }
@@ -25,7 +25,7 @@ static void print_usual(const command_option *o) {
     case COMMAND_SEED: printf(" (%llu)", (unsigned long long)*(uint64_t *)o->place); break;
     case COMMAND_COUNT: printf(" (%zu)", *(size_t *)o->place); break;
     case COMMAND_RATE: printf(" (%g)", *(double *)o->place); break;
-    case COMMAND_FILE: case COMMAND_FOLDER:
+    case COMMAND_FILE: case COMMAND_FOLDER: case COMMAND_NAME:
         if (*(const char **)o->place != NULL) printf(" (%s)", *(const char **)o->place);
         break;
     case COMMAND_COUNTS:
@@ -46,18 +46,20 @@ static void print_help(const char *about, const command_option option[]) {
         print_usual(o);
         fputc('\n', stdout);
     }
-    printf("  %-*sthis text\n", HELP_COLUMN - 2, "--help");
+    printf("  %-*sthis text\n\n", HELP_COLUMN - 2, "--help");
+    printf("Ends with 0, or with %d when something went wrong, %d when it was asked in the wrong way.\n", BAD_RUN, BAD_USE);
 }
 
 /* ---- values ----------------------------------------------------------------------------------- */
 
-static bool set_path(const char *program, const char *name, const command_option *o, const char *word) {
+static bool set_text(const char *program, const char *name, const command_option *o, const char *word) {
     char what[64];
     if (*word != '\0') {
         *(const char **)o->place = word;
         return true;
     }
-    snprintf(what, sizeof what, "%s takes a %s", name, o->kind == COMMAND_FILE ? "file" : "folder");
+    snprintf(what, sizeof what, "%s takes a %s", name,
+             o->kind == COMMAND_FILE ? "file" : o->kind == COMMAND_FOLDER ? "folder" : "name");
     return option_complain(program, what, "(nothing)");
 }
 
@@ -70,9 +72,9 @@ static bool set(const char *program, const command_option *o, const char *word) 
     case COMMAND_SEED: return option_seed(program, name, word, o->place);
     case COMMAND_COUNT: return option_count(program, name, word, o->least, o->most, o->place);
     case COMMAND_COUNTS:
-        return option_counts(program, name, word, o->least, o->most, COMMAND_MOST_COUNTS, counts->count, &counts->n);
+        return option_counts(program, name, word, o->least, o->most, counts->most, counts->count, &counts->n);
     case COMMAND_RATE: return option_rate(program, name, word, o->place);
-    case COMMAND_FILE: case COMMAND_FOLDER: return set_path(program, name, o, word);
+    case COMMAND_FILE: case COMMAND_FOLDER: case COMMAND_NAME: return set_text(program, name, o, word);
     }
     return false;
 }

@@ -12,13 +12,13 @@ typedef enum command_kind {
     COMMAND_COUNT,                           /* size_t: least to most */
     COMMAND_COUNTS,                          /* command_counts: each least to most */
     COMMAND_RATE,                            /* double: finite and above 0 */
-    COMMAND_FILE, COMMAND_FOLDER,            /* const char *: not empty */
+    COMMAND_FILE, COMMAND_FOLDER, COMMAND_NAME,   /* const char *: not empty; whose name it is the demo finds out */
 } command_kind;
 
-enum { COMMAND_MOST_COUNTS = 8 };
+enum { COMMAND_MOST_COUNTS = 64 };
 
 typedef struct command_counts {
-    size_t n, count[COMMAND_MOST_COUNTS];
+    size_t most, n, count[COMMAND_MOST_COUNTS];      /* at the most so many are taken */
 } command_counts;
 
 typedef struct command_option {

@@ -32,7 +32,7 @@ typedef struct options {
 } options;
 
 static options chosen = {
-    .seed = 1, .epochs = 30, .batch = 8, .hidden = {2, {64, 32}}, .rate = 0.1, .data = DIGITS_DATA, .out = "digits-out",
+    .seed = 1, .epochs = 30, .batch = 8, .hidden = {8, 2, {64, 32}}, .rate = 0.1, .data = DIGITS_DATA, .out = "digits-out",
 };
 
 static const command_option list[] = {

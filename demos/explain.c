@@ -41,7 +41,9 @@ static const char usage[] =
     "  --bug BUG         a backward pass that is wrong on purpose, and the check that notices:\n"
     "                    no-accumulate, depth-first, stale\n"
     "  --most N          show at most N nodes or boxes, fold the rest\n"
-    "  --help            this text\n";
+    "  --help            this text\n"
+    "\n"
+    "Ends with 0, or with 2 when something is wrong.\n";
 
 typedef enum form { WORDS, JSON, DOT, SVG, HTML, PATHS } form;
 

@@ -27,7 +27,7 @@ static const command_option options[] = {
     {"epochs", COMMAND_COUNT, &epochs, 1, 100000, "steps of Adam"},
     {"noise", COMMAND_RATE, &noise, 0, 0, "standard deviation of an observed angle, in radians"},
     {"rate", COMMAND_RATE, &rate, 0, 0, "learning rate"},
-    {"out", COMMAND_FOLDER, &out, 0, 0, "where history.tsv, pendulum.tsv and, with gnuplot, the pictures go"},
+    {"out", COMMAND_FOLDER, &out, 0, 0, "where history.tsv, pendulum.tsv and, with gnuplot, the\npictures go"},
     {"quiet", COMMAND_FLAG, &quiet, 0, 0, "print what was found and nothing else, write nothing"},
     {0},
 };

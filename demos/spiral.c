@@ -12,7 +12,7 @@ enum { CLASSES = 3 };
 static uint64_t       seed = 1;
 static size_t         epochs = 150, points = 300;
 static double         rate = 0.01, turns = 0.8, noise = 0.02;
-static command_counts hidden = {2, {24, 24}};
+static command_counts hidden = {8, 2, {24, 24}};
 static const char    *out = "spiral-out";
 
 static const command_option options[] = {
@@ -21,7 +21,7 @@ static const command_option options[] = {
     {"points", COMMAND_COUNT, &points, 30, 10000, "how many"},
     {"turns", COMMAND_RATE, &turns, 0, 0, "of each arm"},
     {"noise", COMMAND_RATE, &noise, 0, 0, "standard deviation of what moves a point off its arm"},
-    {"hidden", COMMAND_COUNTS, &hidden, 1, 1000, "units of the hidden layers"},
+    {"hidden", COMMAND_COUNTS, &hidden, 1, 1000, "units of the hidden layers, 1 to 8 of them"},
     {"rate", COMMAND_RATE, &rate, 0, 0, "learning rate of Adam at the start; it falls as a cosine"},
     {"out", COMMAND_FOLDER, &out, 0, 0, "where history.tsv, map.tsv and, with gnuplot, the pictures go"},
     {0},
