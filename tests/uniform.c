@@ -80,6 +80,46 @@ Test(uniform, reductions) {
     agrees(ad_add(ad_logsumexp(3, product), ad_mul(ad_sum(3, product), ad_dot(2, product, product + 1))));
 }
 
+/* exp(1000) is no number, but the largest operand is taken out first; what is not finite decides. */
+Test(uniform, logsumexp_of_what_is_too_large_for_exp) {
+    const ad_var y = ad_logsumexp(PARAMS, x);
+    const double large[] = {-1000, 999, 1000, -3, 998};
+    for (size_t i = 0; i < PARAMS; i++) ad_set(x[i], param[i] = large[i]);
+    ad_replay(tape);
+    agrees(y);
+    cr_expect_float_eq(derivative(2), 1/(1 + exp(-1) + exp(-2)), 1e-12);        /* softmax, from 1000.4 to 16 digits */
+    const double odd[] = {NAN, INFINITY, -INFINITY}, others[] = {INFINITY, 1, -INFINITY};
+    for (size_t k = 0; k < 3*PARAMS; k++) {
+        for (size_t i = 0; i < PARAMS; i++) ad_set(x[i], param[i] = i == k/3 ? odd[k%3] : others[k%3]);
+        ad_replay(tape);
+        ad__uniform_forward(p, param, u, space, &failed);
+        const double value = u[p->node[p->output[0]].home];
+        cr_expect(k%3 == 0 ? isnan(value) : value == odd[k%3], "%g in place %zu: %g", odd[k%3], k/3, value);
+    }
+}
+
+/* Long sums are taken term by term; here no two terms are alike, so that none of them is part of a repetition. */
+Test(uniform, long_sums_whose_terms_are_all_different) {
+    static const char *const f[] = {"sin(a)", "exp(b)", "tanh(a*b)", "sqrt(a)", "log(b)", "a/b", "cos(b)", "pow(a, b)",
+                                    "atan(a)", "softplus(b)", "sigmoid(a)", "a - b", "erf(b)", "a*a*b", "log1p(a)",
+                                    "atan2(a, b)", "sinh(b)", "hypot(a, b)", "cbrt(a)", "1/b", "asinh(a)", "exp(-a*b)"};
+    enum { N = sizeof f/sizeof *f };
+    ad_var left[N], right[N], term[N];
+    for (size_t k = 0; k < N; k++) {
+        left[k] = ad_parse(tape, f[k], 2, "a, b", (ad_var[]){x[k%PARAMS], x[(k*k + 1)%PARAMS]});
+        right[k] = ad_parse(tape, f[N - 1 - k], 2, "a, b", (ad_var[]){x[k*3%PARAMS], x[(k + 2)%PARAMS]});
+        term[k] = ad_parse(tape, f[k], 2, "a, b", (ad_var[]){x[(k + 3)%PARAMS], x[(k*k + 2)%PARAMS]});
+    }
+    cr_assert_eq(ad_tape_status(tape), AD_OK, "%s", ad_tape_message(tape));
+    agrees(ad_tanh(ad_div(ad_dot(N, left, right), ad_sum(N, term))));
+    size_t terms = 0, products = 0;
+    for (uint32_t k = 0; k < p->instructions; k++) {
+        terms += p->instruction[k].code == AD__TERM;
+        products += p->instruction[k].code == AD__PRODUCT;
+    }
+    cr_expect(terms == N && products == N, "%zu terms, %zu products", terms, products);
+}
+
 Test(uniform, where_and_pick_push_to_what_was_chosen) {
     const ad_var y = ad_where(ad_less(x[0], x[1]), ad_exp(x[2]), ad_log(x[3]));
     agrees(ad_mul(y, ad_pick(ad_less(x[1], x[0]), 2, x + 3)));
