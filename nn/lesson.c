@@ -17,6 +17,17 @@ static bool refuse(nn_model *model, const char *why) {
     return false;
 }
 
+static bool good_classes(nn_model *model, const nn_data *data, const nn_lesson_config *c, size_t classes) {
+    for (size_t i = 0; i < c->rows; i++) {
+        const double class = nn_data_row(data, c->row[i])[nn_data_inputs(data)];
+        if (class >= 0 && class < (double)classes && class == floor(class)) continue;
+        nn__model_fail(model, AD_BAD_ARGUMENT, "nn_lesson_new: row %zu has the class %g, the network %zu outputs",
+                       c->row[i], class, classes);
+        return false;
+    }
+    return true;
+}
+
 static bool good_request(nn_model *model, const nn_mlp *mlp, const nn_data *data, const nn_lesson_config *c) {
     if (nn_model_status(model) != AD_OK) return false;
     if (nn_data_status(data) != AD_OK) {
@@ -41,7 +52,9 @@ static bool good_request(nn_model *model, const nn_mlp *mlp, const nn_data *data
     if (nn_data_targets(data) != 1 && (!c->squares || nn_data_targets(data) != last.outputs))
         return refuse(model, "the data need one target, a class, or for squares as many as there are outputs");
     if (c->image != 0 && c->image*c->image != first.inputs) return refuse(model, "the inputs are no square picture");
-    return true;
+    for (size_t l = 0; l < nn_mlp_layers(mlp); l++)
+        if (nn_mlp_layer(mlp, l).bias == NULL) return refuse(model, "its tables want a bias in every unit");
+    return nn_data_targets(data) != 1 || last.outputs == 1 || good_classes(model, data, c, last.outputs);
 }
 
 static void *space(nn_lesson *lesson, size_t n, size_t bytes) {
@@ -203,7 +216,8 @@ static void average(nn_lesson *lesson) {
     lesson->loss /= n;
 }
 
-/* The gradient of the mean loss in one sweep over all examples, which must be the mean of the gradients. */
+/* The gradient of the mean loss in one sweep over all examples, which must be the mean of the gradients, to the
+ * rounding of these: where a network has learned, they cancel. */
 static void sweep_whole(nn_lesson *lesson, ad_var z[], ad_var a[], ad_var row[]) {
     ad_tape      *tape = nn_model_tape(lesson->model);
     const ad_mark mark = ad_tape_mark(tape);
@@ -215,7 +229,8 @@ static void sweep_whole(nn_lesson *lesson, ad_var z[], ad_var a[], ad_var row[])
     ad_tape_rewind(tape, mark);
     free(loss);
     double largest = 0;
-    for (size_t i = 0; i < lesson->params; i++) largest = fmax(largest, fabs(lesson->mean[i]));
+    for (size_t k = 0; k < lesson->pupils; k++)
+        for (size_t i = 0; i < lesson->params; i++) largest = fmax(largest, fabs(lesson->pupil[k].gradient[i]));
     for (size_t i = 0; i < lesson->params; i++)
         if (!(fabs(lesson->whole[i] - lesson->mean[i]) <= 1e-12*largest))
             nn__model_fail(lesson->model, AD_BAD_ARGUMENT,

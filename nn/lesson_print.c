@@ -249,7 +249,9 @@ static void print_step(const board *b) {
             lesson->mean[largest], lesson->new_weight[largest]);
     if (lesson->pupils > 1) fprintf(b->to, "    C of this example %.6g -> %.6g\n", b->pupil->loss, b->pupil->after);
     fprintf(b->to, "    %sC %.6g -> %.6g   %s\n", lesson->pupils > 1 ? "mean " : "", lesson->loss, lesson->after,
-            lesson->after < lesson->loss ? "the step went down" : "the step went too far: the rate is too large here");
+            lesson->after < lesson->loss   ? "the step went down"
+            : lesson->after > lesson->loss ? "the step went too far: the rate is too large here"
+                                           : "the step is too small to see");
 }
 
 /* One row for each example, the mean of the rows below; the six parameters with the largest means. */

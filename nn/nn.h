@@ -425,12 +425,12 @@ typedef struct nn_optimizer nn_optimizer;
  * In the equations p is a parameter, g its derivative, t the number of the step from 1, everything else that
  * is written with a small letter is remembered from step to step and begins at 0; sqrt, squares and
  * quotients are element by element. They are those of PyTorch 2's documentation of torch.optim, under
- * its names; before them, in all but AdamW,
+ * its names; before them
  *
- *     g = -g  if maximize;     g = g + weight_decay*p
+ *     g = -g  if maximize;     g = g + weight_decay*p, but not in AdamW
  *
  * Numbers that are not finite or not in their range are AD_BAD_ARGUMENT on the optimizer: rates above 0,
- * betas in [0, 1), the others at least 0. NULL when memory is out. */
+ * betas in [0, 1), dampening any, the others at least 0. NULL when memory is out. */
 
 /* torch.optim.SGD.   b = momentum*b + (1 - dampening)*g, but b = g in the first step;
  *                    g = g + momentum*b if nesterov, else g = b;     p = p - rate*g
@@ -553,7 +553,7 @@ AD_API nn_schedule nn_schedule_linear(double rate, double last, size_t steps);
 AD_API nn_schedule nn_schedule_cosine(double rate, double last, size_t steps);
 AD_API nn_schedule nn_schedule_warm_up(size_t steps, nn_schedule then);
 
-AD_API double nn_schedule_rate(const nn_schedule *schedule, size_t step);
+AD_API double nn_schedule_rate(const nn_schedule *schedule, size_t step);   /* NaN where it is not good */
 AD_API bool   nn_schedule_good(const nn_schedule *schedule);    /* are its numbers in their ranges? */
 
 /* ---- saving ----------------------------------------------------------------------------------- */

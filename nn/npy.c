@@ -233,16 +233,20 @@ static void read_size(reader *r) {
     else r->data->rows = rows, r->data->inputs = columns;
 }
 
-/* Whole numbers from 2^53 on are not all doubles, and what is read is to be what was written. */
+/* Whole numbers beyond 2^53 are not all doubles, and what is read is to be what was written. */
+static bool exact(const struct type *type, uint64_t bits) {
+    const bool below_0 = type->number == signed64 && (int64_t)bits < 0;
+    return (type->number != signed64 && type->number != unsigned64) || (below_0 ? -bits : bits) <= UINT64_C(1) << 53;
+}
+
 static void put_number(reader *r, size_t i, uint64_t bits) {
     const struct type *type = r->type;
-    const bool         whole = type->number != float64 && type->number != float32;
     const double       x = type->number(bits);
     const size_t       row = i/r->data->inputs, column = i%r->data->inputs;
     const uint64_t     byte = r->start + r->length + i*type->bytes;
     if (!isfinite(x))
         nn__data_fail_at(r->data, r->path, byte, "row %zu, column %zu (from 0) is %g", row, column, x);
-    else if (whole && fabs(x) > 0x1p53)
+    else if (!exact(type, bits))
         nn__data_fail_at(r->data, r->path, byte,
                          "row %zu, column %zu (from 0) is about %.17g: too large to be exact", row, column, x);
     else r->data->value[i] = x;

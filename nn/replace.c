@@ -70,7 +70,7 @@ static FILE *create(const place *p) {
     if (file < 0) return NULL;
     if (p->exists) (void)!fchmod(file, p->mode & 07777);    /* a file that is more private would do too */
     FILE *to = fdopen(file, "wb");
-    if (to == NULL) close(file);
+    if (to == NULL) close(file), unlink(p->fresh);
     return to;
 }
 

@@ -31,6 +31,7 @@ nn_schedule nn_schedule_warm_up(size_t steps, nn_schedule then) {
 }
 
 double nn_schedule_rate(const nn_schedule *s, size_t step) {
+    if (s == NULL || !nn_schedule_good(s)) return NAN;
     if (step < s->warm_up) return s->rate*(double)(step + 1)/(double)s->warm_up;
     const size_t t = step - s->warm_up;
     const double part = t < s->steps ? (double)t/(double)s->steps : 1;

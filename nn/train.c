@@ -262,7 +262,7 @@ static bool best_so_far(run *r, double loss) {
 }
 
 static bool out_of_patience(const run *r) {
-    return r->config->patience > 0 && r->at.epoch >= r->at.best_epoch + r->config->patience;
+    return r->config->patience > 0 && r->at.epoch - r->at.best_epoch >= r->config->patience;
 }
 
 /* What is known at its end, to all who asked. */

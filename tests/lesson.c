@@ -79,5 +79,40 @@ Test(lesson, a_class_that_is_none_is_refused) {
     data = nn_data_new(1, 2, 1, (const double[]){1, 2, 7});
     nn_lesson_config config = usual();
     config.rows = 1, config.row = (const size_t[]){0};
-    expect_refused(config, "7");
+    expect_refused(config, "row 0 has the class 7, the network 3 outputs");
+}
+
+Test(lesson, a_class_between_two_is_refused_for_squares_too) {
+    nn_data_free(data);
+    data = nn_data_new(2, 2, 1, (const double[]){1, 2, 1, 1, 2, 0.5});
+    nn_lesson_config config = usual();
+    config.row = (const size_t[]){0, 1}, config.squares = true;
+    expect_refused(config, "row 1 has the class 0.5");
+}
+
+Test(lesson, units_without_a_bias_are_refused) {
+    nn_mlp_free(mlp);
+    mlp = nn_mlp_new(model, &(nn_mlp_config){.layers = 1, .sizes = (const size_t[]){2, 3}, .without_bias = true, .name = "bare"});
+    expect_refused(usual(), "a bias in every unit");
+}
+
+/* The output is the mean of what is wanted: gradients of about 0.5 cancel, and what rounding leaves is no error. */
+Test(lesson, gradients_that_cancel_are_a_lesson_too) {
+    const double x[] = {0.3, 0.7};
+    double       wanted[9];
+    ad_var       y[1];
+    nn_mlp_free(mlp);
+    mlp = nn_mlp_new(model, &(nn_mlp_config){.layers = 1, .sizes = (const size_t[]){2, 1}, .name = "line"});
+    nn_mlp_forward(mlp, (const ad_var[]){ad_num(x[0]), ad_num(x[1])}, y);
+    for (size_t i = 0; i < 3; i++) {
+        memcpy(wanted + 3*i, x, sizeof x);
+        wanted[3*i + 2] = ad_value(y[0]) + (const double[]){0.1, 0.2, -0.3}[i];
+    }
+    nn_data_free(data);
+    data = nn_data_new(3, 2, 1, wanted);
+    nn_lesson_config config = usual();
+    config.rows = 3, config.row = (const size_t[]){0, 1, 2};
+    lesson = nn_lesson_new(model, mlp, data, &config);
+    cr_assert_not_null(lesson, "%s", nn_model_message(model));
+    for (size_t i = 0; i < lesson->params; i++) cr_expect_lt(fabs(lesson->mean[i]), 1e-15);
 }

@@ -59,6 +59,17 @@ Test(lesson_print, names_are_cut_between_characters) {
     cr_expect(strstr(text, name) != NULL, "%s", text);
 }
 
+Test(lesson_print, a_step_too_small_to_see_did_not_go_too_far) {
+    nn_lesson_config config = usual();
+    config.rate = 1e-30;
+    lesson = nn_lesson_new(model, mlp, data, &config);
+    cr_assert_not_null(lesson, "%s", nn_model_message(model));
+    FILE *to = open_memstream(&text, &length);
+    cr_expect_eq(nn_lesson_print(lesson, 1, true, to), AD_OK);
+    fclose(to);
+    expect_in(" -> %.6g   the step is too small to see", lesson->after);
+}
+
 Test(lesson_print, names_do_not_steer_the_terminal) {
     print(false, "a\x1b[2J", (const char *const[]){"\x1b]0;title\a", "b\nc", "\x7f\b"});
     for (size_t i = 0; i < length; i++)

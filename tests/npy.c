@@ -83,6 +83,10 @@ Test(npy, what_else_numpy_writes_is_refused_in_a_sentence) {
     expect_error(by_numpy("empty"), "byte 10: an array of 2 axes without rows and columns");
     expect_error(by_numpy("nan"), "byte 152: row 1, column 1 (from 0) is nan");
     expect_error(by_numpy("large"), "byte 136: row 1, column 0 (from 0) is about 9007199254740994: too large");
+    expect_error(by_numpy("large_odd"), "byte 136: row 1, column 0 (from 0) is about 9007199254740992: too large");
+    expect_error(by_numpy("large_below"), "byte 136: row 1, column 0 (from 0) is about -9007199254740992: too large");
+    expect_error(by_numpy("large_u8"), "byte 136: row 1, column 0 (from 0) is about 9007199254740992: too large");
+    expect_numbers(by_numpy("largest"), 2, 1, (const double[]){9007199254740992, -9007199254740992});
 }
 
 Test(npy, numpy_reads_what_is_written_here) {

@@ -34,6 +34,10 @@ def make(folder):
     save("record", np.zeros(2, [("x", "<f8"), ("y", "<i4")]))
     save("nan", np.array([[1, 2], [3, np.nan]]))
     save("large", np.array([[1], [2**53 + 2]]))
+    save("large_odd", np.array([[2**53], [2**53 + 1]]))
+    save("large_below", np.array([[-2**53], [-2**53 - 1]]))
+    save("large_u8", np.array([[2**53], [2**53 + 1]], dtype="u8"))
+    save("largest", np.array([[2**53], [-2**53]]))
 
 
 def check(path):

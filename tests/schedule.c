@@ -56,5 +56,9 @@ Test(schedule, numbers_out_of_their_range_are_told) {
         nn_schedule_linear(0.1, -0.1, 5), nn_schedule_cosine(0.1, 0, 0), nn_schedule_linear(0.1, NAN, 5),
     };
     cr_expect(nn_schedule_good(&good));
-    for (size_t i = 0; i < sizeof bad/sizeof *bad; i++) cr_expect(!nn_schedule_good(&bad[i]), "schedule %zu", i);
+    for (size_t i = 0; i < sizeof bad/sizeof *bad; i++) {
+        cr_expect(!nn_schedule_good(&bad[i]), "schedule %zu", i);
+        cr_expect(isnan(nn_schedule_rate(&bad[i], 3)), "schedule %zu", i);
+    }
+    cr_expect(isnan(nn_schedule_rate(NULL, 0)));
 }

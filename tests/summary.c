@@ -40,6 +40,9 @@ Test(summary, nothing_to_summarize) {
     cr_expect_str_eq(text, "layer  shapes  parameters\nall                     0\n");
     cr_expect_eq(nn_summary(NULL, stdout), AD_BAD_ARGUMENT);
     cr_expect_eq(nn_summary(model, NULL), AD_BAD_ARGUMENT);
+    FILE *full = fopen("/dev/full", "w");
+    if (full != NULL) cr_expect_eq(nn_summary(model, full), AD_BAD_FILE);
+    if (full != NULL) fclose(full);
     free(text);
     nn_model_free(model);
     ad_tape_free(tape);

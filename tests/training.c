@@ -239,6 +239,9 @@ Test(training, patience_counts_the_epochs_without_a_best_one) {
     other.metric = against_course, other.monitor = NN_HIGHEST_METRIC;
     train(nn_sgd(0.1), other, v);
     cr_expect_eq(l.epochs, 5 + 4, "%zu epochs", l.epochs);
+    other.patience = SIZE_MAX;
+    train(nn_sgd(0.1), other, v);
+    cr_expect_eq(l.epochs, 12, "%zu epochs", l.epochs);
 }
 
 Test(training, parameters_of_the_best_epoch_are_restored) {
