@@ -11,10 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#ifndef IRIS_DATA
-#define IRIS_DATA "demos/data/iris.csv"
-#endif
-
 enum { MOST_LAYERS = 8, COLUMNS = 4, SPECIES = 3 };
 
 static const char *const columns[COLUMNS] = {"petal length", "petal width", "sepal length", "sepal width"};
@@ -31,7 +27,7 @@ typedef struct options {
 } options;
 
 static options asked = {
-    .seed = 1, .sizes = {MOST_LAYERS + 1, 4, {3, 4, 4, SPECIES}}, .rows = {COMMAND_MOST_COUNTS, 1, {60}}, .rate = 0.5, .activation = "tanh", .data = IRIS_DATA,
+    .seed = 1, .sizes = {MOST_LAYERS + 1, 4, {3, 4, 4, SPECIES}}, .rows = {COMMAND_MOST_COUNTS, 1, {60}}, .rate = 0.5, .activation = "tanh", .data = "demos/data/iris.csv",
 };
 
 static const command_option list[] = {
@@ -155,7 +151,7 @@ static int run(options *o) {
 
 int main(int count, char *arguments[]) {
     int status;
-    setlocale(LC_ALL, "");
+    setlocale(LC_CTYPE, "");
     if (!command_read(about, list, count, arguments, &status)) return status;
     return good_network(&asked) ? run(&asked) : BAD_USE;
 }

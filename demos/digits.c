@@ -13,10 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#ifndef DIGITS_DATA
-#define DIGITS_DATA "demos/data/digits.csv"
-#endif
-
 enum { SIDE = 8, PIXELS = SIDE*SIDE, CLASSES = 10, MOST_INK = 16 };
 enum { SHOWN_MISSES = 8 };
 
@@ -32,7 +28,7 @@ typedef struct options {
 } options;
 
 static options chosen = {
-    .seed = 1, .epochs = 30, .batch = 8, .hidden = {8, 2, {64, 32}}, .rate = 0.1, .data = DIGITS_DATA, .out = "digits-out",
+    .seed = 1, .epochs = 30, .batch = 8, .hidden = {8, 2, {64, 32}}, .rate = 0.1, .data = "demos/data/digits.csv", .out = "digits-out",
 };
 
 static const command_option list[] = {

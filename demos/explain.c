@@ -88,6 +88,14 @@ static int read_most(request *r, const char *word) {
     return 0;
 }
 
+static int read_outputs(request *r, const char *word) {
+    size_t names = *word != '\0';
+    for (const char *at = word; *at != '\0'; at++) names += *at == ',';
+    if (names == 0 || names > MOST_OUTPUTS) return complain("--outputs takes 1 to 32 names, not", word);
+    r->outputs = word;
+    return 0;
+}
+
 /* An option that takes a word. */
 static int read_word(request *r, const char *option, const char *word) {
     if (word == NULL) return complain("a word is missing behind", option);
@@ -96,7 +104,7 @@ static int read_word(request *r, const char *option, const char *word) {
     if (strcmp(option, "--most") == 0) return read_most(r, word);
     if (strcmp(option, "--html") == 0) r->form = HTML, r->file = word;
     else if (strcmp(option, "--paths") == 0) r->form = PATHS, r->paths = word;
-    else r->outputs = word;
+    else return read_outputs(r, word);
     return 0;
 }
 
@@ -164,7 +172,7 @@ static size_t results(ad_tape *tape, const request *r, ad_var last, ad_var y[MOS
     size_t n = 0;
     y[0] = last;
     if (r->outputs == NULL) return 1;
-    for (const char *at = r->outputs; *at != '\0' && n < MOST_OUTPUTS;) {
+    for (const char *at = r->outputs; *at != '\0';) {
         char         name[64];
         const size_t length = strcspn(at, ",");
         snprintf(name, sizeof name, "%.*s", (int)(length < sizeof name ? length : sizeof name - 1), at);

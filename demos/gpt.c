@@ -231,7 +231,8 @@ static bool build(writer *w, ad_tape *tape) {
     w->model = nn_model_new(tape, seed);
     w->net = transformer_new(w->model, w->vocabulary, width, HEADS, BLOCK);
     w->loss = calloc(steps, sizeof *w->loss);
-    if (w->net == NULL || w->loss == NULL) return fail("no network", nn_model_message(w->model));
+    if (w->net == NULL || w->loss == NULL)
+        return fail("no network", nn_model_status(w->model) != AD_OK ? nn_model_message(w->model) : "out of memory");
     printf("%zu documents, %zu tokens; width %zu, %d heads, blocks of %d, %zu parameters; batches of %zu, seed %llu\n\n",
            w->documents, w->vocabulary, width, HEADS, BLOCK, nn_model_count(w->model), batch, (unsigned long long)seed);
     return true;

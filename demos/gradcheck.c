@@ -57,6 +57,7 @@ typedef struct request {
 typedef struct broken {
     int    row, operand;
     double factor;
+    bool   met;                      /* such an operand was differentiated */
 } broken;
 
 static int complain(const char *what, const char *argument) {
@@ -65,9 +66,11 @@ static int complain(const char *what, const char *argument) {
 }
 
 static double spoiled(int row, int operand, double x, double y, double v, double right, void *context) {
-    const broken *b = context;
+    broken *b = context;
     (void)x, (void)y, (void)v;
-    return row == b->row && operand == b->operand ? right*b->factor : right;
+    if (row != b->row || operand != b->operand) return right;
+    b->met = true;
+    return right*b->factor;
 }
 
 /* "tanh:1.001" or "div.1:-1" */
@@ -122,14 +125,6 @@ static int read_variable(request *r, char *text) {
     return 0;
 }
 
-static int read_number(const char *text, double *number) {
-    char *end;
-    *number = strtod(text, &end);
-    return end != text && *end == '\0' && isfinite(*number) && *number >= 0
-             ? 0
-             : complain("not a number above 0", text);
-}
-
 static int read_arguments(request *r, int count, char *arguments[], broken *b) {
     for (int i = 2; i < count; i++) {
         char       *text = arguments[i], *next = i + 1 < count ? arguments[i + 1] : NULL;
@@ -137,7 +132,6 @@ static int read_arguments(request *r, int count, char *arguments[], broken *b) {
                                strcmp(text, "--curve") == 0 || strcmp(text, "--svg") == 0 ||
                                strcmp(text, "--rtol") == 0 || strcmp(text, "--seed") == 0;
         int         bad = 0;
-        double      number = 0;
         if (takes_one && next == NULL) return complain("something is missing after", text);
         if (strcmp(text, "--json") == 0) r->format = AD_JSON;
         else if (strcmp(text, "--csv") == 0) r->format = AD_CSV;
@@ -147,9 +141,9 @@ static int read_arguments(request *r, int count, char *arguments[], broken *b) {
         else if (strcmp(text, "--curve") == 0) r->curve = next;
         else if (strcmp(text, "--svg") == 0) r->svg = next;
         else if (strcmp(text, "--break") == 0) bad = read_break(next, b), r->has_break = true;
-        else if (strcmp(text, "--rtol") == 0) bad = read_number(next, &r->options.rtol);
+        else if (strcmp(text, "--rtol") == 0) bad = option_rate("gradcheck", text, next, &r->options.rtol) ? 0 : BAD_USE;
         else if (strcmp(text, "--seed") == 0)
-            bad = read_number(next, &number), r->options.seed = (uint64_t)number;
+            bad = option_seed("gradcheck", text, next, &r->options.seed) ? 0 : BAD_USE;
         else if (strncmp(text, "--", 2) == 0) return complain("unknown option", text);
         else bad = read_variable(r, text);
         if (bad != 0) return bad;
@@ -202,8 +196,16 @@ static int check(request *r, ad_var y) {
     return !asked ? BAD_USE : verdict == AD_FAIL ? FAILED : 0;
 }
 
+/* After a sweep: is there what is to be broken? A row may not have been met because its adjoint is 0. */
+static bool breaks(const ad_tape *tape, const broken *b) {
+    const bool row = b->row < AD__ROWS && b->operand >= 0 && b->operand < ad__rows[b->row].operands;
+    for (uint32_t i = 0; row && i < tape->length; i++)
+        if (ad__code_row(tape->code[i]) == (ad__row_number)b->row) return true;
+    return b->met;
+}
+
 static int run(request *r, int count, char *arguments[]) {
-    broken b = {-1, 0, 1};
+    broken b = {-1, 0, 1, false};
     int    bad = read_arguments(r, count, arguments, &b);
     if (bad != 0) return bad;
     const ad_var y = ad_parse(r->tape, r->expression, r->n, r->n > 0 ? r->names : NULL, r->x);
@@ -211,6 +213,10 @@ static int run(request *r, int count, char *arguments[]) {
     if (r->has_break) ad__spoil_rules(spoiled, &b);
     bad = read_claims(r, y);
     if (bad != 0) return bad;
+    if (r->has_break && !breaks(r->tape, &b)) {
+        fputs("gradcheck: --break broke nothing: there is no such operation here, or no such operand\n", stderr);
+        return BAD_USE;
+    }
     return r->curve != NULL ? draw(r, y) : check(r, y);
 }
 

@@ -34,6 +34,7 @@ typedef struct learner {
     nn_mlp *mlp;
     map    *map;
     nn_model *model;
+    bool      good;                  /* false: a picture on the way failed, and was told */
 } learner;
 
 static ad_var score(const learner *l, const ad_var point[]) {
@@ -62,21 +63,21 @@ static double accuracy(nn_model *model, void *user) {
 /* Looked at after about 0, 5, 10, 20, 50 and 100 of a hundred steps. */
 static bool watch(const nn_epoch *e, void *user) {
     static const size_t moments[] = {5, 10, 20, 50, 100};
-    const learner      *l = user;
+    learner            *l = user;
     char                title[CHART_CAPTION];
     snprintf(title, sizeof title, "step %zu: %.0f%%", e->epoch, 100*e->metric);
     for (size_t i = 0; i < sizeof moments/sizeof *moments; i++)
-        if (e->epoch == (moments[i]*steps + 99)/100) return map_look(l->map, l->model, title);
-    return true;
+        if (e->epoch == (moments[i]*steps + 99)/100) l->good = l->good && map_look(l->map, l->model, title);
+    return l->good;
 }
 
-static bool train(const learner *l, const nn_data *data, nn_optimizer *sgd) {
+static bool train(learner *l, const nn_data *data, nn_optimizer *sgd) {
     char              history[4096];
     const nn_schedule falling = nn_schedule_linear(1, 0.1, steps);
     snprintf(history, sizeof history, "%s/history.tsv", out);
-    if (nn_train(l->model, loss, (void *)l, data, sgd, &(nn_train_config){
+    if (nn_train(l->model, loss, l, data, sgd, &(nn_train_config){
             .epochs = steps, .batch = points, .history = history, .schedule = &falling,
-            .metric = accuracy, .metric_name = "accuracy", .watch = watch}) == AD_OK) return true;
+            .metric = accuracy, .metric_name = "accuracy", .watch = watch}) == AD_OK) return l->good;
     fprintf(stderr, "moons: %s\n", nn_model_message(l->model));
     return false;
 }
@@ -100,7 +101,7 @@ static bool show(const learner *l) {
 static int run(void) {
     ad_tape     *tape = ad_tape_new();
     nn_data     *data = nn_data_moons(points, noise, seed);
-    learner      l = {.model = nn_model_new(tape, seed)};
+    learner      l = {.model = nn_model_new(tape, seed), .good = true};
     l.mlp = nn_mlp_new(l.model, &(nn_mlp_config){.layers = 3, .sizes = sizes, .hidden = ad_relu,
                                                  .weight = nn_init_micrograd, .bias = nn_init_zeros});
     nn_optimizer *sgd = nn_sgd_new(&(nn_sgd_config){.rate = 1, .weight_decay = 2e-4});

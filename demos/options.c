@@ -51,14 +51,6 @@ bool option_seed(const char *program, const char *option, const char *word, uint
     return complain_count(program, option, 0, SIZE_MAX, "", word);
 }
 
-bool option_number(const char *program, const char *option, const char *word, double *number) {
-    char what[80], *end;
-    *number = strtod(word, &end);
-    if (end != word && *end == '\0' && isfinite(*number)) return true;
-    snprintf(what, sizeof what, "%s takes a finite number", option);
-    return option_complain(program, what, word);
-}
-
 bool option_rate(const char *program, const char *option, const char *word, double *rate) {
     char what[80], *end;
     *rate = strtod(word, &end);

@@ -18,9 +18,8 @@ size_t option_name(const char *word);
 bool option_count(const char *program, const char *option, const char *word, size_t least, size_t most, size_t *count);
 bool option_seed(const char *program, const char *option, const char *word, uint64_t *seed);
 
-/* A finite number above 0; a finite number. */
+/* A finite number above 0. */
 bool option_rate(const char *program, const char *option, const char *word, double *rate);
-bool option_number(const char *program, const char *option, const char *word, double *number);
 
 /* Up to `room` whole numbers of least to most, separated by commas; how many, in *n. */
 bool option_counts(const char *program, const char *option, const char *word, size_t least, size_t most, size_t room,

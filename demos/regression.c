@@ -22,7 +22,7 @@ static const command_option options[] = {
     {"seed", COMMAND_SEED, &seed, 0, 0, "of the data, the order and the initial weights"},
     {"epochs", COMMAND_COUNT, &epochs, 1, 100000, "passes over the points"},
     {"points", COMMAND_COUNT, &points, 40, 100000, "to learn from; as many are held out"},
-    {"hidden", COMMAND_COUNT, &hidden, 1, 1000, "units of the hidden layer"},
+    {"hidden", COMMAND_COUNT, &hidden, 1, 1000, "units of each of the two hidden layers"},
     {"rate", COMMAND_RATE, &rate, 0, 0, "learning rate of Adam at the start; it falls as a cosine"},
     {"out", COMMAND_FOLDER, &out, 0, 0, "where history.tsv, regression.tsv and, with gnuplot, the picture\ngo"},
     {0},
@@ -149,7 +149,8 @@ static int run(void) {
     snprintf(history, sizeof history, "%s/history.tsv", out);
     printf("%zu points of sin x with a noise that grows; network 1-%zu-%zu-2 of tanh, %zu parameters, seed %llu\n", points,
            hidden, hidden, nn_model_count(model), (unsigned long long)seed);
-    const bool ready = report_folder(out), learned = ready && nn_train(model, loss, mlp, data, adam, &(nn_train_config){
+    if (held_out == NULL) fputs("regression: out of memory\n", stderr);
+    const bool ready = held_out != NULL && report_folder(out), learned = ready && nn_train(model, loss, mlp, data, adam, &(nn_train_config){
         .epochs = epochs, .batch = 40, .seed = seed, .history = history, .schedule = &falling,
         .held_out = held_out}) == AD_OK;
     if (ready && !learned) fprintf(stderr, "regression: %s\n", nn_model_message(model));

@@ -31,6 +31,7 @@ typedef struct learner {
     nn_model *model;
     nn_mlp   *mlp;
     map      *map;
+    bool      good;                  /* false: a picture on the way failed, and was told */
 } learner;
 
 static ad_var loss(nn_model *model, size_t n, const ad_var row[], void *user) {
@@ -49,10 +50,11 @@ static double accuracy(nn_model *model, void *user) {
 
 /* Looked at in fifths. */
 static bool watch(const nn_epoch *e, void *user) {
-    const learner *l = user;
-    char           title[CHART_CAPTION];
+    learner *l = user;
+    char     title[CHART_CAPTION];
     snprintf(title, sizeof title, "epoch %zu: %.0f%%", e->epoch, 100*e->metric);
-    return e->epoch*5%epochs >= 5 || map_look(l->map, l->model, title);
+    l->good = e->epoch*5%epochs >= 5 || map_look(l->map, l->model, title);
+    return l->good;
 }
 
 static bool learn(learner *l, const nn_data *data, nn_optimizer *adam) {
@@ -62,7 +64,7 @@ static bool learn(learner *l, const nn_data *data, nn_optimizer *adam) {
     snprintf(history, sizeof history, "%s/history.tsv", out);
     if (nn_train(l->model, loss, l, data, adam, &(nn_train_config){
             .epochs = epochs, .batch = batch, .seed = seed, .progress = true, .stream = stdout, .history = history,
-            .schedule = &falling, .metric = accuracy, .metric_name = "accuracy", .watch = watch}) == AD_OK) return true;
+            .schedule = &falling, .metric = accuracy, .metric_name = "accuracy", .watch = watch}) == AD_OK) return l->good;
     fprintf(stderr, "spiral: %s\n", nn_model_message(l->model));
     return false;
 }
@@ -84,7 +86,7 @@ static int run(void) {
     sizes[hidden.n + 1] = CLASSES;
     ad_tape *tape = ad_tape_new();
     nn_data *data = nn_data_spirals(points, CLASSES, turns, noise, seed);
-    learner  l = {.model = nn_model_new(tape, seed)};
+    learner  l = {.model = nn_model_new(tape, seed), .good = true};
     l.mlp = nn_mlp_new(l.model, &(nn_mlp_config){.layers = hidden.n + 1, .sizes = sizes});
     nn_optimizer *adam = nn_adam(rate);
     printf("three arms of %zu points in all; %zu parameters of tanh, seed %llu\n\n", points, nn_model_count(l.model),
