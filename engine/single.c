@@ -143,6 +143,12 @@ static void add_result(builder *b, ad__team *t, const entry *member) {
     for (uint32_t l = 0; l < t->lanes; l++) b->home[member[l].value] = t->body.result.at + l;
 }
 
+/* Has a value anything to send back? A layer stands for all of its members, of which only the first is looked at. */
+static bool sends(const ad_program *p, const ad__node *node) {
+    const ad__layer *l = node->code == AD__LAYER_DOT ? &p->layer[node->x] : NULL;
+    return l != NULL ? l->on_param || l->operands_on_param : (node->flags & AD__ON_PARAM) != 0;
+}
+
 /* Members of one team, sorted by where their first operands stand. */
 static void add_team(builder *b, entry *member, size_t lanes) {
     const ad_program *p = b->p;
@@ -155,7 +161,7 @@ static void add_team(builder *b, entry *member, size_t lanes) {
         const ad__node *node = &p->node[member[l].value];
         member[l].major = home_of(b, ad__value_operand(p, node, 0));
         member[l].minor = count > 1 ? home_of(b, ad__value_operand(p, node, 1)) : 0;
-        t.body.silent = t.body.silent && !(node->flags & AD__ON_PARAM);
+        t.body.silent = t.body.silent && !sends(p, node);
     }
     qsort(member, lanes, sizeof *member, by_key);
     for (size_t k = 0; k < (pick ? 1 : count) && !b->failed; k++) add_operand(b, member, lanes, k);

@@ -44,13 +44,17 @@ static ad_var operand(const graph *g, source from, size_t t) {
     }
 }
 
-enum { LAYER = ROWS, SUM, DOT, LOGSUMEXP, WHERE, PICK, KINDS };
+enum { LAYER = ROWS, MIXED, SUM, DOT, LOGSUMEXP, WHERE, PICK, KINDS };
 
 static ad_var recorded(graph *g, size_t kind, const source from[8], size_t t) {
     ad_var x[8];
     for (size_t i = 0; i < 8; i++) x[i] = operand(g, from[i], t);
     switch (kind) {
     case LAYER:     return ad_dot(3, g->param + from[0].back%3, x);
+    case MIXED: {
+        const ad_var known[3] = {ad_num(0.5), ad_num(-1), ad_num(0.25)}, first = ad_dot(3, known, x);
+        return ad_mul(first, ad_dot(3, g->param + from[0].back%3, x));
+    }
     case SUM:       return ad_sum(5, x);
     case DOT:       return ad_dot(4, x, x + 4);
     case LOGSUMEXP: return ad_logsumexp(6, x);
@@ -252,6 +256,32 @@ Test(single, layers_of_one_lane_take_their_weights_as_they_stand) {
 
 Test(single, operands_in_any_order_are_brought_together_and_back) {
     expect_network((const size_t[]){3, 1, 8, 0, 5}, 5);
+}
+
+/* Two dots over the same operands are one layer; only one of them has weights to learn, and that in either place. */
+Test(single, a_layer_of_known_and_learned_weights_sends_back) {
+    enum { SIZE = 8 };
+    for (int learned = 0; learned < 2; learned++) {
+        ad_tape *tape = ad_tape_new();
+        ad_var   w[SIZE], x[SIZE], known[SIZE], h[2];
+        double   param[SIZE], input[SIZE], want[SIZE], grad[SIZE], mean;
+        for (size_t i = 0; i < SIZE; i++) {
+            w[i] = ad_input(tape, param[i] = sin(3.0*(double)i));
+            known[i] = ad_num(1/(1 + (double)i));
+        }
+        for (size_t i = 0; i < SIZE; i++) x[i] = ad_input(tape, input[i] = cos(2.0*(double)i));
+        for (int j = 0; j < 2; j++) h[j] = ad_dot(SIZE, j == learned ? w : known, x);
+        const ad_var y = ad_mul(h[0], h[1]);
+        ad_gradient(y, SIZE, w, want);
+        ad_program *p = ad_compile(&(ad_interface){.params = SIZE, .param = w, .inputs = SIZE, .input = x, .outputs = 1, .output = &y});
+        cr_expect_eq(p->layers, 1);
+        if (learned == 1) cr_expect_gt(ad__single_for(p)->teams, 0);        /* the other way round a block does it */
+        cr_expect_eq(ad_program_gradient(p, param, 1, input, &mean, grad), AD_OK);
+        for (size_t i = 0; i < SIZE; i++)
+            cr_expect(close_to(grad[i], want[i], 1e-13, 0), "%d, %zu: %g, the tape says %g", learned, i, grad[i], want[i]);
+        ad_program_free(p);
+        ad_tape_free(tape);
+    }
 }
 
 /* The same matrix at three steps, of which each takes what the one before gives. */
