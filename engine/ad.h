@@ -112,27 +112,27 @@ AD_API size_t      ad_tape_bytes(const ad_tape *tape);     /* memory held, in by
 
 AD_API ad_var ad_input(ad_tape *tape, double value);   /* a leaf: something to differentiate by */
 AD_API ad_var ad_num(double number);                   /* a plain number; operations on numbers alone fold to numbers */
-AD_API double ad_value(ad_var x);                      /* NaN for a handle that names no node */
+AD_API double ad_value(ad_var x);                      /* NaN, and the error on the tape, where x names no node */
 
 /* Give an input another value. ad_value and operations recorded from now on see it at once, older
- * operations at the next ad_replay. Anything but an input is AD_BAD_ARGUMENT. */
+ * operations at the next ad_replay. Of another node AD_BAD_ARGUMENT; of a plain number nothing. */
 AD_API void ad_set(ad_var input, double value);
 
 /* Name a node for messages, explanations and pictures; the text is copied. A second name replaces
  * the first. On a plain number: nothing. */
 AD_API void ad_name(ad_var x, const char *name);
 
-/* The node that was last given this name; AD_BAD_ARGUMENT when there is none. */
+/* The node of this name, of several the last on the tape; AD_BAD_ARGUMENT when there is none. */
 AD_API ad_var ad_find(ad_tape *tape, const char *name);
 
 /* Operations recorded between the two calls belong to a scope ("layer 0"); scopes nest. Pictures draw a
  * frame around a scope, and fold it into one box where there is too much to show. The name is copied. A
- * scope is forgotten with its first node; rewinding to a place inside opens it again. An end without a
- * beginning is AD_BAD_ARGUMENT. */
+ * scope is forgotten with its first node, or rewinding to where it has none yet; to a place inside opens it again.
+ * An end without a beginning is AD_BAD_ARGUMENT. */
 AD_API void ad_scope(ad_tape *tape, const char *name);
 AD_API void ad_scope_end(ad_tape *tape);
 
-/* Note the place in a source file that x comes from, unless it has one; returns x. With AD_TRACE_SOURCE
+/* Note the place in a source file that x comes from, unless it or a later node has one; returns x. With AD_TRACE_SOURCE
  * defined before this header is included every operation does so by itself, with __FILE__ and __LINE__, and
  * messages about a node name the line. The file's name is not copied. */
 AD_API ad_var ad_source(ad_var x, const char *file, int line);
@@ -206,7 +206,7 @@ AD_API ad_status ad_tape_define(ad_tape *tape, const ad_custom_op *op, void *con
  *
  * The language is C's expression syntax with ^ for powers (right-associative, tighter than unary
  * minus); comparisons, && || !, and ?: (recorded as ad_where); the names of the rows and C's names for
- * them (fabs, fmin, fmax, fma(a, b, c) as a*b + c); sum(...), mean(...), prod(...), logsumexp(...),
+ * them (fabs, fmin, fmax, fma(a, b, c) as a*b + c); where(c, x, y); sum(...), mean(...), prod(...), logsumexp(...),
  * dot(first half, second half); pi. Any number of `name = expression;` may stand before the last
  * expression, each a node that keeps its name; the last expression may be named too. Names are C
  * postfix expressions (x[0], p.b), spaces ignored. A number is an operand, not a node. Numbers are
@@ -305,7 +305,7 @@ AD_API ad_status ad_program_gradient(const ad_program *program, const double par
 AD_API ad_status ad_program_jacobian(const ad_program *program, const double param[], size_t rows,
                                      const double input[], double jacobian[]);
 
-/* The last failure in a sentence, with its row: copied into text, cut to fit; returns its whole length. */
+/* The last failure in a sentence, with its row: copied into text, cut to fit; returns its whole length. Of NULL: "". */
 AD_API size_t ad_program_message(const ad_program *program, size_t room, char text[]);
 
 /* A stand-alone C99 file that needs math.h alone, with
@@ -514,7 +514,7 @@ typedef struct ad_view {
     bool        bare;                        /* words without the check against differences */
 } ad_view;
 
-/* The same as ad_explain for n results: the forward pass once, a backward pass for each. */
+/* The same as ad_explain for n results, which must be nodes: the forward pass once, a backward pass for each. */
 AD_API ad_status ad_explain_all(size_t n, const ad_var y[], const ad_view *view, FILE *to);
 
 /* The trace as data:
@@ -531,11 +531,12 @@ AD_API ad_status ad_explain_all(size_t n, const ad_var y[], const ad_view *view,
 AD_API ad_status ad_explain_json(size_t n, const ad_var y[], const ad_view *view, FILE *to);
 
 /* dy/dx as the sum over the paths from x to y of the products of the local derivatives along them: how many
- * there are (counted, not walked), the `most` largest, and the sum of all. */
+ * there are (counted, not walked), the `most` largest (64 at most; 0: 8), and the sum of all. */
 AD_API ad_status ad_explain_paths(ad_var y, ad_var x, size_t most, FILE *to);
 
 /* Where NaN and infinity come from: the first node leading to y whose value is not finite, with its operands,
- * its name and, if noted, its line; then the way on to y. False: everything is finite. */
+ * its name and, if noted, its line; then the way on to y. False: everything is finite, or nothing could be said: no
+ * file, no memory or a handle that names no node, which the tape holds. */
 AD_API bool ad_explain_nonfinite(ad_var y, FILE *to);
 
 /* The graph that leads to n results. Boxes hold name, value and gradient (of the first result), edges the local

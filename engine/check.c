@@ -33,7 +33,6 @@ typedef struct task {
     ad__report       *r;
     uint64_t          random;
     double           *direction, *part;                  /* n each */
-    const char       *one_block;
     size_t            found;
 } task;
 
@@ -59,6 +58,7 @@ static size_t block_count(const ad_check_block *b) {
 
 static bool blocks_fit(const ad_check_options *o, size_t n) {
     size_t total = 0;
+    if (o->blocks > 0 && o->block == NULL) return false;
     for (size_t b = 0; b < o->blocks; b++) {
         if (o->block[b].name == NULL || (o->block[b].rank > 0 && o->block[b].shape == NULL)) return false;
         const size_t count = block_count(&o->block[b]);
@@ -391,6 +391,8 @@ static void conclude_tape(const ad__probe *p, ad__report *r, bool own) {
         ad__report_say(r, AD_OK, "the gradient is right; second derivatives are wrong, first at %s", first);
     } else if (page->second_verdict == AD_FAIL) {
         ad__report_say(r, AD_OK, "the gradient is right; second derivatives are wrong: the Hessian is not symmetric");
+    } else if (*r->no_second) {
+        ad__report_say(r, AD_OK, "second derivatives: %s", r->no_second);
     } else if (p->stopped != AD_OK) {
         ad__report_say(r, AD_OK, "beside x: %s", p->reason);
     }

@@ -228,5 +228,5 @@ ad_status ad_curve_print(const ad_curve *c, ad_picture picture, FILE *to) {
     else if (picture == AD_CHARACTERS) characters(c, to);
     else svg(c, to);
     ad__locale_leave(locale);
-    return fflush(to) != 0 || ferror(to) ? AD_BAD_FILE : AD_OK;
+    return ad__written(to);
 }

@@ -228,6 +228,6 @@ void ad_record_gradient(ad_var y, size_t n, const ad_var x[], ad_var grad[]) {
     if (tape->status == AD_OK && ad__check(tape, y, "ad_record_gradient", 1) &&
         ad__check_nodes(tape, "ad_record_gradient", n, x)) record(tape, y, n, x, grad);
     if (tape->status == AD_OK) return;
-    ad_tape_rewind(tape, mark);                       /* a gradient that is half there helps nobody */
+    if (tape->length > mark.node) ad_tape_rewind(tape, mark);    /* a gradient that is half there helps nobody */
     for (size_t k = 0; k < n; k++) grad[k] = ad__failed(tape);
 }

@@ -56,8 +56,9 @@ static bool place(ad__sheet *s) {
     return good;
 }
 
-bool ad__sheet_make(ad_tape *tape, size_t n, const ad_var y[], const ad_view *view, size_t most, bool placed,
-                    ad__sheet *s) {
+/* False, with the error on the tape: out of memory. Free it in any case. */
+static bool make_sheet(ad_tape *tape, size_t n, const ad_var y[], const ad_view *view, size_t most, bool placed,
+                       ad__sheet *s) {
     static const ad_view usual;
     *s = (ad__sheet){.tape = tape, .view = view == NULL ? &usual : view};
     if (!ad__trace_make(tape, n, y, s->view, &s->traced)) return false;
@@ -73,7 +74,7 @@ bool ad__sheet_make(ad_tape *tape, size_t n, const ad_var y[], const ad_view *vi
     return true;
 }
 
-void ad__sheet_free(ad__sheet *s) {
+static void free_sheet(ad__sheet *s) {
     ad__trace_free(&s->traced);
     ad__fold_free(&s->fold);
     ad__layout_free(&s->layout);
@@ -85,12 +86,12 @@ ad_status ad__sheet_write(const char *what, size_t n, const ad_var y[], const ad
     ad_tape  *tape = ad__results(what, n, y, to, &status);
     ad__sheet s;
     if (tape == NULL) return status;
-    if (ad__sheet_make(tape, n, y, view, most, placed, &s)) {
+    if (make_sheet(tape, n, y, view, most, placed, &s)) {
         const ad__locale locale = ad__locale_enter();
         write(&s, to);
         ad__locale_leave(locale);
     }
-    ad__sheet_free(&s);
+    free_sheet(&s);
     return tape->status != AD_OK ? tape->status : ad__written(to);
 }
 

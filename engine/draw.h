@@ -16,13 +16,8 @@ typedef struct ad__sheet {
     char           title[256], folded[128];     /* folded: what was, in words, or "" */
 } ad__sheet;
 
-/* Trace, fold to view->most boxes (or `most`, if that is 0), and lay out if asked to. False, with the error on
- * the tape: out of memory. Free it in any case. */
-bool ad__sheet_make(ad_tape *tape, size_t n, const ad_var y[], const ad_view *view, size_t most, bool placed,
-                    ad__sheet *sheet);
-void ad__sheet_free(ad__sheet *sheet);
-
-/* What the public functions do: check the results, make a sheet, write it in the C locale. `what` names the function. */
+/* What the public functions do: check the results, trace, fold to view->most boxes (or `most`, if that is 0), lay out
+ * if asked to, write it in the C locale. `what` names the function. */
 ad_status ad__sheet_write(const char *what, size_t n, const ad_var y[], const ad_view *view, size_t most, bool placed,
                           void (*write)(const ad__sheet *sheet, FILE *to), FILE *to);
 

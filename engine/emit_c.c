@@ -182,7 +182,7 @@ static bool mark(emitter *e) {
             for (size_t i = 0; i < n; i++) need(e, p->word[node->x + i], true);
         } else if (node->code != AD__ROW_INPUT) {
             ad__program_refuse(p, AD_UNSUPPORTED, "ad_program_emit_c: the operation %s has no text in C",
-                               ad__value_name(node->code));
+                               ad__value_name(p, p->step[k]));
             return false;
         }
     }
@@ -641,7 +641,7 @@ static void put_table(const emitter *e, const step *s, int k) {
     fputs("\n};\n", e->to);
 }
 
-/* Lists number `from` and up to `to` of a step are tables when it is not regular. */
+/* The places of the operands of every step that is not regular. */
 static void put_tables(const emitter *e) {
     char text[NUMBER];
     for (size_t i = 0; i < e->steps; i++) {
@@ -1151,7 +1151,7 @@ static ad_status emit(emitter *e) {
     const ad__locale locale = ad__locale_enter();
     put_file(e);
     ad__locale_leave(locale);
-    if (fflush(e->to) == 0 && !ferror(e->to)) return AD_OK;
+    if (ad__written(e->to) == AD_OK) return AD_OK;
     return ad__program_refuse(e->p, AD_BAD_FILE, "ad_program_emit_c: the file cannot be written");
 }
 

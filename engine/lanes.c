@@ -142,7 +142,7 @@ static ad_status report(const ad_program *p, const ad__failure *f) {
     const uint8_t    code = p->node[g->value].code;
     const bool       two = ad__guard_sides(p, f->what);
     char             text[240];
-    ad__branch_turns(sizeof text, text, g->node, two ? ad__rows[ad__code_row(code)].shown : ad__value_name(code),
+    ad__branch_turns(sizeof text, text, g->node, two ? ad__rows[ad__code_row(code)].shown : ad__value_name(p, g->value),
                      two ? f->side : NULL, f->number, g->taken);
     return ad__program_refuse(p, f->status, "%s%s", row, text);
 }

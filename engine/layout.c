@@ -63,7 +63,6 @@ void ad__layout_free(ad__layout *layout) {
 /* ---- vertices --------------------------------------------------------------------------------- */
 
 typedef struct drawing {
-    const ad__fold *fold;
     ad__layout     *layout;
     uint32_t        boxes, vertices, layers;
     uint32_t       *layer;               /* by vertex */
@@ -306,7 +305,7 @@ bool ad__layout_make(const ad_tape *tape, const ad__fold *fold, const double wid
                      ad__layout *layout) {
     if (!ad__layout_links(tape, fold, layout)) return false;
     bool     good = true;
-    drawing  d = {.fold = fold, .layout = layout, .boxes = fold->boxes};
+    drawing  d = {.layout = layout, .boxes = fold->boxes};
     uint32_t *layer = numbers(&good, (size_t)d.boxes, sizeof *layer);
     d.layer = layer;
     d.order = numbers(&good, d.boxes, sizeof *d.order);

@@ -38,8 +38,7 @@ static void print_layer(const ad_program *p, const ad__layer *l, FILE *to) {
 
 /* The first operand is the number of the operation. */
 static void print_custom(const ad_program *p, const ad__node *node, FILE *to) {
-    const uint32_t number = p->node[p->word[node->x]].x;
-    fprintf(to, "%s(", p->own[(size_t)p->constant[number]].op->name);
+    fprintf(to, "%s(", ad__value_name(p, (uint32_t)(node - p->node)));
     print_operands(p, p->word + node->x + 1, node->y - 1, to);
     fputs(")", to);
 }
@@ -158,5 +157,5 @@ ad_status ad_program_print(const ad_program *p, FILE *to) {
     for (uint32_t g = 0; g < p->guards && g < MOST_LINES; g++)
         fprintf(to, "  guard: %s is %s\n", label(p, p->guard[g].value, text), p->guard[g].taken ? "not 0" : "0");
     ad__locale_leave(locale);
-    return fflush(to) != 0 || ferror(to) ? AD_BAD_FILE : AD_OK;
+    return ad__written(to);
 }

@@ -36,7 +36,8 @@ void ad__probe_close(ad__probe *p);
 ad__slice ad__probe_coordinate(ad__probe *p, size_t i);
 ad__slice ad__probe_direction(ad__probe *p, const double direction[]);
 
-/* Values of all nodes at x + t*direction (or the coordinate), and at x again. False: the replay stopped. */
+/* Values of all nodes at x + t*direction (or the coordinate); what was moved, and no other node, at x again. False: the
+ * replay stopped. */
 bool ad__probe_move(ad__probe *p, double t, double *moved);
 void ad__probe_back(ad__probe *p);
 bool ad__probe_same(const ad__probe *p);       /* after a move: on the same side of every kink as at x? */

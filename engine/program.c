@@ -994,9 +994,16 @@ void ad_program_free(ad_program *p) {
 
 /* ---- messages --------------------------------------------------------------------------------- */
 
-const char *ad__value_name(uint8_t code) {
-    return code == AD__CONSTANT ? "constant" : code == AD__PARAM ? "param" : code == AD__ROW_INPUT ? "input"
-         : code == AD__LAYER_DOT ? "dot" : ad__code_name(code);
+const char *ad__value_name(const ad_program *p, uint32_t value) {
+    const ad__node *node = &p->node[value];
+    switch (node->code) {
+    case AD__CONSTANT:  return "constant";
+    case AD__PARAM:     return "param";
+    case AD__ROW_INPUT: return "input";
+    case AD__LAYER_DOT: return "dot";
+    case AD__custom:    return p->own[(size_t)p->constant[p->node[p->word[node->x]].x]].op->name;    /* first its number */
+    default:            return ad__code_name(node->code);
+    }
 }
 
 static void lock_message(ad_program *p) {
@@ -1019,6 +1026,7 @@ ad_status ad__program_refuse(const ad_program *program, ad_status status, const 
 }
 
 size_t ad_program_message(const ad_program *program, size_t room, char text[]) {
+    if (room > 0 && text != NULL) *text = '\0';
     if (program == NULL) return 0;
     ad_program *p = (ad_program *)(uintptr_t)program;
     lock_message(p);

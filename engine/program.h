@@ -19,6 +19,7 @@
 #define TAPIR_PROGRAM_H
 
 #include "kernels.h"
+#include "reduce.h"
 #include "tape.h"
 
 #include <stdatomic.h>
@@ -52,7 +53,7 @@ typedef struct ad__layer {
 
 typedef struct ad__guard {
     uint32_t value;            /* a branch on this value ... */
-    uint32_t node;             /* ... noted on the tape as this node ... */
+    uint32_t node;             /* ... which is this node of the tape ... */
     bool     taken;            /* ... was taken, or not */
 } ad__guard;
 
@@ -206,12 +207,7 @@ static inline void ad__program_turn(ad__failure *f, const ad_program *p, size_t 
 __attribute__((format(printf, 3, 4)))
 ad_status ad__program_refuse(const ad_program *program, ad_status status, const char *format, ...);
 
-/* The name of an opcode of a program: "tanh", "sum", "input". */
-const char *ad__value_name(uint8_t code);
-
-/* The index of a pick, or n. */
-static inline size_t ad__picked(double index, size_t n) {
-    return index >= 0 && index < (double)n && index == floor(index) ? (size_t)index : n;
-}
+/* The name of the operation of a value: "tanh", "sum", "input", or that of the user's own. */
+const char *ad__value_name(const ad_program *p, uint32_t value);
 
 #endif

@@ -1,5 +1,6 @@
 /* reduce.c - sum, dot, logsumexp, where, pick: one node each. Values and partials of these five are
- * written down here and nowhere else; how operands are stored stands in reduce.h.
+ * written down here for the tape; programs, which have other operands, have theirs in kernels.c, uniform.c and emit_c.c.
+ * How operands are stored stands in reduce.h.
  *
  * Consecutive nodes and runs of numbers are used where they lie; others are gathered into the tape's
  * scratch array, whose space is made when the node is recorded, so that sweeps allocate nothing. */
@@ -201,8 +202,9 @@ static double custom_value(const ad_tape *tape, uint32_t node) {
     return own->op->value(g.n, values(tape, g, tape->scratch), own->context);
 }
 
-/* What the user's function leaves out is NaN, not what stood there. */
-const double *ad__custom_partials(const ad_tape *tape, uint32_t node) {
+/* In the tape's scratch array: good until it is used again. What the user's function leaves out is NaN, not what
+ * stood there. */
+static const double *custom_partials(const ad_tape *tape, uint32_t node) {
     const ad__own_op *own = ad__own_op_of(tape, node);
     const ad__group   g = first_group(tape, node);
     double           *partial = tape->scratch + g.n;
@@ -238,13 +240,8 @@ const char *ad__reduce_text(uint8_t code) {
     return code == AD__sum ? TEXT(SUM_PARTIAL) : code == AD__dot ? TEXT(DOT_PARTIAL) : TEXT(LOGSUMEXP_PARTIAL);
 }
 
-/* The index a pick asks for, or n when it names no operand. */
-static size_t picked(double index, size_t n) {
-    return index >= 0 && index < (double)n && index == floor(index) ? (size_t)index : n;
-}
-
 static size_t index_of(const ad_tape *tape, uint32_t node) {
-    return picked(ad__group_value(tape, ad__group_of(tape, node, 0), 0), tape->arg[node].y);
+    return ad__picked(ad__group_value(tape, ad__group_of(tape, node, 0), 0), tape->arg[node].y);
 }
 
 /* Asked in the sweep too: the index may have been set to something else since the last replay. */
@@ -294,7 +291,7 @@ double ad__reduce_partial(const ad_tape *tape, uint32_t node, int group, size_t 
         const double y = ad__group_value(tape, ad__group_of(tape, node, 1 - group), i);
         return DOT_PARTIAL;
     }
-    case AD__custom:    return ad__custom_partials(tape, node)[i];
+    case AD__custom:    return custom_partials(tape, node)[i];
     case AD__where:     return i == (ad__group_value(tape, g, 0) != 0 ? 1u : 2u) ? 1 : 0;
     default:            return group == 1 && i == index_of(tape, node) ? 1 : 0;
     }
@@ -336,7 +333,7 @@ void ad__reduce_push(ad_tape *tape, uint32_t node, double adjoint) {
         push_one(tape, g, ad__group_value(tape, g, 0) != 0 ? 1 : 2, adjoint);
         return;
     case AD__custom:
-        push_scaled(tape, g, adjoint, ad__custom_partials(tape, node));
+        push_scaled(tape, g, adjoint, custom_partials(tape, node));
         return;
     default:
         if (in_range(tape, node))
@@ -368,7 +365,7 @@ static double custom_moved(const ad_tape *tape, uint32_t node, const double tang
     for (size_t i = 0; i < g.n; i++) {
         const double t = tangent_of(tangent, g, i);
         if (t == 0) continue;
-        if (partial == NULL) partial = ad__custom_partials(tape, node);
+        if (partial == NULL) partial = custom_partials(tape, node);
         total += partial[i]*t;
     }
     return total;
@@ -442,6 +439,6 @@ ad_var ad_pick(ad_var index, size_t n, const ad_var x[]) {
         return ad__failed(tape);
     }
     if (tape != NULL) return reduce(tape, AD__pick, n, 1, &index, n, x);
-    const size_t i = picked(index.at.number, n);
+    const size_t i = ad__picked(index.at.number, n);
     return i < n ? x[i] : ad_num(NAN);
 }

@@ -38,14 +38,16 @@ uint32_t ad__operand(const ad_tape *tape, uint32_t node, size_t i);
 ad_var ad__reduce_record(ad_tape *tape, uint8_t code, const char *what, size_t n, size_t na, const ad_var a[],
                          size_t nb, const ad_var b[], uint32_t tail);
 
+/* The index that a pick asks for, or n when it names no operand. */
+static inline size_t ad__picked(double index, size_t n) {
+    return index >= 0 && index < (double)n && index == floor(index) ? (size_t)index : n;
+}
+
 /* The operation behind a custom node. */
 const ad__own_op *ad__own_op_of(const ad_tape *tape, uint32_t node);
 
 /* What a node is, for people: the name of its operation, the user's own among them. */
 const char *ad__node_name(const ad_tape *tape, uint32_t node);
-
-/* The partials of a custom node, in the tape's scratch array: good until it is used again. */
-const double *ad__custom_partials(const ad_tape *tape, uint32_t node);
 
 /* The value of a node again, from the values of its operands. False, with the error kept, for a pick
  * out of range. */

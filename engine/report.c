@@ -434,7 +434,5 @@ ad_status ad_check_print(const ad_check_report *report, ad_format format, FILE *
     else if (format == AD_JSON) json(report, to);
     else csv(report, to);
     ad__locale_leave(locale);
-    return fflush(to) != 0 || ferror(to)
-             ? AD_BAD_FILE
-             : AD_OK; /* a full disk is noticed when the buffer leaves */
+    return ad__written(to);
 }

@@ -18,6 +18,7 @@ typedef struct ad__report {
     ad_check_operand culprit[AD__CULPRITS];
     unsigned char   *coordinate;
     char             message[1400];      /* a sentence, and that of a tape */
+    char             no_second[1300];    /* why second derivatives could not be had: told if nothing is wrong */
     bool             no_memory;          /* sticks; the report is then given up */
 } ad__report;
 

@@ -85,6 +85,7 @@ void ad_backward(ad_var y) {
     tape->adjoint[last] = 1;
     tape->swept = nodes;
     sweep(tape, last);
+    if (tape->status != AD_OK) tape->swept = 0;     /* a pick that picks nothing stopped it half-way */
 }
 
 /* Nodes recorded after y do not lead to it. */

@@ -17,7 +17,7 @@ enum { RULES = 2*AD__ROWS + 3, STEPS = 768, SLOTS = 1280, MOST_SLOTS = 64 };
 
 struct ad__rules {
     ad__rule rule[RULES];
-    ad__step step[STEPS];
+    ad__rule_step step[STEPS];
     ad__dual slot[SLOTS];
     size_t   steps, slots;
 };
@@ -28,7 +28,7 @@ typedef struct maker {
     const ad_tape    *text;              /* what the reader recorded */
     struct ad__rules *rules;
     ad__rule         *rule;
-    ad__step         *step;
+    ad__rule_step    *step;
     uint32_t          condition[MOST_SLOTS], otherwise[MOST_SLOTS];   /* by node: the `where` whose IF or ELSE stands before it */
 } maker;
 
@@ -39,10 +39,10 @@ static uint8_t add_constant(maker *m, double number) {
     return slot;
 }
 
-static ad__step *add_step(maker *m, unsigned code) {
+static ad__rule_step *add_step(maker *m, unsigned code) {
     assert(m->rules->steps + m->rule->steps < STEPS);
-    ad__step *step = &m->step[m->rule->steps++];
-    *step = (ad__step){.code = (uint8_t)code};
+    ad__rule_step *step = &m->step[m->rule->steps++];
+    *step = (ad__rule_step){.code = (uint8_t)code};
     return step;
 }
 
@@ -73,11 +73,11 @@ static void begin_sides(maker *m, uint32_t node) {
 }
 
 /* The last IF and ELSE on this condition jump behind the ELSE and to the END. */
-static void set_jumps(maker *m, const ad__step *end) {
+static void set_jumps(maker *m, const ad__rule_step *end) {
     const uint8_t place = (uint8_t)(end - m->step);
     uint8_t       behind = 0;
     for (uint8_t i = place; i-- > 0;) {
-        ad__step *step = &m->step[i];
+        ad__rule_step *step = &m->step[i];
         if (step->x != end->x || step->code < AD__STEP_IF || step->code > AD__STEP_ELSE) continue;
         if (step->code == AD__STEP_ELSE) step->jump = place, behind = (uint8_t)(i + 1);
         else step->jump = behind;
@@ -89,7 +89,7 @@ static void make_step(maker *m, uint32_t node) {
     const ad__row_number row = ad__code_row(text->code[node]);
     if (row == AD__ROWS) {
         const ad__group g = ad__group_of(text, node, 0);
-        ad__step       *step = add_step(m, AD__STEP_END);
+        ad__rule_step  *step = add_step(m, AD__STEP_END);
         step->to = (uint8_t)node;
         step->x = group_slot(m, g, 0), step->y = group_slot(m, g, 1), step->z = group_slot(m, g, 2);
         set_jumps(m, step);
@@ -97,7 +97,7 @@ static void make_step(maker *m, uint32_t node) {
     }
     const ad__arg  arg = text->arg[node];
     const ad__form form = ad__code_form(text->code[node]);
-    ad__step      *step = add_step(m, row);
+    ad__rule_step *step = add_step(m, row);
     step->to = (uint8_t)node;
     step->x = form == AD__X_NUMBER ? add_constant(m, ad__number_at(text, arg.x)) : (uint8_t)arg.x;
     step->y = form == AD__Y_NUMBER ? add_constant(m, ad__number_at(text, arg.y)) : (uint8_t)arg.y;
@@ -191,7 +191,7 @@ ad__dual ad__rule_dual(const ad__rule *rule, ad__dual x, ad__dual y, ad__dual v)
     ad__dual *slot = rule->slot;
     slot[0] = x, slot[1] = y, slot[2] = v;
     for (unsigned i = 0; i < rule->steps; i++) {
-        const ad__step *step = &rule->step[i];
+        const ad__rule_step *step = &rule->step[i];
         switch (step->code) {
         case AD__STEP_IF:
             if (!(slot[step->x].value != 0)) i = step->jump - 1u;
@@ -240,7 +240,7 @@ ad_var ad__rule_record(const ad__rule *rule, ad_var x, ad_var y, ad_var v) {
     slot[0] = x, slot[1] = y, slot[2] = v;
     for (unsigned i = 3; i < rule->slots; i++) slot[i] = ad_num(rule->slot[i].value);
     for (unsigned i = 0; i < rule->steps; i++) {
-        const ad__step *step = &rule->step[i];
+        const ad__rule_step *step = &rule->step[i];
         const ad_var    a = slot[step->x];
         const bool      known = a.tape == NULL, yes = known && a.at.number != 0;
         switch (step->code) {

@@ -18,17 +18,17 @@ typedef struct ad__dual {
 
 enum { AD__STEP_IF = AD__ROWS, AD__STEP_ELSE, AD__STEP_END };
 
-typedef struct ad__step {
+typedef struct ad__rule_step {
     uint8_t code;                  /* a row, or one of the three above */
     uint8_t to, x, y, z;           /* slots; END: to = x ? y : z */
     uint8_t jump;                  /* step of this rule: IF goes there for no, ELSE for yes */
-} ad__step;
+} ad__rule_step;
 
 typedef struct ad__rule {
     bool            ready;
     uint8_t         result;        /* slot */
     uint8_t         steps, slots;
-    const ad__step *step;
+    const ad__rule_step *step;
     ad__dual       *slot;          /* x, y, v, one for each step, constants: these are in place */
 } ad__rule;
 

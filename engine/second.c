@@ -109,7 +109,6 @@ static double sizes(size_t n, const double a[], const double b[]) {
 static bool check_symmetry(ad__probe *p, ad__report *r, double v[], double w[], double out[]) {
     if (!times(p, v, out)) return false;
     const double wHv = weighted(p->n, w, out), size = sizes(p->n, w, out);
-    ad__probe_direction(p, v);
     const ad__slice line = ad__probe_direction(p, v);
     r->page.taylor_second = ad__taylor_slope(&line, weighted(p->n, v, p->gradient), weighted(p->n, v, out), 2);
     if (!times(p, w, out)) return false;
@@ -145,7 +144,7 @@ void ad__check_second(ad__probe *p, ad__report *r, const ad_check_options *optio
     if (!check(p, r, options->seed, options->rtol, space, space + p->n, space + 2*p->n)) {
         r->page.second_verdict = AD_INCONCLUSIVE;
         if (tape->status == AD_NO_MEMORY) r->no_memory = true;
-        else ad__report_say(r, AD_OK, "second derivatives: %s", tape->message), ad_tape_clear(tape);
+        else snprintf(r->no_second, sizeof r->no_second, "%s", tape->message), ad_tape_clear(tape);
     }
     free(space);
 }

@@ -172,7 +172,8 @@ size_t ad_tape_length(const ad_tape *tape) {
 
 size_t ad_tape_bytes(const ad_tape *tape) {
     if (tape == NULL) return 0;
-    return sizeof *tape + tape->capacity*node_bytes() + tape->list_room*sizeof *tape->list +
+    const size_t gaps = tape->block == NULL ? 0 : 2*GAP*sizeof(double);
+    return sizeof *tape + tape->capacity*node_bytes() + gaps + tape->list_room*sizeof *tape->list +
            tape->scratch_room*sizeof *tape->scratch + tape->tangent_room*sizeof *tape->tangent + tape->rules_bytes +
            (tape->used.room + tape->defined.room)*sizeof *tape->used.op +
            tape->segment_room*sizeof *tape->segment + ad__notes_bytes(&tape->notes);
@@ -441,15 +442,13 @@ void ad_scope_end(ad_tape *tape) {
         ad__fail(tape, AD_BAD_ARGUMENT, "ad_scope_end: no scope is open");
 }
 
-ad_var ad__source_span(ad_var x, uint32_t first, const char *file, int line) {
-    ad_tape *tape = x.tape;
-    if (tape == NULL || tape->status != AD_OK || file == NULL || !ad__valid(tape, x)) return x;
-    const uint32_t last = x.at.in.node;
-    if (first <= last && !ad__notes_source(&tape->notes, (ad__line){first, last, line < 0 ? 0 : (uint32_t)line, file}))
+void ad__source_span(ad_tape *tape, uint32_t first, uint32_t last, const char *file, int line) {
+    if (tape->status != AD_OK || file == NULL) return;
+    if (!ad__notes_source(&tape->notes, (ad__line){first, last, line < 0 ? 0 : (uint32_t)line, file}))
         ad__fail(tape, AD_NO_MEMORY, "out of memory: no space for the place in %.80s", file);
-    return x;
 }
 
 ad_var ad_source(ad_var x, const char *file, int line) {
-    return ad__source_span(x, x.at.in.node, file, line);
+    if (x.tape != NULL && ad__valid(x.tape, x)) ad__source_span(x.tape, x.at.in.node, x.at.in.node, file, line);
+    return x;
 }

@@ -132,8 +132,8 @@ bool ad__check(ad_tape *tape, ad_var x, const char *what, size_t position);
 /* Is every x a node of the tape, something to differentiate by? Otherwise the error is kept. */
 bool ad__check_nodes(ad_tape *tape, const char *what, size_t n, const ad_var x[]);
 
-/* Make space for one more node, for words of the list, for doubles to gather operands in. False when an error
- * is held, memory is out (AD_NO_MEMORY) or the limit is reached (AD_TAPE_FULL). */
+/* Make space for one more node, for words of the list, for doubles to gather operands in. False when memory is out
+ * (AD_NO_MEMORY), the limit is reached (AD_TAPE_FULL) or, for the first two, an error is held. */
 bool ad__grow(ad_tape *tape);
 bool ad__list_grow(ad_tape *tape, uint64_t words);
 bool ad__scratch_grow(ad_tape *tape, size_t doubles);
@@ -197,8 +197,8 @@ static inline uint32_t ad__number(ad_tape *tape, double number) {
     return have == bits ? *shared : ad__new_number(tape, number, shared);
 }
 
-/* Nodes from `first` to x come from this line. */
-ad_var ad__source_span(ad_var x, uint32_t first, const char *file, int line);
+/* Nodes from `first` to `last` come from this line. */
+void ad__source_span(ad_tape *tape, uint32_t first, uint32_t last, const char *file, int line);
 
 /* Values again of the nodes from..end-1. No error is held. */
 void ad__replay_range(ad_tape *tape, uint32_t from, uint32_t end);

@@ -152,3 +152,7 @@ void ad__xml_text(const char *text, FILE *to) {
 void ad__dot_text(const char *text, FILE *to) {
     escaped(text, dot_special, to);
 }
+
+ad_status ad__written(FILE *to) {
+    return fflush(to) != 0 || ferror(to) ? AD_BAD_FILE : AD_OK;
+}

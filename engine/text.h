@@ -2,6 +2,8 @@
 #ifndef TAPIR_TEXT_H
 #define TAPIR_TEXT_H
 
+#include "ad.h"
+
 #include <locale.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -33,6 +35,9 @@ enum { AD__SHORTEST = 32 };
 const char *ad__shortest(double x, char text[AD__SHORTEST]);
 
 bool ad__is_utf8(const char *text);
+
+/* AD_OK or AD_BAD_FILE: a full disk is noticed when the buffer leaves. */
+ad_status ad__written(FILE *to);
 
 /* A text as a string of JSON, quotes included: also safe inside an HTML script element, where "</" would end
  * it. Bytes that are not UTF-8 become U+FFFD. A number that JSON lacks is a string. */

@@ -257,10 +257,6 @@ void ad__trace_free(ad__traced *t) {
     free(t->pass);
 }
 
-ad_status ad__written(FILE *to) {
-    return fflush(to) != 0 || ferror(to) ? AD_BAD_FILE : AD_OK;
-}
-
 /* ---- how nodes are written -------------------------------------------------------------------- */
 
 enum { MOST_OPERANDS = 8 };

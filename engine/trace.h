@@ -68,9 +68,6 @@ typedef struct ad__traced {
 bool ad__trace_make(ad_tape *tape, size_t n, const ad_var y[], const ad_view *view, ad__traced *traced);
 void ad__trace_free(ad__traced *traced);
 
-/* A full disk is noticed when the buffer leaves. */
-ad_status ad__written(FILE *to);
-
 /* ---- how nodes are written -------------------------------------------------------------------- */
 
 enum { AD__LABEL = 64, AD__HEADLINE = 512 };

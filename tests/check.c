@@ -207,6 +207,7 @@ Test(check, bad_arguments_are_a_status_and_a_sentence) {
         ad_check(y, 1, &x, NULL,
                  &(ad_check_options){.blocks = 1, .block = &(ad_check_block){"w", 2, shape}}),
         AD_BAD_ARGUMENT);
+    expect_refused(ad_check(y, 1, &x, NULL, &(ad_check_options){.blocks = 1}), AD_BAD_ARGUMENT);
     cr_expect_eq(ad_tape_status(tape), AD_OK);
     expect_refused(ad_check(y, 1, &z, NULL, NULL), AD_TWO_TAPES);
     expect_refused(ad_check(y, 1, &x, NULL, NULL), AD_TWO_TAPES);          /* the first error sticks */
@@ -692,6 +693,19 @@ Test(check, wrong_record_of_an_operation_fails_in_second_order) {
     cr_expect_eq(verdict_of(b, NULL), AD_PASS);
     b = of_nonsense(&op, &calls);
     expect_verdict(ad_check(b.y, 2, b.x, NULL, &(ad_check_options){.second = true}), op.name, AD_FAIL);
+    ad_tape_free(b.tape);
+}
+
+/* Its partials are wrong, and without `record` it has no second derivatives: the first is what must be said. */
+Test(check, a_culprit_is_named_though_there_are_no_second_derivatives) {
+    const ad_custom_op op = {"wrong_partial", 2, product, wrong_partial, NULL, NULL, NULL};
+    int                calls;
+    bench              b = of_nonsense(&op, &calls);
+    ad_check_report   *r = ad_check(b.y, 2, b.x, NULL, &(ad_check_options){.second = true});
+    cr_assert_not_null(r);
+    cr_expect_eq(ad_check_verdict(r), AD_FAIL);
+    cr_expect(strstr(r->message, "the rule of wrong_partial is wrong") != NULL, "%s", r->message);
+    ad_check_free(r);
     ad_tape_free(b.tape);
 }
 

@@ -186,6 +186,21 @@ Test(custom, program_shows_its_name) {
     ad_program_free(p);
 }
 
+Test(custom, branch_on_it_that_would_turn_says_its_name) {
+    ad_var       x[] = {ad_input(tape, 0.5), ad_input(tape, 2)}, y = cap(&softcap, x[0], x[1], NULL);
+    char         text[300];
+    const double zero = 0, two = 2;
+    double       value;
+    ad_branch(y);
+    y = ad_mul(y, x[0]);
+    ad_program *p = ad_compile(&(ad_interface){1, x + 1, 1, x, 1, &y, 0});
+    cr_assert_not_null(p, "%s", ad_tape_message(tape));
+    cr_expect_eq(ad_program_values(p, &two, 1, &zero, &value), AD_BRANCH_CHANGED);
+    ad_program_message(p, sizeof text, text);
+    cr_expect(strstr(text, "(softcap, now 0)") != NULL, "%s", text);
+    ad_program_free(p);
+}
+
 Test(custom, name_with_signs_that_formats_use_is_escaped) {
     const ad_custom_op op = {"a \"<b>\n|", 2, cap_value, cap_partials, NULL, NULL, NULL};
     ad_var y = cap(&op, ad_input(tape, 0.5), ad_num(2), NULL);
@@ -324,7 +339,7 @@ Test(custom, has_no_text_in_exported_c) {
     FILE *to = fopen("/dev/null", "w");
     cr_expect_eq(ad_program_emit_c(p, "f", to), AD_UNSUPPORTED);
     ad_program_message(p, sizeof text, text);
-    cr_expect(strstr(text, "no text in C") != NULL, "%s", text);
+    cr_expect(strstr(text, "the operation softcap has no text in C") != NULL, "%s", text);
     fclose(to);
     ad_program_free(p);
 }

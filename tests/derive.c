@@ -308,6 +308,19 @@ static void refused(ad_var y, ad_var x, ad_status want, const char *part) {
     ad_tape_clear(tape);
 }
 
+Test(derive, failing_leaves_an_open_scope_alone) {
+    ad_tape *other = ad_tape_new();
+    ad_var   x = ad_input(tape, 2), y = ad_exp(x), stranger = ad_input(other, 1), d;
+    ad_scope(tape, "open");
+    ad_record_gradient(y, 1, &stranger, &d);
+    cr_expect_eq(ad_tape_status(tape), AD_TWO_TAPES);
+    ad_tape_clear(tape);
+    ad_exp(x);
+    ad_scope_end(tape);
+    no_error();
+    ad_tape_free(other);
+}
+
 Test(derive, bad_operands_are_errors_with_sentences) {
     ad_tape      *other = ad_tape_new();
     ad_var        x = ad_input(tape, 2);

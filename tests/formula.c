@@ -1,4 +1,5 @@
 /* formula.c - tests of the formula language: the compiler reads the same text and must agree. */
+#include "engine/tape.h"
 #include "support.h"
 
 #include "expect.h"
@@ -587,4 +588,25 @@ Test(formula, numbers_are_read_as_in_the_c_locale) {
     ad_pick(ad_num(0.5), 3, var);
     cr_expect(strstr(ad_tape_message(tape), "0.5") != NULL, "%s", ad_tape_message(tape));
     cr_expect(localeconv()->decimal_point[0] == ',');   /* the program's locale is as it was */
+}
+
+Test(formula, every_node_is_noted_to_come_from_its_line) {
+    const uint32_t first = (uint32_t)ad_tape_length(tape);
+    ad_parse_at("here.c", 7, tape, "a = x*2; b = log(y); a", 3, "x, y, z", var);
+    ad_parse_at("here.c", 8, tape, "a = exp(x); 3", 3, "x, y, z", var);
+    cr_assert_eq(ad_tape_status(tape), AD_OK, "%s", ad_tape_message(tape));
+    cr_assert_eq(ad_tape_length(tape), first + 3);
+    for (uint32_t i = 0; i < 3; i++) {
+        const ad__line *line = ad__notes_source_of(&tape->notes, first + i);
+        cr_assert_not_null(line, "node %u", i);
+        cr_expect_eq(line->line, i < 2 ? 7 : 8);
+    }
+}
+
+Test(formula, number_of_arguments_is_told_as_it_is_wanted) {
+    read_text("sum()");
+    cr_expect(strstr(ad_tape_message(tape), "0 arguments, not at least 1, for") != NULL, "%s", ad_tape_message(tape));
+    ad_tape_clear(tape);
+    read_text("atan2(x)");
+    cr_expect(strstr(ad_tape_message(tape), "1 argument, not 2, for") != NULL, "%s", ad_tape_message(tape));
 }

@@ -29,7 +29,7 @@ static nn_data *idx(const char *path) {
     return nn_data_idx(path, 1);
 }
 
-/* Cut at every length, and with every fourth byte another one: a table or a sentence. */
+/* Cut at every length, and with every byte another one: a table or a sentence. */
 static void break_table(const char *what, loader *load, size_t size, const char bytes[]) {
     static char changed[ROOM];
     const char *path = file_path("broken");

@@ -136,6 +136,9 @@ Test(program, nothing_at_all_is_no_program) {
     cr_expect_null(ad_compile(NULL));
     cr_expect_null(ad_compile(&numbers));
     cr_expect_eq(ad_program_message(NULL, 0, NULL), 0);
+    char text[] = "old";
+    cr_expect_eq(ad_program_message(NULL, sizeof text, text), 0);
+    cr_expect_str_eq(text, "");
     ad_program_free(NULL);
 }
 

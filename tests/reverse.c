@@ -219,6 +219,16 @@ Test(reverse, gradient_after_an_error_is_nan) {
     cr_expect(isnan(grad[0]) && isnan(grad[1]));
 }
 
+/* The sweep stopped at the pick: what it had added up so far is no derivative. */
+Test(reverse, after_a_sweep_that_stopped_grad_is_nan) {
+    ad_var index = ad_input(tape, 0), x = ad_input(tape, 2);
+    ad_var y = ad_add(ad_pick(index, 2, (const ad_var[]){x, index}), x);
+    ad_set(index, 5);
+    ad_backward(y);
+    cr_expect_eq(ad_tape_status(tape), AD_BAD_ARGUMENT);
+    cr_expect(isnan(ad_grad(x)) && isnan(ad_grad(y)), "%g", ad_grad(x));
+}
+
 Test(reverse, gradient_with_no_inputs_is_only_a_sweep) {
     ad_var x = ad_input(tape, 3), y = ad_mul(x, x);
     ad_gradient(y, 0, NULL, NULL);

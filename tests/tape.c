@@ -1,4 +1,5 @@
 /* tape.c - tests of marks, rewinding, forgotten handles, the error that sticks, and memory. */
+#include "engine/tape.h"
 #include "support.h"
 
 #include "expect.h"
@@ -40,6 +41,10 @@ Test(tape, null_is_allowed_everywhere) {
     cr_expect(strlen(ad_tape_message(NULL)) > 0);
     cr_expect_eq(ad_tape_length(NULL), 0);
     cr_expect_eq(ad_tape_bytes(NULL), 0);
+    const size_t empty = ad_tape_bytes(tape);
+    ad_input(tape, 1);
+    const size_t block = (size_t)((const char *)(tape->code + tape->capacity) - (const char *)tape->block);
+    cr_expect_geq(ad_tape_bytes(tape), empty + block, "%zu bytes, %zu and a block of %zu", ad_tape_bytes(tape), empty, block);
     ad_var x = ad_input(NULL, 2);
     cr_expect(isnan(ad_value(x)));
     ad_var y = ad_mul(x, ad_add(x, ad_num(1)));

@@ -6,7 +6,7 @@
 
 enum { ROWS = 4 };
 
-/* y = tanh(w0*x0 + w1*x1 + b), the loss (y - target)^2; rate is a leaf in no list. */
+/* y = tanh(w0*x0 + w1*x1 + b), the loss (y - target)^2. */
 static ad_program *compiled(void) {
     ad_tape *tape = ad_tape_new();
     ad_var   w[3], x[3];

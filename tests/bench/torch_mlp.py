@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """PyTorch on the network of mlp.h, in doubles on one thread, in the same run as bench-mlp.
 
-    torch_mlp.py build/release/tests/bench/bench-mlp
+    torch_mlp.py build/bench/tests/bench/bench-mlp
 
 PyTorch is timed before and after bench-mlp, whose lines are shown between. The two must agree about the mean
 loss. Exits with 77 (skipped) where PyTorch is not installed."""
