@@ -208,6 +208,8 @@ Test(check, bad_arguments_are_a_status_and_a_sentence) {
                  &(ad_check_options){.blocks = 1, .block = &(ad_check_block){"w", 2, shape}}),
         AD_BAD_ARGUMENT);
     expect_refused(ad_check(y, 1, &x, NULL, &(ad_check_options){.blocks = 1}), AD_BAD_ARGUMENT);
+    expect_refused(ad_check(y, 1, &x, NULL, &(ad_check_options){
+        .blocks = 1, .block = &(ad_check_block){"w", 2, (const size_t[]){0, 3}}}), AD_BAD_ARGUMENT);
     cr_expect_eq(ad_tape_status(tape), AD_OK);
     expect_refused(ad_check(y, 1, &z, NULL, NULL), AD_TWO_TAPES);
     expect_refused(ad_check(y, 1, &x, NULL, NULL), AD_TWO_TAPES);          /* the first error sticks */

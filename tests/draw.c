@@ -39,6 +39,9 @@ Test(draw, dot_has_a_box_for_a_node_and_an_edge_for_an_operand) {
     cr_expect(strstr(dot, "| 6 | grad 1\"") != NULL, "%s", dot);
     cr_expect_eq(count_of(dot, "[label=\"3\"") + count_of(dot, "[label=\"2\""), 2, "the local derivatives of the product: %s",
                  dot);
+    cr_expect_eq(count_of(dot, "\", fillcolor=\"#e3f0ff\"];"), 2, "two inputs: %s", dot);
+    cr_expect_eq(count_of(dot, "\", fillcolor=\"#fff1cc\"];"), 1, "one result: %s", dot);
+    cr_expect_eq(count_of(dot, "grad 3\"];") + count_of(dot, "grad 2\"];"), 2, "two operations: %s", dot);
 }
 
 Test(draw, svg_has_the_same_boxes_and_edges_each_with_an_id_of_its_own) {

@@ -85,9 +85,18 @@ Test(explain, reverse_pass_has_every_contribution) {
 
 Test(explain, result_has_the_derivatives_and_their_check) {
     explain(example());
-    const char *words[] = {"result", "de/da = 2", "de/db = 5", "check", "agree with differences"};
+    const char *words[] = {"result", "de/da = 2", "de/db = 5", "check", "2 of 2 agree with differences to 1e-16"};
     expect_in_order(5, words);
     expect_not("DISAGREE");
+}
+
+Test(explain, of_many_contributions_eight_are_shown) {
+    ad_var x[20];
+    for (int i = 0; i < 20; i++) x[i] = ad_input(tape, i);
+    explain(ad_sum(20, x));
+    expect("#7 += 1 * 1 = 1");
+    expect_not("#8 += ");
+    expect("... and 12 more");
 }
 
 /* ---- other graphs ---------------------------------------------------------------------------- */

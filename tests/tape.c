@@ -397,6 +397,9 @@ Test(tape, message_says_which_operation_and_which_operand) {
     cr_expect(strstr(ad_tape_message(tape), "hypot") != NULL, "%s", ad_tape_message(tape));
     cr_expect(strstr(ad_tape_message(tape), "operand 2") != NULL, "%s", ad_tape_message(tape));
     cr_expect(strstr(ad_tape_message(tape), "#1") != NULL, "%s", ad_tape_message(tape));
+    ad_tape_clear(tape);
+    ad_sin(old);
+    cr_expect(strstr(ad_tape_message(tape), "sin: operand 1 was") != NULL, "%s", ad_tape_message(tape));
 }
 
 Test(tape, message_of_a_bad_index_has_the_index) {
