@@ -1,5 +1,6 @@
 /* emit_c.c - tests of exported C: it compiles without a warning, computes what the tape computes, and nothing but
  * an identifier reaches the file. Files are compiled by the system's cc and loaded. */
+#include "engine/program.h"
 #include "support.h"
 
 #include "expect.h"
@@ -242,6 +243,35 @@ Test(emit_c, branch_that_would_turn_gives_nan) {
     clear(&w);
     ad_program_free(p);
     ad_tape_free(tape);
+}
+
+/* Unit 2 was not 0, or unit 4 was. */
+static void expect_nan_when_a_unit_turns(bool taken) {
+    enum { UNITS = 6, WIDE = 4 };
+    ad_tape *tape = ad_tape_new();
+    ad_var   w[UNITS*WIDE], x[WIDE], z[UNITS];
+    double   param[UNITS*WIDE], grad[UNITS*WIDE], good[WIDE] = {1, 0, 2, 3}, zero[WIDE] = {0, 0, 2, 3}, one[WIDE] = {1, 1, 2, 3};
+    for (int i = 0; i < UNITS*WIDE; i++) param[i] = i/WIDE == 2 ? i%WIDE == 0 : i/WIDE == 4 ? i%WIDE == 1 : 0.1*(i + 1);
+    for (int i = 0; i < UNITS*WIDE; i++) w[i] = ad_input(tape, param[i]);
+    for (int i = 0; i < WIDE; i++) x[i] = ad_input(tape, good[i]);
+    for (int j = 0; j < UNITS; j++) z[j] = ad_dot(WIDE, w + j*WIDE, x);
+    cr_assert_eq(ad_branch(z[taken ? 2 : 4]), taken);
+    const ad_var y = ad_logsumexp(UNITS, z);
+    ad_program  *p = ad_compile(&(ad_interface){UNITS*WIDE, w, WIDE, x, 1, &y, 0});
+    cr_assert_not_null(p, "%s", ad_tape_message(tape));
+    cr_assert_eq(p->layers, 1);
+    workshop shop;
+    build(&shop, p);
+    cr_expect(close_to(shop.f(param, good, grad), ad_value(y), 1e-14, 0));
+    cr_expect(isnan(shop.f(param, taken ? zero : one, grad)) && isnan(grad[0]));
+    clear(&shop);
+    ad_program_free(p);
+    ad_tape_free(tape);
+}
+
+Test(emit_c, branch_on_a_unit_of_a_layer_that_would_turn_gives_nan) {
+    expect_nan_when_a_unit_turns(true);
+    expect_nan_when_a_unit_turns(false);
 }
 
 Test(emit_c, index_that_picks_nothing_gives_nan) {
