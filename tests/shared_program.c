@@ -1,5 +1,5 @@
 /* shared_program.c - two threads run one program at the same time, OpenMP inside: the answers are those of one
- * thread, to the bit. A plain program, so that it can be built with the thread sanitizer (tests/threads), under
+ * thread, to the bit. A plain program, so that it can be built with the thread sanitizer (tests/full threads), under
  * which Criterion gives false alarms. */
 #include "engine/ad.h"
 
