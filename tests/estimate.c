@@ -195,3 +195,40 @@ Test(estimate, taylor_slope_of_a_straight_line_is_too_small_to_see) {
     const ad__slice line = line_at(&p);
     cr_expect(isnan(ad__taylor_slope(&line, 1, 0, 1)));
 }
+
+/* x*x, looked at in the first so many steps: later ones are on another side of a branch. */
+typedef struct short_sight {
+    int steps, seen;
+} short_sight;
+
+static ad__sample seen_at(void *context, double t) {
+    short_sight *s = context;
+    return (ad__sample){t, (1 + t)*(1 + t), s->seen++ < s->steps};
+}
+
+Test(estimate, taylor_slope_needs_three_ratios) {
+    for (int steps = 3; steps <= 5; steps++) {
+        short_sight     s = {steps, 0};
+        const ad__slice line = {seen_at, NULL, &s, 1, 1e-16, 1};
+        const double    slope = ad__taylor_slope(&line, 2, 0, 1);
+        cr_expect(steps < 4 ? isnan(slope) : fabs(slope - 2) < 1e-6, "%d steps: %g", steps, slope);
+    }
+}
+
+static ad__sample straight_at(void *context, double t) {
+    (void)context;
+    return (ad__sample){t, 1 + t, true};
+}
+
+static double coarse_away_from_x(void *context, double t) {
+    (void)context;
+    return t == 0 ? 1e-16 : 1e-3;
+}
+
+/* Where the function is coarser at the ends of a step than at x, a gap that this explains is no failure. */
+Test(estimate, noise_at_the_ends_of_the_step_is_counted) {
+    ad__slice line = {straight_at, NULL, NULL, 1, 1e-16, 1};
+    cr_expect_eq(ad__judge(&line, 1 + 1e-4, 1e-9).verdict, AD_FAIL);
+    line.noise_at = coarse_away_from_x;
+    cr_expect_neq(ad__judge(&line, 1 + 1e-4, 1e-9).verdict, AD_FAIL);
+}
