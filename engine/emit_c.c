@@ -450,11 +450,8 @@ static void find_rows(emitter *e) {
 static const char *number(double x, char text[NUMBER]) {
     if (isnan(x)) return strcpy(text, "NAN");
     if (isinf(x)) return strcpy(text, x < 0 ? "(-INFINITY)" : "INFINITY");
-    char digits[NUMBER - 8];
-    for (int precision = 15; precision <= 17; precision++) {
-        snprintf(digits, sizeof digits, "%.*g", precision, x);
-        if (strtod(digits, NULL) == x) break;
-    }
+    char digits[AD__SHORTEST];
+    ad__shortest(x, digits);
     const char *point = strpbrk(digits, ".e") == NULL ? ".0" : "";
     snprintf(text, NUMBER, signbit(x) ? "(%s%s)" : "%s%s", digits, point);
     return text;

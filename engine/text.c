@@ -2,6 +2,7 @@
 #include "text.h"
 
 #include <ctype.h>
+#include <float.h>
 #include <math.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -63,8 +64,10 @@ const char *ad__file_name(const char *path) {
     return slash == NULL ? path : slash + 1;
 }
 
+/* Where any decimal of up to 15 digits reads back as x, it is what x is to 15 digits, zeros at the end left out; among
+ * the numbers next to 0, which are further apart, there may be a shorter one. */
 const char *ad__shortest(double x, char text[AD__SHORTEST]) {
-    for (int digits = 1; digits <= 17; digits++) {
+    for (int digits = fabs(x) < DBL_MIN ? 1 : 15; digits <= 17; digits++) {
         snprintf(text, AD__SHORTEST, "%.*g", digits, x);
         if (strtod(text, NULL) == x) break;
     }

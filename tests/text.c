@@ -106,3 +106,15 @@ Test(text, leave_gives_the_thread_its_locale_back) {
     ad__locale_leave(before);
     cr_expect_eq(uselocale((locale_t)0), LC_GLOBAL_LOCALE);
 }
+
+/* Digits and no more, in the form that people write; beside 0, where numbers are far apart, fewer than 15 suffice. */
+Test(text, shortest_form_reads_back) {
+    static const struct { double x; const char *want; } cases[] = {
+        {0, "0"}, {-0.0, "-0"}, {440, "440"}, {-16580, "-16580"}, {0.1, "0.1"}, {1.0/3, "0.3333333333333333"},
+        {0.1 + 0.2, "0.30000000000000004"}, {1e20, "1e+20"}, {5e-324, "5e-324"}, {1.7976931348623157e308, "1.7976931348623157e+308"},
+        {123456789012345, "123456789012345"}, {9007199254740992, "9007199254740992"},
+    };
+    char text[AD__SHORTEST];
+    for (size_t i = 0; i < sizeof cases/sizeof *cases; i++)
+        cr_expect_str_eq(ad__shortest(cases[i].x, text), cases[i].want, "%s, wanted %s", text, cases[i].want);
+}
