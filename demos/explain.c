@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_OUTPUTS = 32 };
+enum { MOST_OUTPUTS = 32 };      /* also in words: read_outputs */
 
 static const char usage[] =
     "usage: explain [OPTION ...] 'EXPRESSION' [NAME=VALUE ...]\n"
@@ -90,7 +90,7 @@ static int read_most(request *r, const char *word) {
 
 static int read_outputs(request *r, const char *word) {
     size_t names = *word != '\0';
-    for (const char *at = word; *at != '\0'; at++) names += *at == ',';
+    for (const char *at = word; *at != '\0'; at++) names += *at == ',' && at[1] != '\0';
     if (names == 0 || names > MOST_OUTPUTS) return complain("--outputs takes 1 to 32 names, not", word);
     r->outputs = word;
     return 0;

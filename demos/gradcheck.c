@@ -198,9 +198,10 @@ static int check(request *r, ad_var y) {
 
 /* After a sweep: is there what is to be broken? A row may not have been met because its adjoint is 0. */
 static bool breaks(const ad_tape *tape, const broken *b) {
-    const bool row = b->row < AD__ROWS && b->operand >= 0 && b->operand < ad__rows[b->row].operands;
+    const bool    row = b->row < AD__ROWS && b->operand >= 0 && b->operand < ad__rows[b->row].operands;
+    const ad__form number = b->operand == 0 ? AD__X_NUMBER : AD__Y_NUMBER;      /* a number has no derivative to break */
     for (uint32_t i = 0; row && i < tape->length; i++)
-        if (ad__code_row(tape->code[i]) == (ad__row_number)b->row) return true;
+        if (ad__code_row(tape->code[i]) == (ad__row_number)b->row && ad__code_form(tape->code[i]) != number) return true;
     return b->met;
 }
 
@@ -214,7 +215,7 @@ static int run(request *r, int count, char *arguments[]) {
     bad = read_claims(r, y);
     if (bad != 0) return bad;
     if (r->has_break && !breaks(r->tape, &b)) {
-        fputs("gradcheck: --break broke nothing: there is no such operation here, or no such operand\n", stderr);
+        fputs("gradcheck: --break broke nothing: no such operation is here, no such operand, or nothing is sent to it\n", stderr);
         return BAD_USE;
     }
     return r->curve != NULL ? draw(r, y) : check(r, y);

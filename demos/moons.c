@@ -67,8 +67,8 @@ static bool watch(const nn_epoch *e, void *user) {
     char                title[CHART_CAPTION];
     snprintf(title, sizeof title, "step %zu: %.0f%%", e->epoch, 100*e->metric);
     for (size_t i = 0; i < sizeof moments/sizeof *moments; i++)
-        if (e->epoch == (moments[i]*steps + 99)/100) l->good = l->good && map_look(l->map, l->model, title);
-    return l->good;
+        if (e->epoch == (moments[i]*steps + 99)/100) return l->good = map_look(l->map, l->model, title);
+    return true;
 }
 
 static bool train(learner *l, const nn_data *data, nn_optimizer *sgd) {

@@ -231,7 +231,7 @@ AD_API void ad_replay(ad_tape *tape);              /* every value again, first n
  * On a plain number: nothing (the derivative of a constant needs no sweep). */
 AD_API void   ad_backward(ad_var y);
 
-/* dy/dx of the last ad_backward(y); NaN and AD_NOT_RECORDED before any; 0 for a number. */
+/* dy/dx of the last ad_backward(y); NaN and AD_NOT_RECORDED before any, or after one that failed; 0 for a number. */
 AD_API double ad_grad(ad_var x);
 
 /* grad[i] = dy/dx[i], by one ad_backward. All 0 when y is a plain number; all NaN after an error. */
@@ -535,8 +535,8 @@ AD_API ad_status ad_explain_json(size_t n, const ad_var y[], const ad_view *view
 AD_API ad_status ad_explain_paths(ad_var y, ad_var x, size_t most, FILE *to);
 
 /* Where NaN and infinity come from: the first node leading to y whose value is not finite, with its operands,
- * its name and, if noted, its line; then the way on to y. False: everything is finite, or nothing could be said: no
- * file, no memory or a handle that names no node, which the tape holds. */
+ * its name and, if noted, its line; then the way on to y. False: everything is finite, `to` is
+ * NULL, or the tape holds why nothing could be said. Of a plain number nothing is written. */
 AD_API bool ad_explain_nonfinite(ad_var y, FILE *to);
 
 /* The graph that leads to n results. Boxes hold name, value and gradient (of the first result), edges the local

@@ -224,10 +224,12 @@ void ad_record_gradient(ad_var y, size_t n, const ad_var x[], ad_var grad[]) {
         for (size_t k = 0; k < n; k++) grad[k] = ad_num(0);
         return;
     }
-    const ad_mark mark = ad_tape_mark(tape);
+    const ad_mark  mark = ad_tape_mark(tape);
+    const uint32_t scopes = tape->notes.scopes, open = tape->notes.open;
     if (tape->status == AD_OK && ad__check(tape, y, "ad_record_gradient", 1) &&
         ad__check_nodes(tape, "ad_record_gradient", n, x)) record(tape, y, n, x, grad);
     if (tape->status == AD_OK) return;
-    if (tape->length > mark.node) ad_tape_rewind(tape, mark);    /* a gradient that is half there helps nobody */
+    ad_tape_rewind(tape, mark);                       /* a gradient that is half there helps nobody */
+    ad__notes_reopen(&tape->notes, scopes, open);
     for (size_t k = 0; k < n; k++) grad[k] = ad__failed(tape);
 }

@@ -154,3 +154,9 @@ void ad__notes_forget(ad__notes *notes, uint32_t from) {
         if (notes->scope[i].end == UINT32_MAX) notes->open = i;
     }
 }
+
+/* What was forgotten still stands there: a scope's text is kept for the next one. Of what is open none has ended. */
+void ad__notes_reopen(ad__notes *notes, uint32_t scopes, uint32_t open) {
+    notes->scopes = scopes, notes->open = open;
+    for (uint32_t i = open; i != AD__NO_SCOPE; i = notes->scope[i].parent) notes->scope[i].end = UINT32_MAX;
+}

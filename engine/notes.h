@@ -48,6 +48,9 @@ size_t    ad__notes_bytes(const ad__notes *notes);
 /* Forget what was said about nodes from `from` on; a scope that was closed after that is open again. */
 void ad__notes_forget(ad__notes *notes, uint32_t from);
 
+/* After forgetting all from the end of the tape on: scopes that were there before, though they have no node yet. */
+void ad__notes_reopen(ad__notes *notes, uint32_t scopes, uint32_t open);
+
 /* False when memory is out, nothing changed. Texts are copied. */
 bool ad__notes_name(ad__notes *notes, uint32_t node, const char *text);
 bool ad__notes_source(ad__notes *notes, ad__line source);

@@ -101,7 +101,7 @@ double ad_grad(ad_var x) {
         return NAN;
     }
     if (tape->swept == 0) {
-        ad__fail(tape, AD_NOT_RECORDED, "ad_grad: no ad_backward came before it");
+        ad__fail(tape, AD_NOT_RECORDED, "ad_grad: no ad_backward that succeeded came before it");
         return NAN;
     }
     return adjoint_of(tape, x.at.in.node);

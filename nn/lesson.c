@@ -261,7 +261,7 @@ static void teach(nn_lesson *lesson) {
         get_weights(lesson, lesson->weight);
         for (size_t k = 0; k < lesson->pupils; k++) study(lesson, &lesson->pupil[k], z, a, row);
     }
-    if (nn_model_status(lesson->model) == AD_OK) {                  /* no class may have been the wrong one */
+    if (nn_model_status(lesson->model) == AD_OK) {
         average(lesson);
         sweep_whole(lesson, z, a, row);
         take_step(lesson, z, a, row);

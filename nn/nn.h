@@ -730,8 +730,9 @@ typedef struct nn_lesson_config {
 } nn_lesson_config;
 
 /* The data have one target, a class number, or for squares as many targets as the network has outputs. The model's
- * parameters are as before afterwards. NULL after an error, which is on the model: sizes that do not fit, rows that
- * are not there, a rate that is not a number above 0, a loss that is not finite. */
+ * parameters are as before afterwards. NULL after an error, which is on the model: sizes that do not fit, units
+ * without a bias, rows that are not there, a class that is none of the outputs, a rate that is not a number above 0,
+ * a loss that is not finite. */
 AD_API nn_lesson *nn_lesson_new(nn_model *model, const nn_mlp *mlp, const nn_data *data,
                                 const nn_lesson_config *config);
 AD_API void       nn_lesson_free(nn_lesson *lesson);

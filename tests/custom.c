@@ -201,6 +201,21 @@ Test(custom, branch_on_it_that_would_turn_says_its_name) {
     ad_program_free(p);
 }
 
+/* Nodes of the gradient are there when it fails, and go again; the scope was there before them. */
+Test(custom, gradient_that_cannot_be_recorded_leaves_an_open_scope) {
+    ad_var     x = ad_input(tape, 0.5), y = ad_exp(cap(&first_order, x, ad_num(2), NULL)), d;
+    const char *names[] = {"outer", "inner"};
+    for (int i = 0; i < 2; i++) ad_scope(tape, names[i]);
+    ad_record_gradient(y, 1, &x, &d);
+    cr_expect_eq(ad_tape_status(tape), AD_UNSUPPORTED);
+    ad_tape_clear(tape);
+    y = ad_sin(x);
+    for (int i = 0; i < 2; i++) ad_scope_end(tape);
+    cr_expect_eq(ad_tape_status(tape), AD_OK, "%s", ad_tape_message(tape));
+    const char *json = written(ad_explain_json, y, NULL);
+    cr_expect(strstr(json, "\"scope\":\"outer / inner\"") != NULL, "%s", json);
+}
+
 Test(custom, name_with_signs_that_formats_use_is_escaped) {
     const ad_custom_op op = {"a \"<b>\n|", 2, cap_value, cap_partials, NULL, NULL, NULL};
     ad_var y = cap(&op, ad_input(tape, 0.5), ad_num(2), NULL);
