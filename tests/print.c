@@ -96,6 +96,20 @@ static char *printed_chain(int n) {
     return text;
 }
 
+/* The condition is in no list: known, and so is which side is taken. */
+Test(print, choice_that_is_known_is_counted) {
+    ad_tape           *tape = ad_tape_new();
+    ad_var             c = ad_input(tape, 1), w = ad_input(tape, 2), x = ad_input(tape, 3);
+    const ad_var       y = ad_mul(ad_where(c, w, x), x);
+    const ad_interface face = {1, &w, 1, &x, 1, &y, 0};
+    ad_program        *p = compiled(&face);
+    char              *text = printed(p);
+    expect_words(text, ": 1 were known, 0 equal to others\n");
+    free(text);
+    ad_program_free(p);
+    ad_tape_free(tape);
+}
+
 Test(print, block_and_why) {
     char *text = printed_chain(9);
     expect_words(text, "bytes a lane, 128 lanes a block\n");
