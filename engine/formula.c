@@ -238,13 +238,16 @@ static const struct {
     {"where",     3, 3,        false, call_where},
 };
 
-static ad_var wrong_count(parser *p, const char *name, size_t length, size_t want, bool more, size_t got) {
+static ad_var wrong_count(parser *p, const char *name, size_t length, size_t least, size_t most, size_t got) {
     char what[80];
-    if (want == SIZE_MAX)
-        snprintf(what, sizeof what, "%zu arguments, two halves of the same length are wanted, for", got);
-    else
-        snprintf(what, sizeof what, "%zu argument%s, not %s%zu, for", got, got == 1 ? "" : "s",
-                 more ? "at least " : "", want);
+    snprintf(what, sizeof what, "%zu argument%s, not %s%zu, for", got, got == 1 ? "" : "s",
+             most == SIZE_MAX ? "at least " : "", least);
+    return error_at(p, name, what, name, length);
+}
+
+static ad_var uneven_count(parser *p, const char *name, size_t length, size_t got) {
+    char what[80];
+    snprintf(what, sizeof what, "%zu arguments, two halves of the same length are wanted, for", got);
     return error_at(p, name, what, name, length);
 }
 
@@ -252,18 +255,18 @@ static ad_var apply(parser *p, const char *name, size_t length, const arguments 
     for (size_t i = 0; i < sizeof functions/sizeof *functions; i++) {
         if (!is(name, length, functions[i].name)) continue;
         if (a->n < functions[i].least || a->n > functions[i].most)
-            return wrong_count(p, name, length, functions[i].least, functions[i].most == SIZE_MAX, a->n);
-        if (functions[i].even && a->n%2 != 0) return wrong_count(p, name, length, SIZE_MAX, false, a->n);
+            return wrong_count(p, name, length, functions[i].least, functions[i].most, a->n);
+        if (functions[i].even && a->n%2 != 0) return uneven_count(p, name, length, a->n);
         return functions[i].call(a->n, a->x);
     }
     const ad__own_op *own = ad__defined(p->tape, name, length);
     if (own != NULL && own->op->operands != SIZE_MAX && own->op->operands != a->n)
-        return wrong_count(p, name, length, own->op->operands, false, a->n);
+        return wrong_count(p, name, length, own->op->operands, own->op->operands, a->n);
     if (own != NULL) return ad_custom(p->tape, own->op, a->n, a->x, own->context);
     const size_t row = row_named(name, length);
     if (row == AD__ROWS) return error_at(p, name, "no function is called", name, length);
     if (a->n != ad__rows[row].operands)
-        return wrong_count(p, name, length, ad__rows[row].operands, false, a->n);
+        return wrong_count(p, name, length, ad__rows[row].operands, ad__rows[row].operands, a->n);
     return ad__record_row((ad__row_number)row, a->x[0], a->x[a->n - 1]);
 }
 

@@ -36,13 +36,6 @@ static void print_layer(const ad_program *p, const ad__layer *l, FILE *to) {
     fputs(")\n", to);
 }
 
-/* The first operand is the number of the operation. */
-static void print_custom(const ad_program *p, const ad__node *node, FILE *to) {
-    fprintf(to, "%s(", ad__value_name(p, (uint32_t)(node - p->node)));
-    print_operands(p, p->word + node->x + 1, node->y - 1, to);
-    fputs(")", to);
-}
-
 static void print_step(const ad_program *p, uint32_t i, FILE *to) {
     const ad__node *node = &p->node[i];
     if (node->code == AD__LAYER_DOT) {
@@ -56,11 +49,10 @@ static void print_step(const ad_program *p, uint32_t i, FILE *to) {
     if (row < AD__ROWS) {
         if (ad__rows[row].operands == 2) label(p, node->y, y);
         fputs(ad__shown(sizeof shown, shown, ad__rows[row].shown, label(p, node->x, x), y), to);
-    } else if (node->code == AD__custom) {
-        print_custom(p, node, to);
     } else {
-        fprintf(to, "%s(", ad__code_name(node->code));
-        print_operands(p, p->word + node->x, node->y, to);
+        const uint32_t number = node->code == AD__custom;      /* the first operand says which operation it is */
+        fprintf(to, "%s(", ad__value_name(p, i));
+        print_operands(p, p->word + node->x + number, node->y - number, to);
         if (node->code == AD__dot) {
             fputs("; ", to);
             print_operands(p, p->word + node->x + node->y, node->y, to);

@@ -112,7 +112,7 @@ ad_status nn_lesson_json(const nn_lesson *lesson, FILE *to) {
     const locale_t before = nn__locale_enter();
     write_lesson(lesson, to);
     nn__locale_leave(before);
-    return fflush(to) != 0 || ferror(to) ? AD_BAD_FILE : AD_OK;
+    return nn__written(to);
 }
 
 /* ---- page ------------------------------------------------------------------------------------- */
@@ -144,5 +144,5 @@ ad_status nn_lesson_html(const nn_lesson *lesson, FILE *to) {
     }
     fputs(at, to);
     nn__locale_leave(before);
-    return fflush(to) != 0 || ferror(to) ? AD_BAD_FILE : AD_OK;
+    return nn__written(to);
 }

@@ -306,5 +306,5 @@ ad_status nn_lesson_print(const nn_lesson *lesson, size_t example, bool ascii, F
     }
     print_step(&b);
     nn__locale_leave(before);
-    return fflush(to) != 0 || ferror(to) ? AD_BAD_FILE : AD_OK;
+    return nn__written(to);
 }

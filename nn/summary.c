@@ -61,5 +61,5 @@ ad_status nn_summary(const nn_model *model, FILE *to) {
         fprintf(to, "%-*.*s  %-*s  %10zu\n", first, (int)layer_length(name), name, second, shapes, count);
     }
     fprintf(to, "%-*s  %-*s  %10zu\n", first, "all", second, "", nn_model_count(model));
-    return fflush(to) != 0 || ferror(to) ? AD_BAD_FILE : AD_OK;
+    return nn__written(to);
 }

@@ -26,6 +26,11 @@ static inline void nn__locale_leave(locale_t before) {
     if (c != LC_GLOBAL_LOCALE) freelocale(c);
 }
 
+/* AD_OK or AD_BAD_FILE: a full disk is noticed when the buffer leaves. */
+static inline ad_status nn__written(FILE *to) {
+    return fflush(to) != 0 || ferror(to) ? AD_BAD_FILE : AD_OK;
+}
+
 __attribute__((format(printf, 2, 0)))
 static inline void nn__sentence(char text[NN__MESSAGE], const char *format, va_list list) {
     const locale_t before = nn__locale_enter();
