@@ -604,10 +604,139 @@ Test(formula, every_node_is_noted_to_come_from_its_line) {
     }
 }
 
-Test(formula, number_of_arguments_is_told_as_it_is_wanted) {
-    read_text("sum()");
-    cr_expect(strstr(ad_tape_message(tape), "0 arguments, not at least 1, for") != NULL, "%s", ad_tape_message(tape));
+/* ---- what is said, word for word ------------------------------------------------------------- */
+
+#define TEN   "+ 23456789"
+#define FIFTY TEN TEN TEN TEN TEN
+
+static double twice(size_t n, const double x[], void *context) {
+    (void)n, (void)context;
+    return 2*x[0];
+}
+static void twice_partials(size_t n, const double x[], double v, double partial[], void *context) {
+    (void)n, (void)x, (void)v, (void)context;
+    partial[0] = 2;
+}
+
+/* At most 60 characters of a line are shown on each side of the place, and as many of a name. */
+Test(formula, messages_word_for_word) {
+    const ad_custom_op twofold = {.name = "twofold", .operands = 1, .value = twice, .partials = twice_partials};
+    ad_tape_define(tape, &twofold, NULL);
+    const struct { const char *text, *message; } cases[] = {
+        {"x + foo*y",    "unknown name \"foo\" at character 5\n  x + foo*y\n      ^"},
+        {"x + foo(y)",   "no function is called \"foo\" at character 5\n  x + foo(y)\n      ^"},
+        {"sum()",        "0 arguments, not at least 1, for \"sum\" at character 1\n  sum()\n  ^"},
+        {"1 + atan2(x)", "1 argument, not 2, for \"atan2\" at character 5\n  1 + atan2(x)\n      ^"},
+        {"dot(x)",       "1 argument, not at least 2, for \"dot\" at character 1\n  dot(x)\n  ^"},
+        {"dot(x, y, z)", "3 arguments, two halves of the same length are wanted, for \"dot\" at character 1\n"
+                         "  dot(x, y, z)\n  ^"},
+        {"fma(x, y)",          "2 arguments, not 3, for \"fma\" at character 1\n  fma(x, y)\n  ^"},
+        {"fma(x, y, z, x)",    "4 arguments, not 3, for \"fma\" at character 1\n  fma(x, y, z, x)\n  ^"},
+        {"where(x, y)",        "2 arguments, not 3, for \"where\" at character 1\n  where(x, y)\n  ^"},
+        {"where(x, y, z, x)",  "4 arguments, not 3, for \"where\" at character 1\n  where(x, y, z, x)\n  ^"},
+        {"twofold(x, y)",      "2 arguments, not 1, for \"twofold\" at character 1\n  twofold(x, y)\n  ^"},
+        {"sin(x",   "expected , or ) at character 6\n  sin(x\n       ^"},
+        {"(x",      "expected ) at character 3\n  (x\n    ^"},
+        {"x ? y",   "expected : at character 6\n  x ? y\n       ^"},
+        {"x +",     "the text ends where an operand belongs at character 4\n  x +\n     ^"},
+        {"x + *y",  "expected a number, a name or ( at character 5\n  x + *y\n      ^"},
+        {"x y",     "expected an operator, ; or the end at character 3\n  x y\n    ^"},
+        {"x; y",    "only the last expression may go without a name at character 4\n  x; y\n     ^"},
+        {"1e+",     "an exponent needs digits at character 2\n  1e+\n   ^"},
+        {"2x",      "a number ends in a letter at character 2\n  2x\n   ^"},
+        {"a = x;\n b = $;\nb", "expected a number, a name or ( at character 13\n   b = $;\n       ^"},
+    };
+    for (size_t i = 0; i < sizeof cases/sizeof *cases; i++) {
+        read_text(cases[i].text);
+        const char *message = ad_tape_message(tape);
+        cr_expect(strncmp(message, "formula: ", 9) == 0 && strcmp(message + 9, cases[i].message) == 0, "%s: is\n%s",
+                  cases[i].text, message);
+        ad_tape_clear(tape);
+    }
+}
+
+Test(formula, message_shows_60_characters_of_the_line_on_each_side) {
+    char text[300], shown[300];
+    snprintf(text, sizeof text, "%s%s%s%s", FIFTY FIFTY, "+ foo", FIFTY, FIFTY);
+    snprintf(shown, sizeof shown, "\"foo\" at character 103\n  %.60s%.60s\n  %60s^", text + 42, text + 102, "");
+    read_text(text);
+    const char *found = strstr(ad_tape_message(tape), "\"foo\"");
+    cr_expect(found != NULL && strcmp(found, shown) == 0, "%s\nwanted\n%s", ad_tape_message(tape), shown);
+}
+
+Test(formula, message_shows_60_characters_of_a_name) {
+    char name[101] = "", shown[61] = "";
+    memset(name, 'n', 100);
+    memset(shown, 'n', 60);
+    read_text(name);
+    const char *message = ad_tape_message(tape);
+    cr_expect(strstr(message, shown) != NULL, "%s", message);
+    cr_expect_eq(strcspn(message, "\n") - strlen("formula: unknown name \"\" at character 1"), 60, "%s", message);
+}
+
+Test(formula, lists_of_names_that_do_not_fit_are_told_with_their_number) {
+    const struct { size_t n; const char *names, *message; } cases[] = {
+        {2, "x",          "formula: 2 variables, but the names are \"x\""},
+        {1, "x, y",       "formula: 1 variables, but the names are \"x, y\""},
+        {1, NULL,         "formula: 1 variables, but the names are \"\""},
+        {0, "x",          "formula: 0 variables, but the names are \"x\""},
+    };
+    for (size_t i = 0; i < sizeof cases/sizeof *cases; i++) {
+        ad_parse(tape, "1", cases[i].n, cases[i].names, var);
+        cr_expect_eq(ad_tape_status(tape), AD_BAD_ARGUMENT);
+        cr_expect_str_eq(ad_tape_message(tape), cases[i].message, "%s", ad_tape_message(tape));
+        ad_tape_clear(tape);
+    }
+    ad_parse(tape, "1", 0, " ", NULL);
+    cr_expect_eq(ad_tape_status(tape), AD_OK, "%s", ad_tape_message(tape));
+}
+
+Test(formula, text_and_variables_that_are_null_are_told) {
+    ad_parse(tape, NULL, 0, "", NULL);
+    cr_expect_str_eq(ad_tape_message(tape), "formula: the text is NULL");
     ad_tape_clear(tape);
-    read_text("atan2(x)");
-    cr_expect(strstr(ad_tape_message(tape), "1 argument, not 2, for") != NULL, "%s", ad_tape_message(tape));
+    ad_parse(tape, "x", 1, "x", NULL);
+    cr_expect_str_eq(ad_tape_message(tape), "formula: vars is NULL");
+    cr_expect(isnan(ad_value(ad_parse(NULL, "1", 0, "", NULL))));
+}
+
+/* The commas inside brackets and parentheses belong to the name. */
+Test(formula, names_are_split_at_the_commas_outside_of_brackets) {
+    const ad_var y = ad_parse(tape, "w[1, 2] - b", 2, "w[1, 2], b", var);
+    cr_expect_eq(ad_value(y), 2, "%s", ad_tape_message(tape));
+    const ad_var z = ad_parse(tape, "b", 2, "at(1, 2), b", var);
+    cr_expect_eq(ad_value(z), -0.75, "%s", ad_tape_message(tape));
+}
+
+Test(formula, a_call_may_have_more_than_eight_arguments) {
+    expect_value("sum(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17)", 153);
+    expect_value("prod(2, 3, 4)", 24);
+    expect_value("mean(1, 2, 6)", 3);
+    expect_value("where(x > 0, y, z)", -0.75);
+    expect_value("where(x < 0, y, z)", 3.5);
+    expect_value("abs(y) + min(x, y) + max(x, y)", 1.25);
+}
+
+Test(formula, a_name_that_means_something_is_not_defined_again) {
+    const struct { const char *name, *message; } cases[] = {
+        {"sum",  "ad_tape_define: \"sum\" is the name of something else"},
+        {"where", "ad_tape_define: \"where\" is the name of something else"},
+        {"sin",  "ad_tape_define: \"sin\" is the name of something else"},
+        {"fabs", "ad_tape_define: \"fabs\" is the name of something else"},
+        {"fmax", "ad_tape_define: \"fmax\" is the name of something else"},
+        {"pi",   "ad_tape_define: \"pi\" is the name of something else"},
+        {"",     "ad_tape_define: \"\" is not a word"},
+        {"a b",  "ad_tape_define: \"a b\" is not a word"},
+        {"2x",   "ad_tape_define: \"2x\" is not a word"},
+    };
+    for (size_t i = 0; i < sizeof cases/sizeof *cases; i++) {
+        const ad_custom_op op = {.name = cases[i].name, .operands = 1, .value = twice, .partials = twice_partials};
+        cr_expect_eq(ad_tape_define(tape, &op, NULL), AD_BAD_ARGUMENT, "%s", cases[i].name);
+        cr_expect_str_eq(ad_tape_message(tape), cases[i].message, "%s", ad_tape_message(tape));
+        ad_tape_clear(tape);
+    }
+    cr_expect_eq(ad_tape_define(NULL, NULL, NULL), AD_NO_MEMORY);
+    const ad_custom_op op = {.name = "s", .operands = 1, .value = twice, .partials = twice_partials};
+    cr_expect_eq(ad_tape_define(tape, &op, NULL), AD_OK, "%s", ad_tape_message(tape));
+    cr_expect_eq(ad_value(read_text("s(x)")), 2.5, "%s", ad_tape_message(tape));
 }
