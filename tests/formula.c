@@ -55,7 +55,8 @@ static void expect_value(const char *text, double want) {
     row(sinh(x) + cosh(y) - tanh(z)) row(asinh(y)*acosh(z)) row(erf(x) + erfc(y))             \
     row(lgamma(z)) row(floor(y)) row(1e-3*x) row(.5*x) row(1.*x) row(1.5e+2*x) row(2E1*x)     \
     row(1e0) row(0.1) row(12345678901234567890.0) row(x*1e300*1e-300) row(((((x)))))          \
-    row(x - -1) row(x - +1) row((x)*(y)) row((x < y) + (x > y)*2) row(-(x + y)*-(z - x))
+    row(x - -1) row(x - +1) row((x)*(y)) row((x < y) + (x > y)*2) row(-(x + y)*-(z - x))      \
+    row(x > y + z) row(x < y + z) row(x >= y + z) row(x <= y - z) row(x == y > z) row(x != y >= z)
 
 Test(formula, value_is_the_one_of_the_compiler) {
     const volatile double at[] = {1.25, -0.75, 3.5};
@@ -273,6 +274,12 @@ Test(formula, stages_keep_their_names) {
     explained(read_text("inner = x*y; outer = sin(inner)"), sizeof text, text);
     cr_expect(strstr(text, "inner") != NULL, "%s", text);
     cr_expect(strstr(text, "outer") != NULL, "%s", text);
+}
+
+Test(formula, expression_without_a_name_gets_none) {
+    const ad_var y = read_text("inner = x*y; sin(inner)");
+    cr_expect_null(ad__name_of(tape, y.at.in.node));
+    cr_expect_str_eq(ad__name_of(tape, y.at.in.node - 1), "inner");
 }
 
 Test(formula, last_expression_may_be_named) {
@@ -624,6 +631,7 @@ Test(formula, messages_word_for_word) {
     ad_tape_define(tape, &twofold, NULL);
     const struct { const char *text, *message; } cases[] = {
         {"x + foo*y",    "unknown name \"foo\" at character 5\n  x + foo*y\n      ^"},
+        {"x + q",        "unknown name \"q\" at character 5\n  x + q\n      ^"},
         {"x + foo(y)",   "no function is called \"foo\" at character 5\n  x + foo(y)\n      ^"},
         {"sum()",        "0 arguments, not at least 1, for \"sum\" at character 1\n  sum()\n  ^"},
         {"1 + atan2(x)", "1 argument, not 2, for \"atan2\" at character 5\n  1 + atan2(x)\n      ^"},
@@ -682,7 +690,8 @@ Test(formula, lists_of_names_that_do_not_fit_are_told_with_their_number) {
         {0, "x",          "formula: 0 variables, but the names are \"x\""},
     };
     for (size_t i = 0; i < sizeof cases/sizeof *cases; i++) {
-        ad_parse(tape, "1", cases[i].n, cases[i].names, var);
+        const ad_var exactly[2] = {var[0], var[1]};
+        ad_parse(tape, "1", cases[i].n, cases[i].names, exactly + 2 - cases[i].n);
         cr_expect_eq(ad_tape_status(tape), AD_BAD_ARGUMENT);
         cr_expect_str_eq(ad_tape_message(tape), cases[i].message, "%s", ad_tape_message(tape));
         ad_tape_clear(tape);
@@ -739,4 +748,9 @@ Test(formula, a_name_that_means_something_is_not_defined_again) {
     const ad_custom_op op = {.name = "s", .operands = 1, .value = twice, .partials = twice_partials};
     cr_expect_eq(ad_tape_define(tape, &op, NULL), AD_OK, "%s", ad_tape_message(tape));
     cr_expect_eq(ad_value(read_text("s(x)")), 2.5, "%s", ad_tape_message(tape));
+    read_text("x +");
+    const ad_custom_op late = {.name = "late", .operands = 1, .value = twice, .partials = twice_partials};
+    cr_expect_eq(ad_tape_define(tape, &late, NULL), AD_BAD_FORMULA);
+    ad_tape_clear(tape);
+    cr_expect(isnan(ad_value(read_text("late(x)"))));
 }
