@@ -33,7 +33,11 @@ Test(tape, new_tape_is_empty_and_well) {
 
 Test(tape, null_is_allowed_everywhere) {
     const ad_mark mark = ad_tape_mark(NULL);
+    cr_expect(mark.node == 0 && mark.list == 0 && mark.era == 0);
     ad_tape_rewind(NULL, mark);
+    ad_scope(NULL, "nowhere");
+    ad_scope_end(NULL);
+    cr_expect(isnan(ad_value(ad_find(NULL, "nobody"))));
     ad_tape_clear(NULL);
     ad_tape_free(NULL);
     ad_replay(NULL);
@@ -407,6 +411,97 @@ Test(tape, message_of_a_bad_index_has_the_index) {
     ad_pick(ad_num(2.5), 2, x);
     cr_expect(strstr(ad_tape_message(tape), "pick") != NULL, "%s", ad_tape_message(tape));
     cr_expect(strstr(ad_tape_message(tape), "2.5") != NULL, "%s", ad_tape_message(tape));
+}
+
+/* Each sentence of tape.c that a caller can bring about. `old` was node 2 of three, over leaves 0 and 1. */
+static ad_var old;
+
+static void sin_of_a_failure(void)   { ad_sin((ad_var){.tape = tape, .at.in = {AD__NO_NODE, 0}}); }
+static void gradient_at_a_number(void) {
+    const ad_var x[] = {ad_input(tape, 1), ad_num(0.5)};
+    ad_gradient(ad_mul(x[0], x[0]), 2, x, (double[2]){0});
+}
+static void gradient_at_an_old_node(void) {
+    const ad_var x[] = {ad_input(tape, 1), ad_input(tape, 2), old};
+    ad_gradient(ad_mul(x[0], x[0]), 3, x, (double[3]){0});
+}
+static void value_of_an_old_node(void)  { ad_value(old); }
+static void set_an_old_node(void)       { ad_set(old, 1); }
+static void set_a_result(void)          { ad_set(ad_exp(ad__handle(tape, 0)), 1); }
+static void name_an_old_node(void)      { ad_name(old, "late"); }
+static void rewind_to_an_end(void)      { ad_tape_rewind(tape, (ad_mark){9, 0, 1}); }
+static void rewind_a_list(void)         { ad_tape_rewind(tape, (ad_mark){0, 9, 1}); }
+static void end_no_scope(void)          { ad_scope_end(tape); }
+static void open_a_scope_for_null(void) { ad_scope(tape, NULL); }
+static void give_a_name_of_null(void)   { ad_name(ad__handle(tape, 0), NULL); }
+static void find_nobody(void)           { ad_find(tape, "nobody"); }
+static void find_null(void)             { ad_find(tape, NULL); }
+
+Test(tape, messages_word_for_word) {
+    static const struct {
+        void (*call)(void);
+        ad_status   status;
+        const char *message;
+    } cases[] = {
+        {sin_of_a_failure,      AD_NOT_RECORDED,
+         "sin: operand 1 was never recorded: the operation that should have made it failed"},
+        {gradient_at_a_number,  AD_BAD_ARGUMENT, "ad_gradient: x[1] is the plain number 0.5, not a node"},
+        {gradient_at_an_old_node, AD_STALE,
+         "ad_gradient: operand 3 was node #2, forgotten when the tape was rewound"},
+        {value_of_an_old_node,  AD_STALE, "ad_value: operand 1 was node #2, forgotten when the tape was rewound"},
+        {set_an_old_node,       AD_STALE, "ad_set: operand 1 was node #2, forgotten when the tape was rewound"},
+        {set_a_result,          AD_BAD_ARGUMENT, "ad_set: node #2 is the result of exp, not an input"},
+        {name_an_old_node,      AD_STALE, "ad_name: operand 1 was node #2, forgotten when the tape was rewound"},
+        {rewind_to_an_end,      AD_BAD_ARGUMENT,
+         "ad_tape_rewind: the mark (node 9) lies beyond the end of the tape (2 nodes)"},
+        {rewind_a_list,         AD_BAD_ARGUMENT,
+         "ad_tape_rewind: the mark (node 0) lies beyond the end of the tape (2 nodes)"},
+        {end_no_scope,          AD_BAD_ARGUMENT, "ad_scope_end: no scope is open"},
+        {open_a_scope_for_null, AD_BAD_ARGUMENT, "ad_scope: the name is NULL"},
+        {give_a_name_of_null,   AD_BAD_ARGUMENT, "ad_name: the name is NULL"},
+        {find_nobody,           AD_BAD_ARGUMENT, "ad_find: no node is called \"nobody\""},
+        {find_null,             AD_BAD_ARGUMENT, "ad_find: no node is called \"\""},
+    };
+    for (size_t i = 0; i < sizeof cases/sizeof *cases; i++) {
+        ad_tape_free(tape);
+        tape = ad_tape_new();
+        const ad_var  x = ad_input(tape, 1), y = ad_input(tape, 2);
+        const ad_mark mark = ad_tape_mark(tape);
+        old = ad_mul(x, y);
+        ad_tape_rewind(tape, mark);
+        cases[i].call();
+        expect_status(cases[i].status);
+        cr_expect_str_eq(ad_tape_message(tape), cases[i].message, "%s\nwanted %s", ad_tape_message(tape), cases[i].message);
+    }
+}
+
+/* An operation of the user's own leaves the list of those in use with its first node, and not before. */
+static double own_value(size_t n, const double x[], void *context) {
+    (void)n;
+    return x[0]**(double *)context;
+}
+static void own_partials(size_t n, const double x[], double v, double partial[], void *context) {
+    (void)n, (void)x, (void)v;
+    partial[0] = *(double *)context;
+}
+
+Test(tape, rewinding_forgets_the_operations_whose_first_node_it_forgets) {
+    const ad_custom_op op = {.name = "scaled", .operands = 1, .value = own_value, .partials = own_partials};
+    double             by[20];
+    ad_var             x = ad_input(tape, 1), y[20];
+    ad_mark            mark[20];
+    for (int i = 0; i < 20; i++) {
+        by[i] = i + 2;
+        mark[i] = ad_tape_mark(tape);
+        y[i] = ad_custom(tape, &op, 1, &x, &by[i]);
+        cr_expect_eq(tape->used.n, (uint32_t)i + 1);
+    }
+    for (int keep = 19; keep > 0; keep -= 6) {
+        ad_tape_rewind(tape, mark[keep]);
+        cr_expect_eq(tape->used.n, (uint32_t)keep);
+        ad_backward(y[keep - 1]);
+        cr_expect_eq(ad_grad(x), keep + 1);
+    }
 }
 
 /* ---- names ----------------------------------------------------------------------------------- */
