@@ -56,6 +56,12 @@ Test(text, what_is_shown_of_a_long_text_ends_with_a_character) {
     cr_expect(ad__shown_bytes(text) >= 37 && ad__shown_bytes(text) <= 40);
 }
 
+Test(text, file_is_called_by_the_last_part_of_its_path) {
+    cr_expect_str_eq(ad__file_name("train.c"), "train.c");
+    cr_expect_str_eq(ad__file_name("../demos/train.c"), "train.c");
+    cr_expect_str_eq(ad__file_name("/train.c"), "train.c");
+}
+
 Test(text, result_is_cut_to_fit) {
     char text[20];
     memset(text, '!', sizeof text);
@@ -63,6 +69,9 @@ Test(text, result_is_cut_to_fit) {
     cr_expect_eq(text[8], '!');
     cr_expect_str_eq(ad__shown(3, text, "x", "long", "y"), "lo");
     cr_expect_str_eq(ad__shown(1, text, "x", "long", "y"), "");
+    memset(text, '!', sizeof text);
+    cr_expect_str_eq(ad__shown(5, text, "-x", "a long one", "y"), "-a l");
+    cr_expect_eq(text[5], '!');
     text[0] = '!';
     ad__shown(0, text, "x", "long", "y");
     cr_expect_eq(text[0], '!');
@@ -113,8 +122,79 @@ Test(text, shortest_form_reads_back) {
         {0, "0"}, {-0.0, "-0"}, {440, "440"}, {-16580, "-16580"}, {0.1, "0.1"}, {1.0/3, "0.3333333333333333"},
         {0.1 + 0.2, "0.30000000000000004"}, {1e20, "1e+20"}, {5e-324, "5e-324"}, {1.7976931348623157e308, "1.7976931348623157e+308"},
         {123456789012345, "123456789012345"}, {9007199254740992, "9007199254740992"},
+        {8.2, "8.2"},                                               /* to 16 digits: 8.199999999999999 */
     };
     char text[AD__SHORTEST];
     for (size_t i = 0; i < sizeof cases/sizeof *cases; i++)
         cr_expect_str_eq(ad__shortest(cases[i].x, text), cases[i].want, "%s, wanted %s", text, cases[i].want);
+}
+
+/* ---- texts of other languages ------------------------------------------------------------------- */
+
+/* The first and the last sequence of each line of the grammar in RFC 3629, section 4. */
+Test(text, utf8_is_what_the_grammar_says) {
+    static const char *const good[] = {
+        "", "\x01", "\x7f", "A\xc2\x80", "\xdf\xbf", "\xe0\xa0\x80", "\xe0\xbf\xbf", "\xe1\x80\x80", "\xec\xbf\xbf",
+        "\xed\x80\x80", "\xed\x9f\xbf", "\xee\x80\x80", "\xef\xbf\xbf", "\xf0\x90\x80\x80", "\xf0\xbf\xbf\xbf",
+        "\xf1\x80\x80\x80", "\xf3\xbf\xbf\xbf", "\xf4\x80\x80\x80", "\xf4\x8f\xbf\xbf",
+    };
+    for (size_t i = 0; i < sizeof good/sizeof *good; i++) cr_expect(ad__is_utf8(good[i]), "number %zu", i);
+}
+
+/* What stands just beside it: overlong forms, surrogates, too large, cut off, a byte that continues nothing. */
+Test(text, what_the_grammar_does_not_say_is_no_utf8) {
+    static const char *const bad[] = {
+        "\x80", "\xbf", "A\xbf", "\xc0\x80", "\xc1\xbf", "\xe0\x9f\xbf", "\xe0\x80\xa0", "\xed\xa0\x80", "\xed\xbf\x80",
+        "\xf0\x8f\xbf\xbf", "\xf0\x80\x90\x80", "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "\xff\x80\x80\x80",
+        "\xc2", "\xc2" "A", "\xc2\xc2", "\xe2", "\xe2\x82", "\xe2" "A\x82", "\xe2\x82" "A", "\xf1\x80\x80", "\xf1\x80\x80" "A",
+    };
+    for (size_t i = 0; i < sizeof bad/sizeof *bad; i++) cr_expect(!ad__is_utf8(bad[i]), "number %zu", i);
+}
+
+/* ---- what is special where it is written -------------------------------------------------------- */
+
+/* The text stays until the next call. */
+static const char *made(void (*write)(const char *text, FILE *to), const char *text) {
+    static char *made;
+    size_t       length = 0;
+    free(made);
+    made = NULL;
+    FILE *to = open_memstream(&made, &length);
+    write(text, to);
+    fclose(to);
+    return made;
+}
+
+/* RFC 8259; the entities of XML 1.0; what Graphviz says of records. A byte that is no UTF-8 is U+FFFD. */
+Test(text, each_form_escapes_what_is_special_in_it_and_nothing_else) {
+    static const char text[] = "\x01\x1f !\"#%&'/09:;<=>?A[\\]az{|}~\x7f\xc3\xa9\xe2\x88\x82\xff.";
+    cr_expect_str_eq(made(ad__json_text, text), "\"\\u0001\\u001f !\\\"#%&'/09:;\\u003c=>?A[\\\\]az{|}~\\u007f"
+                                                "\xc3\xa9\xe2\x88\x82\xef\xbf\xbd.\"");
+    cr_expect_str_eq(made(ad__xml_text, text), "   !&quot;#%&amp;&#39;/09:;&lt;=&gt;?A[\\]az{|}~ "
+                                               "\xc3\xa9\xe2\x88\x82\xef\xbf\xbd.");
+    cr_expect_str_eq(made(ad__dot_text, text), "   !\\\"#%&'/09:;\\<=\\>?A[\\\\]az\\{\\|\\}~ "
+                                               "\xc3\xa9\xe2\x88\x82\xef\xbf\xbd.");
+}
+
+static void write_numbers(const char *between, FILE *to) {
+    const double x[] = {0.1, NAN, INFINITY, -INFINITY};
+    for (size_t i = 0; i < sizeof x/sizeof *x; i++) {
+        ad__json_number(x[i], to);
+        fputs(between, to);
+    }
+}
+
+Test(text, numbers_that_json_lacks_are_strings) {
+    cr_expect_str_eq(made(write_numbers, ";"), "0.1;\"NaN\";\"Infinity\";\"-Infinity\";");
+}
+
+/* Without a buffer it was noticed before, and nothing is left to be flushed. */
+Test(text, disk_that_was_full_a_while_ago_is_noticed) {
+    FILE *full = fopen("/dev/full", "w");
+    if (full == NULL) cr_skip_test("no /dev/full here");
+    setvbuf(full, NULL, _IONBF, 0);
+    cr_expect_eq(ad__written(full), AD_OK);
+    fputs("text", full);
+    cr_expect_eq(ad__written(full), AD_BAD_FILE);
+    fclose(full);
 }
