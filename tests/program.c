@@ -114,8 +114,8 @@ Test(program, forgotten_handles_are_stale) {
         if (which == 0) face.param = x;
         if (which == 1) face.input = &old;
         if (which == 2) face.output = &old;
-        refused(&f, &face, AD_STALE, which == 0 ? "ad_compile: params" : which == 1 ? "ad_compile: inputs"
-                                                                                     : "ad_compile: outputs");
+        refused(&f, &face, AD_STALE, which == 0 ? "ad_compile: params: operand 2 was" : which == 1
+                ? "ad_compile: inputs: operand 1 was" : "ad_compile: outputs: operand 1 was");
         close_fixture(&f, NULL);
     }
 }
@@ -142,6 +142,66 @@ Test(program, nothing_at_all_is_no_program) {
     ad_program_free(NULL);
 }
 
+/* Nothing is chosen when compiled; each row says so, as the tape does. */
+Test(program, constant_index_out_of_range_is_told_when_it_runs) {
+    const double index[] = {3, 4, -1, 0.5, NAN};
+    for (size_t k = 0; k < sizeof index/sizeof *index; k++) {
+        fixture f;
+        open_fixture(&f);
+        const ad_var at = ad_input(f.tape, 1), y = ad_pick(at, 3, (ad_var[]){ad_exp(f.x), f.x, f.a});
+        ad_set(at, index[k]);
+        ad_program  *p = compiled(&f, y);
+        const double param[] = {1, 2}, x = 3;
+        double       value;
+        cr_expect_eq(ad_program_values(p, param, 1, &x, &value), AD_BAD_ARGUMENT, "index %g", index[k]);
+        close_fixture(&f, p);
+    }
+}
+
+/* The sides, when compiled, of a condition that is written with numbers on either side, or has none. */
+Test(program, constant_condition_that_has_turned_tells_its_sides) {
+    static const struct { int form; double now; const char *words; } cases[] = {
+        {0, 7, "(x < y, x = 7, y = 5) was taken when recorded and would now be not taken"},
+        {1, 2, "(x < y, x = 3, y = 2) was taken when recorded and would now be not taken"},
+        {2, 9, "(x < y, x = 9, y = 6) was taken when recorded and would now be not taken"},
+        {3, 0, "(input, now 0) was taken when recorded and would now be not taken"},
+        {4, 1, "(x < y, x = 1, y = 3) was not taken when recorded and would now be taken"},
+    };
+    for (size_t k = 0; k < sizeof cases/sizeof *cases; k++) {
+        fixture f;
+        open_fixture(&f);
+        const ad_var c = ad_input(f.tape, 4), d = ad_input(f.tape, 6);
+        ad_branch(cases[k].form == 0 ? ad_less(c, ad_num(5)) : cases[k].form == 1 ? ad_less(ad_num(3), c)
+                : cases[k].form == 2 ? ad_less(c, d) : cases[k].form == 3 ? c : ad_less(c, ad_num(3)));
+        f.output = ad_mul(f.x, c);
+        ad_set(c, cases[k].now);
+        cr_expect_null(ad_compile(&f.face));
+        cr_expect(strstr(ad_tape_message(f.tape), cases[k].words) != NULL, "%s", ad_tape_message(f.tape));
+        close_fixture(&f, NULL);
+    }
+}
+
+Test(program, guards_are_the_branches_whose_condition_is_not_known) {
+    fixture f;
+    open_fixture(&f);
+    const ad_var c = ad_input(f.tape, 4);
+    cr_expect(ad_branch(ad_less(c, ad_num(5))));
+    const ad_var first = ad_less(f.x, ad_num(6)), second = ad_less(f.a, f.x);
+    const ad_var third = ad_less(ad_num(7), f.x);
+    ad_branch(first), ad_branch(third), ad_branch(second);
+    const ad_var y = ad_mul(f.x, c), after = ad_less(y, f.x);
+    ad_branch(after);                                           /* stands to the right of the output */
+    ad_program  *p = compiled(&f, y);
+    const ad_var want[] = {first, third, second};
+    cr_assert_eq(p->guards, 3);
+    for (uint32_t k = 0; k < 3; k++) {
+        cr_expect_eq(p->guard[k].node, want[k].at.in.node);
+        cr_expect_eq(p->guard[k].taken, ad_value(want[k]) != 0);
+        cr_expect_eq(p->node[p->guard[k].value].code, AD__less);
+    }
+    close_fixture(&f, p);
+}
+
 /* A branch whose condition is known when compiled has no lane to be tested in. */
 Test(program, constant_condition_that_has_turned_is_refused) {
     fixture f;
@@ -159,6 +219,30 @@ Test(program, constant_condition_that_has_turned_is_refused) {
 
 /* ---- what a piece of tape becomes ------------------------------------------------------------- */
 
+/* Values and derivatives of the program, at two rows and other params than the tape was recorded with, are what the
+ * tape gives. */
+static void same_as_tape(fixture *f, const ad_program *p, ad_var y) {
+    enum { BATCH = 2 };
+    const double param[] = {1.25, -0.5}, x[BATCH] = {0.75, 2.5};
+    double       value[BATCH], slope[BATCH], mean, grad[2], want_mean = 0, want_grad[2] = {0, 0}, by[3] = {0};
+    cr_expect_eq(ad_program_values(p, param, BATCH, x, value), AD_OK);
+    cr_expect_eq(ad_program_jacobian(p, param, BATCH, x, slope), AD_OK);
+    cr_expect_eq(ad_program_gradient(p, param, BATCH, x, &mean, grad), AD_OK);
+    ad_set(f->a, param[0]), ad_set(f->b, param[1]);
+    for (int r = 0; r < BATCH; r++) {
+        ad_set(f->x, x[r]);
+        ad_replay(f->tape);
+        if (y.tape != NULL) ad_gradient(y, 3, (ad_var[]){f->a, f->b, f->x}, by);
+        cr_expect(close_to(value[r], ad_value(y), 1e-14, 0), "%.17g, the tape says %.17g", value[r], ad_value(y));
+        cr_expect(close_to(slope[r], by[2], 1e-13, 1e-14), "by x %.17g, the tape says %.17g", slope[r], by[2]);
+        want_mean += ad_value(y)/BATCH;
+        for (int i = 0; i < 2; i++) want_grad[i] += by[i]/BATCH;
+    }
+    cr_expect(close_to(mean, want_mean, 1e-14, 0), "%.17g, the tape says %.17g", mean, want_mean);
+    for (int i = 0; i < 2; i++)
+        cr_expect(close_to(grad[i], want_grad[i], 1e-13, 1e-14), "by %d %.17g, the tape says %.17g", i, grad[i], want_grad[i]);
+}
+
 #define BECOMES(name, count, result)               \
     Test(program, name) {                          \
         fixture f;                                 \
@@ -167,6 +251,7 @@ Test(program, constant_condition_that_has_turned_is_refused) {
         (void)a, (void)b, (void)x;                 \
         ad_program *p = compiled(&f, result);      \
         cr_expect_eq(work(p), (size_t)(count), "%zu steps", work(p)); \
+        same_as_tape(&f, p, f.output);             \
         close_fixture(&f, p);                      \
     }
 
@@ -194,6 +279,29 @@ BECOMES(square_is_a_product, 1, ad_pow(x, ad_num(2)))
 BECOMES(constant_condition_chooses, 0, ad_where(ad_input(f.tape, NAN), x, ad_exp(x)))
 BECOMES(constant_index_picks, 0, ad_pick(ad_num(1), 3, ((ad_var[]){ad_exp(x), x, a})))
 BECOMES(sum_of_products_is_a_layer, 2, ad_add(ad_mul(a, x), ad_mul(ad_exp(x), b)))
+BECOMES(true_condition_chooses_the_first, 1, ad_where(ad_input(f.tape, -2), ad_exp(x), ad_mul(a, x)))
+BECOMES(false_condition_chooses_the_second, 2, ad_where(ad_input(f.tape, 0), ad_exp(x), ad_sin(ad_mul(a, x))))
+BECOMES(index_of_the_first_picks_it, 1, ad_pick(ad_input(f.tape, 0), 3, ((ad_var[]){ad_exp(x), x, a})))
+BECOMES(index_of_the_last_picks_it, 1, ad_pick(ad_input(f.tape, 2), 3, ((ad_var[]){x, a, ad_exp(x)})))
+BECOMES(condition_that_varies_stays, 2, ad_where(ad_less(x, ad_num(1)), x, a))
+BECOMES(index_that_varies_stays, 3, ad_mul(x, ad_pick(ad_less(x, ad_num(1)), 2, ((ad_var[]){a, b}))))
+BECOMES(sum_of_constants_is_folded, 1, ad_mul(x, ad_sum(3, ((ad_var[]){ad_input(f.tape, 1), ad_num(2), ad_input(f.tape, 4)}))))
+BECOMES(dot_of_constants_is_folded, 1,
+        ad_mul(x, ad_dot(2, ((ad_var[]){ad_input(f.tape, 1), ad_num(2)}), ((ad_var[]){ad_input(f.tape, 4), ad_num(8)}))))
+BECOMES(logsumexp_of_constants_is_folded, 1,
+        ad_mul(x, ad_logsumexp(3, ((ad_var[]){ad_input(f.tape, 1), ad_num(2), ad_input(f.tape, 4)}))))
+BECOMES(one_times_a_value_is_nothing, 0, ad_mul(ad_input(f.tape, 1), x))
+BECOMES(power_of_one_is_nothing, 0, ad_pow(x, ad_input(f.tape, 1)))
+BECOMES(cube_stays_a_power, 1, ad_pow(x, ad_num(3)))
+BECOMES(two_to_the_power_stays, 1, ad_pow(ad_num(2), x))
+BECOMES(divided_by_two_stays, 1, ad_div(x, ad_num(2)))
+BECOMES(factors_may_come_either_way_round, 2, ad_add(ad_mul(x, a), ad_mul(b, ad_exp(x))))
+BECOMES(sums_of_sums_are_apart_by_class_alone, 5, ad_sub(ad_sum(3, ((ad_var[]){x, ad_add(a, x), ad_sum(2, ((ad_var[]){x, b}))})), ad_exp(x)))
+BECOMES(dot_of_varying_values_is_no_layer, 2, ad_dot(2, ((ad_var[]){x, ad_exp(x)}), ((ad_var[]){ad_exp(x), x})))
+BECOMES(products_are_gathered_by_class, 9,
+        ad_sum(7, ((ad_var[]){a, ad_mul(a, b), ad_mul(ad_exp(x), ad_sin(x)), ad_mul(x, b), x, ad_mul(ad_sin(a), b),
+                              ad_dot(2, ((ad_var[]){x, a}), ((ad_var[]){x, ad_exp(x)}))})))
+BECOMES(product_that_is_used_elsewhere_is_computed_once, 4, ad_mul(ad_add(ad_mul(a, x), ad_exp(x)), ad_mul(a, x)))
 BECOMES(output_that_is_an_input_needs_no_step, 0, x)
 BECOMES(output_that_is_a_param_needs_no_step, 0, a)
 BECOMES(output_that_is_a_number_needs_no_step, 0, ad_num(4))
@@ -284,6 +392,65 @@ Test(program, layers_with_the_same_weights_share_them) {
     cr_expect(close_to(mean, ad_value(y), 1e-15, 0));
     for (int i = 0; i < 2; i++) cr_expect(close_to(grad[i], want[i], 1e-14, 0), "%.17g, not %.17g", grad[i], want[i]);
     close_fixture(&f, p);
+}
+
+/* Weights and operands of each layer: which of them are the same, follow each other, have a parameter or an active
+ * input behind them. */
+Test(program, layer_knows_what_stands_behind_it) {
+    ad_tape *tape = ad_tape_new();
+    ad_var   w[4], x[3], h[2], u[2], output[5];
+    for (int i = 0; i < 4; i++) w[i] = ad_input(tape, 0.1*(i + 1));
+    for (int i = 0; i < 3; i++) x[i] = ad_input(tape, 0.3*(i + 1));                     /* two are active */
+    for (int i = 0; i < 2; i++) h[i] = ad_tanh(ad_dot(2, w + 2*i, x));                  /* w (x0, x1) */
+    output[0] = ad_sin(ad_dot(2, w, (ad_var[]){x[2], ad_sin(x[2])}));                   /* (w0, w1) (x2, sin x2) */
+    output[1] = ad_sin(ad_dot(3, (ad_var[]){ad_num(2), ad_num(3), ad_num(4)}, (ad_var[]){x[2], x[1], ad_exp(x[1])}));
+    output[2] = ad_sin(ad_dot(2, (ad_var[]){w[1], w[0]}, h));                           /* (w1, w0) (h0, h1) */
+    for (int i = 0; i < 2; i++) u[i] = ad_tanh(ad_dot(2, w + 2*i, (ad_var[]){output[2], x[2]}));
+    output[3] = u[0], output[4] = u[1];
+    ad_program *p = ad_compile(&(ad_interface){4, w, 3, x, 5, output, 2});
+    cr_assert_not_null(p, "%s", ad_tape_message(tape));
+    const uint32_t w0 = p->constants;                          /* the home of the first param */
+    const struct { uint32_t m, n, like, straight; size_t packed; bool on_param, operands_on_param, on_active; } want[] = {
+        {2, 2, 0, w0,         0, true,  false, true},
+        {1, 2, 1, w0,         4, true,  false, false},
+        {1, 3, 2, 0,          6, false, false, true},
+        {1, 2, 3, UINT32_MAX, 9, true,  true,  true},
+        {2, 2, 0, w0,         0, true,  true,  true},
+    };
+    cr_assert_eq(p->layers, 5, "%u", (unsigned)p->layers);
+    cr_expect_eq(p->packed, 11, "%zu", p->packed);
+    for (uint32_t k = 0; k < 5; k++) {
+        const ad__layer *l = &p->layer[k];
+        cr_expect(l->m == want[k].m && l->n == want[k].n, "layer %u: %u x %u", (unsigned)k, (unsigned)l->m, (unsigned)l->n);
+        cr_expect(l->like == want[k].like && l->packed == want[k].packed, "layer %u: like %u, at %zu", (unsigned)k,
+                  (unsigned)l->like, l->packed);
+        cr_expect_eq(l->straight, want[k].straight, "layer %u: %u", (unsigned)k, (unsigned)l->straight);
+        cr_expect_eq(l->on_param, want[k].on_param, "layer %u", (unsigned)k);
+        cr_expect_eq(l->operands_on_param, want[k].operands_on_param, "layer %u", (unsigned)k);
+        cr_expect_eq(l->on_active, want[k].on_active, "layer %u", (unsigned)k);
+    }
+    ad_program_free(p);
+    ad_tape_free(tape);
+}
+
+/* Whichever comes first: the words of a reduction, the outputs or the inputs of a layer. */
+Test(program, room_is_kept_for_the_longest_list_of_operands) {
+    enum { N = 9 };
+    for (int kind = 0; kind < 4; kind++) {
+        fixture f;
+        open_fixture(&f);
+        ad_var x[N], w[N], y[N];
+        for (int i = 0; i < N; i++) x[i] = ad_sin(ad_add(f.x, ad_num(i)));
+        for (int i = 0; i < N; i++) w[i] = ad_sin(ad_add(f.a, ad_num(i)));
+        for (int i = 0; i < N; i++) y[i] = ad_exp(ad_dot(2, (ad_var[]){f.a, w[i]}, x));
+        const ad_var few = ad_logsumexp(2, x), out = kind == 0 ? ad_logsumexp(N, x) : kind == 1 ? ad_dot(N, x, y)
+                         : kind == 2 ? ad_dot(N, w, x) : ad_mul(ad_mul(y[0], y[1]), ad_mul(y[2], y[3]));
+        ad_program *p = compiled(&f, ad_mul(few, ad_mul(out, ad_logsumexp(3, x))));
+        const size_t want[] = {N, 2*N, N, 4};
+        cr_expect_eq(p->most_operands, want[kind], "kind %d: %zu", kind, p->most_operands);
+        same_as_tape(&f, p, f.output);
+        close_fixture(&f, p);
+    }
 }
 
 Test(program, leaf_in_no_list_is_the_constant_it_is_when_compiled) {
