@@ -360,12 +360,382 @@ static void large_is_right(size_t steps) {
     ad_tape_free(tape);
 }
 
+static size_t count_of(const char *text, const char *part) {
+    size_t n = 0;
+    for (; (text = strstr(text, part)) != NULL; text += strlen(part)) n++;
+    return n;
+}
+
+/* Steps that do not come again: places go back and forth. */
+static char *uneven(size_t steps) {
+    ad_tape *tape = ad_tape_new();
+    uint64_t state = 5;
+    ad_var   a = ad_input(tape, 1), x = ad_input(tape, 2), *pool = malloc((steps + 2)*sizeof *pool);
+    pool[0] = a, pool[1] = x;
+    for (size_t i = 2; i < steps + 2; i++) {
+        ad_var (*const one[])(ad_var) = {ad_sin, ad_cos, ad_tanh, ad_erf};
+        pool[i] = one[random_bits(&state)%4](ad_sub(pool[i - 1], pool[random_bits(&state)%i]));
+    }
+    ad_program *p = ad_compile(&(ad_interface){1, &a, 1, &x, 1, &pool[steps + 1], 0});
+    cr_assert_not_null(p, "%s", ad_tape_message(tape));
+    char *text = written(p, "f");
+    ad_program_free(p);
+    ad_tape_free(tape);
+    free(pool);
+    return text;
+}
+
+/* Each of the recorded steps is two. */
+Test(emit_c, functions_have_256_steps_and_the_last_has_the_rest) {
+    static const struct { size_t steps, functions; } cases[] = {{100, 1}, {128, 1}, {129, 2}, {256, 2}, {257, 3}, {512, 4}};
+    for (size_t k = 0; k < sizeof cases/sizeof *cases; k++) {
+        char *text = uneven(cases[k].steps);
+        const size_t all = cases[k].functions, several = all > 1;
+        cr_expect_eq(count_of(text, "static int f_forward"), all, "%zu", cases[k].steps);
+        cr_expect_eq(count_of(text, "static void f_reverse"), all, "%zu", cases[k].steps);
+        cr_expect_eq(count_of(text, "static int (*const f_forward[])"), several);
+        cr_expect_eq(count_of(text, "static void (*const f_reverse[])"), several);
+        cr_expect_eq(count_of(text, "f_rows"), 0);
+        free(text);
+    }
+}
+
+Test(emit_c, functions_are_called_in_order_and_back) {
+    char *text = uneven(700/2);
+    cr_expect_not_null(strstr(text, "= {\n    f_forward0, f_forward1, f_forward2,\n};\n"));
+    cr_expect_not_null(strstr(text, "= {\n    f_reverse2, f_reverse1, f_reverse0,\n};\n"));
+    cr_expect_not_null(strstr(text, "    for (long i = 0; !bad && i < 3; i++) bad = f_forward[i](v);\n"));
+    cr_expect_not_null(strstr(text, "    for (long i = 0; i < 3; i++) f_reverse[i](v, a);\n"));
+    free(text);
+}
+
+/* A row for each step: its kind, its result, two operands. Seven kinds: four functions, and differences of which the
+ * first, the second or both depend on the param. */
+Test(emit_c, table_has_a_row_for_each_step_and_the_loop_a_case_for_each_kind) {
+    enum { STEPS = 1026 };
+    char         *text = uneven(STEPS/2 + 1);
+    const size_t  count = STEPS + 2;
+    unsigned long at_row[4], result = 2, n = 0;
+    const char   *at = strstr(text, "static const unsigned long f_rows[] = {\n");
+    cr_assert_not_null(at);
+    for (at = strchr(at, '\n') + 1; sscanf(at, " %lu, %lu, %lu, %lu,\n", at_row, at_row + 1, at_row + 2, at_row + 3) == 4;
+         at = strchr(at, '\n') + 1, n++) {
+        cr_expect(at_row[0] < 7 && at_row[1] == result++, "row %lu: %lu, %lu", n, at_row[0], at_row[1]);
+        cr_expect(at_row[2] == at_row[1] - 1 && (n%2 == 0 ? at_row[3] < at_row[1] : at_row[3] == 0), "row %lu", n);
+    }
+    cr_expect_eq(strncmp(at, "};\n", 3), 0);
+    cr_expect_eq(n, count, "%lu rows", n);
+    for (unsigned kind = 0; kind < 8; kind++) {
+        char label[20];
+        snprintf(label, sizeof label, "        case %u:\n", kind);
+        cr_expect_eq(count_of(text, label), kind < 7 ? 2 : 0, "%s", label);
+    }
+    cr_expect_not_null(strstr(text, "    for (; n > 0; n--, t += 4) {\n        switch (t[0]) {\n"));
+    cr_expect_not_null(strstr(text, "    for (t += 4*n; n > 0; n--) {\n        t -= 4;\n        switch (t[0]) {\n"));
+    cr_expect_not_null(strstr(text, "            v[t[1]] = v[t[2]] - v[t[3]];\n            break;\n"));
+    cr_expect_not_null(strstr(text, "    if (f_forward_rows(f_rows + 0, 1028, v)) return 1;\n"));
+    cr_expect_not_null(strstr(text, "    f_reverse_rows(f_rows + 0, 1028, v, a);\n"));
+    free(text);
+}
+
 Test(emit_c, some_hundred_steps_in_no_order_are_written_out) {
     large_is_right(400);
 }
 
 Test(emit_c, twenty_thousand_steps_in_no_order_are_a_table_that_compiles) {
     large_is_right(20000);
+}
+
+/* ---- the text, line by line ------------------------------------------------------------------- */
+
+/* Every kind of step but rows of a table: a layer in order and one in none, which is a table of places, sums and dots
+ * that are short and long, functions that C lacks, one that selects, guards of a leaf, a dot and a row, and a loop. */
+static ad_program *one_of_each(void) {
+    ad_tape *tape = ad_tape_new();
+    ad_var   w[6], x[3], h[2], unit[2], z, u;      /* one by one: C does not say which argument comes first */
+    for (int i = 0; i < 6; i++) w[i] = ad_input(tape, 0.1*(i + 1));
+    for (int i = 0; i < 3; i++) x[i] = ad_input(tape, i);
+    for (int j = 0; j < 2; j++) unit[j] = ad_dot(2, w + 2*j, x);
+    for (int j = 0; j < 2; j++) h[j] = ad_sigmoid(ad_add(unit[j], w[4 + j]));
+    ad_branch(x[1]);
+    ad_branch(ad_less(unit[1], ad_num(0)));
+    const ad_var picked = ad_pick(x[2], 3, (ad_var[]){h[1], w[5], ad_num(2.5)}), below = ad_less(h[0], x[1]);
+    z = ad_where(below, ad_logsumexp(3, (ad_var[]){x[0], h[0], w[2]}), picked);
+    u = ad_dot(5, (ad_var[]){w[5], w[0], w[3], w[1], w[2]}, (ad_var[]){x[0], x[1], x[2], h[0], h[1]});
+    ad_branch(u);
+    for (int i = 0; i < 5; i++) z = ad_mul(ad_sin(z), x[2]);
+    u = ad_relu(ad_sub(u, ad_num(-3)));
+    u = ad_tanh(ad_sum(5, (ad_var[]){u, h[1], x[1], h[0], x[0]}));
+    u = ad_exp(ad_dot(5, (ad_var[]){u, h[1], x[1], h[0], x[0]}, (ad_var[]){x[0], h[0], x[2], x[2], u}));
+    const ad_var root = ad_sqrt(z), product = ad_mul(u, x[1]), y = ad_sum(3, (ad_var[]){root, product, ad_exp(w[3])});
+    ad_program *p = ad_compile(&(ad_interface){6, w, 3, x, 1, &y, 0});
+    cr_assert_not_null(p, "%s", ad_tape_message(tape));
+    ad_tape_free(tape);
+    return p;
+}
+
+/* Read by eye. v: 1 constant, 6 params, 3 inputs, then a place for each value; a: their adjoints. */
+static const char *const each[] = {
+    "/* double each(const double *param, const double *input, double *grad)",
+    " *",
+    " * A function of 6 params and 3 inputs. Returns its value at param[0..6), input[0..3), and writes the",
+    " * partial derivatives in the params to grad[0..6), unless grad is NULL.",
+    " * Where a branch would go another way than when it was recorded, or an index picks nothing, the value and",
+    " * every derivative are NaN.",
+    " * It needs 688 bytes of stack.",
+    " * C99 and math.h; written by Tapir. Do not compile with -ffast-math: infinities and NaN have a meaning. */",
+    "#include <math.h>",
+    "",
+    "#ifdef __clang__",
+    "#pragma STDC FP_CONTRACT OFF",
+    "#endif",
+    "",
+    "static double each_sigmoid(double x) {",
+    "    return (x < 0 ? exp(-fabs(x)) : 1)/(1 + exp(-fabs(x)));",
+    "}",
+    "",
+    "/* The operand that an index picks; -1 for none. */",
+    "static long each_index(double x, long n) {",
+    "    return x >= 0 && x < (double)n && x == floor(x) ? (long)x : -1;",
+    "}",
+    "",
+    "static const unsigned long each_y18[] = {",
+    "    16, 6, 0",
+    "};",
+    "static const unsigned long each_x20[] = {",
+    "    7, 14, 3",
+    "};",
+    "static const unsigned long each_x22[] = {",
+    "    6, 1, 4, 2, 3",
+    "};",
+    "static const unsigned long each_y22[] = {",
+    "    7, 8, 9, 14, 16",
+    "};",
+    "static const unsigned long each_x35[] = {",
+    "    34, 16, 8, 14, 7",
+    "};",
+    "static const unsigned long each_x37[] = {",
+    "    36, 16, 8, 14, 7",
+    "};",
+    "static const unsigned long each_y37[] = {",
+    "    7, 14, 9, 9, 36",
+    "};",
+    "static const double each_constants[] = {",
+    "    2.5",
+    "};",
+    "",
+    "static int each_forward0(double *v) {",
+    "    v[10] = exp(v[4]);",
+    "    for (long j = 0; j < 2; j++) {",
+    "        double s = 0;",
+    "        for (long i = 0; i < 2; i++) s += v[3 - 2*j + i]*v[7 + i];",
+    "        v[11 + j] = s;",
+    "    }",
+    "    v[13] = v[5] + v[12];",
+    "    v[14] = (v[13] < 0 ? exp(-fabs(v[13])) : 1)/(1 + exp(-fabs(v[13])));",
+    "    v[15] = v[6] + v[11];",
+    "    v[16] = (v[15] < 0 ? exp(-fabs(v[15])) : 1)/(1 + exp(-fabs(v[15])));",
+    "    v[17] = v[11] < 0.0;",
+    "    if (v[17] != 0) return 1;",
+    "    {",
+    "        const long i = each_index(v[9], 3);",
+    "        if (i < 0) return 1;",
+    "        v[18] = v[each_y18[i]];",
+    "    }",
+    "    v[19] = v[14] < v[8];",
+    "    {",
+    "        double s = 0, largest = -INFINITY;",
+    "        for (long i = 0; i < 3; i++)",
+    "            if (v[each_x20[i]] > largest || v[each_x20[i]] != v[each_x20[i]]) largest = v[each_x20[i]];",
+    "        for (long i = 0; i < 3; i++) s += exp(v[each_x20[i]] - largest);",
+    "        v[20] = isfinite(largest) ? largest + log(s) : largest;",
+    "    }",
+    "    v[21] = v[19] != 0 ? v[20] : v[18];",
+    "    for (long j = 0; j < 1; j++) {",
+    "        double s = 0;",
+    "        for (long i = 0; i < 5; i++) s += v[each_x22[5*j + i]]*v[each_y22[i]];",
+    "        v[22 + j] = s;",
+    "    }",
+    "    if (v[22] == 0) return 1;",
+    "    v[23] = sin(v[21]);",
+    "    for (long r = 0; r < 4; r++) {",
+    "        v[24 + 2*r] = v[9]*v[23 + 2*r];",
+    "        v[25 + 2*r] = sin(v[24 + 2*r]);",
+    "    }",
+    "    v[32] = v[9]*v[31];",
+    "    v[33] = v[22] - (-3.0);",
+    "    v[34] = v[33] < 0 ? 0 : v[33];",
+    "    v[35] = 0;",
+    "    for (long i = 0; i < 5; i++) v[35] += v[each_x35[i]];",
+    "    v[36] = tanh(v[35]);",
+    "    v[37] = 0;",
+    "    for (long i = 0; i < 5; i++) v[37] += v[each_x37[i]]*v[each_y37[i]];",
+    "    v[38] = exp(v[37]);",
+    "    v[39] = sqrt(v[32]);",
+    "    v[40] = v[8]*v[38];",
+    "    v[41] = v[39] + v[40];",
+    "    v[42] = v[10] + v[41];",
+    "    return 0;",
+    "}",
+    "",
+    "static void each_reverse0(const double *v, double *a) {",
+    "    (void)v, (void)a;",
+    "    if (a[42] != 0) {",
+    "        const double s = a[42];",
+    "        a[10] += s;",
+    "        a[41] += s;",
+    "    }",
+    "    if (a[41] != 0) {",
+    "        const double s = a[41];",
+    "        a[39] += s;",
+    "        a[40] += s;",
+    "    }",
+    "    if (a[40] != 0) {",
+    "        const double s = a[40];",
+    "        a[38] += s*v[8];",
+    "    }",
+    "    if (a[39] != 0) {",
+    "        const double s = a[39];",
+    "        a[32] += s*(0.5/v[39]);",
+    "    }",
+    "    if (a[38] != 0) {",
+    "        const double s = a[38];",
+    "        a[37] += s*v[38];",
+    "    }",
+    "    if (a[37] != 0) {",
+    "        const double s = a[37];",
+    "        for (long i = 0; i < 5; i++) {",
+    "            a[each_x37[i]] += s*v[each_y37[i]];",
+    "            a[each_y37[i]] += s*v[each_x37[i]];",
+    "        }",
+    "    }",
+    "    if (a[36] != 0) {",
+    "        const double s = a[36];",
+    "        a[35] += s*(fabs(v[36]) < 0.75 ? 1 - v[36]*v[36] : 4*each_sigmoid(2*v[35])*each_sigmoid(-2*v[35]));",
+    "    }",
+    "    if (a[35] != 0) {",
+    "        const double s = a[35];",
+    "        for (long i = 0; i < 5; i++) a[each_x35[i]] += s;",
+    "    }",
+    "    if (a[34] != 0) {",
+    "        const double s = a[34];",
+    "        double d;",
+    "        d = v[33] <= 0 ? 0 : 1;",
+    "        if (d != 0) a[33] += s*d;",
+    "    }",
+    "    if (a[33] != 0) {",
+    "        const double s = a[33];",
+    "        a[22] += s;",
+    "    }",
+    "    if (a[32] != 0) {",
+    "        const double s = a[32];",
+    "        a[31] += s*v[9];",
+    "    }",
+    "    for (long r = 3; r >= 0; r--) {",
+    "        if (a[25 + 2*r] != 0) {",
+    "            const double s = a[25 + 2*r];",
+    "            a[24 + 2*r] += s*cos(v[24 + 2*r]);",
+    "        }",
+    "        if (a[24 + 2*r] != 0) {",
+    "            const double s = a[24 + 2*r];",
+    "            a[23 + 2*r] += s*v[9];",
+    "        }",
+    "    }",
+    "    if (a[23] != 0) {",
+    "        const double s = a[23];",
+    "        a[21] += s*cos(v[21]);",
+    "    }",
+    "    for (long j = 0; j < 1; j++) {",
+    "        const double s = a[22 + j];",
+    "        if (s != 0)",
+    "            for (long i = 0; i < 5; i++) {",
+    "                a[each_x22[5*j + i]] += s*v[each_y22[i]];",
+    "                a[each_y22[i]] += s*v[each_x22[5*j + i]];",
+    "            }",
+    "    }",
+    "    if (a[21] != 0) {",
+    "        const double s = a[21];",
+    "        a[v[19] != 0 ? 20 : 18] += s;",
+    "    }",
+    "    if (a[20] != 0) {",
+    "        const double s = a[20];",
+    "        for (long i = 0; i < 3; i++)",
+    "            a[each_x20[i]] += s*exp(fabs(v[20]) > 1.7976931348623157e308 ? v[each_x20[i]] : v[each_x20[i]] - v[20]);",
+    "    }",
+    "    if (a[18] != 0) {",
+    "        const double s = a[18];",
+    "        const long i = (long)v[9];",
+    "        a[each_y18[i]] += s;",
+    "    }",
+    "    if (a[16] != 0) {",
+    "        const double s = a[16];",
+    "        a[15] += s*(v[16]*each_sigmoid(-v[15]));",
+    "    }",
+    "    if (a[15] != 0) {",
+    "        const double s = a[15];",
+    "        a[6] += s;",
+    "        a[11] += s;",
+    "    }",
+    "    if (a[14] != 0) {",
+    "        const double s = a[14];",
+    "        a[13] += s*(v[14]*each_sigmoid(-v[13]));",
+    "    }",
+    "    if (a[13] != 0) {",
+    "        const double s = a[13];",
+    "        a[5] += s;",
+    "        a[12] += s;",
+    "    }",
+    "    for (long j = 0; j < 2; j++) {",
+    "        const double s = a[11 + j];",
+    "        if (s != 0)",
+    "            for (long i = 0; i < 2; i++) {",
+    "                a[3 - 2*j + i] += s*v[7 + i];",
+    "            }",
+    "    }",
+    "    if (a[10] != 0) {",
+    "        const double s = a[10];",
+    "        a[4] += s*v[10];",
+    "    }",
+    "}",
+    "",
+    "double each(const double *param, const double *input, double *grad);",
+    "",
+    "double each(const double *param, const double *input, double *grad) {",
+    "    double v[43];",
+    "    double a[43];",
+    "    (void)param, (void)input, (void)grad, (void)v;",
+    "    for (long i = 0; i < 1; i++) v[i] = each_constants[i];",
+    "    for (long i = 0; i < 6; i++) v[1 + i] = param[i];",
+    "    for (long i = 0; i < 3; i++) v[7 + i] = input[i];",
+    "    int bad = 0;",
+    "    bad |= v[8] == 0;",
+    "    bad = bad || each_forward0(v);",
+    "    if (bad) {",
+    "        for (long i = 0; grad && i < 6; i++) grad[i] = NAN;",
+    "        return NAN;",
+    "    }",
+    "    if (!grad) return v[42];",
+    "    for (long i = 0; i < 43; i++) a[i] = 0;",
+    "    a[42] = 1;",
+    "    each_reverse0(v, a);",
+    "    for (long i = 0; i < 6; i++) grad[i] = a[1 + i];",
+    "    return v[42];",
+    "}",
+};
+
+Test(emit_c, each_kind_of_step_is_written_as_it_should_be) {
+    ad_program *p = one_of_each();
+    char       *text = written(p, "each"), *at = text;
+    for (size_t k = 0; k < sizeof each/sizeof *each; k++) {
+        char *end = strchr(at, '\n');
+        cr_assert_not_null(end, "it ends before line %zu", k);
+        *end = '\0';
+        cr_expect_str_eq(at, each[k], "line %zu is\n%s, not\n%s", k, at, each[k]);
+        at = end + 1;
+    }
+    cr_expect_str_eq(at, "");
+    free(text);
+    ad_program_free(p);
 }
 
 /* ---- names and files -------------------------------------------------------------------------- */
@@ -405,7 +775,9 @@ Test(emit_c, nothing_but_an_identifier_is_a_name) {
     refused("while", "keyword");
     refused("restrict", "keyword");
     refused("main", "meaning");
-    refused("tanh", "meaning");
+    refused("a23456789_123456789_123456789_123456789_12345678x", "longer than 48");
+    refused("FP_x", "meaning"), refused("M_x", "meaning");
+    refused("tanh", "meaning"), refused("sinf", "meaning"), refused("acosl", "meaning");
     refused("log1pl", "meaning");
     refused("INFINITY", "meaning");
     refused("a_name_that_is_so_long_that_helpers_would_not_differ", "longer");
@@ -415,7 +787,9 @@ Test(emit_c, nothing_but_an_identifier_is_a_name) {
 /* Whatever is a name compiles, also where the file itself uses it for something; and all in one file. */
 Test(emit_c, names_that_look_like_ours_compile) {
     static const char *const names[] = {"v", "a", "s", "i", "param", "input", "grad", "sigmoid", "silu", "bad", "f_sigmoid",
-                                        "forward0", "polygamma", "tanhh", "iff", "Int", "x", "ad__digamma"};
+                                        "forward0", "polygamma", "tanhh", "iff", "Int", "x", "ad__digamma",
+                                        "FPx", "Mx", "sinfl", "a9", "Z_az09_AZ", "z0",
+                                        "a23456789_123456789_123456789_123456789_12345678"};
     ad_program *p = small();
     char        folder[] = "/tmp/tapir-emit-XXXXXX", path[100];
     cr_assert_not_null(mkdtemp(folder));
