@@ -83,6 +83,144 @@ Test(print, small_program_word_by_word) {
     ad_program_free(p);
 }
 
+/* ---- lists, which are cut after eight ----------------------------------------------------------- */
+
+static double twice_value(size_t n, const double x[], void *context) {
+    (void)n, (void)context;
+    return x[0] + x[1];
+}
+static void twice_partials(size_t n, const double x[], double v, double partial[], void *context) {
+    (void)n, (void)x, (void)v, (void)context;
+    partial[0] = partial[1] = 1;
+}
+static const ad_custom_op plus = {"plus", 2, twice_value, twice_partials, NULL, NULL, NULL};
+
+/* Lists of eight operands and of more, leaves in no list, an operation of the user's own, a repetition. */
+static ad_program *long_one(void) {
+    ad_tape *tape = ad_tape_new();
+    ad_var   x[10], w[40], fixed[11], part[11], t = ad_num(0);
+    for (int i = 0; i < 10; i++) x[i] = ad_input(tape, 0.1*i);
+    for (int i = 0; i < 40; i++) w[i] = ad_input(tape, 0.1*i);
+    for (int i = 0; i < 11; i++) fixed[i] = ad_input(tape, i + 0.5);
+    ad_name(fixed[1], "one");
+    part[0] = ad_logsumexp(8, x);
+    part[1] = ad_logsumexp(9, x);
+    part[2] = ad_logsumexp(10, x);
+    part[3] = ad_sin(ad_dot(3, x, x + 4));
+    part[4] = ad_custom(tape, &plus, 2, (ad_var[]){x[0], x[1]}, NULL);
+    part[5] = ad_pick(x[0], 2, x + 1);
+    part[6] = ad_exp(ad_dot(9, w, x));
+    for (int i = 0; i < 40; i++) t = ad_add(t, ad_exp(ad_sin(w[i])));
+    part[7] = ad_mul(x[0], t);
+    const ad_var less = ad_less(x[0], x[1]), more = ad_less(x[2], x[1]);
+    ad_branch(less), ad_branch(more);
+    part[8] = ad_pick(x[0], 11, fixed);
+    ad_program *p = ad_compile(&(ad_interface){40, w, 10, x, 9, part, 0});
+    cr_assert_not_null(p, "%s", ad_tape_message(tape));
+    ad_tape_free(tape);
+    return p;
+}
+
+Test(print, each_list_is_written_up_to_eight_and_the_rest_counted) {
+    static const char *const lines[] = {
+        "constants  12; leaves in no list: #50 = 0.5, one = 1.5, #52 = 2.5, #53 = 3.5, #54 = 4.5, #55 = 5.5, #56 = 6.5, "
+        "#57 = 7.5, ... 3 more\n",
+        "rolls      1, of 120 uniform instructions in all; 1 stay alone\n"
+        "  roll       40 times (sin, exp, +=) in blocks of 40, 2 results kept inside\n",
+        "  %151       uniform  sum(0, %72, %74, %76, %78, %80, %82, %84, ... 33 more)\n",
+        "  %61        varying  logsumexp(input[0], input[1], input[2], input[3], input[4], input[5], input[6], input[7])\n",
+        "  %62        varying  logsumexp(input[0], input[1], input[2], input[3], input[4], input[5], input[6], input[7], ... 1 more)\n",
+        "  %63        varying  logsumexp(input[0], input[1], input[2], input[3], input[4], input[5], input[6], input[7], ... 2 more)\n",
+        "  %64        varying  dot(input[0], input[1], input[2]; input[4], input[5], input[6])\n",
+        "  %67        varying  plus(input[0], input[1])\n",
+        "  %68        varying  pick(input[0], input[1], input[2])\n",
+        "  layer 1 x 9: %69 = weights * (input[0], input[1], input[2], input[3], input[4], input[5], input[6], input[7], "
+        "... 1 more)\n",
+        "  %155       varying  pick(input[0], 0.5, 1.5, 2.5, 3.5, 4.5, 5.5, 6.5, ... 4 more)\n",
+        "  output 8 = %155\n  guard: %153 is not 0\n  guard: %154 is 0\n",
+    };
+    ad_program *p = long_one();
+    char       *text = printed(p);
+    for (size_t k = 0; k < sizeof lines/sizeof *lines; k++) expect_words(text, lines[k]);
+    free(text);
+    ad_program_free(p);
+}
+
+/* A body of so many functions and the sum that they go into. */
+Test(print, body_of_a_repetition_is_written_up_to_eight_names) {
+    static const char *const names[] = {
+        "(sin, cos, exp, tanh, atan, erf, sinh, +=) in blocks of ",
+        "(sin, cos, exp, tanh, atan, erf, sinh, sigmoid, ... 1 more) in blocks of ",
+        "(sin, cos, exp, tanh, atan, erf, sinh, sigmoid, ... 2 more) in blocks of ",
+    };
+    ad_var (*const one[])(ad_var) = {ad_sin, ad_cos, ad_exp, ad_tanh, ad_atan, ad_erf, ad_sinh, ad_sigmoid, ad_softplus};
+    for (int length = 7; length <= 9; length++) {
+        ad_tape *tape = ad_tape_new();
+        ad_var   w[50], x = ad_input(tape, 1), total = ad_num(0);
+        for (int i = 0; i < 50; i++) w[i] = ad_input(tape, 0.02*i);
+        for (int i = 0; i < 50; i++) {
+            ad_var v = w[i];
+            for (int k = 0; k < length; k++) v = one[k](v);
+            total = ad_add(total, v);
+        }
+        const ad_var y = ad_mul(x, total);
+        ad_program  *p = compiled(&(ad_interface){50, w, 1, &x, 1, &y, 0});
+        char        *text = printed(p);
+        expect_words(text, names[length - 7]);
+        free(text);
+        ad_program_free(p);
+        ad_tape_free(tape);
+    }
+}
+
+static size_t count_of(const char *text, const char *part) {
+    size_t n = 0;
+    for (; (text = strstr(text, part)) != NULL; text += strlen(part)) n++;
+    return n;
+}
+
+/* Rows side by side, each with an output and a guard. */
+Test(print, outputs_and_guards_are_written_up_to_two_thousand) {
+    enum { N = 2005 };
+    ad_tape *tape = ad_tape_new();
+    ad_var   x = ad_input(tape, 1), output[N];
+    for (int i = 0; i < N; i++) {
+        output[i] = ad_mul(x, ad_num(i + 2));
+        ad_branch(ad_less(output[i], ad_num(-1)));
+    }
+    const ad_var last = output[N - 1];
+    output[0] = last;                                           /* so that all branches count */
+    ad_program *p = compiled(&(ad_interface){0, NULL, 1, &x, N, output, 0});
+    char       *text = printed(p);
+    cr_expect_eq(count_of(text, "  output "), 2000, "%zu", count_of(text, "  output "));
+    cr_expect_eq(count_of(text, "  guard: "), 2000, "%zu", count_of(text, "  guard: "));
+    free(text);
+    ad_program_free(p);
+    ad_tape_free(tape);
+}
+
+/* The products, the exponentials and their logsumexp; only a gradient wants them. */
+Test(print, values_of_one_row_that_go_side_by_side_are_told_where_there_are_params) {
+    for (int params = 0; params <= 1; params++) {
+        ad_tape *tape = ad_tape_new();
+        ad_var   w = ad_input(tape, 2), x[64], v[64];
+        for (int i = 0; i < 64; i++) x[i] = ad_input(tape, 0.1*i);
+        for (int i = 0; i < 64; i++) v[i] = ad_exp(ad_mul(x[i], w));
+        const ad_var y = ad_logsumexp(64, v);
+        ad_program  *p = compiled(&(ad_interface){(size_t)params, &w, 64, x, 1, &y, 0});
+        char        *text = printed(p);
+        cr_expect_eq(count_of(text, "single     one row: its 193 varying steps side by side in 3 teams\n"), params, "%s", text);
+        cr_expect_eq(count_of(text, "\nsingle "), params);
+        cr_expect_eq(count_of(text, "\ngradient "), params);
+        cr_expect_eq(count_of(text, "\njacobian "), !params);
+        free(text);
+        ad_program_free(p);
+        ad_tape_free(tape);
+    }
+}
+
+/* ---- sizes -------------------------------------------------------------------------------------- */
+
 /* A chain of n values that all vary. */
 static char *printed_chain(int n) {
     ad_tape *tape = ad_tape_new();
@@ -112,16 +250,21 @@ Test(print, choice_that_is_known_is_counted) {
 
 Test(print, block_and_why) {
     char *text = printed_chain(9);
-    expect_words(text, "bytes a lane, 128 lanes a block\n");
-    expect_words(text, "block      128 lanes take ");
+    size_t wide = 0, bytes = 0, size = 0;
+    const char *moves = strstr(text, " in reverse over "), *block = strstr(text, "block      128 lanes take ");
+    cr_assert(moves != NULL && block != NULL, "%s", text);
+    cr_expect_eq(sscanf(moves, " in reverse over %zu rows: %zu bytes a lane, 128 lanes a block\n", &wide, &bytes), 2);
+    cr_expect_eq(sscanf(block, "block      128 lanes take %zu KiB", &size), 1);
+    cr_expect_eq(bytes, 8*wide);
+    cr_expect_eq(size, wide);                                   /* 128 lanes of 8 bytes are a KiB */
     expect_words(text, ": 128, halved while over 32 and past 2 MiB, or over 8 and past 32 MiB\n");
     free(text);
 }
 
 Test(print, long_lists_are_cut) {
     char *text = printed_chain(5000);
-    expect_words(text, "steps more\n");
-    cr_expect(strlen(text) < 120000, "%zu characters", strlen(text));
+    expect_words(text, "  ... and 3001 steps more\n");        /* the input is a step, and no line */
+    cr_expect_eq(count_of(text, "varying  sin("), 1999, "%zu", count_of(text, "varying  sin("));
     free(text);
 }
 
