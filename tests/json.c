@@ -131,6 +131,81 @@ Test(json, a_name_of_a_hundred_thousand_characters_is_whole) {
     cr_expect_eq(number_of(json_object_get(root, "result"), name), -1);
 }
 
+/* y0 = (ab - 1)^2, y1 = -ab, y2 = a + ab - 1 at a = 3, b = 1/2: all numbers are exact. */
+Test(json, small_trace_word_by_word) {
+    static const char *const golden[] = {
+        "{\"format\":\"tapir-trace/1\",\n",
+        " \"nodes\":[\n",
+        "  {\"id\":0,\"op\":\"input\",\"name\":\"a\",\"scope\":\"\",\"shown\":\"\",\"numbers\":\"\","
+        "\"words\":\"input\",\"args\":[],\"value\":3},\n",
+        "  {\"id\":1,\"op\":\"input\",\"name\":\"\",\"scope\":\"\",\"shown\":\"\",\"numbers\":\"\","
+        "\"words\":\"input\",\"args\":[],\"value\":0.5},\n",
+        "  {\"id\":2,\"op\":\"mul\",\"name\":\"\",\"scope\":\"layer\",\"shown\":\"a * #1\","
+        "\"numbers\":\"3 * 0.5\",\"words\":\"mul swaps\",\"args\":[0,1],\"value\":1.5},\n",
+        "  {\"id\":3,\"op\":\"sub\",\"name\":\"\",\"scope\":\"\",\"shown\":\"#2 - 1\",\"numbers\":\"1.5 - 1\","
+        "\"words\":\"sub distributes\",\"args\":[2,{\"value\":1}],\"value\":0.5},\n",
+        "  {\"id\":4,\"op\":\"mul\",\"name\":\"\",\"scope\":\"\",\"shown\":\"#3 * #3\","
+        "\"numbers\":\"0.5 * 0.5\",\"words\":\"mul swaps\",\"args\":[3,3],\"value\":0.25},\n",
+        "  {\"id\":5,\"op\":\"neg\",\"name\":\"\",\"scope\":\"\",\"shown\":\"-#2\",\"numbers\":\"-1.5\","
+        "\"words\":\"neg flips\",\"args\":[2],\"value\":-1.5},\n",
+        "  {\"id\":6,\"op\":\"sum\",\"name\":\"\",\"scope\":\"\",\"shown\":\"sum(a, #3)\",\"numbers\":\"sum(3,"
+        " 0.5)\",\"words\":\"sum distributes\",\"args\":[0,3],\"value\":3.5}],\n",
+        " \"output\":4,\"steps\":[\n",
+        "  {\"node\":4,\"upstream\":1,\"edges\":[{\"to\":3,\"local\":0.5,\"contribution\":0.5,\"before\":0,"
+        "\"after\":0.5},{\"to\":3,\"local\":0.5,\"contribution\":0.5,\"before\":0.5,\"after\":1}]},\n",
+        "  {\"node\":3,\"upstream\":1,\"edges\":[{\"to\":2,\"local\":1,\"contribution\":1,\"before\":0,"
+        "\"after\":1}]},\n",
+        "  {\"node\":2,\"upstream\":1,\"edges\":[{\"to\":0,\"local\":0.5,\"contribution\":0.5,\"before\":0,"
+        "\"after\":0.5},{\"to\":1,\"local\":3,\"contribution\":3,\"before\":0,\"after\":3}]}],\n",
+        " \"result\":{\"a\":0.5,\"#1\":3},\n",
+        " \"more\":[{\"output\":5,\"steps\":[\n",
+        "  {\"node\":5,\"upstream\":1,\"edges\":[{\"to\":2,\"local\":-1,\"contribution\":-1,\"before\":0,"
+        "\"after\":-1}]},\n",
+        "  {\"node\":2,\"upstream\":-1,\"edges\":[{\"to\":0,\"local\":0.5,\"contribution\":-0.5,\"before\":0,"
+        "\"after\":-0.5},{\"to\":1,\"local\":3,\"contribution\":-3,\"before\":0,\"after\":-3}]}],\n",
+        " \"result\":{\"a\":-0.5,\"#1\":-3}},\n",
+        " {\"output\":6,\"steps\":[\n",
+        "  {\"node\":6,\"upstream\":1,\"edges\":[{\"to\":0,\"local\":1,\"contribution\":1,\"before\":0,"
+        "\"after\":1},{\"to\":3,\"local\":1,\"contribution\":1,\"before\":0,\"after\":1}]},\n",
+        "  {\"node\":3,\"upstream\":1,\"edges\":[{\"to\":2,\"local\":1,\"contribution\":1,\"before\":0,"
+        "\"after\":1}]},\n",
+        "  {\"node\":2,\"upstream\":1,\"edges\":[{\"to\":0,\"local\":0.5,\"contribution\":0.5,\"before\":1,"
+        "\"after\":1.5},{\"to\":1,\"local\":3,\"contribution\":3,\"before\":0,\"after\":3}]}],\n",
+        " \"result\":{\"a\":1.5,\"#1\":3}}]}\n",
+    };
+    const ad_var a = named(3, "a"), b = ad_input(tape, 0.5);
+    ad_scope(tape, "layer");
+    const ad_var p = ad_mul(a, b);
+    ad_scope_end(tape);
+    const ad_var q = ad_sub(p, ad_num(1)), square = ad_mul(q, q), minus = ad_neg(p);
+    const ad_var y[] = {square, minus, ad_sum(2, (ad_var[]){a, q})};
+    char        *text = NULL, *at;
+    size_t       length = 0;
+    FILE        *to = open_memstream(&text, &length);
+    cr_assert_eq(ad_explain_json(3, y, NULL, to), AD_OK);
+    fclose(to);
+    at = text;
+    for (size_t k = 0; k < sizeof golden/sizeof *golden; k++) {
+        cr_assert_eq(strncmp(at, golden[k], strlen(golden[k])), 0, "line %zu: %s", k, at);
+        at += strlen(golden[k]);
+    }
+    cr_expect_str_eq(at, "");
+    free(text);
+}
+
+/* An operation of that name, and an input that leads nowhere, are not among the results. */
+Test(json, names_of_what_is_no_result_leave_the_key_to_an_input) {
+    const ad_var dead = named(5, "w"), x = ad_input(tape, 2), v = ad_sin(x);
+    ad_name(v, "w"), ad_exp(dead);
+    const ad_var w = named(7, "w"), again = named(11, "w"), y = ad_mul(ad_mul(v, again), w);
+    read_trace(1, &y);
+    const json_t *result = json_object_get(root, "result");
+    cr_expect_eq(json_object_size(result), 3);
+    cr_expect_eq(number_of(result, "w"), sin(2)*11);
+    cr_expect_eq(number_of(result, "#5"), 7*sin(2));
+    cr_expect_eq(number_of(result, "#1"), 77*cos(2));
+}
+
 Test(json, inputs_of_one_name_have_keys_of_their_own) {
     const ad_var x[] = {named(1, "w"), named(2, "w")}, y = ad_mul(x[0], x[1]);
     read_trace(1, &y);

@@ -81,6 +81,31 @@ Test(page, folded_boxes_name_all_their_nodes) {
     cr_expect(strstr(page, "folded</p>") != NULL);
 }
 
+/* A scope of three operations, without the one that leads nowhere, and a stretch of six. */
+Test(page, boxes_and_links_word_by_word) {
+    ad_var x = ad_input(tape, 0.5), y;
+    ad_name(x, "x");
+    ad_scope(tape, "twice");
+    y = ad_exp(ad_sin(x));
+    ad_exp(y);
+    y = ad_cos(y);
+    ad_scope_end(tape);
+    const ad_var z = ad_input(tape, 2);
+    for (int i = 0; i < 6; i++) y = ad_sin(y);
+    const char *page = written(ad_draw_html, ad_mul(y, z), &(ad_view){.most = 6});
+    cr_expect(strstr(page, ">{\"boxes\":[\n"
+                           "{\"nodes\":[0]},\n"
+                           "{\"nodes\":[1,2,4],\"label\":\"twice: 3 operations\"},\n"
+                           "{\"nodes\":[5]},\n"
+                           "{\"nodes\":[6,7,8,9,10,11],\"label\":\"#6 ... #11: 6 operations\"},\n"
+                           "{\"nodes\":[12]}],\n"
+                           "\"links\":[[0,1],[1,3],[2,4],[3,4]]}</script>\n") != NULL);
+    cr_expect_eq(count_of(page, "<title>#12: the chain rule, step by step</title>\n"), 1);
+    cr_expect_eq(count_of(page, "<h1>#12</h1>\n<p class=\"soft\">1 scope and 1 stretch of nodes are folded</p>\n"), 1);
+    cr_expect_eq(count_of(page, "@media (prefers-color-scheme: dark)"), 1);        /* an @ that is no mark */
+    cr_expect_eq(strcmp(page + strlen(page) - 8, "</html>\n"), 0);
+}
+
 Test(page, marks_and_tags_in_names_and_titles_are_texts) {
     const char *page = written(ad_draw_html, chain(1, "@SVG@</script><script>alert(1)</script>"),
                                &(ad_view){.title = "<b>@TRACE@ & \"co\""});

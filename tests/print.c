@@ -1,7 +1,10 @@
 /* print.c - tests of what ad_program_print says: one small program, word by word, and the lines that depend on size. */
 #include "support.h"
 
+#include "engine/plan.h"
+
 #include "expect.h"
+#include <math.h>
 #include <locale.h>
 #include <stdlib.h>
 #include <string.h>
@@ -173,6 +176,21 @@ Test(print, body_of_a_repetition_is_written_up_to_eight_names) {
     }
 }
 
+/* Three dots over two operands, two over three. */
+Test(print, dots_of_all_layers_are_counted) {
+    ad_tape *tape = ad_tape_new();
+    ad_var   w[12], x[3], y[5];
+    for (int i = 0; i < 12; i++) w[i] = ad_input(tape, i);
+    for (int i = 0; i < 3; i++) x[i] = ad_input(tape, i);
+    for (int i = 0; i < 5; i++) y[i] = i < 3 ? ad_dot(2, w + 2*i, x) : ad_dot(3, w + 3*(i - 3), x);
+    ad_program *p = compiled(&(ad_interface){12, w, 3, x, 5, y, 0});
+    char       *text = printed(p);
+    expect_words(text, ": 5 dots in 2 layers, with 12 weights\n");
+    free(text);
+    ad_program_free(p);
+    ad_tape_free(tape);
+}
+
 static size_t count_of(const char *text, const char *part) {
     size_t n = 0;
     for (; (text = strstr(text, part)) != NULL; text += strlen(part)) n++;
@@ -205,7 +223,8 @@ Test(print, values_of_one_row_that_go_side_by_side_are_told_where_there_are_para
         ad_tape *tape = ad_tape_new();
         ad_var   w = ad_input(tape, 2), x[64], v[64];
         for (int i = 0; i < 64; i++) x[i] = ad_input(tape, 0.1*i);
-        for (int i = 0; i < 64; i++) v[i] = ad_exp(ad_mul(x[i], w));
+        const ad_var weight = ad_sin(w);
+        for (int i = 0; i < 64; i++) v[i] = ad_exp(ad_mul(x[i], weight));
         const ad_var y = ad_logsumexp(64, v);
         ad_program  *p = compiled(&(ad_interface){(size_t)params, &w, 64, x, 1, &y, 0});
         char        *text = printed(p);
@@ -220,6 +239,60 @@ Test(print, values_of_one_row_that_go_side_by_side_are_told_where_there_are_para
 }
 
 /* ---- sizes -------------------------------------------------------------------------------------- */
+
+/* An index that picks nothing is found when the program runs, so what is known already is a step. The index and those
+ * it picks from are leaves in no list. */
+Test(print, leaves_in_no_list_are_told_up_to_eight_and_known_steps_are_constant) {
+    static const char *const ends[] = {
+        "no list: #0 = 9, #1 = 0.5\n", "no list: #0 = 9, #1 = 0.5, #2 = 1.5, #3 = 2.5, #4 = 3.5, #5 = 4.5, #6 = 5.5, #7 = 6.5\n",
+        "no list: #0 = 9, #1 = 0.5, #2 = 1.5, #3 = 2.5, #4 = 3.5, #5 = 4.5, #6 = 5.5, #7 = 6.5, ... 1 more\n",
+    };
+    for (size_t k = 0; k < 3; k++) {
+        const size_t n = k == 0 ? 1 : 6 + k;
+        ad_tape *tape = ad_tape_new();
+        ad_var   at = ad_input(tape, 0), from[8];
+        for (size_t i = 0; i < n; i++) from[i] = ad_input(tape, (double)i + 0.5);
+        const ad_var x = ad_input(tape, 2), y = ad_mul(x, ad_pick(at, n, from));
+        ad_set(at, 9);
+        ad_program *p = compiled(&(ad_interface){0, NULL, 1, &x, 1, &y, 0});
+        char       *text = printed(p);
+        expect_words(text, ends[k]);
+        expect_words(text, "  constant  pick(9, 0.5");
+        free(text);
+        ad_program_free(p);
+        ad_tape_free(tape);
+    }
+}
+
+Test(print, one_leaf_in_no_list_is_told) {
+    ad_tape *tape = ad_tape_new();
+    ad_var   x = ad_input(tape, 2), y = ad_mul(x, ad_input(tape, 0.25));
+    ad_program *p = compiled(&(ad_interface){0, NULL, 1, &x, 1, &y, 0});
+    char       *text = printed(p);
+    expect_words(text, "constants  1; leaves in no list: #1 = 0.25\n");
+    free(text);
+    ad_program_free(p);
+    ad_tape_free(tape);
+}
+
+/* Sixteen sines, sixteen cosines, and so on; the last roll is that of the sum. */
+Test(print, repetitions_are_written_up_to_two_thousand) {
+    enum { GROUPS = 2004, TURNS = 16 };
+    ad_tape *tape = ad_tape_new();
+    ad_var  *w = malloc(GROUPS*TURNS*sizeof *w), *v = malloc(GROUPS*TURNS*sizeof *v), x = ad_input(tape, 1);
+    for (size_t i = 0; i < GROUPS*TURNS; i++) w[i] = ad_input(tape, 1);
+    for (size_t i = 0; i < GROUPS*TURNS; i++) v[i] = i/TURNS % 2 == 0 ? ad_sin(w[i]) : ad_cos(w[i]);
+    const ad_var y = ad_mul(x, ad_logsumexp(GROUPS*TURNS, v));
+    ad_program  *p = compiled(&(ad_interface){GROUPS*TURNS, w, 1, &x, 1, &y, 0});
+    char        *text = printed(p);
+    expect_words(text, "rolls      2004, of 32064 uniform instructions in all; 1 stay alone\n");
+    cr_expect_eq(count_of(text, "  roll  "), 2000, "%zu", count_of(text, "  roll  "));
+    expect_words(text, "  ... and 4 rolls more\n");
+    free(text);
+    free(w), free(v);
+    ad_program_free(p);
+    ad_tape_free(tape);
+}
 
 /* A chain of n values that all vary. */
 static char *printed_chain(int n) {
@@ -248,23 +321,49 @@ Test(print, choice_that_is_known_is_counted) {
     ad_tape_free(tape);
 }
 
-Test(print, block_and_why) {
-    char *text = printed_chain(9);
-    size_t wide = 0, bytes = 0, size = 0;
-    const char *moves = strstr(text, " in reverse over "), *block = strstr(text, "block      128 lanes take ");
-    cr_assert(moves != NULL && block != NULL, "%s", text);
-    cr_expect_eq(sscanf(moves, " in reverse over %zu rows: %zu bytes a lane, 128 lanes a block\n", &wide, &bytes), 2);
-    cr_expect_eq(sscanf(block, "block      128 lanes take %zu KiB", &size), 1);
-    cr_expect_eq(bytes, 8*wide);
-    cr_expect_eq(size, wide);                                   /* 128 lanes of 8 bytes are a KiB */
-    expect_words(text, ": 128, halved while over 32 and past 2 MiB, or over 8 and past 32 MiB\n");
+/* What is told is the plan of a gradient, or of a jacobian where there are no params. */
+static void plan_is_told(size_t params, size_t inputs) {
+    ad_tape *tape = ad_tape_new();
+    ad_var   w[2], *x = malloc(inputs*sizeof *x), *v = malloc(inputs*sizeof *v);
+    char     line[200];
+    for (int i = 0; i < 2; i++) w[i] = ad_input(tape, 2 + i);
+    for (size_t i = 0; i < inputs; i++) x[i] = ad_input(tape, 0.001*(double)i);
+    for (size_t i = 0; i < inputs; i++) v[i] = i % 2 == 0 ? ad_exp(ad_mul(x[i], w[0])) : ad_sin(x[i]);
+    const ad_var    y = ad_logsumexp(inputs, v);
+    ad_program     *p = compiled(&(ad_interface){params, w, inputs, x, 1, &y, 0});
+    const ad__plan *plan = ad__plan_for(p, params > 0 ? AD__GRADIENT : AD__JACOBIAN);
+    const ad__plan *other = ad__plan_for(p, params > 0 ? AD__JACOBIAN : AD__GRADIENT);
+    cr_assert(plan != NULL && other != NULL && plan->moves != other->moves);
+    char *text = printed(p);
+    snprintf(line, sizeof line, "%s   %zu moves forward, %zu in reverse over %zu rows: %zu bytes a lane, %zu lanes a block\n",
+             params > 0 ? "gradient" : "jacobian", plan->forwards, plan->moves, plan->rows, 8*plan->rows, plan->block);
+    expect_words(text, line);
+    snprintf(line, sizeof line, "block      %zu lanes take %.0f KiB: 128, halved while over 32 and past 2 MiB, or over 8 and "
+             "past 32 MiB\n", plan->block, ceil((double)(plan->block*plan->rows)*8/1024));
+    expect_words(text, line);
     free(text);
+    free(x), free(v);
+    ad_program_free(p);
+    ad_tape_free(tape);
+}
+
+Test(print, plan_and_block_and_why) {
+    plan_is_told(0, 20), plan_is_told(1, 20), plan_is_told(2, 20);
+    plan_is_told(1, 1500);
 }
 
 Test(print, long_lists_are_cut) {
     char *text = printed_chain(5000);
     expect_words(text, "  ... and 3001 steps more\n");        /* the input is a step, and no line */
+    cr_expect_eq(count_of(text, "... and "), 1);
     cr_expect_eq(count_of(text, "varying  sin("), 1999, "%zu", count_of(text, "varying  sin("));
+    free(text);
+}
+
+Test(print, two_thousand_steps_are_whole) {
+    char *text = printed_chain(1999);
+    cr_expect_eq(count_of(text, "varying  sin("), 1999);
+    cr_expect_eq(count_of(text, "... and "), 0);
     free(text);
 }
 
