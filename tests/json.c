@@ -247,6 +247,12 @@ Test(json, the_other_results_stand_in_more) {
     cr_expect_eq(number_of(json_object_get(json_array_get(more, 1), "result"), "a"), exp(3));
 }
 
+Test(json, one_other_result_stands_in_more) {
+    const ad_var a = named(3, "a"), y[] = {ad_mul(a, a), ad_neg(a)};
+    read_trace(2, y);
+    cr_expect_eq(json_array_size(json_object_get(root, "more")), 1);
+}
+
 Test(json, plain_numbers_are_operands_by_value) {
     const ad_var y = ad_sub(named(3, "a"), ad_num(0.1));
     read_trace(1, &y);

@@ -106,6 +106,15 @@ Test(page, boxes_and_links_word_by_word) {
     cr_expect_eq(strcmp(page + strlen(page) - 8, "</html>\n"), 0);
 }
 
+/* The drawing's boxes and edges have the names by which the script finds them. */
+Test(page, box_of_two_nodes_has_a_label_and_each_box_and_link_a_name) {
+    const char *page = written(ad_draw_html, chain(2, "x"), &(ad_view){.most = 2});
+    cr_expect(strstr(page, "{\"boxes\":[\n{\"nodes\":[0,1],\"label\":\"#0 ... #1: 2 operations\"},\n{\"nodes\":[2]}],\n") != NULL);
+    cr_expect_eq(count_of(page, "id=\"b0\""), 1);
+    cr_expect_eq(count_of(page, "id=\"b1\""), 1);
+    cr_expect_eq(count_of(page, "id=\"e0\""), 1);
+}
+
 Test(page, marks_and_tags_in_names_and_titles_are_texts) {
     const char *page = written(ad_draw_html, chain(1, "@SVG@</script><script>alert(1)</script>"),
                                &(ad_view){.title = "<b>@TRACE@ & \"co\""});

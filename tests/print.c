@@ -186,6 +186,7 @@ Test(print, dots_of_all_layers_are_counted) {
     ad_program *p = compiled(&(ad_interface){12, w, 3, x, 5, y, 0});
     char       *text = printed(p);
     expect_words(text, ": 5 dots in 2 layers, with 12 weights\n");
+    expect_words(text, "\nconstants  0\n");
     free(text);
     ad_program_free(p);
     ad_tape_free(tape);
@@ -238,6 +239,20 @@ Test(print, values_of_one_row_that_go_side_by_side_are_told_where_there_are_para
     }
 }
 
+/* Inputs are steps too. */
+Test(print, one_team_is_told) {
+    ad_tape *tape = ad_tape_new();
+    ad_var   w = ad_input(tape, 2), x[64], v[64];
+    for (int i = 0; i < 64; i++) x[i] = ad_input(tape, 0.1*i);
+    for (int i = 0; i < 64; i++) v[i] = ad_mul(x[i], w);
+    ad_program *p = compiled(&(ad_interface){1, &w, 64, x, 64, v, 0});
+    char       *text = printed(p);
+    expect_words(text, "single     one row: its 128 varying steps side by side in 1 teams\n");
+    free(text);
+    ad_program_free(p);
+    ad_tape_free(tape);
+}
+
 /* ---- sizes -------------------------------------------------------------------------------------- */
 
 /* An index that picks nothing is found when the program runs, so what is known already is a step. The index and those
@@ -276,22 +291,29 @@ Test(print, one_leaf_in_no_list_is_told) {
 }
 
 /* Sixteen sines, sixteen cosines, and so on; the last roll is that of the sum. */
-Test(print, repetitions_are_written_up_to_two_thousand) {
-    enum { GROUPS = 2004, TURNS = 16 };
+static char *printed_repetitions(size_t groups) {
+    enum { TURNS = 16 };
     ad_tape *tape = ad_tape_new();
-    ad_var  *w = malloc(GROUPS*TURNS*sizeof *w), *v = malloc(GROUPS*TURNS*sizeof *v), x = ad_input(tape, 1);
-    for (size_t i = 0; i < GROUPS*TURNS; i++) w[i] = ad_input(tape, 1);
-    for (size_t i = 0; i < GROUPS*TURNS; i++) v[i] = i/TURNS % 2 == 0 ? ad_sin(w[i]) : ad_cos(w[i]);
-    const ad_var y = ad_mul(x, ad_logsumexp(GROUPS*TURNS, v));
-    ad_program  *p = compiled(&(ad_interface){GROUPS*TURNS, w, 1, &x, 1, &y, 0});
+    ad_var  *w = malloc(groups*TURNS*sizeof *w), *v = malloc(groups*TURNS*sizeof *v), x = ad_input(tape, 1);
+    for (size_t i = 0; i < groups*TURNS; i++) w[i] = ad_input(tape, 1);
+    for (size_t i = 0; i < groups*TURNS; i++) v[i] = i/TURNS % 2 == 0 ? ad_sin(w[i]) : ad_cos(w[i]);
+    const ad_var y = ad_mul(x, ad_logsumexp(groups*TURNS, v));
+    ad_program  *p = compiled(&(ad_interface){groups*TURNS, w, 1, &x, 1, &y, 0});
     char        *text = printed(p);
-    expect_words(text, "rolls      2004, of 32064 uniform instructions in all; 1 stay alone\n");
-    cr_expect_eq(count_of(text, "  roll  "), 2000, "%zu", count_of(text, "  roll  "));
-    expect_words(text, "  ... and 4 rolls more\n");
-    free(text);
     free(w), free(v);
     ad_program_free(p);
     ad_tape_free(tape);
+    return text;
+}
+
+Test(print, repetitions_are_written_up_to_two_thousand) {
+    char *text = printed_repetitions(2004), *whole = printed_repetitions(2000);
+    expect_words(text, "rolls      2004, of 32064 uniform instructions in all; 1 stay alone\n");
+    expect_words(text, "  ... and 4 rolls more\n");
+    cr_expect_eq(count_of(text, "  roll  "), 2000, "%zu", count_of(text, "  roll  "));
+    cr_expect_eq(count_of(whole, "  roll  "), 2000, "%zu", count_of(whole, "  roll  "));
+    cr_expect_eq(count_of(whole, " rolls more\n"), 0);
+    free(text), free(whole);
 }
 
 /* A chain of n values that all vary. */

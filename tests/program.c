@@ -433,6 +433,108 @@ Test(program, layer_knows_what_stands_behind_it) {
     ad_tape_free(tape);
 }
 
+/* Each has operands of its own or weights of its own, and is not taken for another, whatever the tables of both hold. */
+Test(program, layers_are_told_apart_however_many) {
+    enum { N = 120 };
+    ad_tape *tape = ad_tape_new();
+    ad_var   w[N + 6], x[N + 6], output[3*N];
+    for (int i = 0; i < N + 6; i++) w[i] = ad_input(tape, i), x[i] = ad_input(tape, i);
+    for (int i = 0; i < N; i++) {
+        output[i] = ad_dot(5, w + i, x + i);                   /* a layer of one output */
+        output[N + i] = ad_dot(2 + (size_t)i%3, w, x + i);     /* three sets of weights for all of them */
+        output[2*N + i] = ad_dot(5, w + (i + 1)%N, x + i);     /* a second output of the first */
+    }
+    ad_program *p = ad_compile(&(ad_interface){N + 6, w, N + 6, x, 3*N, output, 0});
+    cr_assert_not_null(p, "%s", ad_tape_message(tape));
+    cr_expect_eq(p->layers, 2*N, "%u", (unsigned)p->layers);
+    cr_expect_eq(p->packed, 10*N + 2 + 3 + 4, "%zu", p->packed);
+    size_t own = 0;
+    for (uint32_t k = 0; k < p->layers; k++) {
+        const ad__layer *l = &p->layer[k], *like = &p->layer[l->like];
+        own += l == like;
+        cr_expect(l->m == like->m && l->n == like->n && l->packed == like->packed, "layer %u", (unsigned)k);
+        cr_expect_eq(memcmp(p->word + l->weight, p->word + like->weight, (size_t)l->m*l->n*sizeof *p->word), 0);
+        cr_expect(l->n == 5 ? l->m == 2 : l->m == 1, "layer %u: %u x %u", (unsigned)k, (unsigned)l->m, (unsigned)l->n);
+    }
+    cr_expect_eq(own, N + 3, "%zu", own);
+    ad_program_free(p);
+    ad_tape_free(tape);
+}
+
+/* Constants, params and inputs by their numbers, then what is computed: however they are written. */
+Test(program, operands_that_commute_stand_in_order) {
+    ad_tape *tape = ad_tape_new();
+    ad_var   w[9], x[9];
+    for (int i = 0; i < 9; i++) w[i] = ad_input(tape, i), x[i] = ad_input(tape, i);
+    const ad_var number = ad_num(3), early = ad_sin(x[0]), late = ad_sin(early);
+    const struct { ad_var a, b; int first, second; } cases[] = {
+        {w[8], number, AD__CONSTANT, AD__PARAM},  {x[8], number, AD__CONSTANT, AD__ROW_INPUT}, {early, number, AD__CONSTANT, AD__sin},
+        {x[0], w[8], AD__PARAM, AD__ROW_INPUT},   {early, w[8], AD__PARAM, AD__sin},           {early, x[8], AD__ROW_INPUT, AD__sin},
+        {w[8], w[1], AD__PARAM, AD__PARAM},       {x[8], x[1], AD__ROW_INPUT, AD__ROW_INPUT},  {late, early, AD__sin, AD__sin},
+    };
+    for (size_t k = 0; k < 2*sizeof cases/sizeof *cases; k++) {
+        const ad_var a = k % 2 == 0 ? cases[k/2].a : cases[k/2].b, b = k % 2 == 0 ? cases[k/2].b : cases[k/2].a;
+        const ad_var y = ad_mul(a, b);
+        ad_program  *p = ad_compile(&(ad_interface){9, w, 9, x, 1, &y, 0});
+        const ad__node *node = &p->node[p->output[0]], *first = &p->node[node->x], *second = &p->node[node->y];
+        cr_expect(first->code == cases[k/2].first && second->code == cases[k/2].second, "case %zu", k);
+        if (first->code == second->code) cr_expect(first->code == AD__sin ? node->x < node->y : first->x == 1, "case %zu", k);
+        ad_program_free(p);
+    }
+    ad_tape_free(tape);
+}
+
+static double squares(size_t n, const double x[], void *context) {
+    double total = context == NULL ? 0 : *(double *)context;
+    for (size_t i = 0; i < n; i++) total += x[i]*x[i];
+    return total;
+}
+static void twice(size_t n, const double x[], double v, double partial[], void *context) {
+    (void)v, (void)context;
+    for (size_t i = 0; i < n; i++) partial[i] = 2*x[i];
+}
+static const ad_custom_op own_op = {"squares", SIZE_MAX, squares, twice, NULL, NULL, NULL};
+
+/* 10 + 1 + 4 + 16 of leaves in no list; and of what varies. */
+Test(program, own_operation_of_constants_is_folded) {
+    fixture f;
+    open_fixture(&f);
+    double       ten = 10;
+    const ad_var c = ad_input(f.tape, 1), known = ad_custom(f.tape, &own_op, 3, (ad_var[]){c, ad_num(2), ad_num(4)}, &ten);
+    const ad_var y = ad_mul(known, ad_custom(f.tape, &own_op, 3, (ad_var[]){f.x, f.a, c}, NULL));
+    ad_program  *p = compiled(&f, y);
+    cr_expect_eq(work(p), 2);
+    cr_expect_eq(p->count.folded, 1);
+    cr_expect_eq(value_at(p, 2, 0, 5), 31*(25 + 4 + 1));
+    same_as_tape(&f, p, y);
+    close_fixture(&f, p);
+}
+
+/* Rolls compute there as well, and keep what they need. */
+Test(program, own_operations_have_room_for_operands_and_partials) {
+    size_t rolls = 0;
+    static const size_t lengths[] = {0, 5, 100, 800, 900, 1000, 1100, 1200, 1300, 1500};
+    for (size_t k = 0; k < sizeof lengths/sizeof *lengths; k++) {
+        enum { MOST = 1500, TURNS = 64 };
+        const size_t n = lengths[k];
+        fixture f;
+        open_fixture(&f);
+        ad_var x[MOST], total = ad_num(0), w[TURNS];
+        for (int i = 0; i < TURNS; i++) w[i] = ad_input(f.tape, i);
+        for (int i = 0; i < TURNS; i++) total = ad_add(total, ad_exp(ad_sin(w[i])));
+        for (size_t i = 0; i < MOST; i++) x[i] = ad_add(f.x, ad_num((double)i));
+        const ad_var own = n == 0 ? f.x : ad_custom(f.tape, &own_op, 2, (ad_var[]){f.x, f.a}, NULL);
+        const ad_var y = ad_mul(ad_mul(own, n < 2 ? f.x : ad_logsumexp(n, x)), total);
+        f.output = y;
+        ad_program *p = ad_compile(&(ad_interface){TURNS, w, 1, &f.x, 1, &f.output, 0});
+        cr_assert_not_null(p, "%s", ad_tape_message(f.tape));
+        if (n == 0) rolls = p->roll_space;
+        cr_assert(rolls > 200 && rolls < 2*MOST, "%zu", rolls);       /* so that either is the larger for some n */
+        if (n > 0) cr_expect_eq(p->roll_space, fmax((double)rolls, 2*(double)p->most_operands), "%zu: %zu", n, p->roll_space);
+        close_fixture(&f, p);
+    }
+}
+
 /* Whichever comes first: the words of a reduction, the outputs or the inputs of a layer. */
 Test(program, room_is_kept_for_the_longest_list_of_operands) {
     enum { N = 9 };

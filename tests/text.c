@@ -72,6 +72,8 @@ Test(text, result_is_cut_to_fit) {
     memset(text, '!', sizeof text);
     cr_expect_str_eq(ad__shown(5, text, "-x", "a long one", "y"), "-a l");
     cr_expect_eq(text[5], '!');
+    cr_expect_str_eq(ad__shown(1, text, "", "x", "y"), "");
+    cr_expect_str_eq(ad__shown(20, text, "x + y", "", "b"), " + b");
     text[0] = '!';
     ad__shown(0, text, "x", "long", "y");
     cr_expect_eq(text[0], '!');
@@ -112,6 +114,7 @@ Test(text, leave_gives_the_thread_its_locale_back) {
     cr_expect_eq(uselocale((locale_t)0), own);
     uselocale(global);
     const ad__locale before = ad__locale_enter();
+    cr_expect(uselocale((locale_t)0) != LC_GLOBAL_LOCALE);
     ad__locale_leave(before);
     cr_expect_eq(uselocale((locale_t)0), LC_GLOBAL_LOCALE);
 }
@@ -165,15 +168,15 @@ static const char *made(void (*write)(const char *text, FILE *to), const char *t
     return made;
 }
 
-/* RFC 8259; the entities of XML 1.0; what Graphviz says of records. A byte that is no UTF-8 is U+FFFD. */
+/* RFC 8259; the entities of XML 1.0; what Graphviz says of records. Each byte that is no UTF-8 is U+FFFD, as those of a surrogate. */
 Test(text, each_form_escapes_what_is_special_in_it_and_nothing_else) {
-    static const char text[] = "\x01\x1f !\"#%&'/09:;<=>?A[\\]az{|}~\x7f\xc3\xa9\xe2\x88\x82\xff.";
+    static const char text[] = "\x01\x1f !\"#%&'/09:;<=>?A[\\]az{|}~\x7f\xc3\xa9\xe2\x88\x82\xff.\xed\xa0\x80";
     cr_expect_str_eq(made(ad__json_text, text), "\"\\u0001\\u001f !\\\"#%&'/09:;\\u003c=>?A[\\\\]az{|}~\\u007f"
-                                                "\xc3\xa9\xe2\x88\x82\xef\xbf\xbd.\"");
+                                                "\xc3\xa9\xe2\x88\x82\xef\xbf\xbd.\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\"");
     cr_expect_str_eq(made(ad__xml_text, text), "   !&quot;#%&amp;&#39;/09:;&lt;=&gt;?A[\\]az{|}~ "
-                                               "\xc3\xa9\xe2\x88\x82\xef\xbf\xbd.");
+                                               "\xc3\xa9\xe2\x88\x82\xef\xbf\xbd.\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd");
     cr_expect_str_eq(made(ad__dot_text, text), "   !\\\"#%&'/09:;\\<=\\>?A[\\\\]az\\{\\|\\}~ "
-                                               "\xc3\xa9\xe2\x88\x82\xef\xbf\xbd.");
+                                               "\xc3\xa9\xe2\x88\x82\xef\xbf\xbd.\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd");
 }
 
 static void write_numbers(const char *between, FILE *to) {
