@@ -115,6 +115,11 @@ Test(page, box_of_two_nodes_has_a_label_and_each_box_and_link_a_name) {
     cr_expect_eq(count_of(page, "id=\"e0\""), 1);
 }
 
+Test(page, two_thousand_boxes_are_shown_before_any_is_folded) {
+    cr_expect(strstr(written(ad_draw_html, chain(1999, "x"), NULL), "{\"nodes\":[1999]}],\n") != NULL);
+    cr_expect(strstr(written(ad_draw_html, chain(2000, "x"), NULL), "folded</p>") != NULL);
+}
+
 Test(page, marks_and_tags_in_names_and_titles_are_texts) {
     const char *page = written(ad_draw_html, chain(1, "@SVG@</script><script>alert(1)</script>"),
                                &(ad_view){.title = "<b>@TRACE@ & \"co\""});
