@@ -62,8 +62,10 @@ static bool loads(const ad__column_kernels *k, size_t count, size_t real, size_t
 }
 
 static bool unloads(const ad__column_kernels *k, size_t count, size_t real, size_t stride, uint64_t *state) {
-    double       *lanes[MOST_COLUMNS], *memory = rows_new(count, lanes, state);
-    const size_t  size = (real - 1)*stride + count;
+    const size_t  size = (real - 1)*stride + count, n = (real + 7)/8*8;                    /* no lane more */
+    double       *lanes[MOST_COLUMNS], *memory = aligned_alloc(64, count*n*sizeof *memory);
+    any_bits(count*n, memory, state);
+    for (size_t c = 0; c < count; c++) lanes[c] = memory + c*n;
     double       *want = malloc(size*sizeof *want), *to = malloc(size*sizeof *to);
     any_bits(size, to, state);
     memcpy(want, to, size*sizeof *want);
