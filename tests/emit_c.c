@@ -438,6 +438,53 @@ Test(emit_c, table_has_a_row_for_each_step_and_the_loop_a_case_for_each_kind) {
     free(text);
 }
 
+/* v and a have a place for w, y and the sum besides the inputs; of more than 2^20 bytes both are static. */
+Test(emit_c, more_than_a_mebibyte_is_static) {
+    for (size_t places = 65536; places <= 65537; places++) {
+        const size_t n = places - 3;
+        ad_tape     *tape = ad_tape_new();
+        ad_var       w = ad_input(tape, 2), *x = malloc(n*sizeof *x);
+        char         introduction[100], v[40], a[40];
+        for (size_t i = 0; i < n; i++) x[i] = ad_input(tape, 1);
+        const ad_var y = ad_mul(ad_sum(n, x), w);
+        ad_program  *p = ad_compile(&(ad_interface){1, &w, n, x, 1, &y, 0});
+        char        *text = written(p, "f");
+        const bool   large = places > 65536;
+        snprintf(introduction, sizeof introduction, large ? " * It keeps %zu bytes in static arrays: one call at a time.\n"
+                                                          : " * It needs %zu bytes of stack.\n", 16*places);
+        snprintf(v, sizeof v, "\n    %sdouble v[%zu];\n", large ? "static " : "", places);
+        snprintf(a, sizeof a, "\n    %sdouble a[%zu];\n", large ? "static " : "", places);
+        cr_expect(strstr(text, introduction) && strstr(text, v) && strstr(text, a), "%s", text);
+        free(text), free(x);
+        ad_program_free(p);
+        ad_tape_free(tape);
+    }
+}
+
+/* As people write it: four spaces for each brace that is open, one function after another. */
+Test(emit_c, source_of_polygamma_is_indented) {
+    ad_tape     *tape = ad_tape_new();
+    const ad_var w = ad_input(tape, 2), x = ad_input(tape, 3), y = ad_mul(ad_polygamma(ad_num(1), w), x);
+    ad_program  *p = ad_compile(&(ad_interface){1, &w, 1, &x, 1, &y, 0});
+    char        *text = written(p, "f"), *line = strstr(text, "static const double f_pi"), *end = strstr(text, "static int f_forward0");
+    int          depth = 0, functions = 0;
+    cr_assert(line != NULL && end != NULL && line < end);
+    for (char *next; line < end; line = next + 1) {
+        next = strchr(line, '\n');
+        const size_t spaces = strspn(line, " ");
+        functions += depth == 0 && (strncmp(line, "static double f_", 16) == 0 || strncmp(line, "static void f_", 14) == 0);
+        if (next > line) cr_expect_eq(spaces, 4*(size_t)(depth - (line[spaces] == '}')), "%.*s", (int)(next - line), line);
+        else cr_expect_eq(depth, 0);
+        for (const char *at = line; at < next; at++) depth += (*at == '{') - (*at == '}');
+    }
+    cr_expect_eq(depth, 0);
+    cr_expect_eq(count_of(text, "\n}\n\nstatic "), (size_t)functions + 1);             /* forward0 */
+    cr_expect_eq(count_of(text, "ad__"), 0);
+    free(text);
+    ad_program_free(p);
+    ad_tape_free(tape);
+}
+
 Test(emit_c, some_hundred_steps_in_no_order_are_written_out) {
     large_is_right(400);
 }
