@@ -202,6 +202,19 @@ Test(program, guards_are_the_branches_whose_condition_is_not_known) {
     close_fixture(&f, p);
 }
 
+/* More branches than other nodes. */
+Test(program, every_branch_on_one_condition_is_a_guard) {
+    enum { N = 500 };
+    fixture f;
+    open_fixture(&f);
+    const ad_var condition = ad_less(f.a, f.x);
+    for (int i = 0; i < N; i++) ad_branch(condition);
+    ad_program *p = compiled(&f, ad_mul(f.a, f.x));
+    cr_assert_eq(p->guards, N);
+    for (int i = 0; i < N; i++) cr_expect(p->guard[i].node == condition.at.in.node && p->guard[i].taken);
+    close_fixture(&f, p);
+}
+
 /* A branch whose condition is known when compiled has no lane to be tested in. */
 Test(program, constant_condition_that_has_turned_is_refused) {
     fixture f;
