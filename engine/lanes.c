@@ -370,7 +370,8 @@ static ad_status call(job *j) {
     j->plan = ad__plan_for(j->p, j->purpose);
     if (j->plan == NULL) return ad__program_refuse(j->p, AD_NO_MEMORY, "out of memory: no space for the moves");
     j->blocks = j->rows/j->plan->block + (j->rows % j->plan->block > 0);
-    if (j->p->rows == 0 && j->purpose == AD__GRADIENT) j->blocks = 1;     /* nothing varies: any number of rows is like one */
+    const bool varies = j->p->steps > j->p->uniform_steps;
+    if (!varies && j->purpose == AD__GRADIENT) j->blocks = 1;             /* any number of rows is like one */
     j->parts = count_parts(j->blocks);
     j->threads = count_threads(j->parts);
     j->w = take_workspace(j);

@@ -740,17 +740,10 @@ static bool share_weights(values *v, ad__layer layers[], size_t count) {
 
 /* ---- the program ------------------------------------------------------------------------------ */
 
-static void settle_varying(ad_program *p, uint32_t i) {
+/* A layer is one step, where its first member stands. */
+static bool is_step(const ad_program *p, uint32_t i) {
     const ad__node *node = &p->node[i];
-    if (node->code != AD__LAYER_DOT) {
-        p->node[i].home = p->rows++;
-    } else if (p->layer[node->x].first == i) {               /* its members stand together */
-        const ad__layer *l = &p->layer[node->x];
-        for (uint32_t j = 0; j < l->m; j++) p->node[p->word[l->output + j]].home = p->rows++;
-    } else {
-        return;
-    }
-    p->step[p->steps++] = i;
+    return (node->flags & AD__VARYING) && (node->code != AD__LAYER_DOT || p->layer[node->x].first == i);
 }
 
 static void settle_layer(ad_program *p, ad__layer *l) {
@@ -775,7 +768,7 @@ static void settle(ad_program *p) {
     p->steps = p->uniform_steps;
     for (uint32_t i = 0; i < p->nodes; i++) {
         const ad__node *node = &p->node[i];
-        if (node->flags & AD__VARYING) settle_varying(p, i);
+        if (is_step(p, i)) p->step[p->steps++] = i;
         if (ad__in_words(node->code) && node->code != AD__LAYER_DOT && operand_count(node) > p->most_operands)
             p->most_operands = operand_count(node);
     }

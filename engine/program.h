@@ -8,7 +8,7 @@
  *   varying    depends on an input: a row of lanes, one lane an example
  *
  * Constants and uniform values live in one array of numbers (constants, then all parameters as the caller
- * has them, then what is computed from them), varying ones are counted apart; `home` is the place in either.
+ * has them, then what is computed from them), at their `home`; where varying ones stand is the plan's.
  * Sums of products became dots; dots of uniform weights over the same varying operands are members of one
  * *layer*, computed together where the first of them stands (its operands are there already, and all users
  * come later).
@@ -123,7 +123,7 @@ struct ad_program {
     ad__own_op *own;           /* custom operations: the first operand of such a value is a constant, its number here */
     uint32_t  *step;           /* what runs, in order: uniform values first, then varying ones, a layer once */
     uint32_t   uniform_steps, steps;
-    uint32_t   rows, uniforms; /* varying values; constants and uniform values */
+    uint32_t   uniforms;       /* constants and uniform values */
     ad__instruction *instruction;      /* the uniform values again, rolled (roll.c) */
     ad__roll   *roll;
     ad__body   *body;
