@@ -120,7 +120,7 @@ Test(emit_c, every_reduction_with_even_and_uneven_operands) {
             ad_logsumexp(n, x), ad_logsumexp(n, uneven), ad_logsumexp(n, mixed), ad_logsumexp(n, p),
             ad_exp(ad_sum(n, uneven)), ad_exp(ad_sum(n, p)), ad_tanh(ad_dot(n, p, x)), ad_tanh(ad_dot(n, uneven, mixed)),
             ad_exp(ad_dot(n, p, p)), ad_pick(ad_num(1), n, mixed), ad_pick(ad_floor(x[0]), n, p), ad_pick(ad_floor(x[0]), n, mixed),
-            ad_where(ad_less(x[1], p[1]), uneven[1], mixed[1]), ad_where(x[2], ad_exp(p[2]), p[3]),
+            ad_where(ad_less(x[1], p[1]), uneven[1], mixed[1]), ad_where(x[2], ad_exp(p[2]), p[3]), ad_where(x[4], x[3], p[3]),
         };
         for (size_t i = 0; i < sizeof parts/sizeof *parts; i++) total = ad_add(total, ad_mul(parts[i], ad_cos(parts[i])));
     }
@@ -160,6 +160,21 @@ Test(emit_c, layers_become_loops) {
     ad_tape_free(tape);
 }
 
+/* The others lead to the second output of the program alone, which is not exported. */
+Test(emit_c, layer_is_computed_for_any_of_its_outputs) {
+    for (int needed = 0; needed < 3; needed++) {
+        ad_tape *tape = ad_tape_new();
+        ad_var   w[6], x[2], h[3];
+        for (int i = 0; i < 6; i++) w[i] = ad_input(tape, i);
+        for (int i = 0; i < 2; i++) x[i] = ad_input(tape, i);
+        for (int j = 0; j < 3; j++) h[j] = ad_sin(ad_dot(2, w + 2*j, x));
+        const ad_var       outputs[] = {ad_exp(h[needed]), ad_logsumexp(3, h)};
+        const ad_interface face = {6, w, 2, x, 2, outputs, 0};
+        same_as_program(&face, (double[]){0.1, -0.2, 0.3, 0.4, -0.5, 0.6}, 1, (double[]){1.5, 0.5});
+        ad_tape_free(tape);
+    }
+}
+
 /* A thousand steps that come again are one loop; the first turn starts from something else. */
 Test(emit_c, repeated_steps_become_a_loop) {
     ad_tape *tape = ad_tape_new();
@@ -176,6 +191,70 @@ Test(emit_c, repeated_steps_become_a_loop) {
     free(text);
     ad_program_free(program);
     ad_tape_free(tape);
+}
+
+/* Twelve turns, of which the seventh has another number, function, operand, length of a list or layer, or a guard. */
+static ad_var turns_with(int kind, const ad_var p[4], const ad_var x[4]) {
+    ad_var z = x[0];
+    for (int i = 0; i < 12; i++) {
+        const bool other = i == 6;
+        const ad_var h[] = {ad_sin(z), ad_cos(z), ad_tanh(z), ad_exp(z), ad_atan(z), ad_erf(z)};
+        switch (kind) {
+        case 0: z = ad_sin(ad_mul(z, ad_num(other ? 1.5 : 2))); break;
+        case 1: z = other ? ad_cos(ad_mul(z, p[0])) : ad_sin(ad_mul(z, p[0])); break;
+        case 2: z = ad_sin(ad_mul(z, other ? x[1] : p[1])); break;
+        case 3: z = ad_logsumexp(other ? 5 : 6, h); break;
+        case 4: z = ad_mul(ad_logsumexp(3, h), ad_dot(other ? 3 : 2, h, x + 1)); break;
+        case 5: z = ad_add(ad_tanh(ad_dot(3, p, h)), other ? ad_tanh(ad_dot(3, p + 1, h)) : x[1]); break;
+        case 6: z = ad_tanh(ad_dot(other ? 5 : 6, h, (ad_var[]){x[1], x[2], x[3], x[0], p[0], p[1]})); break;
+        case 7: z = ad_sin(ad_mul(z, p[1])); if (other) ad_branch(ad_less(z, x[3])); break;
+        default: z = ad_sin(ad_mul(z, p[1])); if (other) ad_branch(z);
+        }
+    }
+    return z;
+}
+
+Test(emit_c, turn_that_differs_is_no_part_of_a_loop) {
+    for (int kind = 0; kind <= 8; kind++) {
+        ad_tape     *tape = ad_tape_new();
+        ad_var       p[4], x[4];
+        const double param[] = {0.4, 0.9, -0.3, 0.7}, input[] = {0.5, 0.8, -0.6, 2, 0.7, 0.2, 0.3, 3};
+        for (int i = 0; i < 4; i++) p[i] = ad_input(tape, param[i]);
+        for (int i = 0; i < 4; i++) x[i] = ad_input(tape, input[i]);
+        const ad_var       y = ad_mul(turns_with(kind, p, x), p[3]);
+        const ad_interface face = {4, p, 4, x, 1, &y, 0};
+        same_as_program(&face, param, 2, input);
+        if (kind >= 7) {
+            ad_program *program = ad_compile(&face);
+            char       *text = written(program, "f"), *first = strstr(text, "] == 0) return 1;\n");
+            cr_expect(first != NULL && strstr(first + 1, "] == 0) return 1;\n") == NULL, "kind %d: %s", kind, text);
+            free(text);
+            ad_program_free(program);
+        }
+        ad_tape_free(tape);
+    }
+}
+
+/* From eight steps and three turns on, up to the last step. */
+Test(emit_c, few_steps_that_come_again_are_written_out) {
+    static const struct { int period, turns; bool loop; } cases[] = {
+        {1, 7, false}, {1, 8, true}, {2, 3, false}, {2, 4, true}, {3, 3, true}, {4, 2, false}, {4, 3, true},
+    };
+    ad_var (*const one[])(ad_var) = {ad_sin, ad_cos, ad_tanh, ad_erf};
+    for (size_t k = 0; k < sizeof cases/sizeof *cases; k++) {
+        ad_tape *tape = ad_tape_new();
+        ad_var   x = ad_input(tape, 1), z = x;
+        char     loop[60];
+        for (int i = 0; i < cases[k].period*cases[k].turns; i++) z = one[i % cases[k].period](z);
+        ad_program *p = ad_compile(&(ad_interface){0, NULL, 1, &x, 1, &z, 0});
+        char       *text = written(p, "f");
+        snprintf(loop, sizeof loop, "    for (long r = 0; r < %d; r++) {\n", cases[k].turns);
+        cr_expect_eq(strstr(text, loop) != NULL, cases[k].loop, "case %zu: %s", k, text);
+        cr_expect_eq(strstr(text, "long r") != NULL, cases[k].loop, "case %zu: %s", k, text);
+        free(text);
+        ad_program_free(p);
+        ad_tape_free(tape);
+    }
 }
 
 Test(emit_c, outputs_that_need_no_step) {
