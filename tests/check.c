@@ -357,6 +357,193 @@ Test(check, blocks_name_their_coordinates) {
     ad_check_free(r);
 }
 
+/* x0 + 2 x1 + 3 x2 + ..., counting its calls. */
+static double ramp(size_t n, const double x[], void *context) {
+    size_t *calls = context;
+    double  total = 0;
+    for (size_t i = 0; i < n; i++) total += (double)(i + 1)*x[i];
+    if (calls != NULL) ++*calls;
+    return total;
+}
+
+enum { RAMP = 300 };
+
+static void up(double x[RAMP], double grad[RAMP]) {
+    for (int i = 0; i < RAMP; i++) x[i] = i%7 - 3, grad[i] = i + 1;
+}
+
+static void expect_lines(const ad_check_report *r, size_t n, const char *const names[]) {
+    cr_expect_eq(r->lines, n, "%s", printed(r, AD_TEXT));
+    for (size_t i = 0; i < n && i < r->lines; i++)
+        cr_expect(strcmp(r->line[i].name, names[i]) == 0, "line %zu is %s, not %s", i, r->line[i].name, names[i]);
+}
+
+/* A number, a row, a large table and a small one: 1 + 3 + 12 + 2 coordinates. */
+static const ad_check_block mixed[] = {
+    {"table", 2, (const size_t[]){3, 4}}, {"number", 0, NULL}, {"row", 1, (const size_t[]){3}}, {"pair", 2, (const size_t[]){1, 2}},
+};
+enum { MIXED = 18 };
+
+Test(check, coordinates_of_blocks_are_named_in_order) {
+    static const char *const names[MIXED] = {
+        "table[0][0]", "table[0][1]", "table[0][2]", "table[0][3]", "table[1][0]", "table[1][1]", "table[1][2]", "table[1][3]",
+        "table[2][0]", "table[2][1]", "table[2][2]", "table[2][3]", "number", "row[0]", "row[1]", "row[2]", "pair[0][0]",
+        "pair[0][1]"};
+    double x[RAMP], grad[RAMP];
+    up(x, grad);
+    ad_check_report *r = ad_check_function(ramp, NULL, MIXED, x, grad, &(ad_check_options){
+        .blocks = 4, .block = mixed, .coordinates = MIXED});
+    expect_lines(r, MIXED, names);
+    for (size_t i = 0; i < r->lines; i++) cr_expect(r->line[i].coordinate == i && r->line[i].claimed == (double)i + 1);
+    cr_expect_eq(ad_check_verdict(r), AD_PASS);
+    cr_expect_str_eq(r->message, "");
+    ad_check_free(r);
+}
+
+/* Four directions for the table, the others one by one. A wrong one in a block is looked for there alone. */
+Test(check, blocks_of_more_than_four_go_along_directions) {
+    static const char *const right[] = {"table", "table", "table", "table", "number", "row[0]", "row[1]", "row[2]", "pair[0][0]",
+                                        "pair[0][1]"};
+    static const char *const wrong[] = {"table", "table[0][0]", "number", "row[0]", "row[1]", "row[2]", "pair[0][0]",
+                                        "pair[0][1]"};
+    const ad_check_options   o = {.blocks = 4, .block = mixed, .coordinates = MIXED - 1};
+    double x[RAMP], grad[RAMP];
+    up(x, grad);
+    ad_check_report *r = ad_check_function(ramp, NULL, MIXED, x, grad, &o);
+    expect_lines(r, 10, right);
+    for (size_t i = 0; i < MIXED; i++) cr_expect_eq(ad_check_coordinate(r, i), AD_PASS, "%zu", i);
+    ad_check_free(r);
+    grad[0] = 1.5;
+    r = ad_check_function(ramp, NULL, MIXED, x, grad, &o);
+    expect_lines(r, 8, wrong);
+    for (size_t i = 0; i < MIXED; i++)
+        cr_expect_eq(ad_check_coordinate(r, i), i == 0 ? AD_FAIL : i < 12 ? AD_INCONCLUSIVE : AD_PASS, "%zu", i);
+    cr_expect_str_eq(r->message, "the claimed gradient is wrong, first at table[0][0]");
+    cr_expect(r->line[1].coordinate == 0 && r->line[0].coordinate == SIZE_MAX);
+    ad_check_free(r);
+}
+
+Test(check, second_of_two_large_blocks_is_checked_apart) {
+    static const char *const names[] = {"left", "left[0]", "right", "right[4]"};
+    const ad_check_block     two[] = {{"left", 1, (const size_t[]){8}}, {"right", 1, (const size_t[]){9}}};
+    double x[RAMP], grad[RAMP];
+    up(x, grad);
+    grad[0] += 1, grad[12] += 1;
+    ad_check_report *r = ad_check_function(ramp, NULL, 17, x, grad, &(ad_check_options){
+        .blocks = 2, .block = two, .coordinates = 16});
+    expect_lines(r, 4, names);
+    cr_expect(fabs(r->line[1].gap - 1) < 1e-6 && fabs(r->line[3].gap - 1) < 1e-6);
+    grad[12] -= 1;
+    ad_check_free(r);
+    r = ad_check_function(ramp, NULL, 17, x, grad, &(ad_check_options){.blocks = 2, .block = two, .coordinates = 16});
+    for (size_t i = 0; i < 17; i++)
+        cr_expect_eq(ad_check_coordinate(r, i), i == 0 ? AD_FAIL : i < 8 ? AD_INCONCLUSIVE : AD_PASS, "%zu", i);
+    ad_check_free(r);
+}
+
+Test(check, blocks_must_hold_every_coordinate_once) {
+    const struct { size_t blocks; ad_check_block block[3]; } bad[] = {
+        {1, {{NULL, 0, NULL}}}, {1, {{"w", 1, NULL}}}, {1, {{"w", 1, (const size_t[]){5}}}}, {1, {{"w", 1, (const size_t[]){7}}}},
+        {2, {{"v", 1, (const size_t[]){4}}, {"w", 1, (const size_t[]){4}}}}, {2, {{"v", 1, (const size_t[]){6}}, {"w", 0, NULL}}},
+        {2, {{"v", 1, (const size_t[]){6}}, {"w", 2, (const size_t[]){SIZE_MAX, 2}}}},
+        {3, {{"u", 1, (const size_t[]){3}}, {"v", 1, (const size_t[]){4}}, {"w", 1, (const size_t[]){SIZE_MAX}}}},
+    };
+    double x[RAMP], grad[RAMP];
+    char   want[100];
+    up(x, grad);
+    for (size_t k = 0; k < sizeof bad/sizeof *bad; k++) {
+        ad_check_report *r = ad_check_function(ramp, NULL, 6, x, grad, &(ad_check_options){
+            .blocks = bad[k].blocks, .block = bad[k].block});
+        snprintf(want, sizeof want, "the %zu blocks do not hold the 6 coordinates, each of them once", bad[k].blocks);
+        cr_expect(r->status == AD_BAD_ARGUMENT && strcmp(r->message, want) == 0, "%zu: %s", k, r->message);
+        ad_check_free(r);
+    }
+    const ad_check_block good[] = {{"none", 1, (const size_t[]){0}}, {"v", 1, (const size_t[]){5}}, {"w", 0, NULL}};
+    ad_check_report     *r = ad_check_function(ramp, NULL, 6, x, grad, &(ad_check_options){.blocks = 3, .block = good});
+    cr_expect_eq(ad_check_verdict(r), AD_PASS, "%s", r->message);
+    ad_check_free(r);
+}
+
+Test(check, long_names_are_cut_off) {
+    char   name[200] = {0}, want[100], nodes_want[128] = {0};
+    double x[RAMP], grad[RAMP];
+    memset(name, 'n', sizeof name - 1), memset(nodes_want, 'n', 127);
+    snprintf(want, sizeof want, "%.80s[1]", name);
+    up(x, grad);
+    ad_check_report *r = ad_check_function(ramp, NULL, 2, x, grad, &(ad_check_options){
+        .blocks = 1, .block = &(ad_check_block){name, 1, (const size_t[]){2}}});
+    cr_expect_str_eq(r->line[1].name, want);
+    ad_check_free(r);
+    bench b = FORMULA("a*a", 2);
+    ad_name(b.x[0], name);
+    r = check(&b, NULL);
+    cr_expect_str_eq(r->line[0].name, nodes_want);
+    ad_check_free(r);
+    ad_tape_free(b.tape);
+}
+
+/* Of many that are wrong, eight are looked up; of claims that are no numbers too, and those beyond fail unseen. */
+Test(check, eight_wrong_coordinates_are_looked_up) {
+    double x[RAMP], grad[RAMP];
+    size_t failed = 0, lines = 0;
+    up(x, grad);
+    for (int i = 0; i < 12; i++) grad[20*i + 7] += 1;
+    ad_check_report *r = ad_check_function(ramp, NULL, RAMP, x, grad, NULL);
+    for (size_t i = 0; i < RAMP; i++) failed += ad_check_coordinate(r, i) == AD_FAIL;
+    cr_expect_eq(failed, 8);
+    cr_expect_eq(r->lines, 1 + 8, "no coordinate is looked at that is right: %s", printed(r, AD_TEXT));
+    cr_expect_str_eq(r->message, "the claimed gradient is wrong, first at x[7]");
+    ad_check_free(r);
+    up(x, grad), failed = 0;
+    for (int i = 0; i < 10; i++) grad[20*i] = i%2 == 0 ? NAN : INFINITY;
+    r = ad_check_function(ramp, NULL, RAMP, x, grad, NULL);
+    for (size_t i = 0; i < RAMP; i++) failed += ad_check_coordinate(r, i) == AD_FAIL;
+    for (size_t i = 0; i < r->lines; i++) lines += r->line[i].verdict == AD_FAIL;
+    cr_expect(failed == 10 && lines == 8, "%zu, %zu", failed, lines);
+    cr_expect_eq(ad_check_coordinate(r, 1), AD_PASS);
+    ad_check_free(r);
+}
+
+Test(check, calls_are_counted_and_a_straight_line_costs_four) {
+    const double x[3] = {0}, grad[] = {1, 2, 3};
+    size_t       calls[3] = {0};
+    for (size_t n = 1; n <= 3; n++) {
+        ad_check_report *r = ad_check_function(ramp, &calls[n - 1], n, x, grad, NULL);
+        cr_expect_eq(r->evaluations, calls[n - 1]);
+        cr_expect(r->value == 0 && isnan(r->taylor));
+        ad_check_free(r);
+    }
+    cr_expect(calls[1] - calls[0] == 4 && calls[2] - calls[1] == 4, "%zu %zu %zu", calls[0], calls[1], calls[2]);
+}
+
+/* Four steps up and down for each coordinate, 40 more where they are not enough, 20 steps of Taylor's line, and the
+ * value before and after: the first of docs/checking.md. */
+Test(check, replays_are_counted) {
+    bench b = FORMULA("(a + b)*(b + 1)", 2, 1);
+    ad_check_report *r = check(&b, NULL);
+    cr_expect_eq(r->evaluations, 2*44 + 20 + 2);
+    cr_expect_str_eq(r->message, "");
+    ad_check_free(r);
+    r = check(&b, VALUES(2, 5));
+    cr_expect_str_eq(r->message, "");
+    ad_check_free(r);
+    ad_tape_free(b.tape);
+}
+
+Test(check, taylor_slope_is_not_taken_along_a_given_direction) {
+    const double x[] = {-1.2, 1, 0.7};
+    double       grad[3];
+    rosenbrock_gradient(3, x, grad);
+    ad_check_report *r = ad_check_function(rosenbrock, NULL, 3, x, grad, NULL);
+    cr_expect_float_eq(r->taylor, 2, 0.1);
+    ad_check_free(r);
+    r = ad_check_function(rosenbrock, NULL, 3, x, grad, &(ad_check_options){.direction = VALUES(0.5, 0.25, 0)});
+    cr_expect(isnan(r->taylor) && ad_check_verdict(r) == AD_PASS && *r->message == '\0');
+    cr_expect(r->lines == 1 && strcmp(r->line[0].name, "direction") == 0 && r->line[0].coordinate == SIZE_MAX);
+    cr_expect(close_to(r->line[0].claimed, 0.5*grad[0] + 0.25*grad[1], 1e-14, 0));
+    ad_check_free(r);
+}
+
 static double counts(size_t n, const double x[], void *context) {
     int *calls = context;
     (void)n;
@@ -506,6 +693,89 @@ Test(check, rows_of_a_program_are_checked_alone_and_all_but_one) {
     /* d/dw of w*x + sin(w) at the last row, along +-1 */
     cr_expect(close_to(fabs(line_called(r, names[2])->estimate), 3 + cos(0.5), 1e-9, 0));
     ad_check_free(r);
+}
+
+/* A program of one, two, three rows: those there are, each alone; all but the last where that is more than one. */
+Test(check, rows_alone_are_the_first_the_one_in_the_middle_and_the_last) {
+    static const char *const one[] = {"x[0]"}, *const two[] = {"w", "row 0 alone", "row 1 alone"},
+        *const three[] = {"w", "row 0 alone", "row 1 alone", "row 2 alone", "all rows but the last"},
+        *const ten[] = {"w", "row 0 alone", "row 5 alone", "row 9 alone", "all rows but the last"};
+    const struct { size_t rows, lines; const char *const *names; } of[] = {{1, 1, one}, {2, 3, two}, {3, 5, three}, {10, 5, ten}};
+    ad_tape    *tape = ad_tape_new();
+    ad_var      w[] = {ad_input(tape, 0.5), ad_input(tape, 1)}, y = ad_sin(ad_mul(w[0], w[1]));
+    ad_program *program = ad_compile(&(ad_interface){.params = 1, .param = w, .inputs = 1, .input = w + 1,
+                                                     .outputs = 1, .output = &y});
+    double      input[10];
+    size_t      before = 0;
+    for (int i = 0; i < 10; i++) input[i] = 1 + 0.25*i;
+    for (size_t k = 0; k < 4; k++) {
+        ad_check_report *r = ad_check_program(program, VALUES(0.5), of[k].rows, input, NULL);
+        cr_expect(ad_check_verdict(r) == AD_PASS && *r->message == '\0', "%s", printed(r, AD_TEXT));
+        cr_expect_eq(r->lines, of[k].lines, "%s", printed(r, AD_TEXT));
+        for (size_t i = 1; i < r->lines; i++) cr_expect_str_eq(r->line[i].name, of[k].names[i]);
+        cr_expect_eq(k == 0 || r->evaluations > before + 250*(of[k].lines - of[k - 1].lines), true, "%zu", r->evaluations);
+        before = r->evaluations;
+        ad_check_free(r);
+    }
+    ad_program_free(program);
+    ad_tape_free(tape);
+}
+
+/* w*x, but 2^-20 more for the x of the context where it does not stand in the first lane. */
+static void shifted_for(size_t n, size_t width, const double *const x[], double v[], void *context) {
+    times_lanes(n, width, x, v, context);
+    for (size_t l = 1; l < width; l++)
+        if (x[1][l] == *(const double *)context) v[l] += 0x1p-20;
+}
+
+/* Of 132 rows every third is looked at and the last. */
+Test(check, value_of_every_third_row_of_132_is_held_against_itself_alone) {
+    enum { ROWS_ = 132 };
+    const ad_custom_op op = {"shifted", 2, times_value, times_partials, shifted_for, right_lane_partials, NULL};
+    const double       which[] = {3, 4, 66, 129, 130, 131};
+    double             input[ROWS_], wrong = -1;
+    ad_tape           *tape = ad_tape_new();
+    ad_var             w[] = {ad_input(tape, 0.5), ad_input(tape, 1)};
+    ad_var             y[] = {ad_mul(w[0], w[0]), ad_custom(tape, &op, 2, w, &wrong)};
+    for (int i = 0; i < ROWS_; i++) input[i] = i;
+    for (size_t outputs = 1; outputs <= 2; outputs++) {
+        ad_program *program = ad_compile(&(ad_interface){.params = 1, .param = w, .inputs = 1, .input = w + 1,
+                                                         .outputs = outputs, .output = y + 2 - outputs});
+        cr_assert_not_null(program, "%s", ad_tape_message(tape));
+        for (size_t k = 0; k < sizeof which/sizeof *which; k++) {
+            char name[40];
+            wrong = which[k];
+            ad_check_report *r = ad_check_program(program, VALUES(0.5), ROWS_, input, NULL);
+            snprintf(name, sizeof name, outputs == 1 ? "value of row %g" : "value of row %g, output 1", wrong);
+            const ad_check_line *l = line_called(r, name);
+            const bool           seen = wrong != 4 && wrong != 130;
+            cr_expect_eq(l != NULL, seen, "%s: %s", name, printed(r, AD_TEXT));
+            cr_expect_eq(ad_check_verdict(r) == AD_FAIL, seen, "%s: %s", name, printed(r, AD_TEXT));
+            if (l != NULL)
+                cr_expect(l->claimed == 0.5*wrong + 0x1p-20 && l->estimate == 0.5*wrong && l->error == 0 && l->gap == 0x1p-20 &&
+                          isnan(l->step) && l->coordinate == SIZE_MAX, "%s", printed(r, AD_JSON));
+            ad_check_free(r);
+        }
+        ad_program_free(program);
+    }
+    ad_tape_free(tape);
+}
+
+/* From 1 on floor(w) picks what there is not; so small an rtol is not left to the cheap case, whose steps end before. */
+Test(check, program_that_fails_beside_the_parameters_says_so) {
+    ad_tape    *tape = ad_tape_new();
+    ad_var      w = ad_input(tape, 0.9), square = ad_mul(w, w), y = ad_pick(ad_floor(w), 1, &square);
+    ad_program *program = ad_compile(&(ad_interface){.params = 1, .param = &w, .outputs = 1, .output = &y});
+    cr_assert_not_null(program, "%s", ad_tape_message(tape));
+    ad_check_report *r = ad_check_program(program, VALUES(0.9), 1, NULL, &(ad_check_options){.rtol = 1e-12});
+    cr_expect(strncmp(r->message, "beside these parameters: ", 25) == 0 && strstr(r->message, "pick") != NULL, "%s", printed(r, AD_TEXT));
+    cr_expect(r->status == AD_OK && ad_check_verdict(r) == AD_PASS, "%s", printed(r, AD_TEXT));
+    ad_check_free(r);
+    r = ad_check_program(program, VALUES(0.9), 1, NULL, &(ad_check_options){.rtol = -1});
+    cr_expect_str_eq(r->message, "rtol is -1: a finite number, not below 0, is needed");
+    ad_check_free(r);
+    ad_program_free(program);
+    ad_tape_free(tape);
 }
 
 Test(check, direction_given_to_a_program_is_the_only_one) {
@@ -722,6 +992,100 @@ Test(check, record_on_another_tape_is_said_and_no_pass) {
     cr_expect(strstr(r->message, "lost") != NULL, "%s", r->message);
     expect_verdict(r, "lost", AD_INCONCLUSIVE);
     ad_tape_free(b.tape), ad_tape_free(other);
+}
+
+/* ---- what is concluded ------------------------------------------------------------------------ */
+
+/* a*b, where b is not an operand but looked up behind the back of the tape. */
+static double product_with_hidden(size_t n, const double x[], void *context) {
+    (void)n;
+    return x[0]*ad_value(*(const ad_var *)context);
+}
+static void hidden_partials(size_t n, const double x[], double v, double partial[], void *context) {
+    (void)n, (void)x, (void)v;
+    partial[0] = ad_value(*(const ad_var *)context);
+}
+
+Test(check, operation_that_sees_more_than_its_operands_is_found_out_by_the_whole) {
+    const ad_custom_op op = {"spy", 1, product_with_hidden, hidden_partials, NULL, NULL, NULL};
+    bench b = {.tape = ad_tape_new(), .n = 2};
+    b.x[0] = ad_input(b.tape, 1.25), b.x[1] = ad_input(b.tape, 0.75);
+    b.y = ad_custom(b.tape, &op, 1, b.x, &b.x[1]);
+    static const char *const want = "rules and sweep are right, but differences disagree at x[1]: the values are not those of the "
+                                    "function that was differentiated";
+    ad_check_report *own = check(&b, NULL), *claimed = check(&b, VALUES(0.75, 1)), *right = check(&b, VALUES(0.75, 1.25));
+    cr_expect(own->sweep == AD_PASS && own->culprits == 0 && own->count[AD_FAIL] == 1);
+    cr_expect_str_eq(own->message, want);
+    cr_expect_str_eq(claimed->message, want, "%s", claimed->message);
+    cr_expect_str_eq(right->message, "");
+    ad_check_free(own), ad_check_free(claimed), ad_check_free(right);
+    ad_tape_free(b.tape);
+}
+
+static void slightly_other_partials_each_time(size_t n, const double x[], double v, double partial[], void *context) {
+    (void)n, (void)v;
+    partial[0] = x[1]*(1 + 1e-13*++*(int *)context), partial[1] = x[0];
+}
+
+Test(check, sweep_that_is_not_the_same_again_is_said_to_be_wrong) {
+    const ad_custom_op op = {"wavers", 2, product, slightly_other_partials_each_time, NULL, NULL, NULL};
+    int   calls;
+    bench b = of_nonsense(&op, &calls);
+    ad_check_report *r = check(&b, NULL);
+    cr_expect(ad_check_verdict(r) == AD_FAIL && !r->repeatable && r->culprits == 0);
+    cr_expect_str_eq(r->message, "the sweep is wrong, no rule is: a second one gave other adjoints");
+    ad_check_free(r);
+    ad_tape_free(b.tape);
+}
+
+/* a*b with second derivatives that are wrong in da/db alone, by 1e-7; a*a where the only one is. */
+Test(check, wrong_second_derivative_is_named) {
+    const ad_custom_op op = {"half_right", 2, product, product_partials, NULL, NULL, records_wrong};
+    int                calls;
+    ad_tape           *tape = ad_tape_new();
+    const ad_var       x[] = {ad_input(tape, 1.25), ad_input(tape, 0.75)}, same[] = {x[0], x[0]};
+    const struct { ad_var y; size_t n; double rtol; const char *want; } of[] = {
+        {ad_custom(tape, &op, 2, x, &calls), 2, 0, "the gradient is right; second derivatives are wrong, first at x[0], x[1]"},
+        {ad_custom(tape, &op, 2, x, &calls), 2, 1e-3,
+         "the gradient is right; second derivatives are wrong: the Hessian is not symmetric"},
+        {ad_custom(tape, &op, 2, same, &calls), 1, 0, "the gradient is right; second derivatives are wrong, first at x[0], x[0]"},
+        {ad_custom(tape, &op, 2, same, &calls), 1, 1e-3, ""},
+    };
+    for (size_t k = 0; k < 4; k++) {
+        ad_check_report *r = ad_check(of[k].y, of[k].n, x, NULL, &(ad_check_options){.second = true, .rtol = of[k].rtol});
+        cr_expect_str_eq(r->message, of[k].want, "%zu: %s", k, printed(r, AD_TEXT));
+        cr_expect_eq(ad_check_verdict(r), k < 3 ? AD_FAIL : AD_PASS, "%zu", k);
+        ad_check_free(r);
+    }
+    ad_tape_free(tape);
+}
+
+Test(check, operand_of_another_tape_is_counted_from_one) {
+    ad_tape     *tape = ad_tape_new(), *other = ad_tape_new();
+    const ad_var x[] = {ad_input(tape, 1), ad_input(other, 2)};
+    ad_check_report *r = ad_check(ad_exp(x[0]), 2, x, NULL, NULL);
+    cr_expect_str_eq(r->message, "ad_check: operand 2 belongs to another tape");
+    ad_check_free(r);
+    ad_tape_clear(tape);
+    r = ad_check(ad_exp(x[0]), 2, (const ad_var[]){x[0], ad_num(3)}, NULL, NULL);
+    cr_expect_str_eq(r->message, "ad_check: x[1] is not an input of the tape");
+    ad_check_free(r);
+    ad_tape_free(tape), ad_tape_free(other);
+}
+
+Test(check, place_of_a_culprit_is_cut_off) {
+    int   calls = 0;
+    char  file[200] = {0}, want[400];
+    bench b = {.tape = ad_tape_new(), .n = 2};
+    memset(file, 'f', sizeof file - 1);
+    b.x[0] = ad_input(b.tape, 1.25), b.x[1] = ad_input(b.tape, 0.75);
+    b.y = ad_source(ad_custom(b.tape, &nonsense[7].op, 2, b.x, &calls), file, 12345);
+    ad_check_report *r = check(&b, NULL);
+    snprintf(want, sizeof want, "the rule of wrong_partial is wrong in operand 1: node #2, recorded at %.112s:12345, says so; the sweep is "
+             "right", file);
+    cr_expect_str_eq(r->message, want, "%s", r->message);
+    ad_check_free(r);
+    ad_tape_free(b.tape);
 }
 
 /* ---- where a culprit was recorded ------------------------------------------------------------- */
