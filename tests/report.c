@@ -43,6 +43,10 @@ static ad_check_operand culprit(size_t node, double gap) {
                               .verdict = AD_FAIL};
 }
 
+static void expect_text(const char *got, const char *want) {
+    cr_expect(strcmp(got, want) == 0, "printed\n%s\nnot\n%s", got, want);
+}
+
 Test(report, of_nothing_is_inconclusive) {
     report = ad__report_done(ad__report_new(3));
     cr_assert_not_null(report);
@@ -70,6 +74,54 @@ Test(report, one_failure_among_many_is_a_failure) {
     report = ad__report_done(r);
     cr_expect_eq(report->verdict, AD_FAIL);
     cr_expect_eq(report->count[AD_FAIL], 1);
+}
+
+Test(report, worst_line_is_found_wherever_it_stands) {
+    for (size_t worst = 0; worst < 6; worst++) {
+        ad__report *r = ad__report_new(3);
+        r->page.has_second = true;
+        for (size_t i = 0; i < 6; i++) add(r, i < 3 ? &r->first : &r->second, "w", i == worst ? AD_KINK : AD_PASS, AD__SMOOTH);
+        ad_check_free(report);
+        report = ad__report_done(r);
+        cr_expect_eq(report->verdict, AD_KINK, "%zu", worst);
+        cr_expect_eq(report->second_verdict, worst < 3 ? AD_PASS : AD_KINK, "%zu", worst);
+        cr_expect(report->count[AD_KINK] == (worst < 3) && report->second_count[AD_KINK] == (worst >= 3));
+    }
+}
+
+Test(report, coordinates_that_were_not_looked_at_are_inconclusive) {
+    report = ad__report_done(ad__report_new(3));
+    for (size_t i = 0; i < 4; i++) cr_expect_eq(ad_check_coordinate(report, i), AD_INCONCLUSIVE, "%zu", i);
+    cr_expect_eq(ad_check_coordinate(NULL, 0), AD_INCONCLUSIVE);
+    ((ad__report *)(void *)report)->coordinate[2] = AD_FAIL;
+    cr_expect_eq(ad_check_coordinate(report, 2), AD_FAIL);
+}
+
+Test(report, table_is_as_wide_as_its_longest_name) {
+    ad__report *r = ad__report_new(2);
+    add(r, &r->first, "a name of twenty-one.", AD_PASS, AD__SMOOTH);
+    add(r, &r->first, "b", AD_PASS, AD__SMOOTH);
+    report = ad__report_done(r);
+    const char *page = printed(AD_TEXT);
+    cr_expect(strstr(page, "\n  coordinate             claimed ") && strstr(page, "\n  a name of twenty-one.  2.5 ") &&
+              strstr(page, "\n  b                      2.5 "), "%s", page);
+}
+
+/* Texts that are wider than a table's columns are not cut off, nor do they run over. */
+Test(report, wide_numbers_keep_their_digits) {
+    ad__report         *r = ad__report_new(1);
+    const ad__judgement j = {.verdict = AD_KINK, .gap = 1e-300, .tolerance = 1e-9,
+                             .estimate = {.shape = AD__KINKED, .left = -1.23456e-300, .right = -6.54321e+300}};
+    const ad__judgement k = {.verdict = AD_PASS, .gap = 0, .tolerance = 1, .estimate = {
+                             .shape = AD__SMOOTH, .slope = -1.234567891e-300, .error = 1e-300, .step = 0x1p-1000}};
+    ad__report_line(r, &r->first, "kink", 0, -1.234567891e-300, &j);
+    ad__report_line(r, &r->first, "pass", 0, -1.234567891e+300, &k);
+    report = ad__report_done(r);
+    expect_text(printed(AD_TEXT),
+        "gradcheck: KINK  1 of 2 (1 pass)\n"
+        "  coordinate  claimed            differences +- error        gap/tolerance  step    verdict\n"
+        "  kink        -1.234567891e-300  [-1.23456e-300, -6.54321e+300]  1.0e-291       -       KINK\n"
+        "  pass        -1.234567891e+300  -1.234567891e-300 +- 1e-300  0.0e+00        2^-1000  PASS\n");
 }
 
 Test(report, failing_rule_or_sweep_is_a_failure_though_all_lines_pass) {
@@ -163,10 +215,6 @@ Test(report, page_and_json_have_the_message_and_the_culprit) {
 }
 
 /* ---- whole pages ------------------------------------------------------------------------------ */
-
-static void expect_text(const char *got, const char *want) {
-    cr_expect(strcmp(got, want) == 0, "printed\n%s\nnot\n%s", got, want);
-}
 
 /* Everything that a report can hold, once. */
 static void everything(void) {
