@@ -21,12 +21,12 @@ static const double ad__bernoulli[] = {
     -174611.0/330, 854513.0/138, -236364091.0/2730,
 };
 
-/* sin and cos of pi*x without the rounding of pi*x: x is first reduced to [-1/2, 1/2], exactly. */
+/* sin and cos of pi*x, or both with the other sign, without the rounding of pi*x: x is first reduced to
+ * [-1/2, 1/2], exactly. */
 static void ad__sincos_pi(double x, double *s, double *c) {
-    const double whole = nearbyint(x), rest = x - whole;
-    const double sign = fmod(whole, 2) == 0 ? 1 : -1;
-    *s = sign*sin(ad__pi*rest);
-    *c = sign*cos(ad__pi*rest);
+    const double rest = x - nearbyint(x);
+    *s = sin(ad__pi*rest);
+    *c = cos(ad__pi*rest);
 }
 
 /* 6.3.18: log x - 1/(2x) - sum B2k / (2k x^2k), good to rounding from x = 10 on. */

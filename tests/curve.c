@@ -125,6 +125,14 @@ Test(curve, without_a_slope_has_none_and_is_in_units_of_one) {
     }
 }
 
+Test(curve, errors_are_relative_to_claims_below_one_too) {
+    const double half = 0.5, quarter = 0.25;
+    ad_curve    *straight = curve_of("x/4", &half), *bent = curve_of("abs(x - 1) + x", &quarter);
+    cr_expect_eq(straight->point[0].central_error, 0.25/0.5);
+    cr_expect_eq(bent->point[0].central_error, (1 - 0.25)/0.25);
+    ad_curve_free(straight), ad_curve_free(bent);
+}
+
 Test(curve, name_is_cut_off_and_a_node_without_one_is_x) {
     char long_name[80] = {0};
     memset(long_name, 'w', sizeof long_name - 1);
@@ -333,6 +341,35 @@ Test(curve, by_hand_as_svg) {
         "<line x1=\"80\" y1=\"420.0\" x2=\"690\" y2=\"420.0\" stroke=\"#e4e4e4\"/>\n");
 }
 
+/* Errors of 5, 50 and 500 reach from 0.1, where every frame begins, to 1000; of 1 and less, to 1 and no further. */
+Test(curve, frame_reaches_from_the_smallest_to_the_largest) {
+    const struct { double error[3]; const char *first, *last; int count; const char *lines; } of[] = {
+        {{5, 50, 500}, "         |.\n  1e2    |*\n", "         |\n          +", 5, "points=\"80.0,77.8 \"/>"},
+        {{1, 0.01, 1e-4}, "  1e0    |o\n", "  1e-4   |.\n          +", 5, "points=\"80.0,50.0 \"/>"},
+        {{1e-7, 1e-5, 1e-3}, "         |.\n  1e-4   |\n", "         |o\n          +", 5, "points=\"80.0,420.0 \"/>"},
+    };
+    for (size_t k = 0; k < 3; k++) {
+        const ad_curve_point point = {1, 2, of[k].error[0], 2, of[k].error[1], of[k].error[2]};
+        const ad_curve       c = {"x", 2, 2, 1e-12, 1, &point};
+        const char          *text = printed(&c, AD_CHARACTERS), *first = strchr(text, '\n') + 1;
+        int                  count = -4;                /* one line above, three below */
+        for (const char *at = text; *at != '\0'; at++) count += *at == '\n';
+        cr_expect(strncmp(first, of[k].first, strlen(of[k].first)) == 0 && strstr(text, of[k].last) != NULL, "%s", text);
+        cr_expect_eq(count, of[k].count, "%s", text);
+        text = printed(&c, AD_SVG);
+        cr_expect(strstr(text, of[k].lines) != NULL, "%s", text);
+    }
+}
+
+Test(curve, rows_of_characters_end_without_blanks) {
+    ad_curve_point point[53];
+    char           want[80];
+    for (int i = 0; i < 53; i++) point[i] = (ad_curve_point){pow(10, -i/4.0), 2, i < 52 ? 1 : NAN, 2, NAN, NAN};
+    const ad_curve c = {"x", 2, 2, 1e-12, 53, point};
+    memset(want, 'o', sizeof want), memcpy(want, "\n  1e0    |", 11), memcpy(want + 11 + 52, "\n", 2);
+    cr_expect(strstr(printed(&c, AD_CHARACTERS), want) != NULL, "%s", printed(&c, AD_CHARACTERS));
+}
+
 Test(curve, tape_is_what_it_was) {
     ad_var       y = ad_exp(x);
     ad_backward(ad_mul(y, y));
@@ -349,6 +386,21 @@ Test(curve, bad_arguments_are_on_the_tape) {
     cr_expect_null(ad_check_curve(y, y, NULL));
     cr_expect_eq(ad_tape_status(tape), AD_BAD_ARGUMENT);
     cr_expect_null(ad_check_curve(ad_num(1), x, NULL));
+    ad_tape_clear(tape);
+    ad_tape *other = ad_tape_new();
+    cr_expect_null(ad_check_curve(y, ad_input(other, 1), NULL));
+    cr_expect_str_eq(ad_tape_message(tape), "ad_check_curve: operand 2 belongs to another tape");
+    ad_tape_free(other);
+    ad_tape_clear(tape);
+    const ad_mark mark = ad_tape_mark(tape);
+    const ad_var  stale = ad_exp(y);
+    ad_tape_rewind(tape, mark);
+    cr_expect_null(ad_check_curve(stale, x, NULL));
+    cr_expect_eq(ad_tape_status(tape), AD_STALE);
+    cr_expect(strstr(ad_tape_message(tape), "operand 1") != NULL, "%s", ad_tape_message(tape));
+    const ad_curve none = {.name = "x"};
+    cr_expect_eq(ad_curve_print(&none, AD_TSV, NULL), AD_BAD_ARGUMENT);
+    cr_expect_eq(ad_curve_print(&none, (ad_picture)9, stdout), AD_BAD_ARGUMENT);
     cr_expect_eq(ad_curve_print(NULL, AD_TSV, stdout), AD_NO_MEMORY);
     ad_curve_free(NULL);
 }
