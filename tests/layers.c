@@ -182,3 +182,117 @@ Test(layers, wrong_operand_among_many_is_named) {
     cr_expect_eq(report->culprit[0].operand, 61);
     cr_expect_eq(report->local_count[AD_FAIL], 1);
 }
+
+/* ---- what is said of an operand --------------------------------------------------------------- */
+
+static double sum_of_squares(size_t n, const double x[], void *context) {
+    if (context != NULL) ++*(size_t *)context;
+    return weighted(n, x, NULL);
+}
+static void twice(size_t n, const double x[], double v, double partial[], void *context) {
+    (void)v, (void)context;
+    for (size_t i = 0; i < n; i++) partial[i] = 2*x[i];
+}
+static void three_times(size_t n, const double x[], double v, double partial[], void *context) {
+    (void)v, (void)context;
+    for (size_t i = 0; i < n; i++) partial[i] = 3*x[i];
+}
+
+Test(layers, culprit_is_shown_with_its_operands) {
+    const ad_custom_op op = {.name = "squares", .operands = SIZE_MAX, .value = sum_of_squares, .partials = three_times};
+    const ad_var       a = ad_input(tape, 2), b = ad_input(tape, 3), x[] = {a, ad_num(-2.5), b};
+    static const char *const shown[] = {"squares(#0)", "squares(#0, -2.5)", "squares(#0, -2.5, ...)"};
+    for (size_t n = 1; n <= 3; n++) {
+        const ad_var y = ad_custom(tape, &op, n, x, NULL);
+        ad__probe_close(&probe), ad_check_free(report);
+        look(y, 2, (const ad_var[]){a, b});
+        cr_assert_eq(report->culprits, n == 3 ? 2 : 1);
+        const ad_check_operand *o = &report->culprit[0];
+        cr_expect_str_eq(o->shown, shown[n - 1], "%s", o->shown);
+        cr_expect(o->node == y.at.in.node && o->operand == 0 && o->at == 2 && o->rule == 6 && o->verdict == AD_FAIL);
+        cr_expect(fabs(o->estimate - 4) < 1e-9 && fabs(o->gap - 2) < 1e-9 && isnan(o->left) && isnan(o->right));
+        cr_expect(o->error < 1e-9 && o->tolerance < 1e-7 && *o->name == '\0');
+        if (n == 3) cr_expect(report->culprit[1].operand == 2 && report->culprit[1].at == 3 && report->culprit[1].rule == 9);
+    }
+    ad_name(a, "width");
+    ad__probe_close(&probe), ad_check_free(report);
+    look(ad_custom(tape, &op, 2, (const ad_var[]){b, a}, NULL), 2, (const ad_var[]){a, b});
+    cr_expect_str_eq(report->culprit[0].shown, "squares(#1, width)", "%s", report->culprit[0].shown);
+}
+
+static double bent(size_t n, const double x[], void *context) {
+    (void)n, (void)context;
+    return x[0] < 0 ? 0 : x[0];
+}
+static void three_slopes(size_t n, const double x[], double v, double partial[], void *context) {
+    (void)n, (void)x, (void)v, (void)context;
+    partial[0] = 3;
+}
+
+Test(layers, culprit_at_a_kink_has_the_slopes_of_its_sides) {
+    const ad_custom_op op = {.name = "bent", .operands = 1, .value = bent, .partials = three_slopes};
+    const ad_var       x = ad_input(tape, 0);
+    look(ad_custom(tape, &op, 1, &x, NULL), 1, &x);
+    cr_assert_eq(report->culprits, 1);
+    const ad_check_operand *o = &report->culprit[0];
+    cr_expect(isnan(o->estimate) && isnan(o->error) && fabs(o->left) < 1e-9 && fabs(o->right - 1) < 1e-9);
+    cr_expect(o->rule == 3 && fabs(o->gap - 2) < 1e-9);
+}
+
+/* x*x + 4*4 + y*y + x*x: one partial in x, the sum of both. */
+Test(layers, operand_that_stands_twice_is_one) {
+    const ad_custom_op right = {.name = "right", .operands = SIZE_MAX, .value = sum_of_squares, .partials = twice};
+    const ad_custom_op wrong = {.name = "wrong", .operands = SIZE_MAX, .value = sum_of_squares, .partials = three_times};
+    const ad_var       x = ad_input(tape, 2), y = ad_input(tape, 3), all[] = {y, ad_num(4), x, y, x};
+    look(ad_custom(tape, &right, 5, all, NULL), 2, (const ad_var[]){x, y});
+    cr_expect(report->operands == 2 && report->local_count[AD_PASS] == 2 && report->nodes == 1);
+    ad__probe_close(&probe), ad_check_free(report);
+    look(ad_custom(tape, &wrong, 5, all, NULL), 2, (const ad_var[]){x, y});
+    cr_assert_eq(report->culprits, 2);
+    for (size_t k = 0; k < 2; k++) {
+        const ad_check_operand *o = &report->culprit[k];
+        const bool              of_x = o->at == 2;
+        cr_expect_eq(o->operand, of_x ? 2 : 0);
+        cr_expect(o->rule == (of_x ? 12 : 18) && fabs(o->estimate - (of_x ? 8 : 12)) < 1e-8, "%g, %g", o->rule, o->estimate);
+    }
+}
+
+Test(layers, what_decides_is_no_operand) {
+    const ad_var x[] = {ad_input(tape, 1), ad_input(tape, 2), ad_input(tape, 3)};
+    look(ad_where(x[0], x[1], x[2]), 3, x);
+    cr_expect(report->operands == 2 && report->local_count[AD_FAIL] == 0);
+    ad__probe_close(&probe), ad_check_free(report);
+    look(ad_pick(x[0], 3, x), 3, x);
+    cr_expect(report->operands == 3 && report->local_count[AD_FAIL] == 0);
+}
+
+/* Four are asked one by one, 90 along two directions; alone each would take four values. */
+Test(layers, many_operands_cost_a_few_values) {
+    const ad_custom_op op = {.name = "squares", .operands = SIZE_MAX, .value = sum_of_squares, .partials = twice};
+    size_t             calls = 0;
+    ad_var             x[90];
+    for (size_t i = 0; i < 90; i++) x[i] = ad_input(tape, 1 + 0.01*(double)i);
+    const ad_var few = ad_custom(tape, &op, 4, x, &calls), many = ad_custom(tape, &op, 90, x, &calls);
+    look(few, 90, x);
+    cr_expect(report->operands == 4 && report->local_count[AD_PASS] == 4);
+    ad__probe_close(&probe), ad_check_free(report);
+    calls = 0;
+    cr_assert(ad__probe_open(&probe, many, 90, x));
+    r = ad__report_new(90);
+    ad__check_rules(&probe, r, 1e-9);
+    report = ad__report_done(r);
+    cr_expect(report->operands == 90 && report->local_count[AD_PASS] == 90);
+    cr_expect_lt(calls, 2*90, "%zu", calls);
+}
+
+/* What rounding explains is small beside the derivative, however small that is. */
+Test(layers, tolerance_of_the_sweep_has_its_size) {
+    const double size[] = {1, 1e-30, 1e+30};
+    for (size_t k = 0; k < 3; k++) {
+        const ad_var x[] = {ad_input(tape, 0.7), ad_input(tape, 1.3)};
+        ad__probe_close(&probe), ad_check_free(report);
+        look(ad_mul(ad_num(size[k]), ad_sin(ad_mul(x[0], x[1]))), 2, x);
+        cr_expect(report->sweep == AD_PASS && report->sweep_tolerance > 0 && report->sweep_tolerance < 1e-13*size[k], "%g",
+                  report->sweep_tolerance);
+    }
+}
