@@ -173,6 +173,15 @@ Test(estimate, cheap_case_costs_four_evaluations) {
     cr_expect_eq(ad__judge(&line, 1, 1e-9).estimate.evaluations, 4);
 }
 
+/* Twenty steps up and down; a second time where x is small and x itself is the unit of the steps. */
+Test(estimate, what_is_not_cheap_costs_forty_more) {
+    place p = {sin, 0.3}, tiny_x = {sin, 1e-6};
+    const ad__slice line = line_at(&p), small = line_at(&tiny_x);
+    cr_expect_eq(ad__judge(&line, cos(0.3), 1e-12).estimate.evaluations, 4 + 40);
+    cr_expect_eq(ad__estimate_slope(&line).evaluations, 40);
+    cr_expect_eq(ad__estimate_slope(&small).evaluations, 80);
+}
+
 Test(estimate, smaller_rtol_asks_for_more_than_the_cheap_case) {
     place          p = {line_03, 0.3};
     const ad__slice line = line_at(&p);

@@ -296,3 +296,20 @@ Test(layers, tolerance_of_the_sweep_has_its_size) {
                   report->sweep_tolerance);
     }
 }
+
+/* y = 3 sin(x), along +-1: each contribution may be off by 6u and by one more for each operand of its node and each user of
+ * the operand, 2 + 1 for the product and 1 + 1 for the sine; the sum over the inputs by 4u and one for each of them. */
+Test(layers, tolerance_of_the_sweep_by_hand) {
+    const ad_var x = ad_input(tape, 0.7);
+    look(ad_mul(ad_num(3), ad_sin(x)), 1, &x);
+    cr_expect(close_to(fabs(report->forward), 3*cos(0.7), 4*U, 0) && close_to(report->forward, report->reverse, 4*U, 0));
+    cr_expect(close_to(report->sweep_tolerance, (9 + 8 + 5)*U*3*cos(0.7), 1e-12, 0), "%g u",
+              report->sweep_tolerance/(U*3*cos(0.7)));
+}
+
+Test(layers, input_that_is_the_result_has_a_derivative_of_one) {
+    const ad_var x[] = {ad_input(tape, 0.7), ad_input(tape, 0.8)};
+    look(x[0], 2, x);
+    cr_expect(report->repeatable && report->sweep == AD_PASS && report->sweep_gap == 0 && report->nodes == 0);
+    cr_expect(report->forward == report->reverse && report->forward != 0);
+}
