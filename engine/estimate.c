@@ -32,8 +32,9 @@ typedef struct ladder {
     bool   finite_left[LEVELS], finite_right[LEVELS], same[LEVELS];
 } ladder;
 
+/* Where there is no value, the difference of the other side is taken to the one at x. */
 static double noise_of(const ad__slice *line, double value) {
-    return line->noise + 2*AD__ROUNDING*fabs(value) + SMALLEST;
+    return line->noise + 2*AD__ROUNDING*fabs(isfinite(value) ? value : line->value) + SMALLEST;
 }
 
 static void sample(const ad__slice *line, double first, ladder *l) {

@@ -101,6 +101,15 @@ Test(check, x_outside_the_domain_is_said_to_be) {
     cr_expect_eq(verdict_of(FORMULA("a*b", INFINITY, 2), NULL), AD_DOMAIN);
 }
 
+Test(check, edge_of_the_domain_shows_the_slope_of_the_side_that_is_there) {
+    bench b = FORMULA("2*a + a*a^1.5", 0);
+    ad_check_report *r = check(&b, NULL);
+    cr_expect_eq(ad_check_verdict(r), AD_DOMAIN);
+    cr_expect(isnan(r->line[0].left) && fabs(r->line[0].right - 2) < 1e-6, "%s", printed(r, AD_TEXT));
+    ad_check_free(r);
+    ad_tape_free(b.tape);
+}
+
 Test(check, zero_with_a_sign_keeps_it) {
     cr_expect_neq(verdict_of(FORMULA("atan2(a, b)", -0.0, -1), NULL), AD_UNSTABLE);
 }

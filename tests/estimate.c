@@ -241,3 +241,153 @@ Test(estimate, noise_at_the_ends_of_the_step_is_counted) {
     line.noise_at = coarse_away_from_x;
     cr_expect_neq(ad__judge(&line, 1 + 1e-4, 1e-9).verdict, AD_FAIL);
 }
+
+/* ---- by hand ---------------------------------------------------------------------------------- */
+
+/* c[0]|t| + c[1]t + c[2]t^2 + c[3]t^3, known to `noise`; 0 at x, so that every difference has all its digits. No value
+ * outside of low...high, another side outside of left...right. */
+typedef struct cubic {
+    double c[4], low, high, left, right;
+} cubic;
+
+static ad__sample cubic_at(void *context, double t) {
+    const cubic *p = context;
+    const double v = t*(p->c[1] + t*(p->c[2] + t*p->c[3])) + p->c[0]*fabs(t);
+    return (ad__sample){t, t >= p->low && t <= p->high ? v : NAN, t >= p->left && t <= p->right};
+}
+
+#define ALL_OF_IT -INFINITY, INFINITY, -INFINITY, INFINITY
+
+static ad__slice cubic_line(cubic *p, double noise) {
+    return (ad__slice){cubic_at, NULL, p, 0, noise, 1};
+}
+
+/* Steps are 1/4, 1/16, 1/64, ...: differences of a cubic are 2 + h^2, the second column of the table is exact, and the third
+ * tells. So the third step is the best, with what noise does to its difference, 2 noise/2h, and 1.2 times as much after the
+ * extrapolation. The eleventh of the 20 steepest one-sided slopes 2 + h + h^2 is that of the step 4^-10. */
+Test(estimate, cubic_is_resolved_at_the_third_step) {
+    cubic              p = {{0, 2, 1, 1}, ALL_OF_IT};
+    const ad__slice    line = cubic_line(&p, 1e-9);
+    const ad__estimate e = ad__estimate_slope(&line);
+    cr_expect(e.shape == AD__SMOOTH && e.step == 1.0/64, "%g", e.step);
+    cr_expect_float_eq(e.slope, 2, 1e-12);
+    cr_expect_float_eq(e.error, 1.2*64e-9, 1e-13);
+    cr_expect_float_eq(e.scale, 2 + 0x1p-20, 1e-10);
+    cr_expect(isnan(e.left) && isnan(e.right) && e.evaluations == 40);
+}
+
+/* One-sided differences of |t| + 2t + t^2 are 3 + h and 1 - h, their noise is twice as large. */
+Test(estimate, sides_of_a_kink_are_resolved_at_the_third_step) {
+    cubic              p = {{1, 2, 1, 0}, ALL_OF_IT};
+    const ad__slice    line = cubic_line(&p, 1e-9);
+    const ad__estimate e = ad__estimate_slope(&line);
+    cr_expect_eq(e.shape, AD__KINKED);
+    cr_expect(fabs(e.left - 1) < 1e-12 && fabs(e.right - 3) < 1e-12, "%.17g %.17g", e.left, e.right);
+    cr_expect_float_eq(e.side_error, 1.2*128e-9, 1e-13);
+    cr_expect(isnan(e.slope) && e.error == INFINITY);
+}
+
+/* Without values beyond 1/100, or on another side there, the first three steps are left out. */
+Test(estimate, steps_without_a_value_or_on_another_side_are_left_out) {
+    static cubic bad[] = {{{0, 2, 1, 1}, -0.01, INFINITY, -INFINITY, INFINITY}, {{0, 2, 1, 1}, -INFINITY, 0.01, -INFINITY, INFINITY},
+                          {{0, 2, 1, 1}, -INFINITY, INFINITY, -0.01, INFINITY}, {{0, 2, 1, 1}, -INFINITY, INFINITY, -INFINITY, 0.01}};
+    for (size_t k = 0; k < 4; k++) {
+        const ad__slice    line = cubic_line(&bad[k], 1e-12);
+        const ad__estimate e = ad__estimate_slope(&line);
+        cr_expect(e.shape == AD__SMOOTH && fabs(e.slope - 2) < 1e-10, "%zu", k);
+        cr_expect(e.step == 0x1p-12, "%zu: %g", k, e.step);
+        cr_expect_float_eq(e.error, 1.2*0x1p12*1e-12, 1e-14, "%zu: %g", k, e.error);
+    }
+}
+
+/* To the left of x, to the right, or on both sides there is nothing. */
+Test(estimate, edge_has_the_slope_of_the_side_that_is_there) {
+    cubic left = {{0, 2, 1, 0}, -INFINITY, 0, -INFINITY, INFINITY}, right = {{0, 2, 1, 0}, 0, INFINITY, -INFINITY, INFINITY};
+    cubic none = {{0, 2, 1, 0}, 0, 0, -INFINITY, INFINITY};
+    const ad__slice    lines[] = {cubic_line(&left, 1e-9), cubic_line(&right, 1e-9), cubic_line(&none, 1e-9)};
+    const ad__estimate l = ad__estimate_slope(&lines[0]), r = ad__estimate_slope(&lines[1]), n = ad__estimate_slope(&lines[2]);
+    cr_expect(l.shape == AD__EDGE && fabs(l.left - 2) < 1e-12 && isnan(l.right) && fabs(l.side_error - 1.2*128e-9) < 1e-13);
+    cr_expect(r.shape == AD__EDGE && fabs(r.right - 2) < 1e-12 && isnan(r.left) && fabs(r.side_error - 1.2*128e-9) < 1e-13);
+    cr_expect(n.shape == AD__EDGE && isnan(n.left) && isnan(n.right) && n.side_error == 0);
+}
+
+/* The estimate of the cubic is 2 with an error of 76.8 noise, and ten times that is tolerated, or rtol of the larger. */
+Test(estimate, judgement_of_a_smooth_slope_by_hand) {
+    const struct { double noise, claimed, rtol, gap, tolerance; ad_verdict verdict; } of[] = {
+        {1e-9, 2.5, 1e-9, 0.5, 768e-9, AD_FAIL},           {1e-9, 2 - 7e-7, 1e-9, 7e-7, 768e-9, AD_PASS},
+        {1e-9, 2 + 8e-7, 1e-9, 8e-7, 768e-9, AD_FAIL},     {1e-9, 2.5, 0.25, 0.5, 0.625, AD_PASS},
+        {1e-9, 1.5, 0.2, 0.5, 0.4, AD_FAIL},               {1e-7, 2 + 1e-5, 1e-9, 1e-5, 768e-7, AD_INCONCLUSIVE},
+        {2.5e-8, 2, 1e-9, 0, 192e-7, AD_PASS},             {2.7e-8, 2, 1e-9, 0, 2073.6e-8, AD_INCONCLUSIVE},
+        {1e-9, INFINITY, 1e-9, INFINITY, 768e-9, AD_FAIL},
+    };
+    for (size_t k = 0; k < sizeof of/sizeof *of; k++) {
+        cubic               p = {{0, 2, 1, 1}, ALL_OF_IT};
+        const ad__slice     line = cubic_line(&p, of[k].noise);
+        const ad__judgement j = ad__judge(&line, of[k].claimed, of[k].rtol);
+        cr_expect_eq(j.verdict, of[k].verdict, "%zu: %s", k, ad_verdict_text(j.verdict));
+        cr_expect(j.gap == of[k].gap || fabs(j.gap - of[k].gap) < 1e-12, "%zu: %.17g", k, j.gap);
+        cr_expect(fabs(j.tolerance - of[k].tolerance) < 1e-11, "%zu: %.17g", k, j.tolerance);
+    }
+}
+
+/* Between the slopes 1 and 3 of the sides there is no gap; ten times the error of the sides, 153.6 noise, or rtol of the
+ * largest is tolerated. */
+Test(estimate, judgement_at_a_kink_by_hand) {
+    const struct { double claimed, rtol, gap, tolerance; ad_verdict verdict; } of[] = {
+        {1, 1e-9, 0, 1536e-9, AD_KINK},     {3, 1e-9, 0, 1536e-9, AD_KINK},       {2, 1e-9, 0, 1536e-9, AD_KINK},
+        {0.5, 1e-9, 0.5, 1536e-9, AD_FAIL}, {4, 1e-9, 1, 1536e-9, AD_FAIL},       {4, 0.25, 1, 1, AD_KINK},
+        {0, 0.4, 1, 1.2, AD_KINK},          {-2, 0.4, 3, 1.2, AD_FAIL},           {NAN, 1e-9, INFINITY, 1536e-9, AD_FAIL},
+        {NAN, 0.5, INFINITY, 1.5, AD_FAIL}, {INFINITY, 0.5, INFINITY, 1.5, AD_FAIL},
+    };
+    for (size_t k = 0; k < sizeof of/sizeof *of; k++) {
+        cubic               p = {{1, 2, 1, 0}, ALL_OF_IT};
+        const ad__slice     line = cubic_line(&p, 1e-9);
+        const ad__judgement j = ad__judge(&line, of[k].claimed, of[k].rtol);
+        cr_expect_eq(j.verdict, of[k].verdict, "%zu: %s", k, ad_verdict_text(j.verdict));
+        cr_expect(j.gap == of[k].gap || fabs(j.gap - of[k].gap) < 1e-9, "%zu: %.17g", k, j.gap);
+        cr_expect(fabs(j.tolerance - of[k].tolerance) < 1e-9, "%zu: %.17g", k, j.tolerance);
+    }
+}
+
+/* Two steps, h = cbrt(2u) and 2h: 2 + h^2 and 2 + 4h^2 leave 2. Where noise is above what 1e-9 allows, a kink is near, or a
+ * step is on another side, all steps are made. */
+Test(estimate, cheap_case_by_hand) {
+    const double        h = cbrt(0x1p-52);
+    cubic               p = {{0, 2, 1, 1}, ALL_OF_IT};
+    const ad__slice     line = cubic_line(&p, 1e-18);
+    const ad__judgement j = ad__judge(&line, 2*(1 + 5e-10), 1e-9);
+    cr_expect(j.verdict == AD_PASS && j.estimate.evaluations == 4 && j.estimate.step == h && j.estimate.shape == AD__SMOOTH);
+    cr_expect_float_eq(j.estimate.slope, 2, 1e-15);
+    cr_expect_float_eq(j.estimate.error, h*h + 1.2*(2e-18 + 8*0x1p-53*h)/(2*h), 1e-14);
+    cr_expect(fabs(j.gap - 1e-9) < 1e-14 && fabs(j.tolerance - 2e-9) < 1e-15);
+    cubic sides[] = {{{0, 2, 1, 1}, -INFINITY, INFINITY, -1.5*h, INFINITY}, {{0, 2, 1, 1}, -INFINITY, INFINITY, -INFINITY, 1.5*h},
+                     {{0, 2, 1, 1}, -INFINITY, 1.5*h, -INFINITY, INFINITY}, {{1e-4, 2, 1, 1}, ALL_OF_IT}, {{0, 2, 1, 1}, ALL_OF_IT}};
+    for (size_t k = 0; k < 5; k++) {
+        const ad__slice one = cubic_line(&sides[k], k == 4 ? 1e-14 : 1e-18);
+        cr_expect(ad__judge(&one, 2, 1e-9).estimate.evaluations >= 44, "%zu", k);
+    }
+}
+
+/* What is left of 2t + t^2 + t^3 falls exactly as t^2, and as t^3 where the curvature is given. */
+Test(estimate, taylor_slopes_of_polynomials_are_whole) {
+    cubic           square = {{0, 2, 1, 0}, ALL_OF_IT}, p = {{0, 2, 1, 1}, ALL_OF_IT};
+    const ad__slice of_square = cubic_line(&square, 1e-18), line = cubic_line(&p, 1e-18);
+    cr_expect_float_eq(ad__taylor_slope(&of_square, 2, 0, 1), 2, 1e-6);
+    cr_expect_float_eq(ad__taylor_slope(&line, 2, 2, 2), 3, 1e-3);
+    cr_expect_float_eq(ad__taylor_slope(&line, 2, 4, 2), 2, 1e-3);
+    cr_expect_float_eq(ad__taylor_slope(&line, 1, 2, 2), 1, 1e-3);
+}
+
+/* Values that go up and down by n from call to call have differences of order 6 of 64n, whose mean square is 924 times that
+ * of independent errors (More and Wild 2011); four times that is the noise. */
+static ad__sample up_and_down(void *context, double t) {
+    int *calls = context;
+    return (ad__sample){t, ++*calls%2 == 0 ? 1e-6 : -1e-6, true};
+}
+
+Test(estimate, noise_of_values_that_go_up_and_down_by_hand) {
+    int calls = 0;
+    const double noise = ad__measured_noise(up_and_down, &calls, 0, 1);
+    cr_expect_float_eq(noise, 4*64e-6/sqrt(924), 1e-12);
+    cr_expect_eq(calls, 1 + 14*20, "%d; one value at x, ten on either side at each of 14 spacings", calls);
+}
