@@ -275,6 +275,97 @@ Test(hessian, operand_picked_is_the_only_one_that_bends) {
     for (int i = 0; i < 9; i++) cr_expect_eq(h[i], want[i], "%d: %g", i, h[i]);
 }
 
+/* What is 0 here and moves sends its motion: of x*y at y = 0 the mixed derivative is left, of x*x*y 2x. */
+Test(hessian, factor_of_zero_still_bends) {
+    expect_hessian("dot(x, y)", 3, 0, (double[]){0, 1, 0});
+    expect_hessian("x*x*y", 3, 0, (double[]){0, 6, 0});
+    expect_hessian("sin(x)*y", 0, 0, (double[]){0, 1, 0});
+    expect_hessian("relu(x)*relu(x)*y", 2, 1, (double[]){2, 4, 0});
+    expect_hessian("max(x, y)*y", 1, 2, (double[]){0, 0, 2});
+}
+
+Test(hessian, of_one_operation_on_one_input) {
+    const ad_var x = ad_input(tape, 0.75), y = ad_sin(x);
+    const double one = 2;
+    double       h, twice;
+    ad_hessian(y, 1, &x, &h);
+    ad_hessian_times(y, 1, &x, &one, &twice);
+    cr_expect(h == -sin(0.75) && twice == -2*sin(0.75), "%.17g, %.17g", h, twice);
+}
+
+/* ---- operations of the user's own ------------------------------------------------------------- */
+
+/* x*x*y*c, and its partials. */
+static double volume(size_t n, const double x[], void *context) {
+    (void)n, (void)context;
+    return x[0]*x[0]*x[1]*x[2];
+}
+static void volume_partials(size_t n, const double x[], double v, double partial[], void *context) {
+    (void)n, (void)v, (void)context;
+    partial[0] = 2*x[0]*x[1]*x[2], partial[1] = x[0]*x[0]*x[2], partial[2] = x[0]*x[0]*x[1];
+}
+static void records_volume(size_t n, const ad_var x[], ad_var v, ad_var partial[], void *context) {
+    (void)n, (void)v, (void)context;
+    partial[0] = ad_mul(ad_mul(ad_num(2), x[0]), ad_mul(x[1], x[2]));
+    partial[1] = ad_mul(ad_mul(x[0], x[0]), x[2]), partial[2] = ad_mul(ad_mul(x[0], x[0]), x[1]);
+}
+/* Those of exp, by the result. */
+static double own_exp(size_t n, const double x[], void *context) {
+    (void)n, (void)context;
+    return exp(x[0]);
+}
+static void own_exp_partials(size_t n, const double x[], double v, double partial[], void *context) {
+    (void)n, (void)x, (void)context;
+    partial[0] = v;
+}
+static void records_own_exp(size_t n, const ad_var x[], ad_var v, ad_var partial[], void *context) {
+    (void)n, (void)x, (void)context;
+    partial[0] = v;
+}
+
+/* At x = 3, y = 0.5, c = 2: 2yc, 2xc, 2xy, 0, x*x, 0; with y = 0 too, where partials are 0 that move. */
+Test(hessian, of_an_operation_with_partials_that_are_recorded) {
+    const ad_custom_op op = {"volume", 3, volume, volume_partials, NULL, NULL, records_volume};
+    const ad_custom_op e = {"own_exp", 1, own_exp, own_exp_partials, NULL, NULL, records_own_exp};
+    const double       y[] = {0.5, 0};
+    double             h[9], j;
+    for (int k = 0; k < 2; k++) {
+        const ad_var x[] = {ad_input(tape, 3), ad_input(tape, y[k]), ad_input(tape, 2)};
+        const double want[] = {4*y[k], 12, 6*y[k], 12, 0, 9, 6*y[k], 9, 0};
+        ad_hessian(ad_custom(tape, &op, 3, x, NULL), 3, x, h);
+        for (int i = 0; i < 9; i++) cr_expect_eq(h[i], want[i], "y = %g, %d: %g", y[k], i, h[i]);
+        ad_hessian(ad_custom(tape, &op, 3, (const ad_var[]){x[0], ad_num(0.5), x[2]}, NULL), 1, x, &j);
+        cr_expect_eq(j, 2);
+        ad_hessian(ad_custom(tape, &e, 1, x, NULL), 1, x, &j);
+        cr_expect_eq(j, exp(3));
+    }
+    cr_expect_eq(ad_tape_status(tape), AD_OK, "%s", ad_tape_message(tape));
+}
+
+static ad_var stranger;
+
+static void records_a_stranger(size_t n, const ad_var x[], ad_var v, ad_var partial[], void *context) {
+    (void)n, (void)context;
+    partial[0] = ad_mul(ad_add(x[0], v), stranger);
+}
+
+Test(hessian, operation_that_cannot_be_differentiated_again_is_an_error) {
+    const ad_custom_op op = {"plain", 1, own_exp, own_exp_partials, NULL, NULL, NULL};
+    const ad_custom_op lost = {"lost", 1, own_exp, own_exp_partials, NULL, NULL, records_a_stranger};
+    const ad_var       x = ad_input(tape, 2);
+    double             h = 0;
+    ad_hessian(ad_custom(tape, &op, 1, &x, NULL), 1, &x, &h);
+    cr_expect(isnan(h) && ad_tape_status(tape) == AD_UNSUPPORTED);
+    cr_expect_str_eq(ad_tape_message(tape), "node #1: the operation \"plain\" has no `record`, so no second derivative");
+    ad_tape_clear(tape);
+    ad_tape *other = ad_tape_new();
+    stranger = ad_input(other, 1), h = 0;
+    ad_hessian(ad_custom(tape, &lost, 1, &x, NULL), 1, &x, &h);
+    cr_expect(isnan(h) && ad_tape_status(tape) == AD_TWO_TAPES);
+    cr_expect_str_eq(ad_tape_message(tape), "node #2, \"lost\": mul: operand 2 belongs to another tape");
+    ad_tape_free(other);
+}
+
 /* ---- kinks: the table of docs/derivatives.md -------------------------------------------------- */
 
 Test(hessian, kinks_have_second_derivative_zero) {
@@ -348,6 +439,16 @@ Test(hessian, jacobian_is_the_same_forward_and_in_reverse) {
     for (int i = 0; i < 6; i++) cr_expect_eq(j[i], want[i], "in reverse, %d: %g", i, j[i]);
 }
 
+Test(hessian, jacobian_of_inputs_in_themselves_is_one) {
+    const ad_var x = ad_input(tape, 2), y[] = {ad_num(5), x, x};
+    double       j[3] = {7, 7, 7};
+    ad_jacobian(3, y, 1, &x, j);
+    cr_expect(j[0] == 0 && j[1] == 1 && j[2] == 1);
+    j[1] = 7;
+    ad_jacobian(1, y + 1, 1, &x, j + 1);
+    cr_expect_eq(j[1], 1);
+}
+
 /* ---- what stays, and what is refused ---------------------------------------------------------- */
 
 Test(hessian, adjoints_names_and_length_are_left_alone) {
@@ -377,6 +478,9 @@ Test(hessian, constants_have_derivatives_of_zero) {
     ad_hessian(x, 1, &later, out);
     cr_expect_eq(out[0], 0);
     ad_hessian_times(ad_num(3), 1, &x, &one, out + 1);
+    cr_expect_eq(out[1], 0);
+    out[1] = 7;
+    ad_hessian_times(x, 1, &later, &one, out + 1);
     cr_expect_eq(out[1], 0);
     out[0] = out[1] = 7;
     ad_jacobian(2, y, 1, &x, out);
@@ -414,6 +518,26 @@ Test(hessian, bad_operands_are_errors_with_sentences) {
     refused(y, stale, AD_STALE, "forgotten");
     refused(stale, x, AD_STALE, "forgotten");
     refused(y, ad_input(other, 1), AD_TWO_TAPES, "another tape");
+    ad_tape_free(other);
+}
+
+Test(hessian, operands_are_counted_from_one_in_what_is_said) {
+    ad_tape     *other = ad_tape_new();
+    const ad_var x = ad_input(tape, 2), y[] = {ad_exp(x), ad_exp(ad_input(other, 1)), ad_num(1)}, number = ad_num(3);
+    const ad_mark mark = ad_tape_mark(tape);
+    const ad_var  stale = ad_exp(x);
+    double       j[3];
+    ad_tape_rewind(tape, mark);
+    ad_jacobian(2, y, 1, &x, j);
+    cr_expect_str_eq(ad_tape_message(tape), "ad_jacobian: operand 2 belongs to another tape");
+    ad_tape_clear(tape);
+    ad_jacobian(1, y, 1, &number, j);
+    cr_expect_str_eq(ad_tape_message(tape), "ad_jacobian: x[0] is the plain number 3, not a node");
+    ad_tape_clear(tape);
+    ad_hessian(stale, 1, &x, j);
+    cr_expect(strncmp(ad_tape_message(tape), "ad_hessian: operand 1 ", 22) == 0, "%s", ad_tape_message(tape));
+    ad_jacobian(1, y, 1, &x, j);
+    cr_expect(isnan(j[0]) && ad_tape_status(tape) == AD_STALE, "the first error sticks");
     ad_tape_free(other);
 }
 
