@@ -233,6 +233,70 @@ Test(derive, nan_of_mathematics_is_kept) {
     cr_expect(isnan(ad_value(derivative(ad_sqrt(ad_mul(x, x)), x))), "inf*0");
 }
 
+/* sqrt(x*x) by a sum, a product of lists, an operation of the user's own: inf*0 at 0, as in the sweep. */
+static double square_value(size_t n, const double x[], void *context) {
+    (void)n, (void)context;
+    return x[0]*x[0]*x[1];
+}
+static void square_partials(size_t n, const double x[], double v, double partial[], void *context) {
+    (void)n, (void)v, (void)context;
+    partial[0] = 2*x[0]*x[1], partial[1] = x[0]*x[0];
+}
+static ad_var lost_partial;
+
+static void records_square(size_t n, const ad_var x[], ad_var v, ad_var partial[], void *context) {
+    (void)n, (void)v;
+    partial[0] = ad_mul(ad_add(x[0], x[0]), x[1]);
+    if (context == NULL) partial[1] = ad_mul(x[0], x[0]);
+    else partial[1] = *(const int *)context == 0 ? lost_partial : ad_num(9);
+}
+static const ad_custom_op square_op = {"square", 2, square_value, square_partials, NULL, NULL, records_square};
+
+Test(derive, nan_of_mathematics_is_kept_in_lists_too) {
+    const ad_var x = ad_input(tape, 0), one = ad_input(tape, 1);
+    cr_expect(isnan(ad_value(derivative(ad_sqrt(ad_dot(1, &x, &x)), x))));
+    cr_expect(isnan(ad_value(derivative(ad_sqrt(ad_custom(tape, &square_op, 2, (ad_var[]){x, one}, NULL)), x))));
+    no_error();
+}
+
+/* x*x*y at (3, 2): 2xy and x*x; of x alone with a number for y, and with a partial that is a number. */
+Test(derive, of_an_operation_is_what_it_records) {
+    const ad_var x[] = {ad_input(tape, 3), ad_input(tape, 2)};
+    const int    number = 1;
+    ad_var       grad[2];
+    ad_record_gradient(ad_custom(tape, &square_op, 2, x, NULL), 2, x, grad);
+    cr_expect(ad_value(grad[0]) == 12 && ad_value(grad[1]) == 9);
+    cr_expect_eq(ad_value(derivative(grad[0], x[1])), 6);
+    ad_record_gradient(ad_custom(tape, &square_op, 2, (ad_var[]){ad_num(4), x[1]}, NULL), 2, x, grad);
+    cr_expect(ad_value(grad[0]) == 0 && ad_value(grad[1]) == 16);
+    ad_record_gradient(ad_custom(tape, &square_op, 2, x, (void *)(uintptr_t)&number), 2, x, grad);
+    cr_expect(ad_value(grad[0]) == 12 && ad_value(grad[1]) == 9 && grad[1].tape == NULL);
+    ad_record_gradient(ad_custom(tape, &square_op, 2, (ad_var[]){x[1], x[0]}, NULL), 1, x, grad);
+    cr_expect_eq(ad_value(grad[0]), 4);
+    no_error();
+}
+
+Test(derive, partial_of_another_tape_is_named) {
+    const ad_var x[] = {ad_input(tape, 3), ad_input(tape, 2)};
+    const int    lost = 0;
+    ad_tape     *other = ad_tape_new();
+    ad_var       grad[2];
+    lost_partial = ad_input(other, 1);
+    ad_record_gradient(ad_custom(tape, &square_op, 2, x, (void *)(uintptr_t)&lost), 2, x, grad);
+    cr_expect(isnan(ad_value(grad[0])) && isnan(ad_value(grad[1])));
+    cr_expect_str_eq(ad_tape_message(tape), "square: operand 2 belongs to another tape");
+    ad_tape_free(other);
+}
+
+Test(derive, operation_without_record_has_no_second_derivative) {
+    const ad_custom_op op = {"plain", 2, square_value, square_partials, NULL, NULL, NULL};
+    const ad_var       x[] = {ad_input(tape, 3), ad_input(tape, 2)};
+    ad_var             grad[2];
+    ad_record_gradient(ad_custom(tape, &op, 2, x, NULL), 2, x, grad);
+    cr_expect(isnan(ad_value(grad[0])) && ad_tape_status(tape) == AD_UNSUPPORTED);
+    cr_expect_str_eq(ad_tape_message(tape), "node #2: the operation \"plain\" has no `record`, so no second derivative");
+}
+
 /* ---- what it leaves on the tape --------------------------------------------------------------- */
 
 Test(derive, constants_are_plain_numbers) {
@@ -261,6 +325,16 @@ Test(derive, nodes_that_do_not_lead_from_x_are_left_out) {
     const size_t length = ad_tape_length(tape);
     derivative(y, x);
     cr_expect_eq(ad_tape_length(tape), length);
+}
+
+/* Of three to pick from one leads from x: index == 1, then 1 or 0, its product with each of the two x, and their sum. */
+Test(derive, what_is_picked_from_is_asked_for_only_where_it_leads_from_x) {
+    ad_var       x = ad_input(tape, 3), w = ad_input(tape, 2), i = ad_input(tape, 1);
+    const ad_var some[] = {ad_exp(w), ad_mul(x, x), ad_sin(w)}, y = ad_pick(i, 3, some);
+    const size_t length = ad_tape_length(tape);
+    cr_expect_eq(ad_value(derivative(y, x)), 6);
+    const size_t recorded = ad_tape_length(tape) - length;
+    cr_expect(recorded == 5, "%zu", recorded);
 }
 
 static bool shows(ad_var y, const char *part) {
@@ -330,7 +404,7 @@ Test(derive, bad_operands_are_errors_with_sentences) {
     y = ad_exp(x);
     refused(y, ad_num(2), AD_BAD_ARGUMENT, "ad_record_gradient: x[0] is the plain number 2");
     refused(y, stale, AD_STALE, "ad_record_gradient");
-    refused(stale, x, AD_STALE, "ad_record_gradient");
+    refused(stale, x, AD_STALE, "ad_record_gradient: operand 1 ");
     refused(y, ad_input(other, 1), AD_TWO_TAPES, "another tape");
     ad_tape_free(other);
 }
