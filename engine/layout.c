@@ -239,7 +239,7 @@ static void place_ends(drawing *d) {
         const ad__spot *to = &l->spot[l->link[first].to];
         const double    n = (double)(end - first), apart = n > 1 ? fmin(14, (to->height - 12)/n) : 0;
         for (size_t k = first; k < end; k++) {
-            size_t above = 0;
+            size_t above = end - first <= 64 ? 0 : k - first;       /* of very many: in the order of the tape */
             for (size_t j = first; j < end && end - first <= 64; j++) {
                 const double mine = before_end(l, k), other = before_end(l, j);
                 above += other < mine || (other == mine && j < k);
