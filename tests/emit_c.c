@@ -379,6 +379,17 @@ Test(emit_c, branch_on_a_unit_of_a_layer_that_would_turn_gives_nan) {
     expect_nan_when_a_unit_turns(false);
 }
 
+Test(emit_c, pick_of_one_is_that_one) {
+    ad_tape     *tape = ad_tape_new();
+    const ad_var a = ad_input(tape, 2), x = ad_input(tape, 0), y = ad_mul(a, ad_pick(x, 1, &a));
+    ad_program  *p = ad_compile(&(ad_interface){1, &a, 1, &x, 1, &y, 0});
+    char        *text = written(p, "f");
+    cr_expect(strstr(text, "f_index(v[1], 1);\n") && strstr(text, "        v[2] = v[0];\n"), "%s", text);
+    free(text);
+    ad_program_free(p);
+    ad_tape_free(tape);
+}
+
 Test(emit_c, index_that_picks_nothing_gives_nan) {
     ad_tape           *tape = ad_tape_new();
     ad_var             a = ad_input(tape, 2), x = ad_input(tape, 1);
