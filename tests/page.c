@@ -113,6 +113,7 @@ Test(page, box_of_two_nodes_has_a_label_and_each_box_and_link_a_name) {
     cr_expect_eq(count_of(page, "id=\"b0\""), 1);
     cr_expect_eq(count_of(page, "id=\"b1\""), 1);
     cr_expect_eq(count_of(page, "id=\"e0\""), 1);
+    cr_expect_eq(count_of(page, "tabindex=\"0\" role=\"img\""), 2);      /* numbers come with the steps: a box is empty */
 }
 
 Test(page, two_thousand_boxes_are_shown_before_any_is_folded) {
