@@ -2,11 +2,13 @@
  * tests/plan.c, over random graphs; here it is what lies between the blocks, and between the lanes of one. */
 #include "support.h"
 
-#include "engine/ad.h"
+#include "engine/program.h"
 
 #include "expect.h"
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* An infinite operand makes the sums NaN, so all blocks run again, with care, after the last one, which is short:
  * whatever its rows left behind, the first one begins with zeros. */
@@ -133,6 +135,69 @@ Test(block, pick_takes_another_operand_in_each_row) {
         const size_t picked = 1 + r%3;
         cr_expect_eq(value[r], 5*input[4*r + picked]);
         for (size_t i = 0; i < 4; i++) cr_expect_eq(jacobian[4*r + i], i == picked ? 5 : 0, "row %zu, input %zu", r, i);
+    }
+    ad_program_free(p);
+    ad_tape_free(tape);
+}
+
+/* z0 and z1 are a layer. Its operands are infinite in a row in which `where` takes a number, so that all is run again with
+ * care: products one at a time, without those of a zero adjoint. */
+Test(block, a_layer_with_an_infinite_operand_sends_back_row_by_row) {
+    ad_tape *tape = ad_tape_new();
+    ad_var   w[4], x[2], z[2];
+    for (size_t i = 0; i < 4; i++) w[i] = ad_input(tape, 1 + (double)i);
+    for (size_t i = 0; i < 2; i++) x[i] = ad_input(tape, 1);
+    for (size_t j = 0; j < 2; j++) z[j] = ad_dot(2, w + 2*j, x);
+    const ad_var y = ad_where(ad_less(x[0], ad_num(10)), ad_mul(z[0], z[1]), ad_num(3));
+    ad_program  *p = ad_compile(&(ad_interface){.params = 4, .param = w, .inputs = 2, .input = x, .outputs = 1, .output = &y});
+    cr_assert_eq(p->layers, 1);
+    const double param[] = {1, 2, 3, 4}, want[] = {43*5/2.0, 43*7/2.0, 19*5/2.0, 19*7/2.0};     /* 5 + 2*7, 3*5 + 4*7 */
+    for (size_t k = 0; k < 2; k++) {
+        const double example[] = {INFINITY, k == 0 ? 1 : (double)INFINITY, 5, 7};
+        double       mean, grad[4], jacobian[4];
+        cr_expect_eq(ad_program_gradient(p, param, 2, example, &mean, grad), AD_OK);
+        cr_expect_eq(mean, (3 + 19*43)/2.0);
+        cr_expect_arr_eq(grad, want, sizeof want);
+        cr_expect_eq(ad_program_jacobian(p, param, 2, example, jacobian), AD_OK);
+        const double slopes[] = {0, 0, 1*43 + 3*19, 2*43 + 4*19};
+        cr_expect_arr_eq(jacobian, slopes, sizeof slopes);
+    }
+    ad_program_free(p);
+    ad_tape_free(tape);
+}
+
+/* Two layers with the same weights, of which z1 has an infinite one: y is z0*z0' where x0 is large, else z1*z1'. */
+Test(block, an_infinite_weight_is_seen_by_the_rows_that_use_it_alone) {
+    ad_tape *tape = ad_tape_new();
+    ad_var   w[4], x[4], z[2], other[2];
+    for (size_t i = 0; i < 4; i++) w[i] = ad_input(tape, 1 + (double)i);
+    for (size_t i = 0; i < 4; i++) x[i] = ad_input(tape, 1);
+    for (size_t j = 0; j < 2; j++) z[j] = ad_dot(2, w + 2*j, x), other[j] = ad_dot(2, w + 2*j, x + 2);
+    const ad_var y = ad_where(ad_less(x[0], ad_num(10)), ad_mul(z[1], other[1]), ad_mul(z[0], other[0]));
+    ad_program  *p = ad_compile(&(ad_interface){.params = 4, .param = w, .inputs = 4, .input = x, .outputs = 1, .output = &y});
+    cr_assert_eq(p->layers, 2);
+    const double param[] = {1, 2, INFINITY, 4}, example[] = {20, 1, 2, 3, 5, 1, 2, 3};
+    const double want[] = {1*8, 2*8, 1*22, 2*22, INFINITY, INFINITY, INFINITY, INFINITY};       /* 20 + 2*1, 2 + 2*3 */
+    double       jacobian[8];
+    cr_expect_eq(ad_program_jacobian(p, param, 2, example, jacobian), AD_OK);
+    for (size_t i = 0; i < 8; i++) cr_expect_eq(jacobian[i], want[i], "%zu: %g, not %g", i, jacobian[i], want[i]);
+    ad_program_free(p);
+    ad_tape_free(tape);
+}
+
+/* A last row that is short of eight is repeated: what is wrong with it is told of that row. */
+Test(block, an_index_that_picks_nothing_in_the_last_row_names_it) {
+    ad_tape     *tape = ad_tape_new();
+    const ad_var x[] = {ad_input(tape, 0), ad_input(tape, 1), ad_input(tape, 2)}, y = ad_pick(x[0], 2, x + 1);
+    ad_program  *p = ad_compile(&(ad_interface){.inputs = 3, .input = x, .outputs = 1, .output = &y});
+    for (size_t n = 1; n < 20; n++) {
+        double input[60] = {0}, value[20];
+        char   text[200], want[40];
+        input[3*(n - 1)] = 2;
+        cr_expect_eq(ad_program_values(p, NULL, n, input, value), AD_BAD_ARGUMENT);
+        ad_program_message(p, sizeof text, text);
+        snprintf(want, sizeof want, "row %zu: ", n - 1);
+        cr_expect(strncmp(text, want, strlen(want)) == 0, "of %zu rows: %s", n, text);
     }
     ad_program_free(p);
     ad_tape_free(tape);

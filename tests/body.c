@@ -159,3 +159,33 @@ Test(body, what_is_not_finite_stays_in_its_lane) {
     for (size_t l = 0; l < COUNT; l++) want += l == 4 || l == 18 ? 0 : u[X + l];
     cr_expect(close_to(adjoint[ONE], want, 1e-14, 0), "a zero adjoint pushed something: %g", adjoint[ONE]);
 }
+
+/* 1, 2, 3, ... from the lanes, in two blocks, onto adjoints that are 10 already. */
+Test(body, contributions_are_added_wherever_an_operand_stands) {
+    for (size_t i = 0; i < 3; i++) {
+        double                   want[HOMES];
+        _Alignas(64) double      contribution[LANES];
+        const ad__source *const  s = &anywhere[i];
+        for (size_t h = 0; h < HOMES; h++) adjoint[h] = want[h] = 10;
+        for (size_t first = 0; first < COUNT; first += LANES) {
+            ad__lanes_from(&b, first, COUNT);
+            for (size_t l = 0; l < LANES; l++)              /* what stands behind the last is 0 where all are added up */
+                contribution[l] = l < b.real ? (double)(first + l + 1) : s->place == AD__IN_ONE ? 0 : 1000;
+            ad__lanes_add(&b, s, contribution);
+        }
+        for (size_t l = 0; l < COUNT; l++) want[home_of(s, l)] += (double)(l + 1);
+        for (size_t h = 0; h < HOMES; h++) cr_expect_eq(adjoint[h], want[h], "place %zu, home %zu: %g, not %g", i, h, adjoint[h], want[h]);
+    }
+}
+
+/* body.h: rows of values and of adjoints, AD__BODY_SPARE, and one for each operand. */
+Test(body, no_more_space_is_taken_than_body_h_says) {
+    const ad__body product = {.code = AD__mul, .operand = 0, .count = 2, .result = {.at = RESULT, .place = AD__IN_RUN}};
+    const size_t   taken = (2*ROWS_INSIDE + AD__BODY_SPARE + 2)*LANES, all = sizeof space/sizeof *space;
+    source[0] = anywhere[1], source[1] = anywhere[2];
+    for (size_t i = taken; i < all; i++) space[i] = 12345;
+    for (size_t l = 0; l < COUNT; l++) adjoint[RESULT + l] = 1;
+    forward(&product);
+    reverse(&product);
+    for (size_t i = taken; i < all; i++) cr_expect_eq(space[i], 12345, "%zu numbers behind", i - taken);
+}

@@ -153,3 +153,40 @@ Test(uniform, index_out_of_range_is_kept_and_its_value_is_nan) {
     cr_expect_eq(failed.row, SIZE_MAX);
     cr_expect_eq(failed.number, 40);
 }
+
+/* The index is the last that there is. */
+Test(uniform, pick_pushes_to_the_last_of_its_operands) {
+    agrees(ad_mul(ad_pick(ad_add(ad_less(x[0], x[1]), ad_less(x[1], x[2])), 3, x + 2), x[0]));
+    cr_expect_eq(derivative(2), 0);
+    cr_expect_eq(derivative(4), param[0]);
+}
+
+/* x0 + 2*x1 + 3*x2 + ..., times a number in the context. */
+static double weighted_value(size_t n, const double at[], void *context) {
+    double total = 0;
+    for (size_t i = 0; i < n; i++) total += (double)(i + 1)*at[i];
+    return total**(const double *)context;
+}
+static void weighted_partials(size_t n, const double at[], double v, double partial[], void *context) {
+    (void)at, (void)v;
+    for (size_t i = 0; i < n; i++) partial[i] = (double)(i + 1)**(const double *)context;
+}
+
+/* Two of them, so that the number by which a program knows the second one is not 0. */
+Test(uniform, operations_of_the_users_own_receive_and_send_back_all_operands) {
+    static const ad_custom_op weighted = {"weighted", SIZE_MAX, weighted_value, weighted_partials, NULL, NULL, NULL};
+    double                    scale[] = {0.5, 4};
+    agrees(ad_mul(ad_custom(tape, &weighted, PARAMS, x, &scale[0]), ad_custom(tape, &weighted, 3, x + 1, &scale[1])));
+}
+
+/* What an earlier call left in its home is not added to. */
+Test(uniform, long_sum_begins_with_zero) {
+    ad_var term[2*PARAMS];
+    for (size_t i = 0; i < PARAMS; i++) term[i] = ad_sin(x[i]), term[PARAMS + i] = ad_tanh(x[i]);
+    forward(ad_sum(2*PARAMS, term));
+    cr_assert_eq(p->sums, 1);
+    for (size_t i = 0; i < p->uniforms; i++) u[i] = 5;
+    memset(param, 0, sizeof param);
+    ad__uniform_forward(p, param, u, space, &failed);
+    cr_expect_eq(u[p->node[p->output[0]].home], 0);
+}

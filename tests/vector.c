@@ -76,6 +76,16 @@ Test(vector, answers_do_not_depend_on_where_the_numbers_lie) {
     }
 }
 
+/* In lanes 8 apart: 1e16 meets -1e16 before the ones are added, of which none is lost. From left to right all would be. */
+Test(vector, sixteen_numbers_are_added_as_lanes) {
+    double x[16], y[16];
+    for (int i = 0; i < 16; i++) x[i] = i == 0 ? 1e16 : i == 8 ? -1e16 : 1, y[i] = 1;
+    EACH_LEVEL(loops) {
+        cr_expect_eq(loops->sum(16, x), 14, "%s: %g", loops->name, loops->sum(16, x));
+        cr_expect_eq(loops->dot(16, x, y), 14, "%s: %g", loops->name, loops->dot(16, x, y));
+    }
+}
+
 Test(vector, nan_and_infinity_are_not_lost) {
     double x[MOST];
     EACH_LEVEL(loops)
