@@ -542,6 +542,24 @@ Test(lanes, branch_that_would_turn_names_its_two_sides) {
     }
 }
 
+/* Two branches on params alone, beside an output that varies: each by itself. */
+Test(lanes, branch_on_params_alone_names_no_row_whichever_it_is) {
+    ad_tape     *tape = ad_tape_new();
+    const ad_var a[] = {ad_input(tape, 1), ad_input(tape, 2)}, x = ad_input(tape, 3);
+    cr_assert(ad_branch(ad_less(a[0], ad_num(5))));
+    cr_assert_not(ad_branch(ad_less(a[1], a[0])));
+    const ad_var y = ad_mul(ad_mul(a[0], a[1]), x);
+    ad_program  *p = ad_compile(&(ad_interface){2, a, 1, &x, 1, &y, 0});
+    const double one = 1;
+    double       output;
+    says(p, ad_program_values(p, (const double[]){1, 2}, 1, &one, &output), AD_OK, "");
+    cr_expect_eq(output, 2);
+    says(p, ad_program_values(p, (const double[]){6, 7}, 1, &one, &output), AD_BRANCH_CHANGED, "(x < y, x = 6, y = 5)");
+    says(p, ad_program_values(p, (const double[]){4, 3}, 1, &one, &output), AD_BRANCH_CHANGED, "(x < y, x = 3, y = 4)");
+    ad_program_free(p);
+    ad_tape_free(tape);
+}
+
 Test(lanes, index_of_params_alone_names_no_row) {
     ad_tape           *tape = ad_tape_new();
     ad_var             a = ad_input(tape, 1), x = ad_input(tape, 3);

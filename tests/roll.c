@@ -356,6 +356,31 @@ Test(roll, rolled_values_serve_the_exampleof_a_program_with_inputs) {
     close_fixture(f);
 }
 
+/* Each exp serves the sin of its own repetition, and some are weights of a layer: only the first, or all but the first. */
+Test(roll, weights_of_a_layer_have_homes_whichever_they_are) {
+    enum { N = 16, IN = 3, WEIGHTS = 2*IN };
+    for (int first = 0; first < 2; first++) {
+        fixture *f = open_fixture(N);
+        ad_var   input[IN], e[N], s[N], w[WEIGHTS];
+        double   example[2*IN], want[N];
+        for (size_t i = 0; i < IN; i++) input[i] = ad_input(f->tape, example[i] = example[IN + i] = 0.3 + 0.2*(double)i);
+        for (size_t k = 0; k < N; k++) e[k] = ad_exp(f->x[k]), s[k] = ad_sin(e[k]);
+        for (size_t i = 0; i < WEIGHTS; i++) w[i] = (i == 0) == (first == 1) ? e[i + 5] : f->x[i];
+        const ad_var z = ad_mul(ad_tanh(ad_dot(IN, w, input)), ad_dot(IN, w + IN, input)), y = ad_add(z, ad_sum(N, s));
+        f->p = ad_compile(&(ad_interface){.params = N, .param = f->x, .inputs = IN, .input = input, .outputs = 1, .output = &y});
+        cr_assert_not_null(f->p, "%s", ad_tape_message(f->tape));
+        cr_expect(f->p->layers == 1 && f->p->rolls >= 1, "%u layers, %u rolls", f->p->layers, f->p->rolls);
+        cr_assert_eq(ad_program_gradient(f->p, f->at, 2, example, &f->mean, f->grad), AD_OK);
+        set_all(f);
+        ad_replay(f->tape);
+        ad_gradient(y, N, f->x, want);
+        cr_expect(close_to(f->mean, ad_value(y), 1e-13, 0), "%d: %.17g, the tape says %.17g", first, f->mean, ad_value(y));
+        for (size_t i = 0; i < N; i++)
+            cr_expect(close_to(f->grad[i], want[i], 1e-12, 1e-13), "%d, %zu: %.17g, the tape says %.17g", first, i, f->grad[i], want[i]);
+        close_fixture(f);
+    }
+}
+
 /* ---- numbers that are not finite, adjoints that are zero ---------------------------------------- */
 
 Test(roll, what_is_not_finite_stays_in_its_repetition) {

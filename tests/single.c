@@ -169,14 +169,14 @@ static ad_program *odd_program(odd what) {
     return p;
 }
 
-static void expect_refused(odd what, double number, ad_status want, const char *sentence) {
+static void expect_refused(odd what, size_t at, double number, ad_status want, const char *sentence) {
     ad_program  *p = odd_program(what);
     const double param[] = {1, 2, 3};
     double       input[2*N], mean, grad[3];
     char         text[200];
     for (size_t t = 0; t < 2*N; t++) input[t] = 1;
     cr_expect_eq(ad_program_gradient(p, param, 1, input, &mean, grad), AD_OK);
-    input[6] = number;
+    input[at] = number;
     cr_expect_eq(ad_program_gradient(p, param, 1, input, &mean, grad), want);
     ad_program_message(p, sizeof text, text);
     cr_expect_not_null(strstr(text, sentence), "%s", text);
@@ -184,11 +184,13 @@ static void expect_refused(odd what, double number, ad_status want, const char *
 }
 
 Test(single, a_branch_that_would_turn_names_row_0) {
-    expect_refused(BRANCH, 7, AD_BRANCH_CHANGED, "row 0: the branch on node");
+    expect_refused(BRANCH, 0, 7, AD_BRANCH_CHANGED, "row 0: the branch on node");
+    expect_refused(BRANCH, 2*N - 2, 7, AD_BRANCH_CHANGED, "row 0: the branch on node");
+    expect_refused(BRANCH, 6, 7, AD_BRANCH_CHANGED, "row 0: the branch on node");
 }
 
 Test(single, an_index_that_picks_nothing_names_row_0) {
-    expect_refused(INDEX, 1.5, AD_BAD_ARGUMENT, "row 0: pick: the index 1.5 is not");
+    expect_refused(INDEX, 6, 1.5, AD_BAD_ARGUMENT, "row 0: pick: the index 1.5 is not");
 }
 
 /* relu is 0 at minus infinity, so that nothing is pushed to the weights, though an operand is infinite. */
@@ -226,7 +228,7 @@ static void expect_network(const size_t order[], size_t n) {
     enum { HIDDEN = 13, OUT = 5, WIDE = 9, WEIGHTS = HIDDEN*WIDE + OUT*HIDDEN };
     ad_tape *tape = ad_tape_new();
     ad_var   w[WEIGHTS], x[WIDE], in[WIDE], h[HIDDEN], z[OUT];
-    double   param[WEIGHTS], input[2*WIDE], want[WEIGHTS], mean[3], grad[2][WEIGHTS];
+    double   param[WEIGHTS], input[2*WIDE], want[WEIGHTS], mean[3], grad[2][WEIGHTS], again[WEIGHTS];
     for (size_t i = 0; i < WEIGHTS; i++) w[i] = ad_input(tape, param[i] = sin(3.0*(double)i));
     for (size_t i = 0; i < WIDE; i++) x[i] = ad_input(tape, input[i] = input[WIDE + i] = cos(2.0*(double)i));
     for (size_t i = 0; i < n; i++) in[i] = ad_sin(x[order[i]]);
@@ -242,6 +244,8 @@ static void expect_network(const size_t order[], size_t n) {
     cr_expect_eq(ad_program_values(p, param, 1, input, &mean[2]), AD_OK);
     for (size_t k = 0; k < 2; k++) cr_expect_eq(ad_program_gradient(p, param, k + 1, input, &mean[k], grad[k]), AD_OK);
     cr_expect(same_bits(mean[0], mean[1]) && same_bits(mean[0], mean[2]), "%.17g, in a block %.17g", mean[0], mean[1]);
+    cr_expect_eq(ad_program_gradient(p, param, 1, input, &mean[2], again), AD_OK);       /* whatever the block left behind */
+    for (size_t i = 0; i < WEIGHTS; i++) cr_expect(same_bits(again[i], grad[0][i]), "%zu: %.17g, later %.17g", i, grad[0][i], again[i]);
     for (size_t i = 0; i < WEIGHTS; i++) {
         cr_expect(close_to(grad[0][i], want[i], 1e-12, 1e-14), "%zu: %.17g, the tape says %.17g", i, grad[0][i], want[i]);
         cr_expect(close_to(grad[0][i], grad[1][i], 1e-12, 1e-14), "%zu: %.17g, in a block %.17g", i, grad[0][i], grad[1][i]);
@@ -376,4 +380,31 @@ Test(single, the_same_example_gives_the_same_bits_whatever_came_between) {
     cr_expect(same_bits(mean[0], mean[1]));
     for (size_t i = 0; i < 3; i++) cr_expect(same_bits(grad[0][i], grad[1][i]));
     ad_program_free(p);
+}
+
+/* Two layers with the same weights side by side, and one that takes what both give. Inputs are recorded before params. */
+Test(single, two_layers_side_by_side_are_one_team_and_the_next_stands_alone) {
+    enum { IN = 8, HIDDEN = 6, OUT = 3, WEIGHTS = HIDDEN*IN + OUT*2*HIDDEN };
+    ad_tape *tape = ad_tape_new();
+    ad_var   w[WEIGHTS], x[2*IN], h[2*HIDDEN], z[OUT];
+    double   param[WEIGHTS], input[2*IN], want[WEIGHTS], grad[WEIGHTS], mean;
+    for (size_t i = 0; i < 2*IN; i++) x[i] = ad_input(tape, input[i] = cos(2.0*(double)i));
+    for (size_t i = 0; i < WEIGHTS; i++) w[i] = ad_input(tape, param[i] = sin(3.0*(double)i));
+    for (size_t j = 0; j < 2*HIDDEN; j++) h[j] = ad_dot(IN, w + j%HIDDEN*IN, x + j/HIDDEN*IN);
+    for (size_t j = 0; j < 2*HIDDEN; j++) h[j] = ad_tanh(h[j]);
+    for (size_t j = 0; j < OUT; j++) z[j] = ad_dot(2*HIDDEN, w + HIDDEN*IN + j*2*HIDDEN, h);
+    const ad_var y = ad_logsumexp(OUT, z);
+    ad_gradient(y, WEIGHTS, w, want);
+    ad_program *p = ad_compile(&(ad_interface){.params = WEIGHTS, .param = w, .inputs = 2*IN, .input = x, .outputs = 1, .output = &y});
+    cr_assert_not_null(p, "%s", ad_tape_message(tape));
+    const ad__single *s = ad__single_for(p);
+    cr_assert_gt(s->teams, 0);
+    cr_assert_eq(p->layers, 3);
+    cr_expect(!s->direct[0] && !s->direct[1] && s->direct[2], "%d %d %d", s->direct[0], s->direct[1], s->direct[2]);
+    cr_expect_eq(ad_program_gradient(p, param, 1, input, &mean, grad), AD_OK);
+    cr_expect(close_to(mean, ad_value(y), 1e-14, 0));
+    for (size_t i = 0; i < WEIGHTS; i++)
+        cr_expect(close_to(grad[i], want[i], 1e-12, 1e-14), "%zu: %.17g, the tape says %.17g", i, grad[i], want[i]);
+    ad_program_free(p);
+    ad_tape_free(tape);
 }
