@@ -202,3 +202,80 @@ Test(block, an_index_that_picks_nothing_in_the_last_row_names_it) {
     ad_program_free(p);
     ad_tape_free(tape);
 }
+
+/* x0^2 + 2*x1^2 + 3*x2^2 + ..., one lane at a time or all at once. */
+static double squares_value(size_t n, const double x[], void *context) {
+    (void)context;
+    double total = 0;
+    for (size_t i = 0; i < n; i++) total += (double)(i + 1)*x[i]*x[i];
+    return total;
+}
+static void squares_partials(size_t n, const double x[], double v, double partial[], void *context) {
+    (void)v, (void)context;
+    for (size_t i = 0; i < n; i++) partial[i] = 2*(double)(i + 1)*x[i];
+}
+static void squares_lanes(size_t n, size_t width, const double *const x[], double v[], void *context) {
+    (void)context;
+    for (size_t l = 0; l < width; l++) v[l] = 0;
+    for (size_t i = 0; i < n; i++)
+        for (size_t l = 0; l < width; l++) v[l] += (double)(i + 1)*x[i][l]*x[i][l];
+}
+static void squares_lane_partials(size_t n, size_t width, const double *const x[], const double v[], double *const partial[],
+                                  void *context) {
+    (void)v, (void)context;
+    for (size_t i = 0; i < n; i++)
+        for (size_t l = 0; l < width; l++) partial[i][l] = 2*(double)(i + 1)*x[i][l];
+}
+static void no_partials(size_t n, const double x[], double v, double partial[], void *context) {
+    (void)n, (void)x, (void)v, (void)partial, (void)context;
+}
+
+/* More operands than lanes of the shortest block. */
+Test(block, operation_of_the_users_own_sends_back_to_all_its_operands) {
+    enum { N = 20, MOST = 9 };
+    static const ad_custom_op op[] = {
+        {"squares", SIZE_MAX, squares_value, squares_partials, NULL, NULL, NULL},
+        {"squares", SIZE_MAX, squares_value, squares_partials, squares_lanes, squares_lane_partials, NULL},
+        {"silent", SIZE_MAX, squares_value, no_partials, NULL, NULL, NULL},
+    };
+    for (size_t k = 0; k < sizeof op/sizeof *op; k++) {
+        ad_tape *tape = ad_tape_new();
+        ad_var   x[N];
+        double   input[N*MOST], value[MOST], jacobian[N*MOST];
+        for (size_t i = 0; i < N; i++) x[i] = ad_input(tape, 1);
+        const ad_var y = ad_custom(tape, &op[k], N, x, NULL);
+        ad_program  *p = ad_compile(&(ad_interface){.inputs = N, .input = x, .outputs = 1, .output = &y});
+        for (size_t i = 0; i < N*MOST; i++) input[i] = 1 + (double)(i*i%11);
+        for (size_t n = 1; n <= MOST; n += MOST - 1) {
+            cr_expect_eq(ad_program_values(p, NULL, n, input, value), AD_OK);
+            cr_expect_eq(ad_program_jacobian(p, NULL, n, input, jacobian), AD_OK);
+            for (size_t r = 0; r < n; r++) cr_expect_eq(value[r], squares_value(N, input + r*N, NULL), "%zu, row %zu", k, r);
+            for (size_t i = 0; i < N*n; i++) {
+                const bool right = k == 2 ? isnan(jacobian[i]) : jacobian[i] == 2*(double)(i%N + 1)*input[i];
+                cr_expect(right, "%zu, row %zu of %zu, operand %zu: %g", k, i/N, n, i%N, jacobian[i]);
+            }
+        }
+        ad_program_free(p);
+        ad_tape_free(tape);
+    }
+}
+
+/* Columns are loaded and unloaded a hundred or so at a time. */
+Test(block, many_inputs_and_many_derivatives_all_arrive) {
+    enum { N = 150, ROWS_OF = 3 };
+    static double input[ROWS_OF*N], value[ROWS_OF*N], jacobian[ROWS_OF*N*N];
+    ad_tape *tape = ad_tape_new();
+    ad_var   x[N], y[N];
+    for (size_t i = 0; i < N; i++) x[i] = ad_input(tape, 1), y[i] = ad_mul(x[i], ad_num((double)i + 2));
+    ad_program *p = ad_compile(&(ad_interface){.inputs = N, .input = x, .outputs = N, .output = y});
+    for (size_t i = 0; i < ROWS_OF*N; i++) input[i] = (double)(i + 1);
+    cr_expect_eq(ad_program_values(p, NULL, ROWS_OF, input, value), AD_OK);
+    cr_expect_eq(ad_program_jacobian(p, NULL, ROWS_OF, input, jacobian), AD_OK);
+    for (size_t i = 0; i < ROWS_OF*N; i++) cr_expect_eq(value[i], (double)(i + 1)*(double)(i%N + 2), "row %zu, output %zu", i/N, i%N);
+    for (size_t i = 0; i < ROWS_OF*N*N; i++) {
+        const size_t column = i%N, output = i/N%N;
+        cr_expect_eq(jacobian[i], column == output ? (double)output + 2 : 0, "row %zu, output %zu by input %zu", i/N/N, output, column);
+    }
+    ad_program_free(p);
+    ad_tape_free(tape);
+}

@@ -162,10 +162,10 @@ Test(body, what_is_not_finite_stays_in_its_lane) {
 
 /* 1, 2, 3, ... from the lanes, in two blocks, onto adjoints that are 10 already. */
 Test(body, contributions_are_added_wherever_an_operand_stands) {
-    for (size_t i = 0; i < 3; i++) {
-        double                   want[HOMES];
-        _Alignas(64) double      contribution[LANES];
-        const ad__source *const  s = &anywhere[i];
+    for (size_t i = 0; i < 4; i++) {
+        double                  want[HOMES];
+        _Alignas(64) double     contribution[LANES];
+        const ad__source *const s = &anywhere[i];
         for (size_t h = 0; h < HOMES; h++) adjoint[h] = want[h] = 10;
         for (size_t first = 0; first < COUNT; first += LANES) {
             ad__lanes_from(&b, first, COUNT);

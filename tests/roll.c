@@ -590,6 +590,29 @@ Test(roll, random_bodies_agree_with_the_tape) {
     cr_expect_gt(rolled, bodies/2);
 }
 
+/* A body of 400 values that stay inside: even the fewest lanes of its block are more than the cache, and whole eights. */
+Test(roll, long_bodies_run_over_no_fewer_than_64_lanes) {
+    enum { N = 100, LENGTH = 400 };
+    const int bounded[] = {ROW_sin, ROW_cos, ROW_atan, ROW_tanh, ROW_asinh, ROW_sub, ROW_hypot, ROW_softplus};
+    int       made_of[LENGTH];
+    uint64_t  seed = 21;
+    fixture  *f = open_fixture(3*N);
+    ad_var    s = ad_num(0);
+    for (int k = 0; k < LENGTH; k++) made_of[k] = bounded[below(&seed, 8)];
+    for (int i = 0; i < N; i++) {
+        ad_var y = f->x[i];
+        for (int k = 0; k < LENGTH; k++) y = row_record(&rows[made_of[k]], y, f->x[N + i]);
+        s = ad_add(s, ad_mul(y, f->x[2*N + i]));
+    }
+    f->output[0] = s;
+    compile(f, 1);
+    cr_assert_eq(f->p->rolls, 1);
+    cr_expect(f->p->roll[0].count == N && f->p->roll[0].rows >= LENGTH, "%u times, %u rows", f->p->roll[0].count, f->p->roll[0].rows);
+    cr_expect_eq(f->p->roll[0].lanes, 64);
+    agree(f, 1e-9);
+    close_fixture(f);
+}
+
 /* ---- the cost of compiling ---------------------------------------------------------------------- */
 
 /* Comparisons to find the rolls of a graph of about n values. */

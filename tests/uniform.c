@@ -176,7 +176,22 @@ static void weighted_partials(size_t n, const double at[], double v, double part
 Test(uniform, operations_of_the_users_own_receive_and_send_back_all_operands) {
     static const ad_custom_op weighted = {"weighted", SIZE_MAX, weighted_value, weighted_partials, NULL, NULL, NULL};
     double                    scale[] = {0.5, 4};
-    agrees(ad_mul(ad_custom(tape, &weighted, PARAMS, x, &scale[0]), ad_custom(tape, &weighted, 3, x + 1, &scale[1])));
+    const ad_var              all = ad_custom(tape, &weighted, PARAMS, x, &scale[0]);
+    agrees(ad_mul(ad_custom(tape, &weighted, 3, x + 1, &scale[1]), all));
+}
+
+static void only_the_second(size_t n, const double at[], double v, double partial[], void *context) {
+    (void)n, (void)at, (void)v, (void)context;
+    partial[1] = 7;
+}
+
+Test(uniform, partial_that_is_not_written_is_nan) {
+    static const ad_custom_op op = {"second", SIZE_MAX, weighted_value, only_the_second, NULL, NULL, NULL};
+    double                    scale = 1;
+    forward(ad_custom(tape, &op, 3, x, &scale));
+    adjoint[p->node[p->output[0]].home] = 1;
+    ad__uniform_reverse(p, u, adjoint, space);
+    cr_expect(isnan(derivative(0)) && derivative(1) == 7 && isnan(derivative(2)), "%g %g %g", derivative(0), derivative(1), derivative(2));
 }
 
 /* What an earlier call left in its home is not added to. */
