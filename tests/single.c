@@ -408,3 +408,37 @@ Test(single, two_layers_side_by_side_are_one_team_and_the_next_stands_alone) {
     ad_program_free(p);
     ad_tape_free(tape);
 }
+
+/* At each of as many positions as a block has lanes a layer of 2 x 2, sines of what it gives, and a layer of 12 x 14: room
+ * to compute in is for the largest of them. The root of the sum of all squares is made of pairs. */
+Test(single, a_full_block_of_the_largest_layer_has_room) {
+    enum { POSITIONS = 128, SMALL = 2, HIGH = 12, ACROSS = 14, WEIGHTS = SMALL*SMALL + HIGH*ACROSS };
+    static ad_var square[POSITIONS*HIGH];
+    static double input[POSITIONS*SMALL];
+    ad_tape *tape = ad_tape_new();
+    ad_var   w[WEIGHTS], x[POSITIONS*SMALL];
+    double   param[WEIGHTS], want[WEIGHTS], grad[WEIGHTS], mean;
+    for (size_t i = 0; i < WEIGHTS; i++) w[i] = ad_input(tape, param[i] = 0.5*sin(3.0*(double)i));
+    for (size_t i = 0; i < POSITIONS*SMALL; i++) x[i] = ad_input(tape, input[i] = cos(2.0*(double)i));
+    for (size_t t = 0; t < POSITIONS; t++) {
+        ad_var h[SMALL], in[ACROSS];
+        for (size_t j = 0; j < SMALL; j++) h[j] = ad_dot(SMALL, w + j*SMALL, x + t*SMALL);
+        for (size_t i = 0; i < ACROSS; i++) in[i] = ad_sin(ad_mul(h[i%SMALL], ad_num(1 + (double)i)));
+        for (size_t j = 0; j < HIGH; j++) square[t*HIGH + j] = ad_dot(ACROSS, w + SMALL*SMALL + j*ACROSS, in);
+    }
+    size_t left = POSITIONS*HIGH;
+    for (; left > 1; left = (left + 1)/2)
+        for (size_t i = 0; i < left/2; i++) square[i] = ad_hypot(square[i], square[left - 1 - i]);
+    const ad_var y = square[0];
+    ad_gradient(y, WEIGHTS, w, want);
+    ad_program *p = ad_compile(&(ad_interface){.params = WEIGHTS, .param = w, .inputs = POSITIONS*SMALL, .input = x, .outputs = 1, .output = &y});
+    cr_assert_not_null(p, "%s", ad_tape_message(tape));
+    cr_assert_gt(ad__single_for(p)->teams, 0);
+    cr_assert_eq(p->layers, 2*POSITIONS);
+    cr_expect_eq(ad_program_gradient(p, param, 1, input, &mean, grad), AD_OK);
+    cr_expect(close_to(mean, ad_value(y), 1e-13, 0));
+    for (size_t i = 0; i < WEIGHTS; i++)
+        cr_expect(close_to(grad[i], want[i], 1e-11, 1e-12), "%zu: %.17g, the tape says %.17g", i, grad[i], want[i]);
+    ad_program_free(p);
+    ad_tape_free(tape);
+}
