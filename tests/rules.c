@@ -102,3 +102,55 @@ Test(rules, zero_times_what_is_not_finite_stays_what_it_is) {
     cr_expect(isnan(ad_value(ad__record_simplified(AD__ROW_mul, ad_num(0), x))));
     cr_expect_eq(ad__record_simplified(AD__ROW_mul, ad_num(0), ad_input(tape, 2)).tape, NULL);
 }
+
+/* Each rule has a place of its own, and is made once; what they take is counted with the tape. */
+Test(rules, of_a_tape_stand_apart) {
+    const ad__rule *all[2*ROWS + 3];
+    size_t          n = 0;
+    const size_t    before = ad_tape_bytes(tape);
+    for (int r = 0; r < ROWS; r++)
+        for (int operand = 0; operand < rows[r].operands; operand++)
+            all[n++] = ad__rule_of_row(tape, (ad__row_number)r, operand);
+    for (uint8_t code = AD__sum; code <= AD__logsumexp; code++) all[n++] = ad__rule_of_reduction(tape, code);
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = 0; j < i; j++) cr_expect_neq(all[i], all[j], "%zu, %zu", i, j);
+    cr_expect_eq(ad__rule_of_row(tape, AD__ROW_mul, 1), ad__rule_of_row(tape, AD__ROW_mul, 1));
+    cr_expect_gt(ad_tape_bytes(tape), before + 1000);
+    const ad__dual x = {3, 1}, y = {5, 0}, v = {7, 0};
+    cr_expect_eq(ad__rule_dual(ad__rule_of_reduction(tape, AD__sum), x, y, v).value, 1);
+    cr_expect_eq(ad__rule_dual(ad__rule_of_reduction(tape, AD__dot), x, y, v).value, 5);
+    const ad__dual softmax = ad__rule_dual(ad__rule_of_reduction(tape, AD__logsumexp), x, y, v);       /* exp(x - v) */
+    cr_expect(softmax.value == exp(-4) && softmax.slope == exp(-4));
+}
+
+static bool is_number(ad_var x, double number) {
+    return x.tape == NULL && x.at.number == number;
+}
+
+/* What is 0 or 1 as a plain number leaves the other as it is; a node that happens to be is recorded. */
+Test(rules, simplified_operations_record_nothing) {
+    const ad_var x = ad_input(tape, 3), zero = ad_num(0), one = ad_num(1), minus = ad_num(-1);
+    const size_t before = ad_tape_length(tape);
+    const ad_var kept[] = {
+        ad__record_simplified(AD__ROW_add, zero, x), ad__record_simplified(AD__ROW_add, x, zero),
+        ad__record_simplified(AD__ROW_sub, x, zero), ad__record_simplified(AD__ROW_mul, one, x),
+        ad__record_simplified(AD__ROW_mul, x, one), ad__record_simplified(AD__ROW_div, x, one),
+        ad__record_simplified(AD__ROW_pow, x, one)};
+    for (size_t i = 0; i < sizeof kept/sizeof *kept; i++)
+        cr_expect(kept[i].tape == tape && kept[i].at.in.node == x.at.in.node, "%zu", i);
+    cr_expect(is_number(ad__record_simplified(AD__ROW_mul, zero, x), 0) &&
+              is_number(ad__record_simplified(AD__ROW_mul, x, zero), 0) &&
+              is_number(ad__record_simplified(AD__ROW_pow, x, zero), 1));
+    cr_expect_eq(ad_tape_length(tape), before);
+    const struct { ad__row_number row; ad_var x, y; double want; } recorded[] = {
+        {AD__ROW_sub, zero, x, -3}, {AD__ROW_mul, minus, x, -3}, {AD__ROW_mul, x, minus, -3}, {AD__ROW_mul, ad_num(2), x, 6},
+        {AD__ROW_add, one, x, 4}, {AD__ROW_add, x, one, 4}, {AD__ROW_sub, x, one, 2}, {AD__ROW_sub, one, x, -2},
+        {AD__ROW_div, one, x, 1.0/3}, {AD__ROW_div, x, ad_num(2), 1.5}, {AD__ROW_pow, x, ad_num(2), 9}, {AD__ROW_exp, x, x, 0}};
+    for (size_t i = 0; i < sizeof recorded/sizeof *recorded; i++) {
+        const ad_var v = ad__record_simplified(recorded[i].row, recorded[i].x, recorded[i].y);
+        cr_expect_eq(ad_value(v), recorded[i].row == AD__ROW_exp ? exp(3) : recorded[i].want, "%zu: %g", i, ad_value(v));
+        cr_expect_eq(ad_tape_length(tape), before + i + 1, "%zu", i);
+    }
+    const uint8_t negated = tape->code[before + 0];
+    cr_expect(negated == AD__neg && tape->code[before + 1] == AD__neg && tape->code[before + 2] == AD__neg);
+}
