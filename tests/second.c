@@ -76,3 +76,59 @@ Test(second, tape_is_what_it_was_to_the_bit) {
     ad_check_free(r);
     ad_tape_free(tape);
 }
+
+/* Ten coordinates make a hundred lines, column by column; eleven go along four directions. */
+Test(second, ten_coordinates_are_one_by_one_and_eleven_along_directions) {
+    for (size_t n = 10; n <= 11; n++) {
+        ad_tape *tape = ad_tape_new();
+        ad_var   x[11];
+        double   size = 0;
+        for (size_t i = 0; i < n; i++) x[i] = ad_input(tape, 1 + 0.25*(double)i);
+        ad_name(x[1], "a name that is longer than thirty characters");
+        ad_check_report *r = ad_check(ad_exp(ad_mul(ad_num(0.125), ad_dot(n, x, x))), n, x, NULL, &(ad_check_options){.second = true});
+        cr_assert_eq(r->second_lines, n == 10 ? 100 : 4);
+        cr_expect_eq(r->second_verdict, AD_PASS);
+        for (size_t k = 0; k < r->second_lines; k++) cr_expect_eq(r->second[k].coordinate, SIZE_MAX);
+        if (n == 10) {
+            cr_expect_str_eq(r->second[3].name, "x[3], x[0]");
+            cr_expect_str_eq(r->second[10].name, "x[0], a name that is longer than thi");
+            cr_expect_str_eq(r->second[11].name, "a name that is longer than thi, a name that is longer than thi");
+            const double f = r->value;                  /* d2f/dxi dxj of exp(x.x/8) is f*(xi*xj/16 + (i == j)/4) */
+            for (size_t k = 0; k < 100; k++) {
+                const double xi = 1 + 0.25*(double)(k%10), xj = 1 + 0.25*(double)(k/10);
+                cr_expect(close_to(r->second[k].claimed, f*(xi*xj/16 + (k%10 == k/10)*0.25), 1e-14, 0), "%zu", k);
+            }
+        } else {
+            for (size_t k = 0; k < 4; k++) cr_expect_str_eq(r->second[k].name, "w.Hv");
+            for (size_t k = 0; k < 4; k++) size += fabs(r->second[k].claimed);
+            cr_expect(size > 0 && r->second[0].claimed != r->second[1].claimed && r->second[2].claimed != r->second[3].claimed);
+        }
+        cr_expect(r->symmetry <= r->symmetry_tolerance && r->symmetry_tolerance < 1e-9*r->value*100);
+        cr_expect_float_eq(r->taylor_second, 3, 0.2, "%g", r->taylor_second);
+        ad_check_free(r);
+        ad_tape_free(tape);
+    }
+}
+
+Test(second, small_second_derivatives_are_held_against_their_size) {
+    ad_tape         *tape = ad_tape_new();
+    ad_var           x[2];
+    const double     at[] = {0.7, 1.3};
+    ad_check_report *r = check(tape, "1e-100*exp(a*b)", at, x);
+    cr_expect_eq(r->second_verdict, AD_PASS);
+    cr_expect(r->symmetry_tolerance < 1e-109 && r->symmetry_tolerance > 0);
+    ad_check_free(r);
+    ad_tape_free(tape);
+}
+
+/* An input to the right of y has second derivatives of 0. */
+Test(second, input_that_comes_later_counts_for_nothing) {
+    ad_tape         *tape = ad_tape_new();
+    const ad_var     a = ad_input(tape, 0.7), y = ad_mul(ad_exp(a), a), x[] = {a, ad_input(tape, 1)};
+    ad_check_report *r = ad_check(y, 2, x, NULL, &(ad_check_options){.second = true});
+    cr_assert_eq(r->second_lines, 4);
+    cr_expect(r->second[0].verdict == AD_PASS && close_to(r->second[0].claimed, 2.7*exp(0.7), 1e-14, 0));
+    for (size_t k = 1; k < 4; k++) cr_expect(r->second[k].claimed == 0 && r->second[k].estimate == 0, "%zu", k);
+    ad_check_free(r);
+    ad_tape_free(tape);
+}
