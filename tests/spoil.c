@@ -70,6 +70,77 @@ Test(spoil, reversed_order_is_found_out) {
     expect_found_out(AD__REVERSED, 1);
 }
 
+/* ---- the hooks themselves -------------------------------------------------------------------- */
+
+Test(spoil, steps_do_what_they_are_called) {
+    double adjoint[] = {1, 2, 3, 4};
+    cr_expect_eq(ad__spoiled_sum(1, 2), 3);
+    cr_expect_eq(ad__spoiled_visit(2, 1, 5), 2);
+    ad__spoil_sweep(AD__OVERWRITE, 0);
+    cr_expect_eq(ad__spoiled_sum(1, 2), 2);
+    ad__spoil_sweep(AD__ADD_TWICE, 0);
+    cr_expect_eq(ad__spoiled_sum(1, 2), 5);
+    ad__spoil_sweep(AD__SKIP, 1);
+    for (int sweep = 0; sweep < 2; sweep++) {
+        ad__spoiled_start(0, 0, adjoint);
+        cr_expect(ad__spoiled_sum(1, 2) == 3 && ad__spoiled_sum(1, 2) == 1 && ad__spoiled_sum(1, 2) == 3);
+    }
+    ad__spoil_sweep(AD__STALE, 0);
+    ad__spoiled_start(3, 2, adjoint);
+    cr_expect(adjoint[0] == 1 && adjoint[1] == 2 && adjoint[2] == 0 && adjoint[3] == 4);
+    ad__spoil_sweep(AD__REVERSED, 0);
+    ad__spoiled_start(2, 2, adjoint);
+    cr_expect(adjoint[0] == 0 && adjoint[1] == 0 && adjoint[3] == 4);
+    cr_expect(ad__spoiled_visit(1, 1, 5) == 5 && ad__spoiled_visit(2, 1, 5) == 4 && ad__spoiled_visit(5, 1, 5) == 1);
+    ad__spoil_sweep(AD__STEPS_RIGHT, 0);
+}
+
+/* Which partials a reduction asks for: the operand's number, its value, the factor it meets; then all are right. */
+typedef struct asked {
+    int    count, row[8], operand[8];
+    double x[8], y[8], v[8];
+} asked;
+
+static double asking(int row, int operand, double x, double y, double v, double right, void *context) {
+    asked *a = context;
+    if (a->count < 8)
+        a->row[a->count] = row, a->operand[a->count] = operand, a->x[a->count] = x, a->y[a->count] = y, a->v[a->count] = v;
+    a->count++;
+    return right;
+}
+
+Test(spoil, reductions_ask_for_each_operand_once) {
+    ad_tape     *tape = ad_tape_new();
+    const ad_var x[] = {ad_input(tape, 1), ad_input(tape, 2), ad_input(tape, 3), ad_input(tape, 5)};
+    const ad_var with_number[] = {x[0], ad_num(7), x[1]};
+    const struct { ad_var y; int code, count, operand[4]; double at[4], factor[4], grad[4]; } of[] = {
+        {ad_sum(3, x), AD__sum, 3, {0, 1, 2}, {1, 2, 3}, {0}, {1, 1, 1, 0}},
+        {ad_sum(3, with_number), AD__sum, 2, {0, 2}, {1, 2}, {0}, {1, 1, 0, 0}},
+        {ad_dot(2, x, x + 2), AD__dot, 4, {0, 1, 2, 3}, {1, 2, 3, 5}, {3, 5, 1, 2}, {3, 5, 1, 2}},
+        {ad_where(x[0], x[1], x[2]), AD__where, 2, {1, 2}, {2, 3}, {0}, {0, 1, 0, 0}},
+        {ad_pick(x[0], 3, x + 1), AD__pick, 3, {1, 2, 3}, {2, 3, 5}, {0}, {0, 0, 1, 0}},
+    };
+    const double direction[] = {1, 0.5, 0.25, 0};
+    for (size_t k = 0; k < sizeof of/sizeof *of; k++) {
+        asked  a = {0};
+        double grad[4], moved = 0;
+        ad__spoil_rules(asking, &a);
+        ad_gradient(of[k].y, 4, x, grad);
+        ad__spoil_rules(NULL, NULL);
+        cr_expect_eq(a.count, of[k].count, "%zu: %d", k, a.count);
+        for (int i = 0; i < a.count && i < 4; i++)
+            cr_expect(a.row[i] == AD__ROWS + of[k].code - AD__sum && a.operand[i] == of[k].operand[i] && a.x[i] == of[k].at[i] &&
+                      a.y[i] == of[k].factor[i] && a.v[i] == ad_value(of[k].y), "%zu, %d: operand %d at %g", k, i, a.operand[i],
+                      a.x[i]);
+        for (int i = 0; i < 4; i++) {
+            cr_expect_eq(grad[i], of[k].grad[i], "%zu: %g", k, grad[i]);
+            moved += of[k].grad[i]*direction[i];
+        }
+        cr_expect_eq(ad_tangent(of[k].y, 4, x, direction), moved, "%zu", k);
+    }
+    ad_tape_free(tape);
+}
+
 /* ---- second order ---------------------------------------------------------------------------- */
 
 /* Second derivatives come from the texts of the rules, the gradients that are differenced from their code. */
