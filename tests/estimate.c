@@ -391,3 +391,60 @@ Test(estimate, noise_of_values_that_go_up_and_down_by_hand) {
     cr_expect_float_eq(noise, 4*64e-6/sqrt(924), 1e-12);
     cr_expect_eq(calls, 1 + 14*20, "%d; one value at x, ten on either side at each of 14 spacings", calls);
 }
+
+/* Both columns of the table are exact from the second step on; finer ones have more noise. */
+Test(estimate, straight_line_is_resolved_at_the_second_step) {
+    cubic              p = {{0, 2, 0, 0}, ALL_OF_IT};
+    const ad__slice    line = cubic_line(&p, 1e-9);
+    const ad__estimate e = ad__estimate_slope(&line);
+    cr_expect(e.shape == AD__SMOOTH && e.step == 1.0/16 && e.slope == 2);
+    cr_expect_float_eq(e.error, 1.2*16e-9, 1e-14);
+}
+
+/* Slopes that are the sines of 1, 4, 16, ... agree nowhere. */
+static ad__sample restless(void *context, double t) {
+    (void)context;
+    return (ad__sample){t, t*sin(1/fabs(t)), true};
+}
+
+Test(estimate, slopes_that_agree_nowhere_are_not_resolved) {
+    const ad__slice     line = {restless, NULL, NULL, 0, 1e-20, 1};
+    const ad__estimate  e = ad__estimate_slope(&line);
+    const ad__judgement j = ad__judge(&line, 0, 1e-9);
+    cr_expect(e.shape == AD__UNRESOLVED || e.error > 0.1, "shape %d, %g +- %g", (int)e.shape, e.slope, e.error);
+    cr_expect_eq(j.verdict, AD_INCONCLUSIVE, "%s", ad_verdict_text(j.verdict));
+}
+
+/* Steps that are small beside 1 are not small beside a small x: there the cheap case, with its one step of 6e-6, is left out,
+ * and all steps are made twice, from 1/4 and from x/4 on. The surer one of both is the answer. */
+Test(estimate, small_x_has_steps_of_its_own_size) {
+    const struct { double size; size_t cheap, full; } of[] = {{0, 4, 40}, {1e-6, 84, 80}, {1e-4, 4, 80}, {1e-3, 4, 40}, {1, 4, 40}};
+    for (size_t k = 0; k < sizeof of/sizeof *of; k++) {
+        cubic     p = {{0, 2, 1, 1}, ALL_OF_IT};
+        ad__slice line = cubic_line(&p, 1e-18);
+        line.size = of[k].size;
+        cr_expect_eq(ad__judge(&line, 2, 1e-9).estimate.evaluations, of[k].cheap, "%g", of[k].size);
+        cr_expect_eq(ad__estimate_slope(&line).evaluations, of[k].full, "%g", of[k].size);
+    }
+    cubic     wide = {{0, 2, 1, 1}, ALL_OF_IT}, near = {{0, 2, 1, 1}, -0.5e-6, INFINITY, -INFINITY, INFINITY};
+    ad__slice wide_line = cubic_line(&wide, 1e-18), near_line = cubic_line(&near, 1e-18);
+    wide_line.size = near_line.size = 1e-6;
+    const ad__estimate of_wide = ad__estimate_slope(&wide_line), of_near = ad__estimate_slope(&near_line);
+    cr_expect(of_wide.step == 1.0/64 && fabs(of_wide.slope - 2) < 1e-12, "%g", of_wide.step);
+    cr_expect(of_near.step <= 2.5e-7 && of_near.step >= 1e-9 && fabs(of_near.slope - 2) < 1e-8, "%g", of_near.step);
+    cr_expect(of_near.shape == AD__SMOOTH && of_near.evaluations == 80);
+}
+
+/* The value beside x, where that is larger than the slope. */
+static ad__sample high_above(void *context, double t) {
+    (void)context;
+    return (ad__sample){t, 1000 + 2*t, true};
+}
+
+Test(estimate, scale_is_the_value_per_unit_of_x_or_the_slope) {
+    const double size[] = {0, 1, 10, 1000}, scale[] = {1000, 1000, 100, 2};
+    for (size_t k = 0; k < 4; k++) {
+        const ad__slice line = {high_above, NULL, NULL, 1000, 1e-13, size[k]};
+        cr_expect_float_eq(ad__estimate_slope(&line).scale, scale[k], 1e-6, "%g: %g", size[k], ad__estimate_slope(&line).scale);
+    }
+}
