@@ -135,6 +135,14 @@ Test(estimate, jump_and_vertical_tangent_are_inconclusive) {
     cr_expect_eq(verdict(floor, 1, 0), AD_INCONCLUSIVE);
     cr_expect_eq(verdict(cbrt, 0, INFINITY), AD_INCONCLUSIVE);
     cr_expect_eq(verdict(root, 0, 0), AD_INCONCLUSIVE);
+    double (*const steep[])(double) = {floor, cbrt, root};
+    const double x[] = {1, 0, 0};
+    for (int k = 0; k < 3; k++) {
+        place              p = {steep[k], x[k]};
+        const ad__slice    line = line_at(&p);
+        const ad__estimate e = ad__estimate_slope(&line);
+        cr_expect(e.shape == AD__VERTICAL && isnan(e.slope) && isnan(e.left) && isnan(e.right), "%d: shape %d", k, (int)e.shape);
+    }
 }
 
 Test(estimate, function_without_values_on_a_side_is_at_the_edge_of_its_domain) {
