@@ -1003,6 +1003,48 @@ Test(check, record_on_another_tape_is_said_and_no_pass) {
     ad_tape_free(b.tape), ad_tape_free(other);
 }
 
+/* 0, until so many calls are over; then 9. */
+typedef struct patience {
+    size_t calls, most;
+} patience;
+
+static double patient(size_t n, const double x[], void *context) {
+    patience *p = context;
+    (void)n, (void)x;
+    return ++p->calls > p->most ? 9 : 0;
+}
+static void level(size_t n, const double x[], double v, double partial[], void *context) {
+    (void)n, (void)x, (void)v, (void)context;
+    partial[0] = partial[1] = 0;
+}
+
+/* w*x is picked by 0, and by 9 there is nothing. Three rows are the last to be looked at, all together and then alone:
+ * whichever of these six values is the first without a result, it is said. */
+Test(check, program_that_fails_at_last_is_not_deterministic) {
+    const ad_custom_op op = {"patient", 2, patient, level, NULL, NULL, NULL};
+    patience    p = {0, SIZE_MAX};
+    ad_tape    *tape = ad_tape_new();
+    ad_var      w[] = {ad_input(tape, 0.5), ad_input(tape, 1)}, product_ = ad_mul(w[0], w[1]);
+    ad_var      y = ad_pick(ad_custom(tape, &op, 2, w, &p), 1, &product_);
+    ad_program *program = ad_compile(&(ad_interface){.params = 1, .param = w, .inputs = 1, .input = w + 1,
+                                                     .outputs = 1, .output = &y});
+    cr_assert_not_null(program, "%s", ad_tape_message(tape));
+    size_t all = 0;
+    for (size_t left = 0; left <= 6; left++) {
+        p = (patience){0, left == 0 ? SIZE_MAX : all - left};
+        ad_check_report *r = ad_check_program(program, VALUES(0.5), 3, VALUES(1, 2, 3), &(ad_check_options){
+            .direction = VALUES(1)});
+        if (left == 0) all = p.calls;
+        cr_expect_eq(ad_check_verdict(r), left == 0 ? AD_PASS : AD_UNSTABLE, "%zu: %s", left, printed(r, AD_TEXT));
+        cr_expect_eq(ad_check_coordinate(r, 0) == AD_UNSTABLE, left > 0);
+        cr_expect_eq(strncmp(r->message, "the function is not deterministic: for the same x it failed at last: ", 69) == 0, left > 0,
+                     "%zu: %s", left, r->message);
+        ad_check_free(r);
+    }
+    ad_program_free(program);
+    ad_tape_free(tape);
+}
+
 /* ---- what is concluded ------------------------------------------------------------------------ */
 
 /* a*b, where b is not an operand but looked up behind the back of the tape. */
