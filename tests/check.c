@@ -1073,6 +1073,28 @@ Test(check, operation_that_sees_more_than_its_operands_is_found_out_by_the_whole
     ad_tape_free(b.tape);
 }
 
+/* Neither a direction nor a kink says anything against the tape's own gradient. */
+Test(check, wrong_claim_is_told_from_a_wrong_tape_among_kinks_and_directions) {
+    enum { MANY = 120 };
+    bench b = FORMULA("relu(a)*b + b*b", 0, 2);
+    ad_check_report *r = check(&b, VALUES(0, 5));
+    cr_expect_eq(r->line[0].verdict, AD_KINK);
+    cr_expect_str_eq(r->message, "the claim is wrong, first at b; the tape's own gradient agrees with differences");
+    ad_check_free(r);
+    ad_tape_free(b.tape);
+    ad_tape *tape = ad_tape_new();
+    ad_var   x[MANY];
+    double   claimed[MANY];
+    for (int i = 0; i < MANY; i++) x[i] = ad_input(tape, i + 1), claimed[i] = 2*(i + 1);
+    const ad_var y = ad_dot(MANY, x, x);
+    claimed[77] += 1;
+    r = ad_check(y, MANY, x, claimed, NULL);
+    cr_expect_str_eq(r->message, "the claim is wrong, first at x[77]; the tape's own gradient agrees with differences");
+    cr_expect_eq(r->lines, 2, "a direction, and the coordinate: %s", printed(r, AD_TEXT));
+    ad_check_free(r);
+    ad_tape_free(tape);
+}
+
 static void slightly_other_partials_each_time(size_t n, const double x[], double v, double partial[], void *context) {
     (void)n, (void)v;
     partial[0] = x[1]*(1 + 1e-13*++*(int *)context), partial[1] = x[0];
