@@ -554,4 +554,7 @@ Test(hessian, index_out_of_range_is_an_error) {
     ad_var y = ad_pick(index, 2, (ad_var[]){x, x});
     ad_set(index, -1);
     refused(y, x, AD_BAD_ARGUMENT, "pick: the index -1");
+    double j[2] = {7, 7};
+    ad_jacobian(2, (const ad_var[]){x, y}, 1, &x, j);
+    cr_expect(isnan(j[0]) && isnan(j[1]) && ad_tape_status(tape) == AD_BAD_ARGUMENT, "forward: %g, %g", j[0], j[1]);
 }
