@@ -126,7 +126,8 @@ Test(emit_c, every_reduction_with_even_and_uneven_operands) {
             ad_logsumexp(n, x), ad_logsumexp(n, uneven), ad_logsumexp(n, mixed), ad_logsumexp(n, p),
             ad_exp(ad_sum(n, uneven)), ad_exp(ad_sum(n, p)), ad_tanh(ad_dot(n, p, x)), ad_tanh(ad_dot(n, uneven, mixed)),
             ad_exp(ad_dot(n, p, p)), ad_pick(ad_num(1), n, mixed), ad_pick(ad_floor(x[0]), n, p), ad_pick(ad_floor(x[0]), n, mixed),
-            ad_where(ad_less(x[1], p[1]), uneven[1], mixed[1]), ad_where(x[2], ad_exp(p[2]), p[3]), ad_where(x[4], x[3], p[3]),
+            ad_where(ad_less(x[1], p[1]), uneven[1], mixed[1]), ad_where(x[2], ad_exp(p[2]), p[3]),
+            ad_where(ad_less(x[0], x[4]), x[3], p[3]),
         };
         for (size_t i = 0; i < sizeof parts/sizeof *parts; i++) total = ad_add(total, ad_mul(parts[i], ad_cos(parts[i])));
     }
@@ -377,6 +378,20 @@ static void expect_nan_when_a_unit_turns(bool taken) {
 Test(emit_c, branch_on_a_unit_of_a_layer_that_would_turn_gives_nan) {
     expect_nan_when_a_unit_turns(true);
     expect_nan_when_a_unit_turns(false);
+}
+
+Test(emit_c, weights_at_the_first_place_of_all_are_read_as_such) {
+    ad_tape *tape = ad_tape_new();
+    ad_var   w[5], x[5];
+    for (int i = 0; i < 5; i++) w[i] = ad_input(tape, i);
+    for (int i = 0; i < 5; i++) x[i] = ad_input(tape, i);
+    const ad_var y = ad_dot(5, w, x);
+    ad_program  *p = ad_compile(&(ad_interface){5, w, 5, x, 1, &y, 0});
+    char        *text = written(p, "f");
+    cr_expect(strstr(text, " s += v[i]*v[5 + i];\n") && strstr(text, " a[i] += s*v[5 + i];\n"), "%s", text);
+    free(text);
+    ad_program_free(p);
+    ad_tape_free(tape);
 }
 
 Test(emit_c, pick_of_one_is_that_one) {
