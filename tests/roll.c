@@ -366,7 +366,7 @@ Test(roll, weights_of_a_layer_have_homes_whichever_they_are) {
         for (size_t i = 0; i < IN; i++) input[i] = ad_input(f->tape, example[i] = example[IN + i] = 0.3 + 0.2*(double)i);
         for (size_t k = 0; k < N; k++) e[k] = ad_exp(f->x[k]), s[k] = ad_sin(e[k]);
         for (size_t i = 0; i < WEIGHTS; i++) w[i] = (i == 0) == (first == 1) ? e[i + 5] : f->x[i];
-        const ad_var z = ad_mul(ad_tanh(ad_dot(IN, w, input)), ad_dot(IN, w + IN, input)), y = ad_add(z, ad_sum(N, s));
+        const ad_var z = ad_tanh(ad_dot(IN, w, input)), y = ad_add(ad_mul(z, ad_dot(IN, w + IN, input)), ad_sum(N, s));
         f->p = ad_compile(&(ad_interface){.params = N, .param = f->x, .inputs = IN, .input = input, .outputs = 1, .output = &y});
         cr_assert_not_null(f->p, "%s", ad_tape_message(f->tape));
         cr_expect(f->p->layers == 1 && f->p->rolls >= 1, "%u layers, %u rolls", f->p->layers, f->p->rolls);
