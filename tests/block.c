@@ -246,7 +246,7 @@ Test(block, operation_of_the_users_own_sends_back_to_all_its_operands) {
         const ad_var y = ad_custom(tape, &op[k], N, x, NULL);
         ad_program  *p = ad_compile(&(ad_interface){.inputs = N, .input = x, .outputs = 1, .output = &y});
         for (size_t i = 0; i < N*MOST; i++) input[i] = 1 + (double)(i*i%11);
-        for (size_t n = 1; n <= MOST; n += MOST - 1) {
+        for (size_t n = 1; n <= MOST; n += n == 1 ? 7 : 1) {
             cr_expect_eq(ad_program_values(p, NULL, n, input, value), AD_OK);
             cr_expect_eq(ad_program_jacobian(p, NULL, n, input, jacobian), AD_OK);
             for (size_t r = 0; r < n; r++) cr_expect_eq(value[r], squares_value(N, input + r*N, NULL), "%zu, row %zu", k, r);

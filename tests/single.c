@@ -431,7 +431,8 @@ Test(single, a_full_block_of_the_largest_layer_has_room) {
         for (size_t i = 0; i < left/2; i++) square[i] = ad_hypot(square[i], square[left - 1 - i]);
     const ad_var y = square[0];
     ad_gradient(y, WEIGHTS, w, want);
-    ad_program *p = ad_compile(&(ad_interface){.params = WEIGHTS, .param = w, .inputs = POSITIONS*SMALL, .input = x, .outputs = 1, .output = &y});
+    ad_program *p = ad_compile(&(ad_interface){.params = WEIGHTS, .param = w, .inputs = POSITIONS*SMALL, .input = x,
+                               .outputs = 1, .output = &y});
     cr_assert_not_null(p, "%s", ad_tape_message(tape));
     cr_assert_gt(ad__single_for(p)->teams, 0);
     cr_assert_eq(p->layers, 2*POSITIONS);
