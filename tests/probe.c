@@ -102,7 +102,9 @@ Test(probe, noise_is_what_the_roundings_of_all_nodes_add_up_to) {
         cr_expect(k == 0 || close_to(line.noise_at(line.context, 0.5)/U, along, 1e-13, 0), "%.17g, not %.17g",
                   line.noise_at(line.context, 0.5)/U, along);
     }
-    const ad__slice one = ad__probe_direction(&p, out), alone = ad__probe_coordinate(&p, 1);
+    const ad__slice one = ad__probe_direction(&p, out);
+    cr_expect(close_to(one.noise_at(one.context, 0), one.noise, 1e-14, 0), "at x itself");
+    const ad__slice alone = ad__probe_coordinate(&p, 1);
     cr_expect(close_to(one.noise/U, exp(-1.5)/2*6.5 + exp(-1.5)/2*2.5, 1e-13, 0), "%.17g", one.noise/U);
     cr_expect(close_to(alone.noise/U, exp(-1.5)/2*6.5, 1e-13, 0), "%.17g", alone.noise/U);
     cr_expect(alone.size == 0.75 && one.size == 0 && alone.value == p.value);
@@ -215,6 +217,20 @@ Test(probe, branch_that_turns_beside_x_is_told_and_forgotten) {
     cr_expect(strstr(p.reason, "branch") != NULL);
     cr_expect_eq(ad_tape_status(tape), AD_OK);
     ad__probe_close(&p);
+    ad_tape_free(tape);
+}
+
+Test(probe, replay_that_stops_at_x_opens_nothing) {
+    ad_tape *tape = ad_tape_new();
+    ad_var   x = ad_input(tape, 0.1);
+    cr_assert(ad_branch(ad_less(x, ad_num(0.2))));
+    ad_var    y = ad_mul(x, x);
+    ad__probe p;
+    ad_set(x, 0.5);
+    cr_expect_not(ad__probe_open(&p, y, 1, &x));
+    cr_expect_eq(ad_tape_status(tape), AD_BRANCH_CHANGED);
+    ad__probe_close(&p);
+    cr_expect(ad_value(x) == 0.5 && ad_value(y) == 0.1*0.1);
     ad_tape_free(tape);
 }
 
