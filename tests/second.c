@@ -132,3 +132,32 @@ Test(second, input_that_comes_later_counts_for_nothing) {
     ad_check_free(r);
     ad_tape_free(tape);
 }
+
+static double total(size_t n, const double x[], void *context) {
+    double sum = 0;
+    (void)context;
+    for (size_t i = 0; i < n; i++) sum += x[i];
+    return sum;
+}
+static void ones(size_t n, const double x[], double v, double partial[], void *context) {
+    (void)x, (void)v, (void)context;
+    for (size_t i = 0; i < n; i++) partial[i] = 1;
+}
+
+Test(second, operation_without_second_derivatives_is_inconclusive_and_why_is_said) {
+    const ad_custom_op op = {"total", SIZE_MAX, total, ones, NULL, NULL, NULL};
+    for (size_t n = 2; n <= 12; n += 10) {                  /* one by one, and along directions */
+        ad_tape *tape = ad_tape_new();
+        ad_var   x[12];
+        for (size_t i = 0; i < n; i++) x[i] = ad_input(tape, 1 + (double)i);
+        const ad_var     y = ad_custom(tape, &op, n, x, NULL);
+        ad_check_report *r = ad_check(y, n, x, NULL, &(ad_check_options){.second = true});
+        cr_assert_not_null(r);
+        cr_expect(r->has_second && r->second_verdict == AD_INCONCLUSIVE && r->second_lines == 0);
+        cr_expect(strstr(r->message, "second derivatives: node #") == r->message && strstr(r->message, "no `record`") != NULL, "%s",
+                  r->message);
+        cr_expect_eq(ad_tape_status(tape), AD_OK);
+        ad_check_free(r);
+        ad_tape_free(tape);
+    }
+}
