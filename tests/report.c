@@ -221,7 +221,7 @@ static void everything(void) {
     ad__report *r = ad__report_new(3);
     add(r, &r->first, "w", AD_PASS, AD__SMOOTH);
     add(r, &r->first, "bias[0]", AD_FAIL, AD__SMOOTH);
-    add(r, &r->first, "a name that is longer than forty characters", AD_KINK, AD__KINKED);
+    add(r, &r->first, "a name that is just over forty characters", AD_KINK, AD__KINKED);
     ad__report_line(r, &r->first, "all, \"but\" one", SIZE_MAX, -0.0, &(ad__judgement){.verdict = AD_INCONCLUSIVE, .gap = NAN,
         .tolerance = NAN, .estimate = {.shape = AD__UNRESOLVED, .slope = 7, .left = 8, .right = 9}});
     add(r, &r->second, "w, w", AD_PASS, AD__SMOOTH);
@@ -250,7 +250,7 @@ Test(report, page_with_everything) {
         "gap/tolerance  step    verdict\n"
         "  bias[0]                                   2.5                2 +- 1e-10                  1.0e-03  "
         "      2^-3    FAIL\n"
-        "  a name that is longer than forty characters  2.5                [-1,"
+        "  a name that is just over forty characters  2.5                [-1,"
         " 1]                     1.0e-03        -       KINK\n"
         "  all, \"but\" one                            0                  none                        -      "
         "        -       INCONCLUSIVE\n"
@@ -281,7 +281,7 @@ Test(report, json_with_everything) {
         "  {\"name\":\"bias[0]\",\"coordinate\":1,\"claimed\":2.5,\"estimate\":2,\"error\":1e-10,"
         "\"left\":\"NaN\",\"right\":\"NaN\",\"gap\":1e-12,\"tolerance\":1e-09,\"step\":0.125,"
         "\"verdict\":\"FAIL\"},\n"
-        "  {\"name\":\"a name that is longer than forty characters\",\"coordinate\":2,\"claimed\":2.5,"
+        "  {\"name\":\"a name that is just over forty characters\",\"coordinate\":2,\"claimed\":2.5,"
         "\"estimate\":\"NaN\",\"error\":\"NaN\",\"left\":-1,\"right\":1,\"gap\":1e-12,\"tolerance\":1e-09,"
         "\"step\":\"NaN\",\"verdict\":\"KINK\"},\n"
         "  {\"name\":\"all, \\\"but\\\" one\",\"coordinate\":null,\"claimed\":-0,\"estimate\":\"NaN\","
@@ -313,7 +313,7 @@ Test(report, csv_with_everything) {
         "layer,name,claimed,estimate,error,left,right,gap,tolerance,step,verdict,file,line\n"
         "global,w,2.5,2,1e-10,nan,nan,9.9999999999999998e-13,1.0000000000000001e-09,0.125,PASS,,\n"
         "global,bias[0],2.5,2,1e-10,nan,nan,9.9999999999999998e-13,1.0000000000000001e-09,0.125,FAIL,,\n"
-        "global,a name that is longer than forty characters,2.5,nan,nan,-1,1,9.9999999999999998e-13,"
+        "global,a name that is just over forty characters,2.5,nan,nan,-1,1,9.9999999999999998e-13,"
         "1.0000000000000001e-09,nan,KINK,,\n"
         "global,\"all, \"\"but\"\" one\",-0,nan,nan,nan,nan,nan,nan,nan,INCONCLUSIVE,,\n"
         "local,#12 mul operand 1,3.5,3,9.9999999999999994e-12,nan,nan,0.5,1.0000000000000001e-09,nan,FAIL,"
@@ -347,6 +347,13 @@ Test(report, page_of_a_tape_without_culprits) {
         "sweep: forward against reverse nan (could not be told)\n");
     report->sweep = AD_FAIL;
     cr_expect(strstr(printed(AD_TEXT), "sweep: forward against reverse nan (WRONG)\n") != NULL, "%s", text);
+}
+
+Test(report, page_of_a_second_order_without_lines) {
+    ad__report *r = ad__report_new(1);
+    r->page.has_second = true;
+    report = ad__report_done(r);
+    cr_expect(strstr(printed(AD_TEXT), "second order: PASS  0 of 0  Taylor slope too small to see (want 3)\n") != NULL, "%s", text);
 }
 
 /* 24 lines of a table are shown, those that are not well before all others. */
