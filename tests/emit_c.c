@@ -380,6 +380,35 @@ Test(emit_c, branch_on_a_unit_of_a_layer_that_would_turn_gives_nan) {
     expect_nan_when_a_unit_turns(false);
 }
 
+/* Three units of three weights each, which stand evenly, evenly with other strides, or not: within the first unit,
+ * within the last, or from one unit to the next. */
+Test(emit_c, weights_of_a_layer_may_stand_in_any_order) {
+    static const int orders[][9] = {
+        {0, 1, 2, 3, 4, 5, 6, 7, 8}, {0, 3, 6, 1, 4, 7, 2, 5, 8}, {9, 8, 7, 6, 5, 4, 3, 2, 1}, {0, 1, 2, 0, 1, 2, 0, 1, 2},
+        {0, 1, 3, 4, 5, 7, 8, 9, 11}, {0, 1, 2, 3, 4, 5, 6, 7, 9}, {0, 1, 2, 3, 4, 5, 7, 8, 9}, {0, 1, 2, 3, 5, 7, 6, 7, 8},
+    };
+    for (size_t o = 0; o < sizeof orders/sizeof *orders; o++) {
+        ad_tape *tape = ad_tape_new();
+        ad_var   w[12], x[3], total = ad_num(0);
+        for (int i = 0; i < 12; i++) w[i] = ad_input(tape, 0.1*i);
+        for (int i = 0; i < 3; i++) x[i] = ad_input(tape, i);
+        for (int j = 0; j < 3; j++) {
+            ad_var unit[3];
+            for (int i = 0; i < 3; i++) unit[i] = w[orders[o][3*j + i]];
+            total = ad_add(total, ad_mul(ad_tanh(ad_dot(3, unit, x)), ad_num(j + 1)));
+        }
+        double param[12];
+        for (int i = 0; i < 12; i++) param[i] = 0.3 + 0.17*i - 0.02*i*i;
+        const ad_interface face = {12, w, 3, x, 1, &total, 0};
+        ad_program        *p = ad_compile(&face);
+        cr_assert_not_null(p, "%s", ad_tape_message(tape));
+        cr_assert_eq(p->layers, 2, "order %zu", o);       /* the units, and what adds them up */
+        ad_program_free(p);
+        same_as_program(&face, param, 2, (double[]){0.3, -0.5, 0.7, -0.2, 0.6, 0.1});
+        ad_tape_free(tape);
+    }
+}
+
 Test(emit_c, weights_at_the_first_place_of_all_are_read_as_such) {
     ad_tape *tape = ad_tape_new();
     ad_var   w[5], x[5];
