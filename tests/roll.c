@@ -591,6 +591,36 @@ Test(roll, random_bodies_agree_with_the_tape) {
 }
 
 /* A body of 400 values that stay inside: even the fewest lanes of its block are more than the cache, and whole eights. */
+/* Twenty turns of four steps, of which one reads in one place what the others do not: something from before all of
+ * them, a parameter, a result of the turn before, or another result of its own. */
+static void odd_one_out(int turn, int place, int instead) {
+    fixture     *f = open_fixture(24);
+    const ad_var before = ad_sin(f->x[20]), other = ad_cos(f->x[21]);
+    ad_var       last = other, total = ad_num(0);
+    for (int k = 0; k < 20; k++) {
+        ad_var own[4], instead_of[] = {before, f->x[22], last, ad_num(0)};
+        own[0] = ad_exp(f->x[k]);
+        instead_of[3] = own[0];
+        const bool odd = k == turn;
+        own[1] = ad_sin(odd && place == 0 ? instead_of[instead] : own[0]);
+        own[2] = ad_mul(odd && place == 1 ? instead_of[instead] : own[1], odd && place == 2 ? instead_of[instead] : before);
+        own[3] = ad_atan2(odd && place == 3 ? instead_of[instead] : own[2], odd && place == 4 ? instead_of[instead] : own[0]);
+        total = ad_add(total, own[3]);
+        f->output[k + 1] = last = own[3];
+    }
+    f->output[0] = total;
+    compile(f, 21);
+    agree(f, 1e-14);
+    close_fixture(f);
+}
+
+Test(roll, a_turn_that_reads_something_else_is_computed_as_it_was_recorded) {
+    static const int turns[] = {0, 1, 2, 7, 8, 9, 18, 19};
+    for (size_t t = 0; t < sizeof turns/sizeof *turns; t++)
+        for (int place = 0; place < 5; place++)
+            for (int instead = 0; instead < 4; instead++) odd_one_out(turns[t], place, instead);
+}
+
 Test(roll, long_bodies_run_over_no_fewer_than_64_lanes) {
     enum { N = 100, LENGTH = 400 };
     const int bounded[] = {ROW_sin, ROW_cos, ROW_atan, ROW_tanh, ROW_asinh, ROW_sub, ROW_hypot, ROW_softplus};
