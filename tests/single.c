@@ -326,6 +326,49 @@ Test(single, a_chain_has_no_teams) {
     ad_tape_free(tape);
 }
 
+static double triple_value(size_t n, const double x[], void *context) {
+    (void)n, (void)context;
+    return 3*x[0];
+}
+static void triple_partials(size_t n, const double x[], double v, double partial[], void *context) {
+    (void)n, (void)x, (void)v, (void)context;
+    partial[0] = 3;
+}
+
+/* Forty positions of the same steps have teams, unless something in them is the user's own or nothing of them is given
+ * or learned. */
+static void expect_teams(bool own, bool given, bool learned, bool teams) {
+    static const ad_custom_op triple = {.name = "triple", .operands = 1, .value = triple_value, .partials = triple_partials};
+    ad_tape *tape = ad_tape_new();
+    ad_var   a = ad_input(tape, 0.5), x[40], total = ad_num(0);
+    for (size_t i = 0; i < 40; i++) x[i] = ad_input(tape, 0.01*(double)i);
+    for (size_t i = 0; i < 40; i++) {
+        ad_var y = given ? x[i] : ad_add(a, ad_num((double)i));
+        if (learned) y = ad_mul(a, y);
+        y = ad_tanh(ad_sin(ad_exp(y)));
+        total = ad_hypot(total, own ? ad_custom(tape, &triple, 1, &y, NULL) : y);
+    }
+    ad_program *p = ad_compile(&(ad_interface){.params = 1, .param = &a, .inputs = 40, .input = x, .outputs = 1, .output = &total});
+    cr_assert_not_null(p, "%s", ad_tape_message(tape));
+    const ad__single *s = ad__single_for(p);
+    cr_assert_not_null(s);
+    cr_expect_eq(s->teams > 0, teams, "own %d, given %d, learned %d: %zu teams", own, given, learned, (size_t)s->teams);
+    double mean, grad, want, input[40];
+    for (size_t i = 0; i < 40; i++) input[i] = 0.01*(double)i;
+    ad_gradient(total, 1, &a, &want);
+    cr_expect_eq(ad_program_gradient(p, &(double){0.5}, 1, input, &mean, &grad), AD_OK);
+    cr_expect(close_to(mean, ad_value(total), 1e-14, 0) && close_to(grad, want, 1e-12, 0));
+    ad_program_free(p);
+    ad_tape_free(tape);
+}
+
+Test(single, teams_are_for_what_is_given_and_learned_and_not_the_users_own) {
+    expect_teams(false, true, true, true);
+    expect_teams(true, true, true, false);
+    expect_teams(false, false, true, false);
+    expect_teams(false, true, false, false);
+}
+
 /* Sixteen positions of dot and relu, and a dot of all: the layers are one team of sixteen lanes. */
 Test(single, layers_with_the_same_weights_are_one_team) {
     ad_program       *p = odd_program(PLAIN);
