@@ -99,6 +99,209 @@ Test(explain, of_many_contributions_eight_are_shown) {
     expect("... and 12 more");
 }
 
+/* ---- whole pages ------------------------------------------------------------------------------ */
+
+static void write_page(size_t n, const ad_var y[], ad_view view) {
+    FILE *to = fmemopen(text, sizeof text, "w");
+    cr_assert_eq(ad_explain_all(n, y, &view, to), AD_OK, "%s", ad_tape_message(tape));
+    fclose(to);
+}
+
+static void expect_page(size_t n, const ad_var y[], ad_view view, const char *want) {
+    write_page(n, y, view);
+    cr_expect_str_eq(text, want, "the page is\n%s\nand not\n%s", text, want);
+}
+
+Test(explain, page_of_the_example) {
+    const ad_var e = example();
+    expect_page(1, &e, (ad_view){0},
+        "forward   #0 a = 2    #1 b = 1    #2 a + b = 3    #3 b + 1 = 2    #4 e = #2 * #3 = 6\n"
+        "reverse   seed  de/de = 1\n"
+        "  1/3     #4 e = #2 * #3  mul swaps             #2  += 1 * 2 = 2    (0 -> 2)\n"
+        "                                                #3  += 1 * 3 = 3    (0 -> 3)\n"
+        "  2/3     #3 b + 1        add distributes       b   += 3 * 1 = 3    (0 -> 3)\n"
+        "  3/3     #2 a + b        add distributes       a   += 2 * 1 = 2    (0 -> 2)\n"
+        "                                                b   += 2 * 1 = 2    (3 -> 5)   fork: gradients add\n"
+        "result    de/da = 2    de/db = 5\n"
+        "check     2 of 2 agree with differences to 1e-16\n");
+}
+
+/* The numbers of reverse_pass_has_every_contribution, but for what each bug makes of them. */
+Test(explain, pages_of_the_bugs) {
+    const ad_var e = example();
+    expect_page(1, &e, (ad_view){.bug = AD_BUG_OVERWRITE},
+        "forward   #0 a = 2    #1 b = 1    #2 a + b = 3    #3 b + 1 = 2    #4 e = #2 * #3 = 6\n"
+        "reverse   seed  de/de = 1\n"
+        "  1/3     #4 e = #2 * #3  mul swaps             #2   = 1 * 2 = 2    (0 -> 2)\n"
+        "                                                #3   = 1 * 3 = 3    (0 -> 3)\n"
+        "  2/3     #3 b + 1        add distributes       b    = 3 * 1 = 3    (0 -> 3)\n"
+        "  3/3     #2 a + b        add distributes       a    = 2 * 1 = 2    (0 -> 2)\n"
+        "                                                b    = 2 * 1 = 2    (3 -> 2)   fork: what stood here is lost\n"
+        "result    de/da = 2    de/db = 2\n"
+        "check     1 of 2 DISAGREE with differences: a value that is used twice owes its gradient to both uses: contributions must be added\n");
+    expect_page(1, &e, (ad_view){.bug = AD_BUG_DEPTH_FIRST},
+        "forward   #0 a = 2    #1 b = 1    #2 a + b = 3    #3 b + 1 = 2    #4 e = #2 * #3 = 6\n"
+        "reverse   seed  de/de = 1\n"
+        "  1/3     #4 e = #2 * #3  mul swaps             #2  += 1 * 2 = 2    (0 -> 2)\n"
+        "                                                #3  += 1 * 3 = 3    (0 -> 3)\n"
+        "  2/3     #2 a + b        add distributes       a   += 2 * 1 = 2    (0 -> 2)\n"
+        "                                                b   += 2 * 1 = 2    (0 -> 2)\n"
+        "  3/3     #3 b + 1        add distributes       b   += 3 * 1 = 3    (2 -> 5)   fork: gradients add\n"
+        "result    de/da = 2    de/db = 5\n"
+        "check     2 of 2 agree with differences to 1e-16: in this graph the bug makes no difference\n");
+    ad_backward(e);
+    expect_page(1, &e, (ad_view){.bug = AD_BUG_STALE},
+        "forward   #0 a = 2    #1 b = 1    #2 a + b = 3    #3 b + 1 = 2    #4 e = #2 * #3 = 6\n"
+        "reverse   seed  de/de = 1, and all that an earlier pass left\n"
+        "  1/3     #4 e = #2 * #3  mul swaps             #2  += 1 * 2 = 2    (2 -> 4)   fork: gradients add\n"
+        "                                                #3  += 1 * 3 = 3    (3 -> 6)   fork: gradients add\n"
+        "  2/3     #3 b + 1        add distributes       b   += 6 * 1 = 6    (5 -> 11)   fork: gradients add\n"
+        "  3/3     #2 a + b        add distributes       a   += 4 * 1 = 4    (2 -> 6)   fork: gradients add\n"
+        "                                                b   += 4 * 1 = 4    (11 -> 15)   fork: gradients add\n"
+        "result    de/da = 6    de/db = 15\n"
+        "check     2 of 2 DISAGREE with differences: what an earlier pass left must be set to zero before the next\n");
+}
+
+/* The list of values is broken at the margin; each result has its backward pass. */
+Test(explain, page_of_two_results_without_checks) {
+    const ad_var e = example(), a = ad_find(tape, "a"), sine = ad_sin(ad_find(tape, "b"));
+    expect_page(2, (ad_var[]){e, ad_mul(a, sine)}, (ad_view){.bare = true},
+        "forward   #0 a = 2    #1 b = 1    #2 a + b = 3    #3 b + 1 = 2    #4 e = #2 * #3 = 6\n"
+        "          #5 sin(b) = 0.841471    #6 a * #5 = 1.68294\n"
+        "reverse   seed  de/de = 1\n"
+        "  1/3     #4 e = #2 * #3  mul swaps             #2  += 1 * 2 = 2    (0 -> 2)\n"
+        "                                                #3  += 1 * 3 = 3    (0 -> 3)\n"
+        "  2/3     #3 b + 1        add distributes       b   += 3 * 1 = 3    (0 -> 3)\n"
+        "  3/3     #2 a + b        add distributes       a   += 2 * 1 = 2    (0 -> 2)\n"
+        "                                                b   += 2 * 1 = 2    (3 -> 5)   fork: gradients add\n"
+        "result    de/da = 2    de/db = 5\n"
+        "reverse   seed  d#6/d#6 = 1\n"
+        "  1/2     #6 a * #5  mul swaps             a   += 1 * 0.841471 = 0.841471    (0 -> 0.841471)\n"
+        "                                           #5  += 1 * 2 = 2    (0 -> 2)\n"
+        "  2/2     #5 sin(b)  sin turns             b   += 2 * 0.540302 = 1.0806    (0 -> 1.0806)\n"
+        "result    d#6/da = 0.841471    d#6/db = 1.0806\n");
+}
+
+/* 0.999329 = tanh 4, 0.986614 = tanh 2.5; 0.0265744 = (1 - 0.986614^2)*0.999329, half of it for #0. Node #1 has
+ * received 0.5*(1 - 0.999329^2)*0.986614 = 0.00066 from the other scope before. */
+Test(explain, page_of_folded_scopes) {
+    ad_var x[3], h[2];
+    for (int i = 0; i < 3; i++) x[i] = ad_input(tape, i + 1);
+    for (int j = 0; j < 2; j++) {
+        ad_scope(tape, j == 0 ? "unit 0" : "unit 1");
+        h[j] = ad_tanh(ad_add(ad_mul(x[j], ad_num(0.5)), x[j + 1]));
+        ad_scope_end(tape);
+    }
+    const ad_var y = ad_mul(h[0], h[1]);
+    ad_name(y, "y");
+    expect_page(1, &y, (ad_view){.most = 6, .bare = true},
+        "forward   #0 input = 1    #1 input = 2    #2 input = 3    [unit 0: 3 operations]\n"
+        "          [unit 1: 3 operations]    #9 y = #5 * #8 = 0.985953\n"
+        "          (2 scopes are folded)\n"
+        "reverse   seed  dy/dy = 1\n"
+        "  1/7     #9 y = #5 * #8        mul swaps             #5  += 1 * 0.999329 = 0.999329    (0 -> 0.999329)\n"
+        "                                                      #8  += 1 * 0.986614 = 0.986614    (0 -> 0.986614)\n"
+        "  2-4/7   unit 1: 3 operations  folded                #2  += 0.001323 in all    (0 -> 0.001323)\n"
+        "                                                      #1  += 0.000661501 in all    (0 -> 0.000661501)\n"
+        "  5-7/7   unit 0: 3 operations  folded                #1  += 0.0265744 in all    (0.000661501 -> 0.0272359)\n"
+        "                                                      #0  += 0.0132872 in all    (0 -> 0.0132872)\n"
+        "result    dy/d#0 = 0.0132872    dy/d#1 = 0.0272359    dy/d#2 = 0.001323\n");
+}
+
+Test(explain, nothing_that_arrives_or_is_sent_on_is_told) {
+    ad_var x[3];
+    for (int i = 0; i < 3; i++) x[i] = ad_input(tape, 0);
+    const ad_var bend = ad_abs(ad_sub(x[0], x[1])), y = ad_add(bend, ad_exp(x[2]));
+    expect_page(1, &y, (ad_view){.bare = true},
+        "forward   #0 input = 0    #1 input = 0    #2 input = 0    #3 #0 - #1 = 0    #4 abs(#3) = 0\n"
+        "          #5 exp(#2) = 1    #6 #4 + #5 = 1\n"
+        "reverse   seed  d#6/d#6 = 1\n"
+        "  1/4     #6 #4 + #5  add distributes       #4  += 1 * 1 = 1    (0 -> 1)\n"
+        "                                            #5  += 1 * 1 = 1    (0 -> 1)\n"
+        "  2/4     #5 exp(#2)  exp repeats itself    #2  += 1 * 1 = 1    (0 -> 1)\n"
+        "  3/4     #4 abs(#3)  abs flips below 0     nothing is sent on\n"
+        "  4/4     #3 #0 - #1  sub distributes       nothing arrives, nothing is sent\n"
+        "result    d#6/d#0 = 0    d#6/d#1 = 0    d#6/d#2 = 1\n");
+}
+
+static size_t count_of(const char *part) {
+    size_t n = 0;
+    for (const char *at = text; (at = strstr(at, part)) != NULL; at++) n++;
+    return n;
+}
+
+/* A folded box with so many receivers, and a step with so many. */
+static void expect_receivers(int n) {
+    ad_var x[20], inside = ad_num(0);
+    for (int i = 0; i < n; i++) x[i] = ad_input(tape, 0);
+    ad_scope(tape, "wide");
+    for (int i = 0; i < n; i++) inside = ad_add(inside, ad_exp(x[i]));
+    ad_scope_end(tape);
+    const ad_var folded = ad_neg(inside), sum = ad_sum((size_t)n, x);
+    write_page(1, &folded, (ad_view){.most = 4, .bare = true});
+    cr_expect_eq(count_of(" += -1 in all    (0 -> -1)\n"), n < 8 ? n : 8, "%s", text);
+    cr_expect_eq(count_of("    ... and more\n"), n > 8, "%s", text);
+    cr_expect_eq(count_of("... and"), n > 8, "%s", text);
+    write_page(1, &sum, (ad_view){.bare = true});
+    cr_expect_eq(count_of("  += 1 * 1 = 1    (0 -> 1)\n"), n < 8 ? n : 8, "%s", text);
+    cr_expect_eq(count_of("    ... and 1 more\n"), n == 9, "%s", text);
+    cr_expect_eq(count_of("... and"), n > 8, "%s", text);
+}
+
+Test(explain, eight_receivers_are_shown_and_the_others_counted) {
+    for (int n = 7; n < 10; n++) {
+        expect_receivers(n);
+        drop();
+        make();
+    }
+}
+
+/* The derivatives of a result, as many as a page of words has lines. */
+Test(explain, two_hundred_derivatives_are_shown_and_the_others_counted) {
+    static ad_var x[202];
+    for (size_t n = 200; n <= 202; n++) {
+        for (size_t i = 0; i < n; i++) x[i] = ad_input(tape, 0);
+        const ad_var y = ad_sum(n, x);
+        ad_name(y, "y");
+        explain(y);
+        cr_expect_eq(count_of("dy/d#"), 200);
+        cr_expect_eq(count_of("... and 1 more\ncheck 201 of 201 agree"), n == 201);
+        cr_expect_eq(count_of("... and 2 more\ncheck 202 of 202 agree"), n == 202);
+        cr_expect_eq(count_of("more\ncheck"), n > 200);
+        drop();
+        make();
+    }
+}
+
+/* A list that ends in column 100 stays on its line. */
+Test(explain, lists_are_broken_after_column_100) {
+    for (size_t length = 10; length < 30; length++) {
+        char name[2][40] = {""};
+        for (int k = 0; k < 2; k++) memset(name[k], 'm' + k, length);
+        ad_var x[] = {ad_input(tape, 1), ad_input(tape, 2)};
+        for (int k = 0; k < 2; k++) ad_name(x[k], name[k]);
+        const ad_var y = ad_hypot(x[0], x[1]);
+        write_page(1, &y, (ad_view){.bare = true});
+        /* "forward   #0 mm = 1    #1 nn = 2    #2 hypot(mm, nn) = 2.23607" */
+        const size_t whole = 10 + 2*(length + 7) + 4 + 4 + strlen("#2 hypot(, ) = 2.23607") + 2*length;
+        cr_expect_eq(strcspn(text, "\n"), whole <= 100 ? whole : 10 + 2*(length + 7) + 4, "%zu: %s", length, text);
+        drop();
+        make();
+    }
+}
+
+Test(explain, check_counts_what_agrees_what_cannot_be_formed_and_what_is_wrong) {
+    const ad_var x = ad_input(tape, 0), z = ad_input(tape, 2), bend = ad_abs(x), y = ad_add(bend, ad_mul(z, z));
+    explain(y);
+    expect("check 1 of 2 agree with differences to ");
+    expect(", for the others none could be formed\n");
+    explain(bend);
+    expect("check no differences could be formed here: a kink, a jump or the edge of the domain\n");
+    write_page(1, &y, (ad_view){.bug = AD_BUG_OVERWRITE});
+    squeeze(text);
+    expect("check 1 of 2 DISAGREE with differences: a value that is used twice owes its gradient to both uses:");
+}
+
 /* ---- other graphs ---------------------------------------------------------------------------- */
 
 Test(explain, unnamed_nodes_go_by_their_numbers) {
