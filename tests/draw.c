@@ -103,6 +103,216 @@ Test(draw, long_text_is_cut_between_characters) {
     cr_expect(strstr(svg, "\xe2\x88\x82</text>") != NULL || (cut != NULL && memcmp(cut - 3, "\xe2\x88\x82", 3) == 0));
 }
 
+/* ---- whole pictures, looked at ---------------------------------------------------------------- */
+
+/* sin(a + b)*b, whose first two operations are a scope. */
+static ad_var scoped(void) {
+    const ad_var a = named(2, "a"), b = named(1, "b");
+    ad_scope(tape, "sum & more");
+    const ad_var sum = ad_add(a, b), sine = ad_sin(sum);
+    ad_scope_end(tape);
+    const ad_var e = ad_mul(sine, b);
+    ad_name(e, "e");
+    return e;
+}
+
+static void expect_text(const char *text, const char *want) {
+    cr_expect_str_eq(text, want, "it is\n%s\nand not\n%s", text, want);
+}
+
+/* Without what stands in <style>. */
+static void expect_svg(const char *svg, const char *want) {
+    static char text[20000];
+    const char *style = strstr(svg, "<style>"), *end = strstr(svg, "</style>\n");
+    cr_assert(style != NULL && end != NULL, "%s", svg);
+    snprintf(text, sizeof text, "%.*s%s", (int)(style - svg), svg, end + strlen("</style>\n"));
+    expect_text(text, want);
+}
+
+Test(draw, dot_of_a_scope_word_for_word) {
+    const ad_var e = scoped();
+    expect_text(written(ad_draw_dot, e, NULL),
+        "digraph tapir {\n"
+        "  rankdir=LR;\n"
+        "  label=\"e\";\n"
+        "  node [shape=record, style=filled, fillcolor=white, fontname=\"monospace\", fontsize=11];\n"
+        "  edge [fontname=\"monospace\", fontsize=9, color=\"#666666\"];\n"
+        "  b0 [label=\"#0 a | 2 | grad -0.989992\", fillcolor=\"#e3f0ff\"];\n"
+        "  b1 [label=\"#1 b | 1 | grad -0.848872\", fillcolor=\"#e3f0ff\"];\n"
+        "  subgraph cluster_0 {\n"
+        "  label=\"sum & more\";\n"
+        "  b2 [label=\"#2 a + b | 3 | grad -0.989992\"];\n"
+        "  b3 [label=\"#3 sin(#2) | 0.14112 | grad 1\"];\n"
+        "  }\n"
+        "  b4 [label=\"#4 e = #3 * b | 0.14112 | grad 1\", fillcolor=\"#fff1cc\"];\n"
+        "  b0 -> b2 [label=\"1\"];\n"
+        "  b1 -> b2 [label=\"1\"];\n"
+        "  b2 -> b3 [label=\"-0.99\"];\n"
+        "  b1 -> b4 [label=\"0.1411\"];\n"
+        "  b3 -> b4 [label=\"1\"];\n"
+        "}\n");
+    expect_text(written(ad_draw_dot, e, &(ad_view){.most = 4, .title = "folded"}),
+        "digraph tapir {\n"
+        "  rankdir=LR;\n"
+        "  label=\"folded (1 scope is folded)\";\n"
+        "  node [shape=record, style=filled, fillcolor=white, fontname=\"monospace\", fontsize=11];\n"
+        "  edge [fontname=\"monospace\", fontsize=9, color=\"#666666\"];\n"
+        "  b0 [label=\"#0 a | 2 | grad -0.989992\", fillcolor=\"#e3f0ff\"];\n"
+        "  b1 [label=\"#1 b | 1 | grad -0.848872\", fillcolor=\"#e3f0ff\"];\n"
+        "  b2 [label=\"sum & more: 2 operations\", fillcolor=\"#eeeeee\", style=\"filled,dashed\"];\n"
+        "  b3 [label=\"#4 e = #3 * b | 0.14112 | grad 1\", fillcolor=\"#fff1cc\"];\n"
+        "  b0 -> b2;\n"
+        "  b1 -> b2;\n"
+        "  b1 -> b3 [label=\"0.1411\"];\n"
+        "  b2 -> b3;\n"
+        "}\n");
+}
+
+Test(draw, svg_of_a_scope_word_for_word) {
+    const ad_var e = scoped();
+    expect_svg(written(ad_draw_svg, e, NULL),
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"712\" height=\"216\" viewBox=\"0 -26 712 216\""
+        " role=\"img\" aria-label=\"e\">\n"
+        "<title>e</title>\n"
+        "<text class=\"said\" x=\"12\" y=\"-8\">e</text>\n"
+        "<g class=\"frame\"><rect x=\"198.0\" y=\"31.4\" width=\"316.0\" height=\"90.3\" rx=\"8\"/>"
+        "<text x=\"204.0\" y=\"43.4\">sum &amp; more</text></g>\n"
+        "<g id=\"e0\" class=\"link\">"
+        "<path class=\"edge\" d=\"M142.0 55.0C170.5 55.0 170.5 75.8 199.0 75.8\"/>"
+        "<path class=\"tip\" d=\"M206.0 75.8l-8 -4v8z\"/><text class=\"local\" x=\"183.6\" y=\"67.6\">1"
+        "</text></g>\n"
+        "<g id=\"e1\" class=\"link\">"
+        "<path class=\"edge\" d=\"M142.0 135.0C170.5 135.0 170.5 89.8 199.0 89.8\"/>"
+        "<path class=\"tip\" d=\"M206.0 89.8l-8 -4v8z\"/><text class=\"local\" x=\"183.6\" y=\"98.1\">1"
+        "</text></g>\n"
+        "<g id=\"e2\" class=\"link\">"
+        "<path class=\"edge\" d=\"M324.0 82.8C352.5 82.8 352.5 78.4 381.0 78.4\"/>"
+        "<path class=\"tip\" d=\"M388.0 78.4l-8 -4v8z\"/><text class=\"local\" x=\"365.6\" y=\"76.5\">-0.99"
+        "</text></g>\n"
+        "<g id=\"e3\" class=\"link\">"
+        "<path class=\"edge\" d=\"M142.0 135.0C174.0 135.0 174.0 131.8 206.0 131.8H324.0C356.0 131.8 356.0"
+        " 127.4 388.0 127.4H506.0C534.5 127.4 534.5 107.7 563.0 107.7\"/>"
+        "<path class=\"tip\" d=\"M570.0 107.7l-8 -4v8z\"/>"
+        "<text class=\"local\" x=\"547.6\" y=\"109.6\">0.1411</text></g>\n"
+        "<g id=\"e4\" class=\"link\">"
+        "<path class=\"edge\" d=\"M506.0 78.4C534.5 78.4 534.5 93.7 563.0 93.7\"/>"
+        "<path class=\"tip\" d=\"M570.0 93.7l-8 -4v8z\"/><text class=\"local\" x=\"547.6\" y=\"86.8\">1"
+        "</text></g>\n"
+        "<g id=\"b0\" class=\"box input\" transform=\"translate(83.0 55.0)\">"
+        "<rect x=\"-59.0\" y=\"-31.0\" width=\"118.0\" height=\"62.0\" rx=\"6\"/>"
+        "<text class=\"what\" y=\"-13\">#0 a</text><text class=\"value\" y=\"5\">2</text>"
+        "<text class=\"grad\" y=\"23\">grad -0.989992</text></g>\n"
+        "<g id=\"b1\" class=\"box input\" transform=\"translate(83.0 135.0)\">"
+        "<rect x=\"-59.0\" y=\"-31.0\" width=\"118.0\" height=\"62.0\" rx=\"6\"/>"
+        "<text class=\"what\" y=\"-13\">#1 b</text><text class=\"value\" y=\"5\">1</text>"
+        "<text class=\"grad\" y=\"23\">grad -0.848872</text></g>\n"
+        "<g id=\"b2\" class=\"box operation\" transform=\"translate(265.0 82.8)\">"
+        "<rect x=\"-59.0\" y=\"-31.0\" width=\"118.0\" height=\"62.0\" rx=\"6\"/>"
+        "<text class=\"what\" y=\"-13\">#2 a + b</text><text class=\"value\" y=\"5\">3</text>"
+        "<text class=\"grad\" y=\"23\">grad -0.989992</text></g>\n"
+        "<g id=\"b3\" class=\"box operation\" transform=\"translate(447.0 78.4)\">"
+        "<rect x=\"-59.0\" y=\"-31.0\" width=\"118.0\" height=\"62.0\" rx=\"6\"/>"
+        "<text class=\"what\" y=\"-13\">#3 sin(#2)</text><text class=\"value\" y=\"5\">0.14112</text>"
+        "<text class=\"grad\" y=\"23\">grad 1</text></g>\n"
+        "<g id=\"b4\" class=\"box result\" transform=\"translate(629.0 100.7)\">"
+        "<rect x=\"-59.0\" y=\"-31.0\" width=\"118.0\" height=\"62.0\" rx=\"6\"/>"
+        "<text class=\"what\" y=\"-13\">#4 e = #3 * b</text><text class=\"value\" y=\"5\">0.14112</text>"
+        "<text class=\"grad\" y=\"23\">grad 1</text></g>\n"
+        "</svg>\n");
+    expect_svg(written(ad_draw_svg, e, &(ad_view){.most = 4}),
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"609\" height=\"234\" viewBox=\"0 -26 609 234\""
+        " role=\"img\" aria-label=\"e\">\n"
+        "<title>e</title>\n"
+        "<text class=\"said\" x=\"12\" y=\"-8\">e</text>\n"
+        "<text class=\"said\" x=\"12\" y=\"198\">1 scope is folded</text>\n"
+        "<g id=\"e0\" class=\"link\">"
+        "<path class=\"edge\" d=\"M142.0 55.0C170.5 55.0 170.5 75.8 199.0 75.8\"/>"
+        "<path class=\"tip\" d=\"M206.0 75.8l-8 -4v8z\"/></g>\n"
+        "<g id=\"e1\" class=\"link\">"
+        "<path class=\"edge\" d=\"M142.0 135.0C170.5 135.0 170.5 89.8 199.0 89.8\"/>"
+        "<path class=\"tip\" d=\"M206.0 89.8l-8 -4v8z\"/></g>\n"
+        "<g id=\"e2\" class=\"link\">"
+        "<path class=\"edge\" d=\"M142.0 135.0C174.0 135.0 174.0 131.8 206.0 131.8H403.2C431.7 131.8 431.7"
+        " 112.7 460.2 112.7\"/><path class=\"tip\" d=\"M467.2 112.7l-8 -4v8z\"/>"
+        "<text class=\"local\" x=\"444.8\" y=\"114.5\">0.1411</text></g>\n"
+        "<g id=\"e3\" class=\"link\">"
+        "<path class=\"edge\" d=\"M403.2 82.8C431.7 82.8 431.7 98.7 460.2 98.7\"/>"
+        "<path class=\"tip\" d=\"M467.2 98.7l-8 -4v8z\"/></g>\n"
+        "<g id=\"b0\" class=\"box input\" transform=\"translate(83.0 55.0)\">"
+        "<rect x=\"-59.0\" y=\"-31.0\" width=\"118.0\" height=\"62.0\" rx=\"6\"/>"
+        "<text class=\"what\" y=\"-13\">#0 a</text><text class=\"value\" y=\"5\">2</text>"
+        "<text class=\"grad\" y=\"23\">grad -0.989992</text></g>\n"
+        "<g id=\"b1\" class=\"box input\" transform=\"translate(83.0 135.0)\">"
+        "<rect x=\"-59.0\" y=\"-31.0\" width=\"118.0\" height=\"62.0\" rx=\"6\"/>"
+        "<text class=\"what\" y=\"-13\">#1 b</text><text class=\"value\" y=\"5\">1</text>"
+        "<text class=\"grad\" y=\"23\">grad -0.848872</text></g>\n"
+        "<g id=\"b2\" class=\"box folded\" transform=\"translate(304.6 82.8)\">"
+        "<rect x=\"-98.6\" y=\"-31.0\" width=\"197.2\" height=\"62.0\" rx=\"6\"/>"
+        "<text class=\"what\" y=\"-13\">sum &amp; more: 2 operations</text><text class=\"value\" y=\"5\">"
+        "</text><text class=\"grad\" y=\"23\"></text></g>\n"
+        "<g id=\"b3\" class=\"box result\" transform=\"translate(526.2 105.7)\">"
+        "<rect x=\"-59.0\" y=\"-31.0\" width=\"118.0\" height=\"62.0\" rx=\"6\"/>"
+        "<text class=\"what\" y=\"-13\">#4 e = #3 * b</text><text class=\"value\" y=\"5\">0.14112</text>"
+        "<text class=\"grad\" y=\"23\">grad 1</text></g>\n"
+        "</svg>\n");
+}
+
+static void append(char *text, const char *letter, size_t times) {
+    while (times-- > 0) strcat(text, letter);
+}
+
+/* A box of the picture shows 26 characters, one of the DOT file 52; where there are more, an ellipsis follows. They are
+ * counted as characters, whatever bytes they have. Here the text is "#2 NAME = hypot(NAME, NAME)". */
+Test(draw, text_is_cut_after_so_many_characters) {
+    static const char *const letters[] = {"n", "\xc3\xa4", "\xe2\x88\x82"};
+    for (size_t k = 0; k < 3; k++)
+        for (size_t most = 26; most <= 52; most += 26)
+            for (size_t length = most - 1; length <= most + 1; length++) {
+                const size_t rest = length - strlen("#2  = hypot(, )"), part[] = {rest/3, (rest + 1)/3, (rest + 2)/3};
+                char         name[3][60] = {""}, want[400] = "#2 ";
+                for (size_t i = 0; i < 3; i++) append(name[i], letters[k], part[i]);
+                const ad_var a = named(1, name[1]), b = named(1, name[2]), y = ad_hypot(a, b);
+                ad_name(y, name[0]);
+                strcat(strcat(want, name[0]), " = hypot(");
+                strcat(strcat(want, name[1]), ", ");
+                append(want, letters[k], part[2]);
+                strcat(want, length > most ? "\xe2\x80\xa6" : ")");
+                strcat(want, most == 26 ? "</text><text class=\"value\"" : " | 1.41421 | grad 1");
+                const char *text = written(most == 26 ? ad_draw_svg : ad_draw_dot, y, NULL);
+                cr_expect(strstr(text, want) != NULL, "%s is not in\n%s", want, text);
+                drop();
+                make();
+            }
+}
+
+/* At 0.5*118 each narrow box ends; one of 20 characters is 20*7.3 + 22 = 168 wide. */
+Test(draw, box_is_as_wide_as_its_text) {
+    const char *text = written(ad_draw_svg, named(1, "nnnnnnnnnnnnnnnnn"), NULL);
+    cr_expect(strstr(text, "<rect x=\"-84.0\" y=\"-31.0\" width=\"168.0\" height=\"62.0\" rx=\"6\"/>") != NULL, "%s", text);
+}
+
+/* A gradient is that of the first result; what leads only to the second has 0. */
+Test(draw, gradients_are_those_of_the_first_result) {
+    const ad_var a = named(2, "a"), b = named(3, "b"), first = ad_mul(a, a), y[] = {first, ad_mul(b, first)};
+    static char  text[20000];
+    FILE        *to = fmemopen(text, sizeof text, "w");
+    cr_assert_eq(ad_draw_dot(2, y, NULL, to), AD_OK);
+    fclose(to);
+    cr_expect(strstr(text, "label=\"#2, #3\";") != NULL, "%s", text);
+    cr_expect(strstr(text, "a | 2 | grad 4\"") != NULL && strstr(text, "b | 3 | grad 0\"") != NULL, "%s", text);
+    cr_expect(strstr(text, " | 4 | grad 1\"") != NULL && strstr(text, " | 12 | grad 0\"") != NULL, "%s", text);
+    cr_expect_eq(count_of(text, "fillcolor=\"#fff1cc\""), 2, "%s", text);
+}
+
+/* A frame is drawn around two boxes or more, and only where no stranger stands between them. */
+Test(draw, scope_of_one_box_has_no_frame) {
+    const ad_var a = named(2, "a");
+    ad_scope(tape, "one");
+    const ad_var sine = ad_sin(a);
+    ad_scope_end(tape);
+    cr_expect_eq(count_of(written(ad_draw_svg, ad_exp(sine), NULL), "class=\"frame\""), 0);
+}
+
 Test(draw, what_is_not_finite_is_written_as_such) {
     const ad_var x = named(INFINITY, "x"), y = ad_sub(x, x);
     const char  *svg = written(ad_draw_svg, y, NULL);
