@@ -110,3 +110,147 @@ Test(fold, says_what_it_did) {
     ad__fold_said(&fold, sizeof said, said);
     cr_expect(strstr(said, "stretch") != NULL && strstr(said, "folded") != NULL, "%s", said);
 }
+
+/* ---- which boxes ------------------------------------------------------------------------------ */
+
+/* All boxes, each by its label or, where it is one node, its number; then what was done. */
+static void expect_boxes(size_t n, const ad_var y[], size_t most, const char *want) {
+    char text[2000] = "", label[128];
+    ad__select_free(&chosen);
+    ad__fold_free(&fold);
+    cr_assert(ad__select(tape, n, y, &chosen));
+    cr_assert(ad__fold_make(tape, chosen.length, chosen.used, chosen.keep, most, &fold));
+    for (uint32_t k = 0; k < fold.boxes; k++) {
+        if (fold.box[k].count == 1) snprintf(label, sizeof label, "#%u", (unsigned)fold.box[k].first);
+        else ad__fold_label(tape, &fold.box[k], sizeof label, label);
+        snprintf(text + strlen(text), sizeof text - strlen(text), "[%s] ", label);
+    }
+    ad__fold_said(&fold, sizeof label, label);
+    strcat(text, label);
+    cr_expect_str_eq(text, want, "%zu at the most: %s", most, text);
+}
+
+/* Six inputs, a sum of their sines in two scopes of three, and a product with a seventh input. */
+Test(fold, scopes_then_stretches_in_which_inputs_stand_apart) {
+    ad_var x[6], half[2];
+    for (int i = 0; i < 6; i++) x[i] = ad_input(tape, i);
+    for (int k = 0; k < 2; k++) {
+        ad_scope(tape, k == 0 ? "left" : "right");
+        half[k] = ad_num(0);
+        for (int i = 0; i < 3; i++) half[k] = ad_add(half[k], ad_sin(x[3*k + i]));
+        ad_scope_end(tape);
+    }
+    const ad_var seventh = ad_input(tape, 7), sum = ad_add(half[0], half[1]), y = ad_mul(sum, seventh);
+    expect_boxes(1, &y, 15,
+                 "[#0] [#1] [#2] [#3] [#4] [#5] [left: 6 operations] [right: 6 operations] [#18] [#19] "
+                 "[#20] 2 scopes are folded");
+    expect_boxes(1, &y, 14,
+                 "[#0] [#1] [#2] [#3] [#4] [#5] [left: 6 operations] [right: 6 operations] [#18] [#19] "
+                 "[#20] 2 scopes are folded");
+    expect_boxes(1, &y, 13,
+                 "[#0] [#1] [#2] [#3] [#4] [#5] [left: 6 operations] [right: 6 operations] [#18] [#19] "
+                 "[#20] 2 scopes are folded");
+    expect_boxes(1, &y, 12,
+                 "[#0] [#1] [#2] [#3] [#4] [#5] [left: 6 operations] [right: 6 operations] [#18] [#19] "
+                 "[#20] 2 scopes are folded");
+    expect_boxes(1, &y, 7,
+                 "[#0 ... #5: 6 inputs] [#6 ... #17: 12 operations] [#18] [#19] "
+                 "[#20] 2 stretches of nodes are folded");
+    expect_boxes(1, &y, 6,
+                 "[#0 ... #5: 6 inputs] [#6 ... #17: 12 operations] [#18] [#19] "
+                 "[#20] 2 stretches of nodes are folded");
+    expect_boxes(1, &y, 5,
+                 "[#0 ... #5: 6 inputs] [#6 ... #17: 12 operations] [#18] [#19] "
+                 "[#20] 2 stretches of nodes are folded");
+    expect_boxes(1, &y, 4,
+                 "[#0 ... #17: 18 operations] [#18 ... #19: 2 operations] "
+                 "[#20] 2 stretches of nodes are folded");
+    expect_boxes(1, &y, 3,
+                 "[#0 ... #17: 18 operations] [#18 ... #19: 2 operations] "
+                 "[#20] 2 stretches of nodes are folded");
+    expect_boxes(1, &y, 2, "[#0 ... #19: 20 operations] [#20] 1 stretch of nodes is folded");
+    expect_boxes(1, &y, 1, "[#0 ... #19: 20 operations] [#20] 1 stretch of nodes is folded");
+}
+
+/* Nodes that do not lead to a result are no boxes, results are never folded. */
+Test(fold, results_stay_alone_and_others_are_left_out) {
+    ad_var       y = ad_input(tape, 1);
+    const ad_var other = ad_input(tape, 2);
+    ad_exp(other);
+    y = chain(y, 6);
+    const ad_var first = y;
+    y = chain(y, 6);
+    const ad_var both[] = {first, y};
+    expect_boxes(2, both, 13, "[#0] [#3] [#4] [#5] [#6] [#7] [#8] [#9] [#10] [#11] [#12] [#13] [#14] ");
+    expect_boxes(2, both, 12,
+                 "[#0] [#3 ... #4: 2 operations] [#5 ... #6: 2 operations] [#7] [#8] [#9 ... #10: 2 operations] "
+                 "[#11 ... #12: 2 operations] [#13] [#14] 4 stretches of nodes are folded");
+    expect_boxes(2, both, 9,
+                 "[#0] [#3 ... #5: 3 operations] [#6 ... #7: 2 operations] [#8] [#9 ... #11: 3 operations] "
+                 "[#12 ... #13: 2 operations] [#14] 4 stretches of nodes are folded");
+    expect_boxes(2, both, 7,
+                 "[#0] [#3 ... #7: 5 operations] [#8] [#9 ... #13: 5 operations] "
+                 "[#14] 2 stretches of nodes are folded");
+    expect_boxes(2, both, 5,
+                 "[#0] [#3 ... #7: 5 operations] [#8] [#9 ... #13: 5 operations] "
+                 "[#14] 2 stretches of nodes are folded");
+    expect_boxes(2, both, 4,
+                 "[#0 ... #7: 6 operations] [#8] [#9 ... #13: 5 operations] "
+                 "[#14] 2 stretches of nodes are folded");
+    expect_boxes(2, both, 3,
+                 "[#0 ... #7: 6 operations] [#8] [#9 ... #13: 5 operations] "
+                 "[#14] 2 stretches of nodes are folded");
+}
+
+/* A scope that is left and entered again, by the same name, is another. */
+Test(fold, neighbouring_scopes_of_the_same_depth_are_two_boxes) {
+    ad_var y = ad_input(tape, 1);
+    for (int k = 0; k < 3; k++) {
+        ad_scope(tape, "outer");
+        y = chain(y, 2);
+        ad_scope(tape, "inner");
+        y = chain(y, 3);
+        ad_scope_end(tape);
+        y = chain(y, 1);
+        ad_scope_end(tape);
+    }
+    expect_boxes(1, &y, 19,
+                 "[#0] [#1] [#2] [#3] [#4] [#5] [#6] [#7] [#8] [#9] [#10] [#11] [#12] [#13] [#14] [#15] [#16] [#17] "
+                 "[#18] ");
+    expect_boxes(1, &y, 18,
+                 "[#0] [#1] [#2] [outer / inner: 3 operations] [#6] [#7] [#8] [outer / inner: 3 operations] [#12] "
+                 "[#13] [#14] [outer / inner: 3 operations] [#18] 3 scopes are folded");
+    expect_boxes(1, &y, 13,
+                 "[#0] [#1] [#2] [outer / inner: 3 operations] [#6] [#7] [#8] [outer / inner: 3 operations] [#12] "
+                 "[#13] [#14] [outer / inner: 3 operations] [#18] 3 scopes are folded");
+    expect_boxes(1, &y, 12,
+                 "[#0] [outer: 6 operations] [outer: 6 operations] [outer: 5 operations] "
+                 "[#18] 3 scopes are folded");
+    expect_boxes(1, &y, 10,
+                 "[#0] [outer: 6 operations] [outer: 6 operations] [outer: 5 operations] "
+                 "[#18] 3 scopes are folded");
+    expect_boxes(1, &y, 9,
+                 "[#0] [outer: 6 operations] [outer: 6 operations] [outer: 5 operations] "
+                 "[#18] 3 scopes are folded");
+    expect_boxes(1, &y, 7,
+                 "[#0] [outer: 6 operations] [outer: 6 operations] [outer: 5 operations] "
+                 "[#18] 3 scopes are folded");
+    expect_boxes(1, &y, 6,
+                 "[#0] [outer: 6 operations] [outer: 6 operations] [outer: 5 operations] "
+                 "[#18] 3 scopes are folded");
+    expect_boxes(1, &y, 4, "[#0] [#1 ... #17: 17 operations] [#18] 1 stretch of nodes is folded");
+}
+
+Test(fold, scopes_around_are_named_from_outside_eight_of_them) {
+    char label[200];
+    for (int k = 0; k < 10; k++) ad_scope(tape, (const char *[]){"a", "b", "c", "d", "e", "f", "g", "h", "i", "j"}[k]);
+    const ad_var y = ad_sin(ad_input(tape, 1));
+    ad__scope_label(tape, 0, sizeof label, label);
+    cr_expect_str_eq(label, "a");
+    ad__scope_label(tape, 2, sizeof label, label);
+    cr_expect_str_eq(label, "a / b / c");
+    ad__scope_label(tape, ad__notes_scope_of(&tape->notes, y.at.in.node), sizeof label, label);
+    cr_expect_str_eq(label, "c / d / e / f / g / h / i / j");
+    ad__scope_label(tape, 2, 6, label);
+    cr_expect_str_eq(label, "a / b");
+}
