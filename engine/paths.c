@@ -59,7 +59,7 @@ static void find(ways *w) {
 
 /* "b -> #3 -> e    1 * 3 = 3"; the middle of a long one is left out. */
 static void show(const ways *w, way at, FILE *to) {
-    char           text[AD__LABEL], chain[2048], factors[1024];
+    char           text[AD__LABEL], chain[2048], factors[1024] = "the empty product";
     const double   product = at.product;
     size_t         steps = 0, hidden = 0;
     int            length = snprintf(chain, sizeof chain, "%s", ad__label(w->tape, w->from, text)), size = 0;
@@ -156,7 +156,7 @@ static void operands(const ad_tape *tape, uint32_t node, FILE *to) {
         if (edge.to == AD__NO_NODE) continue;
         fprintf(to, "          with %s = %.17g\n", ad__label(tape, edge.to, text), edge.value);
     }
-    if (n > MOST) fprintf(to, "          and %zu operands more\n", n - MOST);
+    if (n > MOST) fprintf(to, "          and %zu operand%s more\n", n - MOST, n - MOST == 1 ? "" : "s");
 }
 
 /* From the first one on: the next node that uses it and is not finite either, and so on to y. */
@@ -171,7 +171,9 @@ static void onward(const ad_tape *tape, const bool used[], uint32_t node, uint32
         node = i;
         if (shown++ < MOST || i == last) line(tape, i, "    then  ", to);
     }
-    if (shown > MOST) fprintf(to, "          (%zu steps in between are left out)\n", shown - MOST - (node == last));
+    const size_t hidden = shown > MOST ? shown - MOST - (node == last) : 0;
+    if (hidden > 0)
+        fprintf(to, "          (%zu step%s left out)\n", hidden, hidden == 1 ? " in between is" : "s in between are");
     if (node != last && isfinite(tape->value[last]))
         fprintf(to, "          it goes no further: the result is finite\n");
 }
