@@ -224,6 +224,29 @@ Test(explain, nothing_that_arrives_or_is_sent_on_is_told) {
         "result    d#6/d#0 = 0    d#6/d#1 = 0    d#6/d#2 = 1\n");
 }
 
+/* On the tape the sum comes last; of the product's operands it is the first, and so is finished before. */
+Test(explain, depth_first_order_follows_the_operands) {
+    const ad_var a = ad_input(tape, 2), b = ad_input(tape, 1), next = ad_add(b, ad_num(1)), sum = ad_add(a, b);
+    const ad_var e = ad_mul(sum, next);
+    write_page(1, &e, (ad_view){.bare = true});
+    const char *usual[] = {"1/3", "#4 #3 * #2", "2/3", "#3 #0 + #1", "3/3", "#2 #1 + 1", "d#4/d#0 = 2    d#4/d#1 = 5"};
+    expect_in_order(7, usual);
+    write_page(1, &e, (ad_view){.bare = true, .order = AD_ORDER_DEPTH_FIRST});
+    const char *finished[] = {"1/3", "#4 #3 * #2", "2/3", "#2 #1 + 1", "3/3", "#3 #0 + #1", "d#4/d#0 = 2    d#4/d#1 = 5"};
+    expect_in_order(7, finished);
+}
+
+/* exp(x) + exp(x)^2 at 0 has the derivative 1 + 2; reached first by the sum, exp(x) sends on the 1 alone. */
+Test(explain, a_node_that_passes_on_too_early_loses_what_comes_after) {
+    const ad_var x = ad_input(tape, 0), one = ad_exp(x), square = ad_mul(one, one), y = ad_add(one, square);
+    ad_backward(y);
+    cr_expect_eq(ad_grad(x), 3);
+    write_page(1, &y, (ad_view){.bug = AD_BUG_DEPTH_FIRST});
+    const char *words[] = {"1/3", "#3 #1 + #2", "2/3", "#1 exp(#0)", "#0  += 1 * 1 = 1", "3/3", "#2 #1 * #1", "d#3/d#0 = 1",
+                           "1 of 1 DISAGREE with differences: a node that passes on its gradient before all its users"};
+    expect_in_order(9, words);
+}
+
 static size_t count_of(const char *part) {
     size_t n = 0;
     for (const char *at = text; (at = strstr(at, part)) != NULL; at++) n++;

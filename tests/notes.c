@@ -111,6 +111,39 @@ Test(notes, the_same_scopes_after_a_rewind_take_no_memory) {
     cr_expect_eq(ad_tape_status(tape), AD_OK);
 }
 
+/* Texts that are neighbours in the alphabet too: what strcmp says of them is 1. */
+Test(notes, another_scope_after_a_rewind_has_its_own_name) {
+    const ad_mark mark = ad_tape_mark(tape);
+    ad_name(ad_input(tape, 1), "x");
+    static const char *const names[] = {"b", "a", "b", "c", "long", "lo", "long"};
+    for (size_t i = 0; i < sizeof names/sizeof *names; i++) {
+        cr_expect_str_eq(scope_of(scoped(names[i])), names[i]);
+        ad_tape_rewind(tape, mark);
+        ad_name(ad_input(tape, 1), "x");
+    }
+}
+
+/* The only lines that are known; in parentheses an operation does not note its own. */
+Test(notes, a_line_is_forgotten_with_its_node) {
+    const ad_var x = (ad_input)(tape, 1);
+    const ad_mark mark = ad_tape_mark(tape);
+    ad_source((ad_neg)(x), "first.c", 3);
+    ad_source((ad_neg)(x), "first.c", 4);
+    ad_tape_rewind(tape, mark);
+    cr_expect_null(ad__notes_source_of(&tape->notes, x.at.in.node + 1));
+    ad__source_span(tape, x.at.in.node, x.at.in.node, "other.c", 5);
+    const ad__line *source = ad__notes_source_of(&tape->notes, x.at.in.node);
+    cr_assert_not_null(source);
+    cr_expect_eq(source->line, 5u);
+    cr_expect_str_eq(source->file, "other.c");
+}
+
+Test(notes, a_line_below_0_is_0) {
+    const ad_var x = (ad_input)(tape, 1);
+    ad_source(x, "here.c", -7);
+    cr_expect_eq(ad__notes_source_of(&tape->notes, x.at.in.node)->line, 0u);
+}
+
 Test(notes, an_end_without_a_beginning_is_an_error) {
     ad_scope_end(tape);
     cr_expect_eq(ad_tape_status(tape), AD_BAD_ARGUMENT);
