@@ -434,6 +434,22 @@ Test(emit_c, pick_of_one_is_that_one) {
     ad_tape_free(tape);
 }
 
+/* The introduction says so where a guard or an index is, and only there. */
+Test(emit_c, what_may_become_nan_is_said) {
+    for (int k = 0; k < 4; k++) {
+        ad_tape     *tape = ad_tape_new();
+        const ad_var a = ad_input(tape, 2), x = ad_input(tape, 0), two[] = {a, x};
+        if (k & 1) ad_branch(ad_less(x, ad_num(1)));
+        const ad_var y = ad_mul(a, k & 2 ? ad_pick(x, 2, two) : x);
+        ad_program  *p = ad_compile(&(ad_interface){1, &a, 1, &x, 1, &y, 0});
+        char        *text = written(p, "f");
+        cr_expect_eq(strstr(text, " * Where a branch would go another way") != NULL, k > 0, "%d: %s", k, text);
+        free(text);
+        ad_program_free(p);
+        ad_tape_free(tape);
+    }
+}
+
 Test(emit_c, index_that_picks_nothing_gives_nan) {
     ad_tape           *tape = ad_tape_new();
     ad_var             a = ad_input(tape, 2), x = ad_input(tape, 1);
