@@ -634,3 +634,20 @@ Test(tape, bytes_count_names) {
     ad_name(x, name);
     cr_expect_geq(ad_tape_bytes(tape), before + 5000);
 }
+
+/* Names of scopes count each, and so do the rules that a recorded gradient reads. */
+Test(tape, bytes_count_scopes_and_rules) {
+    const ad_var x = ad_input(tape, 1), y = ad_sin(x);
+    const size_t before = ad_tape_bytes(tape);
+    char         name[1001] = "";
+    memset(name, 'n', 1000);
+    for (int i = 0; i < 3; i++) {
+        ad_scope(tape, name);
+        ad_scope_end(tape);
+    }
+    const size_t scoped = ad_tape_bytes(tape);
+    cr_expect_geq(scoped, before + 3*1001);
+    ad_var grad;
+    ad_record_gradient(y, 1, &x, &grad);
+    cr_expect_gt(ad_tape_bytes(tape), scoped);
+}
