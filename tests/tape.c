@@ -649,5 +649,6 @@ Test(tape, bytes_count_scopes_and_rules) {
     cr_expect_geq(scoped, before + 3*1001);
     ad_var grad;
     ad_record_gradient(y, 1, &x, &grad);
-    cr_expect_gt(ad_tape_bytes(tape), scoped);
+    const size_t more = ad_tape_bytes(tape) - scoped;
+    cr_expect(more > 1000 && more < 1000000, "%zu", more);
 }
