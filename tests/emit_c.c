@@ -109,6 +109,29 @@ Test(emit_c, every_row_in_every_form) {
     ad_tape_free(tape);
 }
 
+/* Each row alone, of what is learned and of what is given: the functions that are called are those that are defined. */
+Test(emit_c, every_helper_that_is_called_is_there) {
+    for (int k = 0; k < 2*ROWS; k++) {
+        ad_tape     *tape = ad_tape_new();
+        const row   *r = &rows[k/2];
+        const ad_var a = ad_input(tape, 1.5), x = ad_input(tape, 1.25), of = k%2 == 0 ? a : x;
+        const ad_var y = ad_mul(a, row_record(r, k/2 == ROW_polygamma ? ad_num(1) : of, of));
+        ad_program  *p = ad_compile(&(ad_interface){1, &a, 1, &x, 1, &y, 0});
+        cr_assert_not_null(p, "%s: %s", r->name, ad_tape_message(tape));
+        char *text = written(p, "f");
+        for (const char *at = text; (at = strstr(at, "f_")) != NULL; at++) {
+            char defined[80];
+            const int length = (int)strspn(at, "abcdefghijklmnopqrstuvwxyz_0123456789");
+            snprintf(defined, sizeof defined, "double %.*s(", length, at);
+            const bool step = strncmp(at, "f_forward", 9) == 0 || strncmp(at, "f_reverse", 9) == 0;
+            if (at[length] == '(' && !step) cr_expect(strstr(text, defined) != NULL, "%s: %s is not there", r->name, defined);
+        }
+        free(text);
+        ad_program_free(p);
+        ad_tape_free(tape);
+    }
+}
+
 /* Operands next to each other, evenly spaced, and in no order at all; long and short. */
 Test(emit_c, every_reduction_with_even_and_uneven_operands) {
     ad_tape *tape = ad_tape_new();
