@@ -263,6 +263,18 @@ Test(tape, mark_that_was_forgotten_is_stale) {
     cr_expect(ad_tape_length(tape) > 2000);
 }
 
+Test(tape, mark_behind_the_first_node_is_forgotten_with_it) {
+    const ad_mark start = ad_tape_mark(tape);
+    ad_input(tape, 1);
+    const ad_mark gone = ad_tape_mark(tape);
+    ad_tape_rewind(tape, start);
+    ad_input(tape, 2);
+    ad_input(tape, 3);
+    ad_tape_rewind(tape, gone);
+    expect_status(AD_STALE);
+    cr_expect_eq(ad_tape_length(tape), 2);
+}
+
 /* Marks that stay good: rewinding to a later one and an earlier one, with recording in between. */
 Test(tape, marks_below_the_one_rewound_to_stay_good) {
     ad_var  x = ad_input(tape, 2);
