@@ -229,6 +229,21 @@ Test(reverse, after_a_sweep_that_stopped_grad_is_nan) {
     cr_expect(isnan(ad_grad(x)) && isnan(ad_grad(y)), "%g", ad_grad(x));
 }
 
+/* The adjoint of the first leaf of all would still stand there. */
+Test(reverse, after_a_sweep_that_was_refused_grad_does_not_answer_with_the_one_before) {
+    const ad_var  x = ad_input(tape, 3);
+    const ad_mark mark = ad_tape_mark(tape);
+    const ad_var  y = ad_mul(x, x);
+    ad_backward(y);
+    cr_expect_eq(ad_grad(x), 6);
+    ad_tape_rewind(tape, mark);
+    ad_backward(y);
+    cr_expect_eq(ad_tape_status(tape), AD_STALE);
+    ad_tape_clear(tape);
+    cr_expect(isnan(ad_grad(x)), "%g", ad_grad(x));
+    cr_expect_eq(ad_tape_status(tape), AD_NOT_RECORDED);
+}
+
 Test(reverse, gradient_with_no_inputs_is_only_a_sweep) {
     ad_var x = ad_input(tape, 3), y = ad_mul(x, x);
     ad_gradient(y, 0, NULL, NULL);

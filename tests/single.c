@@ -369,6 +369,23 @@ Test(single, teams_are_for_what_is_given_and_learned_and_not_the_users_own) {
     expect_teams(false, true, false, false);
 }
 
+/* A branch on the parameters alone turns before any step of the example is run. */
+Test(single, a_branch_on_parameters_that_would_turn_is_reported) {
+    ad_tape *tape = ad_tape_new();
+    ad_var   a = ad_input(tape, 0.5), x[40], total = ad_num(0);
+    for (size_t i = 0; i < 40; i++) x[i] = ad_input(tape, 0.01*(double)i);
+    ad_branch(ad_less(a, ad_num(1)));
+    for (size_t i = 0; i < 40; i++) total = ad_hypot(total, ad_tanh(ad_sin(ad_mul(a, x[i]))));
+    ad_program *p = ad_compile(&(ad_interface){.params = 1, .param = &a, .inputs = 40, .input = x, .outputs = 1, .output = &total});
+    cr_assert_not_null(p, "%s", ad_tape_message(tape));
+    cr_assert_gt(ad__single_for(p)->teams, 0);
+    double mean, grad, input[40] = {0.5};
+    cr_expect_eq(ad_program_gradient(p, &(double){0.75}, 1, input, &mean, &grad), AD_OK);
+    cr_expect_eq(ad_program_gradient(p, &(double){1.5}, 1, input, &mean, &grad), AD_BRANCH_CHANGED);
+    ad_program_free(p);
+    ad_tape_free(tape);
+}
+
 /* Sixteen positions of dot and relu, and a dot of all: the layers are one team of sixteen lanes. */
 Test(single, layers_with_the_same_weights_are_one_team) {
     ad_program       *p = odd_program(PLAIN);
