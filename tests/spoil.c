@@ -54,6 +54,20 @@ Test(spoil, overwriting_adjoints_is_found_out) {
     expect_found_out(AD__OVERWRITE, 1);
 }
 
+/* x*x: the first node of all is the only one whose adjoint is wrong. */
+Test(spoil, first_node_whose_adjoint_is_overwritten_is_named) {
+    ad_tape     *tape = ad_tape_new();
+    const ad_var x = ad_input(tape, 3), y = ad_mul(x, x);
+    ad__spoil_sweep(AD__OVERWRITE, 0);
+    ad_check_report *r = ad_check(y, 1, &x, NULL, NULL);
+    ad__spoil_sweep(AD__STEPS_RIGHT, 0);
+    cr_assert_not_null(r);
+    cr_expect_eq(r->verdict, AD_FAIL);
+    cr_expect_eq(r->sweep_node, 0u);
+    ad_check_free(r);
+    ad_tape_free(tape);
+}
+
 Test(spoil, adding_twice_is_found_out) {
     expect_found_out(AD__ADD_TWICE, 1);
 }
