@@ -124,11 +124,11 @@ static uint32_t read_value(planner *c, uint32_t i) {
 }
 
 /* The same as a row, filled if it is a number. */
-static uint32_t read_row(planner *c, uint32_t i, uint32_t spare) {
+static uint32_t read_row(planner *c, uint32_t i) {
     const uint32_t place = read_value(c, i);
     if (varying(c, i)) return place;
-    add_move(c, false, (ad__move){.kind = AD__FILL, .out = AD__SPARE + spare, .y = place});
-    return AD__SPARE + spare;
+    add_move(c, false, (ad__move){.kind = AD__FILL, .out = AD__SPARE, .y = place});
+    return AD__SPARE;
 }
 
 /* ---- adjoints --------------------------------------------------------------------------------- */
@@ -284,18 +284,18 @@ static void visit_dot(planner *c, const ad__node *node, uint32_t a) {
     const uint32_t *x = c->p->word + node->x, *y = x + node->y;
     for (uint32_t k = 0; k < node->y; k++) {
         if (x[k] == y[k] && wanted(c, x[k])) {
-            push_to(c, x[k], (ad__move){.kind = AD__PUSH_SQUARE, .a = a, .x = read_row(c, x[k], 0)});
+            push_to(c, x[k], (ad__move){.kind = AD__PUSH_SQUARE, .a = a, .x = read_row(c, x[k])});
             continue;
         }
-        if (wanted(c, x[k])) push_to(c, x[k], (ad__move){.kind = AD__PUSH_PRODUCT, .a = a, .x = read_row(c, y[k], 0)});
-        if (wanted(c, y[k])) push_to(c, y[k], (ad__move){.kind = AD__PUSH_PRODUCT, .a = a, .x = read_row(c, x[k], 0)});
+        if (wanted(c, x[k])) push_to(c, x[k], (ad__move){.kind = AD__PUSH_PRODUCT, .a = a, .x = read_row(c, y[k])});
+        if (wanted(c, y[k])) push_to(c, y[k], (ad__move){.kind = AD__PUSH_PRODUCT, .a = a, .x = read_row(c, x[k])});
     }
 }
 
 /* Where the adjoint of the operand that is picked goes: rows that are there already, or begin with zeros. */
 static void visit_pick(planner *c, const ad__node *node, uint32_t a) {
     const uint32_t *operand = c->p->word + node->x;
-    const uint32_t  n = node->y - 1, index = read_row(c, operand[0], 0), place = c->writing ? take_words(c, n) : 0;
+    const uint32_t  n = node->y - 1, index = read_row(c, operand[0]), place = c->writing ? take_words(c, n) : 0;
     for (uint32_t k = 0; k < n; k++) {
         const uint32_t i = operand[1 + k];
         uint32_t       in, out = NONE;
@@ -343,13 +343,13 @@ static void visit_reduction(planner *c, uint32_t i, uint32_t a) {
         for (uint32_t k = 0; k < node->y; k++)
             if (wanted(c, word[k]))
                 push_to(c, word[k], (ad__move){.kind = AD__PUSH_LOGSUMEXP, .a = a, .v = read_value(c, i),
-                                               .x = read_row(c, word[k], 0)});
+                                               .x = read_row(c, word[k])});
         break;
     case AD__where:
         for (uint8_t k = 1; k < 3; k++)
             if (wanted(c, word[k]))
                 push_to(c, word[k], (ad__move){.kind = AD__PUSH_WHERE, .a = a, .form = k == 1,
-                                               .x = read_row(c, word[0], 0)});
+                                               .x = read_row(c, word[0])});
         break;
     case AD__custom: visit_custom(c, i, a); break;
     default: visit_pick(c, node, a);
