@@ -262,11 +262,11 @@ static void expect_receivers(int n) {
     ad_scope_end(tape);
     const ad_var folded = ad_neg(inside), sum = ad_sum((size_t)n, x);
     write_page(1, &folded, (ad_view){.most = 4, .bare = true});
-    cr_expect_eq(count_of(" += -1 in all    (0 -> -1)\n"), n < 8 ? n : 8, "%s", text);
+    cr_expect_eq(count_of(" += -1 in all    (0 -> -1)\n"), (size_t)(n < 8 ? n : 8), "%s", text);
     cr_expect_eq(count_of("    ... and more\n"), n > 8, "%s", text);
     cr_expect_eq(count_of("... and"), n > 8, "%s", text);
     write_page(1, &sum, (ad_view){.bare = true});
-    cr_expect_eq(count_of("  += 1 * 1 = 1    (0 -> 1)\n"), n < 8 ? n : 8, "%s", text);
+    cr_expect_eq(count_of("  += 1 * 1 = 1    (0 -> 1)\n"), (size_t)(n < 8 ? n : 8), "%s", text);
     cr_expect_eq(count_of("    ... and 1 more\n"), n == 9, "%s", text);
     cr_expect_eq(count_of("... and"), n > 8, "%s", text);
 }

@@ -37,5 +37,5 @@ Test(status, number_that_is_no_verdict_has_a_text) {
         cr_expect_str_eq(ad_verdict_text((ad_verdict)numbers[i]), "no verdict");
         cr_expect_str_eq(ad_verdict_meaning((ad_verdict)numbers[i]), "no verdict");
     }
-    cr_expect_str_eq(ad_verdict_text(AD_PASS), "pass");
+    cr_expect_str_eq(ad_verdict_text(AD_PASS), "PASS");
 }
