@@ -295,6 +295,16 @@ Test(estimate, sides_of_a_kink_are_resolved_at_the_third_step) {
     cr_expect(isnan(e.slope) && e.error == INFINITY);
 }
 
+/* No value on one side, and on the other only within 1/100: the slope 2 of that side is found by the steps that have one. */
+Test(estimate, side_that_ends_soon_has_its_slope_at_the_edge) {
+    cubic              left = {{0, 2, 1, 0}, -0.01, 0, -INFINITY, INFINITY}, right = {{0, 2, 1, 0}, 0, 0.01, -INFINITY, INFINITY};
+    const ad__slice    before = cubic_line(&left, 1e-9), behind = cubic_line(&right, 1e-9);
+    const ad__estimate a = ad__estimate_slope(&before), b = ad__estimate_slope(&behind);
+    cr_expect(a.shape == AD__EDGE && b.shape == AD__EDGE);
+    cr_expect(fabs(a.left - 2) < 1e-6 && isnan(a.right), "%g %g", a.left, a.right);
+    cr_expect(fabs(b.right - 2) < 1e-6 && isnan(b.left), "%g %g", b.left, b.right);
+}
+
 /* Without values beyond 1/100, or on another side there, the first three steps are left out. */
 Test(estimate, steps_without_a_value_or_on_another_side_are_left_out) {
     static cubic bad[] = {{{0, 2, 1, 1}, -0.01, INFINITY, -INFINITY, INFINITY}, {{0, 2, 1, 1}, -INFINITY, 0.01, -INFINITY, INFINITY},
