@@ -94,7 +94,10 @@ static void forward_node(const ad__block *b, const ad__move *m) {
     switch (node->code) {
     case AD__sum:       k->sum(node->y, operands(b, word, node->y), b->n, v); break;
     case AD__dot:       operands(b, word, 2*(size_t)node->y), k->dot(node->y, x, x + node->y, b->n, v); break;
-    case AD__logsumexp: k->logsumexp(node->y, operands(b, word, node->y), b->n, v, row(b, AD__SPARE)); break;
+    case AD__logsumexp:
+        k->fold(node->y, operands(b, word, node->y), b->n, row(b, m->a), row(b, m->a + 1));
+        k->logsumexp(b->n, row(b, m->a), row(b, m->a + 1), v);
+        break;
     case AD__where:     operands(b, word, 3), k->where(b->n, x[0], x[1], x[2], v); break;
     case AD__custom:    forward_custom(b, word, node->y, v); break;
     default:            forward_pick(b, word, m->y, v);
@@ -251,7 +254,7 @@ static void reverse_other(const ad__block *b, const ad__move *m) {
     case AD__PUSH_SAME:      k->push_same(n, a, in, out); break;
     case AD__PUSH_PRODUCT:   k->push_product(n, a, x, in, out); break;
     case AD__PUSH_SQUARE:    k->push_square(n, a, x, in, out); break;
-    case AD__PUSH_LOGSUMEXP: k->push_logsumexp(n, x, row(b, m->v), a, in, out); break;
+    case AD__PUSH_LOGSUMEXP: k->push_logsumexp(n, x, row(b, m->y), row(b, m->y + 1), a, in, out); break;
     case AD__PUSH_WHERE:     k->push_where(n, x, m->form, a, in, out); break;
     case AD__PUSH_PICK:      reverse_pick(b, m); break;
     case AD__PUSH_CUSTOM:    reverse_custom(b, m); break;

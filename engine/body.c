@@ -1,8 +1,8 @@
 /* body.c - operations over lanes that stand anywhere; see body.h. */
 #include "body.h"
 
-/* After the rows of values and adjoints: zeros, one for logsumexp, one to write, one for upstream; then operands. */
-enum { ZEROS, LARGEST, TARGET, UPSTREAM, OPERANDS = AD__BODY_SPARE };
+/* After the rows of values and adjoints: zeros, two for logsumexp, one to write, one for upstream; then operands. */
+enum { ZEROS, SHIFT, TOTAL, TARGET, UPSTREAM, OPERANDS = AD__BODY_SPARE };
 
 static double *row(const ad__lanes *b, size_t k) {
     return b->space + k*b->lanes;
@@ -65,7 +65,10 @@ void ad__body_forward(const ad__lanes *b, const ad__body *body) {
     switch (body->code) {
     case AD__sum:       k->sum(body->count, x, b->n, v); break;
     case AD__dot:       k->dot(body->count/2, x, x + body->count/2, b->n, v); break;
-    case AD__logsumexp: k->logsumexp(body->count, x, b->n, v, spare(b, LARGEST)); break;
+    case AD__logsumexp:
+        k->fold(body->count, x, b->n, spare(b, SHIFT), spare(b, TOTAL));
+        k->logsumexp(b->n, spare(b, SHIFT), spare(b, TOTAL), v);
+        break;
     case AD__where:     k->where(b->n, x[0], x[1], x[2], v); break;
     default:            k->value[AD__NODES_ONLY][ad__code_row((uint8_t)body->code)](b->n, x[0], x[body->count - 1], v);
     }
@@ -113,7 +116,7 @@ static void push(const ad__lanes *b, const ad__body *body, const double *const x
     case AD__sum:       k->push_same(b->n, a, in, out); break;
     case AD__PRODUCT:
     case AD__dot:       k->push_product(b->n, a, x[i < half ? i + half : i - half], in, out); break;
-    case AD__logsumexp: k->push_logsumexp(b->n, x[i], v, a, in, out); break;
+    case AD__logsumexp: k->push_logsumexp(b->n, x[i], spare(b, SHIFT), spare(b, TOTAL), a, in, out); break;
     case AD__where:     k->push_where(b->n, x[0], i == 1, a, in, out); break;
     default:
         k->push[i == 0 ? 0 : 3][ad__code_row((uint8_t)body->code)](b->n, x[0], x[body->count - 1], v, a, in, out);
@@ -126,6 +129,7 @@ void ad__body_reverse(const ad__lanes *b, const ad__body *body) {
     const double    **x = b->operand, *a = upstream(b, body), *v = NULL, *in;
     operands(b, body, x);
     if (body->result.place != AD__IN_ONE) v = ad__lanes_of(b, &body->result, NULL);
+    if (body->code == AD__logsumexp) b->p->kernels->fold(body->count, x, b->n, spare(b, SHIFT), spare(b, TOTAL));
     for (uint32_t i = body->code == AD__where ? 1 : 0; i < body->count; i++) {
         if (s[i].constant) continue;
         double *out = open_target(b, &s[i], &in);

@@ -24,7 +24,7 @@ typedef struct ad__lanes {
     size_t            first, real, n;          /* the first lane; lanes; the same, a multiple of 8 */
 } ad__lanes;
 
-enum { AD__BODY_SPARE = 4 };
+enum { AD__BODY_SPARE = 5 };
 
 /* Lanes from `first` on, of `count` in all: those of one block. */
 void ad__lanes_from(ad__lanes *b, size_t first, size_t count);

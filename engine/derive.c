@@ -4,6 +4,12 @@
  * recorded from the texts of the rows, the products and sums from here. Nodes that do not lead from some
  * x to y are left out. An adjoint that is a plain number 0 was never sent anything.
  *
+ * An adjoint that happens to be 0 sends nothing. That is right for the gradient, but where it meets an infinite partial
+ * (sqrt(x*x)^2 at 0) or a kink (|x|^2 at 0), what follows is not 0 in the next derivative, and what is, cannot be told
+ * from here. So gradients behind such a node have a `doubt` added to them: 0, whose derivative is NaN there. Only there:
+ * in a replay with other values it says nothing. An adjoint that is 0 because a `where` or a relu went the other way is
+ * *dead*, and leaves no doubt.
+ *
  * Invariant: when node i is visited its adjoint is complete, because its users stand to its right; what is
  * recorded stands to the right of y and is never visited. */
 #include "tape.h"
@@ -19,7 +25,10 @@ typedef struct recorder {
     ad_tape *tape;
     uint32_t first, last, old;      /* the lowest x; y; nodes before anything was recorded here */
     ad_var  *adjoint;               /* of nodes first...last */
+    ad_var  *doubt;                 /* the same; the number 0: none */
     bool    *active;                /* does it depend on some x? */
+    bool    *live;                  /* has it been sent anything but from what was not taken? */
+    uint32_t at;                    /* the node that is visited */
 } recorder;
 
 /* ---- which nodes ------------------------------------------------------------------------------ */
@@ -54,13 +63,45 @@ static ad_var contribution(ad_var adjoint, ad_var partial, bool selects) {
     return selects ? ad_gate(adjoint, partial) : ad_scale(adjoint, partial);
 }
 
-static void add(recorder *r, uint32_t node, ad_var what) {
+static bool same(ad_var x, ad_var y) {
+    return x.tape == y.tape && x.at.in.node == y.at.in.node;
+}
+
+static void add_doubt(recorder *r, uint32_t node, ad_var doubt) {
+    ad_var *have = &r->doubt[node - r->first];
+    if (!is_number(doubt) && !same(*have, doubt)) *have = ad__record_simplified(AD__ROW_add, *have, doubt);
+}
+
+/* A contribution of the node that is visited; live: it does not come from what was not taken. */
+static void add(recorder *r, uint32_t node, ad_var what, bool live) {
     ad_var *adjoint = &r->adjoint[node - r->first];
     *adjoint = ad__record_simplified(AD__ROW_add, *adjoint, what);
+    if (!live || !r->live[r->at - r->first]) return;
+    r->live[node - r->first] = true;
+    add_doubt(r, node, r->doubt[r->at - r->first]);
+}
+
+/* Doubt about the derivatives by the operands of the visited node, as long as its adjoint a is 0 and node and operand
+ * are what they are. */
+static ad_var doubt_by(const recorder *r, ad_var a, size_t n, const ad_var x[]) {
+    const ad_var v = ad__handle_of(r->tape, r->at);
+    const ad_var here = ad_both(ad_equal(a, ad_num(0)), ad_equal(v, ad_num(ad_value(v))));
+    ad_var       doubt = ad_num(0);
+    for (size_t k = 0; k < n; k++)
+        if (!is_number(x[k]))
+            doubt = ad__record_simplified(AD__ROW_add, doubt,
+                                          ad_doubt(x[k], ad_where(here, ad_num(ad_value(x[k])), ad_num(NAN))));
+    return doubt;
 }
 
 static ad_var operand(const recorder *r, bool number, uint32_t place) {
     return number ? ad_num(ad__number_at(r->tape, place)) : ad__handle_of(r->tape, place);
+}
+
+/* An adjoint that is 0 by its value alone, at a kink or before an infinite partial. */
+static bool doubtful(const recorder *r, ad__row_number row, ad_var a, double partial, ad_var x, ad_var y) {
+    return r->live[r->at - r->first] && !is_number(a) && ad_value(a) == 0 &&
+           (!isfinite(partial) || ad__row_tip(row, ad_value(x), ad_value(y)));
 }
 
 static void push_row(recorder *r, uint32_t i, ad__row_number row, ad_var a) {
@@ -69,12 +110,19 @@ static void push_row(recorder *r, uint32_t i, ad__row_number row, ad_var a) {
     const bool     two = ad__rows[row].operands == 2, selects = ad__row_selects(row);
     const ad_var   x = operand(r, form == AD__X_NUMBER, arg.x);
     const ad_var   y = two ? operand(r, form == AD__Y_NUMBER, arg.y) : ad_num(0);
+    ad_var         doubt = ad_num(0);
     for (int k = 0; k < (two ? 2 : 1); k++) {
         const uint32_t to = ad__operand(r->tape, i, (size_t)k);
         if (!wanted(r, to)) continue;
         const ad__rule *rule = ad__rule_of_row(r->tape, row, k);
         if (rule == NULL) return;
-        add(r, to, contribution(a, ad__rule_record(rule, x, y, ad__handle_of(r->tape, i)), selects));
+        const ad_var partial = ad__rule_record(rule, x, y, ad__handle_of(r->tape, i));
+        const double value = ad_value(partial);
+        const bool   live = !selects || value != 0;
+        add(r, to, contribution(a, partial, selects), live);
+        if (!doubtful(r, row, a, value, x, y)) continue;
+        if (is_number(doubt)) doubt = doubt_by(r, a, two ? 2 : 1, (const ad_var[]){x, y});
+        add_doubt(r, to, doubt);
     }
 }
 
@@ -92,16 +140,40 @@ static void push_group(recorder *r, uint32_t i, int number, ad_var a) {
         const ad_var x = group_operand(r, i, number, k);
         if (is_number(x) || !wanted(r, x.at.in.node)) continue;
         const ad_var y = code == AD__dot ? group_operand(r, i, 1 - number, k) : ad_num(0);
-        add(r, x.at.in.node, contribution(a, ad__rule_record(rule, x, y, ad__handle_of(r->tape, i)), false));
+        add(r, x.at.in.node, contribution(a, ad__rule_record(rule, x, y, ad__handle_of(r->tape, i)), false), true);
     }
+}
+
+/* q[k]/sum of q with q[k] = exp(x[k] - v): since v is rounded, the q add up to 1 but for that error, which cancels. Where v
+ * is infinite, only operands at +inf count; if there are none, all q are 0, and so are the partials. */
+static void push_logsumexp(recorder *r, uint32_t i, ad_var a) {
+    const size_t n = r->tape->arg[i].y;
+    ad_var      *q = malloc((n + 1)*sizeof *q);
+    if (q == NULL) {
+        ad__fail(r->tape, AD_NO_MEMORY, "out of memory: no space for %zu partials", n);
+        return;
+    }
+    const ad_var v = ad__handle_of(r->tape, i), infinite = ad_equal(ad_abs(v), ad_num(INFINITY));
+    for (size_t k = 0; k < n; k++) {
+        const ad_var x = group_operand(r, i, 0, k);
+        q[k] = ad_where(infinite, ad_equal(x, ad_num(INFINITY)), ad_exp(ad_sub(x, v)));
+    }
+    const ad_var sum = ad_sum(n, q), total = ad_where(ad_equal(sum, ad_num(0)), ad_num(1), sum);
+    for (size_t k = 0; k < n; k++) {
+        const ad_var x = group_operand(r, i, 0, k);
+        if (!is_number(x) && wanted(r, x.at.in.node))
+            add(r, x.at.in.node, contribution(a, ad_div(q[k], total), false), true);
+    }
+    free(q);
 }
 
 /* Whole or nothing, as the condition says now; a condition that is a node may turn in a replay. */
 static void push_choice(recorder *r, ad_var to, ad_var condition, bool yes, ad_var a) {
     if (is_number(to) || !wanted(r, to.at.in.node)) return;
+    const bool taken = (ad_value(condition) != 0) == yes;
     if (!is_number(condition)) a = yes ? ad_where(condition, a, ad_num(0)) : ad_where(condition, ad_num(0), a);
-    else if ((condition.at.number != 0) != yes) return;
-    add(r, to.at.in.node, a);
+    else if (!taken) return;
+    add(r, to.at.in.node, a, taken);
 }
 
 static void push_where(recorder *r, uint32_t i, ad_var a) {
@@ -129,7 +201,7 @@ static void push_partials(recorder *r, uint32_t i, ad_var a, ad_var x[], ad_var 
     for (size_t k = 0; k < n && r->tape->status == AD_OK; k++) {
         if (is_number(x[k]) || !wanted(r, x[k].at.in.node)) continue;
         if (!is_number(partial[k]) && !ad__check(r->tape, partial[k], own.op->name, k + 1)) return;
-        add(r, x[k].at.in.node, contribution(a, partial[k], false));
+        add(r, x[k].at.in.node, contribution(a, partial[k], false), true);
     }
 }
 
@@ -158,6 +230,7 @@ static void visit(recorder *r, uint32_t i, ad_var a) {
     case AD__where: push_where(r, i, a); return;
     case AD__pick:  push_pick(r, i, a); return;
     case AD__custom: push_custom(r, i, a); return;
+    case AD__logsumexp: push_logsumexp(r, i, a); return;
     case AD__dot:
         push_group(r, i, 0, a);
         push_group(r, i, 1, a);
@@ -185,10 +258,12 @@ static void name_adjoint(const recorder *r, uint32_t i) {
 
 static void walk(recorder *r) {
     r->adjoint[r->last - r->first] = ad_num(1);
+    r->live[r->last - r->first] = true;
     for (uint32_t i = r->last + 1; i-- > r->first && r->tape->status == AD_OK;) {
         const ad_var a = r->adjoint[i - r->first];
         if (!r->active[i - r->first] || (is_number(a) && a.at.number == 0)) continue;
         if (i < r->last) name_adjoint(r, i);
+        r->at = i;
         visit(r, i, a);
     }
 }
@@ -199,20 +274,25 @@ static uint32_t lowest(size_t n, const ad_var x[], uint32_t last) {
     return last;
 }
 
+static ad_var gradient_of(const recorder *r, uint32_t node) {
+    return ad__record_simplified(AD__ROW_add, r->adjoint[node - r->first], r->doubt[node - r->first]);
+}
+
 static void record(ad_tape *tape, ad_var y, size_t n, const ad_var x[], ad_var grad[]) {
     const uint32_t last = y.at.in.node, first = lowest(n, x, last);
     const size_t   nodes = (size_t)last - first + 1;
     recorder       r = {.tape = tape, .first = first, .last = last, .old = tape->length};
-    r.adjoint = nodes > SIZE_MAX/sizeof *r.adjoint ? NULL : malloc(nodes*sizeof *r.adjoint);
-    r.active = calloc(nodes, sizeof *r.active);
+    r.adjoint = nodes > SIZE_MAX/2/sizeof *r.adjoint ? NULL : malloc(2*nodes*sizeof *r.adjoint);
+    r.active = calloc(2*nodes, sizeof *r.active);
     if (r.adjoint == NULL || r.active == NULL) {
         ad__fail(tape, AD_NO_MEMORY, "out of memory: no space for the adjoints of %zu nodes", nodes);
     } else {
-        for (size_t i = 0; i < nodes; i++) r.adjoint[i] = ad_num(0);
+        r.doubt = r.adjoint + nodes, r.live = r.active + nodes;
+        for (size_t i = 0; i < nodes; i++) r.adjoint[i] = r.doubt[i] = ad_num(0);
         find_active(&r, n, x);
         walk(&r);
         for (size_t k = 0; k < n; k++)
-            grad[k] = x[k].at.in.node > last ? ad_num(0) : r.adjoint[x[k].at.in.node - first];
+            grad[k] = x[k].at.in.node > last ? ad_num(0) : gradient_of(&r, x[k].at.in.node);
     }
     free(r.adjoint);
     free(r.active);

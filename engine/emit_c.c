@@ -552,7 +552,6 @@ static void find_helpers(emitter *e) {
     for (size_t i = 0; i < e->steps; i++) {
         const step *s = &e->step[i];
         e->index |= s->code == AD__pick;
-        if (s->code == AD__logsumexp && s->wanted[0]) call_helpers(e, ad__reduce_text(AD__logsumexp));
         if (!is_row(s->code)) continue;
         const ad__row *row = &ad__rows[ad__code_row(s->code)];
         call_helpers(e, row->value);
@@ -717,17 +716,32 @@ static void forward_layer(const emitter *e, turn t, const char *v) {
     LINE(0, "}\n");
 }
 
-static void forward_logsumexp(const emitter *e, turn t, const char *v) {
+/* Shift and total of a logsumexp, as reduce.c has them: variables of the block that is open. Where all operands are
+ * -inf the total is infinite, so that each has the partial 0. */
+static void put_fold(const emitter *e, turn t, int depth) {
     char x[PLACE];
     const unsigned long n = t.s->n;
     listed_place(e, t, 0, x);
+    LINE(depth, "double shift = -INFINITY, total;\n");
+    LINE(depth, "for (long i = 0; i < %lu; i++)\n", n);
+    LINE(depth + 1, "if (v[%s] > shift || v[%s] != v[%s]) shift = v[%s];\n", x, x, x, x);
+    LINE(depth, "total = shift == -INFINITY ? INFINITY : 0;\n");
+    LINE(depth, "for (long i = 0; i < %lu; i++) total += exp(v[%s] == shift ? 0 : v[%s] - shift);\n", n, x, x);
+}
+
+static void forward_logsumexp(const emitter *e, turn t, const char *v) {
     LINE(0, "{\n");
-    LINE(1, "double s = 0, largest = -INFINITY;\n");
-    LINE(1, "for (long i = 0; i < %lu; i++)\n", n);
-    LINE(2, "if (v[%s] > largest || v[%s] != v[%s]) largest = v[%s];\n", x, x, x, x);
-    LINE(1, "for (long i = 0; i < %lu; i++) s += exp(v[%s] - largest);\n", n, x);
-    LINE(1, "v[%s] = isfinite(largest) ? largest + log(s) : largest;\n", v);
+    put_fold(e, t, 1);
+    LINE(1, "v[%s] = shift == -INFINITY ? shift : shift + log(total);\n", v);
     LINE(0, "}\n");
+}
+
+static void reverse_logsumexp(const emitter *e, turn t) {
+    char x[PLACE];
+    listed_place(e, t, 0, x);
+    put_fold(e, t, 1);
+    LINE(1, "for (long i = 0; i < %lu; i++)\n", (unsigned long)t.s->n);
+    LINE(2, "a[%s] += s*(exp(v[%s] == shift ? 0 : v[%s] - shift)/total);\n", x, x, x);
 }
 
 static void forward_pick(const emitter *e, turn t, const char *v) {
@@ -844,20 +858,13 @@ static void reverse_dot(const emitter *e, turn t) {
     LINE(1 + deeper, "}\n");
 }
 
-static void reverse_other(const emitter *e, turn t, const char *v) {
+static void reverse_other(const emitter *e, turn t) {
     char x[PLACE], y[PLACE], z[PLACE];
     const unsigned long n = t.s->n;
     switch (t.s->code) {
     case AD__sum: LINE(1, "for (long i = 0; i < %lu; i++) a[%s] += s;\n", n, listed_place(e, t, 0, x)); break;
     case AD__dot: reverse_dot(e, t); break;
-    case AD__logsumexp:
-        listed_place(e, t, 0, x);
-        LINE(1, "for (long i = 0; i < %lu; i++)\n", n);
-        LINE(2, "a[%s] += s*", x);
-        snprintf(y, sizeof y, "v[%.*s]", PLACE - 8, x), snprintf(z, sizeof z, "v[%.*s]", PLACE - 8, v);
-        put_text(e, ad__reduce_text(AD__logsumexp), y, "0", z);
-        PUT(";\n");
-        break;
+    case AD__logsumexp: reverse_logsumexp(e, t); break;
     case AD__where:
         LINE(1, "a[v[%s] != 0 ? %s : %s] += s;\n", operand_place(t, 0, x), operand_place(t, 1, y),
              operand_place(t, 2, z));
@@ -898,7 +905,7 @@ static void reverse_step(const emitter *e, turn t) {
     LINE(1, "const double s = a[%s];\n", v);
     if (is_row(t.s->code)) reverse_row(e, t, v);
     else if (t.s->few) reverse_few(e, t);
-    else reverse_other(e, t, v);
+    else reverse_other(e, t);
     LINE(0, "}\n");
 }
 

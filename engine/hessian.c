@@ -20,6 +20,7 @@ typedef struct sweeper {
     ad_tape      *tape;
     const double *tangent;
     ad__dual     *adjoint;
+    const double *kinks;        /* adjoints by which nodes at a kink follow the direction; NULL: none does */
 } sweeper;
 
 /* adjoint[to] += a*partial, both duals. As in the sweep, zeros send nothing, whatever they meet. */
@@ -57,6 +58,10 @@ static ad__dual by_rule(const sweeper *s, ad__row_number row, int operand, ad__d
      : IS(text, 'y')    ? (y)               : IS(text, 'v')  ? (v)                \
                         : by_rule(s, row, operand, x, y, v))
 
+static double slope_in(const sweeper *s, ad__group g, size_t k) {
+    return ad__group_number(g, k) ? 0 : s->tangent[ad__group_place(g, k)];
+}
+
 static void push_group(const sweeper *s, uint32_t i, int number, ad__dual a) {
     const uint8_t   code = s->tape->code[i];
     const ad__group g = ad__group_of(s->tape, i, number), other = ad__group_of(s->tape, i, code == AD__dot ? 1 - number : 0);
@@ -66,6 +71,25 @@ static void push_group(const sweeper *s, uint32_t i, int number, ad__dual a) {
         const uint32_t to = ad__group_place(g, k), with = ad__group_place(other, k);
         const ad__dual y = ad__group_number(other, k) ? number_of(s, with) : dual_of(s, with);
         push(s, to, a, ad__rule_dual(rule, dual_of(s, to), y, dual_of(s, i)), false);
+    }
+}
+
+/* The partial of operand k is p[k] = exp(x[k] - max)/total. Its slope is p[k] times how much faster x[k] moves than all
+ * of them do on average, which is written as a difference from the largest operand, so that nothing cancels. */
+static void push_logsumexp(const sweeper *s, uint32_t i, ad__dual a) {
+    const ad__group g = ad__group_of(s->tape, i, 0);
+    const double   *share = ad__shares(s->tape, i);
+    size_t          largest = 0;
+    double          behind = 0;
+    for (size_t k = 1; k < g.n; k++)
+        if (share[k] > share[largest]) largest = k;
+    const double t = slope_in(s, g, largest);
+    for (size_t k = 0; k < g.n; k++)
+        if (k != largest && share[k] != 0) behind += share[k]*(t - slope_in(s, g, k));
+    for (size_t k = 0; k < g.n; k++) {
+        if (ad__group_number(g, k)) continue;
+        const double faster = k == largest ? behind : slope_in(s, g, k) - t + behind;
+        push(s, ad__group_place(g, k), a, (ad__dual){share[k], share[k] == 0 ? 0 : share[k]*faster}, false);
     }
 }
 
@@ -135,7 +159,24 @@ static void push_reduction(const sweeper *s, uint32_t i, ad__dual a) {
         push_group(s, i, 0, a);
         push_group(s, i, 1, a);
         return;
+    case AD__logsumexp:
+        push_logsumexp(s, i, a);
+        return;
     default: push_group(s, i, 0, a);
+    }
+}
+
+/* A row at its tip: the partials that it has a little way along the direction, and keeps there. */
+static void push_along(const sweeper *s, uint32_t i, ad__dual a) {
+    const ad__row_number row = ad__code_row(s->tape->code[i]);
+    double               value, x, y;
+    ad__row_operand(s->tape, i, 0, &value, &x);
+    ad__row_operand(s->tape, i, 1, &value, &y);
+    const double   v = s->tangent[i], partial[] = {ad__row_dx(row, x, y, v), ad__row_dy(row, x, y, v)};
+    const uint32_t operands = ad__rows[row].operands;
+    for (uint32_t k = 0; k < operands; k++) {
+        const uint32_t to = ad__operand(s->tape, i, k);
+        if (to != AD__NO_NODE) push(s, to, a, (ad__dual){partial[k], 0}, ad__row_selects(row));
     }
 }
 
@@ -144,6 +185,10 @@ static void sweep(const sweeper *s, uint32_t last) {
     for (uint32_t i = last; i >= tape->leaves && i > 0 && tape->status == AD_OK; i--) {
         const ad__dual a = s->adjoint[i];
         if (a.value == 0 && a.slope == 0) continue;
+        if (s->kinks != NULL && ad__follows_direction(tape, i, s->kinks)) {
+            push_along(s, i, a);
+            continue;
+        }
         const ad__arg  arg = tape->arg[i];
         const ad__dual v = dual_of(s, i);
         switch (tape->code[i]) {
@@ -177,15 +222,46 @@ static void sweep(const sweeper *s, uint32_t last) {
     }
 }
 
+/* Columns of the tape's space for tangents: those, duals, and adjoints where a kink asks for them. */
+enum { TANGENTS, DUALS, KINKS = 3, ALL = 4 };
+
+static double *column(const ad_tape *tape, size_t number) {
+    return tape->tangent + number*ad__tangent_column(tape);
+}
+
+static bool at_tip(const ad_tape *tape, uint32_t i) {
+    const ad__row_number row = ad__code_row(tape->code[i]);
+    const ad__arg        arg = tape->arg[i];
+    const ad__form       form = ad__code_form(tape->code[i]);
+    if (row == AD__ROWS) return false;
+    const double x = form == AD__X_NUMBER ? ad__number_at(tape, arg.x) : tape->value[arg.x];
+    const double y = ad__rows[row].operands == 1 ? 0
+                   : form == AD__Y_NUMBER ? ad__number_at(tape, arg.y) : tape->value[arg.y];
+    return ad__row_tip(row, x, y);
+}
+
+/* Adjoints of y, if some node that leads to it is at a kink, else NULL; where they are 0 a kink may have no say in the
+ * first derivative and still have one in the second. *good is false after an error. */
+static const double *find_kinks(ad_var y, bool *good) {
+    ad_tape *tape = y.tape;
+    uint32_t i = tape->leaves;
+    while (i <= y.at.in.node && !at_tip(tape, i)) i++;
+    if (i > y.at.in.node) return NULL;
+    *good = ad__tangent_room(tape, ALL) && ad__gradient_aside(y, 0, NULL, NULL);
+    if (!*good) return NULL;
+    return memcpy(column(tape, KINKS), column(tape, TANGENTS), ((size_t)y.at.in.node + 1)*sizeof(double));
+}
+
 /* Adjoints and their slopes, of every node up to y, when each x moves by its direction. */
-static const ad__dual *sweep_duals(ad_var y, size_t n, const ad_var x[], const double direction[]) {
+static const ad__dual *sweep_duals(ad_var y, size_t n, const ad_var x[], const double direction[],
+                                   const double kinks[]) {
     ad_tape       *tape = y.tape;
     const uint32_t last = y.at.in.node;
-    if (!ad__tangent_room(tape, 3) || !ad__tangents(tape, last, n, x, direction)) return NULL;
-    ad__dual *adjoint = (ad__dual *)(void *)(tape->tangent + ad__tangent_column(tape));
+    if (!ad__tangent_room(tape, KINKS) || !ad__tangents(tape, last, n, x, direction, kinks)) return NULL;
+    ad__dual *adjoint = (ad__dual *)(void *)column(tape, DUALS);
     memset(adjoint, 0, ((size_t)last + 1)*sizeof *adjoint);
     adjoint[last].value = 1;
-    const sweeper s = {tape, tape->tangent, adjoint};
+    const sweeper s = {tape, tape->tangent, adjoint, kinks};
     sweep(&s, last);
     return tape->status == AD_OK ? adjoint : NULL;
 }
@@ -217,21 +293,25 @@ void ad_hessian_times(ad_var y, size_t n, const ad_var x[], const double directi
         fill(n, out, 0);
         return;
     }
-    const ad__dual *adjoint = can_bend(y, "ad_hessian_times", n, x) ? sweep_duals(y, n, x, direction) : NULL;
+    bool            good = can_bend(y, "ad_hessian_times", n, x);
+    const double   *kinks = good ? find_kinks(y, &good) : NULL;
+    const ad__dual *adjoint = good ? sweep_duals(y, n, x, direction, kinks) : NULL;
     for (size_t k = 0; k < n; k++)
         out[k] = adjoint == NULL ? NAN : x[k].at.in.node > y.at.in.node ? 0 : adjoint[x[k].at.in.node].slope;
 }
 
 /* Column j along the unit vector of x[j]; what lies above the diagonal is copied to below. */
 static bool fill_hessian(ad_var y, size_t n, const ad_var x[], double h[]) {
-    const double one = 1;
-    for (size_t j = 0; j < n; j++) {
-        const ad__dual *adjoint = sweep_duals(y, 1, &x[j], &one);
+    const double  one = 1;
+    bool          good = true;
+    const double *kinks = find_kinks(y, &good);
+    for (size_t j = 0; j < n && good; j++) {
+        const ad__dual *adjoint = sweep_duals(y, 1, &x[j], &one, kinks);
         if (adjoint == NULL) return false;
         for (size_t i = 0; i <= j; i++)
             h[i*n + j] = h[j*n + i] = x[i].at.in.node > y.at.in.node ? 0 : adjoint[x[i].at.in.node].slope;
     }
-    return true;
+    return good;
 }
 
 void ad_hessian(ad_var y, size_t n, const ad_var x[], double h[]) {
@@ -241,26 +321,25 @@ void ad_hessian(ad_var y, size_t n, const ad_var x[], double h[]) {
 
 /* ---- Jacobians -------------------------------------------------------------------------------- */
 
-/* A reverse sweep with the adjoints in the tape's space for tangents, so that those of the last ad_backward
- * stay. Nodes after y count for nothing. */
-static bool sweep_aside(ad_var y, size_t n, const ad_var x[], double row[]) {
-    ad_tape *tape = y.tape;
-    if (!ad__tangent_room(tape, 1)) return false;
-    double *const  kept = tape->adjoint;
-    const uint32_t swept = tape->swept, dirty = tape->dirty;
-    tape->adjoint = tape->tangent;
-    tape->dirty = tape->length;
-    ad_gradient(y, n, x, row);
-    tape->adjoint = kept;
-    tape->swept = swept, tape->dirty = dirty;
-    return tape->status == AD_OK;
-}
-
 static bool by_rows(size_t m, const ad_var y[], size_t n, const ad_var x[], double j[]) {
     for (size_t i = 0; i < m; i++) {
         if (y[i].tape == NULL) fill(n, j + i*n, 0);
-        else if (!sweep_aside(y[i], n, x, j + i*n)) return false;
+        else if (!ad__gradient_aside(y[i], n, x, j + i*n)) return false;
     }
+    return true;
+}
+
+static bool any_nan(size_t n, const double row[]) {
+    for (size_t k = 0; k < n; k++)
+        if (row[k] != row[k]) return true;
+    return false;
+}
+
+/* Rows in which a walk forward met inf*0 or inf - inf are what the reverse sweep says, so that an entry does not
+ * depend on how many others are asked for. */
+static bool settle(size_t m, const ad_var y[], size_t n, const ad_var x[], double j[]) {
+    for (size_t i = 0; i < m; i++)
+        if (any_nan(n, j + i*n) && !ad__gradient_aside(y[i], n, x, j + i*n)) return false;
     return true;
 }
 
@@ -270,10 +349,10 @@ static bool by_columns(ad_tape *tape, size_t m, const ad_var y[], size_t n, cons
     for (size_t i = 0; i < m; i++)
         if (y[i].tape != NULL && y[i].at.in.node > last) last = y[i].at.in.node;
     for (size_t k = 0; k < n; k++) {
-        if (!ad__tangents(tape, last, 1, &x[k], &one)) return false;
-        for (size_t i = 0; i < m; i++) j[i*n + k] = y[i].tape == NULL ? 0 : tape->tangent[y[i].at.in.node];
+        if (!ad__tangents(tape, last, 1, &x[k], &one, NULL)) return false;
+        for (size_t i = 0; i < m; i++) j[i*n + k] = y[i].tape == NULL ? 0 : tape->tangent[y[i].at.in.node] + 0;
     }
-    return true;
+    return settle(m, y, n, x, j);
 }
 
 void ad_jacobian(size_t m, const ad_var y[], size_t n, const ad_var x[], double j[]) {

@@ -160,25 +160,29 @@ static void dot(size_t count, const double *const x[], const double *const y[], 
     }
 }
 
-/* As reduce.c has it, lane by lane: an infinite or missing largest value is the answer itself. */
-static void logsumexp(size_t count, const double *const x[], size_t n, double v[], double largest[]) {
-    fill(n, -INFINITY, largest);
+/* As reduce.c has it, lane by lane. Where all operands are -inf the total is infinite, so that each has the partial 0. */
+static void fold(size_t count, const double *const x[], size_t n, double shift[], double total[]) {
+    fill(n, -INFINITY, shift);
     for (size_t i = 0; i < count; i++) {
         const double *row = x[i];
-        LANES largest[l] = row[l] > largest[l] || row[l] != row[l] ? row[l] : largest[l];
+        LANES shift[l] = row[l] > shift[l] || row[l] != row[l] ? row[l] : shift[l];
     }
-    fill(n, 0, v);
+    fill(n, 0, total);
     for (size_t i = 0; i < count; i++) {
         const double *row = x[i];
-        LANES v[l] += exp(row[l] - largest[l]);
+        LANES total[l] += exp(row[l] == shift[l] ? 0 : row[l] - shift[l]);
     }
-    LANES v[l] = largest[l] - largest[l] == 0 ? largest[l] + log(v[l]) : largest[l];
+    LANES total[l] = shift[l] == -INFINITY ? INFINITY : total[l];
 }
 
-static void push_logsumexp(size_t n, const double x[], const double v[], const double a[], const double in[],
-                           double out[]) {
+static void logsumexp(size_t n, const double shift[], const double total[], double v[]) {
+    LANES v[l] = shift[l] == -INFINITY ? -INFINITY : shift[l] + log(total[l]);
+}
+
+static void push_logsumexp(size_t n, const double x[], const double shift[], const double total[], const double a[],
+                           const double in[], double out[]) {
     LANES {
-        const double partial = exp(x[l] - (v[l] == INFINITY || v[l] == -INFINITY ? 0 : v[l]));
+        const double partial = exp(x[l] == shift[l] ? 0 : x[l] - shift[l])/total[l];
         out[l] = in[l] + (a[l] == 0 ? 0 : a[l]*partial);
     }
 }
@@ -244,5 +248,5 @@ const ad__kernels JOIN(ad__kernels_, AD__LEVEL) = {
     .fill = fill, .finite = all_finite, .total = total,
     .total_product = total_product, .push_same = push_same, .push_product = push_product,
     .push_square = push_square, .sum = sum, .dot = dot,
-    .logsumexp = logsumexp, .push_logsumexp = push_logsumexp, .where = where, .push_where = push_where,
+    .fold = fold, .logsumexp = logsumexp, .push_logsumexp = push_logsumexp, .where = where, .push_where = push_where,
 };

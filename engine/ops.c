@@ -92,3 +92,12 @@ bool ad__row_selects(ad__row_number row) {
     default: return false;
     }
 }
+
+bool ad__row_tip(ad__row_number row, double x, double y) {
+    switch (row) {
+    case AD__ROW_abs: case AD__ROW_relu: case AD__ROW_leaky_relu: return x == 0;
+    case AD__ROW_min: case AD__ROW_max: return x == y && isfinite(x);
+    case AD__ROW_hypot: return x == 0 && y == 0;
+    default: return false;
+    }
+}

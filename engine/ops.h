@@ -56,7 +56,21 @@ const char *ad__code_words(uint8_t code);
 
 /* Expressions of rows call these under their names in the table. */
 static inline double ad__value_sigmoid(double x);
-#define sigmoid(x)      ad__value_sigmoid(x)
+static inline double ad__value_sigmoid_slope(double x);
+static inline double ad__value_asin_slope(double x);
+static inline double ad__value_atan_slope(double x);
+static inline double ad__value_atanh_slope(double x);
+static inline double ad__value_pow_slope(double x, double y);
+static inline double ad__value_hypot_slope(double x, double y);
+static inline double ad__value_scale(double x, double y);
+#define sigmoid(x)        ad__value_sigmoid(x)
+#define sigmoid_slope(x)  ad__value_sigmoid_slope(x)
+#define asin_slope(x)     ad__value_asin_slope(x)
+#define atan_slope(x)     ad__value_atan_slope(x)
+#define atanh_slope(x)    ad__value_atanh_slope(x)
+#define pow_slope(x, y)   ad__value_pow_slope(x, y)
+#define hypot_slope(x, y) ad__value_hypot_slope(x, y)
+#define scale(x, y)       ad__value_scale(x, y)
 #define polygamma(n, x) ad__polygamma(n, x)
 #define lgamma(x)       ad__lgamma(x)
 
@@ -65,18 +79,51 @@ static inline double ad__value_sigmoid(double x);
     static inline double ad__dx_##name(double x, double v) { (void)x, (void)v; return AD__PARTIAL(name, 0, x, 0, v, dx); } \
     static inline double ad__side_##name(double x, double v) { (void)x, (void)v; return side; }
 #define R2(name, shown, words, value, dx, dy, side)                                                \
-    static inline double ad__value_##name(double x, double y) { return value; }                    \
+    static inline double ad__value_##name(double x, double y) { (void)x, (void)y; return value; }  \
     static inline double ad__dx_##name(double x, double y, double v) { (void)x, (void)y, (void)v; return AD__PARTIAL(name, 0, x, y, v, dx); } \
     static inline double ad__dy_##name(double x, double y, double v) { (void)x, (void)y, (void)v; return AD__PARTIAL(name, 1, x, y, v, dy); } \
     static inline double ad__side_##name(double x, double y, double v) { (void)x, (void)y, (void)v; return side; }
 #include "ops.def"
 
 #undef sigmoid
+#undef sigmoid_slope
+#undef asin_slope
+#undef atan_slope
+#undef atanh_slope
+#undef pow_slope
+#undef hypot_slope
+#undef scale
 #undef polygamma
 #undef lgamma
 
 /* Does a row with this side select? The text is a constant, so the answer is one too. */
 #define AD__SELECTS(side) (!(#side[0] == '0' && #side[1] == '\0'))
+
+/* The tangent of what moves but is level, where that of what does not move at all is +0. The two differ when an
+ * infinite partial comes next: inf*0 is no number, inf times nothing is nothing. */
+#define AD__LEVEL_TANGENT (-0.0)
+
+static inline bool ad__moves(double tangent) {
+    return tangent != 0 || signbit(tangent);
+}
+
+/* The tangent of a result, put together from those of its operands. The rules mirror those of the reverse sweep, which
+ * goes from the result down and stops at an adjoint of 0, so that both say the same where factors are 0 and
+ * infinite: a partial of 0 sends nothing up, whatever the tangent. Where it selects, its operand does not even count as
+ * moving. */
+typedef struct ad__motion {
+    double sum;
+    bool   moves;
+} ad__motion;
+
+static inline void ad__move_by(ad__motion *m, double partial, double tangent, bool selects) {
+    if (partial != 0) m->sum += partial*tangent;
+    m->moves |= partial != 0 || !selects;
+}
+
+static inline double ad__tangent_of(ad__motion m) {
+    return m.sum == 0 && m.moves ? AD__LEVEL_TANGENT : m.sum;
+}
 
 /* A row by its number: value, partials, side. y is not read by rows of one operand. */
 double ad__row_value(ad__row_number row, double x, double y);
@@ -84,5 +131,9 @@ double ad__row_dx(ad__row_number row, double x, double y, double v);
 double ad__row_dy(ad__row_number row, double x, double y, double v);
 double ad__row_side(ad__row_number row, double x, double y, double v);
 bool   ad__row_selects(ad__row_number row);
+
+/* Is (x, y) where this row is like the tip of a cone: not smooth, but equal to its own directional derivative
+ * (|x| at 0, max at a tie)? */
+bool ad__row_tip(ad__row_number row, double x, double y);
 
 #endif

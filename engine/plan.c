@@ -16,6 +16,7 @@ typedef struct planner {
     bool              writing, failed;
     size_t            forward_room, move_room, word_room;
     bool             *kept;              /* by value: read in reverse */
+    bool             *fold_kept;         /* by value: so are its shift and total */
     uint32_t         *last;              /* by value: the last step that reads it */
     uint32_t         *waiting;           /* by value and output: contributions to come */
     uint32_t         *slot;              /* by value and output: its adjoint row, or NONE */
@@ -129,6 +130,12 @@ static uint32_t read_row(planner *c, uint32_t i) {
     if (varying(c, i)) return place;
     add_move(c, false, (ad__move){.kind = AD__FILL, .out = AD__SPARE, .y = place});
     return AD__SPARE;
+}
+
+/* The row of the shift of a logsumexp, its total in the next. Noted as read in reverse. */
+static uint32_t read_fold(planner *c, uint32_t i) {
+    c->fold_kept[i] = true;
+    return c->plan->fold[i];
 }
 
 /* ---- adjoints --------------------------------------------------------------------------------- */
@@ -342,7 +349,7 @@ static void visit_reduction(planner *c, uint32_t i, uint32_t a) {
     case AD__logsumexp:
         for (uint32_t k = 0; k < node->y; k++)
             if (wanted(c, word[k]))
-                push_to(c, word[k], (ad__move){.kind = AD__PUSH_LOGSUMEXP, .a = a, .v = read_value(c, i),
+                push_to(c, word[k], (ad__move){.kind = AD__PUSH_LOGSUMEXP, .a = a, .y = read_fold(c, i),
                                                .x = read_row(c, word[k])});
         break;
     case AD__where:
@@ -416,7 +423,9 @@ static bool worth_sharing(planner *c, uint32_t i) {
 
 /* Its users have been visited and so has it: in the only sweep nothing reads the value any more. */
 static void leave_value(planner *c, uint32_t i) {
-    if (c->writing && !c->failed && c->kept[i] && c->plan->sweeps == 1) c->free_row[c->free_rows++] = c->plan->row[i];
+    if (!c->writing || c->failed || c->plan->sweeps != 1) return;
+    if (c->kept[i]) c->free_row[c->free_rows++] = c->plan->row[i];
+    for (uint32_t k = 0; k < 2 && c->fold_kept[i]; k++) c->free_row[c->free_rows++] = c->plan->fold[i] + k;
 }
 
 static void visit(planner *c, uint32_t i) {
@@ -518,8 +527,12 @@ static void find_last_uses(planner *c) {
 static void give_kept_rows(planner *c) {
     const ad_program *p = c->p;
     c->next = AD__FIRST_ROW;
-    for (uint32_t i = 0; i < p->nodes; i++)
+    for (uint32_t i = 0; i < p->nodes; i++) {
         if (varying(c, i) && c->kept[i]) c->plan->row[i] = give_row(c);
+        if (!c->fold_kept[i]) continue;
+        c->plan->fold[i] = give_row(c);
+        give_row(c);
+    }
     c->first_free = c->most = c->next;
 }
 
@@ -600,7 +613,8 @@ static void write_forward(planner *c) {
         if (in_place) leave_operands(c, node, k);
         give_value_row(c, i);
         if (row) move_row(c, i);
-        else add_move(c, true, (ad__move){.kind = AD__MOVE_NODE, .x = words, .y = i, .v = c->plan->row[i]});
+        else add_move(c, true, (ad__move){.kind = AD__MOVE_NODE, .x = words, .y = i, .v = c->plan->row[i],
+                                          .a = c->fold_kept[i] ? c->plan->fold[i] : (uint32_t)AD__SPARE});
         if (!in_place) leave_operands(c, node, k);
     }
 }
@@ -658,6 +672,7 @@ void ad__plan_free(ad__plan *plan) {
     free(plan->word);
     free(plan->sweep);
     free(plan->row);
+    free(plan->fold);
     free(plan->input);
     free(plan);
 }
@@ -668,15 +683,18 @@ static ad__plan *plan_new(const ad_program *p, ad__purpose purpose) {
     if (c.plan == NULL) return NULL;
     c.together = purpose == AD__VALUES ? 0 : purpose == AD__GRADIENT || p->outputs == 1 ? 1 : AD__TOGETHER;
     c.kept = calloc(n, sizeof *c.kept);
+    c.fold_kept = calloc(n, sizeof *c.fold_kept);
     c.last = calloc(n, sizeof *c.last);
     c.waiting = malloc((n*c.together + 1)*sizeof *c.waiting);
     c.slot = malloc((n*c.together + 1)*sizeof *c.slot);
     c.plan->row = calloc(n, sizeof *c.plan->row);
+    c.plan->fold = calloc(n, sizeof *c.plan->fold);
     c.plan->input = calloc(p->inputs + 1, sizeof *c.plan->input);
-    c.failed = c.kept == NULL || c.last == NULL || c.waiting == NULL || c.slot == NULL || c.plan->row == NULL ||
-               c.plan->input == NULL;
+    c.failed = c.kept == NULL || c.fold_kept == NULL || c.last == NULL || c.waiting == NULL || c.slot == NULL ||
+               c.plan->row == NULL || c.plan->fold == NULL || c.plan->input == NULL;
     if (!c.failed) make(&c);
     free(c.kept);
+    free(c.fold_kept);
     free(c.last);
     free(c.waiting);
     free(c.slot);

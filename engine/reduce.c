@@ -215,29 +215,57 @@ static const double *custom_partials(const ad_tape *tape, uint32_t node) {
 
 /* ---- values, partials, contributions ---------------------------------------------------------- */
 
-/* Over numbers that stand `stride` bytes apart: alone, or inside handles. */
-static double logsumexp(size_t n, const double *x, size_t stride) {
-    const char *at = (const char *)x;
-    double      largest = -INFINITY, total = 0;
-#define X(i) (*(const double *)(const void *)(at + (i)*stride))
-    for (size_t i = 0; i < n; i++)
-        if (X(i) > largest || X(i) != X(i)) largest = X(i);
-    if (isinf(largest) || largest != largest) return largest;
-    for (size_t i = 0; i < n; i++) total += exp(X(i) - largest);
-#undef X
-    return largest + log(total);
+/* A logsumexp is shift + log(total), the shift its largest operand and the total that of exp(x[i] - shift);
+ * the partial in x[i] is exp(x[i] - shift)/total. (exp(x[i] - v) is the same on paper, but v is rounded, and
+ * its error, |v|*2^-53, would be an error relative to the partial.) */
+typedef struct fold {
+    double shift, total;
+} fold;
+
+/* What an operand adds to the total. Equal infinities are no distance apart. */
+static double term(double x, double shift) {
+    return exp(x == shift ? 0 : x - shift);
 }
 
-/* The partials of three of them, as code and as text, in the operand x, the operand y that it is multiplied
- * by, and the result v. An infinite result is taken for 0, so that -inf among -inf counts for nothing. */
-#define SUM_PARTIAL       1
-#define DOT_PARTIAL       y
-#define LOGSUMEXP_PARTIAL exp(fabs(v) > 1.7976931348623157e308 ? x : x - v)
+/* Over numbers that stand `stride` bytes apart: alone, or inside handles. */
+static fold fold_of(size_t n, const double *x, size_t stride) {
+    const char *at = (const char *)x;
+    fold        f = {-INFINITY, 0};
+#define X(i) (*(const double *)(const void *)(at + (i)*stride))
+    for (size_t i = 0; i < n; i++)
+        if (X(i) > f.shift || X(i) != X(i)) f.shift = X(i);
+    for (size_t i = 0; i < n; i++) f.total += term(X(i), f.shift);
+#undef X
+    return f;
+}
+
+static double logsumexp(fold f) {
+    return f.shift + log(f.total);
+}
+
+/* -inf among -inf counts for nothing. */
+static double share(fold f, double x) {
+    return f.shift == -INFINITY ? 0 : term(x, f.shift)/f.total;
+}
+
+/* Behind the operands, if those had to be gathered. */
+const double *ad__shares(const ad_tape *tape, uint32_t node) {
+    const ad__group g = first_group(tape, node);
+    const double *x = values(tape, g, tape->scratch);
+    const fold    f = fold_of(g.n, x, sizeof *x);
+    double       *partial = tape->scratch + g.n;
+    for (size_t i = 0; i < g.n; i++) partial[i] = share(f, x[i]);
+    return partial;
+}
+
+/* The partials of sum and dot, as code and as text, in the operand x and the operand y that it is multiplied by. */
+#define SUM_PARTIAL 1
+#define DOT_PARTIAL y
 #define TEXT_OF(expression) #expression
 #define TEXT(expression)    TEXT_OF(expression)
 
 const char *ad__reduce_text(uint8_t code) {
-    return code == AD__sum ? TEXT(SUM_PARTIAL) : code == AD__dot ? TEXT(DOT_PARTIAL) : TEXT(LOGSUMEXP_PARTIAL);
+    return code == AD__sum ? TEXT(SUM_PARTIAL) : TEXT(DOT_PARTIAL);
 }
 
 static size_t index_of(const ad_tape *tape, uint32_t node) {
@@ -266,7 +294,7 @@ bool ad__reduce_value(ad_tape *tape, uint32_t node, double *value) {
         return true;
     }
     case AD__logsumexp:
-        *value = logsumexp(g.n, values(tape, g, tape->scratch), sizeof(double));
+        *value = logsumexp(fold_of(g.n, values(tape, g, tape->scratch), sizeof(double)));
         return true;
     case AD__where:
         *value = ad__group_value(tape, g, ad__group_value(tape, g, 0) != 0 ? 1 : 2);
@@ -283,10 +311,9 @@ bool ad__reduce_value(ad_tape *tape, uint32_t node, double *value) {
 
 double ad__reduce_partial(const ad_tape *tape, uint32_t node, int group, size_t i) {
     const ad__group g = ad__group_of(tape, node, group);
-    const double    x = ad__group_value(tape, g, i), v = tape->value[node];
     switch (tape->code[node]) {
     case AD__sum:       return SUM_PARTIAL;
-    case AD__logsumexp: return LOGSUMEXP_PARTIAL;
+    case AD__logsumexp: return ad__shares(tape, node)[i];
     case AD__dot: {
         const double y = ad__group_value(tape, ad__group_of(tape, node, 1 - group), i);
         return DOT_PARTIAL;
@@ -326,8 +353,7 @@ void ad__reduce_push(ad_tape *tape, uint32_t node, double adjoint) {
         return;
     }
     case AD__logsumexp:
-        for (size_t i = 0; i < g.n; i++)
-            push_one(tape, g, i, adjoint*ad__reduce_partial(tape, node, 0, i));
+        push_scaled(tape, g, adjoint, ad__shares(tape, node));
         return;
     case AD__where:
         push_one(tape, g, ad__group_value(tape, g, 0) != 0 ? 1 : 2, adjoint);
@@ -346,53 +372,63 @@ static double tangent_of(const double tangent[], ad__group group, size_t i) {
     return ad__group_number(group, i) ? 0 : tangent[ad__group_place(group, i)];
 }
 
-/* Sum over a group of partial*tangent; what does not move counts for nothing, whatever its partial. */
-static double moved_by(const ad_tape *tape, uint32_t node, int number, const double tangent[]) {
+/* An operand moves the node, and with which partial, as long as it moves itself. */
+static void move_one(ad__motion *moved, double partial, double tangent) {
+    if (ad__moves(tangent)) ad__move_by(moved, partial, tangent, false);
+}
+
+static void move_group(const ad_tape *tape, uint32_t node, int number, const double tangent[], ad__motion *moved) {
     const ad__group g = ad__group_of(tape, node, number);
-    double          total = 0;
     for (size_t i = 0; i < g.n; i++) {
         const double t = tangent_of(tangent, g, i);
-        if (t != 0) total += ad__reduce_partial(tape, node, number, i)*t;
+        if (ad__moves(t)) ad__move_by(moved, ad__reduce_partial(tape, node, number, i), t, false);
     }
-    return total;
 }
 
-/* The partials are asked for once, and only when something moves. */
-static double custom_moved(const ad_tape *tape, uint32_t node, const double tangent[]) {
+static bool any_moves(const ad_tape *tape, uint32_t node, const double tangent[]) {
     const ad__group g = first_group(tape, node);
-    const double   *partial = NULL;
-    double          total = 0;
-    for (size_t i = 0; i < g.n; i++) {
-        const double t = tangent_of(tangent, g, i);
-        if (t == 0) continue;
-        if (partial == NULL) partial = custom_partials(tape, node);
-        total += partial[i]*t;
-    }
-    return total;
+    for (size_t i = 0; i < g.n; i++)
+        if (ad__moves(tangent_of(tangent, g, i))) return true;
+    return false;
 }
 
-bool ad__reduce_tangent(ad_tape *tape, uint32_t node, const double tangent[], double *moved) {
+/* All partials are asked for at once, and only when something moves. */
+static void move_all(const ad_tape *tape, uint32_t node, const double tangent[], ad__motion *moved,
+                     const double *(*partials)(const ad_tape *, uint32_t)) {
+    const ad__group g = first_group(tape, node);
+    const double   *partial = any_moves(tape, node, tangent) ? partials(tape, node) : NULL;
+    for (size_t i = 0; i < g.n && partial != NULL; i++) move_one(moved, partial[i], tangent_of(tangent, g, i));
+}
+
+static void move_sum(const ad_tape *tape, uint32_t node, const double tangent[], ad__motion *moved) {
+    const ad__group g = first_group(tape, node);
+    const double    sum = g.kind == AD__RANGE ? tape->vector->sum(g.n, tangent + g.word[0]) : 0;
+    if (sum != 0) move_one(moved, 1, sum);
+    else move_group(tape, node, 0, tangent, moved);
+}
+
+bool ad__reduce_tangent(ad_tape *tape, uint32_t node, const double tangent[], ad__motion *moved) {
     const ad__group g = first_group(tape, node);
     switch (tape->code[node]) {
     case AD__sum:
-        if (g.kind == AD__RANGE) *moved += tape->vector->sum(g.n, tangent + g.word[0]);
-        else *moved += moved_by(tape, node, 0, tangent);
+        move_sum(tape, node, tangent, moved);
         return true;
     case AD__dot:
-        *moved += moved_by(tape, node, 0, tangent) + moved_by(tape, node, 1, tangent);
+        move_group(tape, node, 0, tangent, moved);
+        move_group(tape, node, 1, tangent, moved);
         return true;
     case AD__logsumexp:
-        *moved += moved_by(tape, node, 0, tangent);
+        move_all(tape, node, tangent, moved, ad__shares);
         return true;
     case AD__where:
-        *moved += tangent_of(tangent, g, ad__group_value(tape, g, 0) != 0 ? 1 : 2);
+        move_one(moved, 1, tangent_of(tangent, g, ad__group_value(tape, g, 0) != 0 ? 1 : 2));
         return true;
     case AD__custom:
-        *moved += custom_moved(tape, node, tangent);
+        move_all(tape, node, tangent, moved, custom_partials);
         return true;
     default:
         if (!in_range(tape, node)) return false;
-        *moved += tangent_of(tangent, ad__group_of(tape, node, 1), index_of(tape, node));
+        move_one(moved, 1, tangent_of(tangent, ad__group_of(tape, node, 1), index_of(tape, node)));
         return true;
     }
 }
@@ -422,7 +458,7 @@ ad_var ad_dot(size_t n, const ad_var x[], const ad_var y[]) {
 ad_var ad_logsumexp(size_t n, const ad_var x[]) {
     ad_tape *tape = tape_of(n, x);
     if (tape != NULL) return reduce(tape, AD__logsumexp, n, n, x, 0, NULL);
-    return ad_num(n == 0 ? -INFINITY : logsumexp(n, &x->at.number, sizeof *x));
+    return ad_num(n == 0 ? -INFINITY : logsumexp(fold_of(n, &x->at.number, sizeof *x)));
 }
 
 ad_var ad_where(ad_var condition, ad_var yes, ad_var no) {

@@ -58,10 +58,13 @@ void ad__reduce_push(ad_tape *tape, uint32_t node, double adjoint);
 
 /* Add the derivative of the node, when its operands move by `tangent`. False, with the error kept, for
  * a pick out of range. */
-bool ad__reduce_tangent(ad_tape *tape, uint32_t node, const double tangent[], double *moved);
+bool ad__reduce_tangent(ad_tape *tape, uint32_t node, const double tangent[], ad__motion *moved);
 
-/* What a formula calls the partial of sum, dot and logsumexp in an operand x, where y is the one that dot
- * multiplies it by and v the result. */
+/* The partials of the operands of a logsumexp, exp(x[i] - max)/sum of exp(x[j] - max), in the tape's scratch array: good
+ * until that is used again. */
+const double *ad__shares(const ad_tape *tape, uint32_t node);
+
+/* What a formula calls the partial of sum and dot in an operand x, where y is the one that dot multiplies it by. */
 const char *ad__reduce_text(uint8_t code);
 
 /* The partial derivative of the node in operand i of a group. */

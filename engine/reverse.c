@@ -127,3 +127,16 @@ void ad_gradient(ad_var y, size_t n, const ad_var x[], double grad[]) {
         for (size_t i = 0; i < n; i++) grad[i] = adjoint_of(tape, x[i].at.in.node);
     }
 }
+
+bool ad__gradient_aside(ad_var y, size_t n, const ad_var x[], double grad[]) {
+    ad_tape *tape = y.tape;
+    if (!ad__tangent_room(tape, 1)) return false;
+    double *const  kept = tape->adjoint;
+    const uint32_t swept = tape->swept, dirty = tape->dirty;
+    tape->adjoint = tape->tangent;
+    tape->dirty = tape->length;
+    ad_gradient(y, n, x, grad);
+    tape->adjoint = kept;
+    tape->swept = swept, tape->dirty = dirty;
+    return tape->status == AD_OK;
+}

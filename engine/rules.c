@@ -13,7 +13,7 @@
 #include <stdlib.h>
 
 /* Enough for the table as it stands, with space for as much again; asserted. */
-enum { RULES = 2*AD__ROWS + 3, STEPS = 768, SLOTS = 1280, MOST_SLOTS = 64 };
+enum { RULES = 2*AD__ROWS + 2, STEPS = 768, SLOTS = 1280, MOST_SLOTS = 64 };
 
 struct ad__rules {
     ad__rule rule[RULES];
@@ -158,17 +158,16 @@ const ad__rule *ad__rule_of_reduction(ad_tape *tape, uint8_t code) {
 
 /* ---- steps with numbers ----------------------------------------------------------------------- */
 
-/* What moves nothing is not asked for its partial: the sweeps' rule. */
-#define MOVE(operand, d, side)                                                    \
-    do {                                                                          \
-        if (operand.slope != 0) {                                                 \
-            const double partial = (d);                                           \
-            if (!AD__SELECTS(side) || partial != 0) slope += partial*operand.slope; \
-        }                                                                         \
+/* As in a walk forward (ops.h). */
+#define MOVE(operand, d, side)                                                          \
+    do {                                                                                \
+        if (ad__moves(operand.slope))                                                   \
+            ad__move_by(&moved, (d), operand.slope, AD__SELECTS(side));                 \
     } while (0)
 
 static ad__dual apply(unsigned row, ad__dual x, ad__dual y) {
-    double v = NAN, slope = 0;
+    double     v = NAN;
+    ad__motion moved = {0, false};
     switch (row) {
 #define R1(name, shown, words, value_, dx, side)                                   \
     case AD__ROW_##name:                                                          \
@@ -184,7 +183,7 @@ static ad__dual apply(unsigned row, ad__dual x, ad__dual y) {
 #include "ops.def"
     default: break;
     }
-    return (ad__dual){v, slope};
+    return (ad__dual){v, ad__tangent_of(moved)};
 }
 
 ad__dual ad__rule_dual(const ad__rule *rule, ad__dual x, ad__dual y, ad__dual v) {
@@ -231,6 +230,9 @@ ad_var ad__record_simplified(ad__row_number row, ad_var x, ad_var y) {
     case AD__ROW_mul: return product(x, y);
     case AD__ROW_div: return is(y, 1) ? x : ad_div(x, y);
     case AD__ROW_pow: return is(y, 1) ? x : is(y, 0) ? ad_num(1) : ad_pow(x, y);
+    case AD__ROW_pow_slope:             /* x alone moves: 2*x says it better */
+        return y.tape == NULL && y.at.number != 0 ? product(y, ad__record_simplified(AD__ROW_pow, x, ad_num(y.at.number - 1)))
+                                                  : ad_pow_slope(x, y);
     default:          return ad__record_row(row, x, y);
     }
 }

@@ -76,14 +76,13 @@ void ad__reduce_push(ad_tape *tape, uint32_t node, double adjoint) {
     }
 }
 
-bool ad__reduce_tangent(ad_tape *tape, uint32_t node, const double tangent[], double *moved) {
+bool ad__reduce_tangent(ad_tape *tape, uint32_t node, const double tangent[], ad__motion *moved) {
     for (int k = 0; k < groups(tape, node); k++) {
         const ad__group g = ad__group_of(tape, node, k);
         for (size_t i = 0; i < g.n; i++) {
             if (ad__group_number(g, i)) continue;
             const double t = tangent[ad__group_place(g, i)];
-            const double partial = t == 0 ? 0 : ad__reduce_partial(tape, node, k, i);
-            if (partial != 0) *moved += partial*t;
+            if (ad__moves(t)) ad__move_by(moved, ad__reduce_partial(tape, node, k, i), t, true);
         }
     }
     return true;

@@ -5,18 +5,41 @@
 
 #include "reduce.h"
 
-/* A tangent of zero brings nothing, so that 0*inf does not make NaN where nothing moves; nor does a
- * partial of exactly 0 of a row that selects, whatever comes. */
+#include <stdlib.h>
+
+/* What does not move is not even asked for its partial. */
 #define MOVE(p, d, side)                                                          \
     do {                                                                          \
         const double t = tangent[p];                                              \
-        if (t != 0) {                                                             \
-            const double partial = (d);                                           \
-            if (!AD__SELECTS(side) || partial != 0) moved += partial*t;           \
-        }                                                                         \
+        if (ad__moves(t)) ad__move_by(&moved, (d), t, AD__SELECTS(side));         \
     } while (0)
 
-static bool sweep(ad_tape *tape, uint32_t last) {
+void ad__row_operand(const ad_tape *tape, uint32_t node, int operand, double *value, double *tangent) {
+    const ad__form form = ad__code_form(tape->code[node]);
+    const uint32_t at = operand == 0 ? tape->arg[node].x : tape->arg[node].y;
+    *value = *tangent = 0;
+    if (ad__rows[ad__code_row(tape->code[node])].operands <= operand) return;
+    if (form == (operand == 0 ? AD__X_NUMBER : AD__Y_NUMBER)) *value = ad__number_at(tape, at);
+    else *value = tape->value[at], *tangent = tape->tangent[at];
+}
+
+bool ad__follows_direction(const ad_tape *tape, uint32_t node, const double adjoint[]) {
+    const ad__row_number row = ad__code_row(tape->code[node]);
+    double               x, y, unused;
+    if (row == AD__ROWS || adjoint[node] != 0) return false;
+    ad__row_operand(tape, node, 0, &x, &unused);
+    ad__row_operand(tape, node, 1, &y, &unused);
+    return ad__row_tip(row, x, y);
+}
+
+static double along_direction(const ad_tape *tape, uint32_t node) {
+    double value, x, y;
+    ad__row_operand(tape, node, 0, &value, &x);
+    ad__row_operand(tape, node, 1, &value, &y);
+    return ad__row_value(ad__code_row(tape->code[node]), x, y);
+}
+
+static bool sweep(ad_tape *tape, uint32_t last, const double adjoint[]) {
     const uint8_t *code = tape->code;
     const ad__arg *arg = tape->arg;
     const double  *value = tape->value;
@@ -24,7 +47,7 @@ static bool sweep(ad_tape *tape, uint32_t last) {
     for (uint32_t i = tape->leaves; i <= last; i++) {
         const uint32_t xp = arg[i].x, yp = arg[i].y;
         const double   v = value[i];
-        double         moved = tangent[i];
+        ad__motion     moved = {tangent[i], false};
         switch (code[i]) {
 #define R1(name, shown, words, value_, dx, side)                                  \
         case AD__##name:                                                          \
@@ -46,17 +69,30 @@ static bool sweep(ad_tape *tape, uint32_t last) {
         default:
             if (!ad__reduce_tangent(tape, i, tangent, &moved)) return false;
         }
-        tangent[i] = moved;
+        tangent[i] = ad__tangent_of(moved);
+        if (adjoint != NULL && ad__follows_direction(tape, i, adjoint)) tangent[i] = along_direction(tape, i);
     }
     return true;
 }
 
-bool ad__tangents(ad_tape *tape, uint32_t last, size_t n, const ad_var x[], const double direction[]) {
+bool ad__tangents(ad_tape *tape, uint32_t last, size_t n, const ad_var x[], const double direction[],
+                  const double adjoint[]) {
     if (!ad__tangent_room(tape, 1)) return false;
     memset(tape->tangent, 0, ((size_t)last + 1)*sizeof *tape->tangent);
     for (size_t k = 0; k < n; k++)
         if (x[k].at.in.node <= last) tape->tangent[x[k].at.in.node] += direction[k];
-    return sweep(tape, last);
+    return sweep(tape, last, adjoint);
+}
+
+/* Infinite partials may meet zeros, or each other, on the way up and not on the way down. */
+static double by_reverse(ad_var y, size_t n, const ad_var x[], const double direction[]) {
+    double *grad = malloc(n*sizeof *grad), total = 0;
+    if (grad == NULL) ad__fail(y.tape, AD_NO_MEMORY, "out of memory: no space for a gradient of %zu numbers", n);
+    const bool good = grad != NULL && ad__gradient_aside(y, n, x, grad);
+    for (size_t k = 0; k < n && good; k++)
+        if (direction[k] != 0) total += grad[k]*direction[k];
+    free(grad);
+    return good ? total : NAN;
 }
 
 double ad_tangent(ad_var y, size_t n, const ad_var x[], const double direction[]) {
@@ -65,5 +101,7 @@ double ad_tangent(ad_var y, size_t n, const ad_var x[], const double direction[]
     if (tape->status != AD_OK || !ad__check(tape, y, "ad_tangent", 1) ||
         !ad__check_nodes(tape, "ad_tangent", n, x)) return NAN;
     const uint32_t last = y.at.in.node;
-    return ad__tangents(tape, last, n, x, direction) ? tape->tangent[last] : NAN;
+    if (!ad__tangents(tape, last, n, x, direction, NULL)) return NAN;
+    const double tangent = tape->tangent[last] + 0;         /* -0 is for the walk alone */
+    return tangent == tangent ? tangent : by_reverse(y, n, x, direction);
 }

@@ -206,6 +206,10 @@ void ad__replay_range(ad_tape *tape, uint32_t from, uint32_t end);
 /* One more operation of the user's in a list of this tape. False, with the error kept: out of memory. */
 bool ad__add_own_op(ad_tape *tape, ad__own_ops *list, ad__own_op op);
 
+/* ad_gradient with the adjoints in the tape's space for tangents, so that those of the last ad_backward stay.
+ * False with the error kept. */
+bool ad__gradient_aside(ad_var y, size_t n, const ad_var x[], double grad[]);
+
 /* The name given to a node, or NULL. */
 const char *ad__name_of(const ad_tape *tape, uint32_t node);
 

@@ -18,11 +18,26 @@ static const double *custom_operands(const uint32_t *at, size_t n, const double 
     return space;
 }
 
+/* Shift and total of a logsumexp, as reduce.c has them. Where all operands are -inf the total is infinite, so that each
+ * has the partial 0. */
+static double term(double x, double shift) {
+    return exp(x == shift ? 0 : x - shift);
+}
+
+static double fold(const uint32_t *at, size_t n, const double u[], double *total) {
+    double shift = -INFINITY;
+    for (size_t k = 0; k < n; k++)
+        if (u[at[k]] > shift || u[at[k]] != u[at[k]]) shift = u[at[k]];
+    *total = shift == -INFINITY ? INFINITY : 0;
+    for (size_t k = 0; k < n; k++) *total += term(u[at[k]], shift);
+    return shift;
+}
+
 static double reduction(const ad_program *p, const double u[], double space[], const ad__instruction *in,
                         ad__failure *f) {
     const uint32_t *at = p->index + in->x;
     const size_t    n = in->y;
-    double          total = 0, largest = -INFINITY;
+    double          total = 0;
     switch (in->code) {
     case AD__sum:
         for (size_t k = 0; k < n; k++) total += u[at[k]];
@@ -41,12 +56,10 @@ static double reduction(const ad_program *p, const double u[], double space[], c
         ad__program_fail(f, AD_BAD_ARGUMENT, SIZE_MAX, at[n], u[at[0]]);
         return NAN;
     }
-    default:
-        for (size_t k = 0; k < n; k++)
-            if (u[at[k]] > largest || u[at[k]] != u[at[k]]) largest = u[at[k]];
-        if (!isfinite(largest)) return largest;
-        for (size_t k = 0; k < n; k++) total += exp(u[at[k]] - largest);
-        return largest + log(total);
+    default: {
+        const double shift = fold(at, n, u, &total);
+        return shift == -INFINITY ? shift : shift + log(total);
+    }
     }
 }
 
@@ -65,7 +78,7 @@ static void push_reduction(const ad_program *p, const double u[], double adjoint
                            const ad__instruction *in, double a) {
     const uint32_t *at = p->index + in->x;
     const size_t    n = in->y;
-    const double    v = u[in->home];
+    double          shift, total;
     switch (in->code) {
     case AD__sum:
         for (size_t k = 0; k < n; k++) adjoint[at[k]] += a;
@@ -80,7 +93,8 @@ static void push_reduction(const ad_program *p, const double u[], double adjoint
     case AD__custom: push_custom(p, u, adjoint, space, in, a); return;
     case AD__pick:  adjoint[at[1 + ad__picked(u[at[0]], n - 1)]] += a; return;
     default:
-        for (size_t k = 0; k < n; k++) adjoint[at[k]] += a*exp(isinf(v) ? u[at[k]] : u[at[k]] - v);
+        shift = fold(at, n, u, &total);
+        for (size_t k = 0; k < n; k++) adjoint[at[k]] += a*(term(u[at[k]], shift)/total);
     }
 }
 

@@ -78,6 +78,19 @@ static void choose(graph *g, uint64_t *state) {
     }
 }
 
+/* Has the step second derivatives at the place? (0^0 has not: they are infinite.) */
+static bool bends(ad_var v, const step *s, const ad_var x[]) {
+    ad_var input[ARGUMENTS];
+    double h[ARGUMENTS*ARGUMENTS];
+    size_t n = 0;
+    for (size_t i = 0; i < s->n; i++)
+        if (s->from[i] >= 0) input[n++] = x[i];
+    ad_hessian(v, n, input, h);
+    for (size_t i = 0; i < n*n; i++)
+        if (!isfinite(h[i])) return false;
+    return true;
+}
+
 /* The step's own partials at the place: finite and moderate? */
 static bool tame(const graph *g, const ad_var node[], ad_tape *scratch) {
     const step   *s = &g->steps[g->length];
@@ -90,7 +103,7 @@ static bool tame(const graph *g, const ad_var node[], ad_tape *scratch) {
     bool   good = isfinite(ad_value(v)) && fabs(ad_value(v)) < 30;
     ad_backward(v);
     for (size_t i = 0; i < s->n; i++) good = good && fabs(ad_grad(x[i])) < 10;
-    good = good && ad_tape_status(scratch) == AD_OK;
+    good = good && ad_tape_status(scratch) == AD_OK && bends(v, s, x);
     ad_tape_clear(scratch);
     ad_tape_rewind(scratch, mark);
     return good;

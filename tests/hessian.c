@@ -391,13 +391,17 @@ Test(hessian, product_with_two_zeros_keeps_its_mixed_derivative) {
     expect_hessian("prod(x, x, y)", 0, 3, (double[]){6, 0, 0});
 }
 
-/* Where x^y is 0^2 or 0^1, x moves it as mathematics says; y does not, nor is anything NaN. */
-Test(hessian, variable_exponent_at_zero_is_not_nan) {
+/* The limits from the right of y*(y - 1)*x^(y - 2), x^(y - 1)*(1 + y*log(x)) and x^y*log(x)^2. */
+Test(hessian, variable_exponent_at_zero_is_the_limit) {
+    const double inf = INFINITY;
     expect_hessian("x^y", 0, 3, (double[]){0, 0, 0});
-    const ad_var v[] = {ad_input(tape, 0), ad_input(tape, 1)};
-    double       h[4];
-    ad_hessian(ad_pow(v[0], v[1]), 2, v, h);
-    cr_expect(h[0] == 0 && h[1] == 1 && h[2] == 1 && h[3] == 0, "%g %g %g %g", h[0], h[1], h[2], h[3]);
+    expect_hessian("x^y", 0, 2, (double[]){2, 0, 0});
+    expect_hessian("x^y", 0, 1.5, (double[]){inf, 0, 0});
+    expect_hessian("x^y", 0, 1, (double[]){0, -inf, 0});
+    expect_hessian("x^y", 0, 0.5, (double[]){-inf, -inf, 0});
+    expect_hessian("x^y", 0, 0, (double[]){0, inf, inf});
+    expect_hessian("x^y", 0, -1, (double[]){inf, inf, inf});
+    expect_hessian("x^y", 2, 0, (double[]){0, 0.5, log(2)*log(2)});
 }
 
 /* PyTorch 1.13.1, autograd.grad twice at 0. */

@@ -105,13 +105,13 @@ Test(rules, zero_times_what_is_not_finite_stays_what_it_is) {
 
 /* Each rule has a place of its own, and is made once; what they take is counted with the tape. */
 Test(rules, of_a_tape_stand_apart) {
-    const ad__rule *all[2*ROWS + 3];
+    const ad__rule *all[2*ROWS + 2];
     size_t          n = 0;
     const size_t    before = ad_tape_bytes(tape);
     for (int r = 0; r < ROWS; r++)
         for (int operand = 0; operand < rows[r].operands; operand++)
             all[n++] = ad__rule_of_row(tape, (ad__row_number)r, operand);
-    for (uint8_t code = AD__sum; code <= AD__logsumexp; code++) all[n++] = ad__rule_of_reduction(tape, code);
+    for (uint8_t code = AD__sum; code <= AD__dot; code++) all[n++] = ad__rule_of_reduction(tape, code);
     for (size_t i = 0; i < n; i++)
         for (size_t j = 0; j < i; j++) cr_expect_neq(all[i], all[j], "%zu, %zu", i, j);
     cr_expect_eq(ad__rule_of_row(tape, AD__ROW_mul, 1), ad__rule_of_row(tape, AD__ROW_mul, 1));
@@ -119,8 +119,6 @@ Test(rules, of_a_tape_stand_apart) {
     const ad__dual x = {3, 1}, y = {5, 0}, v = {7, 0};
     cr_expect_eq(ad__rule_dual(ad__rule_of_reduction(tape, AD__sum), x, y, v).value, 1);
     cr_expect_eq(ad__rule_dual(ad__rule_of_reduction(tape, AD__dot), x, y, v).value, 5);
-    const ad__dual softmax = ad__rule_dual(ad__rule_of_reduction(tape, AD__logsumexp), x, y, v);       /* exp(x - v) */
-    cr_expect(softmax.value == exp(-4) && softmax.slope == exp(-4));
 }
 
 static bool is_number(ad_var x, double number) {
