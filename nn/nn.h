@@ -600,8 +600,10 @@ AD_API ad_status nn_checkpoint_load(const char *path, nn_model *model, nn_optimi
 
 /* ---- training --------------------------------------------------------------------------------- */
 
-/* Records the loss of one example on the model's tape and returns it. input: the row of the data,
- * its inputs first, then its targets; inputs: how many numbers that is. */
+/* Records the loss of one example on the model's tape and returns it. input: the row of the data, its inputs first,
+ * then its targets, each a leaf of that tape (ad_input), whoever calls: programs, by_example, nn_check, held-out rows.
+ * So a loss may differentiate by its inputs, as that of a physics-informed network does (ad_record_gradient). inputs:
+ * how many numbers that is. */
 typedef ad_var nn_loss(nn_model *model, size_t inputs, const ad_var input[], void *user);
 
 /* Rows of equal shape record the same graph, but for branches noted by ad_branch: a sequence's length,

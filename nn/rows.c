@@ -143,11 +143,11 @@ static bool good_loss(nn__rows *r, size_t row, ad_var y) {
     return r->status == AD_OK;
 }
 
-/* The loss of a row, recorded above the mark with its numbers as leaves or as plain numbers. */
-static ad_var record(nn__rows *r, size_t row, bool leaves) {
+/* The loss of a row, recorded above the mark with its numbers as leaves, for a loss may differentiate by them. */
+static ad_var record(nn__rows *r, size_t row) {
     const double *x = nn_data_row(r->config.data, row);
     nn__weights_settle(r->weights);
-    for (size_t i = 0; i < r->width; i++) r->leaf[i] = leaves ? ad_input(r->tape, x[i]) : ad_num(x[i]);
+    for (size_t i = 0; i < r->width; i++) r->leaf[i] = ad_input(r->tape, x[i]);
     const ad_var y = r->config.loss(r->weights->model, r->width, r->leaf, r->config.user);
     good_loss(r, row, y);
     return y;
@@ -155,7 +155,7 @@ static ad_var record(nn__rows *r, size_t row, bool leaves) {
 
 /* The path of teaching: record, sweep, forget. NaN after an error. */
 static double alone(nn__rows *r, size_t row, double gradient[]) {
-    const ad_var y = record(r, row, false);
+    const ad_var y = record(r, row);
     const double value = r->status == AD_OK ? ad_value(y) : NAN;
     if (r->status == AD_OK && gradient != NULL)
         ad_gradient(y, r->count, nn_model_params(r->weights->model), gradient);
@@ -242,7 +242,7 @@ static uint64_t shape_of(const nn__rows *r, size_t row) {
 
 /* Record the row and find the variant that is it, or make one. */
 static uint32_t find_by_recording(nn__rows *r, size_t row) {
-    const ad_var y = record(r, row, true);
+    const ad_var y = record(r, row);
     uint32_t     found = UNKNOWN;
     double       value;
     if (r->status == AD_OK) {
@@ -272,7 +272,7 @@ static void survey(nn__rows *r) {
         const size_t   row = i*(rows/n);
         const uint32_t k = r->home[row] = find(r, row, true);
         if (r->status != AD_OK || k >= r->variants || r->variant[k].row == row) continue;
-        const ad_var y = record(r, row, true);
+        const ad_var y = record(r, row);
         if (r->status == AD_OK) r->recorded = !same_graph(r, k, row, y);
         forget(r);
     }
@@ -295,7 +295,7 @@ static bool repeatable(nn__rows *r, size_t row, double first) {
 static void look_into(nn__rows *r, size_t row) {
     const uint32_t k = r->home[row];
     if (r->status != AD_OK || k >= r->variants || r->variant[k].row == row) return;
-    const ad_var y = record(r, row, true);
+    const ad_var y = record(r, row);
     const double value = r->status == AD_OK ? ad_value(y) : NAN;
     const size_t nodes = ad_tape_length(r->tape);
     double       taken;
@@ -448,7 +448,7 @@ static void first_of(nn__rows *r, size_t row, char words[NN__MESSAGE/2]) {
     char        *text = NULL;
     size_t       length = 0;
     FILE        *to = open_memstream(&text, &length);
-    const ad_var y = record(r, row, true);
+    const ad_var y = record(r, row);
     words[0] = '\0';
     for (size_t i = 0; i < r->width; i++) {
         char name[32];

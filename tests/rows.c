@@ -73,6 +73,21 @@ static ad_var branching(nn_model *m, size_t n, const ad_var line[], void *user) 
     return y;
 }
 
+/* A differential equation as a loss, u'' + u - t, with the derivatives of the network in one of its inputs. */
+static ad_var residual(const ad_var line[]) {
+    ad_var u[CLASSES], slope, bend;
+    nn_mlp_forward(mlp, line, u);
+    ad_record_gradient(u[0], 1, &line[1], &slope);
+    ad_record_gradient(slope, 1, &line[1], &bend);
+    return ad_sub(ad_add(bend, u[0]), line[INPUTS]);
+}
+
+static ad_var physics_informed(nn_model *m, size_t n, const ad_var line[], void *user) {
+    (void)m, (void)n, (void)user;
+    const ad_var r = residual(line);
+    return ad_mul(r, r);
+}
+
 static uint64_t first_number(size_t columns, const double line[], void *user) {
     (void)columns, (void)user;
     return (uint64_t)line[0];
@@ -136,6 +151,9 @@ Test(rows, graphs_of_one_length_are_told_apart_by_their_derivatives) {
 }
 Test(rows, noted_branches_are_a_program_for_each_way) {
     expect_equal(branching, NULL, 4);
+}
+Test(rows, loss_may_differentiate_by_its_inputs_on_either_path) {
+    expect_equal(physics_informed, NULL, 1);
 }
 
 /* The first call finds that the rows go another way than it thought; the second knows. Seven, because seven times a
@@ -205,7 +223,11 @@ Test(rows, hundreds_of_shapes_are_a_program_each) {
     nn_data_free(more);
 }
 
-Test(rows, more_ways_than_programs_are_recorded_one_by_one) {
+static ad_var many_ways_of_physics(nn_model *m, size_t n, const ad_var line[], void *user) {
+    return ad_add(many_ways(m, n, line, user), physics_informed(m, n, line, user));
+}
+
+static void expect_equal_beyond_the_limit(nn_loss *loss) {
     enum { MORE = 90 };
     double x[MORE*WIDTH];
     for (size_t i = 0; i < MORE; i++) memcpy(x + i*WIDTH, nn_data_row(data, i%EXAMPLES), WIDTH*sizeof *x);
@@ -218,7 +240,7 @@ Test(rows, more_ways_than_programs_are_recorded_one_by_one) {
     nn__weights w;
     cr_assert(nn__weights_open(&w, model));
     for (int path = 0; path < 2; path++) {
-        nn__rows *r = nn__rows_new(&(nn__rows_config){&w, many_ways, NULL, more, NULL, path == 1});
+        nn__rows *r = nn__rows_new(&(nn__rows_config){&w, loss, NULL, more, NULL, path == 1});
         cr_assert_eq(nn__rows_run(r, MORE, line, &mean[path], gradient[path]), AD_OK, "%s", nn__rows_message(r));
         cr_expect_eq(nn__rows_programs(r), path == 1 ? 0 : 64);
         nn__rows_free(r);
@@ -227,6 +249,11 @@ Test(rows, more_ways_than_programs_are_recorded_one_by_one) {
     for (size_t i = 0; i < nn_model_count(model); i++) cr_expect(close_to(gradient[0][i], gradient[1][i], 1e4*U, 1e3*U));
     nn__weights_close(&w);
     nn_data_free(more);
+}
+
+Test(rows, more_ways_than_programs_are_recorded_one_by_one) {
+    expect_equal_beyond_the_limit(many_ways);
+    expect_equal_beyond_the_limit(many_ways_of_physics);
 }
 
 /* ---- training --------------------------------------------------------------------------------- */
