@@ -324,7 +324,9 @@ AD_API void nn_rms_norm(size_t n, const ad_var x[], const ad_var scale[], double
 AD_API void nn_layer_norm(size_t n, const ad_var x[], const ad_var scale[], const ad_var shift[], double epsilon,
                           ad_var y[]);
 
-/* Recorded: y[i] = exp(x[i] - logsumexp(x)), torch.nn.Softmax; or its logarithm. y may be x. */
+/* Recorded: y[i] = exp(x[i])/sum of exp(x[j]), torch.nn.Softmax; or its logarithm. What is added to all x cancels,
+ * however large it is. -infinity is a share of 0; with infinity among the x, or nothing else than -infinity, all are
+ * NaN. y may be x. */
 AD_API void nn_softmax_recorded(size_t n, const ad_var x[], ad_var y[]);
 AD_API void nn_log_softmax(size_t n, const ad_var x[], ad_var y[]);
 
@@ -372,8 +374,9 @@ AD_API void          nn_embedding_forward(const nn_embedding *embedding, ad_var 
 /* Of an example with n outputs each loss is the mean over them, or with _sum their sum; 0 for n = 0. What
  * nn_train makes of many examples is said in its configuration. */
 
-/* log(sum of exp(logits)) - logits[label]: torch.nn.CrossEntropyLoss for one example with a class
- * number. A label that is no whole number in 0..classes-1 is AD_BAD_ARGUMENT on the tape. */
+/* log(sum of exp(logits[k] - logits[label])): torch.nn.CrossEntropyLoss for one example with a class number; infinite
+ * where the label's logit is -infinity or another is infinity, NaN where it is infinity itself. A label that is no
+ * whole number in 0..classes-1 is AD_BAD_ARGUMENT on the tape. */
 AD_API ad_var nn_cross_entropy(size_t classes, const ad_var logits[], ad_var label);
 
 /* With label smoothing (0 to 1; outside, NaN), torch's label_smoothing: the truth is 1 - smoothing of the
@@ -392,11 +395,13 @@ AD_API ad_var nn_mse_sum(size_t n, const ad_var prediction[], const ad_var targe
 AD_API ad_var nn_mae(size_t n, const ad_var prediction[], const ad_var target[]);
 AD_API ad_var nn_mae_sum(size_t n, const ad_var prediction[], const ad_var target[]);
 
-/* With e = |prediction - target|: e^2/2 up to delta, from there delta*(e - delta/2): torch.nn.HuberLoss. */
+/* With e = |prediction - target|: e^2/2 up to delta, from there delta*(e - delta/2): torch.nn.HuberLoss. NaN unless
+ * delta is at least 0. */
 AD_API ad_var nn_huber(size_t n, const ad_var prediction[], const ad_var target[], double delta);
 AD_API ad_var nn_huber_sum(size_t n, const ad_var prediction[], const ad_var target[], double delta);
 
-/* softplus(logit) - target*logit, targets 0 to 1: torch.nn.BCEWithLogitsLoss. */
+/* softplus(logit) - target*logit, targets 0 to 1: torch.nn.BCEWithLogitsLoss. Accurate for logits of any size, also
+ * infinite ones: a loss of 0 where they are right. */
 AD_API ad_var nn_bce(size_t n, const ad_var logit[], const ad_var target[]);
 AD_API ad_var nn_bce_sum(size_t n, const ad_var logit[], const ad_var target[]);
 
