@@ -138,12 +138,13 @@ AD_API nn_data *nn_data_split(nn_data *data, double fraction, uint64_t seed);
 AD_API void nn_data_scale(nn_data *data, double factor);
 
 /* Mean and standard deviation (divided by rows, not by rows - 1) of each input column; each array
- * has space for all inputs. All NaN after an error. */
+ * has space for all inputs. A column that is the same number in all rows has that as its mean and the deviation 0,
+ * and no other column has. All NaN after an error. */
 AD_API void nn_data_moments(const nn_data *data, double mean[], double deviation[]);
 
 /* Every input becomes (x - mean)/deviation of its column; with deviation 0, x - mean. Apply the
  * moments of the training rows to the held-out rows too. A result that is not finite is
- * AD_BAD_ARGUMENT. */
+ * AD_BAD_ARGUMENT, as are moments that are not, and a deviation below 0. */
 AD_API void nn_data_standardize(nn_data *data, const double mean[], const double deviation[]);
 
 /* Target number `target` (from 0) becomes `classes` targets in its place: 1 in the column of its class, 0
@@ -526,7 +527,8 @@ AD_API nn_state    nn_optimizer_state(nn_optimizer *optimizer, size_t i);  /* al
 
 /* Gradients cut back before a step. By norm: all times most/(norm + 1e-6) where that is below 1
  * (torch.nn.utils.clip_grad_norm_, Euclid's norm); returns the norm as it was. By value: each into
- * [-most, most] (clip_grad_value_). NaN stays. */
+ * [-most, most] (clip_grad_value_). NaN stays. A limit below 0, which would turn the gradient round, or NaN is refused:
+ * the gradient is left as it is, and the norm returned is NaN. */
 AD_API double nn_clip_norm(size_t n, double gradient[], double most);
 AD_API void   nn_clip_value(size_t n, double gradient[], double most);
 
