@@ -654,9 +654,10 @@ typedef struct nn_train_config {
     uint64_t    seed;                        /* of the order of the examples */
     bool        progress;                    /* a bar on a terminal, a line for each epoch elsewhere */
     FILE       *stream;                      /* where progress goes; NULL: stderr */
-    const char *history;                     /* a file for a row per epoch, tab-separated with a header line */
+    const char *history;                     /* a file for a row per epoch, tab-separated with a header line; no other's */
     nn_metric  *metric;
-    const char *metric_name;                 /* of metric or score, for progress and history; NULL: "metric" */
+    const char *metric_name;                 /* of metric or score, for progress and history, without control
+                                              * characters; NULL: "metric" */
     nn_watch   *watch;                       /* after each epoch */
     const char *checkpoint;                  /* the file that keeps the run */
     size_t      checkpoint_steps;            /* saved after so many steps, and after each epoch; 0: only then */
@@ -708,7 +709,9 @@ typedef struct nn_train_config {
  * without parameters, a number of the configuration out of its range, a loss that is a plain number, or a
  * loss or gradient that is not finite (the message says at which epoch, step and row, and which node
  * was the first; the parameters stay as that step found them); AD_TWO_TAPES for a loss of another tape
- * than the model's; AD_BAD_FILE when the history or the checkpoint cannot be written, or the checkpoint is not one of this run. */
+ * than the model's; AD_BAD_FILE when the history or the checkpoint cannot be written, or is not one of this run: a
+ * history that is gone on with has the same columns. History, checkpoint and a file that the progress goes to are
+ * different files, under whatever names: else AD_BAD_ARGUMENT. */
 AD_API ad_status nn_train(nn_model *model, nn_loss *loss, void *user, const nn_data *data,
                           nn_optimizer *optimizer, const nn_train_config *config);
 

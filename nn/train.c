@@ -92,8 +92,7 @@ static void show_epoch(run *r) {
 }
 
 static void history_failed(run *r) {
-    nn__model_fail(r->model, AD_BAD_FILE, "%s: the history cannot be written: %s", r->config->history,
-                   strerror(errno));
+    nn__model_fail(r->model, r->history.status, "%s", r->history.message);
 }
 
 /* ---- checkpoints ------------------------------------------------------------------------------ */
@@ -316,6 +315,15 @@ static const char *bad_number(const nn_train_config *c) {
                                                            : NULL;
 }
 
+/* A name that is one field of a line: no tab, no newline, nothing that a terminal obeys. */
+static bool plain_name(const char *name) {
+    for (; name != NULL && *name != '\0'; name++) {
+        const unsigned char c = (unsigned char)name[0], next = (unsigned char)name[1];
+        if (c < 0x20 || c == 0x7f || (c == 0xc2 && next >= 0x80 && next < 0xa0)) return false;      /* U+0080 to 9f */
+    }
+    return true;
+}
+
 static void check_configuration(run *r) {
     const nn_train_config *c = r->config;
     if (c->epochs == 0 || c->batch == 0)
@@ -331,6 +339,9 @@ static void check_configuration(run *r) {
                        c->schedule->rate, c->schedule->last, c->schedule->factor, c->schedule->steps);
     else if (bad_number(c) != NULL)
         nn__model_fail(r->model, AD_BAD_ARGUMENT, "nn_train: %s must be finite and at least 0", bad_number(c));
+    else if (!plain_name(c->metric_name))
+        nn__model_fail(r->model, AD_BAD_ARGUMENT,
+                       "nn_train: metric_name holds a tab, a newline or another control character");
     else if (c->held_out != NULL && nn_data_status(c->held_out) != AD_OK)
         nn__model_fail(r->model, nn_data_status(c->held_out), "%s", nn_data_message(c->held_out));
     else if (c->held_out != NULL && (nn_data_inputs(c->held_out) != nn_data_inputs(r->data) ||

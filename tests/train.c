@@ -473,6 +473,30 @@ Test(train, configuration_that_makes_no_sense_is_refused) {
     expect_refused(NULL, &(nn_train_config){.epochs = 1, .batch = 1}, "no loss");
 }
 
+Test(train, metric_name_is_one_field_of_a_line) {
+    static const char *const bad[] = {"a\tb", "loss\n", "\r", "\x1b[2J", "a\x7f", "\xc2\x9b" "2J"};
+    line l = new_line();
+    for (size_t i = 0; i < sizeof bad/sizeof *bad; i++)
+        expect_refused(line_loss, &(nn_train_config){.epochs = 1, .batch = 1, .metric = eleven, .metric_name = bad[i]}, "metric_name");
+    cr_expect_eq(run(line_loss, &l, points(), 1e-3, &(nn_train_config){.epochs = 1, .batch = 1, .metric = eleven,
+                                                                      .metric_name = "Fl\xc3\xa4" "che, m\xc2\xb2"}), AD_OK);
+}
+
+Test(train, history_and_checkpoint_are_two_files) {
+    line l = new_line();
+    temporary();
+    FILE *file = fopen(path, "w");
+    cr_assert(fputs("precious", file) > 0 && fclose(file) == 0);
+    cr_expect_eq(run(line_loss, &l, points(), 1e-3, &(nn_train_config){.epochs = 1, .batch = 1, .history = path,
+                                                                      .checkpoint = path}), AD_BAD_ARGUMENT);
+    expect_message("are one file");
+    cr_expect_eq(l.asked, 0u);
+    char text[20] = "";
+    cr_expect(fgets(text, sizeof text, file = fopen(path, "r")) != NULL && strcmp(text, "precious") == 0, "%s", text);
+    fclose(file);
+    unlink(path);
+}
+
 Test(train, errors_of_what_it_was_given_are_passed_on) {
     const nn_train_config config = {.epochs = 1, .batch = 1};
     line l = new_line();
