@@ -238,6 +238,10 @@ AD_API ad_status   nn_model_status(const nn_model *model);
 AD_API const char *nn_model_message(const nn_model *model);
 AD_API void        nn_model_clear(nn_model *model);
 
+/* What the last nn_train has to say though nothing is wrong, in a sentence (which it has also put among its progress);
+ * "" for nothing. There is one such thing: rows for which no program is kept, see nn_train. */
+AD_API const char *nn_model_note(const nn_model *model);
+
 /* ---- activations, neurons, layers ------------------------------------------------------------- */
 
 /* Any operation of one operand: ad_tanh, ad_relu, ... */
@@ -693,8 +697,9 @@ typedef struct nn_train_config {
  * which rows are alike. Without `shape` a few rows are compared, and where they differ every row is recorded
  * once to find its program. Either way some rows are recorded again now and then, early on, and compared with
  * what their program says: a difference is AD_BAD_ARGUMENT. Rows that would need yet another program when there are
- * 64 of their shape, or more than 64 recorded from 4 million nodes in all, are recorded one by one; by_example
- * does so with all, which gives the same up to roundings, and is the path to take for seeing every node, and for a
+ * 64 of their shape, or more than 64 recorded from 4 million nodes in all, are recorded one by one, about ten times
+ * slower, and nn_model_note says so: it is faster to pad sequences to a few lengths, or to one with a mask. by_example
+ * records all rows so, which gives the same up to roundings, and is the path to take for seeing every node, and for a
  * loss that is drawn by lot.
  *
  * A checkpoint (nn_checkpoint_save) holds all of the run: a run that was killed at any moment and is started

@@ -91,6 +91,14 @@ static void show_epoch(run *r) {
     nn__progress_epoch(&r->progress, &m);
 }
 
+/* Once in a training. */
+static void pass_on_note(run *r, const nn__rows *rows) {
+    const char *note = nn__rows_note(rows);
+    if (note[0] == '\0' || nn_model_note(r->model)[0] != '\0') return;
+    nn__model_set_note(r->model, note);
+    nn__progress_note(&r->progress, note);
+}
+
 static void history_failed(run *r) {
     nn__model_fail(r->model, r->history.status, "%s", r->history.message);
 }
@@ -209,6 +217,7 @@ static void take_step(run *r, size_t n) {
                        nn__rows_message(r->examples));
         return;
     }
+    pass_on_note(r, r->examples);
     shape_gradient(r, n);
     if (r->config->schedule != NULL)
         nn__optimizer_schedule(r->optimizer, nn_schedule_rate(r->config->schedule, (size_t)r->at.steps));
@@ -232,6 +241,7 @@ static void measure_rows(run *r, nn__rows *rows, const char *what, double *mean)
     if (status != AD_OK)
         nn__model_fail(r->model, status, "%s after epoch %zu, held-out %s", what,
                        (size_t)r->at.epoch, nn__rows_message(rows));
+    pass_on_note(r, rows);
 }
 
 static void measure(run *r) {
@@ -374,7 +384,7 @@ static void check_arguments(run *r) {
 
 static nn__rows *rows_of(run *r, nn_loss *loss, const nn_data *data) {
     return nn__rows_new(&(nn__rows_config){
-        &r->weights, loss, r->user, data, r->config->shape, r->config->by_example,
+        &r->weights, loss, r->user, data, r->config->shape, r->config->by_example, 0,
     });
 }
 
@@ -445,6 +455,7 @@ ad_status nn_train(nn_model *model, nn_loss *loss, void *user, const nn_data *da
         .config = config, .tape = nn_model_tape(model), .mark = ad_tape_mark(nn_model_tape(model)),
         .rows = nn_data_rows(data), .at = {.held_out_loss = NAN, .metric = NAN},
     };
+    nn__model_set_note(model, "");
     if (good(&r)) check_arguments(&r);
     if (good(&r)) {
         r.at.batch = config->batch, r.at.seed = config->seed;
