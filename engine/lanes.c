@@ -64,7 +64,7 @@ typedef struct job {
 static atomic_bool threads_now, threads_lost;
 
 static void before_fork(void) {
-    if (!SINGLE_THREADED) atomic_store(&threads_now, true);
+    atomic_store(&threads_now, !SINGLE_THREADED);
 }
 
 static void in_child(void) {

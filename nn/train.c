@@ -15,6 +15,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -334,6 +335,15 @@ static bool plain_name(const char *name) {
     return true;
 }
 
+/* A checkpoint takes the place of the file that has its name: what is written to that file afterwards is lost. */
+static bool progress_into_checkpoint(const nn_train_config *c) {
+    struct stat file, progress;
+    FILE *const stream = c->stream != NULL ? c->stream : stderr;
+    return c->progress && c->checkpoint != NULL && stat(c->checkpoint, &file) == 0 && S_ISREG(file.st_mode) &&
+           fileno(stream) >= 0 && fstat(fileno(stream), &progress) == 0 && file.st_dev == progress.st_dev &&
+           file.st_ino == progress.st_ino;
+}
+
 static void check_configuration(run *r) {
     const nn_train_config *c = r->config;
     if (c->epochs == 0 || c->batch == 0)
@@ -352,6 +362,9 @@ static void check_configuration(run *r) {
     else if (!plain_name(c->metric_name))
         nn__model_fail(r->model, AD_BAD_ARGUMENT,
                        "nn_train: metric_name holds a tab, a newline or another control character");
+    else if (progress_into_checkpoint(c))
+        nn__model_fail(r->model, AD_BAD_ARGUMENT, "nn_train: %s, the checkpoint, is also where the progress goes",
+                       c->checkpoint);
     else if (c->held_out != NULL && nn_data_status(c->held_out) != AD_OK)
         nn__model_fail(r->model, nn_data_status(c->held_out), "%s", nn_data_message(c->held_out));
     else if (c->held_out != NULL && (nn_data_inputs(c->held_out) != nn_data_inputs(r->data) ||

@@ -85,14 +85,18 @@ Test(module, softmax_is_recorded_and_has_its_logarithm) {
 /* dp[i]/dx[k] = p[i]*((i == k) - p[k]), that of its logarithm (i == k) - p[k], second derivatives from there. */
 static void expect_softmax(double by, const double apart[3], double tolerance) {
     long double  part[3], total = 0;
-    double       p[3], grad[3], h[9], sum = 0;
+    double       p[3], grad[3], h[9], jacobian[9], sum = 0;
     ad_var       x[3], y[3], z[3], recorded[3];
     for (int i = 0; i < 3; i++) x[i] = ad_input(tape, by + apart[i]);
     for (int i = 0; i < 3; i++) total += part[i] = expl((long double)(by + apart[i]) - (by + 1));
     for (int i = 0; i < 3; i++) p[i] = (double)(part[i]/total);
     nn_softmax_recorded(3, x, y);
     nn_log_softmax(3, x, z);
+    ad_jacobian(3, y, 3, x, jacobian);
     for (int i = 0; i < 3; i++) {
+        const double moved = ad_tangent(z[i], 3, x, (const double[]){1, 0, 0});
+        cr_expect(fabs(moved - ((i == 0) - p[0])) <= tolerance, "at %g: %d moves by %.17g", by, i, moved);
+        for (int k = 0; k < 3; k++) cr_expect(fabs(jacobian[3*i + k] - p[i]*((i == k) - p[k])) <= tolerance);
         sum += ad_value(y[i]);
         cr_expect(close_to(ad_value(y[i]), p[i], tolerance, 0), "at %g: %.17g, not %.17g", by, ad_value(y[i]), p[i]);
         cr_expect(fabs(ad_value(z[i]) - log(p[i])) <= tolerance, "at %g: %.17g, logarithm", by, ad_value(z[i]));

@@ -474,7 +474,7 @@ Test(train, configuration_that_makes_no_sense_is_refused) {
 }
 
 Test(train, metric_name_is_one_field_of_a_line) {
-    static const char *const bad[] = {"a\tb", "loss\n", "\r", "\x1b[2J", "a\x7f", "\xc2\x9b" "2J"};
+    static const char *const bad[] = {"a\tb", "loss\n", "\r", "\x1b[2J", "a\x7f", "\xc2\x9b"};
     line l = new_line();
     for (size_t i = 0; i < sizeof bad/sizeof *bad; i++)
         expect_refused(line_loss, &(nn_train_config){.epochs = 1, .batch = 1, .metric = eleven, .metric_name = bad[i]}, "metric_name");
@@ -490,6 +490,12 @@ Test(train, history_and_checkpoint_are_two_files) {
     cr_expect_eq(run(line_loss, &l, points(), 1e-3, &(nn_train_config){.epochs = 1, .batch = 1, .history = path,
                                                                       .checkpoint = path}), AD_BAD_ARGUMENT);
     expect_message("are one file");
+    file = fopen(path, "a");
+    nn_model_clear(model);
+    cr_expect_eq(run(line_loss, &l, points(), 1e-3, &(nn_train_config){.epochs = 1, .batch = 1, .progress = true, .stream = file,
+                                                                      .checkpoint = path}), AD_BAD_ARGUMENT);
+    expect_message("is also where the progress goes");
+    fclose(file);
     cr_expect_eq(l.asked, 0u);
     char text[20] = "";
     cr_expect(fgets(text, sizeof text, file = fopen(path, "r")) != NULL && strcmp(text, "precious") == 0, "%s", text);
