@@ -12,7 +12,7 @@ typedef struct relative {
     ad_var total, sum;                       /* logsumexp and, where wanted, the sum of all */
 } relative;
 
-/* Infinity less itself is NaN, which is less than nothing. */
+/* Infinity minus itself is NaN, which is not less than 1. */
 static relative relative_to_label(size_t n, const ad_var logits[], ad_var label, bool summed) {
     const ad_var own = ad_pick(label, n, logits), finite = ad_less(ad_sub(own, own), ad_num(1));
     const ad_var from = ad_where(finite, own, ad_num(0));
@@ -77,8 +77,8 @@ static ad_var huber(ad_var x, ad_var target, double delta) {
     return ad_mul(m, ad_sub(error, ad_mul(ad_num(0.5), m)));
 }
 
-/* softplus(x) - target*x, in terms of which neither is larger than what they come to, so that nothing cancels. Where x
- * is infinite a share of 0 makes 0 of a term, which is no product. */
+/* softplus(x) - target*x as a sum of two terms that are not negative, so that nothing cancels. At an infinite x a weight
+ * of 0 leaves its term out, where a product would be NaN; elsewhere products, which depend on the target smoothly. */
 static ad_var logistic(ad_var x, ad_var target, double delta) {
     (void)delta;
     const ad_var finite = ad_less(ad_sub(x, x), ad_num(1)), other = ad_sub(ad_num(1), target);
