@@ -1,6 +1,6 @@
 /* plain_fork.c - programs and training in children of a process that has used threads: they end, and with the bits of
- * their parent. OpenMP's threads do not outlive a fork. A plain program, because Criterion's own children come from a
- * process with threads. */
+ * their parent. OpenMP's threads do not outlive a fork. A plain program, because a test of Criterion's has a thread of
+ * Criterion's beside it. */
 #include "nn/nn.h"
 
 #include <math.h>
