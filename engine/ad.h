@@ -288,7 +288,8 @@ AD_API void        ad_program_free(ad_program *program);
 
 /* A program is constant while it runs: threads may share it. Rows are split into chunks that do not depend
  * on the number of threads (OpenMP, where it was found), and added in a fixed order, so that the answer is the
- * same to the bit for any number of them, within one instruction set. What a row gets does not depend on its
+ * same to the bit for any number of them, within one instruction set. A child forked from a process that had other
+ * threads uses one, for OpenMP's do not outlive a fork. What a row gets does not depend on its
  * place. Arrays of params have `params` numbers, inputs are rows x inputs; a count of 0 allows NULL.
  *
  * AD_BRANCH_CHANGED: in some row a noted branch would turn; the message has both sides of its comparison.

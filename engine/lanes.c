@@ -7,7 +7,11 @@
  * Order. Blocks are shared out to `parts` in a way that depends on the number of rows alone. A part goes
  * through its blocks in order with sums of its own; the sums of the parts are added in order. Threads
  * take parts: whichever takes which, the bits are the same. The last block is padded by repeating its
- * last row, with adjoint 0, to a multiple of eight lanes. */
+ * last row, with adjoint 0, to a multiple of eight lanes.
+ *
+ * Forks. OpenMP keeps its threads for the next call. A fork leaves them behind, GNU's OpenMP does not know it, and the
+ * child would wait for them for ever. So a child of a process that had threads, whoever used them, has one: the bits
+ * are the same. Where there were none, nothing was left behind. */
 #include "block.h"
 #include "single.h"
 #include "text.h"
@@ -16,6 +20,16 @@
 #include <stdlib.h>
 #ifdef _OPENMP
 #include <omp.h>
+#include <pthread.h>
+#ifdef __has_include
+#if __has_include(<sys/single_threaded.h>)
+#include <sys/single_threaded.h>
+#define SINGLE_THREADED (__libc_single_threaded != 0)
+#endif
+#endif
+#ifndef SINGLE_THREADED
+#define SINGLE_THREADED false                   /* nobody knows */
+#endif
 #endif
 
 enum { PARTS = 16, BLOCKS_A_PART = 4, ALIGNMENT = 64, MORE_POINTERS = 64 };
@@ -43,6 +57,25 @@ typedef struct job {
     workspace        *w;
     size_t            blocks, parts, threads;
 } job;
+
+/* ---- forks ------------------------------------------------------------------------------------ */
+
+#ifdef _OPENMP
+static atomic_bool threads_now, threads_lost;
+
+static void before_fork(void) {
+    atomic_store(&threads_now, !SINGLE_THREADED);
+}
+
+static void in_child(void) {
+    if (atomic_load(&threads_now)) atomic_store(&threads_lost, true);
+}
+
+__attribute__((constructor))
+static void watch_forks(void) {
+    pthread_atfork(before_fork, NULL, in_child);
+}
+#endif
 
 /* ---- workspaces ------------------------------------------------------------------------------- */
 
@@ -299,7 +332,7 @@ static size_t count_parts(size_t blocks) {
 
 static size_t count_threads(size_t parts) {
 #ifdef _OPENMP
-    const size_t threads = (size_t)omp_get_max_threads();
+    const size_t threads = atomic_load(&threads_lost) ? 1 : (size_t)omp_get_max_threads();
     return threads < parts ? threads : parts;
 #else
     (void)parts;

@@ -20,7 +20,7 @@ static ad_var mean_loss(nn_model *model, nn_loss *loss, void *user, const nn_dat
     const size_t width = nn_data_inputs(data) + nn_data_targets(data);
     for (size_t i = 0; i < rows; i++) {
         const double *value = nn_data_row(data, i);
-        for (size_t k = 0; k < width; k++) row[k] = ad_num(value[k]);
+        for (size_t k = 0; k < width; k++) row[k] = ad_input(nn_model_tape(model), value[k]);
         one[i] = loss(model, width, row, user);
     }
     return ad_mul(ad_sum(rows, one), ad_num(1/(double)rows));

@@ -2,6 +2,7 @@
  * through csv.c, npy.c, idx.c and generate.c. */
 #include "data.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -234,24 +235,80 @@ void nn_data_scale(nn_data *data, double factor) {
             put(data, row, i, factor*data->value[row*columns(data) + i]);
 }
 
-/* Two passes: the one-pass formula cancels where the mean is large against the deviation. */
+/* A sum whose roundings are summed too (A. Neumaier, 1974). */
+typedef struct total {
+    double sum, lost;
+} total;
+
+static void add(total *t, double x) {
+    const double sum = t->sum + x;
+    t->lost += fabs(t->sum) >= fabs(x) ? t->sum - sum + x : x - sum + t->sum;
+    t->sum = sum;
+}
+
+static double sum_of(total t) {
+    return t.sum + t.lost;
+}
+
+/* The exponent of the largest number of a column: divided by 2^that, no sum and no square can overflow, or vanish where
+ * the others do not. Is the column the same number in all rows? */
+static int scale_of(const nn_data *data, size_t column, bool *constant) {
+    const double first = nn_data_row(data, 0)[column];
+    double       largest = fabs(first);
+    int          exponent;
+    *constant = true;
+    for (size_t row = 1; row < data->rows; row++) {
+        const double x = nn_data_row(data, row)[column];
+        *constant &= x == first;
+        largest = fmax(largest, fabs(x));
+    }
+    frexp(largest, &exponent);
+    return exponent < -1000 ? -1000 : exponent;              /* 2^1000 can be multiplied with */
+}
+
+/* Of a column that is not constant. Two passes: the one-pass formula cancels where the mean is large against the
+ * deviation. The mean has been rounded, so that the differences from it have a mean of their own. */
+static void moments_of(const nn_data *data, size_t column, int exponent, double *mean, double *deviation) {
+    const double n = (double)data->rows, by = ldexp(1, -exponent);
+    total        sum = {0}, rest = {0}, squares = {0};
+    for (size_t row = 0; row < data->rows; row++) add(&sum, by*nn_data_row(data, row)[column]);
+    const double middle = sum_of(sum)/n;
+    for (size_t row = 0; row < data->rows; row++) {
+        const double d = by*nn_data_row(data, row)[column] - middle;
+        add(&rest, d);
+        add(&squares, d*d);
+    }
+    const double variance = (sum_of(squares) - sum_of(rest)*(sum_of(rest)/n))/n;
+    *mean = ldexp(middle, exponent);
+    *deviation = fmax(ldexp(sqrt(fmax(variance, 0)), exponent), DBL_TRUE_MIN);     /* 0 says: constant */
+}
+
 void nn_data_moments(const nn_data *data, double mean[], double deviation[]) {
-    const size_t rows = nn_data_rows(data);
     for (size_t i = 0; i < nn_data_inputs(data); i++) {
-        double total = 0, squares = 0;
-        for (size_t row = 0; row < rows; row++) total += nn_data_row(data, row)[i];
-        mean[i] = total/(double)rows;
-        for (size_t row = 0; row < rows; row++) {
-            const double d = nn_data_row(data, row)[i] - mean[i];
-            squares += d*d;
-        }
-        deviation[i] = sqrt(squares/(double)rows);
+        mean[i] = deviation[i] = NAN;
+        if (nn_data_rows(data) == 0) continue;
+        bool      constant;
+        const int exponent = scale_of(data, i, &constant);
+        if (constant) mean[i] = nn_data_row(data, 0)[i], deviation[i] = 0;
+        else moments_of(data, i, exponent, &mean[i], &deviation[i]);
     }
 }
 
+/* The difference of two finite numbers may be too large where its quotient is not. */
+static double standardized(double x, double mean, double deviation) {
+    const double d = x - mean;
+    return deviation == 0 ? d : isfinite(d) ? d/deviation : (x/4 - mean/4)/(deviation/4);
+}
+
 void nn_data_standardize(nn_data *data, const double mean[], const double deviation[]) {
+    for (size_t i = 0; i < nn_data_inputs(data); i++)
+        if (!(isfinite(mean[i]) && isfinite(deviation[i]) && deviation[i] >= 0)) {
+            nn__data_fail(data, AD_BAD_ARGUMENT,
+                          "nn_data_standardize: input %zu (from 0) has the mean %g and the deviation %g", i, mean[i],
+                          deviation[i]);
+            return;
+        }
     for (size_t row = 0; row < nn_data_rows(data); row++)
         for (size_t i = 0; i < data->inputs; i++)
-            put(data, row, i, (data->value[row*columns(data) + i] - mean[i])/
-                              (deviation[i] == 0 ? 1 : deviation[i]));
+            put(data, row, i, standardized(data->value[row*columns(data) + i], mean[i], deviation[i]));
 }

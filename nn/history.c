@@ -1,19 +1,76 @@
 /* history.c - a row for each epoch, tab-separated under a header line, numbers in the C locale.
  *
  * Every row is written through, so that a run that is killed leaves what it knew. It may leave an epoch more
- * than its checkpoint knows of: a run that goes on cuts such rows off. */
+ * than its checkpoint knows of: a run that goes on cuts such rows off. Nothing of a file is cut before it is known to
+ * be this history and nothing else. */
 #include "history.h"
-#include "text.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-static bool write_header(const nn__history *h, const nn_train_config *c) {
-    fputs("epoch\tloss", h->file);
-    if (h->held_out) fputs("\theld_out_loss", h->file);
-    if (h->metric) fprintf(h->file, "\t%s", c->metric_name != NULL ? c->metric_name : "metric");
-    if (h->rate) fputs("\trate", h->file);
-    return fputs("\tseconds\texamples_per_second\n", h->file) != EOF;
+__attribute__((format(printf, 3, 4)))
+static bool refuse(nn__history *h, ad_status status, const char *format, ...) {
+    va_list list;
+    va_start(list, format);
+    nn__sentence(h->message, format, list);
+    va_end(list);
+    h->status = status;
+    return false;
 }
+
+static bool failed(nn__history *h) {
+    return refuse(h, AD_BAD_FILE, "%s: the history cannot be written: %s", h->path, strerror(errno));
+}
+
+/* ---- columns ---------------------------------------------------------------------------------- */
+
+static void name_columns(nn__history *h, const nn_train_config *c) {
+    h->column[h->columns++] = "epoch";
+    h->column[h->columns++] = "loss";
+    if (h->held_out) h->column[h->columns++] = "held_out_loss";
+    if (h->metric) h->column[h->columns++] = c->metric_name != NULL ? c->metric_name : "metric";
+    if (h->rate) h->column[h->columns++] = "rate";
+    h->column[h->columns++] = "seconds";
+    h->column[h->columns++] = "examples_per_second";
+}
+
+static bool write_header(const nn__history *h) {
+    for (size_t i = 0; i < h->columns; i++) fprintf(h->file, i == 0 ? "%s" : "\t%s", h->column[i]);
+    return fputc('\n', h->file) != EOF;
+}
+
+/* The first line of a file: the header of this run, a part of it that was left by a run killed as it began, or another. */
+typedef enum first_line { SAME, CUT, OTHER } first_line;
+
+static first_line look_at_text(FILE *file, const char *text, char end) {
+    int c = fgetc(file);
+    for (; *text != '\0' && c == (unsigned char)*text; text++) c = fgetc(file);
+    return c == EOF ? CUT : *text == '\0' && c == end ? SAME : OTHER;
+}
+
+static first_line look_at_header(const nn__history *h) {
+    first_line line = SAME;
+    for (size_t i = 0; i < h->columns && line == SAME; i++)
+        line = look_at_text(h->file, h->column[i], i + 1 < h->columns ? '\t' : '\n');
+    return line;
+}
+
+static bool refuse_columns(nn__history *h) {
+    char names[NN__MESSAGE/2] = "";
+    for (size_t i = 0; i < h->columns; i++) {
+        const size_t length = strlen(names);
+        snprintf(names + length, sizeof names - length, "%s%s", i == 0 ? "" : ", ", h->column[i]);
+    }
+    return refuse(h, AD_BAD_FILE, "%s: the history has other columns than this run, whose are %s: go on with the same, or "
+                  "name another file", h->path, names);
+}
+
+/* ---- opening ---------------------------------------------------------------------------------- */
 
 /* The place after the header and the rows of epochs up to `epoch`. */
 static long kept(FILE *file, size_t epoch) {
@@ -30,20 +87,63 @@ static long kept(FILE *file, size_t epoch) {
     return end;
 }
 
-static bool go_on(nn__history *h, const char *path, size_t epoch) {
-    h->file = fopen(path, "r+");
-    if (h->file == NULL) return false;
+static bool begin(nn__history *h, bool regular) {
+    rewind(h->file);
+    return (!regular || ftruncate(fileno(h->file), 0) == 0) && write_header(h) ? true : failed(h);
+}
+
+static bool go_on(nn__history *h, size_t epoch) {
+    const first_line line = look_at_header(h);
+    if (line != SAME) return line == CUT ? begin(h, true) : refuse_columns(h);
+    rewind(h->file);
     const long end = kept(h->file, epoch);
-    return end > 0 && ftruncate(fileno(h->file), end) == 0 && fseek(h->file, end, SEEK_SET) == 0;
+    return end > 0 && ftruncate(fileno(h->file), end) == 0 && fseek(h->file, end, SEEK_SET) == 0 ? true : failed(h);
+}
+
+/* Asked of the files themselves, so that links and other names for a folder count. */
+static bool same_file(const struct stat *a, const struct stat *b) {
+    return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+}
+
+static bool alone(nn__history *h, const nn_train_config *c, const struct stat *file) {
+    struct stat other;
+    FILE *const stream = c->stream != NULL ? c->stream : stderr;
+    if (c->checkpoint != NULL && stat(c->checkpoint, &other) == 0 && same_file(file, &other))
+        return refuse(h, AD_BAD_ARGUMENT, "nn_train: %s, the history, and %s, the checkpoint, are one file", c->history,
+                      c->checkpoint);
+    if (c->progress && fileno(stream) >= 0 && fstat(fileno(stream), &other) == 0 && same_file(file, &other))
+        return refuse(h, AD_BAD_ARGUMENT, "nn_train: %s, the history, is also where the progress goes", c->history);
+    return true;
+}
+
+/* What was made by opening it, under whatever name. */
+static void remove_again(const char *path) {
+    char real[PATH_MAX];
+    if (realpath(path, real) != NULL) unlink(real);
+}
+
+static bool open_file(nn__history *h, const nn_train_config *c, size_t epoch) {
+    struct stat file;
+    const bool  fresh = stat(h->path, &file) != 0;
+    const int   number = open(h->path, (epoch > 0 ? O_RDWR : O_WRONLY) | O_CREAT | O_CLOEXEC, 0666);
+    if (number < 0 || fstat(number, &file) != 0 || (h->file = fdopen(number, epoch > 0 ? "r+" : "w")) == NULL) {
+        failed(h);
+        if (number >= 0) close(number);
+        return false;
+    }
+    const bool regular = S_ISREG(file.st_mode), good = !regular || alone(h, c, &file);
+    if (!good && fresh) remove_again(h->path);
+    return good && (epoch > 0 && regular ? go_on(h, epoch) : begin(h, regular));
 }
 
 bool nn__history_open(nn__history *h, const nn_train_config *c, size_t epoch) {
-    *h = (nn__history){NULL, c->held_out != NULL, c->metric != NULL || c->score != NULL, c->schedule != NULL};
-    if (c->history == NULL) return true;
-    if (epoch > 0 && go_on(h, c->history, epoch)) return true;
+    *h = (nn__history){.path = c->history, .held_out = c->held_out != NULL,
+                       .metric = c->metric != NULL || c->score != NULL, .rate = c->schedule != NULL};
+    name_columns(h, c);
+    if (c->history == NULL || open_file(h, c, epoch)) return true;
     if (h->file != NULL) fclose(h->file);
-    h->file = fopen(c->history, "w");
-    return h->file != NULL && write_header(h, c);
+    h->file = NULL;
+    return false;
 }
 
 bool nn__history_write(nn__history *h, const nn_epoch *e) {
@@ -55,9 +155,9 @@ bool nn__history_write(nn__history *h, const nn_epoch *e) {
     if (h->rate) fprintf(h->file, "\t%.17g", e->rate);
     fprintf(h->file, "\t%.3f\t%.0f\n", e->seconds, e->examples_per_second);
     nn__locale_leave(before);
-    return fflush(h->file) == 0;
+    return fflush(h->file) == 0 || failed(h);
 }
 
 bool nn__history_close(nn__history *h) {
-    return h->file == NULL || fclose(h->file) == 0;
+    return h->file == NULL || fclose(h->file) == 0 || failed(h);
 }

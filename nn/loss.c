@@ -3,17 +3,48 @@
 
 #include <math.h>
 
+enum { ROOM = 256 };                         /* handles at a time: a loss allocates nothing */
+
+/* The logits relative to that of the label, so that what they have in common cancels before anything is rounded. An
+ * infinite one is no place to measure from: then they are relative to 0. */
+typedef struct relative {
+    ad_var finite, label;                    /* is the label's logit; what is left of it: 0 where it is */
+    ad_var total, sum;                       /* logsumexp and, where wanted, the sum of all */
+} relative;
+
+/* Infinity minus itself is NaN, which is not less than 1. */
+static relative relative_to_label(size_t n, const ad_var logits[], ad_var label, bool summed) {
+    const ad_var own = ad_pick(label, n, logits), finite = ad_less(ad_sub(own, own), ad_num(1));
+    const ad_var from = ad_where(finite, own, ad_num(0));
+    relative     r = {finite, ad_sub(own, from), ad_num(-INFINITY), ad_num(0)};
+    ad_var       x[ROOM + 1];
+    for (size_t first = 0, m; first < n; first += m) {
+        m = n - first < ROOM ? n - first : ROOM;
+        const size_t more = first > 0;       /* the ones before, as one */
+        for (size_t i = 0; i < m; i++) x[i + 1] = ad_sub(logits[first + i], from);
+        x[0] = r.sum;
+        if (summed) r.sum = ad_sum(m + more, x + 1 - more);
+        x[0] = r.total;
+        r.total = ad_logsumexp(m + more, x + 1 - more);
+    }
+    return r;
+}
+
 /* -log softmax(logits)[label], without the overflow of exp and the underflow of log. */
 ad_var nn_cross_entropy(size_t classes, const ad_var logits[], ad_var label) {
-    return ad_sub(ad_logsumexp(classes, logits), ad_pick(label, classes, logits));
+    const relative r = relative_to_label(classes, logits, label, false);
+    return ad_sub(r.total, r.label);
 }
 
 /* (1 - e)*(lse - z[label]) + e/K*sum of (lse - z[k]), put together; a plain number takes no tape's error. */
 ad_var nn_cross_entropy_smooth(size_t classes, const ad_var logits[], ad_var label, double smoothing) {
     if (!(smoothing >= 0 && smoothing <= 1)) return ad_num(NAN);
-    const ad_var truth = ad_mul(ad_num(1 - smoothing), ad_pick(label, classes, logits));
-    const ad_var others = ad_mul(ad_num(smoothing/(double)classes), ad_sum(classes, logits));
-    return ad_sub(ad_logsumexp(classes, logits), ad_add(truth, others));
+    if (smoothing == 0) return nn_cross_entropy(classes, logits, label);
+    const relative r = relative_to_label(classes, logits, label, true);
+    const ad_var   others = ad_mul(ad_num(smoothing/(double)classes), r.sum);
+    const ad_var   truth = smoothing == 1 ? ad_num(0) : ad_mul(ad_num(1 - smoothing), r.label);
+    const ad_var   beaten = ad_both(r.finite, ad_equal(r.total, ad_num(INFINITY)));      /* by an infinite one */
+    return ad_where(beaten, r.total, ad_sub(r.total, ad_add(truth, others)));
 }
 
 ad_var nn_correct(size_t classes, const ad_var logits[], ad_var label) {
@@ -38,15 +69,22 @@ static ad_var absolute(ad_var x, ad_var target, double delta) {
     return ad_abs(ad_sub(x, target));
 }
 
-/* m*(e - m/2) with m = min(e, delta) is both branches in one, and so is its derivative. */
+/* m*(e - m/2) with m = min(e, delta) is both branches in one, and so is its derivative; an infinite delta is never
+ * reached. */
 static ad_var huber(ad_var x, ad_var target, double delta) {
+    if (isinf(delta)) return ad_mul(ad_num(0.5), squared(x, target, 0));
     const ad_var error = ad_abs(ad_sub(x, target)), m = ad_min(error, ad_num(delta));
     return ad_mul(m, ad_sub(error, ad_mul(ad_num(0.5), m)));
 }
 
+/* softplus(x) - target*x as a sum of two terms that are not negative, so that nothing cancels. At an infinite x a weight
+ * of 0 leaves its term out, where a product would be NaN; elsewhere products, which depend on the target smoothly. */
 static ad_var logistic(ad_var x, ad_var target, double delta) {
     (void)delta;
-    return ad_sub(ad_softplus(x), ad_mul(target, x));
+    const ad_var finite = ad_less(ad_sub(x, x), ad_num(1)), other = ad_sub(ad_num(1), target);
+    const ad_var one = ad_softplus(ad_neg(x)), zero = ad_softplus(x);
+    return ad_where(finite, ad_add(ad_mul(target, one), ad_mul(other, zero)),
+                    ad_add(ad_scale(target, one), ad_scale(other, zero)));
 }
 
 static ad_var hinge(ad_var x, ad_var target, double delta) {
@@ -84,11 +122,11 @@ ad_var nn_mae_sum(size_t n, const ad_var prediction[], const ad_var target[]) {
 }
 
 ad_var nn_huber(size_t n, const ad_var prediction[], const ad_var target[], double delta) {
-    return mean_of(huber, n, prediction, target, delta);
+    return !(delta >= 0) ? ad_num(NAN) : mean_of(huber, n, prediction, target, delta);
 }
 
 ad_var nn_huber_sum(size_t n, const ad_var prediction[], const ad_var target[], double delta) {
-    return sum_of(huber, n, prediction, target, delta);
+    return !(delta >= 0) ? ad_num(NAN) : sum_of(huber, n, prediction, target, delta);
 }
 
 ad_var nn_bce(size_t n, const ad_var logit[], const ad_var target[]) {

@@ -23,7 +23,7 @@ struct nn_model {
     array    *array;
     ad_var   *param;
     ad_status status;                        /* the first error */
-    char      message[NN__MESSAGE];
+    char      message[NN__MESSAGE], note[NN__MESSAGE];
 };
 
 /* ---- initial values --------------------------------------------------------------------------- */
@@ -126,6 +126,14 @@ ad_status nn_model_status(const nn_model *model) {
 const char *nn_model_message(const nn_model *model) {
     if (model == NULL) return "there is no model: out of memory when it was made";
     return model->status != AD_OK ? model->message : ad_tape_message(model->tape);
+}
+
+const char *nn_model_note(const nn_model *model) {
+    return model == NULL ? "" : model->note;
+}
+
+void nn__model_set_note(nn_model *model, const char *sentence) {
+    if (model != NULL) snprintf(model->note, NN__MESSAGE, "%s", sentence);
 }
 
 void nn_model_clear(nn_model *model) {

@@ -10,6 +10,9 @@
 __attribute__((format(printf, 3, 4)))
 void nn__model_fail(nn_model *model, ad_status status, const char *format, ...);
 
+/* What nn_model_note says from now on. NULL is allowed. */
+void nn__model_set_note(nn_model *model, const char *sentence);
+
 /* The parameters as one array of numbers, for programs and optimizers. The tape's inputs follow only
  * when somebody is about to look at them: giving them one by one costs as much as a small batch. */
 typedef struct nn__weights {

@@ -138,12 +138,13 @@ AD_API nn_data *nn_data_split(nn_data *data, double fraction, uint64_t seed);
 AD_API void nn_data_scale(nn_data *data, double factor);
 
 /* Mean and standard deviation (divided by rows, not by rows - 1) of each input column; each array
- * has space for all inputs. All NaN after an error. */
+ * has space for all inputs. A column that is the same number in all rows has that as its mean and the deviation 0,
+ * and no other column has. All NaN after an error. */
 AD_API void nn_data_moments(const nn_data *data, double mean[], double deviation[]);
 
 /* Every input becomes (x - mean)/deviation of its column; with deviation 0, x - mean. Apply the
  * moments of the training rows to the held-out rows too. A result that is not finite is
- * AD_BAD_ARGUMENT. */
+ * AD_BAD_ARGUMENT, as are moments that are not, and a deviation below 0. */
 AD_API void nn_data_standardize(nn_data *data, const double mean[], const double deviation[]);
 
 /* Target number `target` (from 0) becomes `classes` targets in its place: 1 in the column of its class, 0
@@ -237,6 +238,10 @@ AD_API ad_status   nn_model_status(const nn_model *model);
 AD_API const char *nn_model_message(const nn_model *model);
 AD_API void        nn_model_clear(nn_model *model);
 
+/* What the last nn_train has to say though nothing is wrong, in a sentence (which it has also put among its progress);
+ * "" for nothing. There is one such thing: rows for which no program is kept, see nn_train. */
+AD_API const char *nn_model_note(const nn_model *model);
+
 /* ---- activations, neurons, layers ------------------------------------------------------------- */
 
 /* Any operation of one operand: ad_tanh, ad_relu, ... */
@@ -324,7 +329,9 @@ AD_API void nn_rms_norm(size_t n, const ad_var x[], const ad_var scale[], double
 AD_API void nn_layer_norm(size_t n, const ad_var x[], const ad_var scale[], const ad_var shift[], double epsilon,
                           ad_var y[]);
 
-/* Recorded: y[i] = exp(x[i] - logsumexp(x)), torch.nn.Softmax; or its logarithm. y may be x. */
+/* Recorded: y[i] = exp(x[i])/sum of exp(x[j]), torch.nn.Softmax; or its logarithm. What is added to all x cancels,
+ * however large it is. -infinity is a share of 0; with infinity among the x, or nothing else than -infinity, all are
+ * NaN. y may be x. */
 AD_API void nn_softmax_recorded(size_t n, const ad_var x[], ad_var y[]);
 AD_API void nn_log_softmax(size_t n, const ad_var x[], ad_var y[]);
 
@@ -372,8 +379,9 @@ AD_API void          nn_embedding_forward(const nn_embedding *embedding, ad_var 
 /* Of an example with n outputs each loss is the mean over them, or with _sum their sum; 0 for n = 0. What
  * nn_train makes of many examples is said in its configuration. */
 
-/* log(sum of exp(logits)) - logits[label]: torch.nn.CrossEntropyLoss for one example with a class
- * number. A label that is no whole number in 0..classes-1 is AD_BAD_ARGUMENT on the tape. */
+/* log(sum of exp(logits[k] - logits[label])): torch.nn.CrossEntropyLoss for one example with a class number; infinite
+ * where the label's logit is -infinity or another is infinity, NaN where it is infinity itself. A label that is no
+ * whole number in 0..classes-1 is AD_BAD_ARGUMENT on the tape. */
 AD_API ad_var nn_cross_entropy(size_t classes, const ad_var logits[], ad_var label);
 
 /* With label smoothing (0 to 1; outside, NaN), torch's label_smoothing: the truth is 1 - smoothing of the
@@ -392,11 +400,13 @@ AD_API ad_var nn_mse_sum(size_t n, const ad_var prediction[], const ad_var targe
 AD_API ad_var nn_mae(size_t n, const ad_var prediction[], const ad_var target[]);
 AD_API ad_var nn_mae_sum(size_t n, const ad_var prediction[], const ad_var target[]);
 
-/* With e = |prediction - target|: e^2/2 up to delta, from there delta*(e - delta/2): torch.nn.HuberLoss. */
+/* With e = |prediction - target|: e^2/2 up to delta, from there delta*(e - delta/2): torch.nn.HuberLoss. NaN unless
+ * delta is at least 0. */
 AD_API ad_var nn_huber(size_t n, const ad_var prediction[], const ad_var target[], double delta);
 AD_API ad_var nn_huber_sum(size_t n, const ad_var prediction[], const ad_var target[], double delta);
 
-/* softplus(logit) - target*logit, targets 0 to 1: torch.nn.BCEWithLogitsLoss. */
+/* softplus(logit) - target*logit, targets 0 to 1: torch.nn.BCEWithLogitsLoss. Accurate for logits of any size, also
+ * infinite ones: a loss of 0 where they are right. */
 AD_API ad_var nn_bce(size_t n, const ad_var logit[], const ad_var target[]);
 AD_API ad_var nn_bce_sum(size_t n, const ad_var logit[], const ad_var target[]);
 
@@ -521,7 +531,8 @@ AD_API nn_state    nn_optimizer_state(nn_optimizer *optimizer, size_t i);  /* al
 
 /* Gradients cut back before a step. By norm: all times most/(norm + 1e-6) where that is below 1
  * (torch.nn.utils.clip_grad_norm_, Euclid's norm); returns the norm as it was. By value: each into
- * [-most, most] (clip_grad_value_). NaN stays. */
+ * [-most, most] (clip_grad_value_). NaN stays. A limit below 0, which would turn the gradient round, or NaN is refused:
+ * the gradient is left as it is, and the norm returned is NaN. */
 AD_API double nn_clip_norm(size_t n, double gradient[], double most);
 AD_API void   nn_clip_value(size_t n, double gradient[], double most);
 
@@ -600,8 +611,10 @@ AD_API ad_status nn_checkpoint_load(const char *path, nn_model *model, nn_optimi
 
 /* ---- training --------------------------------------------------------------------------------- */
 
-/* Records the loss of one example on the model's tape and returns it. input: the row of the data,
- * its inputs first, then its targets; inputs: how many numbers that is. */
+/* Records the loss of one example on the model's tape and returns it. input: the row of the data, its inputs first,
+ * then its targets, each a leaf of that tape (ad_input), whoever calls: programs, by_example, nn_check, held-out rows.
+ * So a loss may differentiate by its inputs, as that of a physics-informed network does (ad_record_gradient). inputs:
+ * how many numbers that is. */
 typedef ad_var nn_loss(nn_model *model, size_t inputs, const ad_var input[], void *user);
 
 /* Rows of equal shape record the same graph, but for branches noted by ad_branch: a sequence's length,
@@ -645,9 +658,10 @@ typedef struct nn_train_config {
     uint64_t    seed;                        /* of the order of the examples */
     bool        progress;                    /* a bar on a terminal, a line for each epoch elsewhere */
     FILE       *stream;                      /* where progress goes; NULL: stderr */
-    const char *history;                     /* a file for a row per epoch, tab-separated with a header line */
+    const char *history;                     /* a file for a row per epoch, tab-separated with a header line; no other's */
     nn_metric  *metric;
-    const char *metric_name;                 /* of metric or score, for progress and history; NULL: "metric" */
+    const char *metric_name;                 /* of metric or score, for progress and history, without control
+                                              * characters; NULL: "metric" */
     nn_watch   *watch;                       /* after each epoch */
     const char *checkpoint;                  /* the file that keeps the run */
     size_t      checkpoint_steps;            /* saved after so many steps, and after each epoch; 0: only then */
@@ -683,8 +697,9 @@ typedef struct nn_train_config {
  * which rows are alike. Without `shape` a few rows are compared, and where they differ every row is recorded
  * once to find its program. Either way some rows are recorded again now and then, early on, and compared with
  * what their program says: a difference is AD_BAD_ARGUMENT. Rows that would need yet another program when there are
- * 64 of their shape, or more than 64 recorded from 4 million nodes in all, are recorded one by one; by_example
- * does so with all, which gives the same up to roundings, and is the path to take for seeing every node, and for a
+ * 64 of their shape, or more than 64 recorded from 4 million nodes in all, are recorded one by one, about ten times
+ * slower, and nn_model_note says so: it is faster to pad sequences to a few lengths, or to one with a mask. by_example
+ * records all rows so, which gives the same up to roundings, and is the path to take for seeing every node, and for a
  * loss that is drawn by lot.
  *
  * A checkpoint (nn_checkpoint_save) holds all of the run: a run that was killed at any moment and is started
@@ -699,7 +714,9 @@ typedef struct nn_train_config {
  * without parameters, a number of the configuration out of its range, a loss that is a plain number, or a
  * loss or gradient that is not finite (the message says at which epoch, step and row, and which node
  * was the first; the parameters stay as that step found them); AD_TWO_TAPES for a loss of another tape
- * than the model's; AD_BAD_FILE when the history or the checkpoint cannot be written, or the checkpoint is not one of this run. */
+ * than the model's; AD_BAD_FILE when the history or the checkpoint cannot be written, or is not one of this run: a
+ * history that is gone on with has the same columns. History, checkpoint and a file that the progress goes to are
+ * different files, under whatever names: else AD_BAD_ARGUMENT. */
 AD_API ad_status nn_train(nn_model *model, nn_loss *loss, void *user, const nn_data *data,
                           nn_optimizer *optimizer, const nn_train_config *config);
 

@@ -357,13 +357,14 @@ static double norm_of(size_t n, const double x[]) {
 }
 
 double nn_clip_norm(size_t n, double gradient[], double most) {
+    if (!(most >= 0)) return NAN;
     const double norm = norm_of(n, gradient), factor = most/(norm + 1e-6);
     for (size_t i = 0; i < n && factor < 1; i++) gradient[i] *= factor;
     return norm;
 }
 
 void nn_clip_value(size_t n, double gradient[], double most) {
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < n && most >= 0; i++) {
         if (gradient[i] > most) gradient[i] = most;
         if (gradient[i] < -most) gradient[i] = -most;
     }

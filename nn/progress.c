@@ -117,6 +117,14 @@ void nn__progress_epoch(nn__progress *p, const nn__moment *m) {
     p->drawn = 1;
 }
 
+/* On a terminal where the bar was, which is drawn again below. */
+void nn__progress_note(nn__progress *p, const char *sentence) {
+    if (p->to == NULL) return;
+    fprintf(p->to, p->terminal ? "\r\x1b[Knote: %s\n" : "note: %s\n", sentence);
+    fflush(p->to);
+    p->drawn = 0;
+}
+
 void nn__progress_close(nn__progress *p) {
     if (p->to != NULL && p->terminal && p->drawn > 0) fputc('\n', p->to);
 }

@@ -23,6 +23,7 @@ nn__progress nn__progress_open(const nn_train_config *config);
 bool nn__progress_due(const nn__progress *progress, double now);   /* would a bar be drawn again? */
 void nn__progress_step(nn__progress *progress, const nn__moment *moment, double now);
 void nn__progress_epoch(nn__progress *progress, const nn__moment *moment);
+void nn__progress_note(nn__progress *progress, const char *sentence);   /* a line of its own */
 void nn__progress_close(nn__progress *progress);   /* the next output begins on a line of its own */
 
 #endif

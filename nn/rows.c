@@ -45,6 +45,7 @@ struct nn__rows {
     size_t         *member;                  /* rows of a group */
     bool           *done;
     double         *part, *other;            /* count: gradients of a group, of one row */
+    char            note[NN__MESSAGE];       /* why rows are recorded one by one though nobody asked for it */
     bool            blamed;                  /* no row needs to be found for the message any more */
     ad_status       status;
     char            message[NN__MESSAGE];
@@ -62,6 +63,10 @@ static void fail(nn__rows *r, ad_status status, const char *format, ...) {
 
 const char *nn__rows_message(const nn__rows *rows) {
     return rows == NULL ? "out of memory: no space to train" : rows->message;
+}
+
+const char *nn__rows_note(const nn__rows *rows) {
+    return rows == NULL ? "" : rows->note;
 }
 
 size_t nn__rows_programs(const nn__rows *rows) {
@@ -143,11 +148,11 @@ static bool good_loss(nn__rows *r, size_t row, ad_var y) {
     return r->status == AD_OK;
 }
 
-/* The loss of a row, recorded above the mark with its numbers as leaves or as plain numbers. */
-static ad_var record(nn__rows *r, size_t row, bool leaves) {
+/* The loss of a row, recorded above the mark with its numbers as leaves, for a loss may differentiate by them. */
+static ad_var record(nn__rows *r, size_t row) {
     const double *x = nn_data_row(r->config.data, row);
     nn__weights_settle(r->weights);
-    for (size_t i = 0; i < r->width; i++) r->leaf[i] = leaves ? ad_input(r->tape, x[i]) : ad_num(x[i]);
+    for (size_t i = 0; i < r->width; i++) r->leaf[i] = ad_input(r->tape, x[i]);
     const ad_var y = r->config.loss(r->weights->model, r->width, r->leaf, r->config.user);
     good_loss(r, row, y);
     return y;
@@ -155,7 +160,7 @@ static ad_var record(nn__rows *r, size_t row, bool leaves) {
 
 /* The path of teaching: record, sweep, forget. NaN after an error. */
 static double alone(nn__rows *r, size_t row, double gradient[]) {
-    const ad_var y = record(r, row, false);
+    const ad_var y = record(r, row);
     const double value = r->status == AD_OK ? ad_value(y) : NAN;
     if (r->status == AD_OK && gradient != NULL)
         ad_gradient(y, r->count, nn_model_params(r->weights->model), gradient);
@@ -165,10 +170,33 @@ static double alone(nn__rows *r, size_t row, double gradient[]) {
 
 /* ---- programs --------------------------------------------------------------------------------- */
 
-static bool too_many(const nn__rows *r, uint64_t shape, size_t nodes) {
+static size_t most_nodes(const nn__rows *r) {
+    return r->config.most_nodes > 0 ? r->config.most_nodes : MOST_NODES;
+}
+
+/* Said once, of the first such row: the training goes on, but slowly. */
+__attribute__((format(printf, 2, 3)))
+static void note(nn__rows *r, const char *format, ...) {
+    if (r->note[0] != '\0') return;
+    va_list list;
+    va_start(list, format);
+    nn__sentence(r->note, format, list);
+    va_end(list);
+}
+
+static bool too_many(nn__rows *r, uint64_t shape, size_t row, size_t nodes) {
     size_t ways = 0;
     for (size_t k = 0; k < r->variants; k++) ways += r->variant[k].shape == shape;
-    return ways == MOST_WAYS || (r->variants >= SOME_PROGRAMS && r->nodes + nodes > MOST_NODES);
+    const bool full = r->variants >= SOME_PROGRAMS && r->nodes + nodes > most_nodes(r);
+    if (ways == MOST_WAYS)
+        note(r, "row %zu goes another way through its branches than %d programs of its shape, and no more are kept: rows "
+             "like it are recorded one by one, about ten times slower; ad_where has both sides in one program", row,
+             MOST_WAYS);
+    else if (full)
+        note(r, "row %zu has another shape than %zu programs of %zu nodes together, and no more are kept: rows like it are "
+             "recorded one by one, about ten times slower; pad sequences to a few lengths (buckets), or to one with a mask",
+             row, r->variants, r->nodes);
+    return ways == MOST_WAYS || full;
 }
 
 static bool room_for_variant(nn__rows *r) {
@@ -187,7 +215,7 @@ static bool room_for_variant(nn__rows *r) {
  * programs cannot do. */
 static uint32_t compile(nn__rows *r, uint64_t shape, size_t row, ad_var y) {
     const size_t nodes = ad_tape_length(r->tape);
-    if (too_many(r, shape, nodes)) return ALONE;
+    if (too_many(r, shape, row, nodes)) return ALONE;
     if (!room_for_variant(r)) return UNKNOWN;
     const ad_var last = ad_mul(y, ad_num(1));    /* so that branches noted after y guard the program too */
     ad_program  *program = ad_compile(&(ad_interface){
@@ -242,7 +270,7 @@ static uint64_t shape_of(const nn__rows *r, size_t row) {
 
 /* Record the row and find the variant that is it, or make one. */
 static uint32_t find_by_recording(nn__rows *r, size_t row) {
-    const ad_var y = record(r, row, true);
+    const ad_var y = record(r, row);
     uint32_t     found = UNKNOWN;
     double       value;
     if (r->status == AD_OK) {
@@ -272,7 +300,7 @@ static void survey(nn__rows *r) {
         const size_t   row = i*(rows/n);
         const uint32_t k = r->home[row] = find(r, row, true);
         if (r->status != AD_OK || k >= r->variants || r->variant[k].row == row) continue;
-        const ad_var y = record(r, row, true);
+        const ad_var y = record(r, row);
         if (r->status == AD_OK) r->recorded = !same_graph(r, k, row, y);
         forget(r);
     }
@@ -295,7 +323,7 @@ static bool repeatable(nn__rows *r, size_t row, double first) {
 static void look_into(nn__rows *r, size_t row) {
     const uint32_t k = r->home[row];
     if (r->status != AD_OK || k >= r->variants || r->variant[k].row == row) return;
-    const ad_var y = record(r, row, true);
+    const ad_var y = record(r, row);
     const double value = r->status == AD_OK ? ad_value(y) : NAN;
     const size_t nodes = ad_tape_length(r->tape);
     double       taken;
@@ -448,7 +476,7 @@ static void first_of(nn__rows *r, size_t row, char words[NN__MESSAGE/2]) {
     char        *text = NULL;
     size_t       length = 0;
     FILE        *to = open_memstream(&text, &length);
-    const ad_var y = record(r, row, true);
+    const ad_var y = record(r, row);
     words[0] = '\0';
     for (size_t i = 0; i < r->width; i++) {
         char name[32];

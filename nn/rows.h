@@ -13,6 +13,7 @@ typedef struct nn__rows_config {
     const nn_data *data;
     nn_shape      *shape;                    /* NULL: found out */
     bool           by_example;               /* no programs: record, sweep and forget each row */
+    size_t         most_nodes;               /* that more programs than a few are recorded from; 0: the usual limit */
 } nn__rows_config;
 
 nn__rows *nn__rows_new(const nn__rows_config *config);         /* NULL when memory is out */
@@ -23,6 +24,9 @@ void      nn__rows_free(nn__rows *rows);
  * nn__rows_message and begins with the row where one is to blame. */
 ad_status   nn__rows_run(nn__rows *rows, size_t n, const size_t row[], double *mean, double gradient[]);
 const char *nn__rows_message(const nn__rows *rows);
+
+/* What is worth saying though nothing is wrong: that rows have no program any more. "" if there is nothing. */
+const char *nn__rows_note(const nn__rows *rows);
 
 size_t nn__rows_programs(const nn__rows *rows);                /* compiled so far */
 

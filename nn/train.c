@@ -15,6 +15,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -91,9 +92,16 @@ static void show_epoch(run *r) {
     nn__progress_epoch(&r->progress, &m);
 }
 
+/* Once in a training. */
+static void pass_on_note(run *r, const nn__rows *rows) {
+    const char *note = nn__rows_note(rows);
+    if (note[0] == '\0' || nn_model_note(r->model)[0] != '\0') return;
+    nn__model_set_note(r->model, note);
+    nn__progress_note(&r->progress, note);
+}
+
 static void history_failed(run *r) {
-    nn__model_fail(r->model, AD_BAD_FILE, "%s: the history cannot be written: %s", r->config->history,
-                   strerror(errno));
+    nn__model_fail(r->model, r->history.status, "%s", r->history.message);
 }
 
 /* ---- checkpoints ------------------------------------------------------------------------------ */
@@ -210,6 +218,7 @@ static void take_step(run *r, size_t n) {
                        nn__rows_message(r->examples));
         return;
     }
+    pass_on_note(r, r->examples);
     shape_gradient(r, n);
     if (r->config->schedule != NULL)
         nn__optimizer_schedule(r->optimizer, nn_schedule_rate(r->config->schedule, (size_t)r->at.steps));
@@ -233,6 +242,7 @@ static void measure_rows(run *r, nn__rows *rows, const char *what, double *mean)
     if (status != AD_OK)
         nn__model_fail(r->model, status, "%s after epoch %zu, held-out %s", what,
                        (size_t)r->at.epoch, nn__rows_message(rows));
+    pass_on_note(r, rows);
 }
 
 static void measure(run *r) {
@@ -316,6 +326,24 @@ static const char *bad_number(const nn_train_config *c) {
                                                            : NULL;
 }
 
+/* A name that is one field of a line: no tab, no newline, nothing that a terminal obeys. */
+static bool plain_name(const char *name) {
+    for (; name != NULL && *name != '\0'; name++) {
+        const unsigned char c = (unsigned char)name[0], next = (unsigned char)name[1];
+        if (c < 0x20 || c == 0x7f || (c == 0xc2 && next >= 0x80 && next < 0xa0)) return false;      /* U+0080 to 9f */
+    }
+    return true;
+}
+
+/* A checkpoint takes the place of the file that has its name: what is written to that file afterwards is lost. */
+static bool progress_into_checkpoint(const nn_train_config *c) {
+    struct stat file, progress;
+    FILE *const stream = c->stream != NULL ? c->stream : stderr;
+    return c->progress && c->checkpoint != NULL && stat(c->checkpoint, &file) == 0 && S_ISREG(file.st_mode) &&
+           fileno(stream) >= 0 && fstat(fileno(stream), &progress) == 0 && file.st_dev == progress.st_dev &&
+           file.st_ino == progress.st_ino;
+}
+
 static void check_configuration(run *r) {
     const nn_train_config *c = r->config;
     if (c->epochs == 0 || c->batch == 0)
@@ -331,6 +359,12 @@ static void check_configuration(run *r) {
                        c->schedule->rate, c->schedule->last, c->schedule->factor, c->schedule->steps);
     else if (bad_number(c) != NULL)
         nn__model_fail(r->model, AD_BAD_ARGUMENT, "nn_train: %s must be finite and at least 0", bad_number(c));
+    else if (!plain_name(c->metric_name))
+        nn__model_fail(r->model, AD_BAD_ARGUMENT,
+                       "nn_train: metric_name holds a tab, a newline or another control character");
+    else if (progress_into_checkpoint(c))
+        nn__model_fail(r->model, AD_BAD_ARGUMENT, "nn_train: %s, the checkpoint, is also where the progress goes",
+                       c->checkpoint);
     else if (c->held_out != NULL && nn_data_status(c->held_out) != AD_OK)
         nn__model_fail(r->model, nn_data_status(c->held_out), "%s", nn_data_message(c->held_out));
     else if (c->held_out != NULL && (nn_data_inputs(c->held_out) != nn_data_inputs(r->data) ||
@@ -363,7 +397,7 @@ static void check_arguments(run *r) {
 
 static nn__rows *rows_of(run *r, nn_loss *loss, const nn_data *data) {
     return nn__rows_new(&(nn__rows_config){
-        &r->weights, loss, r->user, data, r->config->shape, r->config->by_example,
+        &r->weights, loss, r->user, data, r->config->shape, r->config->by_example, 0,
     });
 }
 
@@ -434,6 +468,7 @@ ad_status nn_train(nn_model *model, nn_loss *loss, void *user, const nn_data *da
         .config = config, .tape = nn_model_tape(model), .mark = ad_tape_mark(nn_model_tape(model)),
         .rows = nn_data_rows(data), .at = {.held_out_loss = NAN, .metric = NAN},
     };
+    nn__model_set_note(model, "");
     if (good(&r)) check_arguments(&r);
     if (good(&r)) {
         r.at.batch = config->batch, r.at.seed = config->seed;

@@ -186,6 +186,114 @@ Test(data, moments_are_those_of_the_population_and_do_not_cancel) {
     nn_data_free(data);
 }
 
+/* A constant column has its number as the mean and the deviation 0, however often it is added up. */
+Test(data, constant_columns_have_no_deviation) {
+    enum { LONG = 100000 };
+    static const double constants[] = {0.1, -0.1, 1/3.0, 1e15 + 0.3, 1e308, 1e-310, 0};
+    static const size_t counts[] = {1, 2, 3, 10, 49, LONG};
+    static double       value[LONG];
+    for (size_t k = 0; k < sizeof constants/sizeof *constants; k++)
+        for (size_t n = 0; n < sizeof counts/sizeof *counts; n++) {
+            for (size_t i = 0; i < counts[n]; i++) value[i] = constants[k];
+            nn_data *data = nn_data_new(counts[n], 1, 0, value);
+            double   mean, deviation;
+            nn_data_moments(data, &mean, &deviation);
+            cr_expect(mean == constants[k] && deviation == 0, "%g, %zu times: %.17g and %g", constants[k], counts[n], mean,
+                      deviation);
+            nn_data_standardize(data, &mean, &deviation);
+            cr_expect(nn_data_row(data, counts[n] - 1)[0] == 0);
+            nn_data_free(data);
+        }
+}
+
+Test(data, held_out_row_of_a_constant_column_is_the_difference) {
+    nn_data *data = nn_data_new(3, 1, 0, ROWS(0.1, 0.1, 0.1)), *held_out = nn_data_new(1, 1, 0, ROWS(0.101));
+    double   mean, deviation;
+    nn_data_moments(data, &mean, &deviation);
+    nn_data_standardize(held_out, &mean, &deviation);
+    cr_expect_eq(nn_data_row(held_out, 0)[0], 0.101 - 0.1);
+    nn_data_free(held_out);
+    nn_data_free(data);
+}
+
+/* 2, 4, 4, 4, 5, 5, 7, 9 again, times powers of two up to both ends of the range: all is exact. */
+Test(data, moments_neither_overflow_nor_vanish) {
+    static const int    exponents[] = {-1074, -1060, -1022, -700, -600, -100, 0, 100, 600, 1000, 1020};
+    static const double shown[] = {2, 4, 4, 4, 5, 5, 7, 9};
+    for (size_t k = 0; k < sizeof exponents/sizeof *exponents; k++) {
+        double value[8], mean, deviation;
+        for (int i = 0; i < 8; i++) value[i] = ldexp(shown[i], exponents[k]);
+        nn_data *data = nn_data_new(8, 1, 0, value);
+        nn_data_moments(data, &mean, &deviation);
+        cr_expect(mean == ldexp(5, exponents[k]) && deviation == ldexp(2, exponents[k]), "2^%d: %g and %g", exponents[k], mean,
+                  deviation);
+        nn_data_standardize(data, &mean, &deviation);
+        for (int i = 0; i < 8; i++) cr_expect_eq(nn_data_row(data, (size_t)i)[0], (shown[i] - 5)/2, "2^%d, %d", exponents[k], i);
+        nn_data_free(data);
+    }
+}
+
+/* x - mean is more than the largest number for the first; the deviation is not. */
+Test(data, ends_of_the_range_are_standardized) {
+    nn_data *data = nn_data_new(4, 1, 0, ROWS(1.7e308, -1.7e308, -1.7e308, -1.7e308));
+    double   mean, deviation;
+    nn_data_moments(data, &mean, &deviation);
+    cr_expect(fabs(mean/-0.85e308 - 1) < 1e-15 && fabs(deviation/(1.7e308*sqrt(0.75)) - 1) < 1e-15);
+    nn_data_standardize(data, &mean, &deviation);
+    cr_assert_eq(nn_data_status(data), AD_OK, "%s", nn_data_message(data));
+    cr_expect(fabs(nn_data_row(data, 0)[0] - sqrt(3)) < 1e-15 && fabs(nn_data_row(data, 3)[0] + 1/sqrt(3)) < 1e-15);
+    nn_data_free(data);
+}
+
+/* The smallest number there is has no half: a deviation of 0 is one of a constant column alone. */
+Test(data, deviation_of_what_is_not_constant_is_not_0) {
+    nn_data *data = nn_data_new(2, 1, 0, ROWS(0, 0x1p-1074));
+    double   mean, deviation;
+    nn_data_moments(data, &mean, &deviation);
+    cr_expect(deviation > 0);
+    nn_data_free(data);
+}
+
+/* The mean, 1e15 + 1/16, is no double; what it is rounded by is no part of the deviation. */
+Test(data, deviation_is_not_that_from_a_rounded_mean) {
+    nn_data *data = nn_data_new(2, 1, 0, ROWS(1e15, 1e15 + 0.125));
+    double   mean, deviation;
+    nn_data_moments(data, &mean, &deviation);
+    cr_expect_eq(deviation, 0.0625, "%.17g", deviation);
+    nn_data_free(data);
+}
+
+/* Plain sums of a column of 0.1 and 0.2 in turn are off by 1e-13 after so many. */
+Test(data, mean_of_a_long_column_has_all_its_digits) {
+    enum { LONG = 100000 };
+    static double value[LONG];
+    double        mean, deviation;
+    for (int i = 0; i < LONG; i++) value[i] = i%2 == 0 ? 0.1 : 0.2;
+    nn_data *data = nn_data_new(LONG, 1, 0, value);
+    nn_data_moments(data, &mean, &deviation);
+    cr_expect(fabs(mean - 0.15) <= 0x1p-55 && fabs(deviation - 0.05) <= 0x1p-56, "%.17g, %.17g", mean, deviation);
+    nn_data_free(data);
+}
+
+Test(data, moments_after_an_error_are_nan) {
+    nn_data *data = nn_data_new(1, 2, 0, ROWS(1, NAN));
+    double   mean[2] = {0}, deviation[2] = {0};
+    nn_data_moments(data, mean, deviation);
+    for (int i = 0; i < 2; i++) cr_expect(isnan(mean[i]) && isnan(deviation[i]));
+    nn_data_free(data);
+}
+
+Test(data, moments_that_are_none_are_refused) {
+    const double bad[][2] = {{NAN, 1}, {INFINITY, 1}, {0, NAN}, {0, -1}, {0, INFINITY}};
+    for (size_t k = 0; k < sizeof bad/sizeof *bad; k++) {
+        nn_data *data = counted(3, 1, 1);
+        nn_data_standardize(data, &bad[k][0], &bad[k][1]);
+        cr_expect_eq(nn_data_status(data), AD_BAD_ARGUMENT);
+        cr_expect_not_null(strstr(nn_data_message(data), "nn_data_standardize: input 0"), "%s", nn_data_message(data));
+        nn_data_free(data);
+    }
+}
+
 Test(data, null_is_out_of_memory) {
     cr_expect_eq(nn_data_status(NULL), AD_NO_MEMORY);
     cr_expect(strlen(nn_data_message(NULL)) > 10);

@@ -1,4 +1,6 @@
 /* loss.c - tests of nn/loss.c. */
+#include "support.h"
+
 #include "nn/nn.h"
 
 #include "expect.h"
@@ -18,6 +20,10 @@ TestSuite(loss, .init = make, .fini = drop);
 
 static void inputs(size_t n, const double value[], ad_var x[]) {
     for (size_t i = 0; i < n; i++) x[i] = ad_input(tape, value[i]);
+}
+
+static bool close_or_same(double x, double y) {
+    return x == y || (isnan(x) && isnan(y)) || close_to(x, y, 4*U, 0);
 }
 
 /* ---- cross-entropy ---------------------------------------------------------------------------- */
@@ -79,6 +85,139 @@ Test(loss, label_that_is_no_class_is_refused) {
         cr_expect(strstr(ad_tape_message(tape), "0..2") != NULL, "%s", ad_tape_message(tape));
         ad_tape_clear(tape);
     }
+}
+
+/* ---- logits of any size ----------------------------------------------------------------------- */
+
+enum { LOGITS = 4, LABEL = 2 };
+
+static const double apart[LOGITS] = {0, 1, -2, 0.5},
+                    offset[] = {0, 1e6, -1e6, 1e8, 1e15, -1e15, 1e20, -1e300, 1.6e308};
+enum { OFFSETS = sizeof offset/sizeof *offset };
+
+/* In long double, from the logits as they are when the offset has rounded them. */
+static void expected_softmax(double by, double p[LOGITS]) {
+    long double part[LOGITS], total = 0;
+    for (int i = 0; i < LOGITS; i++) total += part[i] = expl((long double)(by + apart[i]) - (by + 1));
+    for (int i = 0; i < LOGITS; i++) p[i] = (double)(part[i]/total);
+}
+
+static void shifted(double by, ad_var x[LOGITS]) {
+    for (int i = 0; i < LOGITS; i++) x[i] = ad_input(tape, by + apart[i]);
+}
+
+/* p - truth, and diag(p) - p*p', by sweeps and as recorded. */
+static void expect_derivatives(ad_var loss, const ad_var x[LOGITS], const double p[LOGITS], const double truth[LOGITS]) {
+    double grad[LOGITS], h[LOGITS*LOGITS], again[LOGITS];
+    ad_var recorded[LOGITS];
+    ad_gradient(loss, LOGITS, x, grad);
+    ad_hessian(loss, LOGITS, x, h);
+    ad_record_gradient(loss, LOGITS, x, recorded);
+    for (int i = 0; i < LOGITS; i++) {
+        cr_expect(fabs(grad[i] - (p[i] - truth[i])) <= 4*U, "%d: %.17g", i, grad[i]);
+        cr_expect(fabs(ad_value(recorded[i]) - (p[i] - truth[i])) <= 4*U, "%d, recorded: %.17g", i, ad_value(recorded[i]));
+        ad_gradient(recorded[i], LOGITS, x, again);
+        for (int k = 0; k < LOGITS; k++) {
+            const double second = (i == k)*p[i] - p[i]*p[k];
+            cr_expect(fabs(h[i*LOGITS + k] - second) <= 4*U, "%d, %d: %.17g", i, k, h[i*LOGITS + k]);
+            cr_expect(fabs(again[k] - second) <= 4*U, "%d, %d, recorded: %.17g", i, k, again[k]);
+        }
+    }
+}
+
+Test(loss, cross_entropy_is_accurate_for_logits_of_any_size) {
+    const double truth[LOGITS] = {[LABEL] = 1}, smooth[LOGITS] = {0.0625, 0.0625, 0.8125, 0.0625};
+    for (size_t k = 0; k < OFFSETS; k++) {
+        double p[LOGITS], mean = 0;
+        ad_var x[LOGITS];
+        expected_softmax(offset[k], p);
+        shifted(offset[k], x);
+        const ad_var c = nn_cross_entropy(LOGITS, x, ad_num(LABEL));
+        const ad_var s = nn_cross_entropy_smooth(LOGITS, x, ad_num(LABEL), 0.25);
+        for (int i = 0; i < LOGITS; i++) mean -= smooth[i]*log(p[i]);
+        cr_expect(close_to(ad_value(c), -log(p[LABEL]), 4*U, 0), "at %g: %.17g", offset[k], ad_value(c));
+        cr_expect(close_to(ad_value(s), mean, 4*U, 0), "at %g: %.17g, smooth", offset[k], ad_value(s));
+        expect_derivatives(c, x, p, truth);
+        expect_derivatives(s, x, p, smooth);
+    }
+}
+
+/* Compiled where the numbers are small, run where they are not; the weights are the logits, but for what a row adds. */
+Test(loss, cross_entropy_is_accurate_in_programs) {
+    double weight[LOGITS], mean, grad[LOGITS], example[2*OFFSETS], value[2*OFFSETS];
+    ad_var w[LOGITS], x[LOGITS], input[2] = {ad_input(tape, 0), ad_input(tape, 0)};
+    for (int i = 0; i < LOGITS; i++) w[i] = ad_input(tape, weight[i] = apart[i]);
+    for (int i = 0; i < LOGITS; i++) x[i] = ad_add(w[i], input[0]);
+    const ad_var output[] = {nn_cross_entropy(LOGITS, x, input[1]), nn_cross_entropy_smooth(LOGITS, x, input[1], 0.25)};
+    ad_program *p = ad_compile(&(ad_interface){LOGITS, w, 2, input, 2, output, 0});
+    for (size_t k = 0; k < OFFSETS; k++) example[2*k] = offset[k], example[2*k + 1] = LABEL;
+    cr_assert_eq(ad_program_values(p, weight, OFFSETS, example, value), AD_OK);
+    for (size_t k = 0; k < OFFSETS; k++) {
+        double share[LOGITS], smooth = 0;
+        expected_softmax(offset[k], share);
+        for (int i = 0; i < LOGITS; i++) smooth -= (i == LABEL ? 0.8125 : 0.0625)*log(share[i]);
+        cr_expect(close_to(value[2*k], -log(share[LABEL]), 4*U, 0), "at %g: %.17g", offset[k], value[2*k]);
+        cr_expect(close_to(value[2*k + 1], smooth, 4*U, 0), "at %g: %.17g, smooth", offset[k], value[2*k + 1]);
+        cr_assert_eq(ad_program_gradient(p, weight, 1, example + 2*k, &mean, grad), AD_OK);
+        for (int i = 0; i < LOGITS; i++)
+            cr_expect(fabs(grad[i] - (share[i] - (i == LABEL))) <= 4*U, "at %g, %d: %.17g", offset[k], i, grad[i]);
+    }
+    ad_program_free(p);
+}
+
+/* More classes than are taken at a time. */
+Test(loss, cross_entropy_of_many_classes) {
+    enum { MANY = 777 };
+    static ad_var x[MANY];
+    static double value[MANY], grad[MANY];
+    uint64_t      state = 4;
+    long double   total = 0;
+    for (int i = 0; i < MANY; i++) x[i] = ad_input(tape, value[i] = 1e9 + random_uniform(&state, -8, 8));
+    for (int i = 0; i < MANY; i++) total += expl((long double)value[i] - 1e9L);
+    const double expected[] = {(double)(logl(total) - (value[300] - 1e9L)), (double)(logl(total) - (value[776] - 1e9L))};
+    for (int k = 0; k < 2; k++) {
+        const int    label = k == 0 ? 300 : 776;
+        const ad_var loss = nn_cross_entropy(MANY, x, ad_num(label));
+        ad_gradient(loss, MANY, x, grad);
+        cr_expect(close_to(ad_value(loss), expected[k], 8*U, 0), "%.17g, not %.17g", ad_value(loss), expected[k]);
+        for (int i = 0; i < MANY; i++) {
+            const double p = (double)(expl((long double)value[i] - 1e9L)/total);
+            cr_expect(fabs(grad[i] - (p - (i == label))) <= (i == label ? MANY : 8)*U, "%d: %.17g", i, grad[i]);
+        }
+    }
+}
+
+/* The limits; PyTorch says the same where it says a number. */
+Test(loss, cross_entropy_of_infinite_logits) {
+    const double inf = INFINITY, none = NAN;
+    const struct { double logit[3], loss[3], smooth[3]; } cases[] = {
+        {{-inf, 0, 0},    {inf, log(2), log(2)}, {inf, inf, inf}},
+        {{-inf, -inf, 0}, {inf, inf, 0},         {inf, inf, inf}},
+        {{inf, 0, 1},     {none, inf, inf},      {none, inf, inf}},
+        {{inf, inf, 0},   {none, none, inf},     {none, none, inf}},
+        {{none, 0, 0},    {none, none, none},    {none, none, none}},
+    };
+    for (size_t k = 0; k < sizeof cases/sizeof *cases; k++)
+        for (int label = 0; label < 3; label++) {
+            ad_var x[3];
+            inputs(3, cases[k].logit, x);
+            const double plain = ad_value(nn_cross_entropy(3, x, ad_num(label)));
+            cr_expect(close_or_same(plain, cases[k].loss[label]), "%zu, %d: %g", k, label, plain);
+            for (double e = 0.25; e <= 1; e *= 2) {
+                const double smooth = ad_value(nn_cross_entropy_smooth(3, x, ad_num(label), e));
+                cr_expect(close_or_same(smooth, cases[k].smooth[label]), "%zu, %d, %g: %g", k, label, e, smooth);
+            }
+            cr_expect(close_or_same(ad_value(nn_cross_entropy_smooth(3, x, ad_num(label), 0)), plain));
+        }
+}
+
+/* A class that is masked out has no share, and receives nothing. */
+Test(loss, cross_entropy_with_a_masked_class) {
+    ad_var x[3];
+    double grad[3];
+    inputs(3, (const double[]){-INFINITY, 0, 0}, x);
+    ad_gradient(nn_cross_entropy(3, x, ad_num(1)), 3, x, grad);
+    cr_expect(grad[0] == 0 && close_to(grad[1], -0.5, 4*U, 0) && close_to(grad[2], 0.5, 4*U, 0));
 }
 
 /* ---- mean squared error ----------------------------------------------------------------------- */
@@ -150,6 +289,57 @@ Test(loss, bce_does_not_overflow) {
         const double got = ad_value(nn_bce(1, &x, &t));
         cr_expect(fabs(got - expected[i]) < 1e-14, "%g: %g", logit[i], got);
     }
+}
+
+/* Decimal of Python, 50 digits: log(1 + exp(-30)), exp(-30)/(1 + exp(-30)), log(1 + exp(-700)); and the limits. */
+Test(loss, bce_of_logits_of_any_size) {
+    const double inf = INFINITY, tiny = 9.3576229688397367e-14, tinier = 9.8596765437597708e-305;
+    const struct { double logit, target, loss, slope; } cases[] = {
+        {30, 1, tiny, -9.357622968839299e-14},  {-30, 0, tiny, 9.357622968839299e-14},
+        {700, 1, tinier, -tinier},               {-700, 0, tinier, tinier},
+        {30, 0, 30 + tiny, 1 - tiny},            {-30, 1, 30 + tiny, tiny - 1},
+        {1e15, 0.25, 0.75e15, 0.75},             {-1e300, 0.25, 0.25e300, -0.25},
+        {inf, 0, inf, 1},    {inf, 1, 0, 0},     {inf, 0.25, inf, 0.75},
+        {-inf, 0, 0, 0},     {-inf, 1, inf, -1}, {-inf, 0.25, inf, -0.25},
+        {NAN, 0, NAN, NAN},  {NAN, 1, NAN, NAN},
+    };
+    for (size_t k = 0; k < sizeof cases/sizeof *cases; k++) {
+        ad_var       x = ad_input(tape, cases[k].logit), t = ad_input(tape, cases[k].target), known = ad_num(cases[k].target);
+        const ad_var loss = nn_bce(1, &x, &t);
+        ad_backward(loss);
+        cr_expect(close_or_same(ad_value(loss), cases[k].loss), "%zu: %.17g", k, ad_value(loss));
+        cr_expect(close_or_same(ad_value(nn_bce(1, &x, &known)), cases[k].loss), "%zu, of a number", k);
+        cr_expect(close_or_same(ad_grad(x), cases[k].slope), "%zu: slope %.17g", k, ad_grad(x));
+    }
+}
+
+/* d2/dx2 = p*(1 - p), d2/dxdt = -1 whatever the target is, d2/dt2 = 0. */
+Test(loss, bce_has_its_second_derivatives_in_logit_and_target) {
+    const double targets[] = {0, 1, 0.25}, logits[] = {0, 2, -3};
+    for (int k = 0; k < 9; k++) {
+        const double p = 1/(1 + exp(-logits[k/3]));
+        ad_var       x[2] = {ad_input(tape, logits[k/3]), ad_input(tape, targets[k%3])};
+        double       h[4];
+        ad_hessian(nn_bce(1, &x[0], &x[1]), 2, x, h);
+        cr_expect(close_to(h[0], p*(1 - p), 16*U, 0) && close_to(h[1], -1, 4*U, 0) && h[3] == 0, "%g, %g: %.17g, %.17g, %g",
+                  logits[k/3], targets[k%3], h[0], h[1], h[3]);
+    }
+}
+
+Test(loss, other_losses_of_infinite_numbers) {
+    const double inf = INFINITY;
+    ad_var       up = ad_input(tape, inf), down = ad_input(tape, -inf), one = ad_num(1), minus = ad_num(-1);
+    cr_expect(ad_value(nn_hinge(1, &up, &one)) == 0 && ad_value(nn_hinge(1, &up, &minus)) == inf);
+    cr_expect(ad_value(nn_hinge(1, &down, &one)) == inf && ad_value(nn_hinge(1, &down, &minus)) == 0);
+    cr_expect(ad_value(nn_mse(1, &down, &one)) == inf && ad_value(nn_mae(1, &down, &one)) == inf);
+    cr_expect(ad_value(nn_huber(1, &up, &one, 1)) == inf && ad_value(nn_huber(1, &up, &one, inf)) == inf);
+}
+
+Test(loss, huber_needs_a_delta_that_is_no_less_than_0) {
+    ad_var x = ad_input(tape, 3), t = ad_num(1);
+    cr_expect_eq(ad_value(nn_huber(1, &x, &t, INFINITY)), 2, "half of the square");
+    cr_expect_eq(ad_value(nn_huber(1, &x, &t, 0)), 0);
+    cr_expect(isnan(ad_value(nn_huber(1, &x, &t, -1))) && isnan(ad_value(nn_huber_sum(1, &x, &t, NAN))));
 }
 
 Test(loss, correct_is_that_no_other_is_larger) {

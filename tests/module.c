@@ -82,6 +82,89 @@ Test(module, softmax_is_recorded_and_has_its_logarithm) {
     for (int i = 0; i < 5; i++) cr_expect(close_to(grad[i], p[1]*((i == 1) - p[i]), 64*U, 0));
 }
 
+/* dp[i]/dx[k] = p[i]*((i == k) - p[k]), that of its logarithm (i == k) - p[k], second derivatives from there. */
+static void expect_softmax(double by, const double apart[3], double tolerance) {
+    long double  part[3], total = 0;
+    double       p[3], grad[3], h[9], jacobian[9], sum = 0;
+    ad_var       x[3], y[3], z[3], recorded[3];
+    for (int i = 0; i < 3; i++) x[i] = ad_input(tape, by + apart[i]);
+    for (int i = 0; i < 3; i++) total += part[i] = expl((long double)(by + apart[i]) - (by + 1));
+    for (int i = 0; i < 3; i++) p[i] = (double)(part[i]/total);
+    nn_softmax_recorded(3, x, y);
+    nn_log_softmax(3, x, z);
+    ad_jacobian(3, y, 3, x, jacobian);
+    for (int i = 0; i < 3; i++) {
+        const double moved = ad_tangent(z[i], 3, x, (const double[]){1, 0, 0});
+        cr_expect(fabs(moved - ((i == 0) - p[0])) <= tolerance, "at %g: %d moves by %.17g", by, i, moved);
+        for (int k = 0; k < 3; k++) cr_expect(fabs(jacobian[3*i + k] - p[i]*((i == k) - p[k])) <= tolerance);
+        sum += ad_value(y[i]);
+        cr_expect(close_to(ad_value(y[i]), p[i], tolerance, 0), "at %g: %.17g, not %.17g", by, ad_value(y[i]), p[i]);
+        cr_expect(fabs(ad_value(z[i]) - log(p[i])) <= tolerance, "at %g: %.17g, logarithm", by, ad_value(z[i]));
+        ad_gradient(y[i], 3, x, grad);
+        for (int k = 0; k < 3; k++) cr_expect(fabs(grad[k] - p[i]*((i == k) - p[k])) <= tolerance, "at %g: d%d/d%d", by, i, k);
+        ad_gradient(z[i], 3, x, grad);
+        for (int k = 0; k < 3; k++) cr_expect(fabs(grad[k] - ((i == k) - p[k])) <= tolerance, "at %g: dlog%d/d%d", by, i, k);
+        ad_hessian(z[i], 3, x, h);
+        ad_record_gradient(z[i], 3, x, recorded);
+        for (int k = 0; k < 9; k++) {
+            const double second = p[k/3]*p[k%3] - (k/3 == k%3)*p[k/3];
+            cr_expect(fabs(h[k] - second) <= tolerance, "at %g: d2log%d %d, %.17g", by, i, k, h[k]);
+            ad_gradient(recorded[k/3], 3, x, grad);
+            cr_expect(fabs(grad[k%3] - second) <= tolerance, "at %g: d2log%d %d, recorded, %.17g", by, i, k, grad[k%3]);
+        }
+        ad_hessian(y[i], 3, x, h);
+        for (int k = 0; k < 9; k++) {
+            const double u = (k/3 == i) - p[k/3], v = (k%3 == i) - p[k%3];
+            const double second = p[i]*(u*v + p[k/3]*p[k%3] - (k/3 == k%3)*p[k/3]);
+            cr_expect(fabs(h[k] - second) <= tolerance, "at %g: d2p%d %d, %.17g", by, i, k, h[k]);
+        }
+    }
+    cr_expect(fabs(sum - 1) <= 4*U, "at %g: the sum is %.17g", by, sum);
+}
+
+Test(module, softmax_does_not_depend_on_what_all_have_in_common) {
+    static const double offset[] = {0, 1e6, -1e6, 1e8, -1e12, 1e15, -1e15, 1e20, 1e300, -1.6e308};
+    for (size_t k = 0; k < sizeof offset/sizeof *offset; k++)
+        expect_softmax(offset[k], (const double[]){-1, 0.75, 0.25}, 8*U);
+    expect_softmax(1e4, (const double[]){-700, -20, 0}, 8*U);
+}
+
+/* Recorded where the numbers are small; rows are moved by what they like. */
+Test(module, softmax_of_large_numbers_in_programs) {
+    enum { N = 3, MOVES = 4 };
+    const double moved[MOVES] = {1e15, -1e8, 0, 1e20}, weight[N] = {1, -2, 0.5};
+    double value[MOVES*N], sum;
+    ad_var w[N], x[N], by = ad_input(tape, 0);
+    for (int i = 0; i < N; i++) w[i] = ad_input(tape, weight[i]);
+    for (int i = 0; i < N; i++) x[i] = ad_add(w[i], by);
+    nn_softmax_recorded(N, x, x);
+    ad_program *p = ad_compile(&(ad_interface){N, w, 1, &by, N, x, 0});
+    cr_assert_eq(ad_program_values(p, weight, MOVES, moved, value), AD_OK);
+    for (int k = 0; k < MOVES; k++) {
+        long double part[N], total = 0;
+        for (int i = 0; i < N; i++) total += part[i] = expl((long double)(weight[i] + moved[k]) - moved[k]);
+        sum = 0;
+        for (int i = 0; i < N; i++) {
+            sum += value[k*N + i];
+            cr_expect(close_to(value[k*N + i], (double)(part[i]/total), 8*U, 0), "%d, %d: %.17g", k, i, value[k*N + i]);
+        }
+        cr_expect(fabs(sum - 1) <= 4*U, "%d: %.17g", k, sum);
+    }
+    ad_program_free(p);
+}
+
+Test(module, softmax_gives_nothing_to_what_is_masked) {
+    ad_var x[3], y[3], z[3];
+    double grad[3];
+    inputs(3, (const double[]){1, -INFINITY, 1}, x);
+    nn_softmax_recorded(3, x, y);
+    nn_log_softmax(3, x, z);
+    expect_values(3, y, (const double[]){0.5, 0, 0.5});
+    cr_expect_eq(ad_value(z[1]), -INFINITY);
+    ad_gradient(y[0], 3, x, grad);
+    cr_expect(close_to(grad[0], 0.25, 4*U, 0) && grad[1] == 0 && close_to(grad[2], -0.25, 4*U, 0));
+}
+
 Test(module, linear_and_residual) {
     ad_var w[6], x[3], y[2];
     inputs(6, (const double[]){1, 2, 3, -1, 0.5, 0.25}, w);

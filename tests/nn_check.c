@@ -14,6 +14,15 @@ static ad_var loss(nn_model *model, size_t n, const ad_var row[], void *mlp) {
     return nn_cross_entropy(2, out, row[n - 1]);
 }
 
+/* (u*v)' + u - t, with the derivative of the network in an input. */
+static ad_var physics_informed(nn_model *model, size_t n, const ad_var row[], void *mlp) {
+    ad_var out[2], slope;
+    (void)model;
+    nn_mlp_forward(mlp, row, out);
+    ad_record_gradient(ad_mul(out[0], out[1]), 1, &row[1], &slope);
+    const ad_var residual = ad_sub(ad_add(slope, out[0]), row[n - 1]);
+    return ad_mul(residual, residual);
+}
 
 typedef struct setting {
     ad_tape  *tape;
@@ -62,6 +71,17 @@ Test(nn_check, few_parameters_are_named_one_by_one) {
     cr_expect_eq(r->lines, nn_model_count(s.model));
     cr_expect_str_eq(r->line[0].name, "layers.0.weight[0][0]");
     cr_expect_str_eq(r->line[r->lines - 1].name, "layers.1.bias[1]");
+    ad_check_free(r);
+    drop(&s);
+}
+
+Test(nn_check, loss_may_differentiate_by_its_inputs) {
+    setting          s = make();
+    const size_t     length = ad_tape_length(s.tape);
+    ad_check_report *r = nn_check(s.model, physics_informed, s.mlp, s.data, 0, NULL);
+    cr_assert_not_null(r, "%s", nn_model_message(s.model));
+    cr_expect(r->status == AD_OK && ad_check_verdict(r) == AD_PASS, "%s", ad_verdict_text(r->verdict));
+    cr_expect_eq(ad_tape_length(s.tape), length);
     ad_check_free(r);
     drop(&s);
 }

@@ -333,3 +333,26 @@ Test(optimizers, clipping_by_value_cuts_each_and_leaves_nan) {
     nn_clip_value(4, g, 1);
     cr_expect(g[0] == 1 && g[1] == -1 && g[2] == 0.5 && isnan(g[3]));
 }
+
+/* A limit below 0 would turn the gradient round. */
+Test(optimizers, clipping_to_less_than_nothing_is_refused) {
+    const double limits[] = {-1, -INFINITY, -0x1p-1074, NAN};
+    for (size_t k = 0; k < sizeof limits/sizeof *limits; k++) {
+        double g[] = {3, -4, NAN, INFINITY};
+        cr_expect(isnan(nn_clip_norm(2, g, limits[k])), "norm, %g", limits[k]);
+        nn_clip_value(4, g, limits[k]);
+        cr_expect(g[0] == 3 && g[1] == -4 && isnan(g[2]) && g[3] == INFINITY, "%g: %g, %g", limits[k], g[0], g[1]);
+    }
+}
+
+Test(optimizers, clipping_to_nothing_and_to_infinity) {
+    double g[] = {3, -4};
+    cr_expect_eq(nn_clip_norm(2, g, INFINITY), 5);
+    nn_clip_value(2, g, INFINITY);
+    cr_expect(g[0] == 3 && g[1] == -4);
+    cr_expect_eq(nn_clip_norm(2, g, 0), 5);
+    cr_expect(g[0] == 0 && g[1] == 0);
+    g[0] = 3;
+    nn_clip_value(2, g, 0);
+    cr_expect_eq(g[0], 0);
+}

@@ -55,6 +55,37 @@ Test(progress, bar_on_a_terminal_is_one_line_with_all_numbers) {
     cr_expect_eq(strchr(text, '\n'), strrchr(text, '\n'), "the line ends when the training does");
 }
 
+Test(progress, note_has_a_line_of_its_own) {
+    char  text[TEXT];
+    FILE *file = tmpfile();
+    nn__progress p = nn__progress_open(&(nn_train_config){.progress = true, .stream = file}), none = {.to = NULL};
+    nn__progress_note(&p, "it is late");
+    nn__progress_note(&none, "nobody listens");
+    rewind(file);
+    cr_expect(fgets(text, sizeof text, file) != NULL && strcmp(text, "note: it is late\n") == 0, "%s", text);
+    cr_expect_null(fgets(text, sizeof text, file));
+    fclose(file);
+}
+
+Test(progress, note_on_a_terminal_takes_the_place_of_the_bar) {
+    char  text[TEXT];
+    int   other_end;
+    FILE *file = terminal(80, &other_end);
+    if (file == NULL) cr_skip_test("there are no terminals here");
+    setenv("TERM", "xterm", 1);
+    nn__progress p = nn__progress_open(&(nn_train_config){.progress = true, .stream = file});
+    nn__progress_step(&p, &moment, 1);
+    nn__progress_note(&p, "it is late");
+    nn__progress_close(&p);
+    const ssize_t n = read(other_end, text, TEXT - 1);
+    cr_assert(n > 0);
+    text[n] = '\0';
+    const char *note = strstr(text, "\r\x1b[Knote: it is late");
+    cr_expect(note != NULL && strchr(text, '\n') > note && strchr(text, '\n') == strrchr(text, '\n'), "%s", text);
+    fclose(file);
+    close(other_end);
+}
+
 Test(progress, narrow_terminal_is_not_written_over) {
     char text[TEXT];
     drawn(40, "xterm", text);

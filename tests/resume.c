@@ -30,7 +30,7 @@ TestSuite(resume, .init = need_jansson, .fini = files_remove);
 typedef struct job {
     const char *checkpoint, *history, *result;   /* files, or NULL; result: the model in the end */
     size_t      steps, epochs;
-    bool        resume, momentum;
+    bool        resume, momentum, without_metric;
     size_t      last;                            /* the watch ends the training after this epoch; 0: never */
 } job;
 
@@ -65,7 +65,7 @@ static int train(const job *j) {
     last_epoch = j->last;
     const ad_status status = nn_train(model, loss_of, &mlp, data, optimizer, &(nn_train_config){
         .epochs = j->epochs, .batch = 8, .seed = 5, .checkpoint = j->checkpoint, .checkpoint_steps = j->steps,
-        .resume = j->resume, .history = j->history, .metric = bias_of, .watch = until_last,
+        .resume = j->resume, .history = j->history, .metric = j->without_metric ? NULL : bias_of, .watch = until_last,
     });
     file_write_text(file_path("message"), nn_model_message(model));
     nn_model_clear(model);
@@ -241,6 +241,19 @@ Test(resume, lines_after_the_checkpoint_are_written_again) {
     part.epochs = 4;
     cr_assert_eq(run(&part), AD_OK, "%s", message());
     cr_expect(same_history(whole.history, part.history));
+}
+
+Test(resume, metric_that_was_not_there_before_is_refused) {
+    job j = {.epochs = 2, .history = file_path("one.tsv"), .checkpoint = file_path("kept"), .resume = true};
+    char before[4096] = "", after[4096] = "";
+    j.without_metric = true;
+    cr_assert_eq(run(&j), AD_OK, "%s", message());
+    file_read(j.history, sizeof before - 1, before);
+    j.epochs = 4, j.without_metric = false;
+    cr_expect_eq(run(&j), AD_BAD_FILE);
+    cr_expect(strstr(message(), "one.tsv: the history has other columns than this run"), "%s", message());
+    file_read(j.history, sizeof after - 1, after);
+    cr_expect_str_eq(before, after);
 }
 
 Test(resume, checkpoint_of_another_run_is_refused_and_kept) {

@@ -7,6 +7,8 @@
 
 #include "expect.h"
 #include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { EXAMPLES = 45, INPUTS = 6, CLASSES = 3, WIDTH = INPUTS + 1 };
@@ -73,6 +75,21 @@ static ad_var branching(nn_model *m, size_t n, const ad_var line[], void *user) 
     return y;
 }
 
+/* A differential equation as a loss, u'' + u - t, with the derivatives of the network in one of its inputs. */
+static ad_var residual(const ad_var line[]) {
+    ad_var u[CLASSES], slope, bend;
+    nn_mlp_forward(mlp, line, u);
+    ad_record_gradient(u[0], 1, &line[1], &slope);
+    ad_record_gradient(slope, 1, &line[1], &bend);
+    return ad_sub(ad_add(bend, u[0]), line[INPUTS]);
+}
+
+static ad_var physics_informed(nn_model *m, size_t n, const ad_var line[], void *user) {
+    (void)m, (void)n, (void)user;
+    const ad_var r = residual(line);
+    return ad_mul(r, r);
+}
+
 static uint64_t first_number(size_t columns, const double line[], void *user) {
     (void)columns, (void)user;
     return (uint64_t)line[0];
@@ -93,8 +110,8 @@ static void expect_equal(nn_loss *loss, nn_shape *shape, size_t programs) {
     double      *by_program = calloc(count, sizeof *by_program), *by_example = calloc(count, sizeof *by_example);
     nn__weights  w;
     cr_assert(nn__weights_open(&w, model));
-    nn__rows *a = nn__rows_new(&(nn__rows_config){&w, loss, NULL, data, shape, false});
-    nn__rows *b = nn__rows_new(&(nn__rows_config){&w, loss, NULL, data, shape, true});
+    nn__rows *a = nn__rows_new(&(nn__rows_config){&w, loss, NULL, data, shape, false, 0});
+    nn__rows *b = nn__rows_new(&(nn__rows_config){&w, loss, NULL, data, shape, true, 0});
     const size_t length = ad_tape_length(tape);
     for (size_t round = 0; round < 30; round++) {
         double       mean[2], largest = 0;
@@ -137,6 +154,9 @@ Test(rows, graphs_of_one_length_are_told_apart_by_their_derivatives) {
 Test(rows, noted_branches_are_a_program_for_each_way) {
     expect_equal(branching, NULL, 4);
 }
+Test(rows, loss_may_differentiate_by_its_inputs_on_either_path) {
+    expect_equal(physics_informed, NULL, 1);
+}
 
 /* The first call finds that the rows go another way than it thought; the second knows. Seven, because seven times a
  * number over seven is not always that number. */
@@ -151,7 +171,7 @@ Test(rows, rounding_does_not_depend_on_when_a_turn_was_found) {
         if (x[3] < x[4] && x[1]*w.value[0] + x[2]*w.value[1] < 0) alike[n++] = i;
     }
     cr_assert_eq(n, ALIKE);
-    nn__rows *r = nn__rows_new(&(nn__rows_config){&w, branching, NULL, data, NULL, false});
+    nn__rows *r = nn__rows_new(&(nn__rows_config){&w, branching, NULL, data, NULL, false, 0});
     for (int call = 0; call < 2; call++)
         cr_assert_eq(nn__rows_run(r, ALIKE, alike, &mean[call], gradient[call]), AD_OK, "%s", nn__rows_message(r));
     cr_expect(same_bits(mean[0], mean[1]));
@@ -196,7 +216,7 @@ Test(rows, hundreds_of_shapes_are_a_program_each) {
     nn_data    *more = nn_data_new(MORE, INPUTS, 1, x);
     nn__weights w;
     cr_assert(nn__weights_open(&w, model));
-    nn__rows *r = nn__rows_new(&(nn__rows_config){&w, of_any_length, NULL, more, second_number, false});
+    nn__rows *r = nn__rows_new(&(nn__rows_config){&w, of_any_length, NULL, more, second_number, false, 0});
     for (size_t first = 0; first < MORE; first += 50)
         cr_assert_eq(nn__rows_run(r, 50, line + first, &mean, gradient), AD_OK, "%s", nn__rows_message(r));
     cr_expect_eq(nn__rows_programs(r), MORE);
@@ -205,7 +225,11 @@ Test(rows, hundreds_of_shapes_are_a_program_each) {
     nn_data_free(more);
 }
 
-Test(rows, more_ways_than_programs_are_recorded_one_by_one) {
+static ad_var many_ways_of_physics(nn_model *m, size_t n, const ad_var line[], void *user) {
+    return ad_add(many_ways(m, n, line, user), physics_informed(m, n, line, user));
+}
+
+static void expect_equal_beyond_the_limit(nn_loss *loss) {
     enum { MORE = 90 };
     double x[MORE*WIDTH];
     for (size_t i = 0; i < MORE; i++) memcpy(x + i*WIDTH, nn_data_row(data, i%EXAMPLES), WIDTH*sizeof *x);
@@ -218,9 +242,10 @@ Test(rows, more_ways_than_programs_are_recorded_one_by_one) {
     nn__weights w;
     cr_assert(nn__weights_open(&w, model));
     for (int path = 0; path < 2; path++) {
-        nn__rows *r = nn__rows_new(&(nn__rows_config){&w, many_ways, NULL, more, NULL, path == 1});
+        nn__rows *r = nn__rows_new(&(nn__rows_config){&w, loss, NULL, more, NULL, path == 1, 0});
         cr_assert_eq(nn__rows_run(r, MORE, line, &mean[path], gradient[path]), AD_OK, "%s", nn__rows_message(r));
         cr_expect_eq(nn__rows_programs(r), path == 1 ? 0 : 64);
+        cr_expect(path == 1 ? nn__rows_note(r)[0] == '\0' : strstr(nn__rows_note(r), "ad_where") != NULL, "%s", nn__rows_note(r));
         nn__rows_free(r);
     }
     cr_expect(close_to(mean[0], mean[1], 1e3*U, 0));
@@ -229,7 +254,77 @@ Test(rows, more_ways_than_programs_are_recorded_one_by_one) {
     nn_data_free(more);
 }
 
+/* A hundred shapes of ten nodes and more each, and a limit on nodes that is passed after the 64 that are always kept. */
+Test(rows, more_shapes_than_programs_are_recorded_one_by_one_and_that_is_said) {
+    enum { MORE = 100 };
+    double   x[MORE*WIDTH], mean[2], gradient[2][64];
+    size_t   line[MORE];
+    cr_assert_leq(nn_model_count(model), 64);
+    for (size_t i = 0; i < MORE; i++) {
+        memcpy(x + i*WIDTH, nn_data_row(data, i%EXAMPLES), WIDTH*sizeof *x);
+        x[i*WIDTH + 1] = (double)i;
+        line[i] = i;
+    }
+    nn_data    *more = nn_data_new(MORE, INPUTS, 1, x);
+    nn__weights w;
+    cr_assert(nn__weights_open(&w, model));
+    for (int path = 0; path < 2; path++) {
+        nn__rows *r = nn__rows_new(&(nn__rows_config){&w, of_any_length, NULL, more, second_number, path == 1, 1000});
+        cr_expect_str_eq(nn__rows_note(r), "");
+        cr_assert_eq(nn__rows_run(r, MORE, line, &mean[path], gradient[path]), AD_OK, "%s", nn__rows_message(r));
+        cr_expect_eq(nn__rows_programs(r), path == 1 ? 0 : 64);
+        if (path == 1) cr_expect_str_eq(nn__rows_note(r), "", "that is what was asked for");
+        else cr_expect(strncmp(nn__rows_note(r), "row 64 has another shape than 64 programs of ", 45) == 0 &&
+                       strstr(nn__rows_note(r), "pad sequences to a few lengths (buckets), or to one with a mask") != NULL,
+                       "%s", nn__rows_note(r));
+        nn__rows_free(r);
+    }
+    cr_expect(close_to(mean[0], mean[1], 1e3*U, 0));
+    for (size_t i = 0; i < nn_model_count(model); i++) cr_expect(close_to(gradient[0][i], gradient[1][i], 1e4*U, 1e3*U));
+    nn__weights_close(&w);
+    nn_data_free(more);
+}
+
+Test(rows, more_ways_than_programs_are_recorded_one_by_one) {
+    expect_equal_beyond_the_limit(many_ways);
+    expect_equal_beyond_the_limit(many_ways_of_physics);
+}
+
 /* ---- training --------------------------------------------------------------------------------- */
+
+/* As often as it is in a text. */
+static size_t times(const char *text, const char *words) {
+    size_t n = 0;
+    for (const char *at = text; (at = strstr(at, words)) != NULL; at++) n++;
+    return n;
+}
+
+/* Once in a training, whichever rows it is about, in the progress and on the model. */
+Test(rows, training_that_is_slow_for_want_of_programs_says_so_once) {
+    enum { MORE = 90 };
+    double x[MORE*WIDTH];
+    char  *text = NULL;
+    size_t length = 0;
+    for (size_t i = 0; i < MORE; i++) memcpy(x + i*WIDTH, nn_data_row(data, i%EXAMPLES), WIDTH*sizeof *x);
+    for (size_t i = 0; i < MORE; i++) x[i*WIDTH + 1] += (double)i;
+    nn_data      *more = nn_data_new(MORE, INPUTS, 1, x);
+    nn_optimizer *sgd = nn_sgd(1e-3);
+    FILE         *to = open_memstream(&text, &length);
+    cr_expect_eq(nn_train(model, many_ways, NULL, more, sgd, &(nn_train_config){
+        .epochs = 2, .batch = 9, .progress = true, .stream = to, .held_out = more}), AD_OK, "%s",
+        nn_model_message(model));
+    fclose(to);
+    cr_expect_eq(times(text, "note: row "), 1, "%s", text);
+    cr_expect_eq(times(text, "recorded one by one, about ten times slower"), 1, "%s", text);
+    cr_expect_not_null(strstr(nn_model_note(model), "recorded one by one"));
+    cr_expect_str_eq(nn_model_message(model), "");
+    free(text);
+    cr_expect_eq(nn_train(model, plain, NULL, data, sgd, &(nn_train_config){.epochs = 1, .batch = 9}), AD_OK);
+    cr_expect_str_eq(nn_model_note(model), "", "it is about the last training");
+    cr_expect_str_eq(nn_model_note(NULL), "");
+    nn_optimizer_free(sgd);
+    nn_data_free(more);
+}
 
 static void train(double after[], bool by_example, nn_loss *loss) {
     nn_optimizer *sgd = nn_sgd(0.3);

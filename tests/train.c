@@ -446,7 +446,7 @@ Test(train, loss_must_not_add_parameters) {
     nn_model_clear(model);
     const nn_train_config config = {.epochs = 1, .batch = 1, .by_example = true};
     cr_expect_eq(run(growing_loss, NULL, points(), 1e-3, &config), AD_BAD_ARGUMENT);
-    expect_message("added parameters");
+    expect_message("late");
 }
 
 Test(train, batch_larger_than_the_data_is_refused) {
@@ -471,6 +471,36 @@ Test(train, configuration_that_makes_no_sense_is_refused) {
     expect_refused(line_loss, &(nn_train_config){.epochs = 1}, "batch is 0");
     expect_refused(line_loss, NULL, "no configuration");
     expect_refused(NULL, &(nn_train_config){.epochs = 1, .batch = 1}, "no loss");
+}
+
+Test(train, metric_name_is_one_field_of_a_line) {
+    static const char *const bad[] = {"a\tb", "loss\n", "\r", "\x1b[2J", "a\x7f", "\xc2\x9b"};
+    line l = new_line();
+    for (size_t i = 0; i < sizeof bad/sizeof *bad; i++)
+        expect_refused(line_loss, &(nn_train_config){.epochs = 1, .batch = 1, .metric = eleven, .metric_name = bad[i]}, "metric_name");
+    cr_expect_eq(run(line_loss, &l, points(), 1e-3, &(nn_train_config){.epochs = 1, .batch = 1, .metric = eleven,
+                                                                      .metric_name = "Fl\xc3\xa4" "che, m\xc2\xb2"}), AD_OK);
+}
+
+Test(train, history_and_checkpoint_are_two_files) {
+    line l = new_line();
+    temporary();
+    FILE *file = fopen(path, "w");
+    cr_assert(fputs("precious", file) > 0 && fclose(file) == 0);
+    cr_expect_eq(run(line_loss, &l, points(), 1e-3, &(nn_train_config){.epochs = 1, .batch = 1, .history = path,
+                                                                      .checkpoint = path}), AD_BAD_ARGUMENT);
+    expect_message("are one file");
+    file = fopen(path, "a");
+    nn_model_clear(model);
+    cr_expect_eq(run(line_loss, &l, points(), 1e-3, &(nn_train_config){.epochs = 1, .batch = 1, .progress = true, .stream = file,
+                                                                      .checkpoint = path}), AD_BAD_ARGUMENT);
+    expect_message("is also where the progress goes");
+    fclose(file);
+    cr_expect_eq(l.asked, 0u);
+    char text[20] = "";
+    cr_expect(fgets(text, sizeof text, file = fopen(path, "r")) != NULL && strcmp(text, "precious") == 0, "%s", text);
+    fclose(file);
+    unlink(path);
 }
 
 Test(train, errors_of_what_it_was_given_are_passed_on) {
