@@ -562,9 +562,11 @@ AD_API bool   nn_schedule_good(const nn_schedule *schedule);    /* are its numbe
  * name and with its shape, as F64, which keeps every bit, or as F32, each number rounded to the nearest,
  * half as large. Readable by PyTorch, NumPy and others (docs/data.md).
  *
- * A file is replaced whole or not at all: written beside the old one as PATH.new, synced, renamed, its
- * folder synced. An error, a full disk or a crash at any moment leaves the old file or the new one. A
- * symbolic link is followed; what is not a regular file is left alone.
+ * A file is replaced whole or not at all: written beside the old one without a name (or, where the system has no
+ * such files, as .tapir- and 16 digits), synced, renamed, its folder synced. An error, a full disk or a crash at any
+ * moment leaves the old file or the new one. No lock is waited for and no other file touched. A symbolic link is
+ * followed, to a file that is not there yet too; what is not a regular file is left alone. Of the mode of the old
+ * file the rights to read, write and execute are kept.
  *
  * All of these return the status of the model, which keeps the first error: AD_BAD_FILE with the system's
  * reason, AD_BAD_ARGUMENT for a number too large for F32 or a name that is not UTF-8, AD_UNSUPPORTED in a
