@@ -651,7 +651,7 @@ typedef struct nn_train_config {
     nn_metric  *metric;
     const char *metric_name;                 /* of metric or score, for progress and history; NULL: "metric" */
     nn_watch   *watch;                       /* after each epoch */
-    const char *checkpoint;                  /* the file that keeps the run */
+    const char *checkpoint;                  /* the file that keeps the run; looked at before the first step */
     size_t      checkpoint_steps;            /* saved after so many steps, and after each epoch; 0: only then */
     bool        resume;                      /* go on from the checkpoint, if the file is there */
     nn_shape   *shape;                       /* NULL: found out, see below */

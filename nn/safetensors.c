@@ -145,6 +145,16 @@ ad_status nn__safetensors_save(const char *path, bool single, size_t items, cons
     return status;
 }
 
+ad_status nn__safetensors_check(const char *path, size_t items, const nn__item item[], size_t notes,
+                                const nn__note note[], char message[NN__MESSAGE]) {
+    char      why[NN__MESSAGE];
+    writing   w = {false, items, item, NULL, 0};
+    ad_status status = make_header(&w, notes, note, why);
+    free(w.header);
+    if (status == AD_OK) return nn__replaceable(path, message);
+    return nn__say(status, message, "%s: cannot be written: %s", path, why);
+}
+
 /* ---- reading ---------------------------------------------------------------------------------- */
 
 struct nn__safetensors {
@@ -387,6 +397,12 @@ static ad_status unsupported(const char *path, char message[NN__MESSAGE]) {
 ad_status nn__safetensors_save(const char *path, bool single, size_t items, const nn__item item[],
                                size_t notes, const nn__note note[], char message[NN__MESSAGE]) {
     (void)single, (void)items, (void)item, (void)notes, (void)note;
+    return unsupported(path, message);
+}
+
+ad_status nn__safetensors_check(const char *path, size_t items, const nn__item item[], size_t notes,
+                                const nn__note note[], char message[NN__MESSAGE]) {
+    (void)items, (void)item, (void)notes, (void)note;
     return unsupported(path, message);
 }
 
