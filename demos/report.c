@@ -1,8 +1,11 @@
 /* report.c - files and pictures that a demo leaves behind.
  *
- * gnuplot reads its commands and the numbers from a pipe: nothing is left over, and names need no
- * quoting but gnuplot's own. */
+ * gnuplot reads its commands and the numbers from a pipe: nothing is left over. Its quotes cannot hold the end of a
+ * line, and it takes a path that begins with | for a program to be run: a path with control characters is refused, and
+ * one that is relative begins with "./". -d keeps it from reading what the user's own gnuplot shall do first. */
 #include "report.h"
+
+#include "options.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -15,7 +18,7 @@
 enum { PATH = 4096 };
 
 static bool complain(const char *what, const char *path) {
-    fprintf(stderr, "%s: %s: %s: %s\n", program_invocation_short_name, path, what, strerror(errno));
+    fprintf(stderr, "%s: %s: %s: %s\n", program_invocation_short_name, option_shown(path), what, strerror(errno));
     return false;
 }
 
@@ -71,7 +74,7 @@ static bool replaceable(const char *program, const char *path, char target[PATH_
     struct stat is;
     if (stat(path, &is) != 0) return snprintf(target, PATH_MAX, "%s", path) < PATH_MAX;
     if (S_ISREG(is.st_mode) && realpath(path, target) != NULL) return true;
-    fprintf(stderr, "%s: %s is not a regular file: nothing is written there\n", program, path);
+    fprintf(stderr, "%s: %s is not a regular file: nothing is written there\n", program, option_shown(path));
     return false;
 }
 
@@ -90,7 +93,7 @@ bool report_whole(const char *program, const char *path, bool (*write)(FILE *to,
     if (good && !write(to, context)) good = false, said = !ferror(to);
     if (to != NULL && fclose(to) != 0) good = false;
     if (good && rename(beside, target) != 0) good = false;
-    if (!good && !said) fprintf(stderr, "%s: %s cannot be written: %s\n", program, path, strerror(errno));
+    if (!good && !said) fprintf(stderr, "%s: %s cannot be written: %s\n", program, option_shown(path), strerror(errno));
     if (!good && to != NULL) remove(beside);
     free(beside);
     return good;
@@ -110,7 +113,14 @@ bool report_gnuplot(void) {
     return false;
 }
 
-/* In gnuplot's single quotes a quote is doubled and nothing else is special. */
+/* Whatever stands before such a character, gnuplot would take what follows for commands of its own. */
+static bool quotable(const char *path) {
+    if (!option_control(path)) return true;
+    errno = EINVAL;
+    return complain("gnuplot is not given a path with a control character", path);
+}
+
+/* In gnuplot's single quotes a quote is doubled and nothing else is special, but the end of a line. */
 static void put_quoted(FILE *to, const char *text) {
     fputc('\'', to);
     for (; *text != '\0'; text++) {
@@ -131,10 +141,10 @@ static const struct format {
 /* A picture is there whole, or as it was before. */
 static bool draw_as(const struct format *format, const char *folder, const char *name, int width,
                     int height, report_script *commands, const void *what) {
-    char path[PATH], part[PATH + 8];
-    if (!path_of(path, folder, name, format->ending)) return false;
-    snprintf(part, sizeof part, "%s.part", path);
-    FILE *gnuplot = popen("exec gnuplot", "w");
+    char path[PATH], part[PATH + 10];
+    if (!path_of(path, folder, name, format->ending) || !quotable(path)) return false;
+    snprintf(part, sizeof part, "%s%s.part", path[0] == '/' ? "" : "./", path);
+    FILE *gnuplot = popen("exec gnuplot -d", "w");
     if (gnuplot == NULL) return complain("gnuplot cannot be started", path);
     fputs("set terminal ", gnuplot);
     fprintf(gnuplot, format->terminal, width, height);
@@ -144,7 +154,7 @@ static bool draw_as(const struct format *format, const char *folder, const char 
     commands(gnuplot, what);
     if (pclose(gnuplot) == 0 && rename(part, path) == 0) return true;
     remove(part);
-    fprintf(stderr, "%s: %s: gnuplot did not draw it\n", program_invocation_short_name, path);
+    fprintf(stderr, "%s: %s: gnuplot did not draw it\n", program_invocation_short_name, option_shown(path));
     return false;
 }
 
