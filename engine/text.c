@@ -87,16 +87,17 @@ static bool own_line_end(const char *at) {
 
 static char *write_harmless(size_t room, char text[], const char *from, bool lines) {
     size_t length = 0;
-    char   piece[8] = "\n";
-    text[0] = '\0';
-    for (size_t n; *from != '\0'; from += n) {
-        if (lines && own_line_end(from)) n = 1, strcpy(piece, "\n");
-        else n = harmless(from, piece);
-        const size_t bytes = strlen(piece);
+    while (*from != '\0') {
+        char   piece[8] = {*from};                           /* most characters are themselves */
+        size_t n = 1, bytes = 1;
+        if ((*from < ' ' || *from > '~') && !(lines && own_line_end(from)))
+            n = harmless(from, piece), bytes = strlen(piece);
         if (bytes >= room - length) break;
-        memcpy(text + length, piece, bytes + 1);
+        memcpy(text + length, piece, bytes);
         length += bytes;
+        from += n;
     }
+    text[length] = '\0';
     return text;
 }
 
@@ -158,7 +159,12 @@ static bool unknown(uint32_t c) {
  * one, or NULL for itself. What is no character becomes U+FFFD. */
 static void escaped(const char *text, const char *(*special)(uint32_t c, char room[16]), FILE *to) {
     char room[16];
-    while (*text != '\0') {
+    for (;;) {
+        size_t usual = 0;                                    /* those that are themselves go out together */
+        while (text[usual] >= ' ' && text[usual] <= '~' && special((uint32_t)text[usual], room) == NULL) usual++;
+        if (usual > 0) fwrite(text, 1, usual, to);
+        text += usual;
+        if (*text == '\0') return;
         const size_t   n = ad__sequence(text);
         const uint32_t c = character(text, n);
         const char    *instead = n == 0                                    ? "\xef\xbf\xbd"

@@ -69,16 +69,17 @@ static inline size_t nn__harmless(const char *text, char piece[8]) {
  * \x1b or \u202e. lines: a line may end where an indented one follows, as in the messages of formulas. Returns text. */
 static inline const char *nn__shown(size_t room, char text[], const char *from, bool lines) {
     size_t length = 0;
-    char   piece[8];
-    text[0] = '\0';
-    for (size_t n; *from != '\0'; from += n) {
-        if (lines && strncmp(from, "\n  ", 3) == 0) n = 1, strcpy(piece, "\n");
-        else n = nn__harmless(from, piece);
-        const size_t bytes = strlen(piece);
+    while (*from != '\0') {
+        char   piece[8] = {*from};                           /* most characters are themselves */
+        size_t n = 1, bytes = 1;
+        if ((*from < ' ' || *from > '~') && !(lines && strncmp(from, "\n  ", 3) == 0))
+            n = nn__harmless(from, piece), bytes = strlen(piece);
         if (bytes >= room - length) break;
-        memcpy(text + length, piece, bytes + 1);
+        memcpy(text + length, piece, bytes);
         length += bytes;
+        from += n;
     }
+    text[length] = '\0';
     return text;
 }
 
