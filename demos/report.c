@@ -46,7 +46,8 @@ bool report_folder(const char *path) {
         part[slash - path] = '\0';
         if (!make_folder(part)) return false;
     }
-    return make_folder(path);
+    if (!make_folder(path)) return false;
+    return access(path, W_OK | X_OK) == 0 || complain("nothing can be written into the folder", path);
 }
 
 static bool path_of(char path[PATH], const char *folder, const char *name, const char *ending) {

@@ -8,7 +8,7 @@
 
 /* Functions that return false have said why, on stderr. */
 
-bool  report_folder(const char *path);       /* makes it, and those above it, where missing */
+bool  report_folder(const char *path);       /* makes it, and those above it, where missing; may be written to */
 FILE *report_create(const char *folder, const char *name);     /* NULL: false */
 bool  report_close(FILE *file, const char *folder, const char *name);
 
