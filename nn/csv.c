@@ -96,7 +96,8 @@ static const char *advice(const reader *r, const char *field, size_t length) {
     if (strncasecmp(letter, "0x", 2) == 0) return ": numbers are decimal";
     if (!isalpha((unsigned char)*letter) && *letter != '_' && (unsigned char)*letter < 0x80) return "";
     if (r->data->rows > 0) return ": a word; classes are numbers, 0, 1, 2 and so on";
-    if (r->column > 1) return ": a word; classes are numbers, 0, 1, 2 and so on, and of a header line the reader has to be told";
+    if (r->column > 1)
+        return ": a word; classes are numbers, 0, 1, 2 and so on, and of a header line the reader has to be told";
     return r->names_count > 0 ? ": this looks like another header line; one is skipped"
                               : ": this looks like a header line, of which the reader has to be told";
 }

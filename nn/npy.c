@@ -47,8 +47,8 @@ static bool right_order(char order, size_t bytes) {
 }
 
 static const struct type *type_named(const char *name) {
-    for (size_t i = 0; i < sizeof types/sizeof *types; i++)
-        if (name[0] != '\0' && strcmp(types[i].name, name + 1) == 0 && right_order(name[0], types[i].bytes)) return &types[i];
+    for (size_t i = 0; i < sizeof types/sizeof *types && name[0] != '\0'; i++)
+        if (strcmp(types[i].name, name + 1) == 0 && right_order(name[0], types[i].bytes)) return &types[i];
     return NULL;
 }
 
