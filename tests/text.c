@@ -75,6 +75,26 @@ Test(text, nothing_that_a_terminal_obeys_is_shown_as_it_is) {
         cr_expect_str_eq(ad__shown_text(sizeof text, text, pairs[i][0]), pairs[i][1], "pair %zu", i);
 }
 
+__attribute__((format(printf, 3, 4)))
+static const char *sentence(size_t room, char text[], const char *format, ...) {
+    va_list list;
+    va_start(list, format);
+    ad__sentence(room, text, format, list);
+    va_end(list);
+    return text;
+}
+
+/* Only where an indented line follows does a line end, so a name cannot begin one of its own. */
+Test(text, a_sentence_has_lines_of_its_own_and_no_other) {
+    char text[64];
+    cr_expect_str_eq(sentence(sizeof text, text, "%.1f of \"%s\"\n  a\n  ^", 1.5, "x\x1by"), "1.5 of \"x\\x1by\"\n  a\n  ^");
+    cr_expect_str_eq(sentence(sizeof text, text, "%s", "a\nb\n c\n\n  d"), "a\\x0ab\\x0a c\\x0a\n  d");
+    cr_expect_str_eq(sentence(sizeof text, text, "%s", "a\x1b  b\n\t c\r  d"), "a\\x1b  b\\x0a\\x09 c\\x0d  d");
+    cr_expect_str_eq(sentence(8, text, "%s", "1234567"), "1234567");
+    cr_expect_str_eq(sentence(8, text, "%s", "12345678"), "1234567");
+    cr_expect_str_eq(sentence(8, text, "%s", "1234\x1b"), "1234");
+}
+
 Test(text, file_is_called_by_the_last_part_of_its_path) {
     cr_expect_str_eq(ad__file_name("train.c"), "train.c");
     cr_expect_str_eq(ad__file_name("../demos/train.c"), "train.c");
