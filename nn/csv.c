@@ -14,7 +14,7 @@
 #if HAVE_LIBCSV
 #include <csv.h>
 
-enum { HEADER = 1024, LONGEST_FIELD = 1 << 20 };
+enum { HEADER = 1024, LONGEST_FIELD = 1 << 16 };
 
 /* Where the parser stands. Lines and columns count from 1, as editors do. */
 typedef struct reader {
