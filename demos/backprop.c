@@ -81,7 +81,7 @@ static nn_data *read_flowers(const options *o) {
         nn_data_standardize(chosen, mean, deviation);
     }
     if (nn_data_status(all) != AD_OK) fprintf(stderr, "backprop: %s\n", nn_data_message(all));
-    else if (nn_data_inputs(all) != COLUMNS) fprintf(stderr, "backprop: %s: five columns are wanted\n", o->data);
+    else if (nn_data_inputs(all) != COLUMNS) fprintf(stderr, "backprop: %s: five columns are wanted\n", option_shown(o->data));
     else if (chosen == NULL || nn_data_status(chosen) != AD_OK) fprintf(stderr, "backprop: %s\n", nn_data_message(chosen));
     free(value);
     nn_data_free(all);
@@ -114,8 +114,7 @@ static bool show(nn_lesson *lesson, const options *o) {
     if (o->html != NULL) return report_whole("backprop", o->html, write_lesson, lesson);
     if (o->json) status = nn_lesson_json(lesson, stdout);
     else status = nn_lesson_print(lesson, 0, ascii, stdout);         /* the table of the batch has the others */
-    if (status != AD_OK) fputs("backprop: the output cannot be written\n", stderr);
-    return status == AD_OK;
+    return status == AD_OK;                              /* if not, output_end says it */
 }
 
 static bool teach(options *o, nn_model *model, const nn_data *data) {
@@ -146,12 +145,12 @@ static int run(options *o) {
     nn_model_free(model);
     ad_tape_free(tape);
     nn_data_free(data);
-    return good && fflush(stdout) == 0 ? 0 : BAD_RUN;
+    return good ? 0 : BAD_RUN;
 }
 
 int main(int count, char *arguments[]) {
     int status;
     setlocale(LC_CTYPE, "");
-    if (!command_read(about, list, count, arguments, &status)) return status;
-    return good_network(&asked) ? run(&asked) : BAD_USE;
+    if (command_read(about, list, count, arguments, &status)) status = good_network(&asked) ? run(&asked) : BAD_USE;
+    return output_end(status, BAD_RUN);
 }

@@ -53,14 +53,16 @@ static void print_help(const char *about, const command_option option[]) {
 /* ---- values ----------------------------------------------------------------------------------- */
 
 static bool set_text(const char *program, const char *name, const command_option *o, const char *word) {
-    char what[64];
-    if (*word != '\0') {
+    char       what[80];
+    const bool control = o->kind != COMMAND_NAME && option_control(word);
+    if (*word != '\0' && !control) {
         *(const char **)o->place = word;
         return true;
     }
-    snprintf(what, sizeof what, "%s takes a %s", name,
-             o->kind == COMMAND_FILE ? "file" : o->kind == COMMAND_FOLDER ? "folder" : "name");
-    return option_complain(program, what, "(nothing)");
+    snprintf(what, sizeof what, "%s takes a %s%s", name,
+             o->kind == COMMAND_FILE ? "file" : o->kind == COMMAND_FOLDER ? "folder" : "name",
+             control ? " without control characters" : "");
+    return option_complain(program, what, control ? word : "(nothing)");
 }
 
 static bool set(const char *program, const command_option *o, const char *word) {

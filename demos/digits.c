@@ -137,13 +137,13 @@ static bool good_image(const double *x) {
 
 static bool check_images(const nn_data *data, const char *path) {
     if (nn_data_inputs(data) != PIXELS) {
-        fprintf(stderr, "digits: %s: %zu columns, but an image has %d pixels and a label\n", path,
+        fprintf(stderr, "digits: %s: %zu columns, but an image has %d pixels and a label\n", option_shown(path),
                 nn_data_inputs(data) + nn_data_targets(data), PIXELS);
         return false;
     }
     for (size_t row = 0; row < nn_data_rows(data); row++)
         if (!good_image(nn_data_row(data, row))) {
-            fprintf(stderr, "digits: %s: row %zu is not %d pixels of 0 to %d and a digit\n", path,
+            fprintf(stderr, "digits: %s: row %zu is not %d pixels of 0 to %d and a digit\n", option_shown(path),
                     row + 1, PIXELS, MOST_INK);
             return false;
         }
@@ -247,7 +247,7 @@ static bool report(const reader *r) {
     bool good = write_confusion(r) && write_predictions(r);
     if (gnuplot) good = draw_pictures(r) && good;
     if (good && !quiet)
-        printf("\nIn %s: history.tsv, confusion.tsv, predictions.tsv%s\n", r->options->out,
+        printf("\nIn %s: history.tsv, confusion.tsv, predictions.tsv%s\n", option_shown(r->options->out),
                gnuplot ? ", loss and confusion as .svg and .png"
                        : " (gnuplot would have drawn pictures too)");
     return good;
@@ -290,7 +290,7 @@ static bool teach(const reader *r, nn_model *model) {
     const bool good = lesson != NULL && report_whole("digits", r->options->lesson, write_lesson, lesson);
     if (lesson == NULL) fprintf(stderr, "digits: %s\n", nn_model_message(model));
     nn_lesson_free(lesson);
-    if (good && !r->options->quiet) printf("The lesson of one image: %s\n", r->options->lesson);
+    if (good && !r->options->quiet) printf("The lesson of one image: %s\n", option_shown(r->options->lesson));
     return good;
 }
 
@@ -356,11 +356,12 @@ static int run(const options *o) {
     nn_mlp_free(r.mlp);
     nn_model_free(model);
     ad_tape_free(tape);
-    return good && fflush(stdout) == 0 ? 0 : BAD_RUN;
+    return good ? 0 : BAD_RUN;
 }
 
 int main(int count, char *arguments[]) {
     int status;
     setlocale(LC_CTYPE, "");
-    return command_read(about, list, count, arguments, &status) ? run(&chosen) : status;
+    if (command_read(about, list, count, arguments, &status)) status = run(&chosen);
+    return output_end(status, BAD_RUN);
 }

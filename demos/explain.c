@@ -57,7 +57,7 @@ typedef struct request {
 } request;
 
 static int complain(const char *what, const char *argument) {
-    fprintf(stderr, "explain: %s: %s\n(explain --help says how it is used)\n", what, argument);
+    option_complain("explain", what, argument);
     return BAD_USE;
 }
 
@@ -257,18 +257,16 @@ static int explain(ad_tape *tape, const request *r, char names[], ad_var x[]) {
     if (n > 0 && last.tape == NULL && r->outputs == NULL) status = ad_explain(last, stdout);
     else if (n > 0) status = show(tape, r, n, y);
     if (r->second && n > 0 && status == AD_OK && y[0].tape != NULL) status = show_second(tape, r, y[0], x);
-    if (status == AD_OK && (fflush(stdout) != 0 || ferror(stdout))) status = AD_BAD_FILE;
     if (status == AD_OK) return 0;
     if (ad_tape_status(tape) != AD_OK) fprintf(stderr, "explain: %s\n", ad_tape_message(tape));
-    else if (status == AD_BAD_FILE && r->form != HTML) fputs("explain: the output cannot be written\n", stderr);
     else if (status != AD_BAD_FILE) fprintf(stderr, "explain: %s\n", ad_status_text(status));
-    return BAD_USE;
+    return BAD_USE;                          /* what could not be written was told, or output_end tells it */
 }
 
-int main(int count, char *arguments[]) {
-    for (int i = 1; i < count; i++)
-        if (strcmp(arguments[i], "--help") == 0) return fputs(usage, stdout) < 0 ? BAD_USE : 0;
+static int run(int count, char *arguments[]) {
     size_t room = 1;
+    for (int i = 1; i < count; i++)
+        if (strcmp(arguments[i], "--help") == 0) return fputs(usage, stdout), 0;
     for (int i = 1; i < count; i++) room += strlen(arguments[i]) + 1;
     request  r = {.variable = calloc((size_t)count, sizeof *r.variable)};
     ad_tape *tape = ad_tape_new();
@@ -282,4 +280,8 @@ int main(int count, char *arguments[]) {
     free(names);
     ad_tape_free(tape);
     return status;
+}
+
+int main(int count, char *arguments[]) {
+    return output_end(run(count, arguments), BAD_USE);
 }

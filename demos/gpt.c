@@ -44,7 +44,7 @@ typedef struct writer {
 } writer;
 
 static bool fail(const char *what, const char *why) {
-    return fprintf(stderr, "gpt: %s: %s\n", what, why), false;
+    return fprintf(stderr, "gpt: %s: %s\n", option_shown(what), why), false;
 }
 
 /* ---- documents ---------------------------------------------------------------------------------- */
@@ -190,8 +190,8 @@ static bool write_samples(const writer *w) {
         sample(w, &random, text);
         const bool there = known(w, text);
         old += there;
-        printf("  %s\n", text);
-        fprintf(file, "%s\t%d\n", text, there);
+        printf("  %s\n", option_shown(text));
+        fprintf(file, "%s\t%d\n", option_shown(text), there);
     }
     printf("\n%zu of %zu are in the data\n", old, samples);
     return report_close(file, out, "samples.tsv");
@@ -223,7 +223,7 @@ static bool report(const writer *w) {
     if (!report_close(file, out, "history.tsv") || !write_samples(w)) return false;
     const bool gnuplot = report_gnuplot();
     if (gnuplot && !report_draw(out, "loss", 720, 420, script, w)) return false;
-    printf("In %s: history.tsv, samples.tsv%s\n", out, gnuplot ? ", loss.svg, loss.png" : "");
+    printf("In %s: history.tsv, samples.tsv%s\n", option_shown(out), gnuplot ? ", loss.svg, loss.png" : "");
     return true;
 }
 
@@ -247,17 +247,20 @@ static int run(void) {
     ad_tape_free(tape);
     free(w.row);
     free(w.loss);
-    return good && fflush(stdout) == 0 ? 0 : BAD_RUN;
+    return good ? 0 : BAD_RUN;
+}
+
+static bool good_width(void) {
+    char word[24];
+    snprintf(word, sizeof word, "%zu", width);
+    return width%HEADS == 0 || option_complain("gpt", "--embd takes a multiple of 4", word);
 }
 
 int main(int count, char *arguments[]) {
     int status;
     setlocale(LC_CTYPE, "");
-    if (!command_read("Learns to write lines like those of a text file: Karpathy's microgpt, a GPT of one layer and four\n"
-                      "heads whose tokens are characters.", options, count, arguments, &status)) return status;
-    if (width%HEADS != 0) {
-        fprintf(stderr, "gpt: --embd takes a multiple of %d: %zu\n(gpt --help says how it is used)\n", HEADS, width);
-        return BAD_USE;
-    }
-    return run();
+    if (command_read("Learns to write lines like those of a text file: Karpathy's microgpt, a GPT of one layer and four\n"
+                     "heads whose tokens are characters.", options, count, arguments, &status))
+        status = good_width() ? run() : BAD_USE;
+    return output_end(status, BAD_RUN);
 }

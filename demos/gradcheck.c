@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FAILED = 1 };
+enum { FAILED = 1, OPEN = 3 };              /* exit statuses beside BAD_USE: wrong; not resolved */
 
 static const char usage[] =
     "usage: gradcheck 'EXPRESSION' [NAME=VALUE ...] [OPTION ...]\n"
@@ -38,7 +38,9 @@ static const char usage[] =
     "  --json, --csv          the report for programs\n"
     "  --help                 this text\n"
     "\n"
-    "Ends with 0, or with 1 when something fails, or 2 when it cannot be asked.\n";
+    "Ends with 0 when right (PASS, WEAK), with 1 when something is wrong (FAIL), with 2 when asked\n"
+    "in the wrong way or when the answer cannot be written, and with 3 when differences could not\n"
+    "resolve it (INCONCLUSIVE, KINK, DOMAIN, UNSTABLE). Of several verdicts the worst counts.\n";
 
 typedef struct request {
     const char      *expression, *curve, *svg;
@@ -61,7 +63,7 @@ typedef struct broken {
 } broken;
 
 static int complain(const char *what, const char *argument) {
-    fprintf(stderr, "gradcheck: %s: %s\n(gradcheck --help says how it is used)\n", what, argument);
+    option_complain("gradcheck", what, argument);
     return BAD_USE;
 }
 
@@ -181,8 +183,15 @@ static int draw(request *r, ad_var y) {
     const bool      drawn = r->svg == NULL || report_whole("gradcheck", r->svg, draw_curve, curve);
     const ad_status status = drawn ? ad_curve_print(curve, r->tsv ? AD_TSV : AD_CHARACTERS, stdout) : AD_OK;
     ad_curve_free(curve);
-    if (status != AD_OK) return complain("the curve cannot be written", "standard output");
-    return drawn ? 0 : BAD_USE;
+    return drawn && status == AD_OK ? 0 : BAD_USE;
+}
+
+static int status_of(ad_verdict verdict) {
+    switch (verdict) {
+    case AD_PASS: case AD_WEAK: return 0;
+    case AD_FAIL:               return FAILED;
+    default:                    return OPEN;
+    }
 }
 
 static int check(request *r, ad_var y) {
@@ -192,8 +201,7 @@ static int check(request *r, ad_var y) {
     const ad_verdict verdict = ad_check_verdict(report);
     const bool       asked = report->status == AD_OK;
     ad_check_free(report);
-    if (status != AD_OK) return complain("cannot be written", "standard output");
-    return !asked ? BAD_USE : verdict == AD_FAIL ? FAILED : 0;
+    return !asked || status != AD_OK ? BAD_USE : status_of(verdict);
 }
 
 /* After a sweep: is there what is to be broken? A row may not have been met because its adjoint is 0. */
@@ -221,7 +229,7 @@ static int run(request *r, int count, char *arguments[]) {
     return r->curve != NULL ? draw(r, y) : check(r, y);
 }
 
-int main(int count, char *arguments[]) {
+static int answer(int count, char *arguments[]) {
     if (count > 1 && strcmp(arguments[1], "--help") == 0) {
         fputs(usage, stdout);
         return 0;
@@ -248,4 +256,8 @@ int main(int count, char *arguments[]) {
     free(r.name), free(r.x), free(r.claim), free(r.names), free(r.claimed);
     ad_tape_free(r.tape);
     return status;
+}
+
+int main(int count, char *arguments[]) {
+    return output_end(answer(count, arguments), BAD_USE);
 }

@@ -1,4 +1,4 @@
-/* hello - the ten lines of README.md, to the letter; plain.c gives them their --help. */
+/* hello - the ten lines of README.md, to the letter; plain.c gives them their --help and looks after their output. */
 #include <stdio.h>
 #include "engine/ad.h"
 

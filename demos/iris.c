@@ -45,12 +45,12 @@ static ad_var correct(nn_model *model, size_t n, const ad_var row[], void *mlp) 
 static bool good_flowers(const nn_data *data) {
     if (nn_data_status(data) != AD_OK) return fprintf(stderr, "iris: %s\n", nn_data_message(data)), false;
     if (nn_data_inputs(data) != LENGTHS)
-        return fprintf(stderr, "iris: %s: %zu columns, but a flower has 4 lengths and a species\n", path,
+        return fprintf(stderr, "iris: %s: %zu columns, but a flower has 4 lengths and a species\n", option_shown(path),
                        nn_data_inputs(data) + 1), false;
     for (size_t i = 0; i < nn_data_rows(data); i++) {
         const double s = nn_data_row(data, i)[LENGTHS];
         if (s != 0 && s != 1 && s != 2)
-            return fprintf(stderr, "iris: %s: row %zu: no species %g\n", path, i + 1, s), false;
+            return fprintf(stderr, "iris: %s: row %zu: no species %g\n", option_shown(path), i + 1, s), false;
     }
     return true;
 }
@@ -86,7 +86,7 @@ static bool show(const size_t confusion[], size_t right, size_t rows) {
     snprintf(title, sizeof title, "%zu of %zu held-out flowers named", right, rows);
     const bool gnuplot = report_gnuplot();
     if (gnuplot && !report_draw_matrix(out, "confusion", (report_matrix){SPECIES, confusion}, title)) return false;
-    printf("\nIn %s: history.tsv, predictions.tsv%s\n", out, gnuplot ? ", confusion.svg, confusion.png" : "");
+    printf("\nIn %s: history.tsv, predictions.tsv%s\n", option_shown(out), gnuplot ? ", confusion.svg, confusion.png" : "");
     return true;
 }
 
@@ -125,12 +125,13 @@ static int run(void) {
     ad_tape_free(tape);
     nn_data_free(data);
     nn_data_free(held_out);
-    return good && fflush(stdout) == 0 ? 0 : BAD_RUN;
+    return good ? 0 : BAD_RUN;
 }
 
 int main(int count, char *arguments[]) {
     int status;
     setlocale(LC_CTYPE, "");
-    return command_read("Learns three species of iris, Fisher's flowers of 1936, from four lengths, and is tested on a\n"
-                        "fifth of them.", options, count, arguments, &status) ? run() : status;
+    if (command_read("Learns three species of iris, Fisher's flowers of 1936, from four lengths, and is tested on a\n"
+                        "fifth of them.", options, count, arguments, &status)) status = run();
+    return output_end(status, BAD_RUN);
 }

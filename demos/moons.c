@@ -94,7 +94,7 @@ static bool show(const learner *l) {
     map_print(l->map, t, 0);
     printf("\n%zu of %zu points on their side: %.1f%%\n", right, points, 100*(double)right/(double)points);
     if (!map_write(l->map, out)) return false;
-    printf("In %s: history.tsv, map.tsv%s\n", out, report_gnuplot() ? ", map.svg, map.png" : "");
+    printf("In %s: history.tsv, map.tsv%s\n", option_shown(out), report_gnuplot() ? ", map.svg, map.png" : "");
     return true;
 }
 
@@ -116,12 +116,13 @@ static int run(void) {
     nn_model_free(l.model);
     nn_data_free(data);
     ad_tape_free(tape);
-    return good && fflush(stdout) == 0 ? 0 : BAD_RUN;
+    return good ? 0 : BAD_RUN;
 }
 
 int main(int count, char *arguments[]) {
     int status;
     setlocale(LC_CTYPE, "");
-    return command_read("Learns to tell two half moons apart, as Karpathy's micrograd does, and shows the boundary\nwhile it learns.",
-                        options, count, arguments, &status) ? run() : status;
+    if (command_read("Learns to tell two half moons apart, as Karpathy's micrograd does, and shows the boundary\nwhile it learns.",
+                        options, count, arguments, &status)) status = run();
+    return output_end(status, BAD_RUN);
 }

@@ -1,14 +1,40 @@
 /* options.c - words of a command line as numbers; see options.h. */
 #include "options.h"
 
+#include "nn/text.h"
+
 #include <ctype.h>
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+
+const char *option_shown(const char *word) {
+    static char   text[8][1024];
+    static size_t calls;
+    return nn__shown(sizeof *text, text[calls++%8], word, false);
+}
+
+bool option_control(const char *word) {
+    while (*word != '\0' && !iscntrl((unsigned char)*word)) word++;
+    return *word != '\0';
+}
+
+/* What did not fit was noticed by the stream long ago, or is noticed now; some file systems say so only at the end. One
+ * that was closed from the beginning is no loss where nothing was said. */
+int output_end(int status, int bad) {
+    errno = 0;
+    bool failed = fflush(stdout) != 0 || ferror(stdout) != 0;
+    if (fclose(stdout) != 0 && errno != EBADF) failed = true;
+    if (!failed) return status;
+    fprintf(stderr, "%s: standard output cannot be written%s%s\n", program_invocation_short_name, errno != 0 ? ": " : "",
+            errno != 0 ? strerror(errno) : "");
+    return bad;
+}
 
 bool option_complain(const char *program, const char *what, const char *word) {
-    fprintf(stderr, "%s: %s: %s\n(%s --help says how it is used)\n", program, what, word, program);
+    fprintf(stderr, "%s: %s: %s\n(%s --help says how it is used)\n", program, what, option_shown(word), program);
     return false;
 }
 

@@ -9,6 +9,17 @@
 
 enum { BAD_RUN = 1, BAD_USE = 2 };           /* exit statuses: it went wrong; it was asked in the wrong way */
 
+/* A word of the user's for a terminal: what that would obey is written \x1b and the like. Stays until the eighth call
+ * after it; a long one is cut. */
+const char *option_shown(const char *word);
+
+/* The exit status of a program: `status`, but `bad`, with a sentence on stderr, where what was said on standard output
+ * cannot be written. Last of all: standard output is closed. */
+int output_end(int status, int bad);
+
+/* Is there a control character in it? */
+bool option_control(const char *word);
+
 bool option_complain(const char *program, const char *what, const char *word);
 
 /* Letters, digits and underscores that a name begins the word with; 0: none does. */

@@ -131,7 +131,7 @@ static bool write_all(const swings *s) {
     if (!report_close(file, out, "pendulum.tsv")) return false;
     const bool gnuplot = report_gnuplot();
     if (gnuplot && !report_draw(out, "pendulum", 720, 420, script, s)) return false;
-    printf("\nIn %s: history.tsv, pendulum.tsv%s\n", out, gnuplot ? ", pendulum.svg, pendulum.png" : "");
+    printf("\nIn %s: history.tsv, pendulum.tsv%s\n", option_shown(out), gnuplot ? ", pendulum.svg, pendulum.png" : "");
     return true;
 }
 
@@ -169,12 +169,13 @@ static int run(void) {
     const bool good = (quiet || report_folder(out)) && fit(model);
     nn_model_free(model);
     ad_tape_free(tape);
-    return good && fflush(stdout) == 0 ? 0 : BAD_RUN;
+    return good ? 0 : BAD_RUN;
 }
 
 int main(int count, char *arguments[]) {
     int status;
     setlocale(LC_CTYPE, "");
-    return command_read("Finds the pull and the drag of a damped pendulum from noisy angles, through an integration of\n"
-                        "1,000 steps.", options, count, arguments, &status) ? run() : status;
+    if (command_read("Finds the pull and the drag of a damped pendulum from noisy angles, through an integration of\n"
+                        "1,000 steps.", options, count, arguments, &status)) status = run();
+    return output_end(status, BAD_RUN);
 }

@@ -118,7 +118,7 @@ static bool show(nn_model *model, const nn_mlp *mlp, const nn_data *held_out) {
     if (!write_table(&b)) return false;
     const bool gnuplot = report_gnuplot();
     if (gnuplot && !report_draw(out, "regression", 720, 460, script, &b)) return false;
-    printf("\nIn %s: history.tsv, regression.tsv%s\n", out, gnuplot ? ", regression.svg, regression.png" : "");
+    printf("\nIn %s: history.tsv, regression.tsv%s\n", option_shown(out), gnuplot ? ", regression.svg, regression.png" : "");
     return true;
 }
 
@@ -161,12 +161,13 @@ static int run(void) {
     nn_mlp_free(mlp);
     nn_model_free(model);
     ad_tape_free(tape);
-    return good && fflush(stdout) == 0 ? 0 : BAD_RUN;
+    return good ? 0 : BAD_RUN;
 }
 
 int main(int count, char *arguments[]) {
     int status;
     setlocale(LC_CTYPE, "");
-    return command_read("Learns sin x from noisy points, and how noisy they are at each x.", options, count, arguments,
-                        &status) ? run() : status;
+    if (command_read("Learns sin x from noisy points, and how noisy they are at each x.", options, count, arguments,
+                        &status)) status = run();
+    return output_end(status, BAD_RUN);
 }

@@ -1,10 +1,14 @@
 /* report.c - files and pictures that a demo leaves behind.
  *
- * gnuplot reads its commands and the numbers from a pipe: nothing is left over, and names need no
- * quoting but gnuplot's own. */
+ * gnuplot reads its commands and the numbers from a pipe: nothing is left over. Its quotes cannot hold the end of a
+ * line, and it takes a path that begins with | for a program to be run: a path with control characters is refused, and
+ * one that is relative begins with "./". -d keeps it from reading what the user's own gnuplot shall do first. */
 #include "report.h"
 
+#include "options.h"
+
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -15,7 +19,7 @@
 enum { PATH = 4096 };
 
 static bool complain(const char *what, const char *path) {
-    fprintf(stderr, "%s: %s: %s: %s\n", program_invocation_short_name, path, what, strerror(errno));
+    fprintf(stderr, "%s: %s: %s: %s\n", program_invocation_short_name, option_shown(path), what, strerror(errno));
     return false;
 }
 
@@ -42,7 +46,8 @@ bool report_folder(const char *path) {
         part[slash - path] = '\0';
         if (!make_folder(part)) return false;
     }
-    return make_folder(path);
+    if (!make_folder(path)) return false;
+    return access(path, W_OK | X_OK) == 0 || complain("nothing can be written into the folder", path);
 }
 
 static bool path_of(char path[PATH], const char *folder, const char *name, const char *ending) {
@@ -66,33 +71,54 @@ bool report_close(FILE *file, const char *folder, const char *name) {
     return path_of(path, folder, name, "") && complain("the file cannot be written", path);
 }
 
-/* Renaming would put a file in the place of a device or a pipe, and of a link to a file. */
-static bool replaceable(const char *program, const char *path, char target[PATH_MAX]) {
+/* An empty file of a name that nobody has, in the folder of `path`: what goes there is renamed to it when it is whole.
+ * Its rights are `mode`. */
+static FILE *create_beside(const char *path, mode_t mode, char beside[PATH]) {
+    const char *slash = strrchr(path, '/');
+    const int   folder = slash == NULL ? 0 : (int)(slash - path) + 1;
+    if (snprintf(beside, PATH, "%.*s.tapir-XXXXXX", folder, path) >= PATH) {
+        errno = ENAMETOOLONG;
+        return NULL;
+    }
+    const int file = mkostemp(beside, O_CLOEXEC);
+    if (file < 0) return NULL;
+    (void)!fchmod(file, mode);
+    FILE *to = fdopen(file, "w");
+    if (to == NULL) close(file), remove(beside);
+    return to;
+}
+
+static mode_t usual_mode(void) {
+    const mode_t mask = umask(0);
+    umask(mask);
+    return 0666 & ~mask;
+}
+
+/* Renaming would put a file in the place of a device or a pipe, and of a link to a file. A link to nothing is refused:
+ * nothing can be renamed to what it names before that is there. */
+static bool replaceable(const char *program, const char *path, char target[PATH_MAX], mode_t *mode) {
     struct stat is;
-    if (stat(path, &is) != 0) return snprintf(target, PATH_MAX, "%s", path) < PATH_MAX;
-    if (S_ISREG(is.st_mode) && realpath(path, target) != NULL) return true;
-    fprintf(stderr, "%s: %s is not a regular file: nothing is written there\n", program, path);
+    *mode = usual_mode();
+    if (lstat(path, &is) != 0) return snprintf(target, PATH_MAX, "%s", path) < PATH_MAX;
+    if (stat(path, &is) == 0 && S_ISREG(is.st_mode) && realpath(path, target) != NULL) {
+        *mode = is.st_mode & 0777;
+        return true;
+    }
+    fprintf(stderr, "%s: %s is not a regular file: nothing is written there\n", program, option_shown(path));
     return false;
 }
 
 bool report_whole(const char *program, const char *path, bool (*write)(FILE *to, void *context), void *context) {
-    char         target[PATH_MAX];
-    if (!replaceable(program, path, target)) return false;
-    const size_t room = strlen(target) + 32;
-    char        *beside = malloc(room);
-    if (beside == NULL) {
-        fprintf(stderr, "%s: out of memory\n", program);
-        return false;
-    }
-    snprintf(beside, room, "%s.%ld", target, (long)getpid());
-    FILE *to = fopen(beside, "w");
+    char   target[PATH_MAX], beside[PATH];
+    mode_t mode;
+    if (!replaceable(program, path, target, &mode)) return false;
+    FILE *to = create_beside(target, mode, beside);
     bool  good = to != NULL, said = false;
     if (good && !write(to, context)) good = false, said = !ferror(to);
     if (to != NULL && fclose(to) != 0) good = false;
     if (good && rename(beside, target) != 0) good = false;
-    if (!good && !said) fprintf(stderr, "%s: %s cannot be written: %s\n", program, path, strerror(errno));
+    if (!good && !said) fprintf(stderr, "%s: %s cannot be written: %s\n", program, option_shown(path), strerror(errno));
     if (!good && to != NULL) remove(beside);
-    free(beside);
     return good;
 }
 
@@ -110,7 +136,14 @@ bool report_gnuplot(void) {
     return false;
 }
 
-/* In gnuplot's single quotes a quote is doubled and nothing else is special. */
+/* Whatever stands before such a character, gnuplot would take what follows for commands of its own. */
+static bool quotable(const char *path) {
+    if (!option_control(path)) return true;
+    errno = EINVAL;
+    return complain("gnuplot is not given a path with a control character", path);
+}
+
+/* In gnuplot's single quotes a quote is doubled and nothing else is special, but the end of a line. */
 static void put_quoted(FILE *to, const char *text) {
     fputc('\'', to);
     for (; *text != '\0'; text++) {
@@ -131,20 +164,22 @@ static const struct format {
 /* A picture is there whole, or as it was before. */
 static bool draw_as(const struct format *format, const char *folder, const char *name, int width,
                     int height, report_script *commands, const void *what) {
-    char path[PATH], part[PATH + 8];
-    if (!path_of(path, folder, name, format->ending)) return false;
-    snprintf(part, sizeof part, "%s.part", path);
-    FILE *gnuplot = popen("exec gnuplot", "w");
-    if (gnuplot == NULL) return complain("gnuplot cannot be started", path);
+    char path[PATH], part[PATH], place[PATH + 2];
+    if (!path_of(path, folder, name, format->ending) || !quotable(path)) return false;
+    FILE *beside = create_beside(path, usual_mode(), part);
+    if (beside == NULL || fclose(beside) != 0) return complain("the file cannot be made", path);
+    snprintf(place, sizeof place, "%s%s", part[0] == '/' ? "" : "./", part);
+    FILE *gnuplot = popen("exec gnuplot -d", "w");
+    if (gnuplot == NULL) return remove(part), complain("gnuplot cannot be started", path);
     fputs("set terminal ", gnuplot);
     fprintf(gnuplot, format->terminal, width, height);
     fputs("\nset output ", gnuplot);
-    put_quoted(gnuplot, part);
+    put_quoted(gnuplot, place);
     fputc('\n', gnuplot);
     commands(gnuplot, what);
     if (pclose(gnuplot) == 0 && rename(part, path) == 0) return true;
     remove(part);
-    fprintf(stderr, "%s: %s: gnuplot did not draw it\n", program_invocation_short_name, path);
+    fprintf(stderr, "%s: %s: gnuplot did not draw it\n", program_invocation_short_name, option_shown(path));
     return false;
 }
 

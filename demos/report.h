@@ -8,12 +8,13 @@
 
 /* Functions that return false have said why, on stderr. */
 
-bool  report_folder(const char *path);       /* makes it, and those above it, where missing */
+bool  report_folder(const char *path);       /* makes it, and those above it, where missing; may be written to */
 FILE *report_create(const char *folder, const char *name);     /* NULL: false */
 bool  report_close(FILE *file, const char *folder, const char *name);
 
-/* Writes a whole file or nothing: what `write` puts out goes beside PATH and is renamed, so that nothing half-written
- * ever stands there; a device or a pipe is refused, a link followed. write returns false when it said itself what was wrong. */
+/* Writes a whole file or nothing: what `write` puts out goes beside PATH, where no other file is touched, and is renamed,
+ * so that nothing half-written ever stands there; a device, a pipe or a link to nothing is refused, a link to a file
+ * followed. write returns false when it said itself what was wrong. */
 bool report_whole(const char *program, const char *path, bool (*write)(FILE *to, void *context), void *context);
 
 /* The loss and the held-out accuracy after each epoch: accuracy[i] in 0..1. */

@@ -119,7 +119,9 @@ AD_API double ad_value(ad_var x);                      /* NaN, and the error on 
 AD_API void ad_set(ad_var input, double value);
 
 /* Name a node for messages, explanations and pictures; the text is copied. A second name replaces
- * the first. On a plain number: nothing. */
+ * the first. On a plain number: nothing. Where people read, here and in all messages, control characters, marks that turn
+ * the direction of the text and bytes that are not UTF-8 are written \x1b or \u202e; ad_find and the fields of a report
+ * have the name as it was given. */
 AD_API void ad_name(ad_var x, const char *name);
 
 /* The node of this name, of several the last on the tape; AD_BAD_ARGUMENT when there is none. */

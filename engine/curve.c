@@ -125,7 +125,9 @@ enum { ROW_WIDTH = POINTS + 1 };
 
 static void characters(const ad_curve *c, FILE *to) {
     const frame f = frame_of(c);
-    fprintf(to, "relative error of d/d%s = %.10g, against the step of the difference\n", c->name, c->claimed);
+    char        name[AD__SHOWN_NAME];
+    fprintf(to, "relative error of d/d%s = %.10g, against the step of the difference\n", ad__shown_name(c->name, name),
+            c->claimed);
     for (int e = f.high; e >= f.low; e--) {
         char row[ROW_WIDTH];
         memset(row, ' ', POINTS);

@@ -125,8 +125,9 @@ void ad__scope_label(const ad_tape *tape, uint32_t scope, size_t room, char text
     size_t length = 0;
     text[0] = '\0';
     while (depth-- > 0 && length < room) {
-        const char *name = tape->notes.scope[around[depth]].text;
-        length += (size_t)snprintf(text + length, room - length, "%.*s%s", ad__shown_bytes(name), name, depth > 0 ? " / " : "");
+        char name[AD__SHOWN_NAME];
+        length += (size_t)snprintf(text + length, room - length, "%s%s",
+                                   ad__shown_name(tape->notes.scope[around[depth]].text, name), depth > 0 ? " / " : "");
     }
 }
 

@@ -35,6 +35,13 @@ static ad_var conditional(parser *p);
 
 /* ---- errors ----------------------------------------------------------------------------------- */
 
+/* As many columns as a beginning of a line takes in a message. */
+static int columns(const char *from, int n) {
+    char beginning[SHOWN + 1], shown[6*SHOWN + 1];
+    snprintf(beginning, sizeof beginning, "%.*s", n, from);
+    return (int)strlen(ad__shown_text(sizeof shown, shown, beginning));
+}
+
 /* A line of the text around the place, and a caret under it. */
 static ad_var error_at(parser *p, const char *place, const char *what, const char *name, size_t length) {
     if (p->failed) return ad__failed(p->tape);
@@ -45,7 +52,8 @@ static ad_var error_at(parser *p, const char *place, const char *what, const cha
     while (from[shown] != '\0' && from[shown] != '\n' && from + shown < place + SHOWN) shown++;
     ad__fail(p->tape, AD_BAD_FORMULA, "formula: %s%s%.*s%s at character %zu\n  %.*s\n  %*s^", what,
              length > 0 ? " \"" : "", (int)(length < SHOWN ? length : SHOWN), name,
-             length > 0 ? "\"" : "", (size_t)(place - p->text) + 1, shown, from, (int)(place - from), "");
+             length > 0 ? "\"" : "", (size_t)(place - p->text) + 1, shown, from,
+             columns(from, (int)(place - from)), "");
     return ad__failed(p->tape);
 }
 

@@ -111,19 +111,19 @@ static void label(const ad_tape *tape, uint32_t node, size_t k, char text[AD__NA
     const ad__edge edge = ad__edge_of(tape, node, k);
     const char    *name = edge.to == AD__NO_NODE ? NULL : ad__name_of(tape, edge.to);
     if (edge.to == AD__NO_NODE) snprintf(text, AD__NAME_ROOM, "%.6g", edge.value);
-    else if (name != NULL) snprintf(text, AD__NAME_ROOM, "%.*s", ad__shown_bytes(name), name);
+    else if (name != NULL) ad__shown_name(name, text);
     else snprintf(text, AD__NAME_ROOM, "#%lu", (unsigned long)edge.to);
 }
 
 static void show(const ad_tape *tape, uint32_t node, size_t room, char text[]) {
     const ad__row_number row = ad__code_row(tape->code[node]);
     const size_t         edges = ad__edges(tape, node);
-    char                 x[AD__NAME_ROOM] = "", y[AD__NAME_ROOM] = "";
+    char                 x[AD__NAME_ROOM] = "", y[AD__NAME_ROOM] = "", name[AD__SHOWN_NAME];
     const ad__locale     locale = ad__locale_enter();
     if (edges > 0) label(tape, node, 0, x);
     if (edges > 1) label(tape, node, 1, y);
     if (row < AD__ROWS) ad__shown(room, text, ad__rows[row].shown, x, y);
-    else snprintf(text, room, "%.*s(%s%s%s%s)", ad__shown_bytes(ad__node_name(tape, node)), ad__node_name(tape, node), x,
+    else snprintf(text, room, "%s(%s%s%s%s)", ad__shown_name(ad__node_name(tape, node), name), x,
                   edges > 1 ? ", " : "", y, edges > 2 ? ", ..." : "");
     ad__locale_leave(locale);
 }

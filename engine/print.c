@@ -44,14 +44,14 @@ static void print_step(const ad_program *p, uint32_t i, FILE *to) {
     }
     if (node->code == AD__ROW_INPUT) return;
     const ad__row_number row = ad__code_row(node->code);
-    char name[LABEL], x[LABEL], y[LABEL] = "", shown[4*LABEL];
+    char name[LABEL], x[LABEL], y[LABEL] = "", shown[4*LABEL], operation[AD__SHOWN_NAME];
     fprintf(to, "  %-10s %s  ", label(p, i, name), class_of(node));
     if (row < AD__ROWS) {
         if (ad__rows[row].operands == 2) label(p, node->y, y);
         fputs(ad__shown(sizeof shown, shown, ad__rows[row].shown, label(p, node->x, x), y), to);
     } else {
         const uint32_t number = node->code == AD__custom;      /* the first operand says which operation it is */
-        fprintf(to, "%s(", ad__value_name(p, i));
+        fprintf(to, "%s(", ad__shown_name(ad__value_name(p, i), operation));
         print_operands(p, p->word + node->x + number, node->y - number, to);
         if (node->code == AD__dot) {
             fputs("; ", to);
@@ -106,7 +106,9 @@ static void print_fixed(const ad_program *p, FILE *to) {
     if (p->fixed_leaves > 0) fprintf(to, "; leaves in no list:");
     for (size_t i = 0; i < p->fixed_leaves && i < MOST_OPERANDS; i++) {
         const ad__fixed *leaf = &p->fixed[i];
-        if (leaf->name != NULL) fprintf(to, "%s %s = %.6g", i > 0 ? "," : "", leaf->name, leaf->value);
+        char             name[AD__SHOWN_NAME];
+        if (leaf->name != NULL)
+            fprintf(to, "%s %s = %.6g", i > 0 ? "," : "", ad__shown_name(leaf->name, name), leaf->value);
         else fprintf(to, "%s #%lu = %.6g", i > 0 ? "," : "", (unsigned long)leaf->node, leaf->value);
     }
     if (p->fixed_leaves > MOST_OPERANDS) fprintf(to, ", ... %zu more", p->fixed_leaves - MOST_OPERANDS);

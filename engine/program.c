@@ -1006,12 +1006,10 @@ static void lock_message(ad_program *p) {
 ad_status ad__program_refuse(const ad_program *program, ad_status status, const char *format, ...) {
     ad_program      *p = (ad_program *)(uintptr_t)program;      /* the message is no part of its value */
     char             text[AD__MESSAGE] = "";
-    const ad__locale locale = ad__locale_enter();
     va_list          arguments;
     va_start(arguments, format);
-    vsnprintf(text, sizeof text, format, arguments);
+    ad__sentence(sizeof text, text, format, arguments);
     va_end(arguments);
-    ad__locale_leave(locale);
     lock_message(p);
     memcpy(p->message, text, sizeof text);
     atomic_flag_clear(&p->message_lock);

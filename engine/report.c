@@ -86,12 +86,10 @@ void ad__report_culprit(ad__report *r, const ad_check_operand *operand) {
 }
 
 void ad__report_say(ad__report *r, ad_status status, const char *format, ...) {
-    const ad__locale locale = ad__locale_enter();
     va_list list;
     va_start(list, format);
-    vsnprintf(r->message, sizeof r->message, format, list);
+    ad__sentence(sizeof r->message, r->message, format, list);
     va_end(list);
-    ad__locale_leave(locale);
     r->page.status = status;
 }
 
@@ -144,7 +142,7 @@ ad_verdict ad_check_coordinate(const ad_check_report *report, size_t i) {
 
 /* ---- as a page -------------------------------------------------------------------------------- */
 
-enum { SHOWN_LINES = 24, COLUMN = 24 };
+enum { SHOWN_LINES = 24, COLUMN = 24, NAME = 512 };
 
 /* Not a number and 0 print without a sign, which says nothing. */
 static const char *digits(double x, const char *format, char text[COLUMN]) {
@@ -189,17 +187,21 @@ static void show_line(FILE *to, int width, const ad_check_line *l) {
     else
         snprintf(middle, sizeof middle, "none");
     const double r = l->gap/l->tolerance;
+    char         name[NAME];
     snprintf(step, sizeof step, isnan(l->step) ? "-" : "2^%.0f", log2(l->step));
-    fprintf(to, "  %-*s  %-17s  %-26s  %-13s  %-6s  %s\n", width, l->name, digits(l->claimed, "%.10g", claimed),
-            middle, isnan(r) ? "-" : digits(r, "%.1e", ratio), step, ad_verdict_text(l->verdict));
+    fprintf(to, "  %-*s  %-17s  %-26s  %-13s  %-6s  %s\n", width, ad__shown_text(NAME, name, l->name),
+            digits(l->claimed, "%.10g", claimed), middle, isnan(r) ? "-" : digits(r, "%.1e", ratio), step, ad_verdict_text(l->verdict));
 }
 
 static void show_lines(FILE *to, size_t n, const ad_check_line line[]) {
     size_t hidden = 0, shown = 0;
     int    width = (int)strlen("coordinate");
+    char   name[NAME];
     if (n == 0) return;
-    for (size_t i = 0; i < n; i++)
-        if ((int)strlen(line[i].name) > width) width = (int)strlen(line[i].name);
+    for (size_t i = 0; i < n; i++) {
+        const int length = (int)strlen(ad__shown_text(NAME, name, line[i].name));
+        if (length > width) width = length;
+    }
     if (width > 40) width = 40;
     fprintf(to, "  %-*s  %-17s  %-26s  %-13s  %-6s  %s\n", width, "coordinate", "claimed",
             "differences +- error", "gap/tolerance", "step", "verdict");
@@ -214,9 +216,10 @@ static void show_lines(FILE *to, size_t n, const ad_check_line line[]) {
 }
 
 static void show_culprit(FILE *to, const ad_check_operand *o, bool first) {
-    char rule[COLUMN], estimate[COLUMN], left[COLUMN], right[COLUMN], off[COLUMN];
-    fprintf(to, "local: node %zu%s%s%s, %s, operand %zu, in %s", o->node, *o->name ? " (" : "", o->name,
-            *o->name ? ")" : "", o->operation, o->operand, o->shown);
+    char rule[COLUMN], estimate[COLUMN], left[COLUMN], right[COLUMN], off[COLUMN], name[NAME], operation[NAME];
+    fprintf(to, "local: node %zu%s%s%s, %s, operand %zu, in %s", o->node, *o->name ? " (" : "",
+            ad__shown_text(NAME, name, o->name), *o->name ? ")" : "", ad__shown_text(NAME, operation, o->operation),
+            o->operand, o->shown);
     if (o->file != NULL) fprintf(to, ", at %s:%d", ad__file_name(o->file), o->line);
     fprintf(to, ": rule says %s, ", digits(o->rule, "%.8g", rule));
     if (!isnan(o->estimate))
@@ -370,8 +373,10 @@ static void json(const ad_check_report *r, FILE *to) {
 
 /* ---- as CSV ----------------------------------------------------------------------------------- */
 
-static void csv_text(FILE *to, const char *text) {
-    if (strpbrk(text, ",\"\r\n") == NULL) {
+static void csv_text(FILE *to, const char *from) {
+    char        whole[NAME];
+    const char *text = ad__shown_text(NAME, whole, from);
+    if (strpbrk(text, ",\"") == NULL) {
         fputs(text, to);
         return;
     }

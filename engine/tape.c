@@ -185,12 +185,10 @@ void ad__fail(ad_tape *tape, ad_status status, const char *format, ...) {
     if (tape->status != AD_OK) return;
     tape->status = status;
     tape->room = 0;
-    const ad__locale locale = ad__locale_enter();
     va_list list;
     va_start(list, format);
-    vsnprintf(tape->message, sizeof tape->message, format, list);
+    ad__sentence(sizeof tape->message, tape->message, format, list);
     va_end(list);
-    ad__locale_leave(locale);
 }
 
 ad_status ad_tape_status(const ad_tape *tape) {

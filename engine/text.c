@@ -40,11 +40,81 @@ char *ad__shown(size_t room, char text[], const char *shown, const char *x, cons
     return text;
 }
 
-int ad__shown_bytes(const char *text) {
-    size_t n = strnlen(text, AD__SHOWN + 1);
-    if (n <= AD__SHOWN) return (int)n;
-    for (n = AD__SHOWN; n > AD__SHOWN - 3 && ((unsigned char)text[n] & 0xc0) == 0x80; n--) { }
-    return (int)n;
+/* RFC 3629: no overlong forms, no surrogates. */
+size_t ad__sequence(const char *text) {
+    const unsigned char *at = (const unsigned char *)text;
+    const size_t n = at[0] < 0x80 ? 1 : at[0] >= 0xc2 && at[0] < 0xe0 ? 2 : (at[0] & 0xf0) == 0xe0 ? 3
+                   : at[0] >= 0xf0 && at[0] < 0xf5 ? 4 : 0;
+    for (size_t i = 1; i < n; i++)
+        if ((at[i] & 0xc0) != 0x80) return 0;
+    if ((at[0] == 0xe0 && at[1] < 0xa0) || (at[0] == 0xed && at[1] > 0x9f) || (at[0] == 0xf0 && at[1] < 0x90) ||
+        (at[0] == 0xf4 && at[1] > 0x8f)) return 0;
+    return n;
+}
+
+static uint32_t character(const char *text, size_t n) {
+    const unsigned char *at = (const unsigned char *)text;
+    if (n < 2) return at[0];
+    uint32_t c = at[0] & (0xffu >> (n + 1));
+    for (size_t i = 1; i < n; i++) c = c << 6 | (at[i] & 0x3fu);
+    return c;
+}
+
+/* ASCII's own, and those that UTF-8 writes in two bytes: U+009B begins a command of a terminal as ESC [ does. */
+static bool control(uint32_t c) {
+    return c < 0x20 || (c >= 0x7f && c < 0xa0);
+}
+
+/* What ends a line, or turns the direction in which the text around it is read. */
+static bool misleading(uint32_t c) {
+    return c == 0x61c || c == 0x200e || c == 0x200f || (c >= 0x2028 && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069);
+}
+
+/* The next character as a terminal may have it; how many bytes of the text it is. */
+static size_t harmless(const char *text, char piece[8]) {
+    const size_t   n = ad__sequence(text);
+    const uint32_t c = character(text, n);
+    if (n == 0 || (control(c) && n == 1)) snprintf(piece, 8, "\\x%02x", (unsigned)c & 0xff);
+    else if (control(c) || misleading(c)) snprintf(piece, 8, "\\u%04x", (unsigned)c & 0xffff);
+    else snprintf(piece, 8, "%.*s", (int)n, text);
+    return n == 0 ? 1 : n;
+}
+
+/* In a message of several lines those after the first are indented, and end where they should. */
+static bool own_line_end(const char *at) {
+    return at[0] == '\n' && at[1] == ' ' && at[2] == ' ';
+}
+
+static char *write_harmless(size_t room, char text[], const char *from, bool lines) {
+    size_t length = 0;
+    while (*from != '\0') {
+        char   piece[8] = {*from};                           /* most characters are themselves */
+        size_t n = 1, bytes = 1;
+        if ((*from < ' ' || *from > '~') && !(lines && own_line_end(from)))
+            n = harmless(from, piece), bytes = strlen(piece);
+        if (bytes >= room - length) break;
+        memcpy(text + length, piece, bytes);
+        length += bytes;
+        from += n;
+    }
+    text[length] = '\0';
+    return text;
+}
+
+const char *ad__shown_text(size_t room, char text[], const char *from) {
+    return write_harmless(room, text, from, false);
+}
+
+const char *ad__shown_name(const char *name, char text[AD__SHOWN_NAME]) {
+    return ad__shown_text(AD__SHOWN_NAME, text, name);
+}
+
+void ad__sentence(size_t room, char text[], const char *format, va_list list) {
+    char             raw[AD__SENTENCE];
+    const ad__locale locale = ad__locale_enter();
+    vsnprintf(raw, sizeof raw, format, list);
+    ad__locale_leave(locale);
+    write_harmless(room, text, raw, true);
 }
 
 char *ad__branch_turns(size_t room, char text[], unsigned long node, const char *what, const double side[2], double now,
@@ -74,49 +144,47 @@ const char *ad__shortest(double x, char text[AD__SHORTEST]) {
     return text;
 }
 
-/* Bytes of the UTF-8 sequence that begins here; 0: none does. RFC 3629: no overlong forms, no surrogates. */
-static size_t sequence(const char *text) {
-    const unsigned char *at = (const unsigned char *)text;
-    const size_t n = at[0] < 0x80 ? 1 : at[0] >= 0xc2 && at[0] < 0xe0 ? 2 : (at[0] & 0xf0) == 0xe0 ? 3
-                   : at[0] >= 0xf0 && at[0] < 0xf5 ? 4 : 0;
-    for (size_t i = 1; i < n; i++)
-        if ((at[i] & 0xc0) != 0x80) return 0;
-    if ((at[0] == 0xe0 && at[1] < 0xa0) || (at[0] == 0xed && at[1] > 0x9f) || (at[0] == 0xf0 && at[1] < 0x90) ||
-        (at[0] == 0xf4 && at[1] > 0x8f)) return 0;
-    return n;
-}
-
 bool ad__is_utf8(const char *text) {
     for (size_t n; *text != '\0'; text += n)
-        if ((n = sequence(text)) == 0) return false;
+        if ((n = ad__sequence(text)) == 0) return false;
     return true;
 }
 
-/* Writes one character with `special`, which returns what stands for an ASCII character, or NULL for itself. */
-static void escaped(const char *text, const char *(*special)(char c, char room[16]), FILE *to) {
+/* Those that XML may not have beside control characters. */
+static bool unknown(uint32_t c) {
+    return c == 0xfffe || c == 0xffff;
+}
+
+/* Writes each character with `special`, which returns what stands for one of ASCII, a control character or an unknown
+ * one, or NULL for itself. What is no character becomes U+FFFD. */
+static void escaped(const char *text, const char *(*special)(uint32_t c, char room[16]), FILE *to) {
     char room[16];
-    while (*text != '\0') {
-        const size_t n = sequence(text);
-        const char  *instead = n == 0 ? "\xef\xbf\xbd" : n > 1 ? NULL : special(*text, room);
+    for (;;) {
+        size_t usual = 0;                                    /* those that are themselves go out together */
+        while (text[usual] >= ' ' && text[usual] <= '~' && special((uint32_t)text[usual], room) == NULL) usual++;
+        if (usual > 0) fwrite(text, 1, usual, to);
+        text += usual;
+        if (*text == '\0') return;
+        const size_t   n = ad__sequence(text);
+        const uint32_t c = character(text, n);
+        const char    *instead = n == 0                                    ? "\xef\xbf\xbd"
+                                 : c < 0x80 || control(c) || unknown(c) ? special(c, room)
+                                                                        : NULL;
         if (instead != NULL) fputs(instead, to);
         else fwrite(text, 1, n, to);
         text += n == 0 ? 1 : n;
     }
 }
 
-static bool control(char c) {
-    return (unsigned char)c < 0x20 || c == 0x7f;
-}
-
-static const char *json_special(char c, char room[16]) {
+static const char *json_special(uint32_t c, char room[16]) {
     if (c == '"') return "\\\"";
     if (c == '\\') return "\\\\";
     if (!control(c) && c != '<') return NULL;
-    snprintf(room, 16, "\\u%04x", (unsigned)(unsigned char)c);
+    snprintf(room, 16, "\\u%04x", (unsigned)c);
     return room;
 }
 
-static const char *xml_special(char c, char room[16]) {
+static const char *xml_special(uint32_t c, char room[16]) {
     (void)room;
     switch (c) {
     case '&':  return "&amp;";
@@ -124,14 +192,14 @@ static const char *xml_special(char c, char room[16]) {
     case '>':  return "&gt;";
     case '"':  return "&quot;";
     case '\'': return "&#39;";
-    default:   return control(c) ? " " : NULL;
+    default:   return control(c) ? " " : unknown(c) ? "\xef\xbf\xbd" : NULL;
     }
 }
 
-static const char *dot_special(char c, char room[16]) {
+static const char *dot_special(uint32_t c, char room[16]) {
     if (control(c)) return " ";
-    if (strchr("\"\\{}|<>", c) == NULL) return NULL;
-    snprintf(room, 16, "\\%c", c);
+    if (unknown(c) || strchr("\"\\{}|<>", (int)c) == NULL) return NULL;
+    snprintf(room, 16, "\\%c", (int)c);
     return room;
 }
 

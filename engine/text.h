@@ -5,6 +5,7 @@
 #include "ad.h"
 
 #include <locale.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -14,9 +15,18 @@ typedef locale_t ad__locale;
 ad__locale ad__locale_enter(void);
 void       ad__locale_leave(ad__locale before);
 
-/* The bytes of a text that are shown where it is cut to AD__SHOWN of them: no UTF-8 sequence is cut in two. For "%.*s". */
-enum { AD__SHOWN = 40 };
-int ad__shown_bytes(const char *text);
+/* A text of the user's as people see it, cut to fit, no UTF-8 sequence in two: what a terminal would obey (control
+ * characters), what turns the direction of the text around it, and bytes that are not UTF-8 are written \x1b or \u202e.
+ * A name in up to 40 bytes. Both return text. */
+enum { AD__SHOWN_NAME = 41 };
+const char *ad__shown_text(size_t room, char text[], const char *from);
+const char *ad__shown_name(const char *name, char text[AD__SHOWN_NAME]);
+
+/* A message in the C locale, cut to fit, and all of it written in the same way; a line may end where an indented one
+ * follows. */
+enum { AD__SENTENCE = 2048 };
+__attribute__((format(printf, 3, 0)))
+void ad__sentence(size_t room, char text[], const char *format, va_list list);
 
 /* A row's `shown` with x and y replaced, cut to fit: ad__shown(64, text, "x + y", "a", "#3") is "a + #3".
  * Returns text. */
@@ -34,7 +44,9 @@ const char *ad__file_name(const char *path);
 enum { AD__SHORTEST = 32 };
 const char *ad__shortest(double x, char text[AD__SHORTEST]);
 
-bool ad__is_utf8(const char *text);
+/* Bytes of the UTF-8 sequence that begins here; 0: none does. */
+size_t ad__sequence(const char *text);
+bool   ad__is_utf8(const char *text);
 
 /* AD_OK or AD_BAD_FILE: a full disk is noticed when the buffer leaves. */
 ad_status ad__written(FILE *to);

@@ -263,7 +263,7 @@ enum { MOST_OPERANDS = 8 };
 
 const char *ad__label(const ad_tape *tape, uint32_t node, char text[AD__LABEL]) {
     const char *name = ad__name_of(tape, node);
-    if (name != NULL) snprintf(text, AD__LABEL, "%.*s", ad__shown_bytes(name), name);
+    if (name != NULL) ad__shown_name(name, text);
     else snprintf(text, AD__LABEL, "#%lu", (unsigned long)node);
     return text;
 }
@@ -287,7 +287,7 @@ static void write_what(const ad_tape *tape, uint32_t node, bool numbers, size_t 
         ad__shown(room, text, ad__rows[row].shown, x, y);
         return;
     }
-    size_t length = (size_t)snprintf(text, room, "%s(", ad__node_name(tape, node));
+    size_t length = (size_t)snprintf(text, room, "%s(", ad__shown_name(ad__node_name(tape, node), y));
     for (size_t i = 0; i < n && i < MOST_OPERANDS && length < room; i++)
         length += (size_t)snprintf(text + length, room - length, "%s%s", i > 0 ? ", " : "",
                                    operand(tape, node, i, numbers, x));
@@ -305,13 +305,12 @@ void ad__what_numbers(const ad_tape *tape, uint32_t node, size_t room, char text
 
 void ad__headline(const ad_tape *tape, uint32_t node, size_t room, char text[]) {
     const char *name = ad__name_of(tape, node);
+    char        shown[AD__SHOWN_NAME];
     int         length = snprintf(text, room, "#%lu ", (unsigned long)node);
     if (tape->code[node] == AD__input) {
-        if (name == NULL) name = "input";
-        snprintf(text + length, room - (size_t)length, "%.*s", ad__shown_bytes(name), name);
+        snprintf(text + length, room - (size_t)length, "%s", ad__shown_name(name != NULL ? name : "input", shown));
         return;
     }
-    if (name != NULL)
-        length += snprintf(text + length, room - (size_t)length, "%.*s = ", ad__shown_bytes(name), name);
+    if (name != NULL) length += snprintf(text + length, room - (size_t)length, "%s = ", ad__shown_name(name, shown));
     ad__what(tape, node, room - (size_t)length, text + length);
 }

@@ -130,7 +130,8 @@ static void make_items(const checkpoint *c, nn__item item[]) {
     }
 }
 
-static void save(checkpoint *c) {
+/* only_look: nothing is written, and the status is what would come of it. */
+static void save(checkpoint *c, bool only_look) {
     const size_t items = nn_model_arrays(c->model) + c->arrays, notes = c->lines + 2;
     char         message[NN__MESSAGE];
     nn__item    *item = calloc(items + 1, sizeof *item);
@@ -140,7 +141,9 @@ static void save(checkpoint *c) {
     else {
         make_items(c, item);
         make_notes(c, note, text);
-        const ad_status status = nn__safetensors_save(c->path, false, items, item, notes, note, message);
+        const ad_status status =
+            only_look ? nn__safetensors_check(c->path, items, item, notes, note, message)
+                      : nn__safetensors_save(c->path, false, items, item, notes, note, message);
         if (status != AD_OK) nn__model_fail(c->model, status, "%s", message);
     }
     free(item);
@@ -151,7 +154,14 @@ static void save(checkpoint *c) {
 ad_status nn_checkpoint_save(const char *path, nn_model *model, nn_optimizer *optimizer, size_t n,
                              const nn_entry entry[]) {
     checkpoint c = {.path = path, .model = model, .optimizer = optimizer};
-    if (begin(&c, n, entry)) save(&c);
+    if (begin(&c, n, entry)) save(&c, false);
+    return end(&c);
+}
+
+ad_status nn__checkpoint_check(const char *path, nn_model *model, nn_optimizer *optimizer, size_t n,
+                               const nn_entry entry[]) {
+    checkpoint c = {.path = path, .model = model, .optimizer = optimizer};
+    if (begin(&c, n, entry)) save(&c, true);
     return end(&c);
 }
 

@@ -2,41 +2,31 @@
  *
  * While a file is read all its columns count as inputs; the first row says how many there are. */
 #include "data.h"
+#include "open.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #if HAVE_LIBCSV
 #include <csv.h>
+
+enum { HEADER = 1024, LONGEST_FIELD = 1 << 16 };
 
 /* Where the parser stands. Lines and columns count from 1, as editors do. */
 typedef struct reader {
     nn_data    *data;
     const char *path;
-    size_t      line, column, first_line;    /* column: fields of this row so far; first_line: of the first row */
+    size_t      line, column;                /* column: fields of this row so far */
+    size_t      row_line, first_line;        /* where this row begins, and where the first one did */
     bool        header, after_return;        /* header: still to be skipped; after_return: a \n belongs to it */
+    char        names[HEADER];               /* what was skipped, as much as there is space: each field with a \0 */
+    size_t      names_length, names_count;
+    size_t      unended;                     /* bytes since the last field or line ended, by blocks */
 } reader;
-
-/* Enough of a field to recognize it, without control characters. */
-static const char *excerpt(const char *field, char text[24]) {
-    size_t n = 0;
-    for (; n < 20 && field[n] != '\0'; n++)
-        text[n] = field[n];
-    if (field[n] != '\0') memcpy(text + n, "...", 4);
-    else text[n] = '\0';
-    for (char *c = text; *c != '\0'; c++)
-        if ((unsigned char)*c < ' ' || *c == 0x7f) *c = ' ';
-    return text;
-}
-
-/* Decimal alone: strtod would take hexadecimal too. */
-static bool read_number(const char *field, size_t length, double *value) {
-    char *end;
-    *value = strtod(field, &end);
-    return end == field + length && strpbrk(field, "xX") == NULL;
-}
 
 /* The sentence goes after the place. */
 __attribute__((format(printf, 2, 3)))
@@ -44,30 +34,123 @@ static void fail(const reader *r, const char *format, ...) {
     char    sentence[NN__MESSAGE];
     va_list list;
     va_start(list, format);
-    vsnprintf(sentence, sizeof sentence, format, list);
+    nn__sentence(sentence, format, list);
     va_end(list);
     nn__data_fail(r->data, AD_BAD_FILE, "%s: line %zu, column %zu: %s", r->path, r->line, r->column,
                   sentence);
 }
 
-static void on_field(void *field, size_t length, void *context) {
-    reader  *r = context;
+/* ---- numbers, and what else is found in their place ------------------------------------------- */
+
+/* Decimal alone: strtod would take hexadecimal too. Blanks on either side are no part of it. */
+static bool read_number(const char *field, size_t length, double *value) {
+    char *end;
+    *value = strtod(field, &end);
+    if (end == field || strpbrk(field, "xX") != NULL) return false;
+    while (isspace((unsigned char)*end)) end++;
+    return end == field + length;
+}
+
+static bool one_of(const char *field, const char *const words[]) {
+    for (size_t i = 0; words[i] != NULL; i++)
+        if (strcasecmp(field, words[i]) == 0) return true;
+    return false;
+}
+
+static bool is_number(const char *field) {
+    double value;
+    return read_number(field, strlen(field), &value);
+}
+
+/* Would it be a number, or several of them, but for this sign? */
+static bool divides_numbers(const char *field, char sign) {
+    char        part[64];
+    const char *at = strchr(field, sign);
+    if (at == NULL || at == field || (size_t)(at - field) >= sizeof part) return false;
+    snprintf(part, sizeof part, "%.*s", (int)(at - field), field);
+    return is_number(part) && at[1] != '\0' && strchr("+-.0123456789 ", at[1]) != NULL;
+}
+
+/* The field of this column in the line that was skipped. */
+static bool is_header_again(const reader *r, const char *field) {
+    const char *at = r->names;
+    if (r->column > r->names_count) return false;
+    for (size_t i = 1; i < r->column; i++) at += strlen(at) + 1;
+    return strcmp(at, field) == 0;
+}
+
+/* What a field is that is no number, and what to do; "" where nothing is known. */
+static const char *advice(const reader *r, const char *field, size_t length) {
+    static const char *const missing[] = {"NA", "N/A", "#N/A", "NULL", "None", "missing", "?", "-", ".", NULL};
+    const char              *letter = field + strspn(field, " ");
+    if (strlen(field) < length) return ": it has a byte 0, as text in UTF-16 does; UTF-8 is read";
+    if (strncmp(field, "\xff\xfe", 2) == 0 || strncmp(field, "\xfe\xff", 2) == 0)
+        return ": this is text in UTF-16; UTF-8 is read";
+    if (is_header_again(r, field)) return ": the header line again";
+    if (one_of(field, missing)) return ": a missing value; leave the row out or fill it in";
+    if (strchr(field, ',') != NULL && divides_numbers(field, ',')) return ": decimals have a point, and thousands no sign";
+    if (divides_numbers(field, ';')) return ": is the separator a semicolon?";
+    if (divides_numbers(field, '\t')) return ": is the separator a tab?";
+    if (divides_numbers(field, '|')) return ": is the separator |?";
+    if (divides_numbers(field, ' ')) return ": is the separator a blank?";
+    if (strncasecmp(letter, "0x", 2) == 0) return ": numbers are decimal";
+    if (!isalpha((unsigned char)*letter) && *letter != '_' && (unsigned char)*letter < 0x80) return "";
+    if (r->data->rows > 0) return ": a word; classes are numbers, 0, 1, 2 and so on";
+    if (r->column > 1)
+        return ": a word; classes are numbers, 0, 1, 2 and so on, and of a header line the reader has to be told";
+    return r->names_count > 0 ? ": this looks like another header line; one is skipped"
+                              : ": this looks like a header line, of which the reader has to be told";
+}
+
+/* Enough of a field to recognize it. */
+static const char *excerpt(const char *field, char text[24]) {
+    nn__shown(21, text, field, false);
+    return strlen(field) > 20 ? strcat(text, "...") : text;
+}
+
+/* ---- what the parser finds -------------------------------------------------------------------- */
+
+static void keep_name(reader *r, const char *field) {
+    const size_t bytes = strlen(field) + 1;
+    if (r->names_count + 1 != r->column || bytes > HEADER - r->names_length) return;
+    memcpy(r->names + r->names_length, field, bytes);
+    r->names_length += bytes;
+    r->names_count++;
+}
+
+/* Within quotes a field may go over several lines: as many as there are ends of a line in it. */
+static size_t line_ends(const char *field, size_t length) {
+    size_t n = 0;
+    for (size_t i = 0; i < length; i++)
+        n += field[i] == '\r' || (field[i] == '\n' && (i == 0 || field[i - 1] != '\r'));
+    return n;
+}
+
+static void read_field(reader *r, const char *field, size_t length) {
     nn_data *data = r->data;
     char     shown[24];
     double   value;
-    r->after_return = false;
-    r->column++;
-    if (data->status != AD_OK || r->header) return;
-    if (data->rows > 0 && r->column > data->inputs)
+    if (r->header) keep_name(r, field);
+    else if (data->rows > 0 && r->column > data->inputs)
         fail(r, "more columns than the %zu of line %zu", data->inputs, r->first_line);
-    else if (field == NULL || length == 0)
+    else if (length == 0)
         fail(r, "the field is empty");
     else if (!read_number(field, length, &value))
-        fail(r, "\"%s\" is not a number", excerpt(field, shown));
+        fail(r, "\"%s\" is not a number%s", excerpt(field, shown), advice(r, field, length));
     else if (!isfinite(value))
         fail(r, "\"%s\" is not a finite number", excerpt(field, shown));
     else if (nn__data_room(data, data->rows*data->inputs + r->column))
         data->value[data->rows*data->inputs + r->column - 1] = value;
+}
+
+static void on_field(void *field, size_t length, void *context) {
+    reader     *r = context;
+    const char *text = field == NULL ? "" : field;
+    r->after_return = false;
+    r->unended = 0;
+    if (r->column++ == 0) r->row_line = r->line;
+    if (r->data->status == AD_OK) read_field(r, text, length);
+    r->line += line_ends(text, length);
 }
 
 static void end_row(reader *r) {
@@ -76,7 +159,7 @@ static void end_row(reader *r) {
         r->header = false;
     } else if (data->rows == 0) {
         data->inputs = r->column;
-        r->first_line = r->line;
+        r->first_line = r->row_line;
         data->rows = 1;
     } else if (r->column == data->inputs) {
         data->rows++;
@@ -89,6 +172,7 @@ static void end_row(reader *r) {
  * \n. */
 static void on_line_end(int character, void *context) {
     reader *r = context;
+    r->unended = 0;
     if (r->data->status == AD_OK && r->column > 0) end_row(r);
     r->column = 0;
     if (character == '\r' || (character == '\n' && !r->after_return)) r->line++;
@@ -106,6 +190,11 @@ static void parse(reader *r, struct csv_parser *parser, FILE *file) {
         if (csv_parse(parser, block + skip, length - skip, on_field, on_line_end, r) != length - skip)
             break;
         first = false;
+        r->unended += length;
+        if (r->unended > LONGEST_FIELD) {    /* /dev/zero has no end at all */
+            r->column++;
+            fail(r, "no end of the field within %d bytes", LONGEST_FIELD);
+        }
     }
     if (ferror(file))
         nn__data_fail(data, AD_BAD_FILE, "%s: the file cannot be read: %s", r->path, strerror(errno));
@@ -122,10 +211,12 @@ static void parse(reader *r, struct csv_parser *parser, FILE *file) {
 static void read_csv(nn_data *data, const char *path, const nn_csv_config *config) {
     const unsigned char options = CSV_STRICT | CSV_STRICT_FINI | CSV_REPALL_NL | CSV_APPEND_NULL;
     struct csv_parser   parser;
-    reader              r = {data, path, 1, 0, 0, config->header, false};
-    FILE               *file = fopen(path, "rb");
+    reader              r = {.data = data, .path = path, .line = 1, .header = config->header};
+    char                why[NN__MESSAGE];
+    ad_status           status;
+    FILE               *file = nn__open_file(path, NN__STREAM, &status, why);
     if (file == NULL) {
-        nn__data_fail(data, AD_BAD_FILE, "%s: the file cannot be opened: %s", path, strerror(errno));
+        nn__data_fail(data, status, "%s: %s", path, why);
         return;
     }
     csv_init(&parser, options);

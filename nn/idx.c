@@ -6,10 +6,12 @@
  * read as they are, and gzipped ones are refused. */
 #include "bytes.h"
 #include "data.h"
+#include "open.h"
 
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #if HAVE_ZLIB
 #include <zlib.h>
@@ -30,7 +32,7 @@ typedef struct reader {
 /* ---- bytes, unpacked -------------------------------------------------------------------------- */
 
 #if HAVE_ZLIB
-static stream open_stream(const char *path) { return gzopen(path, "rb"); }
+static stream to_stream(int file) { return gzdopen(file, "rb"); }
 static void   close_stream(stream from) { gzclose(from); }
 
 /* As many as there are, up to n; less than n only at the end or after an error. What zlib says of a
@@ -53,7 +55,7 @@ static size_t read_some(reader *r, size_t n, unsigned char to[]) {
     return r->data->status == AD_OK ? (size_t)got : 0;
 }
 #else
-static stream open_stream(const char *path) { return fopen(path, "rb"); }
+static stream to_stream(int file) { return fdopen(file, "rb"); }
 static void   close_stream(stream from) { fclose(from); }
 
 static size_t read_some(reader *r, size_t n, unsigned char to[]) {
@@ -163,16 +165,27 @@ static void read_idx(reader *r) {
     read_end(r);
 }
 
+static void open_stream(reader *r) {
+    char      why[NN__MESSAGE];
+    ad_status status;
+    const int file = nn__open(r->path, NN__STREAM, &status, why);
+    if (file < 0) {
+        nn__data_fail(r->data, status, "%s: %s", r->path, why);
+        return;
+    }
+    if ((r->from = to_stream(file)) != NULL) return;
+    nn__data_fail(r->data, AD_NO_MEMORY, "%s: out of memory", r->path);
+    close(file);
+}
+
 nn_data *nn_data_idx(const char *path, size_t targets) {
     nn_data *data = nn__data_empty();
     if (data == NULL) return NULL;
     reader r = {.data = data, .path = path};
     if (path == NULL)
         nn__data_fail(data, AD_BAD_ARGUMENT, "nn_data_idx: no file name");
-    else if ((r.from = open_stream(path)) == NULL)
-        nn__data_fail(data, errno == ENOMEM ? AD_NO_MEMORY : AD_BAD_FILE,
-                      "%s: the file cannot be opened: %s", path, strerror(errno));
-    else {
+    else open_stream(&r);
+    if (r.from != NULL) {
         read_idx(&r);
         close_stream(r.from);
     }

@@ -23,10 +23,11 @@ typedef struct board {
 static size_t put_text(const board *b, const char *text, size_t most) {
     size_t n = 0;
     for (size_t bytes; *text != '\0' && n < most; n++, text += bytes > 0 ? bytes : 1) {
-        const unsigned char c = (unsigned char)*text;
+        char piece[8];
         bytes = nn__character(text);
-        if (c < 0x20 || c == 0x7f) fputc(' ', b->to);
-        else if (bytes == 0 || (b->ascii && bytes > 1)) fputc('?', b->to);
+        nn__harmless(text, piece);
+        if (bytes == 0 || (b->ascii && bytes > 1)) fputc('?', b->to);
+        else if (*piece != *text) fputc(' ', b->to);
         else fwrite(text, 1, bytes, b->to);
     }
     return n;

@@ -66,6 +66,10 @@ typedef struct nn_data nn_data;
  * not finite: AD_BAD_ARGUMENT. NULL when memory is out. */
 AD_API nn_data *nn_data_new(size_t rows, size_t inputs, size_t targets, const double values[]);
 
+/* Files are read from regular files; CSV and IDX, which are read from the beginning to the end, from pipes and devices
+ * too. A named pipe out of which nothing comes for ten seconds, a folder, and, where the length must be known (.npy,
+ * models, checkpoints), whatever has none: AD_BAD_FILE. */
+
 /* How a CSV file is read. */
 typedef struct nn_csv_config {
     size_t targets;                          /* how many of the last columns are targets */
@@ -74,16 +78,18 @@ typedef struct nn_csv_config {
 } nn_csv_config;
 
 /* The rows of a CSV file (RFC 4180, by libcsv); config NULL: one target, no header, commas. Numbers
- * are decimal and finite and read as in the C locale; empty lines are skipped. A word where a
- * number belongs, an empty field, infinity or NaN, a row longer or shorter than the first, no rows,
+ * are decimal and finite and read as in the C locale, blanks around them and a byte order mark are skipped, and so are
+ * empty lines. A word where a number belongs (the message says what it looks like: another header line, a missing
+ * value, a decimal comma, ...), an empty field, infinity or NaN, a row longer or shorter than the first, no rows,
  * or a file that cannot be read: AD_BAD_FILE, and the message names file, line and column. A
  * program built without libcsv: AD_UNSUPPORTED. Never NULL unless memory is out; free it in any
  * case. */
 AD_API nn_data *nn_data_csv(const char *path, const nn_csv_config *config);
 /* The array in a NumPy file (numpy.lib.format 1.0, 2.0, 3.0): its first axis counts the rows, all
  * others together are the columns (an array of one axis has one), and the last `targets` columns are
- * targets. Read are '<f8', '<f4', '<i8', '<i4', '<i2', '|i1', '<u8', '<u4', '<u2', '|u1' and '|b1' in C
- * order. Another type or order, a number that is not finite, a whole number above 2^53, bytes too few
+ * targets. Read are '<f8', '<f4', '<i8', '<i4', '<i2', '|i1', '<u8', '<u4', '<u2', '|u1' and '|b1', those of one
+ * byte with '<', '>' and '=' too, and '=' where it means '<'; in C order and in Fortran order, which the table does
+ * not show. Another type, a number that is not finite, a whole number above 2^53, bytes too few
  * or too many: AD_BAD_FILE, and the message names file and byte. NULL when memory is out. */
 AD_API nn_data *nn_data_npy(const char *path, size_t targets);
 
@@ -573,9 +579,11 @@ AD_API bool   nn_schedule_good(const nn_schedule *schedule);    /* are its numbe
  * name and with its shape, as F64, which keeps every bit, or as F32, each number rounded to the nearest,
  * half as large. Readable by PyTorch, NumPy and others (docs/data.md).
  *
- * A file is replaced whole or not at all: written beside the old one as PATH.new, synced, renamed, its
- * folder synced. An error, a full disk or a crash at any moment leaves the old file or the new one. A
- * symbolic link is followed; what is not a regular file is left alone.
+ * A file is replaced whole or not at all: written beside the old one without a name (or, where the system has no
+ * such files, as .tapir- and 16 digits), synced, renamed, its folder synced. An error, a full disk or a crash at any
+ * moment leaves the old file or the new one. No lock is waited for and no other file touched. A symbolic link is
+ * followed, to a file that is not there yet too; what is not a regular file is left alone. Of the mode of the old
+ * file the rights to read, write and execute are kept.
  *
  * All of these return the status of the model, which keeps the first error: AD_BAD_FILE with the system's
  * reason, AD_BAD_ARGUMENT for a number too large for F32 or a name that is not UTF-8, AD_UNSUPPORTED in a
@@ -663,7 +671,7 @@ typedef struct nn_train_config {
     const char *metric_name;                 /* of metric or score, for progress and history, without control
                                               * characters; NULL: "metric" */
     nn_watch   *watch;                       /* after each epoch */
-    const char *checkpoint;                  /* the file that keeps the run */
+    const char *checkpoint;                  /* the file that keeps the run; looked at before the first step */
     size_t      checkpoint_steps;            /* saved after so many steps, and after each epoch; 0: only then */
     bool        resume;                      /* go on from the checkpoint, if the file is there */
     nn_shape   *shape;                       /* NULL: found out, see below */

@@ -6,6 +6,7 @@
  * file agrees with it. */
 #include "bytes.h"
 #include "data.h"
+#include "open.h"
 #include "replace.h"
 
 #include <errno.h>
@@ -31,12 +32,25 @@ static const struct type {
     size_t      bytes;
     double    (*number)(uint64_t bits);
 } types[] = {
-    {"<f8", 8, float64},    {"<f4", 4, float32},
-    {"<i8", 8, signed64},   {"<i4", 4, signed32},   {"<i2", 2, signed16},   {"|i1", 1, signed8},
-    {"<u8", 8, unsigned64}, {"<u4", 4, unsigned64}, {"<u2", 2, unsigned64}, {"|u1", 1, unsigned64},
-    {"|b1", 1, unsigned64},
+    {"f8", 8, float64},    {"f4", 4, float32},
+    {"i8", 8, signed64},   {"i4", 4, signed32},   {"i2", 2, signed16},   {"i1", 1, signed8},
+    {"u8", 8, unsigned64}, {"u4", 4, unsigned64}, {"u2", 2, unsigned64}, {"u1", 1, unsigned64},
+    {"b1", 1, unsigned64},
 };
 /* clang-format on */
+
+/* Before the name stands the order of the bytes: of one byte it says nothing, whichever it is; '=' is that of the
+ * machine. */
+static bool right_order(char order, size_t bytes) {
+    const bool little = __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__;
+    return bytes == 1 ? strchr("|<>=", order) != NULL && order != '\0' : order == '<' || (order == '=' && little);
+}
+
+static const struct type *type_named(const char *name) {
+    for (size_t i = 0; i < sizeof types/sizeof *types && name[0] != '\0'; i++)
+        if (strcmp(types[i].name, name + 1) == 0 && right_order(name[0], types[i].bytes)) return &types[i];
+    return NULL;
+}
 
 /* ---- the header ------------------------------------------------------------------------------- */
 
@@ -49,7 +63,7 @@ typedef struct reader {
     size_t             length, at;           /* of the header; where in it the reader stands */
     const struct type *type;                 /* NULL, SIZE_MAX: not read so far */
     size_t             axes, shape[MOST_AXES];
-    bool               ordered;              /* "fortran_order" was read */
+    bool               ordered, fortran;     /* "fortran_order" was read, and is True */
 } reader;
 
 static bool good(const reader *r) {
@@ -105,8 +119,7 @@ static void read_type(reader *r) {
         nn__data_fail_at(r->data, r->path, r->start + at, "'descr' names no simple type of numbers");
         return;
     }
-    for (size_t i = 0; i < sizeof types/sizeof *types; i++)
-        if (strcmp(types[i].name, name) == 0) r->type = &types[i];
+    r->type = type_named(name);
     if (r->type == NULL)
         nn__data_fail_at(r->data, r->path, r->start + at,
              "numbers of type '%s'; read are '<f8', '<f4', '<i8', '<i4', '<i2', '|i1', '<u8', '<u4', "
@@ -114,14 +127,9 @@ static void read_type(reader *r) {
 }
 
 static void read_order(reader *r) {
-    next(r);
-    const size_t at = r->at;
     r->ordered = true;
-    if (take_word(r, "False")) return;
-    if (take_word(r, "True"))
-        nn__data_fail_at(r->data, r->path, r->start + at,
-                         "the array is in Fortran order (columns first); C order is read alone");
-    else fail_here(r, "'fortran_order' is neither True nor False");
+    r->fortran = take_word(r, "True");
+    if (!r->fortran && !take_word(r, "False")) fail_here(r, "'fortran_order' is neither True nor False");
 }
 
 /* Python 2 wrote a long integer as 3L. */
@@ -239,17 +247,30 @@ static bool exact(const struct type *type, uint64_t bits) {
     return (type->number != signed64 && type->number != unsigned64) || (below_0 ? -bits : bits) <= UINT64_C(1) << 53;
 }
 
+/* Where number i of the file belongs. In Fortran order the first axis changes fastest, the row; what is left counts the
+ * other axes, of which in a row the last changes fastest. */
+static size_t place_of(const reader *r, size_t i) {
+    if (!r->fortran) return i;
+    const size_t row = i%r->data->rows;
+    size_t       left = i/r->data->rows, column = 0;
+    for (size_t k = 1; k < r->axes; k++) {
+        column = column*r->shape[k] + left%r->shape[k];
+        left /= r->shape[k];
+    }
+    return row*r->data->inputs + column;
+}
+
 static void put_number(reader *r, size_t i, uint64_t bits) {
     const struct type *type = r->type;
     const double       x = type->number(bits);
-    const size_t       row = i/r->data->inputs, column = i%r->data->inputs;
+    const size_t       place = place_of(r, i), row = place/r->data->inputs, column = place%r->data->inputs;
     const uint64_t     byte = r->start + r->length + i*type->bytes;
     if (!isfinite(x))
         nn__data_fail_at(r->data, r->path, byte, "row %zu, column %zu (from 0) is %g", row, column, x);
     else if (!exact(type, bits))
         nn__data_fail_at(r->data, r->path, byte,
                          "row %zu, column %zu (from 0) is about %.17g: too large to be exact", row, column, x);
-    else r->data->value[i] = x;
+    else r->data->value[place] = x;
 }
 
 static void read_numbers(reader *r) {
@@ -266,7 +287,13 @@ static void read_numbers(reader *r) {
 
 static void read_npy(reader *r) {
     struct stat about;
-    if ((r->file = fopen(r->path, "rb")) == NULL || fstat(fileno(r->file), &about) != 0) {
+    char        why[NN__MESSAGE];
+    ad_status   status;
+    if ((r->file = nn__open_file(r->path, NN__WHOLE, &status, why)) == NULL) {
+        nn__data_fail(r->data, status, "%s: %s", r->path, why);
+        return;
+    }
+    if (fstat(fileno(r->file), &about) != 0) {
         nn__data_fail(r->data, AD_BAD_FILE, "%s: the file cannot be opened: %s", r->path, strerror(errno));
         return;
     }

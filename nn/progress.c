@@ -15,10 +15,10 @@
 enum { REDRAW_MS = 100, NARROWEST_BAR = 8, WIDEST_BAR = 40, LINE = 256 };
 
 nn__progress nn__progress_open(const nn_train_config *config) {
-    nn__progress p = {.to = NULL};
+    nn__progress p = {.to = NULL, .metric_name = ""};
     const char  *term = getenv("TERM");
     if (config->metric != NULL || config->score != NULL)
-        p.metric_name = config->metric_name != NULL ? config->metric_name : "metric";
+        nn__shown(sizeof p.metric_name, p.metric_name, config->metric_name != NULL ? config->metric_name : "metric", false);
     if (!config->progress) return p;
     p.to = config->stream != NULL ? config->stream : stderr;
     const int file = fileno(p.to);           /* -1 for a stream in memory */
@@ -48,7 +48,7 @@ static void append_duration(char line[LINE], double seconds) {
 static void append_numbers(const nn__progress *p, const nn__moment *m, char line[LINE]) {
     append(line, "loss %-8.4g", m->loss);
     if (!isnan(m->held_out_loss)) append(line, "  held out %-8.4g", m->held_out_loss);
-    if (p->metric_name != NULL && !isnan(m->metric)) append(line, "  %s %-6.4g", p->metric_name, m->metric);
+    if (*p->metric_name != '\0' && !isnan(m->metric)) append(line, "  %s %-6.4g", p->metric_name, m->metric);
     append(line, "  %.0f examples/s", m->examples_per_second);
     if (m->done < (double)m->epochs) {
         append(line, "  ");

@@ -8,7 +8,7 @@ typedef struct nn__progress {
     FILE       *to;                          /* NULL: nothing is shown */
     bool        terminal, utf8;
     double      drawn;                       /* when the bar was last drawn */
-    const char *metric_name;                 /* NULL: no metric */
+    char        metric_name[80];             /* as people see it; "": there is no metric */
 } nn__progress;
 
 /* What there is to show, in the middle or at the end of an epoch. */

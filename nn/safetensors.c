@@ -5,6 +5,7 @@
 #include "safetensors.h"
 
 #include "bytes.h"
+#include "open.h"
 #include "replace.h"
 
 #include <errno.h>
@@ -143,6 +144,16 @@ ad_status nn__safetensors_save(const char *path, bool single, size_t items, cons
     else nn__say(status, message, "%s: not written: %s", path, why);
     free(w.header);
     return status;
+}
+
+ad_status nn__safetensors_check(const char *path, size_t items, const nn__item item[], size_t notes,
+                                const nn__note note[], char message[NN__MESSAGE]) {
+    char      why[NN__MESSAGE];
+    writing   w = {false, items, item, NULL, 0};
+    ad_status status = make_header(&w, notes, note, why);
+    free(w.header);
+    if (status == AD_OK) return nn__replaceable(path, message);
+    return nn__say(status, message, "%s: cannot be written: %s", path, why);
 }
 
 /* ---- reading ---------------------------------------------------------------------------------- */
@@ -307,12 +318,12 @@ static bool read_tensors(nn__safetensors *f) {
     return check_layout(f);
 }
 
-/* Asked about before it is opened: opening a pipe would wait for somebody who writes to it. */
 static bool open_file(nn__safetensors *f) {
     struct stat about;
-    if (stat(f->path, &about) == 0 && !S_ISREG(about.st_mode)) return fail(f, AD_BAD_FILE, "not a regular file");
-    f->file = fopen(f->path, "rb");
-    if (f->file == NULL || fstat(fileno(f->file), &about) != 0)
+    char        why[NN__MESSAGE];
+    ad_status   status;
+    if ((f->file = nn__open_file(f->path, NN__WHOLE, &status, why)) == NULL) return fail(f, status, "%s", why);
+    if (fstat(fileno(f->file), &about) != 0)
         return fail(f, AD_BAD_FILE, "the file cannot be opened: %s", strerror(errno));
     f->size = (uint64_t)about.st_size;
     return read_length(f) && read_header(f) && read_tensors(f);
@@ -387,6 +398,12 @@ static ad_status unsupported(const char *path, char message[NN__MESSAGE]) {
 ad_status nn__safetensors_save(const char *path, bool single, size_t items, const nn__item item[],
                                size_t notes, const nn__note note[], char message[NN__MESSAGE]) {
     (void)single, (void)items, (void)item, (void)notes, (void)note;
+    return unsupported(path, message);
+}
+
+ad_status nn__safetensors_check(const char *path, size_t items, const nn__item item[], size_t notes,
+                                const nn__note note[], char message[NN__MESSAGE]) {
+    (void)items, (void)item, (void)notes, (void)note;
     return unsupported(path, message);
 }
 

@@ -32,6 +32,10 @@ typedef struct nn__note {                    /* a line of __metadata__ */
 ad_status nn__safetensors_save(const char *path, bool single, size_t items, const nn__item item[],
                                size_t notes, const nn__note note[], char message[NN__MESSAGE]);
 
+/* Would it be saved, as far as can be known before? The numbers may still change. */
+ad_status nn__safetensors_check(const char *path, size_t items, const nn__item item[], size_t notes,
+                                const nn__note note[], char message[NN__MESSAGE]);
+
 /* ---- reading ---------------------------------------------------------------------------------- */
 
 typedef struct nn__tensor {

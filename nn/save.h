@@ -20,4 +20,8 @@ void nn__model_items(const nn_model *model, nn__item item[]);
  * shape; false with the error on the model. */
 bool nn__model_read(nn_model *model, nn__safetensors *file, const char *path, double value[]);
 
+/* Would nn_checkpoint_save succeed, as far as can be known before? The status and the sentence are the model's. */
+ad_status nn__checkpoint_check(const char *path, nn_model *model, nn_optimizer *optimizer, size_t n,
+                               const nn_entry entry[]);
+
 #endif

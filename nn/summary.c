@@ -16,13 +16,21 @@ static bool same_layer(const char *a, const char *b) {
     return n == layer_length(b) && strncmp(a, b, n) == 0;
 }
 
+/* The layer of an array as people see it. */
+static const char *layer_name(nn_array a, char name[SHAPES]) {
+    char raw[SHAPES];
+    snprintf(raw, sizeof raw, "%.*s", (int)layer_length(a.name), a.name);
+    return nn__shown(SHAPES, name, raw, false);
+}
+
 /* "weight 3 x 4", after what the text has already. */
 static void append_shape(char text[SHAPES], nn_array a) {
     const size_t cut = layer_length(a.name);
     size_t       length = strlen(text);
+    char         part[SHAPES];
 #define APPEND(...) if (length < SHAPES) length += (size_t)snprintf(text + length, SHAPES - length, __VA_ARGS__)
     if (length > 0) APPEND(", ");
-    APPEND("%s", a.name[cut] == '.' ? a.name + cut + 1 : "");
+    APPEND("%s", nn__shown(SHAPES, part, a.name[cut] == '.' ? a.name + cut + 1 : "", false));
     for (size_t d = 0; d < a.rank; d++) APPEND("%s%zu", d > 0 ? " x " : a.name[cut] == '.' ? " " : "", a.shape[d]);
 #undef APPEND
 }
@@ -46,19 +54,18 @@ static int wider(int width, size_t length) {
 
 ad_status nn_summary(const nn_model *model, FILE *to) {
     if (model == NULL || to == NULL) return AD_BAD_ARGUMENT;
-    char   shapes[SHAPES];
+    char   shapes[SHAPES], name[SHAPES];
     size_t count, n;
     int    first = (int)strlen("layer"), second = (int)strlen("shapes");
     for (size_t i = 0; i < nn_model_arrays(model); i += n) {
         n = gather(model, i, shapes, &count);
-        first = wider(first, layer_length(nn_model_array(model, i).name));
+        first = wider(first, strlen(layer_name(nn_model_array(model, i), name)));
         second = wider(second, strlen(shapes));
     }
     fprintf(to, "%-*s  %-*s  %10s\n", first, "layer", second, "shapes", "parameters");
     for (size_t i = 0; i < nn_model_arrays(model); i += n) {
-        const char *name = nn_model_array(model, i).name;
         n = gather(model, i, shapes, &count);
-        fprintf(to, "%-*.*s  %-*s  %10zu\n", first, (int)layer_length(name), name, second, shapes, count);
+        fprintf(to, "%-*s  %-*s  %10zu\n", first, layer_name(nn_model_array(model, i), name), second, shapes, count);
     }
     fprintf(to, "%-*s  %-*s  %10zu\n", first, "all", second, "", nn_model_count(model));
     return nn__written(to);

@@ -11,6 +11,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <string.h>
 
 enum { NN__MESSAGE = 512 };                  /* room for a path or a name of any usual length and a sentence */
 
@@ -31,23 +32,6 @@ static inline ad_status nn__written(FILE *to) {
     return fflush(to) != 0 || ferror(to) ? AD_BAD_FILE : AD_OK;
 }
 
-__attribute__((format(printf, 2, 0)))
-static inline void nn__sentence(char text[NN__MESSAGE], const char *format, va_list list) {
-    const locale_t before = nn__locale_enter();
-    vsnprintf(text, NN__MESSAGE, format, list);
-    nn__locale_leave(before);
-}
-
-/* The same for a function that has no object to keep its error with: returns the status. */
-__attribute__((format(printf, 3, 4)))
-static inline ad_status nn__say(ad_status status, char text[NN__MESSAGE], const char *format, ...) {
-    va_list list;
-    va_start(list, format);
-    nn__sentence(text, format, list);
-    va_end(list);
-    return status;
-}
-
 /* Bytes of the UTF-8 sequence that begins here; 0: none does. RFC 3629: no overlong forms, no surrogates. */
 static inline size_t nn__character(const char *text) {
     const unsigned char *at = (const unsigned char *)text;
@@ -64,6 +48,58 @@ static inline bool nn__is_utf8(const char *text) {
     for (size_t n; *text != '\0'; text += n)
         if ((n = nn__character(text)) == 0) return false;
     return true;
+}
+
+/* The next character of a text as a terminal may have it; how many bytes of the text it is. */
+static inline size_t nn__harmless(const char *text, char piece[8]) {
+    const unsigned char *at = (const unsigned char *)text;
+    const size_t         n = nn__character(text);
+    unsigned             c = n < 2 ? at[0] : at[0] & (0xffu >> (n + 1));
+    for (size_t i = 1; i < n; i++) c = c << 6 | (at[i] & 0x3fu);
+    const bool control = c < 0x20 || (c >= 0x7f && c < 0xa0);
+    const bool turns = c == 0x61c || c == 0x200e || c == 0x200f || (c >= 0x2028 && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069);
+    if (n == 0 || (control && n == 1)) snprintf(piece, 8, "\\x%02x", c);
+    else if (control || turns) snprintf(piece, 8, "\\u%04x", c & 0xffff);
+    else snprintf(piece, 8, "%.*s", (int)n, text);
+    return n == 0 ? 1 : n;
+}
+
+/* A text of the user's or of a file's as people see it, cut to fit, no UTF-8 sequence in two: what a terminal would
+ * obey (control characters), what turns the direction of the text around it, and bytes that are not UTF-8 are written
+ * \x1b or \u202e. lines: a line may end where an indented one follows, as in the messages of formulas. Returns text. */
+static inline const char *nn__shown(size_t room, char text[], const char *from, bool lines) {
+    size_t length = 0;
+    while (*from != '\0') {
+        char   piece[8] = {*from};                           /* most characters are themselves */
+        size_t n = 1, bytes = 1;
+        if ((*from < ' ' || *from > '~') && !(lines && strncmp(from, "\n  ", 3) == 0))
+            n = nn__harmless(from, piece), bytes = strlen(piece);
+        if (bytes >= room - length) break;
+        memcpy(text + length, piece, bytes);
+        length += bytes;
+        from += n;
+    }
+    text[length] = '\0';
+    return text;
+}
+
+__attribute__((format(printf, 2, 0)))
+static inline void nn__sentence(char text[NN__MESSAGE], const char *format, va_list list) {
+    char           raw[4*NN__MESSAGE];
+    const locale_t before = nn__locale_enter();
+    vsnprintf(raw, sizeof raw, format, list);
+    nn__locale_leave(before);
+    nn__shown(NN__MESSAGE, text, raw, true);
+}
+
+/* The same for a function that has no object to keep its error with: returns the status. */
+__attribute__((format(printf, 3, 4)))
+static inline ad_status nn__say(ad_status status, char text[NN__MESSAGE], const char *format, ...) {
+    va_list list;
+    va_start(list, format);
+    nn__sentence(text, format, list);
+    va_end(list);
+    return status;
 }
 
 #endif

@@ -10,6 +10,7 @@
 #include "optimizer.h"
 #include "progress.h"
 #include "rows.h"
+#include "save.h"
 
 #include <errno.h>
 #include <math.h>
@@ -136,6 +137,13 @@ static void save(run *r) {
 
 static void save_now_and_then(run *r) {
     if (r->config->checkpoint_steps > 0 && ++r->unsaved >= r->config->checkpoint_steps) save(r);
+}
+
+/* What would be refused after an epoch is refused before it. */
+static void check_checkpoint(run *r) {
+    nn_entry e[ENTRIES];
+    if (r->config->checkpoint == NULL || !good(r)) return;
+    nn__checkpoint_check(r->config->checkpoint, r->model, r->optimizer, entries(r, e), e);
 }
 
 /* Each row once. `order` is taken where it is. */
@@ -273,6 +281,10 @@ static bool best_so_far(run *r, double loss) {
 
 static bool out_of_patience(const run *r) {
     return r->config->patience > 0 && r->at.epoch - r->at.best_epoch >= r->config->patience;
+}
+
+static bool more_epochs(const run *r) {
+    return !r->stopped && !r->at.over && r->at.epoch < r->config->epochs && !out_of_patience(r);
 }
 
 /* What is known at its end, to all who asked. */
@@ -450,9 +462,10 @@ static void train(run *r) {
     r->start = now();
     const bool   goes_on = resume(r);
     const size_t whole_epochs = !goes_on ? 0 : (size_t)(r->at.done == r->rows ? r->at.epoch : r->at.epoch - 1);
+    if ((goes_on && r->at.done < r->rows) || more_epochs(r)) check_checkpoint(r);
     if (good(r) && !nn__history_open(&r->history, r->config, whole_epochs)) history_failed(r);
     if (goes_on && r->at.done < r->rows && good(r)) run_epoch(r);
-    while (good(r) && !r->stopped && !r->at.over && r->at.epoch < r->config->epochs && !out_of_patience(r)) {
+    while (good(r) && more_epochs(r)) {
         begin_epoch(r);
         run_epoch(r);
     }

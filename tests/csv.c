@@ -60,11 +60,99 @@ Test(csv, numbers_are_read_as_in_the_c_locale) {
 }
 
 Test(csv, bad_fields_are_named_with_line_and_column) {
-    expect_error("1,2\n3,x\n", NULL, "line 2, column 2: \"x\" is not a number");
+    expect_error("1,2\n3,x\n", NULL, "line 2, column 2: \"x\" is not a number: a word; classes are numbers, 0, 1, 2 and so on");
     expect_error("1,2\n\n3,\n", NULL, "line 3, column 2: the field is empty");
     expect_error("1,nan\n", NULL, "line 1, column 2: \"nan\" is not a finite number");
     expect_error("1,2\n1e999,2\n", NULL, "line 2, column 1: \"1e999\" is not a finite number");
-    expect_error("0x10,2\n", NULL, "line 1, column 1: \"0x10\" is not a number");
+    expect_error("0x10,2\n", NULL, "line 1, column 1: \"0x10\" is not a number: numbers are decimal");
+}
+
+Test(csv, blanks_around_a_number_are_no_part_of_it) {
+    expect_rows(read_text("\" 1\",\"2 \"\n\"\t3 \", 4 \n\"5\n\",6\n", NULL), 3, 2, (const double[]){1, 2, 3, 4, 5, 6});
+    expect_error("\"1 2\",3\n", NULL, "line 1, column 1: \"1 2\" is not a number: is the separator a blank?");
+    expect_error("\" \",3\n", NULL, "line 1, column 1: \" \" is not a number");
+}
+
+/* What people put where a number is wanted, and what they are told of it. */
+Test(csv, what_is_no_number_is_called_what_it_is) {
+    static const struct { const char *text, *message; } cases[] = {
+        {"1,2\n3,abc\n", "line 2, column 2: \"abc\" is not a number: a word; classes are numbers, 0, 1, 2 and so on"},
+        {"1,setosa\n", "line 1, column 2: \"setosa\" is not a number: a word; classes are numbers, 0, 1, 2 and so on, and of a header "
+                       "line the reader has to be told"},
+        {"x,y\n1,2\n", "line 1, column 1: \"x\" is not a number: this looks like a header line, of which the reader has to be told"},
+        {"\"x\ny\",y\n", "line 1, column 1: \"x\\x0ay\" is not a number: this looks like a header line, of which the reader has to be told"},
+        {"\xc3\xa9t\xc3\xa9,y\n1,2\n", "line 1, column 1: \"\xc3\xa9t\xc3\xa9\" is not a number: this looks like a header line, of which the "
+                                     "reader has to be told"},
+        {"1,2\n3,NA\n", "line 2, column 2: \"NA\" is not a number: a missing value; leave the row out or fill it in"},
+        {"1,?\n", "line 1, column 2: \"?\" is not a number: a missing value; leave the row out or fill it in"},
+        {"null,1\n", "line 1, column 1: \"null\" is not a number: a missing value; leave the row out or fill it in"},
+        {"1;2;3\n", "line 1, column 1: \"1;2;3\" is not a number: is the separator a semicolon?"},
+        {"1.5\t-2\n", "line 1, column 1: \"1.5\\x09-2\" is not a number: is the separator a tab?"},
+        {"1|2\n", "line 1, column 1: \"1|2\" is not a number: is the separator |?"},
+        {"1 2\n", "line 1, column 1: \"1 2\" is not a number: is the separator a blank?"},
+        {"\"3,14\",2\n", "line 1, column 1: \"3,14\" is not a number: decimals have a point, and thousands no sign"},
+        {"\"1,234.5\",2\n", "line 1, column 1: \"1,234.5\" is not a number: decimals have a point, and thousands no sign"},
+        {"0x1p3,2\n", "line 1, column 1: \"0x1p3\" is not a number: numbers are decimal"},
+        {"12%,2\n", "line 1, column 1: \"12%\" is not a number"},
+        {"\xff\xfe" "1,2\n", "line 1, column 1: \"\\xff\\xfe1\" is not a number: this is text in UTF-16; UTF-8 is read"},
+        {"1,2\n3,inf\n", "line 2, column 2: \"inf\" is not a finite number"},
+        {"1,a\xe2\x80\xae" "b\x1b[2J\n", "line 1, column 2: \"a\\u202eb\\x1b[2J\" is not a number: a word; classes are numbers, 0, 1, 2 and so on, "
+                                      "and of a header line the reader has to be told"},
+        {"1,averyverylongwordindeed\n", "line 1, column 2: \"averyverylongwordind...\" is not a number: a word; classes are numbers, 0, 1, 2 "
+                                        "and so on, and of a header line the reader has to be told"},
+    };
+    for (size_t i = 0; i < sizeof cases/sizeof *cases; i++) expect_error(cases[i].text, NULL, cases[i].message);
+    expect_error("1,5;2\n", &(nn_csv_config){1, false, ';'},
+                 "line 1, column 1: \"1,5\" is not a number: decimals have a point, and thousands no sign");
+}
+
+Test(csv, a_second_header_line_is_called_one) {
+    const nn_csv_config header = {1, true, 0};
+    expect_error("a,b\nmm,cm\n1,2\n", &header,
+                 "line 2, column 1: \"mm\" is not a number: this looks like another header line; one is skipped");
+    expect_error("a,b\n1,2\na,b\n3,4\n", &header, "line 3, column 1: \"a\" is not a number: the header line again");
+    expect_error("1.5,b\n1,2\n1.5,b\n3,4\n", &header, "line 3, column 2: \"b\" is not a number: the header line again");
+    expect_error("a,b\n1,2\nb,a\n", &header, "line 3, column 1: \"b\" is not a number: a word; classes are numbers, 0, 1, 2 and so on");
+}
+
+/* More names than are kept. */
+Test(csv, a_long_header_line_is_skipped_as_any_other) {
+    static char text[20000], *at = text;
+    for (int i = 0; i < 1000; i++) at += sprintf(at, "%scolumn%d", i > 0 ? "," : "", i);
+    for (int row = 0; row < 2; row++)
+        for (int i = 0; i < 1000; i++) at += sprintf(at, "%s%d", i > 0 ? "," : "\n", i);
+    nn_data *data = read_text(text, &(nn_csv_config){1, true, 0});
+    cr_expect_eq(nn_data_rows(data), 2, "%s", nn_data_message(data));
+    cr_expect_eq(nn_data_inputs(data), 999);
+    nn_data_free(data);
+}
+
+/* Within quotes a line may end: editors count on, and so does the reader. */
+Test(csv, lines_within_quotes_are_counted) {
+    const nn_csv_config header = {1, true, 0};
+    expect_error("\"a\nb\",c\n1,2\n3,x\n", &header,
+                 "line 4, column 2: \"x\" is not a number: a word; classes are numbers, 0, 1, 2 and so on");
+    expect_error("\"a\r\n\r\nb\",\"c\rd\"\r\n1,2\r\n3\r\n", &header, "line 6, column 1: the row ends here, but line 5 has 2 columns");
+    expect_error("\"1\n\",2\n3\n", NULL, "line 3, column 1: the row ends here, but line 1 has 2 columns");
+    expect_error("1,\"2\n\"\n3,4,5\n", NULL, "line 3, column 3: more columns than the 2 of line 1");
+}
+
+/* A byte 0 ends no field: what stands behind it would be lost. */
+Test(csv, a_byte_0_is_told) {
+    const char *path = file_path("zero.csv");
+    file_write(path, 8, "1,2\0\0\n3");
+    nn_data *data = nn_data_csv(path, NULL);
+    if (nn_data_status(data) == AD_UNSUPPORTED) cr_skip_test("this build is without libcsv");
+    cr_expect(strstr(nn_data_message(data), "line 1, column 2: \"2\" is not a number: it has a byte 0, as text in UTF-16 does") != NULL,
+              "%s", nn_data_message(data));
+    nn_data_free(data);
+}
+
+Test(csv, a_field_without_an_end_is_given_up, .timeout = 20) {
+    nn_data *data = nn_data_csv("/dev/zero", NULL);
+    if (nn_data_status(data) == AD_UNSUPPORTED) cr_skip_test("this build is without libcsv");
+    cr_expect_str_eq(nn_data_message(data), "/dev/zero: line 1, column 1: no end of the field within 65536 bytes");
+    nn_data_free(data);
 }
 
 Test(csv, line_ends_are_of_any_kind_and_all_are_counted) {

@@ -66,6 +66,15 @@ bool file_exists(const char *path) {
     return access(path, F_OK) == 0;
 }
 
+size_t files_count(const char *path) {
+    DIR   *open = opendir(path);
+    size_t n = 0;
+    if (open == NULL) give_up("the folder cannot be read", path);
+    while (readdir(open) != NULL) n++;
+    closedir(open);
+    return n - 2;                            /* . and .. */
+}
+
 static int run(const char *program, char *const arguments[]) {
     int         status = -1;
     const pid_t child = fork();

@@ -14,6 +14,7 @@ void   file_write(const char *path, size_t size, const void *bytes);  /* aborts 
 void   file_write_text(const char *path, const char *text);
 size_t file_read(const char *path, size_t room, void *bytes);         /* how many; 0 where there is no file */
 bool   file_exists(const char *path);
+size_t files_count(const char *folder);                               /* files and folders in it */
 
 /* Runs a Python that has the module (NULL: any) over a script and up to three arguments; NULL ends them.
  * The exit status, or -1 where there is no such Python: then the test is to be skipped. */

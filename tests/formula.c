@@ -410,13 +410,19 @@ Test(formula, stray_characters_have_the_caret_under_them) {
     const char *strays[] = {"$", "@", "#", "\"", "'", "\\",   "`",    "~",       "%",
                             "&", "|", "{", "}",  "]", "\x01", "\xff", "\xc3\xa4"};
     for (size_t i = 0; i < sizeof strays/sizeof *strays; i++) {
-        char text[20], rest[20];
+        char        text[20], rest[20];
+        const char *shown = strays[i][0] == '\x01' ? "\\x01" : strays[i][0] == '\xff' ? "\\xff" : strays[i];
         snprintf(text, sizeof text, "x + %s y", strays[i]);
-        snprintf(rest, sizeof rest, "%s y", strays[i]);
+        snprintf(rest, sizeof rest, "%s y", shown);
         expect_error(text, rest);
         snprintf(text, sizeof text, "x %s", strays[i]);
-        expect_error(text, strays[i]);
+        expect_error(text, shown);
     }
+}
+
+Test(formula, caret_stands_right_behind_what_is_written_longer_than_it_is) {
+    expect_error("x +\ty + $", "$");
+    expect_error("x +\x1by", "\\x1by");
 }
 
 Test(formula, conditional_without_its_colon_is_an_error) {

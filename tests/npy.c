@@ -74,7 +74,6 @@ Test(npy, numpys_arrays_of_every_type_version_and_shape_are_read) {
 }
 
 Test(npy, what_else_numpy_writes_is_refused_in_a_sentence) {
-    expect_error(by_numpy("fortran"), "byte 44: the array is in Fortran order (columns first); C order");
     expect_error(by_numpy("big_endian"), "byte 20: numbers of type '>f8'; read are '<f8', '<f4'");
     expect_error(by_numpy("half"), "byte 20: numbers of type '<f2'");
     expect_error(by_numpy("complex"), "byte 20: numbers of type '<c16'");
@@ -87,6 +86,59 @@ Test(npy, what_else_numpy_writes_is_refused_in_a_sentence) {
     expect_error(by_numpy("large_below"), "byte 136: row 1, column 0 (from 0) is about -9007199254740992: too large");
     expect_error(by_numpy("large_u8"), "byte 136: row 1, column 0 (from 0) is about 9007199254740992: too large");
     expect_numbers(by_numpy("largest"), 2, 1, (const double[]){9007199254740992, -9007199254740992});
+}
+
+/* The last axis changes fastest here, whichever did in the file. */
+Test(npy, arrays_in_fortran_order_are_read_as_the_same_numbers_in_c_order) {
+    double count[120];
+    for (size_t i = 0; i < 120; i++) count[i] = (double)i;
+    expect_numbers(by_numpy("fortran"), 2, 3, (const double[]){-3, 0, 1, 2, 7, 100});
+    expect_numbers(by_numpy("fortran3"), 2, 12, count);
+    expect_numbers(by_numpy("fortran4"), 2, 60, count);
+    expect_numbers(by_numpy("fortran_column"), 2, 1, (const double[]){-3, 2});
+    expect_numbers(by_numpy("fortran_row"), 1, 3, (const double[]){-3, 0, 1});
+    expect_numbers(by_numpy("fortran_line"), 3, 1, (const double[]){-3, 0, 1});
+    expect_error(by_numpy("fortran_nan"), "byte 152: row 1, column 1 (from 0) is nan");
+}
+
+/* Longer than a block that is read at once: 3 x 40000 numbers, of which number k of row r is r + 3*k. */
+Test(npy, fortran_order_goes_on_from_block_to_block) {
+    enum { ROWS = 3, COLUMNS = 40000 };
+    static double value[ROWS*COLUMNS];
+    unsigned char start[10 + 80];
+    for (size_t i = 0; i < ROWS*COLUMNS; i++) value[i] = (double)i;
+    const char *path = file_path("long.npy");
+    FILE       *file = fopen(path, "wb");
+    const char *header = "{'descr': '<f8', 'fortran_order': True, 'shape': (3, 40000), }\n";
+    memcpy(start, "\x93NUMPY\x01", 8);
+    start[8] = (unsigned char)strlen(header), start[9] = 0;
+    memcpy(start + 10, header, strlen(header));
+    fwrite(start, 1, 10 + strlen(header), file);
+    fwrite(value, sizeof *value, ROWS*COLUMNS, file);          /* tests run on little-endian machines */
+    fclose(file);
+    nn_data *data = nn_data_npy(path, 0);
+    cr_assert_eq(nn_data_rows(data), ROWS, "%s", nn_data_message(data));
+    for (size_t r = 0; r < ROWS; r++)
+        for (size_t k = 0; k < COLUMNS; k++) cr_assert_eq(nn_data_row(data, r)[k], (double)(r + ROWS*k));
+    nn_data_free(data);
+}
+
+/* cnpy writes '<' for all types, NumPy '|' for those of one byte; '=' is the order of the machine. */
+Test(npy, order_of_bytes_is_of_no_account_where_there_is_one) {
+    static const char *const good[] = {"|i1", "<i1", ">i1", "=i1", "|u1", "<u1", ">u1", "=u1", "|b1", "<b1", ">b1", "=b1",
+                                       "<i2", "=i2", "<f8", "=f8", "=u4"};
+    static const char *const bad[] = {">i2", "|i2", ">f8", "|f8", "*i1", "i1", "", "|", "|i", "|i1 ", "|i11", "<f2", ">b", "<i3"};
+    char header[100];
+    for (size_t i = 0; i < sizeof good/sizeof *good; i++) {
+        snprintf(header, sizeof header, "{'descr': '%s', 'fortran_order': False, 'shape': (2, 1), }\n", good[i]);
+        expect_numbers(made(header, 2*(size_t)(good[i][2] - '0')), 2, 1, (const double[]){0, 0});
+    }
+    for (size_t i = 0; i < sizeof bad/sizeof *bad; i++) {
+        char message[100];
+        snprintf(header, sizeof header, "{'descr': '%s', 'fortran_order': False, 'shape': (2, 1), }\n", bad[i]);
+        snprintf(message, sizeof message, "byte 20: numbers of type '%s'; read are '<f8', ", bad[i]);
+        expect_error(made(header, 2), message);
+    }
 }
 
 Test(npy, numpy_reads_what_is_written_here) {

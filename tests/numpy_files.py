@@ -28,6 +28,14 @@ def make(folder):
     save("axes0", np.float64(3))
     save("empty", np.zeros((0, 3)))
     save("fortran", np.asfortranarray(small.astype("f8")))
+    save("fortran3", np.asfortranarray(np.arange(24.).reshape(2, 3, 4)))
+    save("fortran4", np.asfortranarray(np.arange(120, dtype="i2").reshape(2, 3, 4, 5)))
+    save("fortran_nan", np.asfortranarray(np.array([[1, 2, 3], [4, np.nan, 6]])))
+    for name, array in (("column", small[:, :1]), ("row", small[:1]), ("line", small[0])):     # here it says nothing
+        bytes = np.ascontiguousarray(array, dtype="<f8").tobytes()
+        with open(f"{folder}/fortran_{name}.npy", "wb") as file:
+            format.write_array_header_1_0(file, {"descr": "<f8", "fortran_order": True, "shape": array.shape})
+            file.write(bytes)
     save("big_endian", small.astype(">f8"))
     save("half", small.astype("f2"))
     save("complex", small.astype("c16"))

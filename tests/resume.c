@@ -6,6 +6,7 @@
 #include "nn/nn.h"
 
 #include "expect.h"
+#include <errno.h>
 #include <math.h>
 #include <signal.h>
 #include <stdio.h>
@@ -311,4 +312,67 @@ Test(resume, checkpoint_that_cannot_be_written_ends_the_training_and_the_old_one
     cr_expect(same_file(straight.result, again.result));
     const job nowhere = {.epochs = 1, .checkpoint = file_path("no/such/folder")};
     cr_expect_eq(run(&nowhere), AD_BAD_FILE);
+}
+
+/* ---- looking before ---------------------------------------------------------------------------- */
+
+static size_t losses;
+
+static ad_var counted_loss(nn_model *model, size_t n, const ad_var row[], void *user) {
+    losses++;
+    return loss_of(model, n, row, user);
+}
+
+/* Not one loss is recorded for a checkpoint that cannot be written, and the history of a run before stays. */
+static void expect_refused_before(const char *checkpoint, const char *parameter, const char *words) {
+    ad_tape      *tape = ad_tape_new();
+    nn_model     *model = nn_model_new(tape, 1);
+    nn_mlp       *mlp = nn_mlp_new(model, &(nn_mlp_config){.layers = 1, .sizes = (const size_t[]){2, 2}});
+    nn_data      *data = nn_data_moons(20, 0.2, 3);
+    nn_optimizer *optimizer = nn_adam(0.01);
+    char          text[16] = "";
+    if (parameter != NULL) nn_param(model, parameter, 0, NULL, nn_init_uniform(0, 1));
+    file_write_text(file_path("history.tsv"), "of before");
+    losses = 0;
+    cr_expect_neq(nn_train(model, counted_loss, &mlp, data, optimizer, &(nn_train_config){
+        .epochs = 3, .batch = 4, .checkpoint = checkpoint, .history = file_path("history.tsv")}), AD_OK);
+    cr_expect(strstr(nn_model_message(model), words) != NULL, "%s", nn_model_message(model));
+    cr_expect_eq(losses, 0);
+    file_read(file_path("history.tsv"), sizeof text - 1, text);
+    cr_expect_str_eq(text, "of before");
+    nn_optimizer_free(optimizer);
+    nn_data_free(data);
+    nn_mlp_free(mlp);
+    nn_model_free(model);
+    ad_tape_free(tape);
+}
+
+Test(resume, a_checkpoint_that_cannot_be_written_is_refused_before_the_first_step) {
+    cr_assert_eq(symlink("no/file", file_path("link")), 0);
+    expect_refused_before(file_path("link"), NULL, strerror(ENOENT));
+    expect_refused_before(file_path("no/run.safetensors"), NULL, strerror(ENOENT));
+    expect_refused_before("/dev/null", NULL, "not a regular file");
+    expect_refused_before(file_path("a"), "\xff", "is not UTF-8");
+    expect_refused_before(file_path("a"), "training.order", "\"training.order\" of an array is taken");
+    cr_expect_not(file_exists(file_path("a")));
+}
+
+Test(resume, a_folder_that_cannot_be_written_is_refused_before_the_first_step) {
+    const char *folder = file_path("closed"), *file = file_path("closed/run.safetensors");
+    cr_assert_eq(mkdir(folder, 0700), 0);
+    file_write_text(file_path("history.tsv"), "");
+    chmod(file_path("."), 0777), chmod(file_path("history.tsv"), 0666), chmod(folder, 0555);
+    const bool dropped = geteuid() == 0 && seteuid(65534) == 0;
+    expect_refused_before(file, NULL, strerror(EACCES));
+    if (dropped) cr_assert_eq(seteuid(0), 0);
+    cr_expect_eq(rmdir(folder), 0);
+}
+
+Test(resume, a_link_to_a_checkpoint_that_is_not_there_yet_is_followed) {
+    cr_assert_eq(symlink("real", file_path("link")), 0);
+    const job first = {file_path("link"), NULL, NULL, 0, 1, true, false, 0};
+    cr_expect_eq(run(&first), AD_OK);
+    cr_expect(file_exists(file_path("real")));
+    const job second = {file_path("link"), file_path("h"), NULL, 0, 2, true, false, 0};
+    cr_expect_eq(run(&second), AD_OK);
 }

@@ -41,19 +41,58 @@ Test(text, turned_branch_has_its_condition_and_what_it_is_now) {
     cr_expect_str_eq(ad__branch_turns(sizeof few, few, 7, "x < y", side, 0, true), "the branch ");
 }
 
-Test(text, what_is_shown_of_a_long_text_ends_with_a_character) {
-    char text[200] = "";
-    cr_expect_eq(ad__shown_bytes("short"), 5);
+Test(text, what_is_shown_of_a_long_name_ends_with_a_character) {
+    char text[200] = "", shown[AD__SHOWN_NAME];
+    cr_expect_str_eq(ad__shown_name("short", shown), "short");
     for (int i = 0; i < 40; i++) strcat(text, "x");
-    cr_expect_eq(ad__shown_bytes(text), 40);
+    cr_expect_str_eq(ad__shown_name(text, shown), text);
     strcat(text, "y");
-    cr_expect_eq(ad__shown_bytes(text), 40);
+    cr_expect_eq(strlen(ad__shown_name(text, shown)), 40);
     text[0] = '\0';
     for (int i = 0; i < 30; i++) strcat(text, "\xe2\x88\x82");
-    cr_expect_eq(ad__shown_bytes(text), 39);
+    cr_expect_eq(strlen(ad__shown_name(text, shown)), 39);
+    cr_expect(strncmp(shown, text, 39) == 0);
     text[0] = '\0';
     for (int i = 0; i < 100; i++) strcat(text, "\x82");                 /* no text at all: something, not for ever */
-    cr_expect(ad__shown_bytes(text) >= 37 && ad__shown_bytes(text) <= 40);
+    cr_expect_eq(strlen(ad__shown_name(text, shown)), 40);
+    cr_expect_str_eq(ad__shown_text(11, shown, "\x1b[2J\x1b[2J"), "\\x1b[2J");     /* no escape is cut in two */
+}
+
+/* What a terminal would obey, each in its shortest form. */
+Test(text, nothing_that_a_terminal_obeys_is_shown_as_it_is) {
+    static const char *const pairs[][2] = {
+        {"\x1b[31m", "\\x1b[31m"}, {"a\nb", "a\\x0ab"}, {"\r", "\\x0d"}, {"\t", "\\x09"}, {"\a", "\\x07"}, {"\x7f", "\\x7f"},
+        {"\xc2\x9b" "2J", "\\u009b2J"}, {"\xc2\x85", "\\u0085"}, {"\xc2\xa0", "\xc2\xa0"},       /* NEL; a space that does not break */
+        {"\xff", "\\xff"}, {"\x9b" "2J", "\\x9b2J"}, {"\xc3", "\\xc3"}, {"\xc0\x9b", "\\xc0\\x9b"},     /* an overlong ESC */
+        {"\xed\xa0\x80", "\\xed\\xa0\\x80"},                                                  /* half of a surrogate pair */
+        {"\xe2\x80\xae" "gpj", "\\u202egpj"}, {"\xe2\x81\xa6", "\\u2066"}, {"\xe2\x80\x8f", "\\u200f"}, {"\xd8\x9c", "\\u061c"},
+        {"\xe2\x80\xa8", "\\u2028"}, {"\xe2\x80\x93", "\xe2\x80\x93"},                         /* a line's end; a dash */
+        {"\xd7\xa9\xd7\x9c\xd7\x95\xd7\x9d", "\xd7\xa9\xd7\x9c\xd7\x95\xd7\x9d"}, {"\xf0\x9f\x98\x80", "\xf0\x9f\x98\x80"},
+        {"w[0]\\x1b", "w[0]\\x1b"}, {"", ""},
+    };
+    char text[64];
+    for (size_t i = 0; i < sizeof pairs/sizeof *pairs; i++)
+        cr_expect_str_eq(ad__shown_text(sizeof text, text, pairs[i][0]), pairs[i][1], "pair %zu", i);
+}
+
+__attribute__((format(printf, 3, 4)))
+static const char *sentence(size_t room, char text[], const char *format, ...) {
+    va_list list;
+    va_start(list, format);
+    ad__sentence(room, text, format, list);
+    va_end(list);
+    return text;
+}
+
+/* Only where an indented line follows does a line end, so a name cannot begin one of its own. */
+Test(text, a_sentence_has_lines_of_its_own_and_no_other) {
+    char text[64];
+    cr_expect_str_eq(sentence(sizeof text, text, "%.1f of \"%s\"\n  a\n  ^", 1.5, "x\x1by"), "1.5 of \"x\\x1by\"\n  a\n  ^");
+    cr_expect_str_eq(sentence(sizeof text, text, "%s", "a\nb\n c\n\n  d"), "a\\x0ab\\x0a c\\x0a\n  d");
+    cr_expect_str_eq(sentence(sizeof text, text, "%s", "a\x1b  b\n\t c\r  d"), "a\\x1b  b\\x0a\\x09 c\\x0d  d");
+    cr_expect_str_eq(sentence(8, text, "%s", "1234567"), "1234567");
+    cr_expect_str_eq(sentence(8, text, "%s", "12345678"), "1234567");
+    cr_expect_str_eq(sentence(8, text, "%s", "1234\x1b"), "1234");
 }
 
 Test(text, file_is_called_by_the_last_part_of_its_path) {
@@ -177,6 +216,14 @@ Test(text, each_form_escapes_what_is_special_in_it_and_nothing_else) {
                                                "\xc3\xa9\xe2\x88\x82\xef\xbf\xbd.\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd");
     cr_expect_str_eq(made(ad__dot_text, text), "   !\\\"#%&'/09:;\\<=\\>?A[\\\\]az\\{\\|\\}~ "
                                                "\xc3\xa9\xe2\x88\x82\xef\xbf\xbd.\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd");
+}
+
+/* U+009B is a control character too; U+FFFE is no character of XML, though UTF-8 can write it. */
+Test(text, control_characters_of_two_bytes_are_escaped_as_those_of_one) {
+    static const char text[] = "\xc2\x9b\xc2\xa0\xef\xbf\xbe\xef\xbf\xbf";
+    cr_expect_str_eq(made(ad__json_text, text), "\"\\u009b\xc2\xa0\xef\xbf\xbe\xef\xbf\xbf\"");
+    cr_expect_str_eq(made(ad__xml_text, text), " \xc2\xa0\xef\xbf\xbd\xef\xbf\xbd");
+    cr_expect_str_eq(made(ad__dot_text, text), " \xc2\xa0\xef\xbf\xbe\xef\xbf\xbf");
 }
 
 static void write_numbers(const char *between, FILE *to) {
