@@ -370,9 +370,9 @@ Test(resume, a_folder_that_cannot_be_written_is_refused_before_the_first_step) {
 
 Test(resume, a_link_to_a_checkpoint_that_is_not_there_yet_is_followed) {
     cr_assert_eq(symlink("real", file_path("link")), 0);
-    const job first = {file_path("link"), NULL, NULL, 0, 1, true, false, 0};
+    const job first = {file_path("link"), NULL, NULL, 0, 1, true, false, false, 0};
     cr_expect_eq(run(&first), AD_OK);
     cr_expect(file_exists(file_path("real")));
-    const job second = {file_path("link"), file_path("h"), NULL, 0, 2, true, false, 0};
+    const job second = {file_path("link"), file_path("h"), NULL, 0, 2, true, false, false, 0};
     cr_expect_eq(run(&second), AD_OK);
 }
