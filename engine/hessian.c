@@ -5,6 +5,10 @@
  * reverse"). The tangents of the values come from one forward walk before; the derivative of a partial
  * comes from the steps that its text was made into (rules.h). The cost does not depend on n.
  *
+ * At a kink the partials are a convention, and second derivatives must not be: |x|^2 and |x*x| go on smoothly at 0. Where
+ * nothing of the kink itself can be seen, since its adjoint is 0 or its operand is level, it follows the direction: its
+ * partials are those that it has a little way along it.
+ *
  * Recording the gradient and walking over it forward gives the same numbers, but the recording is several
  * times as long as the graph: for Rosenbrock's function its memory alone costs more than this. */
 #include "rules.h"
@@ -20,12 +24,25 @@ typedef struct sweeper {
     ad_tape      *tape;
     const double *tangent;
     ad__dual     *adjoint;
-    const double *kinks;        /* adjoints by which nodes at a kink follow the direction; NULL: none does */
+    const double *kinks;        /* adjoints, where a node is at a kink; else NULL */
+    double       *second;       /* second derivatives along the direction, where a kink is level; else NULL */
+    double       *sum;          /* in the walk that computes them: that of the node at hand; else NULL */
 } sweeper;
+
+/* In the walk forward: the derivative of partial*tangent. */
+static void bend(const sweeper *s, uint32_t to, ad__dual partial) {
+    const double t = s->tangent[to], b = s->second[to];
+    if (t != 0 && partial.slope != 0) *s->sum += partial.slope*t;
+    if (b != 0 && partial.value != 0) *s->sum += partial.value*b;
+}
 
 /* adjoint[to] += a*partial, both duals. As in the sweep, zeros send nothing, whatever they meet. */
 static inline void push(const sweeper *s, uint32_t to, ad__dual a, ad__dual partial, bool selects) {
     if (selects && partial.value == 0) return;
+    if (s->sum != NULL) {
+        bend(s, to, partial);
+        return;
+    }
     ad__dual *sum = &s->adjoint[to];
     if (a.value != 0) {
         sum->value += a.value*partial.value;
@@ -166,17 +183,93 @@ static void push_reduction(const sweeper *s, uint32_t i, ad__dual a) {
     }
 }
 
-/* A row at its tip: the partials that it has a little way along the direction, and keeps there. */
-static void push_along(const sweeper *s, uint32_t i, ad__dual a) {
+/* ---- kinks ------------------------------------------------------------------------------------ */
+
+typedef struct pair {
+    double x, y;
+} pair;
+
+static double of_operand(const ad_tape *tape, uint32_t node, int operand, const double by_node[], bool values) {
+    const ad__form form = ad__code_form(tape->code[node]);
+    const uint32_t at = operand == 0 ? tape->arg[node].x : tape->arg[node].y;
+    if (ad__rows[ad__code_row(tape->code[node])].operands <= operand) return 0;
+    if (form != (operand == 0 ? AD__X_NUMBER : AD__Y_NUMBER)) return by_node[at];
+    return values ? ad__number_at(tape, at) : 0;
+}
+
+/* Values of the operands of a row, or derivatives of them, which numbers have none of. */
+static pair operands_of(const ad_tape *tape, uint32_t node, const double by_node[]) {
+    const bool values = by_node == tape->value;
+    return (pair){of_operand(tape, node, 0, by_node, values), of_operand(tape, node, 1, by_node, values)};
+}
+
+static bool at_tip(const ad_tape *tape, uint32_t i, const double by_node[]) {
+    const ad__row_number row = ad__code_row(tape->code[i]);
+    if (row == AD__ROWS) return false;
+    const pair at = operands_of(tape, i, by_node);
+    return ad__row_tip(row, at.x, at.y);
+}
+
+/* The direction that a node at a kink follows: the tangents of its operands or, where they are level, their second
+ * derivatives. False: it keeps to the convention, because it is at no kink, or nothing tells sides apart. */
+static bool follows(const sweeper *s, uint32_t i, pair *direction) {
+    if (s->kinks == NULL || !at_tip(s->tape, i, s->tape->value)) return false;
+    const bool    level = at_tip(s->tape, i, s->tangent);
+    const double *by_node = level ? s->second : s->kinks[i] == 0 ? s->tangent : NULL;
+    if (by_node == NULL || (level && at_tip(s->tape, i, by_node))) return false;
+    *direction = operands_of(s->tape, i, by_node);
+    return true;
+}
+
+static void push_along(const sweeper *s, uint32_t i, ad__dual a, pair d) {
     const ad__row_number row = ad__code_row(s->tape->code[i]);
-    double               value, x, y;
-    ad__row_operand(s->tape, i, 0, &value, &x);
-    ad__row_operand(s->tape, i, 1, &value, &y);
-    const double   v = s->tangent[i], partial[] = {ad__row_dx(row, x, y, v), ad__row_dy(row, x, y, v)};
-    const uint32_t operands = ad__rows[row].operands;
-    for (uint32_t k = 0; k < operands; k++) {
+    const double         v = ad__row_value(row, d.x, d.y);
+    const double         partial[] = {ad__row_dx(row, d.x, d.y, v), ad__row_dy(row, d.x, d.y, v)};
+    for (uint32_t k = 0; k < ad__rows[row].operands; k++) {
         const uint32_t to = ad__operand(s->tape, i, k);
         if (to != AD__NO_NODE) push(s, to, a, (ad__dual){partial[k], 0}, ad__row_selects(row));
+    }
+}
+
+/* ---- both walks ------------------------------------------------------------------------------- */
+
+/* What node i pushes to its operands. */
+static inline void visit(const sweeper *s, uint32_t i, ad__dual a) {
+    const ad_tape *tape = s->tape;
+    const ad__arg  arg = tape->arg[i];
+    const ad__dual v = dual_of(s, i);
+    pair           d;
+    if (follows(s, i, &d)) {
+        push_along(s, i, a, d);
+        return;
+    }
+    switch (tape->code[i]) {
+#define R1(name, shown, words, value_, dx, side)                                                   \
+    case AD__##name: {                                                                            \
+        const ad__dual x = dual_of(s, arg.x);                                                     \
+        push(s, arg.x, a, PARTIAL(#dx, AD__ROW_##name, 0, x, x, v), AD__SELECTS(side));           \
+        break;                                                                                    \
+    }
+#define R2(name, shown, words, value_, dx, dy, side)                                               \
+    case AD__##name: {                                                                            \
+        const ad__dual x = dual_of(s, arg.x), y = dual_of(s, arg.y);                              \
+        push(s, arg.x, a, PARTIAL(#dx, AD__ROW_##name, 0, x, y, v), AD__SELECTS(side));           \
+        push(s, arg.y, a, PARTIAL(#dy, AD__ROW_##name, 1, x, y, v), AD__SELECTS(side));           \
+        break;                                                                                    \
+    }                                                                                             \
+    case AD__##name##_number: {                                                                   \
+        const ad__dual x = dual_of(s, arg.x), y = number_of(s, arg.y);                            \
+        push(s, arg.x, a, PARTIAL(#dx, AD__ROW_##name, 0, x, y, v), AD__SELECTS(side));           \
+        break;                                                                                    \
+    }                                                                                             \
+    case AD__number_##name: {                                                                     \
+        const ad__dual x = number_of(s, arg.x), y = dual_of(s, arg.y);                            \
+        push(s, arg.y, a, PARTIAL(#dy, AD__ROW_##name, 1, x, y, v), AD__SELECTS(side));           \
+        break;                                                                                    \
+    }
+#include "ops.def"
+    case AD__input: case AD__branch: break;
+    default: push_reduction(s, i, a);
     }
 }
 
@@ -184,72 +277,51 @@ static void sweep(const sweeper *s, uint32_t last) {
     const ad_tape *tape = s->tape;
     for (uint32_t i = last; i >= tape->leaves && i > 0 && tape->status == AD_OK; i--) {
         const ad__dual a = s->adjoint[i];
-        if (a.value == 0 && a.slope == 0) continue;
-        if (s->kinks != NULL && ad__follows_direction(tape, i, s->kinks)) {
-            push_along(s, i, a);
-            continue;
-        }
-        const ad__arg  arg = tape->arg[i];
-        const ad__dual v = dual_of(s, i);
-        switch (tape->code[i]) {
-#define R1(name, shown, words, value_, dx, side)                                                       \
-        case AD__##name: {                                                                            \
-            const ad__dual x = dual_of(s, arg.x);                                                     \
-            push(s, arg.x, a, PARTIAL(#dx, AD__ROW_##name, 0, x, x, v), AD__SELECTS(side));           \
-            break;                                                                                    \
-        }
-#define R2(name, shown, words, value_, dx, dy, side)                                                   \
-        case AD__##name: {                                                                            \
-            const ad__dual x = dual_of(s, arg.x), y = dual_of(s, arg.y);                              \
-            push(s, arg.x, a, PARTIAL(#dx, AD__ROW_##name, 0, x, y, v), AD__SELECTS(side));           \
-            push(s, arg.y, a, PARTIAL(#dy, AD__ROW_##name, 1, x, y, v), AD__SELECTS(side));           \
-            break;                                                                                    \
-        }                                                                                             \
-        case AD__##name##_number: {                                                                   \
-            const ad__dual x = dual_of(s, arg.x), y = number_of(s, arg.y);                            \
-            push(s, arg.x, a, PARTIAL(#dx, AD__ROW_##name, 0, x, y, v), AD__SELECTS(side));           \
-            break;                                                                                    \
-        }                                                                                             \
-        case AD__number_##name: {                                                                     \
-            const ad__dual x = number_of(s, arg.x), y = dual_of(s, arg.y);                            \
-            push(s, arg.y, a, PARTIAL(#dy, AD__ROW_##name, 1, x, y, v), AD__SELECTS(side));           \
-            break;                                                                                    \
-        }
-#include "ops.def"
-        case AD__input: case AD__branch: break;
-        default: push_reduction(s, i, a);
-        }
+        if (a.value != 0 || a.slope != 0) visit(s, i, a);
     }
 }
 
-/* Columns of the tape's space for tangents: those, duals, and adjoints where a kink asks for them. */
-enum { TANGENTS, DUALS, KINKS = 3, ALL = 4 };
+/* Second derivatives of every node along the direction, with the partials of the sweep: first node to last. */
+static void walk_second(sweeper *s, uint32_t last) {
+    double *second = s->second;
+    memset(second, 0, ((size_t)last + 1)*sizeof *second);
+    for (uint32_t i = s->tape->leaves; i <= last && s->tape->status == AD_OK; i++) {
+        pair   d;
+        double sum = 0;
+        s->sum = &sum;
+        visit(s, i, (ad__dual){1, 0});
+        const bool level = follows(s, i, &d) && at_tip(s->tape, i, s->tangent);
+        second[i] = level ? ad__row_value(ad__code_row(s->tape->code[i]), d.x, d.y) : sum;
+    }
+    s->sum = NULL;
+}
+
+/* Columns of the tape's space for tangents: those and duals; where there are kinks, adjoints and second derivatives. */
+enum { TANGENTS, DUALS, KINKS = 3, SECOND, ALL };
 
 static double *column(const ad_tape *tape, size_t number) {
     return tape->tangent + number*ad__tangent_column(tape);
 }
 
-static bool at_tip(const ad_tape *tape, uint32_t i) {
-    const ad__row_number row = ad__code_row(tape->code[i]);
-    const ad__arg        arg = tape->arg[i];
-    const ad__form       form = ad__code_form(tape->code[i]);
-    if (row == AD__ROWS) return false;
-    const double x = form == AD__X_NUMBER ? ad__number_at(tape, arg.x) : tape->value[arg.x];
-    const double y = ad__rows[row].operands == 1 ? 0
-                   : form == AD__Y_NUMBER ? ad__number_at(tape, arg.y) : tape->value[arg.y];
-    return ad__row_tip(row, x, y);
-}
-
-/* Adjoints of y, if some node that leads to it is at a kink, else NULL; where they are 0 a kink may have no say in the
- * first derivative and still have one in the second. *good is false after an error. */
+/* Adjoints of y, if some node that leads to it is at a kink, else NULL. *good is false after an error. */
 static const double *find_kinks(ad_var y, bool *good) {
     ad_tape *tape = y.tape;
     uint32_t i = tape->leaves;
-    while (i <= y.at.in.node && !at_tip(tape, i)) i++;
+    while (i <= y.at.in.node && !at_tip(tape, i, tape->value)) i++;
     if (i > y.at.in.node) return NULL;
     *good = ad__tangent_room(tape, ALL) && ad__gradient_aside(y, 0, NULL, NULL);
     if (!*good) return NULL;
     return memcpy(column(tape, KINKS), column(tape, TANGENTS), ((size_t)y.at.in.node + 1)*sizeof(double));
+}
+
+/* Is there a kink whose operands move, but not yet? */
+static bool any_level(const ad_tape *tape, uint32_t last) {
+    for (uint32_t i = tape->leaves; i <= last; i++) {
+        if (!at_tip(tape, i, tape->value) || !at_tip(tape, i, tape->tangent)) continue;
+        const pair moved = operands_of(tape, i, tape->tangent);
+        if (ad__moves(moved.x) || ad__moves(moved.y)) return true;
+    }
+    return false;
 }
 
 /* Adjoints and their slopes, of every node up to y, when each x moves by its direction. */
@@ -261,7 +333,11 @@ static const ad__dual *sweep_duals(ad_var y, size_t n, const ad_var x[], const d
     ad__dual *adjoint = (ad__dual *)(void *)column(tape, DUALS);
     memset(adjoint, 0, ((size_t)last + 1)*sizeof *adjoint);
     adjoint[last].value = 1;
-    const sweeper s = {tape, tape->tangent, adjoint, kinks};
+    sweeper s = {.tape = tape, .tangent = tape->tangent, .adjoint = adjoint, .kinks = kinks};
+    if (kinks != NULL && any_level(tape, last)) {
+        s.second = column(tape, SECOND);
+        walk_second(&s, last);
+    }
     sweep(&s, last);
     return tape->status == AD_OK ? adjoint : NULL;
 }

@@ -14,29 +14,18 @@
         if (ad__moves(t)) ad__move_by(&moved, (d), t, AD__SELECTS(side));         \
     } while (0)
 
-void ad__row_operand(const ad_tape *tape, uint32_t node, int operand, double *value, double *tangent) {
-    const ad__form form = ad__code_form(tape->code[node]);
-    const uint32_t at = operand == 0 ? tape->arg[node].x : tape->arg[node].y;
-    *value = *tangent = 0;
-    if (ad__rows[ad__code_row(tape->code[node])].operands <= operand) return;
-    if (form == (operand == 0 ? AD__X_NUMBER : AD__Y_NUMBER)) *value = ad__number_at(tape, at);
-    else *value = tape->value[at], *tangent = tape->tangent[at];
-}
-
-bool ad__follows_direction(const ad_tape *tape, uint32_t node, const double adjoint[]) {
-    const ad__row_number row = ad__code_row(tape->code[node]);
-    double               x, y, unused;
-    if (row == AD__ROWS || adjoint[node] != 0) return false;
-    ad__row_operand(tape, node, 0, &x, &unused);
-    ad__row_operand(tape, node, 1, &y, &unused);
-    return ad__row_tip(row, x, y);
-}
-
-static double along_direction(const ad_tape *tape, uint32_t node) {
-    double value, x, y;
-    ad__row_operand(tape, node, 0, &value, &x);
-    ad__row_operand(tape, node, 1, &value, &y);
-    return ad__row_value(ad__code_row(tape->code[node]), x, y);
+/* A row at a tip, and at the tangents of its operands. */
+static bool along_direction(const ad_tape *tape, uint32_t i, double *tangent) {
+    const ad__row_number row = ad__code_row(tape->code[i]);
+    const ad__form       form = ad__code_form(tape->code[i]);
+    const ad__arg        arg = tape->arg[i];
+    if (row == AD__ROWS) return false;
+    const bool   two = ad__rows[row].operands == 2, x_node = form != AD__X_NUMBER, y_node = two && form != AD__Y_NUMBER;
+    const double x = x_node ? tape->value[arg.x] : ad__number_at(tape, arg.x);
+    const double y = y_node ? tape->value[arg.y] : two ? ad__number_at(tape, arg.y) : 0;
+    if (!ad__row_tip(row, x, y)) return false;
+    *tangent = ad__row_value(row, x_node ? tape->tangent[arg.x] : 0, y_node ? tape->tangent[arg.y] : 0);
+    return true;
 }
 
 static bool sweep(ad_tape *tape, uint32_t last, const double adjoint[]) {
@@ -70,7 +59,9 @@ static bool sweep(ad_tape *tape, uint32_t last, const double adjoint[]) {
             if (!ad__reduce_tangent(tape, i, tangent, &moved)) return false;
         }
         tangent[i] = ad__tangent_of(moved);
-        if (adjoint != NULL && ad__follows_direction(tape, i, adjoint)) tangent[i] = along_direction(tape, i);
+        if (adjoint == NULL || adjoint[i] != 0) continue;
+        const bool moves = ad__moves(tangent[i]);
+        if (along_direction(tape, i, &tangent[i]) && moves && tangent[i] == 0) tangent[i] = AD__LEVEL_TANGENT;
     }
     return true;
 }

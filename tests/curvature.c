@@ -251,6 +251,7 @@ static const tip tips[] = {
     {"max(x, -x)^2", 1, {0}, {2}, true},
     {"min(x, -x)^2 + y", 2, {0, 1}, {2, 0, 0, 0}, true},
     {"relu(x)^2 + relu(-x)^2", 1, {0}, {2}, true},
+    {"abs(x)*x^2", 1, {0}, {0}, true},
     {"sqrt(x*x)^2", 1, {0}, {2}, false},
     {"sqrt(x*x + y*y)^2", 2, {0, 0}, {2, 0, 0, 2}, false},
     {"(x*x)^0.5*sqrt(x*x)", 1, {0}, {2}, false},
@@ -272,6 +273,40 @@ Test(curvature, at_a_tip_is_right_or_nan_and_never_wrong) {
                 cr_expect(right || (!must && isnan(got[k])), "%s, %s, entry %zu: %g, not %g", t->text, path_name[path], k, got[k],
                           t->want[k]);
             }
+            ad_tape_free(p.tape);
+        }
+    }
+}
+
+/* Operands that are level there: the side that they bend to. Recorded gradients keep to the convention, in which |u| has the
+ * derivative 0 at u = 0 (docs/derivatives.md). */
+static const tip level[] = {
+    {"abs(x*x)", 1, {0}, {2}, true},
+    {"3*relu(x*x)", 1, {0}, {6}, true},
+    {"relu(-x*x)", 1, {0}, {0}, true},
+    {"max(x^2, -x^2)*y", 2, {0, 5}, {10, 0, 0, 0}, true},
+    {"min(x*x, x^4)", 1, {0}, {0}, true},
+    {"max(cosh(x), cos(x))", 1, {0}, {1}, true},
+    {"hypot(x*x, 0)", 1, {0}, {2}, true},
+    {"abs(sum(x*x, 2*y*y))", 2, {0, 0}, {2, 0, 0, 4}, true},
+    {"abs(dot(x, y, x, 3*y))", 2, {0, 0}, {2, 0, 0, 6}, true},
+    {"abs(logsumexp(x, -x) - log(2))", 1, {0}, {1}, true},
+    {"abs(where(y > 0, x*x, x))", 2, {0, 1}, {2, 0, 0, 0}, true},
+    {"abs(sin(x) - x)", 1, {0}, {0}, true},
+};
+
+Test(curvature, at_a_kink_that_is_level_follows_the_side_it_bends_to) {
+    for (size_t i = 0; i < sizeof level/sizeof *level; i++) {
+        const tip *t = &level[i];
+        for (int path = 0; path < 2; path++) {
+            point  p;
+            double got[9];
+            open_point(&p, t->n, t->at);
+            p.y = ad_parse(p.tape, t->text, t->n, names[t->n], p.x);
+            second(&p, path, got);
+            for (size_t k = 0; k < t->n*t->n; k++)
+                cr_expect(close_to(got[k], t->want[k], 1e-14, 1e-15), "%s, %s, entry %zu: %g, not %g", t->text, path_name[path], k,
+                          got[k], t->want[k]);
             ad_tape_free(p.tape);
         }
     }
