@@ -6,7 +6,7 @@
  *
  * An adjoint that happens to be 0 sends nothing. That is right for the gradient, but where it meets an infinite partial
  * (sqrt(x*x)^2 at 0) or a kink (|x|^2 at 0), what follows is not 0 in the next derivative, and what is, cannot be told
- * from here. So gradients behind such a node have a `doubt` added to them: 0, whose derivative is NaN there. Only there:
+ * from here; nor can it where the operand of a kink is level (|x*x| at 0). So gradients behind such a node have a `doubt` added to them: 0, whose derivative is NaN there. Only there:
  * in a replay with other values it says nothing. An adjoint that is 0 because a `where` or a relu went the other way is
  * *dead*, and leaves no doubt.
  *
@@ -15,6 +15,7 @@
 #include "tape.h"
 
 #include "reduce.h"
+#include "hessian.h"
 #include "rules.h"
 
 #include <stdlib.h>
@@ -28,6 +29,9 @@ typedef struct recorder {
     ad_var  *doubt;                 /* the same; the number 0: none */
     bool    *active;                /* does it depend on some x? */
     bool    *live;                  /* has it been sent anything but from what was not taken? */
+    size_t   n;                     /* the x */
+    const ad_var *x;
+    ad__motions motions;            /* of nodes 0...last, made when first asked for */
     uint32_t at;                    /* the node that is visited */
 } recorder;
 
@@ -76,16 +80,17 @@ static void add_doubt(recorder *r, uint32_t node, ad_var doubt) {
 static void add(recorder *r, uint32_t node, ad_var what, bool live) {
     ad_var *adjoint = &r->adjoint[node - r->first];
     *adjoint = ad__record_simplified(AD__ROW_add, *adjoint, what);
-    if (!live || !r->live[r->at - r->first]) return;
-    r->live[node - r->first] = true;
+    if (!live) return;
+    r->live[node - r->first] |= r->live[r->at - r->first];
     add_doubt(r, node, r->doubt[r->at - r->first]);
 }
 
-/* Doubt about the derivatives by the operands of the visited node, as long as its adjoint a is 0 and node and operand
- * are what they are. */
+/* Doubt about the derivatives by the operands of the visited node, as long as they and the node are what they are, and its
+ * adjoint a is 0 if it is now. */
 static ad_var doubt_by(const recorder *r, ad_var a, size_t n, const ad_var x[]) {
     const ad_var v = ad__handle_of(r->tape, r->at);
-    const ad_var here = ad_both(ad_equal(a, ad_num(0)), ad_equal(v, ad_num(ad_value(v))));
+    ad_var       here = ad_equal(v, ad_num(ad_value(v)));
+    if (ad_value(a) == 0) here = ad_both(here, ad_equal(a, ad_num(0)));
     ad_var       doubt = ad_num(0);
     for (size_t k = 0; k < n; k++)
         if (!is_number(x[k]))
@@ -98,10 +103,17 @@ static ad_var operand(const recorder *r, bool number, uint32_t place) {
     return number ? ad_num(ad__number_at(r->tape, place)) : ad__handle_of(r->tape, place);
 }
 
-/* An adjoint that is 0 by its value alone, at a kink or before an infinite partial. */
-static bool doubtful(const recorder *r, ad__row_number row, ad_var a, double partial, ad_var x, ad_var y) {
-    return r->live[r->at - r->first] && !is_number(a) && ad_value(a) == 0 &&
-           (!isfinite(partial) || ad__row_tip(row, ad_value(x), ad_value(y)));
+/* Is the node at a kink, or before an infinite partial, whose sides the next derivative would see? With an adjoint a that is
+ * 0 by its value alone it would if the operands move, with another if they bend where they are level. */
+static bool doubtful(recorder *r, ad__row_number row, ad_var a, double partial, ad_var x, ad_var y) {
+    const bool tip = ad__row_tip(row, ad_value(x), ad_value(y)), zero = !is_number(a) && ad_value(a) == 0;
+    if (!r->live[r->at - r->first] || (!tip && (isfinite(partial) || !zero))) return false;
+    if (r->motions.first == NULL && !ad__motions_make(&r->motions, r->tape, r->last, r->n, r->x)) return false;
+    const ad__at_row first = ad__at_row_of(r->tape, r->at, r->motions.first);
+    const ad__at_row second = ad__at_row_of(r->tape, r->at, r->motions.second);
+    if (!tip) return first.x != 0 || first.y != 0 || second.x != 0 || second.y != 0;
+    const bool level = ad__row_tip(row, first.x, first.y);
+    return level ? !zero && !ad__row_tip(row, second.x, second.y) : zero;
 }
 
 static void push_row(recorder *r, uint32_t i, ad__row_number row, ad_var a) {
@@ -281,7 +293,7 @@ static ad_var gradient_of(const recorder *r, uint32_t node) {
 static void record(ad_tape *tape, ad_var y, size_t n, const ad_var x[], ad_var grad[]) {
     const uint32_t last = y.at.in.node, first = lowest(n, x, last);
     const size_t   nodes = (size_t)last - first + 1;
-    recorder       r = {.tape = tape, .first = first, .last = last, .old = tape->length};
+    recorder       r = {.tape = tape, .first = first, .last = last, .old = tape->length, .n = n, .x = x};
     r.adjoint = nodes > SIZE_MAX/2/sizeof *r.adjoint ? NULL : malloc(2*nodes*sizeof *r.adjoint);
     r.active = calloc(2*nodes, sizeof *r.active);
     if (r.adjoint == NULL || r.active == NULL) {
@@ -296,6 +308,7 @@ static void record(ad_tape *tape, ad_var y, size_t n, const ad_var x[], ad_var g
     }
     free(r.adjoint);
     free(r.active);
+    ad__motions_free(&r.motions);
 }
 
 void ad_record_gradient(ad_var y, size_t n, const ad_var x[], ad_var grad[]) {

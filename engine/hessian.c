@@ -11,9 +11,10 @@
  *
  * Recording the gradient and walking over it forward gives the same numbers, but the recording is several
  * times as long as the graph: for Rosenbrock's function its memory alone costs more than this. */
-#include "rules.h"
+#include "hessian.h"
 
 #include "reduce.h"
+#include "rules.h"
 #include "tangent.h"
 
 #include <stdlib.h>
@@ -140,6 +141,10 @@ static void push_custom(const sweeper *s, uint32_t i, ad__dual a) {
     ad_tape          *tape = s->tape;
     const ad__own_op *op = ad__own_op_of(tape, i);
     const size_t      n = tape->arg[i].y;
+    if (op->op->record == NULL && s->sum != NULL) {          /* it need not lead to y */
+        *s->sum = NAN;
+        return;
+    }
     if (op->op->record == NULL) {
         ad__fail(tape, AD_UNSUPPORTED, "node #%lu: the operation \"%.40s\" has no `record`, so no second derivative",
                  (unsigned long)i, op->op->name);
@@ -185,43 +190,41 @@ static void push_reduction(const sweeper *s, uint32_t i, ad__dual a) {
 
 /* ---- kinks ------------------------------------------------------------------------------------ */
 
-typedef struct pair {
-    double x, y;
-} pair;
-
-static double of_operand(const ad_tape *tape, uint32_t node, int operand, const double by_node[], bool values) {
+static double of_operand(const ad_tape *tape, uint32_t node, int operand, const double by_node[], bool numbers) {
     const ad__form form = ad__code_form(tape->code[node]);
     const uint32_t at = operand == 0 ? tape->arg[node].x : tape->arg[node].y;
     if (ad__rows[ad__code_row(tape->code[node])].operands <= operand) return 0;
     if (form != (operand == 0 ? AD__X_NUMBER : AD__Y_NUMBER)) return by_node[at];
-    return values ? ad__number_at(tape, at) : 0;
+    return numbers ? ad__number_at(tape, at) : 0;
 }
 
-/* Values of the operands of a row, or derivatives of them, which numbers have none of. */
-static pair operands_of(const ad_tape *tape, uint32_t node, const double by_node[]) {
-    const bool values = by_node == tape->value;
-    return (pair){of_operand(tape, node, 0, by_node, values), of_operand(tape, node, 1, by_node, values)};
+ad__at_row ad__at_row_of(const ad_tape *tape, uint32_t node, const double by_node[]) {
+    return (ad__at_row){of_operand(tape, node, 0, by_node, false), of_operand(tape, node, 1, by_node, false)};
 }
 
-static bool at_tip(const ad_tape *tape, uint32_t i, const double by_node[]) {
+static bool at_kink(const ad_tape *tape, uint32_t i) {
     const ad__row_number row = ad__code_row(tape->code[i]);
-    if (row == AD__ROWS) return false;
-    const pair at = operands_of(tape, i, by_node);
-    return ad__row_tip(row, at.x, at.y);
+    return row != AD__ROWS && ad__row_tip(row, of_operand(tape, i, 0, tape->value, true), of_operand(tape, i, 1, tape->value, true));
+}
+
+/* Do these derivatives of its operands leave a node at its kink? */
+static bool stays(const ad_tape *tape, uint32_t i, const double by_node[]) {
+    const ad__at_row at = ad__at_row_of(tape, i, by_node);
+    return ad__row_tip(ad__code_row(tape->code[i]), at.x, at.y);
 }
 
 /* The direction that a node at a kink follows: the tangents of its operands or, where they are level, their second
  * derivatives. False: it keeps to the convention, because it is at no kink, or nothing tells sides apart. */
-static bool follows(const sweeper *s, uint32_t i, pair *direction) {
-    if (s->kinks == NULL || !at_tip(s->tape, i, s->tape->value)) return false;
-    const bool    level = at_tip(s->tape, i, s->tangent);
+static bool follows(const sweeper *s, uint32_t i, ad__at_row *direction) {
+    if (s->kinks == NULL || !at_kink(s->tape, i)) return false;
+    const bool    level = stays(s->tape, i, s->tangent);
     const double *by_node = level ? s->second : s->kinks[i] == 0 ? s->tangent : NULL;
-    if (by_node == NULL || (level && at_tip(s->tape, i, by_node))) return false;
-    *direction = operands_of(s->tape, i, by_node);
+    if (by_node == NULL || (level && stays(s->tape, i, by_node))) return false;
+    *direction = ad__at_row_of(s->tape, i, by_node);
     return true;
 }
 
-static void push_along(const sweeper *s, uint32_t i, ad__dual a, pair d) {
+static void push_along(const sweeper *s, uint32_t i, ad__dual a, ad__at_row d) {
     const ad__row_number row = ad__code_row(s->tape->code[i]);
     const double         v = ad__row_value(row, d.x, d.y);
     const double         partial[] = {ad__row_dx(row, d.x, d.y, v), ad__row_dy(row, d.x, d.y, v)};
@@ -238,7 +241,7 @@ static inline void visit(const sweeper *s, uint32_t i, ad__dual a) {
     const ad_tape *tape = s->tape;
     const ad__arg  arg = tape->arg[i];
     const ad__dual v = dual_of(s, i);
-    pair           d;
+    ad__at_row     d;
     if (follows(s, i, &d)) {
         push_along(s, i, a, d);
         return;
@@ -286,11 +289,11 @@ static void walk_second(sweeper *s, uint32_t last) {
     double *second = s->second;
     memset(second, 0, ((size_t)last + 1)*sizeof *second);
     for (uint32_t i = s->tape->leaves; i <= last && s->tape->status == AD_OK; i++) {
-        pair   d;
-        double sum = 0;
+        ad__at_row d;
+        double     sum = 0;
         s->sum = &sum;
         visit(s, i, (ad__dual){1, 0});
-        const bool level = follows(s, i, &d) && at_tip(s->tape, i, s->tangent);
+        const bool level = follows(s, i, &d) && stays(s->tape, i, s->tangent);
         second[i] = level ? ad__row_value(ad__code_row(s->tape->code[i]), d.x, d.y) : sum;
     }
     s->sum = NULL;
@@ -307,7 +310,7 @@ static double *column(const ad_tape *tape, size_t number) {
 static const double *find_kinks(ad_var y, bool *good) {
     ad_tape *tape = y.tape;
     uint32_t i = tape->leaves;
-    while (i <= y.at.in.node && !at_tip(tape, i, tape->value)) i++;
+    while (i <= y.at.in.node && !at_kink(tape, i)) i++;
     if (i > y.at.in.node) return NULL;
     *good = ad__tangent_room(tape, ALL) && ad__gradient_aside(y, 0, NULL, NULL);
     if (!*good) return NULL;
@@ -317,8 +320,8 @@ static const double *find_kinks(ad_var y, bool *good) {
 /* Is there a kink whose operands move, but not yet? */
 static bool any_level(const ad_tape *tape, uint32_t last) {
     for (uint32_t i = tape->leaves; i <= last; i++) {
-        if (!at_tip(tape, i, tape->value) || !at_tip(tape, i, tape->tangent)) continue;
-        const pair moved = operands_of(tape, i, tape->tangent);
+        if (!at_kink(tape, i) || !stays(tape, i, tape->tangent)) continue;
+        const ad__at_row moved = ad__at_row_of(tape, i, tape->tangent);
         if (ad__moves(moved.x) || ad__moves(moved.y)) return true;
     }
     return false;
@@ -340,6 +343,33 @@ static const ad__dual *sweep_duals(ad_var y, size_t n, const ad_var x[], const d
     }
     sweep(&s, last);
     return tape->status == AD_OK ? adjoint : NULL;
+}
+
+/* No two of these are the same, nor are their ratios simple. */
+static double spread(size_t k) {
+    const double golden = (double)k*0.6180339887498949;
+    return 0.5 + (golden - floor(golden));
+}
+
+bool ad__motions_make(ad__motions *motions, ad_tape *tape, uint32_t last, size_t n, const ad_var x[]) {
+    const size_t nodes = (size_t)last + 1;
+    double      *direction = malloc((n + 1)*sizeof *direction);
+    motions->first = malloc(nodes*sizeof *motions->first), motions->second = malloc(nodes*sizeof *motions->second);
+    if (direction == NULL || motions->first == NULL || motions->second == NULL)
+        ad__fail(tape, AD_NO_MEMORY, "out of memory: no space for the motions of %zu nodes", nodes);
+    for (size_t k = 0; k < n && tape->status == AD_OK; k++) direction[k] = spread(k);
+    if (tape->status == AD_OK && ad__tangents(tape, last, n, x, direction, NULL)) {
+        memcpy(motions->first, tape->tangent, nodes*sizeof *motions->first);
+        sweeper s = {.tape = tape, .tangent = motions->first, .kinks = motions->first, .second = motions->second};
+        walk_second(&s, last);
+    }
+    free(direction);
+    return tape->status == AD_OK;
+}
+
+void ad__motions_free(ad__motions *motions) {
+    free(motions->first);
+    free(motions->second);
 }
 
 /* ---- what can be asked ------------------------------------------------------------------------ */

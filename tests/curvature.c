@@ -278,8 +278,7 @@ Test(curvature, at_a_tip_is_right_or_nan_and_never_wrong) {
     }
 }
 
-/* Operands that are level there: the side that they bend to. Recorded gradients keep to the convention, in which |u| has the
- * derivative 0 at u = 0 (docs/derivatives.md). */
+/* Operands that are level there: the side that they bend to; recorded gradients may not know. */
 static const tip level[] = {
     {"abs(x*x)", 1, {0}, {2}, true},
     {"3*relu(x*x)", 1, {0}, {6}, true},
@@ -298,14 +297,14 @@ static const tip level[] = {
 Test(curvature, at_a_kink_that_is_level_follows_the_side_it_bends_to) {
     for (size_t i = 0; i < sizeof level/sizeof *level; i++) {
         const tip *t = &level[i];
-        for (int path = 0; path < 2; path++) {
+        for (int path = 0; path < PATHS; path++) {
             point  p;
             double got[9];
             open_point(&p, t->n, t->at);
             p.y = ad_parse(p.tape, t->text, t->n, names[t->n], p.x);
             second(&p, path, got);
             for (size_t k = 0; k < t->n*t->n; k++)
-                cr_expect(close_to(got[k], t->want[k], 1e-14, 1e-15), "%s, %s, entry %zu: %g, not %g", t->text, path_name[path], k,
+                cr_expect(close_to(got[k], t->want[k], 1e-14, 1e-15) || (path >= 2 && isnan(got[k])), "%s, %s, entry %zu: %g, not %g", t->text, path_name[path], k,
                           got[k], t->want[k]);
             ad_tape_free(p.tape);
         }
@@ -341,6 +340,8 @@ Test(curvature, of_what_is_not_taken_is_zero) {
         {"where(x > 0, sqrt(x)^3, 3*x)", 1, {0}, {0}, true},
         {"where(x > 0, abs(x)^2, y)", 2, {0, 1}, {0, 0, 0, 0}, true},
         {"relu(y*relu(x*0))^2", 2, {0.5, 0.7}, {0, 0, 0, 0}, true},
+        {"relu(y*relu(x*0)) + relu(x*0 + y*0)", 2, {0.5, 0.7}, {0, 0, 0, 0}, true},
+        {"abs(dot(x, y, 0, 0))", 2, {0.5, 0.7}, {0, 0, 0, 0}, true},
         {"abs(x)", 1, {0}, {0}, true},
         {"hypot(x, y)", 2, {0, 0}, {0, 0, 0, 0}, true},
         {"max(x, y)*3", 2, {1, 1}, {0, 0, 0, 0}, true},
