@@ -145,7 +145,8 @@ AD_API ad_var ad_source(ad_var x, const char *file, int line);
  * ad_exp ad_expm1 ad_exp2 ad_log ad_log1p ad_log2 ad_log10 ad_sin ad_cos ad_tan ad_asin ad_acos
  * ad_atan ad_sinh ad_cosh ad_tanh ad_asinh ad_acosh ad_atanh ad_atan2 ad_hypot ad_erf ad_erfc
  * ad_lgamma ad_polygamma ad_sigmoid ad_softplus ad_relu ad_leaky_relu ad_elu ad_gelu ad_silu ad_abs
- * ad_min ad_max ad_scale ad_gate ad_floor ad_less ad_less_equal ad_equal ad_not_equal ad_both ad_either.
+ * ad_min ad_max ad_scale ad_gate ad_floor ad_less ad_less_equal ad_equal ad_not_equal ad_both ad_either; and what
+ * partials are made of: ad_pow_slope ad_asin_slope ad_atan_slope ad_atanh_slope ad_sigmoid_slope ad_hypot_slope ad_doubt.
  * Values and partial derivatives stand in the table. Plain numbers may be operands everywhere. */
 #define R1(name, ...) AD_API ad_var ad_##name(ad_var x);
 #define R2(name, ...) AD_API ad_var ad_##name(ad_var x, ad_var y);
@@ -256,14 +257,16 @@ AD_API void ad_jacobian(size_t m, const ad_var y[], size_t n, const ad_var x[], 
  * The partials are recorded from the texts of the rows; nodes that do not lead from some x to y are left
  * out. A derivative that is constant is a plain number, one that is a node of the caller's is that node.
  * The adjoint of a node with a name is named too: "d loss / d w". An adjoint that is 0, now or in a replay, sends
- * nothing, as in ad_backward. Only products and sums that are made here are simplified (0*a where a is
+ * nothing, as in ad_backward; where it is 0 at a kink, or before an infinite partial, and the next derivative cannot be told
+ * from there, that one is NaN (docs/derivatives.md). Only products and sums that are made here are simplified (0*a where a is
  * finite, 1*a, a + 0). For a derivative of the gradient, x are inputs. After an error no node is added, and grad
  * are handles that name none. */
 AD_API void ad_record_gradient(ad_var y, size_t n, const ad_var x[], ad_var grad[]);
 
 /* Second derivatives of y, n x n, symmetric to the bit; and the Hessian times a direction, at the cost of a few
  * gradients whatever n is. x are inputs (AD_BAD_ARGUMENT). Nothing is recorded and adjoints are
- * left alone. 0 for a plain number y; all NaN after an error. */
+ * left alone. 0 for a plain number y; all NaN after an error. At a kink that the first derivative does not see (|x|^2 at 0)
+ * they are those of the side that the direction, or +x[k], leads to; NaN where 0*inf is met on the way. */
 AD_API void ad_hessian(ad_var y, size_t n, const ad_var x[], double h[]);
 AD_API void ad_hessian_times(ad_var y, size_t n, const ad_var x[], const double direction[], double out[]);
 

@@ -214,6 +214,43 @@ Test(curvature, of_logsumexp_does_not_lose_the_offset) {
     }
 }
 
+/* Gradients of programs in what is shared by all rows: of params alone (uniform values), alone and in a loop of like ones, and of
+ * sums with an input, of one row and of many. */
+Test(curvature, of_logsumexp_in_programs_does_not_lose_the_offset) {
+    enum { N = 3, GROUPS = 40 };
+    static const double offsets[] = {0, -1e6, 1e8, -1e15, 1e20};
+    for (size_t o = 0; o < sizeof offsets/sizeof *offsets; o++)
+        for (int kind = 0; kind < 3; kind++) {
+            ad_tape     *tape = ad_tape_new();
+            const int    groups = kind == 1 ? GROUPS : 1;
+            ad_var       param[N*GROUPS], part[GROUPS], x = ad_input(tape, 1);
+            double       at[N*GROUPS], grad[N*GROUPS], mean, input[MANY];
+            const double step = fabs(offsets[o]) > 1e15 ? 0 : 1;
+            for (int k = 0; k < N*groups; k++) param[k] = ad_input(tape, at[k] = offsets[o] + step*(k%N));
+            for (int g = 0; g < groups; g++) {
+                ad_var *of = param + g*N, sums[N];
+                for (int k = 0; k < N; k++) sums[k] = kind == 2 ? ad_add(of[k], x) : of[k];
+                part[g] = ad_logsumexp(N, sums);
+            }
+            const ad_var y = ad_mul(ad_sum((size_t)groups, part), x);
+            ad_program  *p = ad_compile(&(ad_interface){(size_t)(N*groups), param, 1, &x, 1, &y, 0});
+            cr_assert_not_null(p, "%s", ad_tape_message(tape));
+            for (size_t r = 0; r < MANY; r++) input[r] = 1;
+            for (size_t many = 1; many <= MANY; many += MANY - 1) {
+                cr_assert_eq(ad_program_gradient(p, at, many, input, &mean, grad), AD_OK);
+                real total = 0;
+                for (int k = 0; k < N; k++) total += expl(step*(k - 1));
+                for (int k = 0; k < N*groups; k++) {
+                    const double want = (double)(expl(step*(k%N - 1))/total);
+                    cr_expect(close_to(grad[k], want, 16*U, 0), "%g, kind %d, %zu rows, param %d: %.17g, not %.17g", offsets[o], kind,
+                              many, k, grad[k], want);
+                }
+            }
+            ad_program_free(p);
+            ad_tape_free(tape);
+        }
+}
+
 /* One of the operands has nearly all: 1 - p is what is left, p1*p2 here. */
 Test(curvature, of_logsumexp_keeps_the_digits_of_small_shares) {
     point p;

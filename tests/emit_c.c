@@ -165,6 +165,28 @@ Test(emit_c, every_reduction_with_even_and_uneven_operands) {
     ad_tape_free(tape);
 }
 
+/* What reduce.c does with offsets and infinities; the gradient in params is that of the softmax. */
+Test(emit_c, logsumexp_does_not_lose_the_offset) {
+    ad_tape           *tape = ad_tape_new();
+    const ad_var       p[] = {ad_input(tape, 0), ad_input(tape, 0), ad_input(tape, 0)}, x = ad_input(tape, 1);
+    const ad_var       y = ad_mul(x, ad_logsumexp(3, p));
+    const ad_interface face = {3, p, 1, &x, 1, &y, 0};
+    ad_program        *program = ad_compile(&face);
+    static const double at[][3] = {{1e20, 1e20, 1e20}, {-1e6, -1e6 + 1, -1e6}, {INFINITY, 0, INFINITY}, {-INFINITY, -INFINITY, -INFINITY}};
+    static const double third = 1.0/3, e = 2.718281828459045;
+    const double        want[][3] = {{third, third, third}, {1/(2 + e), e/(2 + e), 1/(2 + e)}, {0.5, 0, 0.5}, {0, 0, 0}};
+    workshop w;
+    build(&w, program);
+    for (int k = 0; k < 4; k++) {
+        double got[3];
+        w.f(at[k], (double[]){1}, got);
+        for (int i = 0; i < 3; i++) cr_expect(close_to(got[i], want[k][i], 8*U, 0), "%d, %d: %.17g, not %.17g", k, i, got[i], want[k][i]);
+    }
+    clear(&w);
+    ad_program_free(program);
+    ad_tape_free(tape);
+}
+
 static ad_var layered(ad_tape *tape, ad_var params[], const ad_var x[]) {
     ad_var hidden[5], out[3];
     for (int i = 0; i < 5*4 + 3*6; i++) params[i] = ad_input(tape, 0.03*i - 0.4);
