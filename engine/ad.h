@@ -498,10 +498,12 @@ AD_API ad_status ad_explain(ad_var y, FILE *to);
  * search from the result finishes them, reversed, which is micrograd's. Both meet a node after all its users. */
 typedef enum ad_order { AD_ORDER_TAPE, AD_ORDER_DEPTH_FIRST } ad_order;
 
-/* Three famous ways to get it wrong, for a class to see:
- *   overwrite     a contribution replaces what stands there instead of being added
- *   depth first   a node passes on what it has when it is first reached, complete or not
- *   stale         adjoints of a pass before were not set to zero */
+/* Three famous ways to get it wrong, for a class to see; in texts they are called:
+ *   no-accumulate   a contribution overwrites what stands there instead of being added (AD_BUG_OVERWRITE)
+ *   depth-first     a node passes on what it has when it is first reached, complete or not
+ *   stale           adjoints of a pass before were not set to zero
+ * Whatever is written of such a pass names the bug, and has beside its derivatives what would have been right (by the
+ * pass without the bug) and what differences say. */
 typedef enum ad_bug { AD_BUG_NONE, AD_BUG_OVERWRITE, AD_BUG_DEPTH_FIRST, AD_BUG_STALE } ad_bug;
 
 /* How to explain and what to draw; all zeros, or NULL in place of it, is the usual way. */
@@ -511,7 +513,8 @@ typedef struct ad_view {
     size_t      most;                        /* boxes shown before scopes, then stretches of nodes, are folded
                                               * into one; 0: 200 in words, 60 in pictures, 2000 in pages */
     const char *title;                       /* of pictures and pages; NULL: the names of the results */
-    bool        bare;                        /* words without the check against differences */
+    bool        bare;                        /* without the check against differences: of words, and of all else
+                                              * where there is a bug */
 } ad_view;
 
 /* The same as ad_explain for n results, which must be nodes: the forward pass once, a backward pass for each. */
@@ -527,7 +530,14 @@ AD_API ad_status ad_explain_all(size_t n, const ad_var y[], const ad_view *view,
  * A node without a name has "#id" in its place in the result, as has one whose name is taken, begins with # or is
  * not UTF-8. Of several results the first stands there, the
  * others in "more":[{"output","steps","result"}]. JSON has no NaN and no infinity: they are the strings "NaN",
- * "Infinity", "-Infinity". */
+ * "Infinity", "-Infinity".
+ *
+ * With a bug there is more: at the top "bug", its name, and "does", what it does, in words; in each step "right", what
+ * "upstream" would be at the end of a right pass; in an edge where the bug strikes "fault": "lost", what stood there was
+ * overwritten; "late", the node was visited before, and has passed on less; "left", what stood there is from an earlier
+ * pass. Beside each "result" stand "right":{name: gradient} of the pass without the bug; and, unless the view is bare or
+ * the graph too large, "differences":{name: number}, NaN where none could be formed, "disagree":[name] of those that
+ * they refute, and "check", that in words. */
 AD_API ad_status ad_explain_json(size_t n, const ad_var y[], const ad_view *view, FILE *to);
 
 /* dy/dx as the sum over the paths from x to y of the products of the local derivatives along them: how many

@@ -37,14 +37,32 @@ char *ad__shown(size_t room, char text[], const char *shown, const char *x, cons
                                       : snprintf(text + length, room - length, "%c", *at);
         length += (size_t)(wrote > 0 ? wrote : 0);
     }
+    if (length >= room && room > 0) ad__end_whole(text);
     return text;
 }
 
-int ad__shown_bytes(const char *text) {
-    size_t n = strnlen(text, AD__SHOWN + 1);
-    if (n <= AD__SHOWN) return (int)n;
-    for (n = AD__SHOWN; n > AD__SHOWN - 3 && ((unsigned char)text[n] & 0xc0) == 0x80; n--) { }
+int ad__cut_bytes(const char *text, size_t most) {
+    const size_t length = strnlen(text, most + 1);
+    if (length <= most) return (int)length;
+    size_t n = most;
+    while (n > 0 && n + 3 > most && ((unsigned char)text[n] & 0xc0) == 0x80) n--;
     return (int)n;
+}
+
+int ad__shown_bytes(const char *text) {
+    return ad__cut_bytes(text, AD__SHOWN);
+}
+
+void ad__end_whole(char text[]) {
+    const size_t length = strlen(text);
+    size_t       at = length;
+    while (at > 0 && length - at < 3 && ((unsigned char)text[at - 1] & 0xc0) == 0x80) at--;
+    if (at > 0 && (unsigned char)text[at - 1] >= 0xc0 && ad__character(text + at - 1) == 0) text[at - 1] = '\0';
+}
+
+void ad__copy_cut(size_t room, char text[], const char *from) {
+    if (strnlen(from, room) < room) strcpy(text, from);
+    else snprintf(text, room, "%.*s\xe2\x80\xa6", ad__cut_bytes(from, room - 4), from);
 }
 
 char *ad__branch_turns(size_t room, char text[], unsigned long node, const char *what, const double side[2], double now,
@@ -53,8 +71,9 @@ char *ad__branch_turns(size_t room, char text[], unsigned long node, const char 
     const ad__locale locale = ad__locale_enter();
     if (side != NULL) snprintf(sides, sizeof sides, "x = %.17g, y = %.17g", side[0], side[1]);
     else snprintf(sides, sizeof sides, "now %.17g", now);
-    snprintf(text, room, "the branch on node #%lu (%s, %s) was %s when recorded and would now be %s", node, what, sides,
-             taken ? "taken" : "not taken", taken ? "not taken" : "taken");
+    const int length = snprintf(text, room, "the branch on node #%lu (%s, %s) was %s when recorded and would now be %s", node,
+                                what, sides, taken ? "taken" : "not taken", taken ? "not taken" : "taken");
+    if (length >= 0 && (size_t)length >= room) ad__end_whole(text);
     ad__locale_leave(locale);
     return text;
 }
@@ -74,8 +93,8 @@ const char *ad__shortest(double x, char text[AD__SHORTEST]) {
     return text;
 }
 
-/* Bytes of the UTF-8 sequence that begins here; 0: none does. RFC 3629: no overlong forms, no surrogates. */
-static size_t sequence(const char *text) {
+/* RFC 3629: no overlong forms, no surrogates. */
+size_t ad__character(const char *text) {
     const unsigned char *at = (const unsigned char *)text;
     const size_t n = at[0] < 0x80 ? 1 : at[0] >= 0xc2 && at[0] < 0xe0 ? 2 : (at[0] & 0xf0) == 0xe0 ? 3
                    : at[0] >= 0xf0 && at[0] < 0xf5 ? 4 : 0;
@@ -88,16 +107,19 @@ static size_t sequence(const char *text) {
 
 bool ad__is_utf8(const char *text) {
     for (size_t n; *text != '\0'; text += n)
-        if ((n = sequence(text)) == 0) return false;
+        if ((n = ad__character(text)) == 0) return false;
     return true;
 }
 
-/* Writes one character with `special`, which returns what stands for an ASCII character, or NULL for itself. */
-static void escaped(const char *text, const char *(*special)(char c, char room[16]), FILE *to) {
+#define NO_CHARACTER "\xef\xbf\xbd"
+
+/* Writes one character with `special`, which returns what stands for the character that begins there, of n bytes, or
+ * NULL for itself. */
+static void escaped(const char *text, const char *(*special)(const char *text, size_t n, char room[16]), FILE *to) {
     char room[16];
     while (*text != '\0') {
-        const size_t n = sequence(text);
-        const char  *instead = n == 0 ? "\xef\xbf\xbd" : n > 1 ? NULL : special(*text, room);
+        const size_t n = ad__character(text);
+        const char  *instead = n == 0 ? NO_CHARACTER : special(text, n, room);
         if (instead != NULL) fputs(instead, to);
         else fwrite(text, 1, n, to);
         text += n == 0 ? 1 : n;
@@ -108,30 +130,46 @@ static bool control(char c) {
     return (unsigned char)c < 0x20 || c == 0x7f;
 }
 
-static const char *json_special(char c, char room[16]) {
-    if (c == '"') return "\\\"";
-    if (c == '\\') return "\\\\";
-    if (!control(c) && c != '<') return NULL;
-    snprintf(room, 16, "\\u%04x", (unsigned)(unsigned char)c);
+static const char *json_special(const char *text, size_t n, char room[16]) {
+    if (n > 1) return NULL;
+    if (*text == '"') return "\\\"";
+    if (*text == '\\') return "\\\\";
+    if (!control(*text) && *text != '<') return NULL;
+    snprintf(room, 16, "\\u%04x", (unsigned)(unsigned char)*text);
     return room;
 }
 
-static const char *xml_special(char c, char room[16]) {
+/* Of more than one byte: U+0080 to U+009F are control characters too, U+FFFE and U+FFFF none that XML allows. */
+static const char *wide_special(const char *text, size_t n) {
+    if (n == 2 && (unsigned char)text[0] == 0xc2 && (unsigned char)text[1] < 0xa0) return " ";
+    return n == 3 && memcmp(text, "\xef\xbf", 2) == 0 && (unsigned char)text[2] >= 0xbe ? NO_CHARACTER : NULL;
+}
+
+static const char *xml_special(const char *text, size_t n, char room[16]) {
     (void)room;
-    switch (c) {
+    if (n > 1) return wide_special(text, n);
+    switch (*text) {
     case '&':  return "&amp;";
     case '<':  return "&lt;";
     case '>':  return "&gt;";
     case '"':  return "&quot;";
     case '\'': return "&#39;";
-    default:   return control(c) ? " " : NULL;
+    default:   return control(*text) ? " " : NULL;
     }
 }
 
-static const char *dot_special(char c, char room[16]) {
-    if (control(c)) return " ";
-    if (strchr("\"\\{}|<>", c) == NULL) return NULL;
-    snprintf(room, 16, "\\%c", c);
+/* Graphviz reads "&lt;" as a sign of its own, wherever it stands. */
+static bool reference(const char *text) {
+    const size_t length = strspn(text + 1, "#0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ");
+    return *text == '&' && length > 0 && text[1 + length] == ';';
+}
+
+static const char *dot_special(const char *text, size_t n, char room[16]) {
+    if (n > 1) return wide_special(text, n);
+    if (control(*text)) return " ";
+    if (reference(text)) return "&amp;";
+    if (strchr("\"\\{}|<>", *text) == NULL) return NULL;
+    snprintf(room, 16, "\\%c", *text);
     return room;
 }
 

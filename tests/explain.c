@@ -131,6 +131,7 @@ Test(explain, pages_of_the_bugs) {
     const ad_var e = example();
     expect_page(1, &e, (ad_view){.bug = AD_BUG_OVERWRITE},
         "forward   #0 a = 2    #1 b = 1    #2 a + b = 3    #3 b + 1 = 2    #4 e = #2 * #3 = 6\n"
+        "bug       no-accumulate, on purpose: a contribution overwrites what stands there instead of being added to it\n"
         "reverse   seed  de/de = 1\n"
         "  1/3     #4 e = #2 * #3  mul swaps             #2   = 1 * 2 = 2    (0 -> 2)\n"
         "                                                #3   = 1 * 3 = 3    (0 -> 3)\n"
@@ -138,9 +139,11 @@ Test(explain, pages_of_the_bugs) {
         "  3/3     #2 a + b        add distributes       a    = 2 * 1 = 2    (0 -> 2)\n"
         "                                                b    = 2 * 1 = 2    (3 -> 2)   fork: what stood here is lost\n"
         "result    de/da = 2    de/db = 2\n"
+        "right     de/da = 2    de/db = 5\n"
         "check     1 of 2 DISAGREE with differences: a value that is used twice owes its gradient to both uses: contributions must be added\n");
     expect_page(1, &e, (ad_view){.bug = AD_BUG_DEPTH_FIRST},
         "forward   #0 a = 2    #1 b = 1    #2 a + b = 3    #3 b + 1 = 2    #4 e = #2 * #3 = 6\n"
+        "bug       depth-first, on purpose: a node passes on what it has when it is first reached, complete or not\n"
         "reverse   seed  de/de = 1\n"
         "  1/3     #4 e = #2 * #3  mul swaps             #2  += 1 * 2 = 2    (0 -> 2)\n"
         "                                                #3  += 1 * 3 = 3    (0 -> 3)\n"
@@ -148,17 +151,20 @@ Test(explain, pages_of_the_bugs) {
         "                                                b   += 2 * 1 = 2    (0 -> 2)\n"
         "  3/3     #3 b + 1        add distributes       b   += 3 * 1 = 3    (2 -> 5)   fork: gradients add\n"
         "result    de/da = 2    de/db = 5\n"
+        "right     de/da = 2    de/db = 5\n"
         "check     2 of 2 agree with differences to 1e-16: in this graph the bug makes no difference\n");
     ad_backward(e);
     expect_page(1, &e, (ad_view){.bug = AD_BUG_STALE},
         "forward   #0 a = 2    #1 b = 1    #2 a + b = 3    #3 b + 1 = 2    #4 e = #2 * #3 = 6\n"
+        "bug       stale, on purpose: the gradients that an earlier pass left were not set to zero\n"
         "reverse   seed  de/de = 1, and all that an earlier pass left\n"
-        "  1/3     #4 e = #2 * #3  mul swaps             #2  += 1 * 2 = 2    (2 -> 4)   fork: gradients add\n"
-        "                                                #3  += 1 * 3 = 3    (3 -> 6)   fork: gradients add\n"
-        "  2/3     #3 b + 1        add distributes       b   += 6 * 1 = 6    (5 -> 11)   fork: gradients add\n"
-        "  3/3     #2 a + b        add distributes       a   += 4 * 1 = 4    (2 -> 6)   fork: gradients add\n"
+        "  1/3     #4 e = #2 * #3  mul swaps             #2  += 1 * 2 = 2    (2 -> 4)   stale: what stood here is from an earlier pass\n"
+        "                                                #3  += 1 * 3 = 3    (3 -> 6)   stale: what stood here is from an earlier pass\n"
+        "  2/3     #3 b + 1        add distributes       b   += 6 * 1 = 6    (5 -> 11)   stale: what stood here is from an earlier pass\n"
+        "  3/3     #2 a + b        add distributes       a   += 4 * 1 = 4    (2 -> 6)   stale: what stood here is from an earlier pass\n"
         "                                                b   += 4 * 1 = 4    (11 -> 15)   fork: gradients add\n"
         "result    de/da = 6    de/db = 15\n"
+        "right     de/da = 2    de/db = 5\n"
         "check     2 of 2 DISAGREE with differences: what an earlier pass left must be set to zero before the next\n");
 }
 

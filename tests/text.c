@@ -56,6 +56,27 @@ Test(text, what_is_shown_of_a_long_text_ends_with_a_character) {
     cr_expect(ad__shown_bytes(text) >= 37 && ad__shown_bytes(text) <= 40);
 }
 
+Test(text, what_is_cut_ends_with_a_character) {
+    static const char *const letter[] = {"n", "\xc3\xa4", "\xe2\x88\x82", "\xf0\x9f\x8c\xb3"};
+    char whole[100], text[100];
+    for (size_t bytes = 1; bytes <= 4; bytes++) {
+        whole[0] = '\0';
+        for (int i = 0; i < 10; i++) strcat(whole, letter[bytes - 1]);
+        for (size_t most = 0; most <= 10*bytes; most++)
+            cr_expect_eq(ad__cut_bytes(whole, most), (int)(most/bytes*bytes), "%zu of %zu bytes each", most, bytes);
+        for (size_t room = 1; room <= 10*bytes; room++) {
+            snprintf(text, room, "%s", whole);
+            ad__end_whole(text);
+            cr_expect_eq(strlen(text), (room - 1)/bytes*bytes, "%zu of %zu bytes each: %s", room, bytes, text);
+        }
+        ad__copy_cut(10*bytes + 1, text, whole);
+        cr_expect_str_eq(text, whole);
+        ad__copy_cut(10*bytes, text, whole);
+        cr_expect(ad__is_utf8(text) && strcmp(text + strlen(text) - 3, "\xe2\x80\xa6") == 0, "%s", text);
+    }
+    cr_expect_str_eq(ad__shown(4, text, "x + y", "a\xe2\x88\x82", "b"), "a");
+}
+
 Test(text, file_is_called_by_the_last_part_of_its_path) {
     cr_expect_str_eq(ad__file_name("train.c"), "train.c");
     cr_expect_str_eq(ad__file_name("../demos/train.c"), "train.c");
@@ -177,6 +198,20 @@ Test(text, each_form_escapes_what_is_special_in_it_and_nothing_else) {
                                                "\xc3\xa9\xe2\x88\x82\xef\xbf\xbd.\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd");
     cr_expect_str_eq(made(ad__dot_text, text), "   !\\\"#%&'/09:;\\<=\\>?A[\\\\]az\\{\\|\\}~ "
                                                "\xc3\xa9\xe2\x88\x82\xef\xbf\xbd.\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd");
+}
+
+/* C1 controls, and the two that XML has not (XML 1.0, production 2); JSON has them all. */
+Test(text, control_characters_of_two_bytes_and_noncharacters_are_no_text) {
+    static const char text[] = "a\xc2\x80\xc2\x9b\xc2\xa0\xef\xbf\xbe\xef\xbf\xbf\xef\xbf\xbdz";
+    static const char want[] = "a  \xc2\xa0\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbdz";
+    cr_expect_str_eq(made(ad__xml_text, text), want);
+    cr_expect_str_eq(made(ad__dot_text, text), want);
+    cr_expect(strstr(made(ad__json_text, text), "\xc2\x9b\xc2\xa0\xef\xbf\xbe") != NULL);
+}
+
+/* Graphviz would draw "<" for "&lt;". */
+Test(text, references_in_dot_are_texts) {
+    cr_expect_str_eq(made(ad__dot_text, "a & b &lt; &#38; &x &;"), "a & b &amp;lt; &amp;#38; &x &;");
 }
 
 static void write_numbers(const char *between, FILE *to) {
