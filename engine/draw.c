@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 /* WRONG_HEIGHT: of boxes with a line more, for what is right. */
-enum { BOX_HEIGHT = 62, WRONG_HEIGHT = 80, MOST_TEXT = 26, MOST_FRAMES = 200, MOST_BOXES = 60 };
+enum { BOX_HEIGHT = 62, WRONG_HEIGHT = 80, MOST_TEXT = 26, WARNING = AD__CONCLUSION + 16, DOT_COLUMNS = 84, MOST_FRAMES = 200, MOST_BOXES = 60 };
 
 static const double CHARACTER = 7.3, SMALL_CHARACTER = 6.75, LINE = 16, PADDING = 22, NARROWEST = 118;      /* "grad -0.123456" */
 
@@ -154,11 +154,31 @@ static bool inside(const ad__sheet *s, uint32_t scope, uint32_t around) {
     return false;
 }
 
-/* What differences say of the pass that is drawn. False: without a bug, or where they were not asked. */
-static bool conclusion(const ad__sheet *s, char text[AD__CONCLUSION]) {
-    if (!buggy(s) || s->view->bare) return false;
-    ad__compare_said(&s->compared[0], s->traced.bug, text);
-    return true;
+/* What is wrong on purpose; "" without a bug. */
+static const char *warning(const ad__sheet *s, char text[WARNING]) {
+    text[0] = '\0';
+    if (buggy(s))
+        snprintf(text, WARNING, "WRONG on purpose, the bug %s: %s", ad__bug_name(s->traced.bug), ad__bug_does(s->traced.bug));
+    return text;
+}
+
+/* What differences say of the pass that is drawn; "" without a bug, or where they were not asked. */
+static const char *conclusion(const ad__sheet *s, char text[WARNING]) {
+    char said[AD__CONCLUSION];
+    text[0] = '\0';
+    if (!buggy(s) || s->view->bare) return text;
+    ad__compare_said(&s->compared[0], s->traced.bug, said);
+    snprintf(text, WARNING, "check: %s", said);
+    return text;
+}
+
+/* Bytes of the beginning of a text of ASCII that fit into a line, broken between words where that can be. */
+static size_t line_length(const char *text, size_t most) {
+    const size_t whole = strlen(text);
+    if (whole <= most) return whole;
+    size_t length = most;
+    while (length > 0 && text[length] != ' ') length--;
+    return length == 0 ? most : length;
 }
 
 void ad__draw_title(const ad__sheet *s, FILE *to) {
@@ -205,12 +225,20 @@ static void dot_boxes(const ad__sheet *s, FILE *to) {
     }
 }
 
+static void dot_lines(const char *text, FILE *to) {
+    while (*text != '\0') {
+        const size_t length = line_length(text, DOT_COLUMNS);
+        fprintf(to, "\\n%.*s", (int)length, text);
+        text += length;
+        text += *text == ' ';
+    }
+}
+
 /* Below the title. */
 static void dot_bug(const ad__sheet *s, FILE *to) {
-    char said[AD__CONCLUSION];
-    if (!buggy(s)) return;
-    fprintf(to, "\\nWRONG on purpose, the bug %s: %s", ad__bug_name(s->traced.bug), ad__bug_does(s->traced.bug));
-    if (conclusion(s, said)) fprintf(to, "\\ncheck: %s", said);
+    char text[WARNING];
+    dot_lines(warning(s, text), to);
+    dot_lines(conclusion(s, text), to);
 }
 
 static void dot(const ad__sheet *s, FILE *to) {
@@ -256,7 +284,7 @@ static const char style[] =
 static const char wrong_style[] =
     "<style>\n"
     ".bug{text-anchor:start;font-size:11px;font-weight:bold;fill:#b3261e}\n"
-    ".wrong rect{stroke:#b3261e;stroke-width:2.4}.wrong .grad{text-decoration:line-through}\n"
+    ".wrong rect{stroke:#b3261e;stroke-width:2.4}.wrong:not(.folded) .grad{text-decoration:line-through}\n"
     ".right{font-weight:bold;fill:#1a7f37}\n"
     "@media(prefers-color-scheme:dark){.bug{fill:#ff8f85}.wrong rect{stroke:#ff8f85}.right{fill:#4ac26b}}\n"
     "</style>\n";
@@ -342,12 +370,7 @@ static int svg_lines(const char *class, const char *text, double y, double width
     const size_t most = (size_t)((width - 24)/SMALL_CHARACTER);
     int          lines = 0;
     while (*text != '\0') {
-        size_t length = strlen(text);
-        if (length > most) {
-            length = most;
-            while (length > 0 && text[length] != ' ') length--;
-            if (length == 0) length = most;
-        }
+        const size_t length = line_length(text, most);
         if (to != NULL)
             fprintf(to, "<text class=\"%s\" x=\"12\" y=\"%.0f\">%.*s</text>\n", class, y + LINE*lines, (int)length, text);
         text += length;
@@ -359,20 +382,16 @@ static int svg_lines(const char *class, const char *text, double y, double width
 
 /* What stands above and below a picture of its own: the title, the bug, what was folded, the check. */
 typedef struct margins {
-    char   bug[160], check[AD__CONCLUSION + 16];
+    char   bug[WARNING], check[WARNING];
     double width, head, foot;
 } margins;
 
 static margins margins_of(const ad__sheet *s, bool page) {
     margins m = {.bug = "", .check = "", .width = fmax(s->layout.width, 200)};
-    char    said[AD__CONCLUSION];
     if (page) return m;
-    if (buggy(s)) {
-        m.width = fmax(m.width, 600);
-        snprintf(m.bug, sizeof m.bug, "WRONG on purpose, the bug %s: %s", ad__bug_name(s->traced.bug),
-                 ad__bug_does(s->traced.bug));
-    }
-    if (conclusion(s, said)) snprintf(m.check, sizeof m.check, "check: %s", said);
+    if (buggy(s)) m.width = fmax(m.width, 600);
+    warning(s, m.bug);
+    conclusion(s, m.check);
     m.head = 26 + LINE*svg_lines("", m.bug, 0, m.width, NULL);
     m.foot = (s->folded[0] != '\0' ? 18 : 0) + LINE*svg_lines("", m.check, 0, m.width, NULL);
     return m;
