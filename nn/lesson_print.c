@@ -23,9 +23,8 @@ typedef struct board {
 static size_t put_text(const board *b, const char *text, size_t most) {
     size_t n = 0;
     for (size_t bytes; *text != '\0' && n < most; n++, text += bytes > 0 ? bytes : 1) {
-        const unsigned char c = (unsigned char)*text;
         bytes = nn__character(text);
-        if (c < 0x20 || c == 0x7f) fputc(' ', b->to);
+        if (nn__is_control(text)) fputc(' ', b->to);
         else if (bytes == 0 || (b->ascii && bytes > 1)) fputc('?', b->to);
         else fwrite(text, 1, bytes, b->to);
     }

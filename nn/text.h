@@ -66,4 +66,10 @@ static inline bool nn__is_utf8(const char *text) {
     return true;
 }
 
+/* What a terminal would obey and a page has no sign for: U+0000 to U+001F, U+007F to U+009F. */
+static inline bool nn__is_control(const char *text) {
+    const unsigned char *at = (const unsigned char *)text;
+    return at[0] < 0x20 || at[0] == 0x7f || (at[0] == 0xc2 && at[1] >= 0x80 && at[1] < 0xa0);
+}
+
 #endif
