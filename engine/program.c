@@ -1009,7 +1009,8 @@ ad_status ad__program_refuse(const ad_program *program, ad_status status, const 
     const ad__locale locale = ad__locale_enter();
     va_list          arguments;
     va_start(arguments, format);
-    vsnprintf(text, sizeof text, format, arguments);
+    const int length = vsnprintf(text, sizeof text, format, arguments);
+    if (length >= (int)sizeof text) ad__end_whole(text);
     va_end(arguments);
     ad__locale_leave(locale);
     lock_message(p);

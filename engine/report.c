@@ -89,7 +89,8 @@ void ad__report_say(ad__report *r, ad_status status, const char *format, ...) {
     const ad__locale locale = ad__locale_enter();
     va_list list;
     va_start(list, format);
-    vsnprintf(r->message, sizeof r->message, format, list);
+    const int length = vsnprintf(r->message, sizeof r->message, format, list);
+    if (length >= (int)sizeof r->message) ad__end_whole(r->message);
     va_end(list);
     ad__locale_leave(locale);
     r->page.status = status;
@@ -408,7 +409,7 @@ static void csv(const ad_check_report *r, FILE *to) {
         const ad_check_operand *o = &r->culprit[i];
         const double numbers[] = {o->rule, o->estimate, o->error, o->left, o->right, o->gap, o->tolerance, NAN};
         char         name[160];
-        snprintf(name, sizeof name, "#%zu %.60s operand %zu", o->node, o->operation, o->operand);
+        snprintf(name, sizeof name, "#%zu %.*s operand %zu", o->node, ad__cut_bytes(o->operation, 60), o->operation, o->operand);
         fputs("local,", to);
         csv_text(to, name);
         csv_numbers(to, sizeof numbers/sizeof *numbers, numbers);

@@ -341,9 +341,9 @@ Test(draw, what_is_written_is_utf8) {
             char text[2000] = "";
             append(text, "n", first);
             append(text, odd[k], 400);
-            ad_scope(tape, text);
+            for (int i = 0; i < 4; i++) ad_scope(tape, text);
             const ad_var x = named(1, text), y = ad_exp(ad_sin(x));
-            ad_scope_end(tape);
+            for (int i = 0; i < 4; i++) ad_scope_end(tape);
             writer *const all[] = {ad_draw_dot, ad_draw_svg};
             for (size_t i = 0; i < 2; i++)
                 for (size_t most = 2; most < 4; most++) {

@@ -75,6 +75,7 @@ Test(text, what_is_cut_ends_with_a_character) {
         cr_expect(ad__is_utf8(text) && strcmp(text + strlen(text) - 3, "\xe2\x80\xa6") == 0, "%s", text);
     }
     cr_expect_str_eq(ad__shown(4, text, "x + y", "a\xe2\x88\x82", "b"), "a");
+    cr_expect_str_eq(ad__branch_turns(26, text, 7, "\xe2\x88\x82", NULL, 0, true), "the branch on node #7 (");
 }
 
 Test(text, file_is_called_by_the_last_part_of_its_path) {
@@ -235,4 +236,97 @@ Test(text, disk_that_was_full_a_while_ago_is_noticed) {
     fputs("text", full);
     cr_expect_eq(ad__written(full), AD_BAD_FILE);
     fclose(full);
+}
+
+/* ---- names in messages ------------------------------------------------------------------------ */
+
+static void expect_whole(const char *what, const char *message) {
+    cr_expect(ad__is_utf8(message), "%s: %s", what, message);
+    cr_expect_gt(strlen(message), 8, "%s", what);
+}
+
+/* The error of the tape, which is then forgotten. */
+static void expect_error(ad_tape *tape, const char *what) {
+    cr_expect_neq(ad_tape_status(tape), AD_OK, "%s", what);
+    expect_whole(what, ad_tape_message(tape));
+    ad_tape_clear(tape);
+}
+
+static double first(size_t n, const double x[], void *context) {
+    (void)n, (void)context;
+    return x[0];
+}
+static void partials(size_t n, const double x[], double v, double partial[], void *context) {
+    (void)n, (void)x, (void)v, (void)context;
+    partial[0] = 2;      /* wrong, so that a check has something to say of it */
+}
+
+static void expect_reports(ad_var y, ad_var x, const char *name) {
+    const ad_check_block    block = {name, 0, NULL};
+    const ad_check_options  options = {.blocks = 1, .block = &block, .second = true};
+    ad_check_report *const  all[] = {ad_check(y, 1, &x, NULL, NULL), ad_check(y, 1, &x, NULL, &options)};
+    for (size_t i = 0; i < 2; i++)
+        for (ad_format format = AD_TEXT; format <= AD_CSV; format++) {
+            char  *page = NULL;
+            size_t length = 0;
+            FILE  *to = open_memstream(&page, &length);
+            cr_assert_not_null(all[i]);
+            cr_expect_eq(ad_check_print(all[i], format, to), AD_OK);
+            fclose(to);
+            expect_whole("report", page);
+            free(page);
+        }
+    for (size_t i = 0; i < 2; i++) ad_check_free(all[i]);
+}
+
+static void expect_whole_names(const char *name) {
+    ad_tape           *tape = ad_tape_new();
+    const ad_custom_op op = {.name = name, .operands = 1, .value = first, .partials = partials}, none = {.name = name};
+    const ad_var       x = ad_input(tape, 2), z = ad_input(tape, 3);
+    ad_name(x, name);
+    const ad_var y = ad_custom(tape, &op, 1, &x, NULL);
+    ad_var       dy;
+    char other[2001];
+    snprintf(other, sizeof other, "m%s", name);
+    ad_find(tape, other);
+    expect_error(tape, "ad_find");
+    ad_custom(tape, &op, 2, (const ad_var[]){x, z}, NULL);
+    expect_error(tape, "ad_custom");
+    ad_custom(tape, &none, 1, &x, NULL);
+    expect_error(tape, "ad_custom of nothing");
+    ad_tape_define(tape, &op, NULL);
+    expect_error(tape, "ad_tape_define");
+    ad_parse(tape, name, 0, NULL, NULL);
+    expect_error(tape, "ad_parse");
+    ad_parse(tape, "1", 2, name, (const ad_var[]){x, z});
+    expect_error(tape, "ad_parse with names");
+    ad_record_gradient(y, 1, &x, &dy);
+    expect_error(tape, "ad_record_gradient");
+    ad_curve *curve = ad_check_curve(ad_mul(x, x), x, NULL);
+    expect_whole("curve", curve->name);
+    ad_curve_free(curve);
+    const ad_var square = ad_mul(x, x);
+    ad_name(square, name);
+    ad_record_gradient(square, 1, &x, &dy);
+    cr_expect_eq(ad_tape_status(tape), AD_OK);
+    char *trace = NULL;
+    size_t length = 0;
+    FILE  *to = open_memstream(&trace, &length);
+    cr_expect_eq(ad_explain(dy, to), AD_OK);
+    fclose(to);
+    expect_whole("the name of a derivative", trace);
+    free(trace);
+    expect_reports(y, x, name);
+    ad_tape_free(tape);
+}
+
+Test(text, names_in_messages_and_reports_are_cut_between_characters) {
+    static const char *const letter[] = {"\xc3\xa4", "\xe2\x88\x82", "\xf0\x9f\x8c\xb3"};
+    for (size_t k = 0; k < 3; k++)
+        for (size_t first = 0; first < 4; first++) {
+            char name[2000] = "";
+            for (size_t i = 0; i < first; i++) strcat(name, "n");
+            for (size_t i = 0; i < 400; i++) strcat(name, letter[k]);
+            expect_whole_names(name);
+        }
 }
