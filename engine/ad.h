@@ -490,7 +490,7 @@ AD_API void      ad_curve_free(ad_curve *curve);
 
 /* The forward and the backward steps that lead to y, in words and numbers, then the derivatives with
  * respect to its inputs, each compared with differences of replayed values (which are restored
- * afterwards). AD_OK, the status of the tape, or AD_BAD_FILE when writing fails. Numbers are written
+ * afterwards). Where inputs were set and nothing was replayed since, that is said, and nothing is compared. AD_OK, the status of the tape, or AD_BAD_FILE when writing fails. Numbers are written
  * in the C locale. */
 AD_API ad_status ad_explain(ad_var y, FILE *to);
 
@@ -537,7 +537,9 @@ AD_API ad_status ad_explain_all(size_t n, const ad_var y[], const ad_view *view,
  * overwritten; "late", the node was visited before, and has passed on less; "left", what stood there is from an earlier
  * pass. Beside each "result" stand "right":{name: gradient} of the pass without the bug; and, unless the view is bare or
  * the graph too large, "differences":{name: number}, NaN where none could be formed, "disagree":[name] of those that
- * they refute, and "check", that in words. */
+ * they refute, and "check", that in words. Without a bug these three are there where a derivative might be wrong all the
+ * same and they do not all agree: an operation of the user's own, a kink or a jump, something that is not finite. "old":
+ * true says that inputs were set since the values were computed, and nothing was replayed. */
 AD_API ad_status ad_explain_json(size_t n, const ad_var y[], const ad_view *view, FILE *to);
 
 /* dy/dx as the sum over the paths from x to y of the products of the local derivatives along them: how many
@@ -552,7 +554,8 @@ AD_API bool ad_explain_nonfinite(ad_var y, FILE *to);
 /* The graph that leads to n results. Boxes hold name, value and gradient (of the first result), edges the local
  * derivative, frames are scopes. DOT is for Graphviz; SVG is laid out here, in layers from left to right; HTML is
  * one page that needs no network, to step through both passes with a slider or the arrow keys. Names are
- * escaped. What was folded is said in the picture. */
+ * escaped. What was folded is said in the picture, as is a bug, that values are old, and a check by differences that has
+ * something to tell (see ad_explain_json). */
 AD_API ad_status ad_draw_dot(size_t n, const ad_var y[], const ad_view *view, FILE *to);
 AD_API ad_status ad_draw_svg(size_t n, const ad_var y[], const ad_view *view, FILE *to);
 AD_API ad_status ad_draw_html(size_t n, const ad_var y[], const ad_view *view, FILE *to);

@@ -80,11 +80,11 @@ static bool make_sheet(ad_tape *tape, size_t n, const ad_var y[], const ad_view 
         return false;
     }
     ad__fold_said(&s->fold, sizeof s->folded, s->folded);
-    return ad__compare_bug(tape, &s->traced, !s->view->bare, &s->compared);
+    return ad__compare_all(tape, &s->traced, !s->view->bare, &s->compared);
 }
 
 static void free_sheet(ad__sheet *s) {
-    ad__compare_bug_free(s->traced.n, s->compared);
+    ad__compare_all_free(s->traced.n, s->compared);
     ad__trace_free(&s->traced);
     ad__fold_free(&s->fold);
     ad__layout_free(&s->layout);
@@ -154,19 +154,22 @@ static bool inside(const ad__sheet *s, uint32_t scope, uint32_t around) {
     return false;
 }
 
-/* What is wrong on purpose; "" without a bug. */
+/* What is wrong with the numbers, on purpose or because values are old; "" is the usual way. */
 static const char *warning(const ad__sheet *s, char text[WARNING]) {
+    size_t length = 0;
     text[0] = '\0';
     if (buggy(s))
-        snprintf(text, WARNING, "WRONG on purpose, the bug %s: %s", ad__bug_name(s->traced.bug), ad__bug_does(s->traced.bug));
+        length = (size_t)snprintf(text, WARNING, "WRONG on purpose, the bug %s: %s%s", ad__bug_name(s->traced.bug),
+                                  ad__bug_does(s->traced.bug), s->traced.old ? "; " : "");
+    if (s->traced.old) snprintf(text + length, WARNING - length, "OLD: " AD__OLD_VALUES);
     return text;
 }
 
-/* What differences say of the pass that is drawn; "" without a bug, or where they were not asked. */
+/* What differences say of the pass that is drawn; "" where they were not asked, or have nothing to tell. */
 static const char *conclusion(const ad__sheet *s, char text[WARNING]) {
     char said[AD__CONCLUSION];
     text[0] = '\0';
-    if (!buggy(s) || s->view->bare) return text;
+    if (s->compared == NULL || s->view->bare) return text;
     ad__compare_said(&s->compared[0], s->traced.bug, said);
     snprintf(text, WARNING, "check: %s", said);
     return text;
@@ -389,9 +392,9 @@ typedef struct margins {
 static margins margins_of(const ad__sheet *s, bool page) {
     margins m = {.bug = "", .check = "", .width = fmax(s->layout.width, 200)};
     if (page) return m;
-    if (buggy(s)) m.width = fmax(m.width, 600);
     warning(s, m.bug);
     conclusion(s, m.check);
+    if (m.bug[0] != '\0' || m.check[0] != '\0') m.width = fmax(m.width, 600);
     m.head = 26 + LINE*svg_lines("", m.bug, 0, m.width, NULL);
     m.foot = (s->folded[0] != '\0' ? 18 : 0) + LINE*svg_lines("", m.check, 0, m.width, NULL);
     return m;
@@ -401,7 +404,8 @@ static void svg_margins(const ad__sheet *s, const margins *m, FILE *to) {
     const double above = -8 - (m->head - 26), below = s->layout.height + 8;
     fputs("<title>", to);
     ad__draw_title(s, to);
-    fprintf(to, "</title>\n%s%s<text class=\"said\" x=\"12\" y=\"%.0f\">", style, buggy(s) ? wrong_style : "", above);
+    fprintf(to, "</title>\n%s%s<text class=\"said\" x=\"12\" y=\"%.0f\">", style,
+            m->bug[0] != '\0' || m->check[0] != '\0' ? wrong_style : "", above);
     ad__xml_text(s->title, to);
     fputs("</text>\n", to);
     svg_lines("bug", m->bug, above + LINE, m->width, to);

@@ -15,7 +15,7 @@ typedef struct ad__sheet {
     ad__fold       fold;
     ad__layout     layout;
     char           title[256], folded[128];     /* folded: what was, in words, or "" */
-    ad__comparison *compared;                   /* of each pass where there is a bug, else NULL */
+    ad__comparison *compared;                   /* ad__compare_all */
 } ad__sheet;
 
 /* What the public functions do: check the results, trace, fold to view->most boxes (or `most`, if that is 0), lay out

@@ -200,10 +200,10 @@ static void derivatives(page *p, const char *title, const ad__pass *pass) {
     fputc('\n', p->to);
 }
 
-static void check(page *p, const ad__pass *pass) {
+static void check(page *p, size_t i) {
     char           text[AD__CONCLUSION];
     ad__comparison c;
-    if (ad__compare_make(p->tape, pass, true, &c)) {
+    if (ad__compare_make(p->tape, &p->traced, i, true, &c)) {
         ad__compare_said(&c, p->view->bug, text);
         begin(p, "check");
         fprintf(p->to, "%s\n", text);
@@ -214,7 +214,7 @@ static void check(page *p, const ad__pass *pass) {
 static void result(page *p, size_t i) {
     derivatives(p, "result", &p->traced.pass[i]);
     if (p->traced.right != NULL) derivatives(p, "right", &p->traced.right[i]);
-    if (!p->view->bare) check(p, &p->traced.pass[i]);
+    if (!p->view->bare) check(p, i);
 }
 
 /* ---- explanations ----------------------------------------------------------------------------- */
@@ -228,6 +228,7 @@ static size_t most_boxes(const ad_view *view) {
 static void explain(page *p) {
     char said[128];
     forward(p);
+    if (p->traced.old) fprintf(p->to, "%-*s" AD__OLD_VALUES "\n", INDENT, "OLD");
     ad__fold_said(&p->fold, sizeof said, said);
     if (said[0] != '\0') fprintf(p->to, "%-*s(%s)\n", INDENT, "", said);
     for (size_t i = 0; i < p->traced.n; i++) {

@@ -112,12 +112,9 @@ static void write_derivatives(const ad_tape *tape, const ad__pass *pass, FILE *t
     fputc('}', to);
 }
 
-/* What would have been right, and what differences say. */
-static void write_check(const ad_tape *tape, const ad__pass *pass, const ad__pass *right, const ad__comparison *c,
-                        ad_bug bug, FILE *to) {
+/* What differences say. */
+static void write_check(const ad_tape *tape, const ad__pass *pass, const ad__comparison *c, ad_bug bug, FILE *to) {
     char said[AD__CONCLUSION];
-    fputs(",\n \"right\":", to);
-    write_derivatives(tape, right, to);
     if (!c->checked) return;
     fputs(",\n \"differences\":{", to);
     for (size_t k = 0; k < c->inputs; k++) {
@@ -147,12 +144,17 @@ static void write_pass(const ad_tape *tape, const ad__traced *t, const ad__compa
     }
     fputs("],\n \"result\":", to);
     write_derivatives(tape, pass, to);
-    if (right != NULL) write_check(tape, pass, right, &compared[i], t->bug, to);
+    if (right != NULL) {
+        fputs(",\n \"right\":", to);
+        write_derivatives(tape, right, to);
+    }
+    if (compared != NULL) write_check(tape, pass, &compared[i], t->bug, to);
 }
 
 void ad__json_trace(const ad_tape *tape, const ad__traced *t, const ad__comparison compared[], FILE *to) {
     bool first = true;
     fputs("{\"format\":\"tapir-trace/1\",\n ", to);
+    if (t->old) fputs("\"old\":true,\n ", to);
     if (t->right != NULL)
         fprintf(to, "\"bug\":\"%s\",\"does\":\"%s\",\n ", ad__bug_name(t->bug), ad__bug_does(t->bug));
     fputs("\"nodes\":[", to);
@@ -179,12 +181,12 @@ ad_status ad_explain_json(size_t n, const ad_var y[], const ad_view *view, FILE 
     ad__traced    t;
     ad__comparison *compared = NULL;
     if (tape == NULL) return status;
-    if (ad__trace_make(tape, n, y, view, &t) && ad__compare_bug(tape, &t, view == NULL || !view->bare, &compared)) {
+    if (ad__trace_make(tape, n, y, view, &t) && ad__compare_all(tape, &t, view == NULL || !view->bare, &compared)) {
         const ad__locale locale = ad__locale_enter();
         ad__json_trace(tape, &t, compared, to);
         ad__locale_leave(locale);
     }
-    ad__compare_bug_free(n, compared);
+    ad__compare_all_free(n, compared);
     ad__trace_free(&t);
     return tape->status != AD_OK ? tape->status : ad__written(to);
 }

@@ -4,8 +4,8 @@
 
 #include "compare.h"
 
-/* Writes the document for passes that were made already; used by pages too. `compared`: one for each pass where there is
- * a bug, else NULL. */
+/* Writes the document for passes that were made already; used by pages too. `compared`: by
+ * ad__compare_all. */
 void ad__json_trace(const ad_tape *tape, const ad__traced *traced, const ad__comparison compared[], FILE *to);
 
 #endif

@@ -36,9 +36,10 @@ static void write_boxes(const ad__sheet *s, FILE *to) {
     fputs("]}", to);
 }
 
-/* What stands below the title of a page whose backward pass is wrong on purpose. */
+/* What stands below the title of a page whose backward pass is wrong on purpose, or whose values are old. */
 static void write_bug(const ad__sheet *s, FILE *to) {
     const ad_bug bug = s->traced.bug;
+    if (s->traced.old) fputs("<p class=\"bug\" role=\"note\"><b>Old values:</b> " AD__OLD_VALUES ".</p>\n", to);
     if (bug == AD_BUG_NONE) return;
     fprintf(to, "<p class=\"bug\" role=\"note\"><b>Wrong on purpose: the bug %s.</b> In this backward pass %s.</p>\n",
             ad__bug_name(bug), ad__bug_does(bug));

@@ -262,11 +262,31 @@ void ad__select_free(ad__selection *s) {
     free(s->keep);
 }
 
+static bool same_value(double a, double b) {
+    return a == b || (a != a && b != b);
+}
+
+bool ad__values_old(ad_tape *tape, uint32_t length, const bool used[], bool *old) {
+    double *kept = malloc(((size_t)length + 1)*sizeof *kept);
+    if (kept == NULL) {
+        ad__fail(tape, AD_NO_MEMORY, "out of memory: no space to keep %lu values", (unsigned long)length);
+        return false;
+    }
+    memcpy(kept, tape->value, length*sizeof *kept);
+    ad__replay_range(tape, tape->leaves, length);
+    *old = tape->status != AD_OK;
+    for (uint32_t i = 0; i < length; i++) *old |= used[i] && !same_value(kept[i], tape->value[i]);
+    memcpy(tape->value, kept, length*sizeof *kept);
+    free(kept);
+    if (tape->status == AD_NO_MEMORY) return false;
+    ad_tape_clear(tape);
+    return true;
+}
+
 /* Beside what was added up: the same contributions in another order are no fault. */
 static bool differs(double is, double should, double size) {
     const double gap = fabs(is - should);
-    if (is == should || (is != is && should != should)) return false;
-    return !(isfinite(gap) && gap <= 1e-9*fmax(size, fmax(fabs(is), fabs(should))));
+    return !same_value(is, should) && !(isfinite(gap) && gap <= 1e-9*fmax(size, fmax(fabs(is), fabs(should))));
 }
 
 /* pass->wrong, by the pass without the bug. False: out of memory. */
@@ -301,6 +321,7 @@ bool ad__trace_make(ad_tape *tape, size_t n, const ad_var y[], const ad_view *vi
         ad__fail(tape, AD_NO_MEMORY, "out of memory: no space to explain %lu nodes", (unsigned long)tape->length);
         return false;
     }
+    if (!ad__values_old(tape, t->selection.length, t->selection.used, &t->old)) return false;
     for (size_t i = 0; i < n; i++) {
         const uint32_t last = y[i].at.in.node;
         if (!ad__pass_make(tape, last, view, &t->pass[i])) return false;

@@ -67,11 +67,17 @@ typedef struct ad__selection {
 bool ad__select(const ad_tape *tape, size_t n, const ad_var y[], ad__selection *selection);
 void ad__select_free(ad__selection *selection);
 
+/* Would a replay give nodes i < length with used[i] other values? So where an input was set and nothing replayed since, and
+ * where a replay cannot be finished. The values stay what they are. False, with the error on the tape: out of memory. */
+bool ad__values_old(ad_tape *tape, uint32_t length, const bool used[], bool *old);
+#define AD__OLD_VALUES "inputs were set since these values were computed; ad_replay computes them again"
+
 /* The selection and a backward pass for each result. Where the view asks for a bug, the same passes without it: what
  * would have been right. */
 typedef struct ad__traced {
     ad__selection selection;
     ad_bug        bug;
+    bool          old;               /* ad__values_old */
     size_t        n;
     ad__pass     *pass, *right;      /* right: NULL without a bug */
 } ad__traced;

@@ -331,6 +331,28 @@ Test(draw, folded_boxes_count_their_wrong_gradients) {
     cr_expect_eq(count_of(written(ad_draw_svg, y, &view), "check: "), 0);
 }
 
+Test(draw, picture_has_what_differences_have_to_tell_without_a_bug) {
+    const ad_var  x = named(0, "x"), y = ad_sub(ad_relu(x), ad_relu(ad_neg(x)));
+    writer *const all[] = {ad_draw_dot, ad_draw_svg};
+    for (size_t k = 0; k < 2; k++) {
+        cr_expect_eq(count_of(written(all[k], y, NULL), "check: 1 of 1 DISAGREE with differences: a kink, a jump, or a wrong"), 1);
+        cr_expect_eq(count_of(written(all[k], y, &(ad_view){.bare = true}), "check: "), 0);
+        cr_expect_eq(count_of(written(all[k], textbook(), NULL), "check: "), 0);
+    }
+}
+
+Test(draw, picture_of_old_values_says_so) {
+    const ad_var  x = named(3, "x"), y = ad_mul(x, x);
+    writer *const all[] = {ad_draw_dot, ad_draw_svg};
+    ad_set(x, 4);
+    for (size_t k = 0; k < 2; k++) {
+        cr_expect_eq(count_of(written(all[k], y, NULL), "OLD: inputs were set since"), 1);
+        cr_expect_eq(count_of(written(all[k], y, &(ad_view){.bug = AD_BUG_STALE}), "OLD: inputs were"), 1);
+    }
+    ad_replay(tape);
+    for (size_t k = 0; k < 2; k++) cr_expect_eq(count_of(written(all[k], y, NULL), "OLD: "), 0);
+}
+
 /* ---- names ------------------------------------------------------------------------------------ */
 
 /* Whatever bytes they have, and wherever they are cut: what is written is UTF-8, and no reference is cut. */

@@ -369,6 +369,83 @@ Test(json, differences_that_are_not_are_no_numbers) {
     cr_expect_eq(number_of(json_object_get(root, "right"), "a"), 2);
 }
 
+/* ---- wrong without a bug ---------------------------------------------------------------------- */
+
+static double squared(size_t n, const double x[], void *context) {
+    (void)n, (void)context;
+    return x[0]*x[0];
+}
+static void thrice(size_t n, const double x[], double v, double partial[], void *context) {
+    (void)n, (void)v;
+    partial[0] = *(const double *)context*x[0];
+}
+
+/* The derivative of x^2 at 3 is 6; a rule that says 3x is refuted, one that says 2x has nothing to tell. */
+Test(json, a_rule_of_the_users_own_is_checked_and_refuted) {
+    static const ad_custom_op op = {.name = "square", .operands = 1, .value = squared, .partials = thrice};
+    double       factor = 3;
+    const ad_var a = named(3, "a"), y = ad_custom(tape, &op, 1, &a, &factor);
+    read_trace(1, &y);
+    cr_expect_eq(number_of(json_object_get(root, "result"), "a"), 9);
+    cr_expect(close_to(number_of(json_object_get(root, "differences"), "a"), 6, 1e-9, 0));
+    cr_expect_str_eq(json_string_value(json_array_get(json_object_get(root, "disagree"), 0)), "a");
+    cr_expect(strstr(text_of(root, "check"), "a kink, a jump, or a wrong rule") != NULL);
+    cr_expect_null(json_object_get(root, "bug"));
+    cr_expect_null(json_object_get(root, "right"));
+    factor = 2;
+    json_decref(root);
+    read_trace(1, &y);
+    cr_expect_null(json_object_get(root, "check"));
+    factor = 3;
+    json_decref(root);
+    read_view(1, &y, &(ad_view){.bare = true});
+    cr_expect_null(json_object_get(root, "check"));
+}
+
+/* relu(a) - relu(-a) is a; at 0 both slopes are taken to be 0. Away from there nothing is compared. */
+Test(json, a_derivative_on_a_kink_is_checked) {
+    const ad_var a = named(0, "a"), y = ad_sub(ad_relu(a), ad_relu(ad_neg(a)));
+    read_trace(1, &y);
+    cr_expect_eq(number_of(json_object_get(root, "result"), "a"), 0);
+    cr_expect(close_to(number_of(json_object_get(root, "differences"), "a"), 1, 1e-9, 0));
+    cr_expect_eq(json_array_size(json_object_get(root, "disagree")), 1);
+    ad_set(a, 0.25), ad_replay(tape);
+    json_decref(root);
+    read_trace(1, &y);
+    cr_expect_null(json_object_get(root, "check"));
+}
+
+static void expect_check(ad_var y, const char *words) {
+    json_decref(root);
+    read_trace(1, &y);
+    cr_expect(words == NULL ? json_object_get(root, "check") == NULL : strstr(text_of(root, "check"), words) != NULL, "%s",
+              text_of(root, "check"));
+}
+
+Test(json, what_has_no_derivative_is_told) {
+    const ad_var a = named(2, "a"), b = named(2, "b"), zero = named(0, "zero");
+    expect_check(ad_max(a, b), "no differences could be formed here: a kink");
+    expect_check(ad_max(a, ad_num(1)), NULL);
+    expect_check(ad_floor(a), "no differences could be formed here: a kink, a jump");
+    expect_check(ad_floor(ad_mul(a, ad_num(0.3))), NULL);
+    expect_check(ad_less(a, b), "no differences");
+    expect_check(ad_less(zero, b), NULL);
+    expect_check(ad_sqrt(zero), "no differences could be formed here: a kink, a jump or the edge");
+    expect_check(ad_log(ad_neg(a)), "the result is nan");
+    expect_check(ad_mul(ad_relu(zero), ad_num(0)), NULL);
+}
+
+Test(json, values_older_than_their_inputs_are_called_old) {
+    const ad_var a = named(2, "a"), y = ad_mul(a, a);
+    read_trace(1, &y);
+    cr_expect_null(json_object_get(root, "old"));
+    ad_set(a, 3);
+    json_decref(root);
+    read_view(1, &y, &(ad_view){.bug = AD_BUG_STALE});
+    cr_expect(json_is_true(json_object_get(root, "old")));
+    cr_expect_null(json_object_get(root, "differences"));
+}
+
 /* ---- names ------------------------------------------------------------------------------------ */
 
 /* jansson refuses what is no UTF-8, and a sign for it in a name of whole characters says that one was cut in two. */

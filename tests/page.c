@@ -159,6 +159,13 @@ Test(page, is_utf8_whatever_bytes_names_and_titles_have) {
     }
 }
 
+Test(page, page_of_old_values_says_so) {
+    const ad_var y = chain(2, "x");
+    cr_expect_eq(count_of(written(ad_draw_html, y, NULL), "<b>Old values:</b> inputs were set"), 0);
+    ad_set(ad_find(tape, "x"), 4);
+    cr_expect_eq(count_of(written(ad_draw_html, y, NULL), "<b>Old values:</b> inputs were set"), 1);
+}
+
 Test(page, full_disk_is_a_status) {
     const ad_var y = chain(2, "x");
     FILE        *to = fopen("/dev/full", "w");
