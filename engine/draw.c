@@ -21,9 +21,11 @@ static void choose_title(ad__sheet *s) {
         ad__copy_cut(sizeof s->title, s->title, s->view->title);
         return;
     }
-    for (size_t i = 0; i < s->traced.n && length + AD__LABEL < sizeof s->title; i++)
+    size_t i = 0;
+    for (; i < s->traced.n && length + AD__LABEL + 8 < sizeof s->title; i++)
         length += (size_t)snprintf(s->title + length, sizeof s->title - length, "%s%s", i > 0 ? ", " : "",
                                    ad__label(s->tape, s->traced.pass[i].last, text));
+    if (i < s->traced.n) snprintf(s->title + length, sizeof s->title - length, ", \xe2\x80\xa6");
 }
 
 /* Of a character, or of a byte that is none and is shown as a sign for that. */

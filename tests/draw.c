@@ -392,6 +392,20 @@ Test(draw, long_title_ends_with_an_ellipsis) {
     cr_expect_eq(count_of(written(ad_draw_svg, textbook(), &(ad_view){.title = title}), "\xe2\x80\xa6"), 0);
 }
 
+Test(draw, title_of_many_results_says_that_there_are_more) {
+    static char text[60000];
+    ad_var      y[40];
+    for (int i = 0; i < 40; i++) {
+        char name[41];
+        snprintf(name, sizeof name, "a_name_of_forty_bytes_and_a_number_%05d", i);
+        y[i] = named(i, name);
+    }
+    FILE *to = fmemopen(text, sizeof text, "w");
+    cr_assert_eq(ad_draw_dot(40, y, &(ad_view){.most = 99}, to), AD_OK);
+    fclose(to);
+    cr_expect(strstr(text, "_00003, a_name_of_forty_bytes_and_a_number_00004, \xe2\x80\xa6\";") != NULL, "%.400s", text);
+}
+
 /* Each byte that is none is a sign of its own, so 20 of them are as wide as 20 characters. */
 Test(draw, box_is_wide_enough_for_bytes_that_are_no_characters) {
     const char *text = written(ad_draw_svg, named(1, "\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80"), NULL);
