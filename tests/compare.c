@@ -19,6 +19,8 @@ static void make(void) {
 static void forget(void) {
     ad__compare_free(&compared);
     ad__trace_free(&traced);
+    compared = (ad__comparison){.inputs = 0};
+    traced = (ad__traced){.n = 0};
 }
 static void drop(void) {
     forget();
@@ -117,6 +119,62 @@ Test(compare, rounding_in_another_order_is_not_called_wrong) {
     const ad_var y = ad_sum(9, term);
     compare(y, AD_BUG_DEPTH_FIRST);
     cr_expect_eq(compared.harmed, 0);
+}
+
+/* ---- faults and harm -------------------------------------------------------------------------- */
+
+static uint32_t draw(uint64_t *state, uint32_t below) {
+    *state = *state*6364136223846793005u + 1442695040888963407u;        /* Knuth's MMIX */
+    return (uint32_t)(*state >> 33)%below;
+}
+
+static ad_var random_graph(uint64_t seed) {
+    ad_var node[14];
+    for (int i = 0; i < 3; i++) node[i] = ad_input(tape, 0.25 + 0.5*draw(&seed, 100)/100);
+    for (uint32_t i = 3; i < 14; i++) {
+        const ad_var a = node[draw(&seed, i)], b = node[i - 1 - draw(&seed, i < 5 ? i : 5)];
+        switch (draw(&seed, 5)) {
+        case 0:  node[i] = ad_add(a, b); break;
+        case 1:  node[i] = ad_mul(a, b); break;
+        case 2:  node[i] = ad_sub(ad_sin(a), b); break;
+        case 3:  node[i] = ad_max(a, ad_mul(b, ad_num(0.75))); break;
+        default: node[i] = ad_sin(b);
+        }
+    }
+    return node[13];
+}
+
+static size_t faults(const ad__pass *pass) {
+    size_t count = 0;
+    for (size_t k = 0; k < pass->sents; k++) count += pass->sent[k].fault != AD__SOUND;
+    return count;
+}
+
+/* A bug that strikes nowhere does no harm; what is called right is what a sweep gives; and of what differences refute the
+ * pass without the bug knows as well. 400 graphs, of which each bug strikes in some and not in others. */
+Test(compare, what_strikes_nowhere_does_no_harm) {
+    static const ad_order order[] = {AD_ORDER_TAPE, AD_ORDER_DEPTH_FIRST};
+    for (ad_bug bug = AD_BUG_OVERWRITE; bug <= AD_BUG_STALE; bug++) {
+        size_t struck = 0, harmless = 0;
+        for (uint64_t seed = 1; seed <= 400; seed++) {
+            const ad_var y = random_graph(seed);
+            cr_assert(ad__trace_make(tape, 1, &y, &(ad_view){.bug = bug, .order = order[seed%2]}, &traced));
+            cr_assert(ad__compare_make(tape, &traced, 0, true, &compared));
+            const size_t found = faults(&traced.pass[0]);
+            cr_expect(found > 0 || compared.harmed == 0, "seed %d: no fault, and harm", (int)seed);
+            ad_backward(y);
+            for (uint32_t i = 0; i <= y.at.in.node; i++)
+                cr_expect(close_to(traced.right[0].adjoint[i], ad_grad(ad__handle(tape, i)), 1e-13, 1e-13), "node %u", i);
+            for (size_t k = 0; k < compared.inputs; k++)
+                cr_expect(compared.input[k].open || compared.input[k].agrees == !traced.pass[0].wrong[compared.input[k].node],
+                          "seed %d, input %zu", (int)seed, k);
+            struck += compared.harmed > 0, harmless += compared.harmed == 0;
+            forget();
+            ad_tape_free(tape);
+            make();
+        }
+        cr_expect(struck > 20 && harmless > (bug == AD_BUG_STALE ? 0 : 20), "%d: %zu and %zu", (int)bug, struck, harmless);
+    }
 }
 
 Test(compare, one_for_each_result_where_there_is_a_bug) {
