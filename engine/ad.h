@@ -537,8 +537,9 @@ AD_API ad_status ad_explain_all(size_t n, const ad_var y[], const ad_view *view,
  * overwritten; "late", the node was visited before, and has passed on less; "left", what stood there is from an earlier
  * pass. Beside each "result" stand "right":{name: gradient} of the pass without the bug; and, unless the view is bare or
  * the graph too large, "differences":{name: number}, NaN where none could be formed, "disagree":[name] of those that
- * they refute, and "check", that in words. Without a bug these three are there where a derivative might be wrong all the
- * same and they do not all agree: an operation of the user's own, a kink or a jump, something that is not finite. "old":
+ * they refute, "right_disagrees":[name] of "right" that they refute too, if any (a kink, a wrong rule), and "check", all
+ * that in words. Without a bug "differences", "disagree" and "check" are there where a derivative might be
+ * wrong all the same and they do not all agree: an operation of the user's own, a kink or a jump, something that is not finite. "old":
  * true says that inputs were set since the values were computed, and nothing was replayed. */
 AD_API ad_status ad_explain_json(size_t n, const ad_var y[], const ad_view *view, FILE *to);
 

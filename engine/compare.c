@@ -13,18 +13,23 @@ static bool is_input(const ad_tape *tape, const ad__pass *pass, uint32_t node) {
     return pass->used[node] && tape->code[node] == AD__input;
 }
 
-static ad__compared compare(ad_tape *tape, const ad__pass *pass, uint32_t node, double *worst) {
+static bool within(double claimed, double slope, double error) {
+    return fabs(slope - claimed) <= 10*error + 1e-9*fmax(fabs(slope), fabs(claimed));
+}
+
+/* right: NULL without a bug. */
+static ad__compared compare(ad_tape *tape, const ad__pass *pass, const ad__pass *right, uint32_t node, double *worst) {
     double slope = 0, error = 0;
     if (!ad__difference(ad__handle_of(tape, pass->last), ad__handle_of(tape, node), &slope, &error))
-        return (ad__compared){node, NAN, true, false};
+        return (ad__compared){.node = node, .difference = NAN, .open = true};
     const double claimed = pass->adjoint[node], gap = fabs(slope - claimed), size = fmax(fabs(slope), fabs(claimed));
-    const bool   agrees = gap <= 10*error + 1e-9*size;
+    const bool   agrees = within(claimed, slope, error);
     if (agrees) *worst = fmax(*worst, size > 1 ? gap/size : gap);
-    return (ad__compared){node, slope, false, agrees};
+    return (ad__compared){node, slope, false, agrees, right != NULL && !within(right->adjoint[node], slope, error)};
 }
 
 bool ad__compare_make(ad_tape *tape, const ad__traced *t, size_t which, bool wanted, ad__comparison *c) {
-    const ad__pass *pass = &t->pass[which];
+    const ad__pass *pass = &t->pass[which], *right = t->right == NULL ? NULL : &t->right[which];
     *c = (ad__comparison){.old = t->old, .value = tape->value[pass->last]};
     for (uint32_t i = 0; i <= pass->last; i++) c->inputs += is_input(tape, pass, i);
     c->checked = wanted && !t->old && (double)c->inputs*(double)tape->length*40 <= MOST_CHECKING;
@@ -37,8 +42,9 @@ bool ad__compare_make(ad_tape *tape, const ad__traced *t, size_t which, bool wan
     for (uint32_t i = 0; i <= pass->last; i++) {
         if (!is_input(tape, pass, i)) continue;
         c->harmed += ad__is_wrong(pass, i);
-        const ad__compared one = c->checked ? compare(tape, pass, i, &c->worst) : (ad__compared){i, NAN, true, false};
-        c->open += one.open, c->agree += one.agrees;
+        const ad__compared one = c->checked ? compare(tape, pass, right, i, &c->worst)
+                                            : (ad__compared){.node = i, .difference = NAN, .open = true};
+        c->open += one.open, c->agree += one.agrees, c->right_refuted += one.right_refuted;
         c->input[k++] = one;
     }
     return true;

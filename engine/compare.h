@@ -9,11 +9,13 @@ typedef struct ad__compared {
     uint32_t node;
     double   difference;     /* NaN where none could be formed */
     bool     open, agrees;   /* open: none could be formed, so it says nothing */
+    bool     right_refuted;  /* beside a bug: the pass without it does not agree either, a kink or a wrong rule */
 } ad__compared;
 
 typedef struct ad__comparison {
     size_t        inputs, agree, open;
     size_t        harmed;    /* of the inputs: ad__is_wrong */
+    size_t        right_refuted;
     bool          checked;   /* false: left out, nothing was compared */
     bool          old;       /* left out because the values are */
     double        value;     /* of the result */

@@ -200,21 +200,17 @@ static void derivatives(page *p, const char *title, const ad__pass *pass) {
     fputc('\n', p->to);
 }
 
-static void check(page *p, size_t i) {
+/* What the pass without the bug ends with is right, unless differences refute that too. */
+static void result(page *p, size_t i) {
     char           text[AD__CONCLUSION];
     ad__comparison c;
-    if (ad__compare_make(p->tape, &p->traced, i, true, &c)) {
+    derivatives(p, "result", &p->traced.pass[i]);
+    if (ad__compare_make(p->tape, &p->traced, i, !p->view->bare, &c)) {
+        if (p->traced.right != NULL) derivatives(p, c.right_refuted > 0 ? "no bug" : "right", &p->traced.right[i]);
         ad__compare_said(&c, p->view->bug, text);
-        begin(p, "check");
-        fprintf(p->to, "%s\n", text);
+        if (!p->view->bare) fprintf(p->to, "%-*s%s\n", INDENT, "check", text);
     }
     ad__compare_free(&c);
-}
-
-static void result(page *p, size_t i) {
-    derivatives(p, "result", &p->traced.pass[i]);
-    if (p->traced.right != NULL) derivatives(p, "right", &p->traced.right[i]);
-    if (!p->view->bare) check(p, i);
 }
 
 /* ---- explanations ----------------------------------------------------------------------------- */

@@ -112,6 +112,18 @@ static void write_derivatives(const ad_tape *tape, const ad__pass *pass, FILE *t
     fputc('}', to);
 }
 
+/* The names of those that differences refute, in this pass or in that without the bug. */
+static void write_disagreeing(const ad_tape *tape, const ad__pass *pass, const ad__comparison *c, bool right, FILE *to) {
+    bool first = true;
+    for (size_t k = 0; k < c->inputs; k++) {
+        const ad__compared *input = &c->input[k];
+        if (right ? !input->right_refuted : input->open || input->agrees) continue;
+        if (!first) fputc(',', to);
+        first = false;
+        write_key(tape, pass, input->node, to);
+    }
+}
+
 /* What differences say. */
 static void write_check(const ad_tape *tape, const ad__pass *pass, const ad__comparison *c, ad_bug bug, FILE *to) {
     char said[AD__CONCLUSION];
@@ -124,12 +136,10 @@ static void write_check(const ad_tape *tape, const ad__pass *pass, const ad__com
         ad__json_number(c->input[k].difference, to);
     }
     fputs("},\"disagree\":[", to);
-    bool first = true;
-    for (size_t k = 0; k < c->inputs; k++) {
-        if (c->input[k].open || c->input[k].agrees) continue;
-        if (!first) fputc(',', to);
-        first = false;
-        write_key(tape, pass, c->input[k].node, to);
+    write_disagreeing(tape, pass, c, false, to);
+    if (c->right_refuted > 0) {
+        fputs("],\"right_disagrees\":[", to);
+        write_disagreeing(tape, pass, c, true, to);
     }
     ad__compare_said(c, bug, said);
     fprintf(to, "],\"check\":\"%s\"", said);

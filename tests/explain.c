@@ -243,6 +243,19 @@ Test(explain, folded_boxes_overwrite_and_leave_like_single_steps) {
     expect("right d#9/d#0 = 0.0132872 d#9/d#1 = 0.0272359 d#9/d#2 = 0.001323\n");
 }
 
+/* relu(a) - relu(-a) is a, but at 0 the sweep takes both slopes to be 0: nor is the pass without the bug right. */
+Test(explain, what_differences_refute_is_not_called_right) {
+    const ad_var a = ad_input(tape, 0), b = ad_input(tape, 3);
+    const ad_var y = ad_add(ad_sub(ad_relu(a), ad_relu(ad_neg(a))), ad_mul(b, b));
+    write_page(1, &y, (ad_view){.bug = AD_BUG_OVERWRITE});
+    squeeze(text);
+    expect("result d#7/d#0 = 0 d#7/d#1 = 3\nno bug d#7/d#0 = 0 d#7/d#1 = 6\ncheck 2 of 2 DISAGREE");
+    expect_not("right");
+    write_page(1, &y, (ad_view){.bug = AD_BUG_OVERWRITE, .bare = true});
+    squeeze(text);
+    expect("right d#7/d#0 = 0 d#7/d#1 = 6\n");
+}
+
 Test(explain, every_result_of_a_bug_has_what_is_right) {
     const ad_var e = example(), a = ad_find(tape, "a");
     write_page(2, (ad_var[]){e, ad_mul(a, a)}, (ad_view){.bug = AD_BUG_OVERWRITE, .bare = true});

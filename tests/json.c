@@ -422,6 +422,21 @@ static void expect_check(ad_var y, const char *words) {
               text_of(root, "check"));
 }
 
+Test(json, what_differences_refute_without_the_bug_too_is_told) {
+    const ad_var a = named(0, "a"), b = named(3, "b");
+    const ad_var y = ad_add(ad_sub(ad_relu(a), ad_relu(ad_neg(a))), ad_mul(b, b));
+    read_view(1, &y, &(ad_view){.bug = AD_BUG_OVERWRITE});
+    expect_numbers(root, "right", 0, 6);
+    expect_numbers(root, "differences", 1, 6);
+    cr_expect_eq(json_array_size(json_object_get(root, "disagree")), 2);
+    cr_expect_eq(json_array_size(json_object_get(root, "right_disagrees")), 1);
+    cr_expect_str_eq(json_string_value(json_array_get(json_object_get(root, "right_disagrees"), 0)), "a");
+    json_decref(root);
+    const ad_var z = ad_mul(b, b);
+    read_view(1, &z, &(ad_view){.bug = AD_BUG_OVERWRITE});
+    cr_expect_null(json_object_get(root, "right_disagrees"));
+}
+
 Test(json, what_has_no_derivative_is_told) {
     const ad_var a = named(2, "a"), b = named(2, "b"), zero = named(0, "zero");
     expect_check(ad_max(a, b), "no differences could be formed here: a kink");
