@@ -8,9 +8,11 @@
 #include <stdlib.h>
 
 /* WRONG_HEIGHT: of boxes with a line more, for what is right. */
-enum { BOX_HEIGHT = 62, WRONG_HEIGHT = 80, MOST_TEXT = 26, WARNING = AD__CONCLUSION + 16, DOT_COLUMNS = 84, MOST_FRAMES = 200, MOST_BOXES = 60 };
+enum { BOX_HEIGHT = 62, WRONG_HEIGHT = 80, MOST_TEXT = 26, MOST_FRAMES = 200, MOST_BOXES = 60 };
+enum { WARNING = AD__CONCLUSION + 16, DOT_COLUMNS = 84 };
 
-static const double CHARACTER = 7.3, SMALL_CHARACTER = 6.75, LINE = 16, PADDING = 22, NARROWEST = 118;      /* "grad -0.123456" */
+static const double CHARACTER = 7.3, PADDING = 22, NARROWEST = 118;      /* "grad -0.123456" */
+static const double SMALL_CHARACTER = 6.75, LINE = 16;                   /* of what stands above and below */
 
 /* ---- sheets ----------------------------------------------------------------------------------- */
 
@@ -30,7 +32,7 @@ static void choose_title(ad__sheet *s) {
 
 /* Of a character, or of a byte that is none and is shown as a sign for that. */
 static size_t bytes_of(const char *text) {
-    const size_t n = ad__character(text);
+    const size_t n = ad__sequence(text);
     return n == 0 ? 1 : n;
 }
 
@@ -205,8 +207,11 @@ static void dot_box(const ad__sheet *s, uint32_t k, FILE *to) {
     if (is_wrong(s, box)) fprintf(to, " | WRONG, right: %.6g", right_gradient(s, box));
     else if (wrong > 0) fprintf(to, " | %lu WRONG gradient%s", (unsigned long)wrong, wrong > 1 ? "s" : "");
     const char *class = class_of(s, box);
-    fprintf(to, "\"%s%s];\n", wrong > 0 ? ", color=\"#b3261e\", penwidth=2" : "", class[0] == 'i' ? ", fillcolor=\"#e3f0ff\"" : class[0] == 'r' ? ", fillcolor=\"#fff1cc\""
-                            : class[0] == 'f' ? ", fillcolor=\"#eeeeee\", style=\"filled,dashed\"" : "");
+    fprintf(to, "\"%s%s];\n", wrong > 0 ? ", color=\"#b3261e\", penwidth=2" : "",
+            class[0] == 'i'   ? ", fillcolor=\"#e3f0ff\""
+            : class[0] == 'r' ? ", fillcolor=\"#fff1cc\""
+            : class[0] == 'f' ? ", fillcolor=\"#eeeeee\", style=\"filled,dashed\""
+                              : "");
 }
 
 /* Clusters are opened and closed on the way from scope to scope. */

@@ -1009,8 +1009,7 @@ ad_status ad__program_refuse(const ad_program *program, ad_status status, const 
     const ad__locale locale = ad__locale_enter();
     va_list          arguments;
     va_start(arguments, format);
-    const int length = vsnprintf(text, sizeof text, format, arguments);
-    if (length >= (int)sizeof text) ad__end_whole(text);
+    vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
     ad__locale_leave(locale);
     lock_message(p);

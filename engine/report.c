@@ -89,8 +89,7 @@ void ad__report_say(ad__report *r, ad_status status, const char *format, ...) {
     const ad__locale locale = ad__locale_enter();
     va_list list;
     va_start(list, format);
-    const int length = vsnprintf(r->message, sizeof r->message, format, list);
-    if (length >= (int)sizeof r->message) ad__end_whole(r->message);
+    vsnprintf(r->message, sizeof r->message, format, list);
     va_end(list);
     ad__locale_leave(locale);
     r->page.status = status;

@@ -188,8 +188,7 @@ void ad__fail(ad_tape *tape, ad_status status, const char *format, ...) {
     const ad__locale locale = ad__locale_enter();
     va_list list;
     va_start(list, format);
-    const int length = vsnprintf(tape->message, sizeof tape->message, format, list);
-    if (length >= (int)sizeof tape->message) ad__end_whole(tape->message);
+    vsnprintf(tape->message, sizeof tape->message, format, list);
     va_end(list);
     ad__locale_leave(locale);
 }

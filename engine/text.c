@@ -57,7 +57,7 @@ void ad__end_whole(char text[]) {
     const size_t length = strlen(text);
     size_t       at = length;
     while (at > 0 && length - at < 3 && ((unsigned char)text[at - 1] & 0xc0) == 0x80) at--;
-    if (at > 0 && (unsigned char)text[at - 1] >= 0xc0 && ad__character(text + at - 1) == 0) text[at - 1] = '\0';
+    if (at > 0 && (unsigned char)text[at - 1] >= 0xc0 && ad__sequence(text + at - 1) == 0) text[at - 1] = '\0';
 }
 
 void ad__copy_cut(size_t room, char text[], const char *from) {
@@ -94,7 +94,7 @@ const char *ad__shortest(double x, char text[AD__SHORTEST]) {
 }
 
 /* RFC 3629: no overlong forms, no surrogates. */
-size_t ad__character(const char *text) {
+size_t ad__sequence(const char *text) {
     const unsigned char *at = (const unsigned char *)text;
     const size_t n = at[0] < 0x80 ? 1 : at[0] >= 0xc2 && at[0] < 0xe0 ? 2 : (at[0] & 0xf0) == 0xe0 ? 3
                    : at[0] >= 0xf0 && at[0] < 0xf5 ? 4 : 0;
@@ -107,7 +107,7 @@ size_t ad__character(const char *text) {
 
 bool ad__is_utf8(const char *text) {
     for (size_t n; *text != '\0'; text += n)
-        if ((n = ad__character(text)) == 0) return false;
+        if ((n = ad__sequence(text)) == 0) return false;
     return true;
 }
 
@@ -118,7 +118,7 @@ bool ad__is_utf8(const char *text) {
 static void escaped(const char *text, const char *(*special)(const char *text, size_t n, char room[16]), FILE *to) {
     char room[16];
     while (*text != '\0') {
-        const size_t n = ad__character(text);
+        const size_t n = ad__sequence(text);
         const char  *instead = n == 0 ? NO_CHARACTER : special(text, n, room);
         if (instead != NULL) fputs(instead, to);
         else fwrite(text, 1, n, to);

@@ -15,7 +15,7 @@ ad__locale ad__locale_enter(void);
 void       ad__locale_leave(ad__locale before);
 
 /* Bytes of the UTF-8 sequence that begins here; 0: none does. */
-size_t ad__character(const char *text);
+size_t ad__sequence(const char *text);
 
 /* The bytes of a text that are shown where it is cut to `most` of them, or to AD__SHOWN: no UTF-8 sequence is cut in two.
  * For "%.*s". */

@@ -11,7 +11,6 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
-#include <string.h>
 
 enum { NN__MESSAGE = 512 };                  /* room for a path or a name of any usual length and a sentence */
 
@@ -32,31 +31,10 @@ static inline ad_status nn__written(FILE *to) {
     return fflush(to) != 0 || ferror(to) ? AD_BAD_FILE : AD_OK;
 }
 
-/* Bytes of the UTF-8 sequence that begins here; 0: none does. RFC 3629: no overlong forms, no surrogates. */
-static inline size_t nn__character(const char *text) {
-    const unsigned char *at = (const unsigned char *)text;
-    const size_t         n = at[0] < 0x80 ? 1 : at[0] < 0xc2 ? 0 : at[0] < 0xe0 ? 2 : at[0] < 0xf0 ? 3
-                           : at[0] < 0xf5 ? 4 : 0;
-    for (size_t i = 1; i < n; i++)
-        if ((at[i] & 0xc0) != 0x80) return 0;
-    if ((at[0] == 0xe0 && at[1] < 0xa0) || (at[0] == 0xed && at[1] > 0x9f) || (at[0] == 0xf0 && at[1] < 0x90) ||
-        (at[0] == 0xf4 && at[1] > 0x8f)) return 0;
-    return n;
-}
-
-/* What snprintf cut to fit, perhaps inside a UTF-8 sequence: without the beginning of one at its end. */
-static inline void nn__end_whole(char text[]) {
-    const size_t length = strlen(text);
-    size_t       at = length;
-    while (at > 0 && length - at < 3 && ((unsigned char)text[at - 1] & 0xc0) == 0x80) at--;
-    if (at > 0 && (unsigned char)text[at - 1] >= 0xc0 && nn__character(text + at - 1) == 0) text[at - 1] = '\0';
-}
-
 __attribute__((format(printf, 2, 0)))
 static inline void nn__sentence(char text[NN__MESSAGE], const char *format, va_list list) {
     const locale_t before = nn__locale_enter();
-    const int length = vsnprintf(text, NN__MESSAGE, format, list);
-    if (length >= NN__MESSAGE) nn__end_whole(text);
+    vsnprintf(text, NN__MESSAGE, format, list);
     nn__locale_leave(before);
 }
 
@@ -70,16 +48,22 @@ static inline ad_status nn__say(ad_status status, char text[NN__MESSAGE], const 
     return status;
 }
 
+/* Bytes of the UTF-8 sequence that begins here; 0: none does. RFC 3629: no overlong forms, no surrogates. */
+static inline size_t nn__character(const char *text) {
+    const unsigned char *at = (const unsigned char *)text;
+    const size_t         n = at[0] < 0x80 ? 1 : at[0] < 0xc2 ? 0 : at[0] < 0xe0 ? 2 : at[0] < 0xf0 ? 3
+                           : at[0] < 0xf5 ? 4 : 0;
+    for (size_t i = 1; i < n; i++)
+        if ((at[i] & 0xc0) != 0x80) return 0;
+    if ((at[0] == 0xe0 && at[1] < 0xa0) || (at[0] == 0xed && at[1] > 0x9f) || (at[0] == 0xf0 && at[1] < 0x90) ||
+        (at[0] == 0xf4 && at[1] > 0x8f)) return 0;
+    return n;
+}
+
 static inline bool nn__is_utf8(const char *text) {
     for (size_t n; *text != '\0'; text += n)
         if ((n = nn__character(text)) == 0) return false;
     return true;
-}
-
-/* What a terminal would obey and a page has no sign for: U+0000 to U+001F, U+007F to U+009F. */
-static inline bool nn__is_control(const char *text) {
-    const unsigned char *at = (const unsigned char *)text;
-    return at[0] < 0x20 || at[0] == 0x7f || (at[0] == 0xc2 && at[1] >= 0x80 && at[1] < 0xa0);
 }
 
 #endif

@@ -406,10 +406,20 @@ Test(draw, title_of_many_results_says_that_there_are_more) {
     cr_expect(strstr(text, "_00003, a_name_of_forty_bytes_and_a_number_00004, \xe2\x80\xa6\";") != NULL, "%.400s", text);
 }
 
-/* Each byte that is none is a sign of its own, so 20 of them are as wide as 20 characters. */
+/* As wide as what it shows, whatever is shown for bytes that are no characters: 7.3 for each, and 22. */
 Test(draw, box_is_wide_enough_for_bytes_that_are_no_characters) {
-    const char *text = written(ad_draw_svg, named(1, "\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80"), NULL);
-    cr_expect(strstr(text, "width=\"168.0\" height=\"62.0\"") != NULL, "%s", text);
+    for (size_t n = 1; n < 30; n++) {
+        char   name[100] = "";
+        double width = 0;
+        append(name, "\x80", n);
+        const char *svg = written(ad_draw_svg, named(1, name), NULL), *what = strstr(svg, "<text class=\"what\"");
+        cr_assert_eq(sscanf(strstr(svg, "<rect x="), "<rect x=\"%*f\" y=\"%*f\" width=\"%lf\"", &width), 1, "%s", svg);
+        size_t shown = 0;
+        for (what = strchr(what, '>') + 1; *what != '<'; what += ad__sequence(what)) shown++;
+        cr_expect_float_eq(width, fmax(118, 7.3*(double)shown + 22), 0.06, "%zu: %zu characters", n, shown);
+        drop();
+        make();
+    }
 }
 
 /* At 0.5*118 each narrow box ends; one of 20 characters is 20*7.3 + 22 = 168 wide. */
