@@ -61,6 +61,11 @@ static int complain(const char *what, const char *argument) {
     return BAD_USE;
 }
 
+static int unwritten(void) {
+    fputs("explain: the output cannot be written\n", stderr);
+    return BAD_USE;
+}
+
 /* ---- arguments -------------------------------------------------------------------------------- */
 
 static int read_order(request *r, const char *word) {
@@ -140,6 +145,8 @@ static int read_arguments(int count, char *arguments[], request *r) {
         }
     }
     if (bad == 0 && r->second && r->form == HTML) return complain("--second is for words and data, not for", "--html");
+    if (bad == 0 && r->form == PATHS && r->view.bug != AD_BUG_NONE)
+        return complain("a sum over paths has no backward pass that could go wrong: --bug does not go with", "--paths");
     if (bad == 0 && r->expression == NULL) return complain("nothing to explain", "expected an EXPRESSION");
     return bad;
 }
@@ -173,10 +180,10 @@ static size_t results(ad_tape *tape, const request *r, ad_var last, ad_var y[MOS
     y[0] = last;
     if (r->outputs == NULL) return 1;
     for (const char *at = r->outputs; *at != '\0';) {
-        char         name[64];
         const size_t length = strcspn(at, ",");
-        snprintf(name, sizeof name, "%.*s", (int)(length < sizeof name ? length : sizeof name - 1), at);
+        char        *name = strndup(at, length);
         y[n++] = ad_find(tape, name);
+        free(name);
         at += length + (at[length] == ',');
     }
     return ad_tape_status(tape) == AD_OK ? n : 0;
@@ -231,6 +238,13 @@ static ad_status show(ad_tape *tape, const request *r, size_t n, const ad_var y[
     }
 }
 
+/* A plain number in words; there is nothing to draw of it, and no trace. */
+static int show_number(const request *r, ad_var y) {
+    if (r->form == WORDS) return ad_explain(y, stdout) == AD_OK ? 0 : unwritten();
+    fprintf(stderr, "explain: the expression is the plain number %.6g: there are no steps to show\n", ad_value(y));
+    return BAD_USE;
+}
+
 /* The derivatives of the first result, recorded as nodes of their own, and the same for them. */
 static ad_status show_second(ad_tape *tape, const request *r, ad_var y, const ad_var x[]) {
     const size_t n = (size_t)r->variables;
@@ -254,9 +268,9 @@ static int explain(ad_tape *tape, const request *r, char names[], ad_var x[]) {
     const ad_var last = ad_parse(tape, r->expression, (size_t)r->variables, names, x);
     const size_t n = ad_tape_status(tape) == AD_OK ? results(tape, r, last, y) : 0;
     ad_status    status = ad_tape_status(tape);
-    if (n > 0 && last.tape == NULL && r->outputs == NULL) status = ad_explain(last, stdout);
-    else if (n > 0) status = show(tape, r, n, y);
-    if (r->second && n > 0 && status == AD_OK && y[0].tape != NULL) status = show_second(tape, r, y[0], x);
+    if (n > 0 && last.tape == NULL && r->outputs == NULL) return show_number(r, last);
+    if (n > 0) status = show(tape, r, n, y);
+    if (r->second && n > 0 && status == AD_OK) status = show_second(tape, r, y[0], x);
     if (status == AD_OK) return 0;
     if (ad_tape_status(tape) != AD_OK) fprintf(stderr, "explain: %s\n", ad_tape_message(tape));
     else if (status != AD_BAD_FILE) fprintf(stderr, "explain: %s\n", ad_status_text(status));

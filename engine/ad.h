@@ -496,7 +496,7 @@ AD_API void      ad_curve_free(ad_curve *curve);
 
 /* The forward and the backward steps that lead to y, in words and numbers, then the derivatives with
  * respect to its inputs, each compared with differences of replayed values (which are restored
- * afterwards). AD_OK, the status of the tape, or AD_BAD_FILE when writing fails. Numbers are written
+ * afterwards). Where inputs were set and nothing was replayed since, that is said, and nothing is compared. AD_OK, the status of the tape, or AD_BAD_FILE when writing fails. Numbers are written
  * in the C locale. */
 AD_API ad_status ad_explain(ad_var y, FILE *to);
 
@@ -504,10 +504,12 @@ AD_API ad_status ad_explain(ad_var y, FILE *to);
  * search from the result finishes them, reversed, which is micrograd's. Both meet a node after all its users. */
 typedef enum ad_order { AD_ORDER_TAPE, AD_ORDER_DEPTH_FIRST } ad_order;
 
-/* Three famous ways to get it wrong, for a class to see:
- *   overwrite     a contribution replaces what stands there instead of being added
- *   depth first   a node passes on what it has when it is first reached, complete or not
- *   stale         adjoints of a pass before were not set to zero */
+/* Three famous ways to get it wrong, for a class to see; in texts they are called:
+ *   no-accumulate   a contribution overwrites what stands there instead of being added (AD_BUG_OVERWRITE)
+ *   depth-first     a node passes on what it has when it is first reached, complete or not
+ *   stale           adjoints of a pass before were not set to zero
+ * Whatever is written of such a pass names the bug, and has beside its derivatives what would have been right (by the
+ * pass without the bug) and what differences say. */
 typedef enum ad_bug { AD_BUG_NONE, AD_BUG_OVERWRITE, AD_BUG_DEPTH_FIRST, AD_BUG_STALE } ad_bug;
 
 /* How to explain and what to draw; all zeros, or NULL in place of it, is the usual way. */
@@ -517,7 +519,8 @@ typedef struct ad_view {
     size_t      most;                        /* boxes shown before scopes, then stretches of nodes, are folded
                                               * into one; 0: 200 in words, 60 in pictures, 2000 in pages */
     const char *title;                       /* of pictures and pages; NULL: the names of the results */
-    bool        bare;                        /* words without the check against differences */
+    bool        bare;                        /* without the check against differences: of words, and of all else
+                                              * where there is a bug */
 } ad_view;
 
 /* The same as ad_explain for n results, which must be nodes: the forward pass once, a backward pass for each. */
@@ -533,7 +536,17 @@ AD_API ad_status ad_explain_all(size_t n, const ad_var y[], const ad_view *view,
  * A node without a name has "#id" in its place in the result, as has one whose name is taken, begins with # or is
  * not UTF-8. Of several results the first stands there, the
  * others in "more":[{"output","steps","result"}]. JSON has no NaN and no infinity: they are the strings "NaN",
- * "Infinity", "-Infinity". */
+ * "Infinity", "-Infinity".
+ *
+ * With a bug there is more: at the top "bug", its name, and "does", what it does, in words; in each step "right", what
+ * "upstream" would be at the end of a right pass; in an edge where the bug strikes "fault": "lost", what stood there was
+ * overwritten; "late", the node was visited before, and has passed on less; "left", what stood there is from an earlier
+ * pass. Beside each "result" stand "right":{name: gradient} of the pass without the bug; and, unless the view is bare or
+ * the graph too large, "differences":{name: number}, NaN where none could be formed, "disagree":[name] of those that
+ * they refute, "right_disagrees":[name] of "right" that they refute too, if any (a kink, a wrong rule), and "check", all
+ * that in words. Without a bug "differences", "disagree" and "check" are there where a derivative might be
+ * wrong all the same and they do not all agree: an operation of the user's own, a kink or a jump, something that is not finite. "old":
+ * true says that inputs were set since the values were computed, and nothing was replayed. */
 AD_API ad_status ad_explain_json(size_t n, const ad_var y[], const ad_view *view, FILE *to);
 
 /* dy/dx as the sum over the paths from x to y of the products of the local derivatives along them: how many
@@ -548,7 +561,8 @@ AD_API bool ad_explain_nonfinite(ad_var y, FILE *to);
 /* The graph that leads to n results. Boxes hold name, value and gradient (of the first result), edges the local
  * derivative, frames are scopes. DOT is for Graphviz; SVG is laid out here, in layers from left to right; HTML is
  * one page that needs no network, to step through both passes with a slider or the arrow keys. Names are
- * escaped. What was folded is said in the picture. */
+ * escaped. What was folded is said in the picture, as is a bug, that values are old, and a check by differences that has
+ * something to tell (see ad_explain_json). */
 AD_API ad_status ad_draw_dot(size_t n, const ad_var y[], const ad_view *view, FILE *to);
 AD_API ad_status ad_draw_svg(size_t n, const ad_var y[], const ad_view *view, FILE *to);
 AD_API ad_status ad_draw_html(size_t n, const ad_var y[], const ad_view *view, FILE *to);

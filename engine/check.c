@@ -70,7 +70,8 @@ static bool blocks_fit(const ad_check_options *o, size_t n) {
 
 /* "layers.0.weight[1][2]": row-major, an index counts blocks as large as all later sizes together. */
 static void place_in_block(const ad_check_block *b, size_t i, char text[AD__NAME_ROOM]) {
-    size_t left = block_count(b), length = (size_t)snprintf(text, AD__NAME_ROOM, "%.80s", b->name);
+    const int shown = ad__cut_bytes(b->name, 80);
+    size_t    left = block_count(b), length = (size_t)snprintf(text, AD__NAME_ROOM, "%.*s", shown, b->name);
     for (size_t d = 0; d < b->rank && length < AD__NAME_ROOM; d++) {
         left /= b->shape[d];
         length += (size_t)snprintf(text + length, AD__NAME_ROOM - length, "[%zu]", i/left);
@@ -82,7 +83,7 @@ static void name_of(const task *t, size_t i, char text[AD__NAME_ROOM]) {
     const ad_check_options *o = &t->options;
     const char *own = t->s->name != NULL ? t->s->name(t->s->self, i) : NULL;
     if (own != NULL) {
-        snprintf(text, AD__NAME_ROOM, "%.*s", AD__NAME_ROOM - 1, own);
+        snprintf(text, AD__NAME_ROOM, "%.*s", ad__cut_bytes(own, AD__NAME_ROOM - 1), own);
         return;
     }
     size_t from = 0;
@@ -363,9 +364,11 @@ static void conclude_tape(const ad__probe *p, ad__report *r, bool own) {
     if (page->culprits > 0) {
         const ad_check_operand *o = &r->culprit[0];
         char place[AD__NAME_ROOM + 16] = "";
-        if (o->file != NULL) snprintf(place, sizeof place, ", recorded at %.*s:%d,", AD__NAME_ROOM - 16, ad__file_name(o->file), o->line);
-        ad__report_say(r, AD_OK, "the rule of %.40s is wrong in operand %zu: node #%zu%s says so%s",
-                       o->operation, o->operand, o->node, place,
+        const char *const file = o->file == NULL ? "" : ad__file_name(o->file);
+        if (o->file != NULL)
+            snprintf(place, sizeof place, ", recorded at %.*s:%d,", ad__cut_bytes(file, AD__NAME_ROOM - 16), file, o->line);
+        ad__report_say(r, AD_OK, "the rule of %.*s is wrong in operand %zu: node #%zu%s says so%s",
+                       ad__shown_bytes(o->operation), o->operation, o->operand, o->node, place,
                        page->sweep == AD_PASS ? "; the sweep is right" : "");
     } else if (page->sweep == AD_FAIL && !page->repeatable) {
         ad__report_say(r, AD_OK, "the sweep is wrong, no rule is: a second one gave other adjoints");

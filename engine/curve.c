@@ -59,7 +59,7 @@ ad_curve *ad_check_curve(ad_var y, ad_var x, const double *claimed) {
     }
     ad__probe  p;
     const char *name = ad__name_of(tape, x.at.in.node);
-    snprintf(c->name, sizeof c->name, "%.60s", name != NULL ? name : "x");
+    snprintf(c->name, sizeof c->name, "%.*s", name != NULL ? ad__cut_bytes(name, 60) : 1, name != NULL ? name : "x");
     c->page.name = c->name, c->page.points = POINTS, c->page.point = c->point;
     if (ad__probe_open(&p, y, 1, &x)) {
         const ad__slice     line = ad__probe_coordinate(&p, 0);

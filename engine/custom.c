@@ -6,6 +6,7 @@
 #include "custom.h"
 
 #include "reduce.h"
+#include "text.h"
 
 enum { LATEST = 16 };
 
@@ -13,8 +14,8 @@ bool ad__check_op(ad_tape *tape, const char *what, const ad_custom_op *op) {
     if (op == NULL) ad__fail(tape, AD_BAD_ARGUMENT, "%s: the operation is NULL", what);
     else if (op->name == NULL) ad__fail(tape, AD_BAD_ARGUMENT, "%s: the operation has no name", what);
     else if (op->value == NULL || op->partials == NULL)
-        ad__fail(tape, AD_BAD_ARGUMENT, "%s: the operation \"%.40s\" has no %s", what, op->name,
-                 op->value == NULL ? "value" : "partials");
+        ad__fail(tape, AD_BAD_ARGUMENT, "%s: the operation \"%.*s\" has no %s", what, ad__shown_bytes(op->name),
+                 op->name, op->value == NULL ? "value" : "partials");
     return tape->status == AD_OK;
 }
 
@@ -44,7 +45,8 @@ ad_var ad_custom(ad_tape *tape, const ad_custom_op *op, size_t n, const ad_var x
     if (tape == NULL) return ad_num(NAN);
     if (tape->status != AD_OK || !ad__check_op(tape, "ad_custom", op)) return ad__failed(tape);
     if (op->operands != SIZE_MAX && op->operands != n) {
-        ad__fail(tape, AD_BAD_ARGUMENT, "%.40s: %zu operands, not %zu", op->name, n, op->operands);
+        ad__fail(tape, AD_BAD_ARGUMENT, "%.*s: %zu operands, not %zu", ad__shown_bytes(op->name), op->name, n,
+                 op->operands);
         return ad__failed(tape);
     }
     if (all_numbers(n, x)) return folded(tape, op, n, x, context);

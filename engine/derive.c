@@ -17,6 +17,7 @@
 #include "reduce.h"
 #include "hessian.h"
 #include "rules.h"
+#include "text.h"
 
 #include <stdlib.h>
 
@@ -221,8 +222,8 @@ static void push_custom(recorder *r, uint32_t i, ad_var a) {
     const ad__own_op *own = ad__own_op_of(r->tape, i);
     const size_t      n = r->tape->arg[i].y;
     if (own->op->record == NULL) {
-        ad__fail(r->tape, AD_UNSUPPORTED, "node #%lu: the operation \"%.40s\" has no `record`, so no second derivative",
-                 (unsigned long)i, own->op->name);
+        ad__fail(r->tape, AD_UNSUPPORTED, "node #%lu: the operation \"%.*s\" has no `record`, so no second derivative",
+                 (unsigned long)i, ad__shown_bytes(own->op->name), own->op->name);
         return;
     }
     ad_var *space = malloc(2*n*sizeof *space);
@@ -262,7 +263,8 @@ static void name_adjoint(const recorder *r, uint32_t i) {
         ad__name_of(r->tape, adjoint.at.in.node) != NULL) return;
     char number[24], name[NAME];
     snprintf(number, sizeof number, "#%lu", (unsigned long)r->last);
-    snprintf(name, sizeof name, "d %.50s / d %.50s", y != NULL ? y : number, x);
+    const char *const of = y != NULL ? y : number;
+    snprintf(name, sizeof name, "d %.*s / d %.*s", ad__cut_bytes(of, 50), of, ad__cut_bytes(x, 50), x);
     ad_name(adjoint, name);
 }
 

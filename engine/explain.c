@@ -3,17 +3,14 @@
  * The numbers are those of trace.h; what the backward pass ends with is then held against differences of
  * replayed values. Where there is too much to show, scopes and stretches of nodes are folded: one line then
  * says what a whole box sends to the nodes outside it. */
+#include "compare.h"
 #include "fold.h"
-#include "probe.h"
 #include "text.h"
 #include "trace.h"
 
 #include <stdlib.h>
 
 enum { WIDTH = 100, INDENT = 10, MOST_SENT = 8, MOST_LINES = 200 };
-
-/* Replays that the check at the end may take, in nodes. */
-#define MOST_CHECKING 5e7
 
 typedef struct page {
     ad_tape       *tape;
@@ -70,13 +67,26 @@ static const char *differentiated(const page *p, uint32_t node, char text[AD__LA
 
 /* ---- reverse ---------------------------------------------------------------------------------- */
 
+/* What is to be said of a contribution: of a fork, and of what a bug makes of it. */
+static void remark(page *p, const ad__sent *s) {
+    switch (s->fault) {
+    case AD__LOST: fputs("   fork: what stood here is lost\n", p->to); break;
+    case AD__LATE: fputs("   too late: it was visited before, and passed on less\n", p->to); break;
+    case AD__LEFT: fputs("   stale: what stood here is from an earlier pass\n", p->to); break;
+    default:       fputs(s->before == 0 ? "\n" : "   fork: gradients add\n", p->to);
+    }
+}
+
+static const char *assigns(const page *p) {
+    return p->view->bug == AD_BUG_OVERWRITE ? " =" : "+=";
+}
+
 static void sent(page *p, const ad__sent *s, double upstream, int indent, bool first) {
     char to[AD__LABEL];
-    fprintf(p->to, "%*s%-3s %s %.6g * %.6g = %.6g    (%.6g -> %.6g)%s\n", first ? 0 : indent, "",
-            ad__label(p->tape, s->to, to), p->view->bug == AD_BUG_OVERWRITE ? " =" : "+=", ad__tidy(upstream),
-            ad__tidy(s->local), ad__tidy(s->contribution), ad__tidy(s->before), ad__tidy(s->after),
-            s->before == 0 ? "" : p->view->bug == AD_BUG_OVERWRITE ? "   fork: what stood here is lost"
-                                                                    : "   fork: gradients add");
+    fprintf(p->to, "%*s%-3s %s %.6g * %.6g = %.6g    (%.6g -> %.6g)", first ? 0 : indent, "",
+            ad__label(p->tape, s->to, to), assigns(p), ad__tidy(upstream), ad__tidy(s->local), ad__tidy(s->contribution),
+            ad__tidy(s->before), ad__tidy(s->after));
+    remark(p, s);
 }
 
 static int step_head(page *p, size_t number, size_t last, size_t steps, int width, const char *head,
@@ -100,9 +110,26 @@ static void show_step(page *p, const ad__pass *pass, size_t k, int width) {
         fputs(step->upstream == 0 ? "nothing arrives, nothing is sent\n" : "nothing is sent on\n", p->to);
 }
 
-/* What the steps k..end-1 of one box send out of it, each receiver once: from what it had to what it got. */
+/* All that the contributions from `first` to before `until` bring to one node: from what it had to what it got. */
+static void show_total(page *p, const ad__sent *first, const ad__sent *until, int indent) {
+    char     to[AD__LABEL];
+    ad__sent total = *first;
+    for (const ad__sent *s = first; s < until; s++) {
+        if (s->to != first->to) continue;
+        total.after = s->after;
+        if (s->fault == AD__LOST) total.fault = AD__LOST;
+    }
+    const bool   overwrites = p->view->bug == AD_BUG_OVERWRITE;
+    const double change = overwrites ? total.after : total.after - total.before;
+    fprintf(p->to, "%*s%-3s %s %.6g in %s    (%.6g -> %.6g)", indent, "", ad__label(p->tape, total.to, to), assigns(p),
+            ad__tidy(change), overwrites ? "the end" : "all", ad__tidy(total.before), ad__tidy(total.after));
+    if (total.fault == AD__SOUND) fputc('\n', p->to);
+    else remark(p, &total);
+}
+
+/* What the steps k..end-1 of one box send out of it, each receiver once. */
 static void show_folded(page *p, const ad__pass *pass, size_t k, size_t end, int width) {
-    char            head[AD__HEADLINE], to[AD__LABEL];
+    char            head[AD__HEADLINE];
     const uint32_t  box = p->fold.of[pass->step[k].node];
     const ad__sent *from = pass->sent + pass->step[k].first, *until = pass->sent + pass->sents;
     size_t          shown = 0;
@@ -111,24 +138,28 @@ static void show_folded(page *p, const ad__pass *pass, size_t k, size_t end, int
     const int indent = step_head(p, k + 1, end, pass->steps, width, head, "folded");
     for (const ad__sent *s = from; s < until; s++) {
         if (p->fold.of[s->to] == box) continue;
-        const ad__sent *earlier = from, *final = s;
+        const ad__sent *earlier = from;
         while (earlier < s && earlier->to != s->to) earlier++;
         if (earlier < s) continue;
         if (++shown > MOST_SENT) break;
-        for (const ad__sent *t = s; t < until; t++)
-            if (t->to == s->to) final = t;
-        fprintf(p->to, "%*s%-3s += %.6g in all    (%.6g -> %.6g)\n", shown == 1 ? 0 : indent, "",
-                ad__label(p->tape, s->to, to), ad__tidy(final->after - s->before), ad__tidy(s->before),
-                ad__tidy(final->after));
+        show_total(p, s, until, shown == 1 ? 0 : indent);
     }
     if (shown > MOST_SENT) fprintf(p->to, "%*s... and more\n", indent, "");
     if (shown == 0) fputs("nothing is sent on\n", p->to);
+}
+
+/* A pass that is wrong on purpose says so before it begins. */
+static void warn(page *p) {
+    if (p->view->bug == AD_BUG_NONE) return;
+    begin(p, "bug");
+    fprintf(p->to, "%s, on purpose: %s\n", ad__bug_name(p->view->bug), ad__bug_does(p->view->bug));
 }
 
 static void reverse(page *p, const ad__pass *pass) {
     char head[AD__HEADLINE], text[AD__LABEL + 2];
     int  width = 0;
     differentiated(p, pass->last, text);
+    warn(p);
     begin(p, "reverse");
     fprintf(p->to, "seed  d%s/d%s = 1%s\n", text, text,
             p->view->bug == AD_BUG_STALE ? ", and all that an earlier pass left" : "");
@@ -151,71 +182,35 @@ static void reverse(page *p, const ad__pass *pass) {
 
 /* ---- result ----------------------------------------------------------------------------------- */
 
-static const char *lesson(ad_bug bug) {
-    switch (bug) {
-    case AD_BUG_OVERWRITE:
-        return "a value that is used twice owes its gradient to both uses: contributions must be added";
-    case AD_BUG_DEPTH_FIRST:
-        return "a node that passes on its gradient before all its users were visited passes on too little";
-    case AD_BUG_STALE: return "what an earlier pass left must be set to zero before the next";
-    default:           return "a kink, a jump, or a wrong rule";
-    }
-}
-
-typedef struct agreement {
-    size_t inputs, agree, open;
-    double worst;
-} agreement;
-
-static void compare(const ad__pass *pass, ad_tape *tape, uint32_t i, agreement *a) {
-    double slope = 0, error = 0;
-    if (!ad__difference(ad__handle_of(tape, pass->last), ad__handle_of(tape, i), &slope, &error)) {
-        a->open++;
-        return;
-    }
-    const double gap = fabs(slope - pass->adjoint[i]), size = fmax(fabs(slope), fabs(pass->adjoint[i]));
-    if (!(gap <= 10*error + 1e-9*size)) return;
-    a->agree++;
-    a->worst = fmax(a->worst, size > 1 ? gap/size : gap);
-}
-
-static void show_check(page *p, const agreement *a, bool checking) {
-    fprintf(p->to, "\n%-*s", INDENT, "check");
-    if (!checking)
-        fputs("left out: too many replays for a graph of this size\n", p->to);
-    else if (a->inputs == 0)
-        fputs("nothing to check: no input leads here\n", p->to);
-    else if (a->agree + a->open == a->inputs && a->agree > 0)
-        fprintf(p->to, "%zu of %zu agree with differences to %.0e%s%s\n", a->agree, a->inputs, fmax(a->worst, 1e-16),
-                a->open > 0 ? ", for the others none could be formed" : "",
-                p->view->bug != AD_BUG_NONE ? ": in this graph the bug makes no difference" : "");
-    else if (a->agree + a->open == a->inputs)
-        fputs("no differences could be formed here: a kink, a jump or the edge of the domain\n", p->to);
-    else
-        fprintf(p->to, "%zu of %zu DISAGREE with differences: %s\n", a->inputs - a->agree - a->open, a->inputs,
-                lesson(p->view->bug));
-}
-
-static void result(page *p, const ad__pass *pass) {
-    char      y[AD__LABEL + 2], x[AD__LABEL], text[3*AD__LABEL];
-    agreement a = {0, 0, 0, 0};
-    size_t    shown = 0;
+/* The derivatives that a pass ends with. */
+static void derivatives(page *p, const char *title, const ad__pass *pass) {
+    char   y[AD__LABEL + 2], x[AD__LABEL], text[3*AD__LABEL];
+    size_t shown = 0;
     differentiated(p, pass->last, y);
-    begin(p, "result");
-    for (uint32_t i = 0; i <= pass->last; i++) a.inputs += pass->used[i] && p->tape->code[i] == AD__input;
-    const bool checking = (double)a.inputs*(double)p->tape->length*40 <= MOST_CHECKING;
+    begin(p, title);
     for (uint32_t i = 0; i <= pass->last; i++) {
-        if (!pass->used[i] || p->tape->code[i] != AD__input) continue;
+        if (!pass->used[i] || p->tape->code[i] != AD__input || shown++ >= MOST_LINES) continue;
         snprintf(text, sizeof text, "d%s/d%s = %.6g", y, ad__label(p->tape, i, x), ad__tidy(pass->adjoint[i]));
-        if (shown++ < MOST_LINES) entry(p, text);
-        if (checking && !p->view->bare) compare(pass, p->tape, i, &a);
+        entry(p, text);
     }
     if (shown > MOST_LINES) {
         snprintf(text, sizeof text, "... and %zu more", shown - MOST_LINES);
         entry(p, text);
     }
-    if (p->view->bare) fputc('\n', p->to);
-    else show_check(p, &a, checking);
+    fputc('\n', p->to);
+}
+
+/* What the pass without the bug ends with is right, unless differences refute that too. */
+static void result(page *p, size_t i) {
+    char           text[AD__CONCLUSION];
+    ad__comparison c;
+    derivatives(p, "result", &p->traced.pass[i]);
+    if (ad__compare_make(p->tape, &p->traced, i, !p->view->bare, &c)) {
+        if (p->traced.right != NULL) derivatives(p, c.right_refuted > 0 ? "no bug" : "right", &p->traced.right[i]);
+        ad__compare_said(&c, p->view->bug, text);
+        if (!p->view->bare) fprintf(p->to, "%-*s%s\n", INDENT, "check", text);
+    }
+    ad__compare_free(&c);
 }
 
 /* ---- explanations ----------------------------------------------------------------------------- */
@@ -229,11 +224,12 @@ static size_t most_boxes(const ad_view *view) {
 static void explain(page *p) {
     char said[128];
     forward(p);
+    if (p->traced.old) fprintf(p->to, "%-*s" AD__OLD_VALUES "\n", INDENT, "OLD");
     ad__fold_said(&p->fold, sizeof said, said);
     if (said[0] != '\0') fprintf(p->to, "%-*s(%s)\n", INDENT, "", said);
     for (size_t i = 0; i < p->traced.n; i++) {
         reverse(p, &p->traced.pass[i]);
-        result(p, &p->traced.pass[i]);
+        result(p, i);
     }
 }
 

@@ -129,6 +129,7 @@ void ad__scope_label(const ad_tape *tape, uint32_t scope, size_t room, char text
         length += (size_t)snprintf(text + length, room - length, "%s%s",
                                    ad__shown_name(tape->notes.scope[around[depth]].text, name), depth > 0 ? " / " : "");
     }
+    if (length >= room && room > 0) ad__end_whole(text);
 }
 
 void ad__fold_label(const ad_tape *tape, const ad__box *box, size_t room, char text[]) {

@@ -42,16 +42,23 @@ static int columns(const char *from, int n) {
     return (int)strlen(ad__shown_text(sizeof shown, shown, beginning));
 }
 
+/* Inside a UTF-8 sequence, where nothing may be cut. */
+static bool continues(char c) {
+    return ((unsigned char)c & 0xc0) == 0x80;
+}
+
 /* A line of the text around the place, and a caret under it. */
 static ad_var error_at(parser *p, const char *place, const char *what, const char *name, size_t length) {
     if (p->failed) return ad__failed(p->tape);
     p->failed = true;
     const char *from = place;
     while (from > p->text && from[-1] != '\n' && place - from < SHOWN) from--;
+    while (from < place && continues(*from)) from++;
     int shown = 0;
     while (from[shown] != '\0' && from[shown] != '\n' && from + shown < place + SHOWN) shown++;
+    while (shown > 0 && continues(from[shown])) shown--;
     ad__fail(p->tape, AD_BAD_FORMULA, "formula: %s%s%.*s%s at character %zu\n  %.*s\n  %*s^", what,
-             length > 0 ? " \"" : "", (int)(length < SHOWN ? length : SHOWN), name,
+             length > 0 ? " \"" : "", (int)(length < SHOWN ? length : (size_t)ad__cut_bytes(name, SHOWN)), name,
              length > 0 ? "\"" : "", (size_t)(place - p->text) + 1, shown, from,
              columns(from, (int)(place - from)), "");
     return ad__failed(p->tape);
@@ -167,8 +174,9 @@ static bool bind_all(parser *p, size_t n, const char *names, const ad_var vars[]
     }
     if (found == n && *skip_spaces(at) == '\0') return true;
     p->failed = true;
-    ad__fail(p->tape, AD_BAD_ARGUMENT, "formula: %zu variables, but the names are \"%.*s\"", n, SHOWN,
-             names == NULL ? "" : names);
+    if (names == NULL) names = "";
+    ad__fail(p->tape, AD_BAD_ARGUMENT, "formula: %zu variables, but the names are \"%.*s\"", n, ad__cut_bytes(names, SHOWN),
+             names);
     return false;
 }
 
@@ -291,7 +299,7 @@ ad_status ad_tape_define(ad_tape *tape, const ad_custom_op *op, void *context) {
     if (tape == NULL) return AD_NO_MEMORY;
     if (tape->status != AD_OK || !ad__check_op(tape, "ad_tape_define", op)) return tape->status;
     if (free_name(op->name)) ad__define(tape, op, context);
-    else ad__fail(tape, AD_BAD_ARGUMENT, "ad_tape_define: \"%.40s\" is %s", op->name,
+    else ad__fail(tape, AD_BAD_ARGUMENT, "ad_tape_define: \"%.*s\" is %s", ad__shown_bytes(op->name), op->name,
                   word_length(op->name) == strlen(op->name) && op->name[0] != '\0' ? "the name of something else"
                                                                                   : "not a word");
     return tape->status;

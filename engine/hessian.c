@@ -16,6 +16,7 @@
 #include "reduce.h"
 #include "rules.h"
 #include "tangent.h"
+#include "text.h"
 
 #include <stdlib.h>
 
@@ -146,20 +147,21 @@ static void push_custom(const sweeper *s, uint32_t i, ad__dual a) {
         return;
     }
     if (op->op->record == NULL) {
-        ad__fail(tape, AD_UNSUPPORTED, "node #%lu: the operation \"%.40s\" has no `record`, so no second derivative",
-                 (unsigned long)i, op->op->name);
+        ad__fail(tape, AD_UNSUPPORTED, "node #%lu: the operation \"%.*s\" has no `record`, so no second derivative",
+                 (unsigned long)i, ad__shown_bytes(op->op->name), op->op->name);
         return;
     }
     ad_tape *own = ad_tape_new();
     ad_var  *space = malloc((2*n + 1)*sizeof *space);
     double  *slope = malloc((n + 1)*sizeof *slope);
     if (own == NULL || space == NULL || slope == NULL)
-        ad__fail(tape, AD_NO_MEMORY, "out of memory: no space for the partials of \"%.40s\"", op->op->name);
+        ad__fail(tape, AD_NO_MEMORY, "out of memory: no space for the partials of \"%.*s\"", ad__shown_bytes(op->op->name),
+                 op->op->name);
     else
         slopes_of(s, i, own, space, space + n + 1, slope, a);
     if (own != NULL && ad_tape_status(own) != AD_OK)
-        ad__fail(tape, ad_tape_status(own), "node #%lu, \"%.40s\": %.400s", (unsigned long)i, op->op->name,
-                 ad_tape_message(own));
+        ad__fail(tape, ad_tape_status(own), "node #%lu, \"%.*s\": %.*s", (unsigned long)i, ad__shown_bytes(op->op->name),
+                 op->op->name, ad__cut_bytes(ad_tape_message(own), 400), ad_tape_message(own));
     ad_tape_free(own);
     free(space);
     free(slope);

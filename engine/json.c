@@ -46,21 +46,35 @@ static void write_node(const ad_tape *tape, uint32_t node, FILE *to) {
     fputc('}', to);
 }
 
-static void write_step(const ad__pass *pass, const ad__step *step, FILE *to) {
+static const char *fault_name(ad__fault fault) {
+    return fault == AD__LOST ? "lost" : fault == AD__LATE ? "late" : "left";
+}
+
+static void write_sent(const ad__sent *s, FILE *to) {
+    fprintf(to, "{\"to\":%lu,\"local\":", (unsigned long)s->to);
+    ad__json_number(s->local, to);
+    fputs(",\"contribution\":", to);
+    ad__json_number(s->contribution, to);
+    fputs(",\"before\":", to);
+    ad__json_number(s->before, to);
+    fputs(",\"after\":", to);
+    ad__json_number(s->after, to);
+    if (s->fault != AD__SOUND) fprintf(to, ",\"fault\":\"%s\"", fault_name(s->fault));
+    fputc('}', to);
+}
+
+/* right: NULL without a bug. */
+static void write_step(const ad__pass *pass, const ad__step *step, const ad__pass *right, FILE *to) {
     fprintf(to, "{\"node\":%lu,\"upstream\":", (unsigned long)step->node);
     ad__json_number(step->upstream, to);
+    if (right != NULL) {
+        fputs(",\"right\":", to);
+        ad__json_number(right->adjoint[step->node], to);
+    }
     fputs(",\"edges\":[", to);
     for (size_t i = 0; i < step->count; i++) {
-        const ad__sent *s = &pass->sent[step->first + i];
-        fprintf(to, "%s{\"to\":%lu,\"local\":", i > 0 ? "," : "", (unsigned long)s->to);
-        ad__json_number(s->local, to);
-        fputs(",\"contribution\":", to);
-        ad__json_number(s->contribution, to);
-        fputs(",\"before\":", to);
-        ad__json_number(s->before, to);
-        fputs(",\"after\":", to);
-        ad__json_number(s->after, to);
-        fputc('}', to);
+        if (i > 0) fputc(',', to);
+        write_sent(&pass->sent[step->first + i], to);
     }
     fputs("]}", to);
 }
@@ -78,61 +92,111 @@ static bool first_of_name(const ad_tape *tape, const ad__pass *pass, uint32_t no
     return true;
 }
 
-static void write_pass(const ad_tape *tape, const ad__pass *pass, FILE *to) {
-    char text[AD__LABEL];
+static void write_key(const ad_tape *tape, const ad__pass *pass, uint32_t input, FILE *to) {
+    if (first_of_name(tape, pass, input)) ad__json_text(ad__name_of(tape, input), to);
+    else fprintf(to, "\"#%lu\"", (unsigned long)input);
+}
+
+/* The derivatives that a pass ends with. */
+static void write_derivatives(const ad_tape *tape, const ad__pass *pass, FILE *to) {
     bool first = true;
-    fprintf(to, "\"output\":%lu,\"steps\":[", (unsigned long)pass->last);
-    for (size_t k = 0; k < pass->steps; k++) {
-        fputs(k > 0 ? ",\n  " : "\n  ", to);
-        write_step(pass, &pass->step[k], to);
-    }
-    fputs("],\n \"result\":{", to);
+    fputc('{', to);
     for (uint32_t i = 0; i <= pass->last; i++) {
         if (!pass->used[i] || tape->code[i] != AD__input) continue;
         if (!first) fputc(',', to);
         first = false;
-        if (first_of_name(tape, pass, i)) {
-            ad__json_text(ad__name_of(tape, i), to);
-        } else {
-            snprintf(text, sizeof text, "#%lu", (unsigned long)i);
-            ad__json_text(text, to);
-        }
+        write_key(tape, pass, i, to);
         fputc(':', to);
         ad__json_number(pass->adjoint[i], to);
     }
     fputc('}', to);
 }
 
-void ad__json_trace(const ad_tape *tape, const ad__selection *selection, size_t n, const ad__pass pass[], FILE *to) {
+/* The names of those that differences refute, in this pass or in that without the bug. */
+static void write_disagreeing(const ad_tape *tape, const ad__pass *pass, const ad__comparison *c, bool right, FILE *to) {
     bool first = true;
-    fputs("{\"format\":\"tapir-trace/1\",\n \"nodes\":[", to);
-    for (uint32_t i = 0; i < selection->length; i++) {
-        if (!selection->used[i]) continue;
+    for (size_t k = 0; k < c->inputs; k++) {
+        const ad__compared *input = &c->input[k];
+        if (right ? !input->right_refuted : input->open || input->agrees) continue;
+        if (!first) fputc(',', to);
+        first = false;
+        write_key(tape, pass, input->node, to);
+    }
+}
+
+/* What differences say. */
+static void write_check(const ad_tape *tape, const ad__pass *pass, const ad__comparison *c, ad_bug bug, FILE *to) {
+    char said[AD__CONCLUSION];
+    if (!c->checked) return;
+    fputs(",\n \"differences\":{", to);
+    for (size_t k = 0; k < c->inputs; k++) {
+        if (k > 0) fputc(',', to);
+        write_key(tape, pass, c->input[k].node, to);
+        fputc(':', to);
+        ad__json_number(c->input[k].difference, to);
+    }
+    fputs("},\"disagree\":[", to);
+    write_disagreeing(tape, pass, c, false, to);
+    if (c->right_refuted > 0) {
+        fputs("],\"right_disagrees\":[", to);
+        write_disagreeing(tape, pass, c, true, to);
+    }
+    ad__compare_said(c, bug, said);
+    fprintf(to, "],\"check\":\"%s\"", said);
+}
+
+static void write_pass(const ad_tape *tape, const ad__traced *t, const ad__comparison compared[], size_t i, FILE *to) {
+    const ad__pass *pass = &t->pass[i], *right = t->right == NULL ? NULL : &t->right[i];
+    fprintf(to, "\"output\":%lu,\"steps\":[", (unsigned long)pass->last);
+    for (size_t k = 0; k < pass->steps; k++) {
+        fputs(k > 0 ? ",\n  " : "\n  ", to);
+        write_step(pass, &pass->step[k], right, to);
+    }
+    fputs("],\n \"result\":", to);
+    write_derivatives(tape, pass, to);
+    if (right != NULL) {
+        fputs(",\n \"right\":", to);
+        write_derivatives(tape, right, to);
+    }
+    if (compared != NULL) write_check(tape, pass, &compared[i], t->bug, to);
+}
+
+void ad__json_trace(const ad_tape *tape, const ad__traced *t, const ad__comparison compared[], FILE *to) {
+    bool first = true;
+    fputs("{\"format\":\"tapir-trace/1\",\n ", to);
+    if (t->old) fputs("\"old\":true,\n ", to);
+    if (t->right != NULL)
+        fprintf(to, "\"bug\":\"%s\",\"does\":\"%s\",\n ", ad__bug_name(t->bug), ad__bug_does(t->bug));
+    fputs("\"nodes\":[", to);
+    for (uint32_t i = 0; i < t->selection.length; i++) {
+        if (!t->selection.used[i]) continue;
         fputs(first ? "\n  " : ",\n  ", to);
         first = false;
         write_node(tape, i, to);
     }
     fputs("],\n ", to);
-    write_pass(tape, &pass[0], to);
-    if (n > 1) fputs(",\n \"more\":[", to);
-    for (size_t i = 1; i < n; i++) {
+    write_pass(tape, t, compared, 0, to);
+    if (t->n > 1) fputs(",\n \"more\":[", to);
+    for (size_t i = 1; i < t->n; i++) {
         fputs(i > 1 ? ",\n {" : "{", to);
-        write_pass(tape, &pass[i], to);
+        write_pass(tape, t, compared, i, to);
         fputc('}', to);
     }
-    fputs(n > 1 ? "]}\n" : "}\n", to);
+    fputs(t->n > 1 ? "]}\n" : "}\n", to);
 }
 
 ad_status ad_explain_json(size_t n, const ad_var y[], const ad_view *view, FILE *to) {
     ad_status     status;
     ad_tape      *tape = ad__results("ad_explain_json", n, y, to, &status);
     ad__traced    t;
+    ad__comparison *compared = NULL;
     if (tape == NULL) return status;
-    if (ad__trace_make(tape, n, y, view, &t)) {
+    if (ad__trace_make(tape, n, y, view, &t) && ad__compare_all(tape, &t, view == NULL || !view->bare, &compared)) {
         const ad__locale locale = ad__locale_enter();
-        ad__json_trace(tape, &t.selection, n, t.pass, to);
+        ad__json_trace(tape, &t, compared, to);
         ad__locale_leave(locale);
     }
+    ad__compare_all_free(n, compared);
     ad__trace_free(&t);
     return tape->status != AD_OK ? tape->status : ad__written(to);
 }

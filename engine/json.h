@@ -2,9 +2,10 @@
 #ifndef TAPIR_JSON_H
 #define TAPIR_JSON_H
 
-#include "trace.h"
+#include "compare.h"
 
-/* Writes the document for passes that were made already; used by pages too. */
-void ad__json_trace(const ad_tape *tape, const ad__selection *selection, size_t n, const ad__pass pass[], FILE *to);
+/* Writes the document for passes that were made already; used by pages too. `compared`: by
+ * ad__compare_all. */
+void ad__json_trace(const ad_tape *tape, const ad__traced *traced, const ad__comparison compared[], FILE *to);
 
 #endif

@@ -1,7 +1,7 @@
 /* page.c - a page to step through both passes: one file that asks nothing of the network.
  *
- * page.html is the page; here its marks @TITLE@, @FOLDED@, @SVG@, @TRACE@ and @BOXES@ are replaced. The build
- * turns it into the text that is included below. */
+ * page.html is the page; here its marks @TITLE@, @FOLDED@, @BUG@, @SVG@, @TRACE@, @SILENT@ and @BOXES@ are replaced.
+ * The build turns it into the text that is included below. */
 #include "draw.h"
 #include "json.h"
 #include "text.h"
@@ -36,12 +36,48 @@ static void write_boxes(const ad__sheet *s, FILE *to) {
     fputs("]}", to);
 }
 
+/* What stands below the title of a page whose backward pass is wrong on purpose, or whose values are old. */
+static void write_bug(const ad__sheet *s, FILE *to) {
+    const ad_bug bug = s->traced.bug;
+    if (s->traced.old) fputs("<p class=\"bug\" role=\"note\"><b>Old values:</b> " AD__OLD_VALUES ".</p>\n", to);
+    if (bug == AD_BUG_NONE) return;
+    fprintf(to, "<p class=\"bug\" role=\"note\"><b>Wrong on purpose: the bug %s.</b> In this backward pass %s.</p>\n",
+            ad__bug_name(bug), ad__bug_does(bug));
+}
+
+/* The edges of one node as [node, to, local]; whether there was one before. */
+static bool write_edges(const ad_tape *tape, uint32_t node, bool any, FILE *to) {
+    for (size_t i = 0; i < ad__edges(tape, node); i++) {
+        const ad__edge edge = ad__edge_of(tape, node, i);
+        if (!edge.open) continue;
+        fprintf(to, "%s[%lu,%lu,", any ? "," : "", (unsigned long)node, (unsigned long)edge.to);
+        ad__json_number(edge.local, to);
+        fputc(']', to);
+        any = true;
+    }
+    return any;
+}
+
+/* A step at which nothing arrives sends nothing, and the trace is silent about its edges; but paths run along them. */
+static void write_silent(const ad__sheet *s, FILE *to) {
+    bool any = false;
+    fputc('[', to);
+    for (size_t i = 0; i < s->traced.n; i++) {
+        const ad__pass *pass = &s->traced.pass[i];
+        for (size_t k = 0; k < pass->steps; k++)
+            if (pass->step[k].upstream == 0) any = write_edges(s->tape, pass->step[k].node, any, to);
+    }
+    fputc(']', to);
+}
+
 static void write_mark(const ad__sheet *s, const char *mark, size_t length, FILE *to) {
 #define IS(word) (length == sizeof word - 1 && memcmp(mark, word, length) == 0)
-    if (IS("TITLE")) ad__xml_text(s->title, to);
+    if (IS("TITLE")) ad__draw_title(s, to);
     else if (IS("FOLDED")) fputs(s->folded, to);
+    else if (IS("BUG")) write_bug(s, to);
+    else if (IS("SILENT")) write_silent(s, to);
     else if (IS("SVG")) ad__draw_svg(s, true, to);
-    else if (IS("TRACE")) ad__json_trace(s->tape, &s->traced.selection, s->traced.n, s->traced.pass, to);
+    else if (IS("TRACE")) ad__json_trace(s->tape, &s->traced, s->compared, to);
     else write_boxes(s, to);
 #undef IS
 }

@@ -116,10 +116,12 @@ ad_status ad_explain_paths(ad_var y, ad_var x, size_t most, FILE *to) {
                 ad__label(tape, w.last, b));
         return ad__written(to);
     }
-    if (room(&w) && ad__pass_make(tape, w.last, NULL, &pass)) {
+    bool old = false;
+    if (room(&w) && ad__pass_make(tape, w.last, NULL, &pass) && ad__values_old(tape, w.last + 1, pass.used, &old)) {
         const ad__locale locale = ad__locale_enter();
         find(&w);
         report(&w, pass.adjoint[w.from], to);
+        if (old) fputs("OLD       " AD__OLD_VALUES "\n", to);
         ad__locale_leave(locale);
     } else {
         ad__fail(tape, AD_NO_MEMORY, "out of memory: no space for the paths through %lu nodes", (unsigned long)w.last + 1);
@@ -185,18 +187,20 @@ bool ad_explain_nonfinite(ad_var y, FILE *to) {
     const uint32_t last = y.at.in.node;
     bool          *used = ad__leads_to(tape, last);
     uint32_t       first = 0;
+    bool           old = false;
     if (used == NULL) {
         ad__fail(tape, AD_NO_MEMORY, "out of memory: no space to explain %lu nodes", (unsigned long)last + 1);
         return false;
     }
     while (first <= last && (!used[first] || isfinite(tape->value[first]))) first++;
-    if (first <= last) {
+    if (first <= last && ad__values_old(tape, last + 1, used, &old)) {
         const ad__locale locale = ad__locale_enter();
         line(tape, first, "first     ", to);
         operands(tape, first, to);
         onward(tape, used, first, last, to);
+        if (old) fputs("OLD       " AD__OLD_VALUES "\n", to);
         ad__locale_leave(locale);
     }
     free(used);
-    return first <= last;
+    return first <= last && tape->status == AD_OK;
 }

@@ -1022,7 +1022,7 @@ size_t ad_program_message(const ad_program *program, size_t room, char text[]) {
     ad_program *p = (ad_program *)(uintptr_t)program;
     lock_message(p);
     const size_t length = strlen(p->message);
-    if (room > 0 && text != NULL) snprintf(text, room, "%s", p->message);
+    if (room > 0 && text != NULL && (size_t)snprintf(text, room, "%s", p->message) >= room) ad__end_whole(text);
     atomic_flag_clear(&p->message_lock);
     return length;
 }

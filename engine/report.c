@@ -413,7 +413,7 @@ static void csv(const ad_check_report *r, FILE *to) {
         const ad_check_operand *o = &r->culprit[i];
         const double numbers[] = {o->rule, o->estimate, o->error, o->left, o->right, o->gap, o->tolerance, NAN};
         char         name[160];
-        snprintf(name, sizeof name, "#%zu %.60s operand %zu", o->node, o->operation, o->operand);
+        snprintf(name, sizeof name, "#%zu %.*s operand %zu", o->node, ad__cut_bytes(o->operation, 60), o->operation, o->operand);
         fputs("local,", to);
         csv_text(to, name);
         csv_numbers(to, sizeof numbers/sizeof *numbers, numbers);

@@ -4,6 +4,7 @@
 #include "second.h"
 
 #include "layers.h"
+#include "text.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -58,7 +59,7 @@ static void check_line(slope *s, ad__report *r, const char *name, double size, d
 
 static void label(const ad__probe *p, size_t i, size_t room, char text[]) {
     const char *name = ad__name_of(p->tape, p->x[i].at.in.node);
-    if (name != NULL) snprintf(text, room, "%.30s", name);
+    if (name != NULL) snprintf(text, room, "%.*s", ad__cut_bytes(name, 30), name);
     else snprintf(text, room, "x[%zu]", i);
 }
 

@@ -391,7 +391,8 @@ bool ad__add_own_op(ad_tape *tape, ad__own_ops *list, ad__own_op op) {
         ad__own_op    *grown = room == 0 || too_large(room, sizeof *grown) ? NULL
                                                                            : realloc(list->op, room*sizeof *grown);
         if (grown == NULL) {
-            ad__fail(tape, AD_NO_MEMORY, "out of memory: no space for the operation \"%.40s\"", op.op->name);
+            ad__fail(tape, AD_NO_MEMORY, "out of memory: no space for the operation \"%.*s\"", ad__shown_bytes(op.op->name),
+                     op.op->name);
             return false;
         }
         list->op = grown;
@@ -413,7 +414,7 @@ void ad_name(ad_var x, const char *name) {
     if (name == NULL)
         ad__fail(tape, AD_BAD_ARGUMENT, "ad_name: the name is NULL");
     else if (!ad__notes_name(&tape->notes, x.at.in.node, name))
-        ad__fail(tape, AD_NO_MEMORY, "out of memory: no space for the name \"%.40s\"", name);
+        ad__fail(tape, AD_NO_MEMORY, "out of memory: no space for the name \"%.*s\"", ad__shown_bytes(name), name);
 }
 
 /* The newest first: a name that is given again in a later step means that step's node. */
@@ -422,7 +423,8 @@ ad_var ad_find(ad_tape *tape, const char *name) {
     if (tape->status != AD_OK) return ad__failed(tape);
     for (uint32_t i = name == NULL ? 0 : tape->notes.names; i-- > 0;)
         if (strcmp(tape->notes.name[i].text, name) == 0) return ad__handle_of(tape, tape->notes.name[i].node);
-    ad__fail(tape, AD_BAD_ARGUMENT, "ad_find: no node is called \"%.40s\"", name == NULL ? "" : name);
+    if (name == NULL) name = "";
+    ad__fail(tape, AD_BAD_ARGUMENT, "ad_find: no node is called \"%.*s\"", ad__shown_bytes(name), name);
     return ad__failed(tape);
 }
 
@@ -431,7 +433,7 @@ void ad_scope(ad_tape *tape, const char *name) {
     if (name == NULL)
         ad__fail(tape, AD_BAD_ARGUMENT, "ad_scope: the name is NULL");
     else if (!ad__notes_open(&tape->notes, tape->length, name))
-        ad__fail(tape, AD_NO_MEMORY, "out of memory: no space for the scope \"%.40s\"", name);
+        ad__fail(tape, AD_NO_MEMORY, "out of memory: no space for the scope \"%.*s\"", ad__shown_bytes(name), name);
 }
 
 void ad_scope_end(ad_tape *tape) {
@@ -443,7 +445,7 @@ void ad_scope_end(ad_tape *tape) {
 void ad__source_span(ad_tape *tape, uint32_t first, uint32_t last, const char *file, int line) {
     if (tape->status != AD_OK || file == NULL) return;
     if (!ad__notes_source(&tape->notes, (ad__line){first, last, line < 0 ? 0 : (uint32_t)line, file}))
-        ad__fail(tape, AD_NO_MEMORY, "out of memory: no space for the place in %.80s", file);
+        ad__fail(tape, AD_NO_MEMORY, "out of memory: no space for the place in %.*s", ad__cut_bytes(file, 80), file);
 }
 
 ad_var ad_source(ad_var x, const char *file, int line) {

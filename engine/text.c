@@ -37,6 +37,7 @@ char *ad__shown(size_t room, char text[], const char *shown, const char *x, cons
                                       : snprintf(text + length, room - length, "%c", *at);
         length += (size_t)(wrote > 0 ? wrote : 0);
     }
+    if (length >= room && room > 0) ad__end_whole(text);
     return text;
 }
 
@@ -117,14 +118,39 @@ void ad__sentence(size_t room, char text[], const char *format, va_list list) {
     write_harmless(room, text, raw, true);
 }
 
+int ad__cut_bytes(const char *text, size_t most) {
+    const size_t length = strnlen(text, most + 1);
+    if (length <= most) return (int)length;
+    size_t n = most;
+    while (n > 0 && n + 3 > most && ((unsigned char)text[n] & 0xc0) == 0x80) n--;
+    return (int)n;
+}
+
+int ad__shown_bytes(const char *text) {
+    return ad__cut_bytes(text, AD__SHOWN);
+}
+
+void ad__end_whole(char text[]) {
+    const size_t length = strlen(text);
+    size_t       at = length;
+    while (at > 0 && length - at < 3 && ((unsigned char)text[at - 1] & 0xc0) == 0x80) at--;
+    if (at > 0 && (unsigned char)text[at - 1] >= 0xc0 && ad__sequence(text + at - 1) == 0) text[at - 1] = '\0';
+}
+
+void ad__copy_cut(size_t room, char text[], const char *from) {
+    if (strnlen(from, room) < room) strcpy(text, from);
+    else snprintf(text, room, "%.*s\xe2\x80\xa6", ad__cut_bytes(from, room - 4), from);
+}
+
 char *ad__branch_turns(size_t room, char text[], unsigned long node, const char *what, const double side[2], double now,
                        bool taken) {
     char             sides[80];
     const ad__locale locale = ad__locale_enter();
     if (side != NULL) snprintf(sides, sizeof sides, "x = %.17g, y = %.17g", side[0], side[1]);
     else snprintf(sides, sizeof sides, "now %.17g", now);
-    snprintf(text, room, "the branch on node #%lu (%s, %s) was %s when recorded and would now be %s", node, what, sides,
-             taken ? "taken" : "not taken", taken ? "not taken" : "taken");
+    const int length = snprintf(text, room, "the branch on node #%lu (%s, %s) was %s when recorded and would now be %s", node,
+                                what, sides, taken ? "taken" : "not taken", taken ? "not taken" : "taken");
+    if (length >= 0 && (size_t)length >= room) ad__end_whole(text);
     ad__locale_leave(locale);
     return text;
 }
@@ -155,20 +181,20 @@ static bool unknown(uint32_t c) {
     return c == 0xfffe || c == 0xffff;
 }
 
-/* Writes each character with `special`, which returns what stands for one of ASCII, a control character or an unknown
- * one, or NULL for itself. What is no character becomes U+FFFD. */
-static void escaped(const char *text, const char *(*special)(uint32_t c, char room[16]), FILE *to) {
+/* Writes each character with `special`, which returns what stands for one of ASCII (at `at`), a control character or an
+ * unknown one, or NULL for itself. What is no character becomes U+FFFD. */
+static void escaped(const char *text, const char *(*special)(const char *at, uint32_t c, char room[16]), FILE *to) {
     char room[16];
     for (;;) {
         size_t usual = 0;                                    /* those that are themselves go out together */
-        while (text[usual] >= ' ' && text[usual] <= '~' && special((uint32_t)text[usual], room) == NULL) usual++;
+        while (text[usual] >= ' ' && text[usual] <= '~' && special(text + usual, (uint32_t)text[usual], room) == NULL) usual++;
         if (usual > 0) fwrite(text, 1, usual, to);
         text += usual;
         if (*text == '\0') return;
         const size_t   n = ad__sequence(text);
         const uint32_t c = character(text, n);
         const char    *instead = n == 0                                    ? "\xef\xbf\xbd"
-                                 : c < 0x80 || control(c) || unknown(c) ? special(c, room)
+                                 : c < 0x80 || control(c) || unknown(c) ? special(text, c, room)
                                                                         : NULL;
         if (instead != NULL) fputs(instead, to);
         else fwrite(text, 1, n, to);
@@ -176,7 +202,8 @@ static void escaped(const char *text, const char *(*special)(uint32_t c, char ro
     }
 }
 
-static const char *json_special(uint32_t c, char room[16]) {
+static const char *json_special(const char *at, uint32_t c, char room[16]) {
+    (void)at;
     if (c == '"') return "\\\"";
     if (c == '\\') return "\\\\";
     if (!control(c) && c != '<') return NULL;
@@ -184,8 +211,8 @@ static const char *json_special(uint32_t c, char room[16]) {
     return room;
 }
 
-static const char *xml_special(uint32_t c, char room[16]) {
-    (void)room;
+static const char *xml_special(const char *at, uint32_t c, char room[16]) {
+    (void)at, (void)room;
     switch (c) {
     case '&':  return "&amp;";
     case '<':  return "&lt;";
@@ -196,9 +223,17 @@ static const char *xml_special(uint32_t c, char room[16]) {
     }
 }
 
-static const char *dot_special(uint32_t c, char room[16]) {
+/* Graphviz reads "&lt;" as a sign of its own, wherever it stands. */
+static bool reference(const char *text) {
+    const size_t length = strspn(text + 1, "#0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ");
+    return *text == '&' && length > 0 && text[1 + length] == ';';
+}
+
+static const char *dot_special(const char *at, uint32_t c, char room[16]) {
+    if (reference(at)) return "&amp;";
+    if (unknown(c)) return "\xef\xbf\xbd";
     if (control(c)) return " ";
-    if (unknown(c) || strchr("\"\\{}|<>", (int)c) == NULL) return NULL;
+    if (strchr("\"\\{}|<>", (int)c) == NULL) return NULL;
     snprintf(room, 16, "\\%c", (int)c);
     return room;
 }

@@ -28,6 +28,21 @@ enum { AD__SENTENCE = 2048 };
 __attribute__((format(printf, 3, 0)))
 void ad__sentence(size_t room, char text[], const char *format, va_list list);
 
+/* Bytes of the UTF-8 sequence that begins here; 0: none does. */
+size_t ad__sequence(const char *text);
+
+/* The bytes of a text that are shown where it is cut to `most` of them, or to AD__SHOWN: no UTF-8 sequence is cut in two.
+ * For "%.*s". */
+enum { AD__SHOWN = 40 };
+int ad__cut_bytes(const char *text, size_t most);
+int ad__shown_bytes(const char *text);
+
+/* What snprintf cut to fit, perhaps inside a UTF-8 sequence: without the beginning of one at its end. */
+void ad__end_whole(char text[]);
+
+/* A copy that fits: of a longer text its beginning, and an ellipsis (room > 3). */
+void ad__copy_cut(size_t room, char text[], const char *from);
+
 /* A row's `shown` with x and y replaced, cut to fit: ad__shown(64, text, "x + y", "a", "#3") is "a + #3".
  * Returns text. */
 char *ad__shown(size_t room, char text[], const char *shown, const char *x, const char *y);
@@ -57,7 +72,8 @@ void ad__json_text(const char *text, FILE *to);
 void ad__json_number(double x, FILE *to);
 
 /* A text inside an element or an attribute of XML and HTML: & < > " ' as references, control characters as
- * spaces. Inside a quoted string of DOT, with the signs that records use escaped as well. */
+ * spaces, what is no character as U+FFFD. Inside a quoted string of DOT, with the signs that records use escaped as
+ * well, and an & that Graphviz would take for a reference. */
 void ad__xml_text(const char *text, FILE *to);
 void ad__dot_text(const char *text, FILE *to);
 

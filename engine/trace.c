@@ -151,9 +151,20 @@ static bool reserve(ad_tape *tape, ad__pass *pass) {
     return pass->step != NULL && pass->sent != NULL;
 }
 
-static void visit(const ad_tape *tape, ad__pass *pass, uint32_t node, ad_bug bug) {
+/* `met`: nodes that a bug has something to say of. Depth first: those visited; stale: those that received something. */
+static ad__fault fault_of(ad_bug bug, bool met[], uint32_t to, double before, double contribution) {
+    const bool first = met != NULL && !met[to];
+    if (bug == AD_BUG_OVERWRITE) return before != 0 ? AD__LOST : AD__SOUND;
+    if (bug == AD_BUG_DEPTH_FIRST) return !first && contribution != 0 ? AD__LATE : AD__SOUND;
+    if (bug != AD_BUG_STALE) return AD__SOUND;
+    met[to] = true;
+    return first && before != 0 ? AD__LEFT : AD__SOUND;
+}
+
+static void visit(const ad_tape *tape, ad__pass *pass, uint32_t node, ad_bug bug, bool met[]) {
     ad__step *step = &pass->step[pass->steps++];
     *step = (ad__step){node, pass->adjoint[node], pass->sents, 0};
+    if (bug == AD_BUG_DEPTH_FIRST) met[node] = true;
     const size_t edges = step->upstream == 0 ? 0 : ad__edges(tape, node);
     for (size_t i = 0; i < edges; i++) {
         const ad__edge edge = ad__edge_of(tape, node, i);
@@ -161,16 +172,30 @@ static void visit(const ad_tape *tape, ad__pass *pass, uint32_t node, ad_bug bug
         const double before = pass->adjoint[edge.to], contribution = step->upstream*edge.local;
         const double after = bug == AD_BUG_OVERWRITE ? contribution : before + contribution;
         pass->adjoint[edge.to] = after;
-        pass->sent[pass->sents++] = (ad__sent){edge.to, edge.local, contribution, before, after};
+        const ad__fault fault = bug == AD_BUG_NONE ? AD__SOUND : fault_of(bug, met, edge.to, before, contribution);
+        pass->sent[pass->sents++] = (ad__sent){edge.to, fault, edge.local, contribution, before, after};
         step->count++;
     }
 }
 
-static void run(const ad_tape *tape, ad__pass *pass, size_t count, const uint32_t order[], ad_bug bug) {
+static void run(const ad_tape *tape, ad__pass *pass, size_t count, const uint32_t order[], ad_bug bug, bool met[]) {
     pass->steps = pass->sents = 0;
     pass->adjoint[pass->last] = 1;
     for (size_t i = 0; i < count; i++)
-        if (is_step(tape, pass, order[i])) visit(tape, pass, order[i], bug);
+        if (is_step(tape, pass, order[i])) visit(tape, pass, order[i], bug, met);
+}
+
+/* False: out of memory. */
+static bool run_all(const ad_tape *tape, ad__pass *pass, size_t count, const uint32_t order[], ad_bug bug) {
+    bool *met = NULL;
+    if (bug != AD_BUG_NONE && (met = calloc((size_t)pass->last + 1, sizeof *met)) == NULL) return false;
+    run(tape, pass, count, order, bug, met);
+    if (bug == AD_BUG_STALE) {                            /* once more, onto what is there */
+        memset(met, 0, ((size_t)pass->last + 1)*sizeof *met);
+        run(tape, pass, count, order, bug, met);
+    }
+    free(met);
+    return true;
 }
 
 bool ad__pass_make(ad_tape *tape, uint32_t last, const ad_view *view, ad__pass *pass) {
@@ -182,19 +207,16 @@ bool ad__pass_make(ad_tape *tape, uint32_t last, const ad_view *view, ad__pass *
     pass->adjoint = calloc((size_t)last + 1, sizeof *pass->adjoint);
     if (pass->used != NULL && pass->adjoint != NULL && reserve(tape, pass))
         order = visits(tape, pass, view, &count);
-    if (order == NULL) {
-        ad__fail(tape, AD_NO_MEMORY, "out of memory: no space to explain %lu nodes", (unsigned long)last + 1);
-        return false;
-    }
-    run(tape, pass, count, order, view->bug);
-    if (view->bug == AD_BUG_STALE) run(tape, pass, count, order, view->bug);      /* onto what is there */
+    const bool good = order != NULL && run_all(tape, pass, count, order, view->bug);
+    if (!good) ad__fail(tape, AD_NO_MEMORY, "out of memory: no space to explain %lu nodes", (unsigned long)last + 1);
     free(order);
-    return true;
+    return good;
 }
 
 void ad__pass_free(ad__pass *pass) {
     free(pass->used);
     free(pass->adjoint);
+    free(pass->wrong);
     free(pass->step);
     free(pass->sent);
 }
@@ -240,21 +262,115 @@ void ad__select_free(ad__selection *s) {
     free(s->keep);
 }
 
+static bool same_value(double a, double b) {
+    return a == b || (a != a && b != b);
+}
+
+bool ad__values_old(ad_tape *tape, uint32_t length, const bool used[], bool *old) {
+    double *kept = malloc(((size_t)length + 1)*sizeof *kept);
+    if (kept == NULL) {
+        ad__fail(tape, AD_NO_MEMORY, "out of memory: no space to keep %lu values", (unsigned long)length);
+        return false;
+    }
+    memcpy(kept, tape->value, length*sizeof *kept);
+    ad__replay_range(tape, tape->leaves, length);
+    *old = tape->status != AD_OK;
+    for (uint32_t i = 0; i < length; i++) *old |= used[i] && !same_value(kept[i], tape->value[i]);
+    memcpy(tape->value, kept, length*sizeof *kept);
+    free(kept);
+    if (tape->status == AD_NO_MEMORY) return false;
+    ad_tape_clear(tape);
+    return true;
+}
+
+/* Beside what was added up: the same contributions in another order are no fault. */
+static bool differs(double is, double should, double size) {
+    const double gap = fabs(is - should);
+    return !same_value(is, should) && !(isfinite(gap) && gap <= 1e-9*fmax(size, fmax(fabs(is), fabs(should))));
+}
+
+/* pass->wrong, by the pass without the bug. False: out of memory. */
+static bool find_wrong(ad__pass *pass, const ad__pass *right) {
+    const size_t n = (size_t)pass->last + 1;
+    double      *size = calloc(n, sizeof *size);
+    pass->wrong = calloc(n, sizeof *pass->wrong);
+    if (size == NULL || pass->wrong == NULL) {
+        free(size);
+        return false;
+    }
+    for (size_t k = 0; k < right->sents; k++) {
+        const ad__sent *s = &right->sent[k];
+        if (isfinite(s->contribution)) size[s->to] = fmax(size[s->to], fabs(s->contribution));
+    }
+    for (size_t i = 0; i < n; i++) pass->wrong[i] = differs(pass->adjoint[i], right->adjoint[i], size[i]);
+    free(size);
+    return true;
+}
+
+static bool make_right(ad_tape *tape, uint32_t last, ad__pass *pass, ad__pass *right) {
+    if (!ad__pass_make(tape, last, NULL, right)) return false;
+    if (find_wrong(pass, right)) return true;
+    ad__fail(tape, AD_NO_MEMORY, "out of memory: no space to explain %lu nodes", (unsigned long)last + 1);
+    return false;
+}
+
 bool ad__trace_make(ad_tape *tape, size_t n, const ad_var y[], const ad_view *view, ad__traced *t) {
-    *t = (ad__traced){.n = n, .pass = calloc(n, sizeof *t->pass)};
-    if (t->pass == NULL || !ad__select(tape, n, y, &t->selection)) {
+    *t = (ad__traced){.bug = view == NULL ? AD_BUG_NONE : view->bug, .n = n, .pass = calloc(n, sizeof *t->pass)};
+    if (t->bug != AD_BUG_NONE) t->right = calloc(n, sizeof *t->right);
+    if (t->pass == NULL || (t->bug != AD_BUG_NONE && t->right == NULL) || !ad__select(tape, n, y, &t->selection)) {
         ad__fail(tape, AD_NO_MEMORY, "out of memory: no space to explain %lu nodes", (unsigned long)tape->length);
         return false;
     }
-    for (size_t i = 0; i < n; i++)
-        if (!ad__pass_make(tape, y[i].at.in.node, view, &t->pass[i])) return false;
+    if (!ad__values_old(tape, t->selection.length, t->selection.used, &t->old)) return false;
+    for (size_t i = 0; i < n; i++) {
+        const uint32_t last = y[i].at.in.node;
+        if (!ad__pass_make(tape, last, view, &t->pass[i])) return false;
+        if (t->right != NULL && !make_right(tape, last, &t->pass[i], &t->right[i])) return false;
+    }
     return true;
 }
 
 void ad__trace_free(ad__traced *t) {
     ad__select_free(&t->selection);
     for (size_t i = 0; i < t->n && t->pass != NULL; i++) ad__pass_free(&t->pass[i]);
+    for (size_t i = 0; i < t->n && t->right != NULL; i++) ad__pass_free(&t->right[i]);
     free(t->pass);
+    free(t->right);
+}
+
+/* ---- bugs ------------------------------------------------------------------------------------- */
+
+bool ad__is_wrong(const ad__pass *pass, uint32_t node) {
+    return pass->wrong != NULL && pass->wrong[node];
+}
+
+const char *ad__bug_name(ad_bug bug) {
+    switch (bug) {
+    case AD_BUG_OVERWRITE:   return "no-accumulate";
+    case AD_BUG_DEPTH_FIRST: return "depth-first";
+    case AD_BUG_STALE:       return "stale";
+    default:                 return "";
+    }
+}
+
+const char *ad__bug_does(ad_bug bug) {
+    switch (bug) {
+    case AD_BUG_OVERWRITE:   return "a contribution overwrites what stands there instead of being added to it";
+    case AD_BUG_DEPTH_FIRST: return "a node passes on what it has when it is first reached, complete or not";
+    case AD_BUG_STALE:       return "the gradients that an earlier pass left were not set to zero";
+    default:                 return "";
+    }
+}
+
+const char *ad__bug_lesson(ad_bug bug) {
+    switch (bug) {
+    case AD_BUG_OVERWRITE:
+        return "a value that is used twice owes its gradient to both uses: contributions must be added";
+    case AD_BUG_DEPTH_FIRST:
+        return "a node that passes on its gradient before all its users were visited passes on too little";
+    case AD_BUG_STALE: return "what an earlier pass left must be set to zero before the next";
+    default:           return "";
+    }
 }
 
 /* ---- how nodes are written -------------------------------------------------------------------- */
@@ -292,7 +408,8 @@ static void write_what(const ad_tape *tape, uint32_t node, bool numbers, size_t 
         length += (size_t)snprintf(text + length, room - length, "%s%s", i > 0 ? ", " : "",
                                    operand(tape, node, i, numbers, x));
     if (length < room)
-        snprintf(text + length, room - length, n > MOST_OPERANDS ? ", ... %zu more)" : ")", n - MOST_OPERANDS);
+        length += (size_t)snprintf(text + length, room - length, n > MOST_OPERANDS ? ", ... %zu more)" : ")", n - MOST_OPERANDS);
+    if (length >= room && room > 0) ad__end_whole(text);
 }
 
 void ad__what(const ad_tape *tape, uint32_t node, size_t room, char text[]) {

@@ -19,10 +19,19 @@ ad__edge ad__edge_of(const ad_tape *tape, uint32_t node, size_t i);
 /* used[i] for i <= last: does node i lead to node last? An array of last + 1, or NULL: out of memory. */
 bool *ad__leads_to(const ad_tape *tape, uint32_t last);
 
+/* What a pass that is wrong on purpose does wrong in one contribution. */
+typedef enum ad__fault {
+    AD__SOUND,
+    AD__LOST,                /* what stood there was overwritten */
+    AD__LATE,                /* `to` was visited before, and has passed on less */
+    AD__LEFT                 /* what stood there was left by an earlier pass */
+} ad__fault;
+
 /* One contribution: to->adjoint went from before to after. */
 typedef struct ad__sent {
-    uint32_t to;
-    double   local, contribution, before, after;
+    uint32_t  to;
+    ad__fault fault;
+    double    local, contribution, before, after;
 } ad__sent;
 
 /* A node was visited: what stood there, and its contributions sent[first .. first + count - 1]. */
@@ -37,6 +46,7 @@ typedef struct ad__pass {
     uint32_t  last;          /* the result */
     bool     *used;          /* last + 1 */
     double   *adjoint;       /* last + 1, at the end */
+    bool     *wrong;         /* last + 1: ad__is_wrong; NULL without a bug */
     ad__step *step;
     ad__sent *sent;
     size_t    steps, sents;
@@ -57,16 +67,32 @@ typedef struct ad__selection {
 bool ad__select(const ad_tape *tape, size_t n, const ad_var y[], ad__selection *selection);
 void ad__select_free(ad__selection *selection);
 
-/* The selection and a backward pass for each result. */
+/* Would a replay give nodes i < length with used[i] other values? So where an input was set and nothing replayed since, and
+ * where a replay cannot be finished. The values stay what they are. False, with the error on the tape: out of memory. */
+bool ad__values_old(ad_tape *tape, uint32_t length, const bool used[], bool *old);
+#define AD__OLD_VALUES "inputs were set since these values were computed; ad_replay computes them again"
+
+/* The selection and a backward pass for each result. Where the view asks for a bug, the same passes without it: what
+ * would have been right. */
 typedef struct ad__traced {
     ad__selection selection;
+    ad_bug        bug;
+    bool          old;               /* ad__values_old */
     size_t        n;
-    ad__pass     *pass;
+    ad__pass     *pass, *right;      /* right: NULL without a bug */
 } ad__traced;
 
 /* False, with the error on the tape: out of memory. Free it in any case. */
 bool ad__trace_make(ad_tape *tape, size_t n, const ad_var y[], const ad_view *view, ad__traced *traced);
 void ad__trace_free(ad__traced *traced);
+
+/* Is the adjoint of this node, at the end, not what it should be? False without a bug. */
+bool ad__is_wrong(const ad__pass *pass, uint32_t node);
+
+/* What a bug is called, what it does, and what is to be learned from it: "no-accumulate", ...; "" for no bug. */
+const char *ad__bug_name(ad_bug bug);
+const char *ad__bug_does(ad_bug bug);
+const char *ad__bug_lesson(ad_bug bug);
 
 /* ---- how nodes are written -------------------------------------------------------------------- */
 

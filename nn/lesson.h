@@ -53,4 +53,10 @@ static inline const double *nn__before(const nn_lesson *lesson, const nn__pupil 
     return l == 0 ? pupil->input : pupil->a + lesson->unit[l - 1];
 }
 
+/* What a terminal would obey and a page has no sign for: U+0000 to U+001F, U+007F to U+009F. */
+static inline bool nn__is_control(const char *text) {
+    const unsigned char *at = (const unsigned char *)text;
+    return at[0] < 0x20 || at[0] == 0x7f || (at[0] == 0xc2 && at[1] >= 0x80 && at[1] < 0xa0);
+}
+
 #endif

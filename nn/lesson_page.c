@@ -117,10 +117,15 @@ ad_status nn_lesson_json(const nn_lesson *lesson, FILE *to) {
 
 /* ---- page ------------------------------------------------------------------------------------- */
 
+/* A text inside an element: what is no character there, or is not UTF-8, becomes U+FFFD, a control character a space. */
 static void write_escaped(const char *text, FILE *to) {
-    for (; *text != '\0'; text++) {
-        if (strchr("&<>\"'", *text) != NULL) fprintf(to, "&#%d;", *text);
-        else fputc((unsigned char)*text < 0x20 ? ' ' : *text, to);
+    for (size_t n; *text != '\0'; text += n > 0 ? n : 1) {
+        n = nn__character(text);
+        const bool none = n == 0 || strncmp(text, "\xef\xbf\xbe", 3) == 0 || strncmp(text, "\xef\xbf\xbf", 3) == 0;
+        if (none) fputs("\xef\xbf\xbd", to);
+        else if (nn__is_control(text)) fputc(' ', to);
+        else if (strchr("&<>\"'", *text) != NULL) fprintf(to, "&#%d;", *text);
+        else fwrite(text, 1, n, to);
     }
 }
 

@@ -1,6 +1,7 @@
 /* draw.c - tests of engine/draw.c: what stands in a picture, counted and read from its text. That other programs can
  * read the files, whatever names they hold, is shown by tests/pictures. */
 #include "engine/draw.h"
+#include "engine/text.h"
 #include "written.h"
 
 #include "expect.h"
@@ -283,6 +284,142 @@ Test(draw, text_is_cut_after_so_many_characters) {
                 drop();
                 make();
             }
+}
+
+/* ---- wrong on purpose ------------------------------------------------------------------------- */
+
+/* The gradient of (a + b)*(b + 1) at 2, 1 is (2, 5); with overwriting b keeps 2. */
+Test(draw, picture_of_a_bug_is_called_wrong_and_has_what_is_right) {
+    const ad_view view = {.bug = AD_BUG_OVERWRITE, .title = "e"};
+    const char   *dot = written(ad_draw_dot, textbook(), &view);
+    cr_expect(strstr(dot, "label=\"e\\nWRONG on purpose, the bug no-accumulate: a contribution overwrites") != NULL, "%s", dot);
+    cr_expect(strstr(dot, "\\ncheck: 1 of 2 DISAGREE with differences: ") != NULL, "%s", dot);
+    cr_expect(strstr(dot, "b | 1 | grad 2 | WRONG, right: 5\", color=\"#b3261e\"") != NULL, "%s", dot);
+    cr_expect_eq(count_of(dot, "WRONG, right"), 1, "%s", dot);
+    const char *svg = written(ad_draw_svg, textbook(), &view);
+    cr_expect(strstr(svg, "<title>e, with the bug no-accumulate</title>") != NULL, "%s", svg);
+    cr_expect(strstr(svg, "aria-label=\"e, with the bug no-accumulate\"") != NULL, "%s", svg);
+    cr_expect(strstr(svg, ">WRONG on purpose, the bug no-accumulate: ") != NULL, "%s", svg);
+    cr_expect(strstr(svg, ">check: 1 of 2 DISAGREE with differences: ") != NULL, "%s", svg);
+    cr_expect(strstr(svg, ">grad 2</text><text class=\"right\" y=\"32\">right 5</text>") != NULL, "%s", svg);
+    cr_expect_eq(count_of(svg, "class=\"box input wrong\""), 1, "%s", svg);
+    cr_expect_eq(count_of(svg, " wrong\""), 1, "%s", svg);
+}
+
+Test(draw, picture_of_every_bug_names_it) {
+    static const char *const name[] = {"", "no-accumulate", "depth-first", "stale"};
+    for (ad_bug bug = AD_BUG_NONE; bug <= AD_BUG_STALE; bug++) {
+        char words[80];
+        snprintf(words, sizeof words, "WRONG on purpose, the bug %s: ", name[bug]);
+        writer *const all[] = {ad_draw_dot, ad_draw_svg};
+        for (size_t k = 0; k < 2; k++) {
+            const char *text = written(all[k], textbook(), &(ad_view){.bug = bug});
+            cr_expect_eq(count_of(text, words), bug != AD_BUG_NONE, "%s", text);
+            cr_expect_eq(count_of(text, "check: "), bug != AD_BUG_NONE, "%s", text);
+            cr_expect_eq(count_of(text, "WRONG"), bug == AD_BUG_NONE ? 0 : k == 1 ? 1 : count_of(text, "WRONG, ") + 1, "%s", text);
+        }
+    }
+}
+
+/* A bare picture is without the check; a folded box counts what is wrong inside it: all seven but the result. */
+Test(draw, folded_boxes_count_their_wrong_gradients) {
+    ad_var y = named(0.5, "x");
+    for (int i = 0; i < 7; i++) y = ad_sin(y);
+    const ad_view view = {.bug = AD_BUG_STALE, .most = 2, .bare = true};
+    cr_expect(strstr(written(ad_draw_dot, y, &view), "#0 ... #6: 7 operations | 7 WRONG gradients\", color=") != NULL);
+    cr_expect(strstr(written(ad_draw_svg, y, &view), ">7 wrong gradients</text>") != NULL);
+    cr_expect_eq(count_of(written(ad_draw_svg, y, &view), "check: "), 0);
+}
+
+Test(draw, picture_has_what_differences_have_to_tell_without_a_bug) {
+    const ad_var  x = named(0, "x"), y = ad_sub(ad_relu(x), ad_relu(ad_neg(x)));
+    writer *const all[] = {ad_draw_dot, ad_draw_svg};
+    for (size_t k = 0; k < 2; k++) {
+        cr_expect_eq(count_of(written(all[k], y, NULL), "check: 1 of 1 DISAGREE with differences: a kink, a jump, or a wrong"), 1);
+        cr_expect_eq(count_of(written(all[k], y, &(ad_view){.bare = true}), "check: "), 0);
+        cr_expect_eq(count_of(written(all[k], textbook(), NULL), "check: "), 0);
+    }
+}
+
+Test(draw, picture_of_old_values_says_so) {
+    const ad_var  x = named(3, "x"), y = ad_mul(x, x);
+    writer *const all[] = {ad_draw_dot, ad_draw_svg};
+    ad_set(x, 4);
+    for (size_t k = 0; k < 2; k++) {
+        cr_expect_eq(count_of(written(all[k], y, NULL), "OLD: inputs were set since"), 1);
+        cr_expect_eq(count_of(written(all[k], y, &(ad_view){.bug = AD_BUG_STALE}), "OLD: inputs were"), 1);
+    }
+    ad_replay(tape);
+    for (size_t k = 0; k < 2; k++) cr_expect_eq(count_of(written(all[k], y, NULL), "OLD: "), 0);
+}
+
+/* ---- names ------------------------------------------------------------------------------------ */
+
+/* Whatever bytes they have, and wherever they are cut: what is written is UTF-8, and no reference is cut. */
+Test(draw, what_is_written_is_utf8) {
+    static const char *const odd[] = {"\xe2\x88\x82", "\xf0\x9f\x8c\xb3", "\xff", "\xe2\x88", "\x80", "&", "\x1b", "\xc2\x9b", "\xef\xbf\xbf"};
+    for (size_t k = 0; k < sizeof odd/sizeof *odd; k++)
+        for (size_t first = 0; first < 4; first++) {
+            char text[2000] = "";
+            append(text, "n", first);
+            append(text, odd[k], 400);
+            for (int i = 0; i < 4; i++) ad_scope(tape, text);
+            const ad_var x = named(1, text), y = ad_exp(ad_sin(x));
+            for (int i = 0; i < 4; i++) ad_scope_end(tape);
+            writer *const all[] = {ad_draw_dot, ad_draw_svg};
+            for (size_t i = 0; i < 2; i++)
+                for (size_t most = 2; most < 4; most++) {
+                    const char *made = written(all[i], y, &(ad_view){.title = text, .most = most});
+                    cr_expect(ad__is_utf8(made), "%s", made);
+                    for (const char *at = made; *at != '\0'; at++) cr_assert((unsigned char)*at >= 0x20 || *at == '\n');
+                    cr_expect_eq(count_of(made, "\xc2\x9b") + count_of(made, "\xef\xbf\xbf"), 0, "%s", made);
+                    /* no sign for a byte that is none where all are characters: nothing was cut in two */
+                    cr_expect(k > 1 || count_of(made, "\xef\xbf\xbd") == 0, "%s", made);
+                    cr_expect(i == 0 || k != 5 || count_of(made, "&amp;") == count_of(made, "&"), "%s", made);
+                }
+            drop();
+            make();
+        }
+}
+
+/* A title is cut to 255 bytes, after a character. */
+Test(draw, long_title_ends_with_an_ellipsis) {
+    char title[600] = "";
+    append(title, "\xe2\x88\x82", 150);
+    const char *svg = written(ad_draw_svg, textbook(), &(ad_view){.title = title}), *end = strstr(svg, "</title>");
+    cr_expect_eq(memcmp(end - 6, "\xe2\x88\x82\xe2\x80\xa6", 6), 0, "%.400s", svg);
+    title[85*3] = '\0';
+    cr_expect_eq(count_of(written(ad_draw_svg, textbook(), &(ad_view){.title = title}), "\xe2\x80\xa6"), 0);
+}
+
+Test(draw, title_of_many_results_says_that_there_are_more) {
+    static char text[60000];
+    ad_var      y[40];
+    for (int i = 0; i < 40; i++) {
+        char name[41];
+        snprintf(name, sizeof name, "a_name_of_forty_bytes_and_a_number_%05d", i);
+        y[i] = named(i, name);
+    }
+    FILE *to = fmemopen(text, sizeof text, "w");
+    cr_assert_eq(ad_draw_dot(40, y, &(ad_view){.most = 99}, to), AD_OK);
+    fclose(to);
+    cr_expect(strstr(text, "_00003, a_name_of_forty_bytes_and_a_number_00004, \xe2\x80\xa6\";") != NULL, "%.400s", text);
+}
+
+/* As wide as what it shows, whatever is shown for bytes that are no characters: 7.3 for each, and 22. */
+Test(draw, box_is_wide_enough_for_bytes_that_are_no_characters) {
+    for (size_t n = 1; n < 30; n++) {
+        char   name[100] = "";
+        double width = 0;
+        append(name, "\x80", n);
+        const char *svg = written(ad_draw_svg, named(1, name), NULL), *what = strstr(svg, "<text class=\"what\"");
+        cr_assert_eq(sscanf(strstr(svg, "<rect x="), "<rect x=\"%*f\" y=\"%*f\" width=\"%lf\"", &width), 1, "%s", svg);
+        size_t shown = 0;
+        for (what = strchr(what, '>') + 1; *what != '<'; what += ad__sequence(what)) shown++;
+        cr_expect_float_eq(width, fmax(118, 7.3*(double)shown + 22), 0.06, "%zu: %zu characters", n, shown);
+        drop();
+        make();
+    }
 }
 
 /* At 0.5*118 each narrow box ends; one of 20 characters is 20*7.3 + 22 = 168 wide. */

@@ -112,6 +112,12 @@ static void expect_page(size_t n, const ad_var y[], ad_view view, const char *wa
     cr_expect_str_eq(text, want, "the page is\n%s\nand not\n%s", text, want);
 }
 
+static size_t count_of(const char *part) {
+    size_t n = 0;
+    for (const char *at = text; (at = strstr(at, part)) != NULL; at++) n++;
+    return n;
+}
+
 Test(explain, page_of_the_example) {
     const ad_var e = example();
     expect_page(1, &e, (ad_view){0},
@@ -131,6 +137,7 @@ Test(explain, pages_of_the_bugs) {
     const ad_var e = example();
     expect_page(1, &e, (ad_view){.bug = AD_BUG_OVERWRITE},
         "forward   #0 a = 2    #1 b = 1    #2 a + b = 3    #3 b + 1 = 2    #4 e = #2 * #3 = 6\n"
+        "bug       no-accumulate, on purpose: a contribution overwrites what stands there instead of being added to it\n"
         "reverse   seed  de/de = 1\n"
         "  1/3     #4 e = #2 * #3  mul swaps             #2   = 1 * 2 = 2    (0 -> 2)\n"
         "                                                #3   = 1 * 3 = 3    (0 -> 3)\n"
@@ -138,9 +145,11 @@ Test(explain, pages_of_the_bugs) {
         "  3/3     #2 a + b        add distributes       a    = 2 * 1 = 2    (0 -> 2)\n"
         "                                                b    = 2 * 1 = 2    (3 -> 2)   fork: what stood here is lost\n"
         "result    de/da = 2    de/db = 2\n"
+        "right     de/da = 2    de/db = 5\n"
         "check     1 of 2 DISAGREE with differences: a value that is used twice owes its gradient to both uses: contributions must be added\n");
     expect_page(1, &e, (ad_view){.bug = AD_BUG_DEPTH_FIRST},
         "forward   #0 a = 2    #1 b = 1    #2 a + b = 3    #3 b + 1 = 2    #4 e = #2 * #3 = 6\n"
+        "bug       depth-first, on purpose: a node passes on what it has when it is first reached, complete or not\n"
         "reverse   seed  de/de = 1\n"
         "  1/3     #4 e = #2 * #3  mul swaps             #2  += 1 * 2 = 2    (0 -> 2)\n"
         "                                                #3  += 1 * 3 = 3    (0 -> 3)\n"
@@ -148,17 +157,20 @@ Test(explain, pages_of_the_bugs) {
         "                                                b   += 2 * 1 = 2    (0 -> 2)\n"
         "  3/3     #3 b + 1        add distributes       b   += 3 * 1 = 3    (2 -> 5)   fork: gradients add\n"
         "result    de/da = 2    de/db = 5\n"
+        "right     de/da = 2    de/db = 5\n"
         "check     2 of 2 agree with differences to 1e-16: in this graph the bug makes no difference\n");
     ad_backward(e);
     expect_page(1, &e, (ad_view){.bug = AD_BUG_STALE},
         "forward   #0 a = 2    #1 b = 1    #2 a + b = 3    #3 b + 1 = 2    #4 e = #2 * #3 = 6\n"
+        "bug       stale, on purpose: the gradients that an earlier pass left were not set to zero\n"
         "reverse   seed  de/de = 1, and all that an earlier pass left\n"
-        "  1/3     #4 e = #2 * #3  mul swaps             #2  += 1 * 2 = 2    (2 -> 4)   fork: gradients add\n"
-        "                                                #3  += 1 * 3 = 3    (3 -> 6)   fork: gradients add\n"
-        "  2/3     #3 b + 1        add distributes       b   += 6 * 1 = 6    (5 -> 11)   fork: gradients add\n"
-        "  3/3     #2 a + b        add distributes       a   += 4 * 1 = 4    (2 -> 6)   fork: gradients add\n"
+        "  1/3     #4 e = #2 * #3  mul swaps             #2  += 1 * 2 = 2    (2 -> 4)   stale: what stood here is from an earlier pass\n"
+        "                                                #3  += 1 * 3 = 3    (3 -> 6)   stale: what stood here is from an earlier pass\n"
+        "  2/3     #3 b + 1        add distributes       b   += 6 * 1 = 6    (5 -> 11)   stale: what stood here is from an earlier pass\n"
+        "  3/3     #2 a + b        add distributes       a   += 4 * 1 = 4    (2 -> 6)   stale: what stood here is from an earlier pass\n"
         "                                                b   += 4 * 1 = 4    (11 -> 15)   fork: gradients add\n"
         "result    de/da = 6    de/db = 15\n"
+        "right     de/da = 2    de/db = 5\n"
         "check     2 of 2 DISAGREE with differences: what an earlier pass left must be set to zero before the next\n");
 }
 
@@ -208,6 +220,51 @@ Test(explain, page_of_folded_scopes) {
         "result    dy/d#0 = 0.0132872    dy/d#1 = 0.0272359    dy/d#2 = 0.001323\n");
 }
 
+/* The same graph with overwriting: node #1 keeps what the second scope sends last, and what the first sent is lost. */
+Test(explain, folded_boxes_overwrite_and_leave_like_single_steps) {
+    ad_var x[3], h[2];
+    for (int i = 0; i < 3; i++) x[i] = ad_input(tape, i + 1);
+    for (int j = 0; j < 2; j++) {
+        ad_scope(tape, j == 0 ? "unit 0" : "unit 1");
+        h[j] = ad_tanh(ad_add(ad_mul(x[j], ad_num(0.5)), x[j + 1]));
+        ad_scope_end(tape);
+    }
+    const ad_var y = ad_mul(h[0], h[1]);
+    write_page(1, &y, (ad_view){.most = 6, .bug = AD_BUG_OVERWRITE});
+    squeeze(text);
+    expect("2-4/7 unit 1: 3 operations folded #2 = 0.001323 in the end (0 -> 0.001323)\n");
+    expect("#1 = 0.0265744 in the end (0.000661501 -> 0.0265744) fork: what stood here is lost\n");
+    expect_not("+=");
+    expect("check 1 of 3 DISAGREE with differences: a value that is used twice");
+    write_page(1, &y, (ad_view){.most = 6, .bug = AD_BUG_STALE});
+    squeeze(text);
+    expect("in all (0.001323 -> ");
+    expect(") stale: what stood here is from an earlier pass\n");
+    expect("right d#9/d#0 = 0.0132872 d#9/d#1 = 0.0272359 d#9/d#2 = 0.001323\n");
+}
+
+/* relu(a) - relu(-a) is a, but at 0 the sweep takes both slopes to be 0: nor is the pass without the bug right. */
+Test(explain, what_differences_refute_is_not_called_right) {
+    const ad_var a = ad_input(tape, 0), b = ad_input(tape, 3);
+    const ad_var y = ad_add(ad_sub(ad_relu(a), ad_relu(ad_neg(a))), ad_mul(b, b));
+    write_page(1, &y, (ad_view){.bug = AD_BUG_OVERWRITE});
+    squeeze(text);
+    expect("result d#7/d#0 = 0 d#7/d#1 = 3\nno bug d#7/d#0 = 0 d#7/d#1 = 6\ncheck 2 of 2 DISAGREE");
+    expect_not("right");
+    write_page(1, &y, (ad_view){.bug = AD_BUG_OVERWRITE, .bare = true});
+    squeeze(text);
+    expect("right d#7/d#0 = 0 d#7/d#1 = 6\n");
+}
+
+Test(explain, every_result_of_a_bug_has_what_is_right) {
+    const ad_var e = example(), a = ad_find(tape, "a");
+    write_page(2, (ad_var[]){e, ad_mul(a, a)}, (ad_view){.bug = AD_BUG_OVERWRITE, .bare = true});
+    cr_expect_eq(count_of("bug       no-accumulate, on purpose: "), 2, "%s", text);
+    expect("result    de/da = 2    de/db = 2\nright     de/da = 2    de/db = 5\n");
+    expect("result    d#5/da = 2\nright     d#5/da = 4\n");
+    expect_not("check");
+}
+
 Test(explain, nothing_that_arrives_or_is_sent_on_is_told) {
     ad_var x[3];
     for (int i = 0; i < 3; i++) x[i] = ad_input(tape, 0);
@@ -245,12 +302,6 @@ Test(explain, a_node_that_passes_on_too_early_loses_what_comes_after) {
     const char *words[] = {"1/3", "#3 #1 + #2", "2/3", "#1 exp(#0)", "#0  += 1 * 1 = 1", "3/3", "#2 #1 * #1", "d#3/d#0 = 1",
                            "1 of 1 DISAGREE with differences: a node that passes on its gradient before all its users"};
     expect_in_order(9, words);
-}
-
-static size_t count_of(const char *part) {
-    size_t n = 0;
-    for (const char *at = text; (at = strstr(at, part)) != NULL; at++) n++;
-    return n;
 }
 
 /* A folded box with so many receivers, and a step with so many. */
@@ -413,6 +464,86 @@ Test(explain, value_set_and_not_replayed_stays_as_it_was) {
     explain(y);
     cr_expect_eq(ad_value(y), 9);
     cr_expect_eq(ad_value(x), 4);
+}
+
+/* ---- old values ------------------------------------------------------------------------------ */
+
+/* After ad_set the values of a node's users are those of before: 4*4 is not 9, and the mixture has no derivative that
+ * could be compared with anything. exp'(3) = e^3 was once called a wrong rule at 4. */
+Test(explain, values_older_than_their_inputs_are_said_to_be_old) {
+    const ad_var x = ad_input(tape, 3), y = ad_exp(ad_mul(x, ad_num(2)));
+    explain(y);
+    expect_not("OLD");
+    ad_set(x, 4);
+    explain(y);
+    expect("OLD inputs were set since these values were computed; ad_replay computes them again\n");
+    expect("check left out: inputs were set");
+    expect_not("DISAGREE");
+    cr_expect(ad_value(y) == exp(6) && ad_value(x) == 4);
+    ad_replay(tape);
+    explain(y);
+    expect_not("OLD");
+    expect("1 of 1 agree");
+}
+
+Test(explain, values_recorded_after_a_set_are_not_old) {
+    const ad_var x = ad_input(tape, 3), before = ad_sin(x);
+    ad_set(x, 4);
+    explain(ad_mul(x, x));
+    expect_not("OLD");
+    explain(ad_mul(x, before));
+    expect("OLD");
+}
+
+Test(explain, values_that_only_another_result_has_are_not_old) {
+    const ad_var x = ad_input(tape, 3), z = ad_input(tape, 2), other = ad_sin(z);
+    ad_set(z, 4);
+    explain(ad_mul(x, x));
+    expect_not("OLD");
+    explain(other);
+    expect("OLD");
+}
+
+/* A replay would stop at the branch: old as well, and no error is left on the tape. */
+Test(explain, values_behind_a_branch_that_would_turn_are_old) {
+    const ad_var x = ad_input(tape, 1), y = ad_branch(ad_less(x, ad_num(2))) ? ad_mul(x, x) : x;
+    ad_set(x, 5);
+    explain(y);
+    expect("OLD");
+    cr_expect_eq(ad_tape_status(tape), AD_OK);
+    cr_expect_eq(ad_value(y), 1);
+}
+
+static const char *paths_of(ad_var y, ad_var x) {
+    FILE *to = fmemopen(text, sizeof text, "w");
+    cr_expect_eq(ad_explain_paths(y, x, 0, to), AD_OK);
+    fclose(to);
+    return text;
+}
+static const char *nonfinite_of(ad_var y, ad_var x) {
+    (void)x;
+    FILE *to = fmemopen(text, sizeof text, "w");
+    cr_expect(ad_explain_nonfinite(y, to));
+    fclose(to);
+    return text;
+}
+
+static void expect_old(const char *(*write)(ad_var y, ad_var x), bool old) {
+    const ad_var x = ad_input(tape, -1), y = ad_log(x);
+    if (old) ad_set(x, 2);
+    cr_expect_eq(strstr(write(y, x), "OLD       inputs were set") != NULL, old, "%s", text);
+}
+
+Test(explain, old_values_are_said_to_be_old_of_paths_and_of_what_is_not_finite) {
+    expect_old(paths_of, false), expect_old(paths_of, true);
+    expect_old(nonfinite_of, false), expect_old(nonfinite_of, true);
+}
+
+Test(explain, result_that_is_not_finite_is_named_where_no_differences_could_be_formed) {
+    explain(ad_log(ad_input(tape, -1)));
+    expect("check no differences could be formed here: the result is nan\n");
+    explain(ad_exp(ad_input(tape, 1000)));
+    expect("the result is inf\n");
 }
 
 /* ---- what may go wrong ----------------------------------------------------------------------- */

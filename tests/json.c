@@ -25,16 +25,20 @@ static void drop(void) {
 TestSuite(json, .init = make, .fini = drop);
 
 /* No key may come twice. */
-static void read_trace(size_t n, const ad_var y[]) {
+static void read_view(size_t n, const ad_var y[], const ad_view *view) {
     char        *text = NULL;
     size_t       length = 0;
     FILE        *to = open_memstream(&text, &length);
     json_error_t error;
-    cr_assert_eq(ad_explain_json(n, y, NULL, to), AD_OK, "%s", ad_tape_message(tape));
+    cr_assert_eq(ad_explain_json(n, y, view, to), AD_OK, "%s", ad_tape_message(tape));
     fclose(to);
     root = json_loadb(text, length, JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL, &error);
     cr_assert_not_null(root, "line %d: %s", error.line, error.text);
     free(text);
+}
+
+static void read_trace(size_t n, const ad_var y[]) {
+    read_view(n, y, NULL);
 }
 
 static json_t *node(size_t i) {
@@ -268,6 +272,224 @@ Test(json, nodes_that_lead_nowhere_are_left_out) {
     read_trace(1, &y);
     cr_expect_eq(json_array_size(json_object_get(root, "nodes")), 2);
     cr_expect_str_eq(text_of(node(1), "op"), "neg");
+}
+
+/* ---- wrong on purpose ------------------------------------------------------------------------- */
+
+static void expect_numbers(const json_t *pass, const char *key, double a, double b) {
+    const json_t *list = json_object_get(pass, key);
+    cr_expect_eq(json_object_size(list), 2, "%s", key);
+    cr_expect(close_to(number_of(list, "a"), a, 1e-9, 0) && close_to(number_of(list, "b"), b, 1e-9, 0), "%s: %g %g", key,
+              number_of(list, "a"), number_of(list, "b"));
+}
+
+static const json_t *step_at(size_t k) {
+    return json_array_get(json_object_get(root, "steps"), k);
+}
+
+static const json_t *edge_at(size_t k, size_t i) {
+    return json_array_get(json_object_get(step_at(k), "edges"), i);
+}
+
+/* (a + b)*(b + 1) at 2, 1, with the right gradient (2, 5). */
+static ad_var example(void) {
+    return ad_parse(tape, "(a + b)*(b + 1)", 2, "a, b", (const ad_var[]){named(2, "a"), named(1, "b")});
+}
+
+Test(json, trace_without_a_bug_speaks_of_none) {
+    const ad_var y = example();
+    read_trace(1, &y);
+    static const char *const keys[] = {"bug", "does", "right", "differences", "disagree", "check"};
+    for (size_t i = 0; i < sizeof keys/sizeof *keys; i++) cr_expect_null(json_object_get(root, keys[i]), "%s", keys[i]);
+    cr_expect_null(json_object_get(step_at(0), "right"));
+    cr_expect_null(json_object_get(edge_at(2, 1), "fault"));
+}
+
+Test(json, trace_of_overwriting_says_what_is_lost_and_what_is_right) {
+    const ad_var y = example();
+    read_view(1, &y, &(ad_view){.bug = AD_BUG_OVERWRITE});
+    cr_expect_str_eq(text_of(root, "bug"), "no-accumulate");
+    cr_expect(strstr(text_of(root, "does"), "overwrites") != NULL);
+    cr_expect_str_eq(text_of(edge_at(2, 1), "fault"), "lost");
+    cr_expect_null(json_object_get(edge_at(1, 0), "fault"));
+    expect_numbers(root, "result", 2, 2);
+    expect_numbers(root, "right", 2, 5);
+    expect_numbers(root, "differences", 2, 5);
+    cr_expect_eq(json_array_size(json_object_get(root, "disagree")), 1);
+    cr_expect_str_eq(json_string_value(json_array_get(json_object_get(root, "disagree"), 0)), "b");
+    cr_expect(strstr(text_of(root, "check"), "1 of 2 DISAGREE with differences: ") != NULL);
+}
+
+/* q + exp(sin q), q = ab = 6: q has 1 when it is visited, and 1 + exp(sin 6) cos 6 = 1.726105377570176 in the end (mpmath). */
+Test(json, trace_of_an_early_visit_says_what_comes_late_and_what_is_complete) {
+    const ad_var y = ad_parse(tape, "q = a*b; q + exp(sin(q))", 2, "a, b", (const ad_var[]){named(2, "a"), named(3, "b")});
+    read_view(1, &y, &(ad_view){.bug = AD_BUG_DEPTH_FIRST});
+    cr_expect_str_eq(text_of(root, "bug"), "depth-first");
+    cr_expect_eq(number_of(step_at(1), "upstream"), 1);
+    cr_expect(close_to(number_of(step_at(1), "right"), 1.726105377570176, 4*U, 0));
+    cr_expect_str_eq(text_of(edge_at(3, 0), "fault"), "late");
+    expect_numbers(root, "result", 3, 2);
+    expect_numbers(root, "right", 3*1.726105377570176, 2*1.726105377570176);
+    cr_expect_eq(json_array_size(json_object_get(root, "disagree")), 2);
+}
+
+Test(json, trace_of_what_was_left_says_where) {
+    const ad_var y = example();
+    read_view(1, &y, &(ad_view){.bug = AD_BUG_STALE});
+    cr_expect_str_eq(text_of(root, "bug"), "stale");
+    cr_expect_str_eq(text_of(edge_at(1, 0), "fault"), "left");          /* b had 5 of the pass before */
+    cr_expect_eq(number_of(edge_at(1, 0), "before"), 5);
+    cr_expect_null(json_object_get(edge_at(2, 1), "fault"));            /* a true fork */
+    expect_numbers(root, "result", 6, 15);
+    expect_numbers(root, "right", 2, 5);
+}
+
+Test(json, the_other_results_say_what_is_right_too) {
+    const ad_var a = named(3, "a"), b = named(2, "b"), y[] = {ad_mul(a, b), ad_mul(ad_mul(a, a), b)};
+    read_view(2, y, &(ad_view){.bug = AD_BUG_OVERWRITE});
+    expect_numbers(root, "result", 2, 3);
+    expect_numbers(root, "right", 2, 3);
+    const json_t *other = json_array_get(json_object_get(root, "more"), 0);
+    expect_numbers(other, "result", 6, 9);
+    expect_numbers(other, "right", 12, 9);
+    expect_numbers(other, "differences", 12, 9);
+}
+
+/* abs has no slope at 0; bare, none is asked for, and what is right is still there. */
+Test(json, differences_that_are_not_are_no_numbers) {
+    const ad_var a = named(0, "a"), y = ad_add(ad_abs(a), ad_add(a, a));
+    read_view(1, &y, &(ad_view){.bug = AD_BUG_OVERWRITE});
+    cr_expect_str_eq(text_of(json_object_get(root, "differences"), "a"), "NaN");
+    cr_expect_eq(json_array_size(json_object_get(root, "disagree")), 0);
+    cr_expect(strstr(text_of(root, "check"), "no differences could be formed") != NULL);
+    json_decref(root);
+    read_view(1, &y, &(ad_view){.bug = AD_BUG_OVERWRITE, .bare = true});
+    cr_expect_null(json_object_get(root, "differences"));
+    cr_expect_null(json_object_get(root, "check"));
+    cr_expect_eq(number_of(json_object_get(root, "right"), "a"), 2);
+}
+
+/* ---- wrong without a bug ---------------------------------------------------------------------- */
+
+static double squared(size_t n, const double x[], void *context) {
+    (void)n, (void)context;
+    return x[0]*x[0];
+}
+static void thrice(size_t n, const double x[], double v, double partial[], void *context) {
+    (void)n, (void)v;
+    partial[0] = *(const double *)context*x[0];
+}
+
+/* The derivative of x^2 at 3 is 6; a rule that says 3x is refuted, one that says 2x has nothing to tell. */
+Test(json, a_rule_of_the_users_own_is_checked_and_refuted) {
+    static const ad_custom_op op = {.name = "square", .operands = 1, .value = squared, .partials = thrice};
+    double       factor = 3;
+    const ad_var a = named(3, "a"), y = ad_custom(tape, &op, 1, &a, &factor);
+    read_trace(1, &y);
+    cr_expect_eq(number_of(json_object_get(root, "result"), "a"), 9);
+    cr_expect(close_to(number_of(json_object_get(root, "differences"), "a"), 6, 1e-9, 0));
+    cr_expect_str_eq(json_string_value(json_array_get(json_object_get(root, "disagree"), 0)), "a");
+    cr_expect(strstr(text_of(root, "check"), "a kink, a jump, or a wrong rule") != NULL);
+    cr_expect_null(json_object_get(root, "bug"));
+    cr_expect_null(json_object_get(root, "right"));
+    factor = 2;
+    json_decref(root);
+    read_trace(1, &y);
+    cr_expect_null(json_object_get(root, "check"));
+    factor = 3;
+    json_decref(root);
+    read_view(1, &y, &(ad_view){.bare = true});
+    cr_expect_null(json_object_get(root, "check"));
+}
+
+/* relu(a) - relu(-a) is a; at 0 both slopes are taken to be 0. Away from there nothing is compared. */
+Test(json, a_derivative_on_a_kink_is_checked) {
+    const ad_var a = named(0, "a"), y = ad_sub(ad_relu(a), ad_relu(ad_neg(a)));
+    read_trace(1, &y);
+    cr_expect_eq(number_of(json_object_get(root, "result"), "a"), 0);
+    cr_expect(close_to(number_of(json_object_get(root, "differences"), "a"), 1, 1e-9, 0));
+    cr_expect_eq(json_array_size(json_object_get(root, "disagree")), 1);
+    ad_set(a, 0.25), ad_replay(tape);
+    json_decref(root);
+    read_trace(1, &y);
+    cr_expect_null(json_object_get(root, "check"));
+}
+
+static void expect_check(ad_var y, const char *words) {
+    json_decref(root);
+    read_trace(1, &y);
+    cr_expect(words == NULL ? json_object_get(root, "check") == NULL : strstr(text_of(root, "check"), words) != NULL, "%s",
+              text_of(root, "check"));
+}
+
+Test(json, what_differences_refute_without_the_bug_too_is_told) {
+    const ad_var a = named(0, "a"), b = named(3, "b");
+    const ad_var y = ad_add(ad_sub(ad_relu(a), ad_relu(ad_neg(a))), ad_mul(b, b));
+    read_view(1, &y, &(ad_view){.bug = AD_BUG_OVERWRITE});
+    expect_numbers(root, "right", 0, 6);
+    expect_numbers(root, "differences", 1, 6);
+    cr_expect_eq(json_array_size(json_object_get(root, "disagree")), 2);
+    cr_expect_eq(json_array_size(json_object_get(root, "right_disagrees")), 1);
+    cr_expect_str_eq(json_string_value(json_array_get(json_object_get(root, "right_disagrees"), 0)), "a");
+    json_decref(root);
+    const ad_var z = ad_mul(b, b);
+    read_view(1, &z, &(ad_view){.bug = AD_BUG_OVERWRITE});
+    cr_expect_null(json_object_get(root, "right_disagrees"));
+}
+
+Test(json, what_has_no_derivative_is_told) {
+    const ad_var a = named(2, "a"), b = named(2, "b"), zero = named(0, "zero");
+    expect_check(ad_max(a, b), "no differences could be formed here: a kink");
+    expect_check(ad_max(a, ad_num(1)), NULL);
+    expect_check(ad_floor(a), "no differences could be formed here: a kink, a jump");
+    expect_check(ad_floor(ad_mul(a, ad_num(0.3))), NULL);
+    expect_check(ad_less(a, b), "no differences");
+    expect_check(ad_less(zero, b), NULL);
+    expect_check(ad_sqrt(zero), "no differences could be formed here: a kink, a jump or the edge");
+    expect_check(ad_log(ad_neg(a)), "the result is nan");
+    expect_check(ad_mul(ad_relu(zero), ad_num(0)), NULL);
+}
+
+Test(json, values_older_than_their_inputs_are_called_old) {
+    const ad_var a = named(2, "a"), y = ad_mul(a, a);
+    read_trace(1, &y);
+    cr_expect_null(json_object_get(root, "old"));
+    ad_set(a, 3);
+    json_decref(root);
+    read_view(1, &y, &(ad_view){.bug = AD_BUG_STALE});
+    cr_expect(json_is_true(json_object_get(root, "old")));
+    cr_expect_null(json_object_get(root, "differences"));
+}
+
+/* ---- names ------------------------------------------------------------------------------------ */
+
+/* jansson refuses what is no UTF-8, and a sign for it in a name of whole characters says that one was cut in two. */
+static double first_of(size_t n, const double x[], void *context) {
+    (void)n, (void)context;
+    return x[0];
+}
+static void one_to_the_first(size_t n, const double x[], double v, double partial[], void *context) {
+    (void)x, (void)v, (void)context;
+    for (size_t i = 0; i < n; i++) partial[i] = i == 0;
+}
+
+Test(json, texts_of_long_names_are_cut_between_characters) {
+    for (size_t first = 0; first < 4; first++) {
+        char name[1000] = "";
+        for (size_t i = 0; i < first; i++) strcat(name, "n");
+        for (size_t i = 0; i < 200; i++) strcat(name, "\xf0\x9f\x8c\xb3");
+        const ad_custom_op op = {.name = name, .operands = SIZE_MAX, .value = first_of, .partials = one_to_the_first};
+        for (size_t i = 0; i < 12; i++) ad_scope(tape, name);
+        const ad_var x[] = {named(1, name), named(2, name)}, y = ad_custom(tape, &op, 2, x, NULL);
+        for (size_t i = 0; i < 12; i++) ad_scope_end(tape);
+        read_trace(1, &y);
+        static const char *const keys[] = {"shown", "numbers", "scope", "op", "name"};
+        for (size_t i = 0; i < 5; i++) cr_expect(strstr(text_of(node(2), keys[i]), "\xef\xbf\xbd") == NULL, "%s", keys[i]);
+        json_decref(root);
+        root = NULL;
+        ad_tape_free(tape);
+        make();
+    }
 }
 
 Test(json, a_file_that_cannot_be_written_is_a_status) {

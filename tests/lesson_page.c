@@ -1,5 +1,6 @@
 /* lesson_page.c - tests of nn/lesson_page.c: the data read by a library that others wrote, and what leaves the page. */
 #include "lesson_fixture.h"
+#include "nn/text.h"
 
 #if HAVE_JANSSON
 #include <jansson.h>
@@ -73,6 +74,17 @@ Test(lesson_page, bytes_that_are_not_utf8_become_the_sign_for_that) {
     json_decref(root);
 }
 #endif
+
+/* The names stand in the data, which is UTF-8 as well; the title also in <title> and <h1>. */
+Test(lesson_page, page_is_utf8_whatever_bytes_title_and_names_have) {
+    write_lesson(nn_lesson_html, "a\xff\xe2\x88<\xe2\x88\x82\x1b\xc2\x9b\xef\xbf\xbfz&#", (const char *const[]){"\xed\xa0\x80", "\xc0\x80", "\xe2\x88"});
+    cr_expect(nn__is_utf8(text));
+    static const char title[] = "a\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd&#60;\xe2\x88\x82  \xef\xbf\xbdz&#38;#";
+    const char *at = strstr(text, "<title>"), *heading = strstr(text, "<h1>");
+    cr_expect_eq(strncmp(at + 7, title, strlen(title)), 0, "%.60s", at);
+    cr_expect_eq(strncmp(heading + 4, title, strlen(title)), 0, "%.60s", heading);
+    cr_expect_null(strchr(text, 0x1b));
+}
 
 Test(lesson_page, names_cannot_leave_the_page) {
     write_lesson(nn_lesson_html, "<script>alert(1)</script>@LESSON@", (const char *const[]){"</script>", "\"", "a\nb"});

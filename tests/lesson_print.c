@@ -77,6 +77,13 @@ Test(lesson_print, names_do_not_steer_the_terminal) {
     cr_expect(strstr(text, "b\nc") == NULL && strchr(text, 0x7f) == NULL);
 }
 
+/* U+009B is what ESC [ is, in one character; U+00A0 is none of these. */
+Test(lesson_print, control_characters_of_two_bytes_do_not_steer_it_either) {
+    print(false, "a\xc2\x9b" "2J", (const char *const[]){"\xc2\x90", "\xc2\x80\xc2\x9f", "x\xc2\xa0y"});
+    for (const char *at = text; (at = strchr(at, '\xc2')) != NULL; at++) cr_assert_geq((unsigned char)at[1], 0xa0);
+    cr_expect(strstr(text, "x\xc2\xa0y") != NULL);
+}
+
 Test(lesson_print, what_cannot_be_printed_is_a_status) {
     print(true, NULL, NULL);
     cr_expect_eq(nn_lesson_print(lesson, 2, true, stdout), AD_BAD_ARGUMENT);

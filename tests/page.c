@@ -1,6 +1,6 @@
 /* page.c - tests of engine/page.c: what stands in a page. That it can be stepped through is shown by tests/pages, in a
  * browser. */
-#include "engine/ad.h"
+#include "engine/text.h"
 #include "written.h"
 
 #include "expect.h"
@@ -127,6 +127,43 @@ Test(page, marks_and_tags_in_names_and_titles_are_texts) {
     cr_expect_eq(count_of(page, "<script>alert"), 0);
     cr_expect_eq(count_of(page, "<svg "), 1);
     cr_expect(strstr(page, "<title>&lt;b&gt;@TRACE@ &amp; &quot;co&quot;") != NULL, "%.300s", page);
+}
+
+/* Title, heading and a note, for who does not step through it; the rest is shown by tests/pages. */
+Test(page, page_of_a_bug_names_it_before_any_step) {
+    static const char *const name[] = {"", "no-accumulate", "depth-first", "stale"};
+    for (ad_bug bug = AD_BUG_NONE; bug <= AD_BUG_STALE; bug++) {
+        char        words[80], trace[40];
+        const char *page = written(ad_draw_html, chain(2, "x"), &(ad_view){.title = "t", .bug = bug});
+        snprintf(words, sizeof words, "t%s%s", bug == AD_BUG_NONE ? "" : ", with the bug ", name[bug]);
+        snprintf(trace, sizeof trace, "\"bug\":\"%s\"", name[bug]);
+        const char *title = strstr(page, "<title>") + 7, *heading = strstr(page, "<h1>") + 4;
+        cr_expect_eq(strncmp(title, words, strlen(words)), 0, "%.100s", title);
+        cr_expect_eq(strncmp(heading, words, strlen(words)), 0, "%.100s", heading);
+        cr_expect_eq(title[strlen(words)], ':');
+        cr_expect_eq(heading[strlen(words)], '<');
+        cr_expect_eq(count_of(page, "<b>Wrong on purpose: "), bug != AD_BUG_NONE);
+        cr_expect_eq(count_of(page, trace), bug != AD_BUG_NONE);
+    }
+}
+
+Test(page, is_utf8_whatever_bytes_names_and_titles_have) {
+    static const char *const odd[] = {"\xe2\x88\x82", "\xf0\x9f\x8c\xb3", "\xff", "\xe2\x88", "\x1b", "\xc2\x9b"};
+    for (size_t k = 0; k < sizeof odd/sizeof *odd; k++) {
+        char text[2000] = "n";
+        for (int i = 0; i < 300; i++) strcat(text, odd[k]);
+        const char *page = written(ad_draw_html, chain(4, text), &(ad_view){.title = text, .most = 3});
+        cr_expect(ad__is_utf8(page), "number %zu", k);
+        cr_expect(k > 1 || count_of(page, "\xef\xbf\xbd") == 0, "number %zu: a character was cut in two", k);
+        cr_expect_eq(count_of(page, "\x1b"), 0);
+    }
+}
+
+Test(page, page_of_old_values_says_so) {
+    const ad_var y = chain(2, "x");
+    cr_expect_eq(count_of(written(ad_draw_html, y, NULL), "<b>Old values:</b> inputs were set"), 0);
+    ad_set(ad_find(tape, "x"), 4);
+    cr_expect_eq(count_of(written(ad_draw_html, y, NULL), "<b>Old values:</b> inputs were set"), 1);
 }
 
 Test(page, full_disk_is_a_status) {

@@ -244,6 +244,7 @@ static outcome explanations(FILE *to) {
     ad_status status = ad_explain(g.y[0], to);
     if (status == AD_OK) status = ad_explain_all(2, g.y, &(ad_view){.order = AD_ORDER_DEPTH_FIRST, .bug = AD_BUG_STALE}, to);
     if (status == AD_OK) status = ad_explain_json(2, g.y, NULL, to);
+    if (status == AD_OK) status = ad_explain_json(2, g.y, &(ad_view){.bug = AD_BUG_OVERWRITE}, to);
     if (status == AD_OK) status = ad_explain_paths(g.y[0], g.x[0], 3, to);
     ad_var bad = ad_exp(ad_log(ad_sub(g.x[0], ad_num(9))));
     if (status == AD_OK && ad_tape_status(g.tape) == AD_OK) ad_explain_nonfinite(bad, to);
@@ -255,6 +256,7 @@ static outcome pictures(FILE *to) {
     ad_status status = ad_draw_dot(2, g.y, NULL, to);
     if (status == AD_OK) status = ad_draw_svg(2, g.y, &(ad_view){.most = 5}, to);
     if (status == AD_OK) status = ad_draw_html(2, g.y, NULL, to);
+    if (status == AD_OK) status = ad_draw_html(2, g.y, &(ad_view){.bug = AD_BUG_DEPTH_FIRST}, to);
     return forget(&g, status, 0);
 }
 

@@ -95,6 +95,28 @@ Test(text, a_sentence_has_lines_of_its_own_and_no_other) {
     cr_expect_str_eq(sentence(8, text, "%s", "1234\x1b"), "1234");
 }
 
+Test(text, what_is_cut_ends_with_a_character) {
+    static const char *const letter[] = {"n", "\xc3\xa4", "\xe2\x88\x82", "\xf0\x9f\x8c\xb3"};
+    char whole[100], text[100];
+    for (size_t bytes = 1; bytes <= 4; bytes++) {
+        whole[0] = '\0';
+        for (int i = 0; i < 10; i++) strcat(whole, letter[bytes - 1]);
+        for (size_t most = 0; most <= 10*bytes; most++)
+            cr_expect_eq(ad__cut_bytes(whole, most), (int)(most/bytes*bytes), "%zu of %zu bytes each", most, bytes);
+        for (size_t room = 1; room <= 10*bytes; room++) {
+            snprintf(text, room, "%s", whole);
+            ad__end_whole(text);
+            cr_expect_eq(strlen(text), (room - 1)/bytes*bytes, "%zu of %zu bytes each: %s", room, bytes, text);
+        }
+        ad__copy_cut(10*bytes + 1, text, whole);
+        cr_expect_str_eq(text, whole);
+        ad__copy_cut(10*bytes, text, whole);
+        cr_expect(ad__is_utf8(text) && strcmp(text + strlen(text) - 3, "\xe2\x80\xa6") == 0, "%s", text);
+    }
+    cr_expect_str_eq(ad__shown(4, text, "x + y", "a\xe2\x88\x82", "b"), "a");
+    cr_expect_str_eq(ad__branch_turns(26, text, 7, "\xe2\x88\x82", NULL, 0, true), "the branch on node #7 (");
+}
+
 Test(text, file_is_called_by_the_last_part_of_its_path) {
     cr_expect_str_eq(ad__file_name("train.c"), "train.c");
     cr_expect_str_eq(ad__file_name("../demos/train.c"), "train.c");
@@ -218,12 +240,18 @@ Test(text, each_form_escapes_what_is_special_in_it_and_nothing_else) {
                                                "\xc3\xa9\xe2\x88\x82\xef\xbf\xbd.\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd");
 }
 
-/* U+009B is a control character too; U+FFFE is no character of XML, though UTF-8 can write it. */
-Test(text, control_characters_of_two_bytes_are_escaped_as_those_of_one) {
-    static const char text[] = "\xc2\x9b\xc2\xa0\xef\xbf\xbe\xef\xbf\xbf";
-    cr_expect_str_eq(made(ad__json_text, text), "\"\\u009b\xc2\xa0\xef\xbf\xbe\xef\xbf\xbf\"");
-    cr_expect_str_eq(made(ad__xml_text, text), " \xc2\xa0\xef\xbf\xbd\xef\xbf\xbd");
-    cr_expect_str_eq(made(ad__dot_text, text), " \xc2\xa0\xef\xbf\xbe\xef\xbf\xbf");
+/* C1 controls, and the two that XML has not (XML 1.0, production 2); JSON has them all. */
+Test(text, control_characters_of_two_bytes_and_noncharacters_are_no_text) {
+    static const char text[] = "a\xc2\x80\xc2\x9b\xc2\xa0\xef\xbf\xbe\xef\xbf\xbf\xef\xbf\xbdz";
+    static const char want[] = "a  \xc2\xa0\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbdz";
+    cr_expect_str_eq(made(ad__xml_text, text), want);
+    cr_expect_str_eq(made(ad__dot_text, text), want);
+    cr_expect(strstr(made(ad__json_text, text), "\xc2\xa0\xef\xbf\xbe\xef\xbf\xbf") != NULL);
+}
+
+/* Graphviz would draw "<" for "&lt;". */
+Test(text, references_in_dot_are_texts) {
+    cr_expect_str_eq(made(ad__dot_text, "a & b &lt; &#38; &x &;"), "a & b &amp;lt; &amp;#38; &x &;");
 }
 
 static void write_numbers(const char *between, FILE *to) {
@@ -247,4 +275,97 @@ Test(text, disk_that_was_full_a_while_ago_is_noticed) {
     fputs("text", full);
     cr_expect_eq(ad__written(full), AD_BAD_FILE);
     fclose(full);
+}
+
+/* ---- names in messages ------------------------------------------------------------------------ */
+
+static void expect_whole(const char *what, const char *message) {
+    cr_expect(ad__is_utf8(message), "%s: %s", what, message);
+    cr_expect_gt(strlen(message), 8, "%s", what);
+}
+
+/* The error of the tape, which is then forgotten. */
+static void expect_error(ad_tape *tape, const char *what) {
+    cr_expect_neq(ad_tape_status(tape), AD_OK, "%s", what);
+    expect_whole(what, ad_tape_message(tape));
+    ad_tape_clear(tape);
+}
+
+static double first(size_t n, const double x[], void *context) {
+    (void)n, (void)context;
+    return x[0];
+}
+static void partials(size_t n, const double x[], double v, double partial[], void *context) {
+    (void)n, (void)x, (void)v, (void)context;
+    partial[0] = 2;      /* wrong, so that a check has something to say of it */
+}
+
+static void expect_reports(ad_var y, ad_var x, const char *name) {
+    const ad_check_block    block = {name, 0, NULL};
+    const ad_check_options  options = {.blocks = 1, .block = &block, .second = true};
+    ad_check_report *const  all[] = {ad_check(y, 1, &x, NULL, NULL), ad_check(y, 1, &x, NULL, &options)};
+    for (size_t i = 0; i < 2; i++)
+        for (ad_format format = AD_TEXT; format <= AD_CSV; format++) {
+            char  *page = NULL;
+            size_t length = 0;
+            FILE  *to = open_memstream(&page, &length);
+            cr_assert_not_null(all[i]);
+            cr_expect_eq(ad_check_print(all[i], format, to), AD_OK);
+            fclose(to);
+            expect_whole("report", page);
+            free(page);
+        }
+    for (size_t i = 0; i < 2; i++) ad_check_free(all[i]);
+}
+
+static void expect_whole_names(const char *name) {
+    ad_tape           *tape = ad_tape_new();
+    const ad_custom_op op = {.name = name, .operands = 1, .value = first, .partials = partials}, none = {.name = name};
+    const ad_var       x = ad_input(tape, 2), z = ad_input(tape, 3);
+    ad_name(x, name);
+    const ad_var y = ad_custom(tape, &op, 1, &x, NULL);
+    ad_var       dy;
+    char other[2001];
+    snprintf(other, sizeof other, "m%s", name);
+    ad_find(tape, other);
+    expect_error(tape, "ad_find");
+    ad_custom(tape, &op, 2, (const ad_var[]){x, z}, NULL);
+    expect_error(tape, "ad_custom");
+    ad_custom(tape, &none, 1, &x, NULL);
+    expect_error(tape, "ad_custom of nothing");
+    ad_tape_define(tape, &op, NULL);
+    expect_error(tape, "ad_tape_define");
+    ad_parse(tape, name, 0, NULL, NULL);
+    expect_error(tape, "ad_parse");
+    ad_parse(tape, "1", 2, name, (const ad_var[]){x, z});
+    expect_error(tape, "ad_parse with names");
+    ad_record_gradient(y, 1, &x, &dy);
+    expect_error(tape, "ad_record_gradient");
+    ad_curve *curve = ad_check_curve(ad_mul(x, x), x, NULL);
+    expect_whole("curve", curve->name);
+    ad_curve_free(curve);
+    const ad_var square = ad_mul(x, x);
+    ad_name(square, name);
+    ad_record_gradient(square, 1, &x, &dy);
+    cr_expect_eq(ad_tape_status(tape), AD_OK);
+    char *trace = NULL;
+    size_t length = 0;
+    FILE  *to = open_memstream(&trace, &length);
+    cr_expect_eq(ad_explain(dy, to), AD_OK);
+    fclose(to);
+    expect_whole("the name of a derivative", trace);
+    free(trace);
+    expect_reports(y, x, name);
+    ad_tape_free(tape);
+}
+
+Test(text, names_in_messages_and_reports_are_cut_between_characters) {
+    static const char *const letter[] = {"\xc3\xa4", "\xe2\x88\x82", "\xf0\x9f\x8c\xb3"};
+    for (size_t k = 0; k < 3; k++)
+        for (size_t first = 0; first < 4; first++) {
+            char name[2000] = "";
+            for (size_t i = 0; i < first; i++) strcat(name, "n");
+            for (size_t i = 0; i < 400; i++) strcat(name, letter[k]);
+            expect_whole_names(name);
+        }
 }
