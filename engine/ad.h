@@ -142,8 +142,9 @@ AD_API ad_var ad_source(ad_var x, const char *file, int line);
 /* One function for each row of ops.def: ad_neg ad_add ad_sub ad_mul ad_div ad_pow ad_sqrt ad_cbrt
  * ad_exp ad_expm1 ad_exp2 ad_log ad_log1p ad_log2 ad_log10 ad_sin ad_cos ad_tan ad_asin ad_acos
  * ad_atan ad_sinh ad_cosh ad_tanh ad_asinh ad_acosh ad_atanh ad_atan2 ad_hypot ad_erf ad_erfc
- * ad_lgamma ad_polygamma ad_sigmoid ad_softplus ad_relu ad_leaky_relu ad_elu ad_gelu ad_silu ad_abs
- * ad_min ad_max ad_scale ad_gate ad_floor ad_less ad_less_equal ad_equal ad_not_equal ad_both ad_either.
+ * ad_lgamma ad_tgamma ad_polygamma ad_sigmoid ad_softplus ad_relu ad_leaky_relu ad_elu ad_gelu ad_silu
+ * ad_abs ad_min ad_max ad_scale ad_gate ad_floor ad_ceil ad_trunc ad_round ad_rint ad_fmod ad_remainder
+ * ad_less ad_less_equal ad_equal ad_not_equal ad_both ad_either.
  * Values and partial derivatives stand in the table. Plain numbers may be operands everywhere. */
 #define R1(name, ...) AD_API ad_var ad_##name(ad_var x);
 #define R2(name, ...) AD_API ad_var ad_##name(ad_var x, ad_var y);
@@ -206,7 +207,7 @@ AD_API ad_status ad_tape_define(ad_tape *tape, const ad_custom_op *op, void *con
  *
  * The language is C's expression syntax with ^ for powers (right-associative, tighter than unary
  * minus); comparisons, && || !, and ?: (recorded as ad_where); the names of the rows and C's names for
- * them (fabs, fmin, fmax, fma(a, b, c) as a*b + c); where(c, x, y); sum(...), mean(...), prod(...), logsumexp(...),
+ * them (fabs, fmin, fmax, nearbyint, fma(a, b, c) as a*b + c); where(c, x, y); sum(...), mean(...), prod(...), logsumexp(...),
  * dot(first half, second half); pi. Any number of `name = expression;` may stand before the last
  * expression, each a node that keeps its name; the last expression may be named too. Names are C
  * postfix expressions (x[0], p.b), spaces ignored. A number is an operand, not a node. Numbers are

@@ -810,13 +810,19 @@ static void push(const emitter *e, turn t, int k, const char *partial, const cha
     }
 }
 
+/* Is the partial of operand k an expression, which a row that selects compares with 0? */
+static bool is_computed(const step *s, int k, const char *partial) {
+    return s->wanted[k] && !is_text(partial, "0") && !is_text(partial, "1") && !is_text(partial, "-1");
+}
+
 static void reverse_row(const emitter *e, turn t, const char *v) {
     char x[PLACE], y[PLACE] = "0", value[PLACE];
     const ad__row *row = &ad__rows[ad__code_row(t.s->code)];
     operand_text(e, t, 0, x);
     if (row->operands == 2) operand_text(e, t, 1, y);
     snprintf(value, sizeof value, "v[%.*s]", PLACE - 8, v);
-    if (ad__row_selects(ad__code_row(t.s->code))) LINE(1, "double d;\n");
+    const bool computed = is_computed(t.s, 0, row->dx) || (row->operands == 2 && is_computed(t.s, 1, row->dy));
+    if (computed && ad__row_selects(ad__code_row(t.s->code))) LINE(1, "double d;\n");
     push(e, t, 0, row->dx, x, y, value);
     if (row->operands == 2) push(e, t, 1, row->dy, x, y, value);
 }

@@ -200,7 +200,7 @@ static bool read_arguments(parser *p, arguments *a) {
 
 /* C's names for rows that go by another here. */
 static const struct { const char *c; size_t row; } aliases[] = {
-    {"fabs", AD__ROW_abs}, {"fmin", AD__ROW_min}, {"fmax", AD__ROW_max},
+    {"fabs", AD__ROW_abs}, {"fmin", AD__ROW_min}, {"fmax", AD__ROW_max}, {"nearbyint", AD__ROW_rint},
 };
 
 static size_t row_named(const char *name, size_t length) {

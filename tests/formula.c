@@ -53,7 +53,9 @@ static void expect_value(const char *text, double want) {
     row(fma(x, y, z)) row(log(z)/log(2.0)) row(log1p(x) + expm1(y)) row(cbrt(y))              \
     row(exp2(y) - log2(x) + log10(z)) row(asin(y) + acos(y)) row(atan(y) + atanh(y))          \
     row(sinh(x) + cosh(y) - tanh(z)) row(asinh(y)*acosh(z)) row(erf(x) + erfc(y))             \
-    row(lgamma(z)) row(floor(y)) row(1e-3*x) row(.5*x) row(1.*x) row(1.5e+2*x) row(2E1*x)     \
+    row(lgamma(z)) row(tgamma(y)) row(floor(y)) row(ceil(y) + trunc(y)) row(round(z) + rint(z)) \
+    row(nearbyint(z)) row(fmod(z, y)) row(remainder(z, x))                                     \
+    row(1e-3*x) row(.5*x) row(1.*x) row(1.5e+2*x) row(2E1*x)                                   \
     row(1e0) row(0.1) row(12345678901234567890.0) row(x*1e300*1e-300) row(((((x)))))          \
     row(x - -1) row(x - +1) row((x)*(y)) row((x < y) + (x > y)*2) row(-(x + y)*-(z - x))      \
     row(x > y + z) row(x < y + z) row(x >= y + z) row(x <= y - z) row(x == y > z) row(x != y >= z)
