@@ -78,6 +78,10 @@ typedef struct ad_mark {
     uint32_t node, list, era;
 } ad_mark;
 
+#ifdef __cplusplus
+namespace ad_handle_ {      /* that of a class is searched by argument: in this one a caller's functions are not found */
+#endif
+
 /* A scalar: a node of a tape, or a plain number when tape is NULL. Passed by value, never freed.
  * The fields are for the library; a program reads them through the functions below. */
 typedef struct ad_var {
@@ -88,6 +92,11 @@ typedef struct ad_var {
         struct { uint32_t node, era; } in;   /* era: counts rewinds, so that a forgotten node is noticed */
     } at;
 } ad_var;
+
+#ifdef __cplusplus
+}
+using ad_handle_::ad_var;
+#endif
 
 /* An empty tape, or NULL when memory is out. Every function allows a NULL tape, so that the caller
  * may check once, at the end: ad_tape_status(NULL) is AD_NO_MEMORY. */
