@@ -322,8 +322,9 @@ AD_API size_t ad_program_message(const ad_program *program, size_t room, char te
  *     double NAME(const double *param, const double *input, double *grad)
  * which returns output 0 for one row and writes its gradient in the params to grad, unless grad is NULL. Where
  * a noted branch would turn or an index picks nothing, value and gradient are NaN. A NAME that is no
- * identifier, a keyword of C or a name of its library is AD_BAD_ARGUMENT, a custom operation
- * AD_UNSUPPORTED: nothing is written then. AD_BAD_FILE: not all could be written. */
+ * identifier, a keyword of C, a name that its library has or keeps for itself (strlen, size_t; all that begin
+ * with str, mem, wcs, is or to and have no _), or a macro of compilers (unix) is AD_BAD_ARGUMENT, a custom
+ * operation AD_UNSUPPORTED: nothing is written then. AD_BAD_FILE: not all could be written. */
 AD_API ad_status ad_program_emit_c(const ad_program *program, const char *name, FILE *to);
 
 /* The instructions in words, what each pass of the compiler did, the memory of a lane and the block chosen. */
