@@ -221,7 +221,8 @@ AD_API ad_status ad_tape_define(ad_tape *tape, const ad_custom_op *op, void *con
  * expression, each a node that keeps its name; the last expression may be named too. Names are C
  * postfix expressions (x[0], p.b), spaces ignored. A number is an operand, not a node. Numbers are
  * read as in the C locale. Nesting over 1,000 deep is an error. Errors are AD_BAD_FORMULA; the message
- * shows the text with a caret under the place. */
+ * shows the text with a caret under the place, says what other notations mean by it (ln, x**2, 2x, sin x), and
+ * of an unknown name which names are bound. */
 #define ad_formula(tape, expression, ...) AD_FORMULA_(tape, #expression, #__VA_ARGS__, __VA_ARGS__)
 
 /* The function behind ad_formula: n names, separated by commas in one text, stand for vars[0..n-1].
