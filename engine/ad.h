@@ -78,6 +78,10 @@ typedef struct ad_mark {
     uint32_t node, list, era;
 } ad_mark;
 
+#ifdef __cplusplus
+namespace ad_handle_ {      /* that of a class is searched by argument: in this one a caller's functions are not found */
+#endif
+
 /* A scalar: a node of a tape, or a plain number when tape is NULL. Passed by value, never freed.
  * The fields are for the library; a program reads them through the functions below. */
 typedef struct ad_var {
@@ -88,6 +92,11 @@ typedef struct ad_var {
         struct { uint32_t node, era; } in;   /* era: counts rewinds, so that a forgotten node is noticed */
     } at;
 } ad_var;
+
+#ifdef __cplusplus
+}
+using ad_handle_::ad_var;
+#endif
 
 /* An empty tape, or NULL when memory is out. Every function allows a NULL tape, so that the caller
  * may check once, at the end: ad_tape_status(NULL) is AD_NO_MEMORY. */
@@ -144,9 +153,10 @@ AD_API ad_var ad_source(ad_var x, const char *file, int line);
 /* One function for each row of ops.def: ad_neg ad_add ad_sub ad_mul ad_div ad_pow ad_sqrt ad_cbrt
  * ad_exp ad_expm1 ad_exp2 ad_log ad_log1p ad_log2 ad_log10 ad_sin ad_cos ad_tan ad_asin ad_acos
  * ad_atan ad_sinh ad_cosh ad_tanh ad_asinh ad_acosh ad_atanh ad_atan2 ad_hypot ad_erf ad_erfc
- * ad_lgamma ad_polygamma ad_sigmoid ad_softplus ad_relu ad_leaky_relu ad_elu ad_gelu ad_silu ad_abs
- * ad_min ad_max ad_scale ad_gate ad_floor ad_less ad_less_equal ad_equal ad_not_equal ad_both ad_either; and what
- * partials are made of: ad_pow_slope ad_asin_slope ad_atan_slope ad_atanh_slope ad_sigmoid_slope ad_hypot_slope ad_doubt.
+ * ad_lgamma ad_tgamma ad_polygamma ad_sigmoid ad_softplus ad_relu ad_leaky_relu ad_elu ad_gelu ad_silu
+ * ad_abs ad_min ad_max ad_scale ad_gate ad_floor ad_ceil ad_trunc ad_round ad_rint ad_fmod ad_remainder
+ * ad_less ad_less_equal ad_equal ad_not_equal ad_both ad_either; and what partials are made of: ad_pow_slope
+ * ad_asin_slope ad_atan_slope ad_atanh_slope ad_sigmoid_slope ad_hypot_slope ad_doubt.
  * Values and partial derivatives stand in the table. Plain numbers may be operands everywhere. */
 #define R1(name, ...) AD_API ad_var ad_##name(ad_var x);
 #define R2(name, ...) AD_API ad_var ad_##name(ad_var x, ad_var y);
@@ -209,12 +219,13 @@ AD_API ad_status ad_tape_define(ad_tape *tape, const ad_custom_op *op, void *con
  *
  * The language is C's expression syntax with ^ for powers (right-associative, tighter than unary
  * minus); comparisons, && || !, and ?: (recorded as ad_where); the names of the rows and C's names for
- * them (fabs, fmin, fmax, fma(a, b, c) as a*b + c); where(c, x, y); sum(...), mean(...), prod(...), logsumexp(...),
+ * them (fabs, fmin, fmax, nearbyint, fma(a, b, c) as a*b + c); where(c, x, y); sum(...), mean(...), prod(...), logsumexp(...),
  * dot(first half, second half); pi. Any number of `name = expression;` may stand before the last
  * expression, each a node that keeps its name; the last expression may be named too. Names are C
  * postfix expressions (x[0], p.b), spaces ignored. A number is an operand, not a node. Numbers are
  * read as in the C locale. Nesting over 1,000 deep is an error. Errors are AD_BAD_FORMULA; the message
- * shows the text with a caret under the place. */
+ * shows the text with a caret under the place, says what other notations mean by it (ln, x**2, 2x, sin x), and
+ * of an unknown name which names are bound. */
 #define ad_formula(tape, expression, ...) AD_FORMULA_(tape, #expression, #__VA_ARGS__, __VA_ARGS__)
 
 /* The function behind ad_formula: n names, separated by commas in one text, stand for vars[0..n-1].
@@ -318,8 +329,9 @@ AD_API size_t ad_program_message(const ad_program *program, size_t room, char te
  *     double NAME(const double *param, const double *input, double *grad)
  * which returns output 0 for one row and writes its gradient in the params to grad, unless grad is NULL. Where
  * a noted branch would turn or an index picks nothing, value and gradient are NaN. A NAME that is no
- * identifier, a keyword of C or a name of its library is AD_BAD_ARGUMENT, a custom operation
- * AD_UNSUPPORTED: nothing is written then. AD_BAD_FILE: not all could be written. */
+ * identifier, a keyword of C, a name that its library has or keeps for itself (strlen, size_t; all that begin
+ * with str, mem, wcs, is or to and have no _), or a macro of compilers (unix) is AD_BAD_ARGUMENT, a custom
+ * operation AD_UNSUPPORTED: nothing is written then. AD_BAD_FILE: not all could be written. */
 AD_API ad_status ad_program_emit_c(const ad_program *program, const char *name, FILE *to);
 
 /* The instructions in words, what each pass of the compiler did, the memory of a lane and the block chosen. */

@@ -13,6 +13,7 @@
  * some text calls them, under names that begin with the function's own. */
 #include "program.h"
 
+#include "c_names.h"
 #include "reduce.h"
 #include "special.h"
 #include "text.h"
@@ -74,49 +75,6 @@ typedef struct emitter {
 
 /* ---- the name --------------------------------------------------------------------------------- */
 
-static bool listed(const char *name, const char *const list[], size_t n) {
-    for (size_t i = 0; i < n; i++)
-        if (strcmp(name, list[i]) == 0) return true;
-    return false;
-}
-#define LISTED(name, list) listed(name, list, sizeof (list)/sizeof *(list))
-
-static bool keyword(const char *name) {
-    static const char *const words[] = {
-        "auto", "break", "case", "char", "const", "continue", "default", "do", "double", "else", "enum", "extern",
-        "float", "for", "goto", "if", "inline", "int", "long", "register", "restrict", "return", "short", "signed",
-        "sizeof", "static", "struct", "switch", "typedef", "union", "unsigned", "void", "volatile", "while",
-        "alignas", "alignof", "asm", "bool", "constexpr", "false", "nullptr", "static_assert", "thread_local",
-        "true", "typeof", "typeof_unqual",
-    };
-    return LISTED(name, words);
-}
-
-/* Names that math.h declares or may define, and main: a function of that name could not be compiled. */
-static bool taken(const char *name) {
-    static const char *const functions[] = {          /* with f and l behind them too */
-        "acos", "asin", "atan", "atan2", "cos", "sin", "tan", "acosh", "asinh", "atanh", "cosh", "sinh", "tanh",
-        "exp", "exp2", "expm1", "frexp", "ilogb", "ldexp", "log", "log10", "log1p", "log2", "logb", "modf",
-        "scalbn", "scalbln", "cbrt", "fabs", "hypot", "pow", "sqrt", "erf", "erfc", "lgamma", "tgamma", "ceil",
-        "floor", "nearbyint", "rint", "lrint", "llrint", "round", "lround", "llround", "trunc", "fmod",
-        "remainder", "remquo", "copysign", "nan", "nextafter", "nexttoward", "fdim", "fmax", "fmin", "fma",
-        "j0", "j1", "jn", "y0", "y1", "yn", "gamma", "scalb", "drem", "significand", "finite", "isinf", "isnan",
-        "exp10", "sincos", "lgamma_r",
-    };
-    static const char *const others[] = {
-        "main", "fpclassify", "isfinite", "isnormal", "signbit", "isgreater", "isgreaterequal", "isless",
-        "islessequal", "islessgreater", "isunordered", "math_errhandling", "signgam", "float_t", "double_t",
-        "INFINITY", "NAN", "HUGE", "HUGE_VAL", "HUGE_VALF", "HUGE_VALL", "MATH_ERRNO", "MATH_ERREXCEPT",
-    };
-    const size_t length = strlen(name);
-    for (size_t i = 0; i < sizeof functions/sizeof *functions; i++) {
-        const size_t n = strlen(functions[i]);
-        if (strncmp(name, functions[i], n) != 0) continue;
-        if (length == n || (length == n + 1 && (name[n] == 'f' || name[n] == 'l'))) return true;
-    }
-    return LISTED(name, others) || strncmp(name, "FP_", 3) == 0 || strncmp(name, "M_", 2) == 0;
-}
-
 static bool in_word(char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
 }
@@ -128,8 +86,7 @@ static const char *fault_of_name(const char *name) {
     if (name[0] >= '0' && name[0] <= '9') return "a name does not begin with a digit";
     if (name[0] == '_') return "names that begin with _ belong to the compiler";
     if (strlen(name) > LONGEST_NAME) return "it is longer than 48 characters";
-    if (keyword(name)) return "it is a keyword of C";
-    return taken(name) ? "it has a meaning in C already" : NULL;
+    return ad__c_name_taken(name);
 }
 
 /* ---- what is needed, and where it stands ------------------------------------------------------ */
@@ -824,13 +781,19 @@ static void push(const emitter *e, turn t, int k, const char *partial, const cha
     }
 }
 
+/* Is the partial of operand k an expression, which a row that selects compares with 0? */
+static bool is_computed(const step *s, int k, const char *partial) {
+    return s->wanted[k] && !is_text(partial, "0") && !is_text(partial, "1") && !is_text(partial, "-1");
+}
+
 static void reverse_row(const emitter *e, turn t, const char *v) {
     char x[PLACE], y[PLACE] = "0", value[PLACE];
     const ad__row *row = &ad__rows[ad__code_row(t.s->code)];
     operand_text(e, t, 0, x);
     if (row->operands == 2) operand_text(e, t, 1, y);
     snprintf(value, sizeof value, "v[%.*s]", PLACE - 8, v);
-    if (ad__row_selects(ad__code_row(t.s->code))) LINE(1, "double d;\n");
+    const bool computed = is_computed(t.s, 0, row->dx) || (row->operands == 2 && is_computed(t.s, 1, row->dy));
+    if (computed && ad__row_selects(ad__code_row(t.s->code))) LINE(1, "double d;\n");
     push(e, t, 0, row->dx, x, y, value);
     if (row->operands == 2) push(e, t, 1, row->dy, x, y, value);
 }

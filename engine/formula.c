@@ -6,14 +6,18 @@
  * recorded as they are read; the first error sticks to the tape and stops the reading.
  *
  * Names are bound to handles: first those that the formula itself gave (`h = ...;`), then the
- * caller's. A name is a C postfix expression and is compared as text without spaces. */
+ * caller's. A name is a C postfix expression and is compared as text without spaces.
+ *
+ * What cannot be read is looked at once more, for what other notations would have meant by it: the message says so. */
 #include "custom.h"
+#include "suggest.h"
 #include "text.h"
 
 #include <ctype.h>
+#include <stdarg.h>
 #include <stdlib.h>
 
-enum { DEEPEST = 1000, SHOWN = 60 };
+enum { DEEPEST = 1000, SHOWN = 60, HINT = 400, PIECE = 24, LISTED = 10 };
 
 typedef struct binding {
     const char *name;          /* in the text: not terminated, spaces inside count for nothing */
@@ -24,6 +28,8 @@ typedef struct binding {
 typedef struct parser {
     ad_tape    *tape;
     const char *text, *at;
+    const char *last;          /* where the operand before `at` begins */
+    char        hint[HINT];    /* said behind the place: "; did you mean log?" */
     binding    *names;         /* the caller's, then the formula's own */
     size_t      count, room;
     int         depth, signs;  /* open conditionals; open signs and powers */
@@ -32,6 +38,7 @@ typedef struct parser {
 
 static ad_var expression(parser *p, int strength);
 static ad_var conditional(parser *p);
+static ad_var expected(parser *p, const char *what);
 
 /* ---- errors ----------------------------------------------------------------------------------- */
 
@@ -57,15 +64,25 @@ static ad_var error_at(parser *p, const char *place, const char *what, const cha
     int shown = 0;
     while (from[shown] != '\0' && from[shown] != '\n' && from + shown < place + SHOWN) shown++;
     while (shown > 0 && continues(from[shown])) shown--;
-    ad__fail(p->tape, AD_BAD_FORMULA, "formula: %s%s%.*s%s at character %zu\n  %.*s\n  %*s^", what,
+    ad__fail(p->tape, AD_BAD_FORMULA, "formula: %s%s%.*s%s at character %zu%s\n  %.*s\n  %*s^", what,
              length > 0 ? " \"" : "", (int)(length < SHOWN ? length : (size_t)ad__cut_bytes(name, SHOWN)), name,
-             length > 0 ? "\"" : "", (size_t)(place - p->text) + 1, shown, from,
-             columns(from, (int)(place - from)), "");
+             length > 0 ? "\"" : "", (size_t)(place - p->text) + 1, p->hint, shown,
+             from, columns(from, (int)(place - from)), "");
     return ad__failed(p->tape);
 }
 
 static ad_var error(parser *p, const char *what) {
     return error_at(p, p->at, what, "", 0);
+}
+
+/* Behind what is said already. True, so that a list of guesses can end with the first that fits. */
+__attribute__((format(printf, 2, 3))) static bool add_hint(parser *p, const char *format, ...) {
+    const size_t n = strlen(p->hint);
+    va_list      list;
+    va_start(list, format);
+    vsnprintf(p->hint + n, HINT - n, format, list);
+    va_end(list);
+    return true;
 }
 
 /* ---- words ------------------------------------------------------------------------------------ */
@@ -161,6 +178,27 @@ static const binding *find(const parser *p, const char *name, size_t length) {
     return NULL;
 }
 
+/* As it was given, but without spaces, cut to a length that leaves room for others. */
+static void add_name(parser *p, const binding *b) {
+    char   text[PIECE + 4];
+    size_t n = 0, i = 0;
+    for (; i < b->length && n < PIECE; i++)
+        if (!isspace((unsigned char)b->name[i])) text[n++] = iscntrl((unsigned char)b->name[i]) ? '?' : b->name[i];
+    strcpy(text + n, i < b->length && n == PIECE ? "..." : "");
+    add_hint(p, "%s", text);
+}
+
+static void list_names(parser *p) {
+    const char *the = p->hint[0] == '\0' ? "; the" : " The";
+    if (p->count == 0) add_hint(p, "%s list of names is empty", the);
+    else add_hint(p, "%s %s ", the, p->count == 1 ? "only name is" : "names are");
+    for (size_t i = 0; i < p->count && i < LISTED; i++) {
+        add_hint(p, "%s", i == 0 ? "" : i + 1 == p->count ? " and " : ", ");
+        add_name(p, &p->names[i]);
+    }
+    if (p->count > LISTED) add_hint(p, " and %zu more", p->count - LISTED);
+}
+
 /* "w, x[0], p.b": split at the commas outside brackets. */
 static bool bind_all(parser *p, size_t n, const char *names, const ad_var vars[]) {
     const char *at = names == NULL ? "" : names;
@@ -169,7 +207,10 @@ static bool bind_all(parser *p, size_t n, const char *names, const ad_var vars[]
         const char *end = at;
         for (int open = 0; *end != '\0' && (open > 0 || *end != ','); end++)
             open += (*end == '[' || *end == '(') - (*end == ']' || *end == ')');
-        if (!bind(p, at, (size_t)(end - at), vars[found++])) return false;
+        const char *begin = skip_spaces(at), *last = end;
+        while (last > begin && isspace((unsigned char)last[-1])) last--;
+        if (begin > last) begin = last;
+        if (!bind(p, begin, (size_t)(last - begin), vars[found++])) return false;
         at = *end == ',' ? end + 1 : end;
     }
     if (found == n && *skip_spaces(at) == '\0') return true;
@@ -210,13 +251,13 @@ static bool read_arguments(parser *p, arguments *a) {
         if (p->failed || !add_argument(p, a, x)) return false;
     } while (take(p, ","));
     if (take(p, ")")) return true;
-    error(p, "expected , or )");
+    expected(p, "expected , or )");
     return false;
 }
 
 /* C's names for rows that go by another here. */
 static const struct { const char *c; size_t row; } aliases[] = {
-    {"fabs", AD__ROW_abs}, {"fmin", AD__ROW_min}, {"fmax", AD__ROW_max},
+    {"fabs", AD__ROW_abs}, {"fmin", AD__ROW_min}, {"fmax", AD__ROW_max}, {"nearbyint", AD__ROW_rint},
 };
 
 static size_t row_named(const char *name, size_t length) {
@@ -254,10 +295,182 @@ static const struct {
     {"where",     3, 3,        false, call_where},
 };
 
+/* ---- what was meant --------------------------------------------------------------------------- */
+
+static bool is_function(const parser *p, const char *name, size_t length) {
+    for (size_t i = 0; i < sizeof functions/sizeof *functions; i++)
+        if (is(name, length, functions[i].name)) return true;
+    return ad__defined(p->tape, name, length) != NULL || row_named(name, length) < AD__ROWS;
+}
+
+static void try_functions(const parser *p, ad__nearest *n) {
+    for (size_t row = 0; row < AD__ROWS; row++) ad__nearest_try(n, ad__rows[row].name, strlen(ad__rows[row].name));
+    for (size_t i = 0; i < sizeof aliases/sizeof *aliases; i++) ad__nearest_try(n, aliases[i].c, strlen(aliases[i].c));
+    for (size_t i = 0; i < sizeof functions/sizeof *functions; i++)
+        ad__nearest_try(n, functions[i].name, strlen(functions[i].name));
+    for (uint32_t i = 0; i < p->tape->defined.n; i++)
+        ad__nearest_try(n, p->tape->defined.op[i].op->name, strlen(p->tape->defined.op[i].op->name));
+}
+
+/* The function that was meant by a word, as the end of "did you mean". */
+static bool meant_function(parser *p, const char *name, size_t length) {
+    ad__nearest near = {.word = name, .length = length};
+    const char *other = ad__foreign_function(name, length);
+    if (is_function(p, name, length)) return add_hint(p, "; did you mean %.*s?", (int)length, name);
+    if (other != NULL) return add_hint(p, "; did you mean %s?", other);
+    try_functions(p, &near);
+    return near.best != NULL && add_hint(p, "; did you mean %.*s?", (int)(near.best_length < SHOWN ? near.best_length : SHOWN),
+                                         near.best);
+}
+
+/* The name of a variable before a parenthesis: 2*x(y + 1) is a product elsewhere. */
+static ad_var no_function(parser *p, const char *name, size_t length) {
+    if (find(p, name, length) != NULL && length <= PIECE) add_hint(p, "; did you mean %.*s*(...)?", (int)length, name);
+    else meant_function(p, name, length);
+    return error_at(p, name, "no function is called", name, length);
+}
+
+static bool begins_operand(const char *at) {
+    return letter(*at) || *at == '(' || isdigit((unsigned char)*at) || (*at == '.' && isdigit((unsigned char)at[1]));
+}
+
+static const char *parenthesis_end(const char *at) {
+    int open = 0;
+    do open += (*at == '(') - (*at == ')');
+    while (*at++ != '\0' && open > 0 && *at != '\0');
+    return at;
+}
+
+/* The text of the operand at a place, if it is short; else an ellipsis. */
+static const char *piece(const char *at, char text[PIECE + 1]) {
+    const char *end = letter(*at) ? postfix_end(at) : at + strspn(at, "0123456789.");
+    if (*end == '(') end = parenthesis_end(end);
+    if (end - at > PIECE) return "...";
+    memcpy(text, at, (size_t)(end - at));
+    text[end - at] = '\0';
+    return text;
+}
+
+/* Two operands without a sign between them. */
+static bool meant_product(parser *p, const char *left, size_t length, const char *right) {
+    char text[PIECE + 1];
+    while (length > 0 && isspace((unsigned char)left[length - 1])) length--;
+    if (length > PIECE) left = "...", length = 3;
+    return add_hint(p, "; did you mean %.*s*%s?", (int)length, left, piece(right, text));
+}
+
+/* Something stands where an operator belongs. */
+static ad_var expected(parser *p, const char *what) {
+    const char *at = p->at, *sign = ad__foreign_operator(at), *operand = ad__foreign_operand(at);
+    const size_t n = word_length(at);
+    if (is(at, n, "and") || is(at, n, "or")) add_hint(p, "; did you mean %s?", n == 3 ? "&&" : "||");
+    else if (is(at, n, "mod")) add_hint(p, "; did you mean fmod(x, y)?");
+    else if (sign != NULL) add_hint(p, "; did you mean %s?", sign);
+    else if (operand != NULL) add_hint(p, "; did you mean *%s?", operand);
+    else if (*at == ',' && at > p->text && isdigit((unsigned char)at[-1]) && isdigit((unsigned char)at[1]))
+        add_hint(p, "; did you mean a point, as in %c.%c?", at[-1], at[1]);
+    else if (begins_operand(at) && p->last != NULL) meant_product(p, p->last, (size_t)(at - p->last), at);
+    return error(p, what);
+}
+
+/* np.sin(x), std::exp(x), Math.sqrt(x): the last word before the parenthesis is the function. */
+static bool meant_member(parser *p, const char *name, const char *end) {
+    const char *word = end;
+    if (end[0] == ':' && end[1] == ':') word = end + 2, end = word + word_length(word);
+    else
+        while (word > name && (letter(word[-1]) || isdigit((unsigned char)word[-1]))) word--;
+    if (word == name || *skip_spaces(end) != '(') return false;
+    return meant_function(p, word, (size_t)(end - word));
+}
+
+/* sin x, sin^2(x), sin[x] */
+static bool meant_call(parser *p, const char *name, const char *end) {
+    const size_t n = word_length(name);
+    const char  *after = skip_spaces(end);
+    char         text[PIECE + 1];
+    if (!is_function(p, name, n) || n > PIECE || (name + n != end && name[n] != '[')) return false;
+    const bool operand = name + n == end && begins_operand(after);
+    return add_hint(p, "; did you mean %.*s(%s)?", (int)n, name, operand ? piece(after, text) : "...");
+}
+
+/* e^x is exp(x). */
+static bool meant_exponential(parser *p, const char *end) {
+    const char *after = skip_spaces(end);
+    char        text[PIECE + 1];
+    if (*after != '^') return add_hint(p, "; did you mean exp(1)?");
+    after = skip_spaces(after + 1);
+    if (!begins_operand(after)) return add_hint(p, "; did you mean exp(...)?");
+    const char *operand = piece(after, text);
+    return *operand == '(' ? add_hint(p, "; did you mean exp%s?", operand) : add_hint(p, "; did you mean exp(%s)?", operand);
+}
+
+/* xy is x*y where both are bound, x2 is x^2, sinx is sin(x). */
+static bool meant_two(parser *p, const char *name, size_t length) {
+    for (size_t n = 1; n < length && length <= PIECE; n++) {
+        size_t     digits = n;
+        const bool bound = find(p, name + n, length - n) != NULL;
+        if (bound && is_function(p, name, n))
+            return add_hint(p, "; did you mean %.*s(%.*s)?", (int)n, name, (int)(length - n), name + n);
+        if (find(p, name, n) == NULL) continue;
+        while (digits < length && isdigit((unsigned char)name[digits])) digits++;
+        if (digits == length) return add_hint(p, "; did you mean %.*s^%.*s?", (int)n, name, (int)(length - n), name + n);
+        if (bound || is(name + n, length - n, "pi"))
+            return add_hint(p, "; did you mean %.*s*%.*s?", (int)n, name, (int)(length - n), name + n);
+    }
+    return false;
+}
+
+static bool meant_name(parser *p, const char *name, size_t length) {
+    ad__nearest near = {.word = name, .length = length};
+    const char *constant = ad__foreign_constant(name, length);
+    for (size_t i = 0; i < p->count; i++) ad__nearest_try(&near, p->names[i].name, p->names[i].length);
+    ad__nearest_try(&near, "pi", 2);
+    if (near.best == NULL && constant != NULL) return add_hint(p, "; did you mean %s?", constant);
+    return near.best != NULL && add_hint(p, "; did you mean %.*s?", (int)(near.best_length < SHOWN ? near.best_length : SHOWN),
+                                         near.best);
+}
+
+static ad_var unknown_name(parser *p, const char *name, size_t length) {
+    const char *end = name + length;
+    const bool  e = is(name, length, "e") || is(name, length, "E");
+    if (!meant_member(p, name, end) && !meant_call(p, name, end) && !(e && meant_exponential(p, end)) &&
+        !meant_two(p, name, length) && !meant_name(p, name, length) && begins_operand(skip_spaces(end)))
+        meant_function(p, name, length);
+    list_names(p);
+    return error_at(p, name, "unknown name", name, length);
+}
+
+/* Something else stands where an operand belongs. */
+static ad_var no_operand(parser *p) {
+    const char before = p->at > p->text ? p->at[-1] : ' ', *sign = ad__foreign_operand(p->at);
+    if (*p->at == '\0') return error(p, "the text ends where an operand belongs");
+    if (before == *p->at && (before == '*' || before == '/')) sign = ad__foreign_operator(p->at - 1);
+    if (before == '=' && *p->at == '=') sign = "==";
+    if ((before == '<' || before == '=') && *p->at == '>') sign = before == '<' ? "!=" : ">=";
+    if (sign != NULL) add_hint(p, "; did you mean %s?", sign);
+    return error(p, "expected a number, a name or (");
+}
+
+/* 2x, 2exp(x), 2e^x; and C's 2.5f. */
+static ad_var letter_after_number(parser *p, const char *begin) {
+    const size_t n = word_length(p->at);
+    const bool   suffix = n == 1 && strchr("fFlL", *p->at) != NULL && find(p, p->at, 1) == NULL;
+    const size_t length = (size_t)(p->at - begin);
+    if (suffix && length <= PIECE) add_hint(p, "; did you mean %.*s?", (int)length, begin);
+    else if (is(p->at, n, "e") && find(p, p->at, n) == NULL) add_hint(p, "; did you mean %.*s*exp(...)?", (int)(length < PIECE ? length : PIECE), begin);
+    else meant_product(p, begin, length, p->at);
+    return error(p, "a number ends in a letter");
+}
+
+/* ---- calls, applied --------------------------------------------------------------------------- */
+
 static ad_var wrong_count(parser *p, const char *name, size_t length, size_t least, size_t most, size_t got) {
     char what[80];
     snprintf(what, sizeof what, "%zu argument%s, not %s%zu, for", got, got == 1 ? "" : "s",
              most == SIZE_MAX ? "at least " : "", least);
+    if (is(name, length, "atan") && got == 2) add_hint(p, "; did you mean atan2?");
+    if ((is(name, length, "max") || is(name, length, "min") || is(name, length, "hypot")) && got > 2)
+        add_hint(p, "; did you mean %.*s(x, %.*s(y, z))?", (int)length, name, (int)length, name);
     return error_at(p, name, what, name, length);
 }
 
@@ -280,7 +493,7 @@ static ad_var apply(parser *p, const char *name, size_t length, const arguments 
         return wrong_count(p, name, length, own->op->operands, own->op->operands, a->n);
     if (own != NULL) return ad_custom(p->tape, own->op, a->n, a->x, own->context);
     const size_t row = row_named(name, length);
-    if (row == AD__ROWS) return error_at(p, name, "no function is called", name, length);
+    if (row == AD__ROWS) return no_function(p, name, length);
     if (a->n != ad__rows[row].operands)
         return wrong_count(p, name, length, ad__rows[row].operands, ad__rows[row].operands, a->n);
     return ad__record_row((ad__row_number)row, a->x[0], a->x[a->n - 1]);
@@ -323,15 +536,18 @@ static ad_var number(parser *p) {
     if (*end == 'e' || *end == 'E') {
         const char *digits = end + 1 + (end[1] == '+' || end[1] == '-');
         if (!isdigit((unsigned char)*digits)) {
+            const char *begin = p->at;
             p->at = end;
-            return error(p, "an exponent needs digits");
+            const bool word = word_length(end) > 1 || end[1] == '^' || find(p, end, 1) != NULL;
+            return word ? letter_after_number(p, begin) : error(p, "an exponent needs digits");
         }
         end = digits;
         while (isdigit((unsigned char)*end)) end++;
     }
     if (letter(*end)) {
+        const char *begin = p->at;
         p->at = end;
-        return error(p, "a number ends in a letter");
+        return letter_after_number(p, begin);
     }
     const ad__locale locale = ad__locale_enter();
     const double     value = strtod(p->at, NULL);
@@ -353,20 +569,26 @@ static ad_var name_or_call(parser *p) {
     const binding *b = find(p, name, whole);
     if (b != NULL) return b->value;
     if (is(name, whole, "pi")) return ad_num(3.141592653589793);
-    return error_at(p, name, "unknown name", name, whole);
+    return unknown_name(p, name, whole);
 }
 
-static ad_var primary(parser *p) {
-    spaces(p);
+static ad_var read_primary(parser *p) {
     if (letter(*p->at)) return name_or_call(p);
     if (isdigit((unsigned char)*p->at) || (*p->at == '.' && isdigit((unsigned char)p->at[1])))
         return number(p);
     if (take(p, "(")) {
         const ad_var inside = conditional(p);
-        return p->failed || take(p, ")") ? inside : error(p, "expected )");
+        return p->failed || take(p, ")") ? inside : expected(p, "expected )");
     }
-    return error(p, *p->at == '\0' ? "the text ends where an operand belongs"
-                                   : "expected a number, a name or (");
+    return no_operand(p);
+}
+
+static ad_var primary(parser *p) {
+    spaces(p);
+    const char  *begin = p->at;
+    const ad_var x = read_primary(p);
+    p->last = begin;
+    return x;
 }
 
 /* ---- operators -------------------------------------------------------------------------------- */
@@ -440,7 +662,7 @@ static ad_var choice(parser *p) {
     if (p->failed || !take(p, "?")) return condition;
     const ad_var yes = conditional(p);
     if (p->failed) return yes;
-    if (!take(p, ":")) return error(p, "expected :");
+    if (!take(p, ":")) return expected(p, "expected :");
     const ad_var no = conditional(p);
     return p->failed ? no : ad_where(condition, yes, no);
 }
@@ -498,7 +720,7 @@ static ad_var statements(parser *p) {
         else if (named) bind(p, name, length, x);
         spaces(p);
         if (*p->at == '\0') return x;
-        if (!take(p, ";")) return error(p, "expected an operator, ; or the end");
+        if (!take(p, ";")) return expected(p, "expected an operator, ; or the end");
         spaces(p);
         if (*p->at == '\0') return x;
         if (!named) return error_at(p, p->at, "only the last expression may go without a name", "", 0);

@@ -17,11 +17,14 @@
 static double row_rounding(ad__row_number row) {
     switch (row) {
     case AD__ROW_neg: case AD__ROW_abs: case AD__ROW_relu: case AD__ROW_min: case AD__ROW_max:
-    case AD__ROW_floor: case AD__ROW_less: case AD__ROW_less_equal: case AD__ROW_equal:
+    case AD__ROW_floor: case AD__ROW_ceil: case AD__ROW_trunc: case AD__ROW_round: case AD__ROW_rint:
+    case AD__ROW_fmod: case AD__ROW_remainder:                      /* exact, by IEEE 754 */
+    case AD__ROW_less: case AD__ROW_less_equal: case AD__ROW_equal:
     case AD__ROW_not_equal: case AD__ROW_both: case AD__ROW_either: return 0;
     case AD__ROW_add: case AD__ROW_sub: case AD__ROW_mul: case AD__ROW_div: case AD__ROW_sqrt:
     case AD__ROW_leaky_relu: return 1;
     case AD__ROW_lgamma: case AD__ROW_polygamma: return 16;
+    case AD__ROW_tgamma: return 20;
     default: return 4;
     }
 }

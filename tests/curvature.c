@@ -168,7 +168,7 @@ Test(curvature, of_every_row_is_accurate_at_hard_points, .disabled = !ROOMY) {
 /* A row that is neither above nor in this list would have been forgotten. */
 Test(curvature, every_row_that_bends_is_looked_at) {
     static const int others[] = {
-        ROW_neg, ROW_add, ROW_sub, ROW_lgamma, ROW_polygamma, ROW_scale, ROW_gate, ROW_relu, ROW_leaky_relu, ROW_abs, ROW_min,
+        ROW_neg, ROW_add, ROW_sub, ROW_lgamma, ROW_tgamma, ROW_polygamma, ROW_ceil, ROW_trunc, ROW_round, ROW_rint, ROW_fmod, ROW_remainder, ROW_scale, ROW_gate, ROW_relu, ROW_leaky_relu, ROW_abs, ROW_min,
         ROW_max, ROW_floor, ROW_less, ROW_less_equal, ROW_equal, ROW_not_equal, ROW_both, ROW_either, ROW_pow_slope,
         ROW_asin_slope, ROW_atan_slope, ROW_atanh_slope, ROW_sigmoid_slope, ROW_hypot_slope, ROW_doubt,
     };

@@ -1052,6 +1052,8 @@ Test(emit_c, nothing_but_an_identifier_is_a_name) {
     refused("tanh", "meaning"), refused("sinf", "meaning"), refused("acosl", "meaning");
     refused("log1pl", "meaning");
     refused("INFINITY", "meaning");
+    refused("printf", "meaning"), refused("malloc", "meaning"), refused("strlen", "for C's library");
+    refused("size_t", "meaning"), refused("unix", "meaning"), refused("round", "meaning");
     refused("a_name_that_is_so_long_that_helpers_would_not_differ", "longer");
     refused(NULL, "name is NULL");
 }

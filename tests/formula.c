@@ -53,7 +53,9 @@ static void expect_value(const char *text, double want) {
     row(fma(x, y, z)) row(log(z)/log(2.0)) row(log1p(x) + expm1(y)) row(cbrt(y))              \
     row(exp2(y) - log2(x) + log10(z)) row(asin(y) + acos(y)) row(atan(y) + atanh(y))          \
     row(sinh(x) + cosh(y) - tanh(z)) row(asinh(y)*acosh(z)) row(erf(x) + erfc(y))             \
-    row(lgamma(z)) row(floor(y)) row(1e-3*x) row(.5*x) row(1.*x) row(1.5e+2*x) row(2E1*x)     \
+    row(lgamma(z)) row(tgamma(y)) row(floor(y)) row(ceil(y) + trunc(y)) row(round(z) + rint(z)) \
+    row(nearbyint(z)) row(fmod(z, y)) row(remainder(z, x))                                     \
+    row(1e-3*x) row(.5*x) row(1.*x) row(1.5e+2*x) row(2E1*x)                                   \
     row(1e0) row(0.1) row(12345678901234567890.0) row(x*1e300*1e-300) row(((((x)))))          \
     row(x - -1) row(x - +1) row((x)*(y)) row((x < y) + (x > y)*2) row(-(x + y)*-(z - x))      \
     row(x > y + z) row(x < y + z) row(x >= y + z) row(x <= y - z) row(x == y > z) row(x != y >= z)
@@ -636,8 +638,8 @@ Test(formula, messages_word_for_word) {
     const ad_custom_op twofold = {.name = "twofold", .operands = 1, .value = twice, .partials = twice_partials};
     ad_tape_define(tape, &twofold, NULL);
     const struct { const char *text, *message; } cases[] = {
-        {"x + foo*y",    "unknown name \"foo\" at character 5\n  x + foo*y\n      ^"},
-        {"x + q",        "unknown name \"q\" at character 5\n  x + q\n      ^"},
+        {"x + foo*y",    "unknown name \"foo\" at character 5; the names are x, y and z\n  x + foo*y\n      ^"},
+        {"x + q",        "unknown name \"q\" at character 5; the names are x, y and z\n  x + q\n      ^"},
         {"x + foo(y)",   "no function is called \"foo\" at character 5\n  x + foo(y)\n      ^"},
         {"sum()",        "0 arguments, not at least 1, for \"sum\" at character 1\n  sum()\n  ^"},
         {"1 + atan2(x)", "1 argument, not 2, for \"atan2\" at character 5\n  1 + atan2(x)\n      ^"},
@@ -654,10 +656,10 @@ Test(formula, messages_word_for_word) {
         {"x ? y",   "expected : at character 6\n  x ? y\n       ^"},
         {"x +",     "the text ends where an operand belongs at character 4\n  x +\n     ^"},
         {"x + *y",  "expected a number, a name or ( at character 5\n  x + *y\n      ^"},
-        {"x y",     "expected an operator, ; or the end at character 3\n  x y\n    ^"},
+        {"x y",     "expected an operator, ; or the end at character 3; did you mean x*y?\n  x y\n    ^"},
         {"x; y",    "only the last expression may go without a name at character 4\n  x; y\n     ^"},
         {"1e+",     "an exponent needs digits at character 2\n  1e+\n   ^"},
-        {"2x",      "a number ends in a letter at character 2\n  2x\n   ^"},
+        {"2x",      "a number ends in a letter at character 2; did you mean 2*x?\n  2x\n   ^"},
         {"a = x;\n b = $;\nb", "expected a number, a name or ( at character 13\n   b = $;\n       ^"},
     };
     for (size_t i = 0; i < sizeof cases/sizeof *cases; i++) {
@@ -672,7 +674,7 @@ Test(formula, messages_word_for_word) {
 Test(formula, message_shows_60_characters_of_the_line_on_each_side) {
     char text[300], shown[300];
     snprintf(text, sizeof text, "%s%s%s%s", FIFTY FIFTY, "+ foo", FIFTY, FIFTY);
-    snprintf(shown, sizeof shown, "\"foo\" at character 103\n  %.60s%.60s\n  %60s^", text + 42, text + 102, "");
+    snprintf(shown, sizeof shown, "\"foo\" at character 103; the names are x, y and z\n  %.60s%.60s\n  %60s^", text + 42, text + 102, "");
     read_text(text);
     const char *found = strstr(ad_tape_message(tape), "\"foo\"");
     cr_expect(found != NULL && strcmp(found, shown) == 0, "%s\nwanted\n%s", ad_tape_message(tape), shown);
@@ -685,7 +687,7 @@ Test(formula, message_shows_60_characters_of_a_name) {
     read_text(name);
     const char *message = ad_tape_message(tape);
     cr_expect(strstr(message, shown) != NULL, "%s", message);
-    cr_expect_eq(strcspn(message, "\n") - strlen("formula: unknown name \"\" at character 1"), 60, "%s", message);
+    cr_expect_eq(strcspn(message, "\n") - strlen("formula: unknown name \"\" at character 1; the names are x, y and z"), 60, "%s", message);
 }
 
 Test(formula, lists_of_names_that_do_not_fit_are_told_with_their_number) {
@@ -713,6 +715,84 @@ Test(formula, text_and_variables_that_are_null_are_told) {
     ad_parse(tape, "x", 1, "x", NULL);
     cr_expect_str_eq(ad_tape_message(tape), "formula: vars is NULL");
     cr_expect(isnan(ad_value(ad_parse(NULL, "1", 0, "", NULL))));
+}
+
+/* x is 1.25, and so on; what stands behind the place in the first line of the message. */
+Test(formula, messages_say_what_was_meant) {
+    const ad_custom_op twofold = {.name = "twofold", .operands = 1, .value = twice, .partials = twice_partials};
+    ad_tape_define(tape, &twofold, NULL);
+    static const struct { const char *text, *hint; } cases[] = {
+        {"ln(x)", "; did you mean log?"},             {"ReLU(x)", "; did you mean relu?"},
+        {"arcsin(x)", "; did you mean asin?"},        {"Exp(x)", "; did you mean exp?"},
+        {"LeakyReLU(x)", "; did you mean leaky_relu?"}, {"sigmiod(x)", "; did you mean sigmoid?"},
+        {"twofld(x)", "; did you mean twofold?"},     {"hypott(x, y)", "; did you mean hypot?"},
+        {"logsumexpp(x)", "; did you mean logsumexp?"}, {"sqr(x)", "; did you mean x^2?"},
+        {"x(y + 1)", "; did you mean x*(...)?"},      {"unheard_of(x)", ""},
+        {"sin x", "; did you mean sin(x)?"},          {"sin 2.5*x", "; did you mean sin(2.5)?"},
+        {"sin x*y", "; did you mean sin(x)?"},        {"sin", "; did you mean sin(...)?"},
+        {"cos[x]", "; did you mean cos(...)?"},       {"mean x", "; did you mean mean(x)?"},
+        {"e^x", "; did you mean exp(x)?"},            {"e^(x + 1)", "; did you mean exp(x + 1)?"},
+        {"e ^ -x", "; did you mean exp(...)?"},       {"2*e", "; did you mean exp(1)?"},
+        {"x**2", "; did you mean ^?"},                {"x ** y", "; did you mean ^?"},
+        {"2x", "; did you mean 2*x?"},                {"2 x", "; did you mean 2*x?"},
+        {"2(x + 1)", "; did you mean 2*(x + 1)?"},    {"(x + 1)(y - 1)", "; did you mean (x + 1)*(y - 1)?"},
+        {"x y", "; did you mean x*y?"},               {"sin(x) cos(y)", "; did you mean sin(x)*cos(y)?"},
+        {"sin(x y)", "; did you mean x*y?"},          {"(x y)", "; did you mean x*y?"},
+        {"x ? y z : 1", "; did you mean y*z?"},       {"2exp(x)", "; did you mean 2*exp(x)?"},
+        {"2e^x", "; did you mean 2*exp(...)?"},       {"2pi", "; did you mean 2*pi?"},
+        {"2.5f*x", "; did you mean 2.5?"},            {"1e+", ""},
+        {"xy", "; did you mean x*y?"},                {"x2", "; did you mean x^2?"},
+        {"sinx", "; did you mean sin(x)?"},           {"xpi", "; did you mean x*pi?"},
+        {"X + 1", "; did you mean x?"},               {"PI", "; did you mean pi?"},
+        {"M_PI", "; did you mean pi?"},               {"INFINITY", "; did you mean 1e999?"},
+        {"np.sin(x)", "; did you mean sin?"},         {"Math.ln(x)", "; did you mean log?"},
+        {"std::exp(x)", "; did you mean exp?"},       {"atan(y, x)", "; did you mean atan2?"},
+        {"max(x, y, z)", "; did you mean max(x, max(y, z))?"}, {"x % y", "; did you mean fmod(x, y)?"},
+        {"(x = y)", "; did you mean ==?"},            {"x & y", "; did you mean &&?"},
+        {"x and y", "; did you mean &&?"},            {"x <> y", "; did you mean !=?"},
+        {"x => y", "; did you mean >=?"},             {"x // y", "; did you mean floor(x/y)?"},
+        {"2,5*x", "; did you mean a point, as in 2.5?"}, {"[x + 1]*y", "; did you mean (?"},
+        {"x \xc3\x97 y", "; did you mean *?"},        {"x \xc2\xb7 y", "; did you mean *?"},
+        {"x \xe2\x88\x92 y", "; did you mean -?"},    {"\xe2\x88\x92x", "; did you mean -?"},
+        {"2\xcf\x80", "; did you mean *pi?"},         {"x\xc2\xb2", "; did you mean ^2?"},
+        {"a_number_of_words_that_do_not_fit 2", ""},  {"x*/y", ""},
+    };
+    for (size_t i = 0; i < sizeof cases/sizeof *cases; i++) {
+        read_text(cases[i].text);
+        cr_expect_eq(ad_tape_status(tape), AD_BAD_FORMULA, "%s", cases[i].text);
+        const char *message = ad_tape_message(tape), *at = strstr(message, " at character ");
+        const char *hint = at == NULL ? "" : at + 14 + strspn(at + 14, "0123456789");
+        char        want[100];
+        snprintf(want, sizeof want, "%s%s", cases[i].hint,
+                 strncmp(message, "formula: unknown name", 21) != 0 ? "\n"
+                 : cases[i].hint[0] == '\0' ? "; the names are x, y and z\n" : " The names are x, y and z\n");
+        cr_expect(strncmp(hint, want, strlen(want)) == 0, "%s: is\n%s", cases[i].text, message);
+        char line[2000];
+        cr_expect_not_null(under_caret(message, line), "%s", message);
+        ad_tape_clear(tape);
+    }
+}
+
+/* Names that the formula gave are there too; of many ten are shown, of long ones the beginning. */
+Test(formula, unknown_name_lists_those_that_are_bound) {
+    const ad_var v[12] = {0};
+    const struct { size_t n; const char *names, *text, *says; } cases[] = {
+        {0, "", "foo", "; the list of names is empty\n"},
+        {1, "w", "foo", "; the only name is w\n"},
+        {2, " w [ 0 ] , p . b ", "foo", "; the names are w[0] and p.b\n"},
+        {1, "w", "h = 2*w; foo", "; the names are w and h\n"},
+        {12, "a,b,c,d,e,f,g,h,i,j,k,l", "foo", "; the names are a, b, c, d, e, f, g, h, i, j and 2 more\n"},
+        {1, "a_name_that_is_longer_than_most", "foo", "; the only name is a_name_that_is_longer_th...\n"},
+        {2, "weight, bias", "wieght*2", "; did you mean weight? The names are weight and bias\n"},
+        {2, "weight, bias", "w + bais", "; the names are weight and bias\n"},
+        {1, "x[0]", "x[1]", "; did you mean x[0]? The only name is x[0]\n"},
+    };
+    for (size_t i = 0; i < sizeof cases/sizeof *cases; i++) {
+        ad_parse(tape, cases[i].text, cases[i].n, cases[i].names, v);
+        const char *message = ad_tape_message(tape);
+        cr_expect(strstr(message, cases[i].says) != NULL, "%s: is\n%s", cases[i].text, message);
+        ad_tape_clear(tape);
+    }
 }
 
 /* The commas inside brackets and parentheses belong to the name. */

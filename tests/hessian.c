@@ -369,10 +369,18 @@ Test(hessian, operation_that_cannot_be_differentiated_again_is_an_error) {
 /* ---- kinks: the table of docs/derivatives.md -------------------------------------------------- */
 
 Test(hessian, kinks_have_second_derivative_zero) {
-    const char *const kinks[] = {"relu(x)", "fabs(x)", "fmax(x, y)", "fmin(x, y)", "leaky_relu(x)", "floor(x)"};
-    for (int k = 0; k < 6; k++) expect_hessian(kinks[k], 0, 0, (double[]){0, 0, 0});
+    const char *const kinks[] = {"relu(x)", "fabs(x)", "fmax(x, y)", "fmin(x, y)", "leaky_relu(x)", "floor(x)",
+                                 "ceil(x)", "trunc(x)", "round(x)", "rint(x)", "fmod(x, 2)", "remainder(x, 2)"};
+    for (int k = 0; k < 12; k++) expect_hessian(kinks[k], 0, 0, (double[]){0, 0, 0});
     expect_hessian("relu(x)*y", 0, 2, (double[]){0, 0, 0});
     expect_hessian("fmax(x, y)*x", 1, 1, (double[]){1, 0.5, 0});
+}
+
+/* fmod(7, y)*y = 7y - 3y^2 near y = 2, remainder(7, y)*y = 7y - 4y^2; tgamma'' of 1 is Euler^2 + pi^2/6. */
+Test(hessian, remainders_are_lines_and_gamma_has_trigamma) {
+    expect_hessian("fmod(x, y)*y", 7, 2, (double[]){0, 1, -6});
+    expect_hessian("remainder(x, y)*y", 7, 2, (double[]){0, 1, -8});
+    expect_hessian("tgamma(x)", 1, 2, (double[]){1.9781119906559451, 0, 0});
 }
 
 /* d2/dx2 of x^2 is 2 at 0 too, and of x^1 and x^0 it is 0. */

@@ -229,6 +229,30 @@ Test(kernels, strange_operands_give_what_the_scalar_row_gives) {
     }
 }
 
+/* Compilers write rounding as additions where an instruction set lacks it: halves, their neighbours, and where doubles
+ * become whole. fmod and remainder of huge quotients. */
+Test(kernels, rounding_is_that_of_the_c_library_to_the_bit) {
+    static const double hard[] = {0.5, 0.5 - 0x1p-54, 0.5 + 0x1p-53, 1 - 0x1p-53, 1.5, 2.5, 1e-320, 0x1p51 + 0.5, 0x1p51 + 1.5,
+                                  0x1p52 - 0.5, 0x1p52 + 1, 0x1p53 - 1, 0x1p62, 0x1p63, 1e300, 3};
+    enum { HARD = sizeof hard/sizeof *hard };
+    for (int level = 2; level <= 4; level++) {
+        const ad__kernels *k = kernels_of(level);
+        _Alignas(64) double x[2*HARD], y[2*HARD], v[2*HARD];
+        for (int turn = 0; k != NULL && turn < HARD; turn++) {
+            for (int i = 0; i < HARD; i++) x[2*i] = hard[i], x[2*i + 1] = -hard[i], y[2*i] = y[2*i + 1] = hard[(i + turn)%HARD];
+            for (int r = ROW_floor; r <= ROW_remainder; r++) {
+                k->value[0][r](2*HARD, x, y, v);
+                for (int i = 0; i < 2*HARD; i++) {
+                    const double want[] = {floor(x[i]), ceil(x[i]), trunc(x[i]), round(x[i]), rint(x[i]), fmod(x[i], y[i]),
+                                           remainder(x[i], y[i])};
+                    cr_expect(same_bits(v[i], want[r - ROW_floor]), "%s(%.17g, %.17g), %s: %.17g", rows[r].name, x[i], y[i],
+                              k->name, v[i]);
+                }
+            }
+        }
+    }
+}
+
 Test(kernels, reverse_adds_to_what_is_there_and_nothing_for_a_zero_adjoint) {
     for (int level = 2; level <= 4; level++) {
         const ad__kernels *k = kernels_of(level);

@@ -10,11 +10,20 @@ extern "C" {
 }
 
 #include <algorithm>
+#include <cfloat>
+#include <climits>
 #include <cstdio>
 #include <cstring>
+#include <iomanip>
+#include <numeric>
+#include <sstream>
+#include <string>
+#include <type_traits>
 #include <vector>
 
 using std::size_t;
+
+static const double LEAST = std::numeric_limits<double>::denorm_min();
 
 static int failures;
 
@@ -159,8 +168,8 @@ static void same_as_numbers_and_differences(const char *what, size_t n, numbers 
 static void every_row_is_a_function() {
     ad::tape tape;
     ad::var  x = tape.input(0.5), y = tape.input(0.25);
-#define R1(name, ...) expect(same_bits(ad::value(name(x)), ad_value(ad_##name(x))), #name);
-#define R2(name, ...) expect(same_bits(ad::value(name(x, y)), ad_value(ad_##name(x, y))), #name);
+#define R1(name, ...) expect(same_bits(ad::value(ad::name(x)), ad_value(ad_##name(x))), #name);
+#define R2(name, ...) expect(same_bits(ad::value(ad::name(x, y)), ad_value(ad_##name(x, y))), #name);
 #include "engine/ops.def"
     expect(tape.status() == AD_OK || tape.status() == AD_BAD_ARGUMENT, tape.message());
 }
@@ -232,6 +241,313 @@ static void tape_moves_with_what_is_on_it() {
     ad::tape other = std::move(one);
     ad_backward(x*x);
     expect(other.status() == AD_OK && ad::grad(x) == 4 && static_cast<ad_tape *>(one) == nullptr, "moved");
+    ad::tape third;
+    third.input(1);
+    third = std::move(other);                 /* what it held is freed: the leak checker looks */
+    ad_backward(x*x*x);
+    expect(third.status() == AD_OK && ad::grad(x) == 12 && static_cast<ad_tape *>(other) == nullptr, "moved again");
+    ad::tape &same = third;
+    third = std::move(same);
+    expect(third.status() == AD_OK && ad_tape_length(third) == 4, "moved to itself");
+    static_assert(std::is_nothrow_move_assignable<ad::tape>::value && !std::is_copy_assignable<ad::tape>::value, "moves");
+}
+
+/* ---- whose function is called -------------------------------------------------------------------- */
+
+/* Rows that the libraries of C and C++ have for numbers; the same as in ad.hpp, and written down again. */
+static bool in_the_library(const char *name) {
+    static const char *const names[] = {
+        "pow", "sqrt", "cbrt", "exp", "expm1", "exp2", "log", "log1p", "log2", "log10", "sin", "cos", "tan", "asin", "acos",
+        "atan", "sinh", "cosh", "tanh", "asinh", "acosh", "atanh", "atan2", "hypot", "erf", "erfc", "lgamma", "tgamma", "abs",
+        "min", "max", "floor", "ceil", "trunc", "round", "rint", "fmod", "remainder",
+    };
+    for (const char *each : names)
+        if (std::strcmp(each, name) == 0) return true;
+    return false;
+}
+
+/* Does a call without ad:: find anything, where nothing of that name is in sight? */
+namespace stranger {
+#define R1(name, ...)                                                                        \
+    template <class T> auto found_##name(const T &x) -> decltype(name(x), std::true_type()); \
+    std::false_type         found_##name(...);
+#define R2(name, ...)                                                                                       \
+    template <class T> auto found_##name(const T &x, const T &y) -> decltype(name(x, y), std::true_type()); \
+    std::false_type         found_##name(...);
+#include "engine/ops.def"
+#define FINDS(name, call)                                                              \
+    template <class T, class Tape> auto found_##name(const T &x, size_t n, const T *p, Tape &tape) \
+        -> decltype(void(x), void(n), void(p), void(tape), call, std::true_type());    \
+    std::false_type found_##name(...);
+FINDS(sum, sum(n, p)) FINDS(dot, dot(n, p, p)) FINDS(logsumexp, logsumexp(n, p)) FINDS(where, where(x, x, x))
+FINDS(pick, pick(x, n, p)) FINDS(value, value(x)) FINDS(grad, grad(x)) FINDS(input, input(tape, 1.0)) FINDS(status, status(tape))
+FINDS(decided, decided_(x, 1))
+}
+
+static void only_names_of_the_library_are_found_by_argument() {
+#define R1(name, ...)                                                                                          \
+    expect(decltype(stranger::found_##name(std::declval<ad::var>()))::value == in_the_library(#name), #name);
+#define R2(name, ...)                                                                                                      \
+    expect(decltype(stranger::found_##name(std::declval<ad::var>(), std::declval<ad::var>()))::value == in_the_library(#name), \
+           #name);
+#include "engine/ops.def"
+#define HIDDEN(name)                                                                                             \
+    expect(!decltype(stranger::found_##name(std::declval<ad::var>(), size_t(), std::declval<ad::var *>(),        \
+                                            std::declval<ad::tape &>()))::value, #name);
+    HIDDEN(sum) HIDDEN(dot) HIDDEN(logsumexp) HIDDEN(where) HIDDEN(pick) HIDDEN(value) HIDDEN(grad) HIDDEN(input) HIDDEN(status)
+    HIDDEN(decided)
+}
+
+/* A program's own functions, some of the names in the global namespace too: those are not looked at for double, so they
+ * must not be for ad::var. */
+template <class T> T sigmoid(T x) { return 100 - x; }
+template <class T> T scale(T x, T y) { return 100 - x - y; }
+template <class T> T loss(T x) { return 100 - x; }
+
+namespace program {
+#define R1(name, ...) template <class T> T name(T x) { return x + 1000; }
+#define R2(name, ...) template <class T> T name(T x, T y) { return x + y*0.5 + 2000; }
+#include "engine/ops.def"
+template <class T> T sum(size_t n, const T *x) { return x[0] + double(n) + 1; }
+template <class T> T dot(size_t n, const T *x, const T *y) { return x[0]*y[n - 1] + 2; }
+template <class T> T logsumexp(size_t n, const T *x) { return x[n - 1] + 3; }
+template <class T> T where(T x, T y, T z) { return x*y + z + 4; }
+template <class T> T pick(T x, size_t n, const T *y) { return x*y[n - 1] + 5; }
+template <class T> T value(T x) { return x*3; }
+template <class T> T grad(T x) { return x*5; }
+template <class T> T loss(T x) { return x*7; }
+
+/* Each of them by itself. */
+template <class T> std::vector<T> each(const T *x) {
+    std::vector<T> y;
+#define R1(name, ...) if (!in_the_library(#name)) y.push_back(name(x[0]));
+#define R2(name, ...) if (!in_the_library(#name)) y.push_back(name(x[1], x[2]));
+#include "engine/ops.def"
+    for (const T &more : {sum(3, x), dot(3, x, x), logsumexp(3, x), where(x[0], x[1], x[2]), pick(x[1], 3, x), value(x[0]),
+                          grad(x[2]), loss(x[1])})
+        y.push_back(more);
+    return y;
+}
+
+/* Of beta 5, as PyTorch's softplus(x, 5). */
+template <class T> T softly(T x) {
+    using std::exp;
+    using std::log;
+    return log(1 + exp(5*x))/5;
+}
+}
+
+static void own_functions_are_called_for_vars_as_for_numbers() {
+    ad::tape tape;
+    double   x[] = {0.5, 1.25, -2};
+    ad::var  v[] = {tape.input(x[0]), tape.input(x[1]), tape.input(x[2])};
+    const std::vector<double>  want = program::each(x);
+    const std::vector<ad::var> got = program::each(v);
+    expect(want.size() > 25 && want.size() == got.size(), "calls", double(got.size()), double(want.size()));
+    for (size_t i = 0; i < want.size(); i++) expect(same_bits(ad::value(got[i]), want[i]), "own function", ad::value(got[i]), want[i]);
+    expect(same_bits(ad::value(program::softly(v[1])), program::softly(x[1])), "softplus of beta 5");
+    expect(same_bits(ad::value(sigmoid(v[0])), 99.5), "in the global namespace", ad::value(sigmoid(v[0])), 99.5);
+    expect(same_bits(ad::value(scale(v[0], v[1])), 98.25), "in the global namespace");
+}
+
+namespace follower {
+using namespace ad;
+
+/* With a using-directive the old names are there without ad::. */
+static double all_names(var x) {
+    var y[] = {sigmoid(x), relu(x), exp(x), scale(x, 2), where(less(x, 1), x, 3)};
+    return value(sum(5, y)) + value(dot(5, y, y)) + value(max(x, 0)) + value(hypot(x, 1, 2)) + value(pick(1, 5, y));
+}
+}
+
+static void using_directive_brings_all_names() {
+    ad::tape     tape;
+    ad::var      x = tape.input(0.5);
+    const double y[] = {1/(1 + std::exp(-0.5)), 0.5, std::exp(0.5), 1, 0.5};
+    double       want = 0.5 + std::sqrt(0.25 + 1 + 4) + y[1];
+    for (double each : y) want += each + each*each;
+    expect(close_to(follower::all_names(x), want, 4*U, 0), "names", follower::all_names(x), want);
+}
+
+/* Functions of Tapir are passed on as functions, the names of the library too. */
+static void functions_are_passed_by_name() {
+    ad::tape             tape;
+    std::vector<ad::var> x = {tape.input(3), 4.0f, 12};
+    expect(ad::value(std::accumulate(x.begin(), x.end(), ad::var(0), ad::hypot)) == 13, "hypot");
+    std::transform(x.begin(), x.end(), x.begin(), ad::relu);
+    std::transform(x.begin(), x.end(), x.begin(), ad::floor);
+    expect(ad::value(std::accumulate(x.begin(), x.end(), ad::var(0))) == 19, "accumulate");
+}
+
+/* ---- what a numeric template calls ---------------------------------------------------------------- */
+
+template <class T> std::vector<T> library(T x, T y) {
+    using namespace std;
+    T         part, whole;
+    int       n;
+    vector<T> v = {ceil(x), floor(x), trunc(x), round(x), rint(x), nearbyint(x), fmod(x, y), fmod(7.5f, y), remainder(x, y),
+                   remainder(x, 2), fdim(x, y), fdim(y, x), fdim(x, 1), copysign(x, y), copysign(y, x), copysign(2.0, x),
+                   tgamma(x), lgamma(x), ldexp(x, 5), ldexp(x, -3), scalbn(y, 2), scalbln(y, -2), fma(x, y, 2.0),
+                   fmin(x, y), fmax(x, 1), fabs(x), abs(y), cbrt(x), exp2(y), log2(fabs(x)), pow(fabs(x), 3), pow(2, y),
+                   pow(fabs(x), y), hypot(x, y), atan2(y, x), max(x, y), min(x, y), erf(x), expm1(y), log1p(fabs(y))};
+    part = modf(x, &whole);
+    v.push_back(part), v.push_back(whole);
+    part = frexp(x, &n);
+    v.push_back(part), v.push_back(n);
+    v.push_back(double(lround(x))), v.push_back(double(llround(y))), v.push_back(double(lrint(x)));
+    v.push_back(double(llrint(y)));
+    T z = x;
+    v.push_back(z++), v.push_back(z--), v.push_back(++z), v.push_back(--z);
+    v.push_back(isnan(x) || isinf(x) || !isfinite(x) || !isnormal(x) || fpclassify(x) != FP_NORMAL ? T(1) : T(2));
+    v.push_back(signbit(x) ? T(1) : T(2));
+    return v;
+}
+
+struct at_library {
+    double x, y;
+    bool   in_y;
+    size_t i;
+};
+
+extern "C" {
+static double library_at(double at, void *context) {
+    const at_library *c = static_cast<at_library *>(context);
+    return library(c->in_y ? c->x : at, c->in_y ? at : c->y)[c->i];
+}
+}
+
+/* No point is at a kink or a jump of any of them. */
+static void library_is_that_of_numbers() {
+    const double pairs[][2] = {{2.3, 1.7}, {-2.3, 1.7}, {5.4, -1.3}, {-0.6, -0.8}, {0.7, 3.2}};
+    for (const double *at : pairs) {
+        const std::vector<double> want = library(at[0], at[1]);
+        for (size_t i = 0; i < want.size(); i++) {
+            ad::tape             tape;
+            ad::var              x = tape.input(at[0]), y = tape.input(at[1]);
+            std::vector<ad::var> got = library(x, y);
+            char                 what[80];
+            std::snprintf(what, sizeof what, "library call %d at (%g, %g)", int(i), at[0], at[1]);
+            expect(got.size() == want.size() && close_to(ad::value(got[i]), want[i], 2*U, 0), what, ad::value(got[i]), want[i]);
+            const ad_var both[] = {x, y};
+            double       grad[2];
+            ad_gradient(got[i], 2, both, grad);
+            for (int in_y = 0; in_y < 2; in_y++) {
+                at_library     c = {at[0], at[1], in_y == 1, i};
+                const estimate e = differences(library_at, &c, at[in_y], 0.03125);
+                if (!std::isnan(e.value)) expect(close_to(grad[in_y], e.value, 1e-8, 1e-8 + 10*e.error), what, grad[in_y], e.value);
+            }
+            expect(tape.status() == AD_OK, tape.message());
+        }
+    }
+}
+
+/* Infinities, NaN and signed zeros come out as C's functions have them; of a NaN's sign nothing is said. */
+static void strange_numbers_come_out_as_in_c() {
+    const double strange[] = {0.0, -0.0, 1, -1, 2.5, -2.5, LEAST, -LEAST, DBL_MIN, DBL_MAX, -DBL_MAX, INFINITY,
+                              -INFINITY, NAN};
+    for (double x : strange) {
+        for (double y : strange) {
+            ad::tape     tape;
+            ad::var      a = tape.input(x), b = tape.input(y), whole;
+            double       w;
+            int          n, m;
+            const double got[] = {ad::value(fdim(a, b)), ad::value(copysign(a, b)), ad::value(modf(a, &whole)), ad::value(whole),
+                                  ad::value(frexp(a, &n)), ad::value(fmod(a, b)), ad::value(remainder(a, b))};
+            const double part = std::modf(x, &w), fraction = std::frexp(x, &m);
+            const double want[] = {std::fdim(x, y), std::isnan(y) ? got[1] : std::copysign(x, y), part, w, fraction,
+                                   std::fmod(x, y), std::remainder(x, y)};
+            for (size_t i = 0; i < 7; i++) {
+                char what[80];
+                std::snprintf(what, sizeof what, "call %d at (%g, %g)", int(i), x, y);
+                expect(same_bits(got[i], want[i]) || (std::isnan(got[i]) && std::isnan(want[i])), what, got[i], want[i]);
+            }
+            if (std::isfinite(x)) expect(n == m, "exponent", n, m);
+        }
+    }
+}
+
+/* One rounding, also where 2^n is no double or the result subnormal. */
+static void ldexp_is_rounded_once() {
+    const double some[] = {1, -1.5, 1 + 2*U, DBL_MAX, DBL_MIN, LEAST, 3*LEAST, std::ldexp(2 - 2*U, -10), 0.0, -0.0,
+                           INFINITY, std::ldexp(1.5 + 2*U, 1000)};
+    for (double x : some) {
+        for (int n = -2200; n <= 2200; n += n > -1100 && n < -1000 ? 1 : 7) {
+            const double got = ad::value(ldexp(ad::var(x), n));
+            if (!same_bits(got, std::ldexp(x, n))) std::printf("ldexp(%g, %d)\n", x, n);
+            expect(same_bits(got, std::ldexp(x, n)), "ldexp", got, std::ldexp(x, n));
+        }
+        expect(same_bits(ad::value(ldexp(ad::var(x), INT_MAX)), std::ldexp(x, INT_MAX)), "the largest exponent");
+        expect(same_bits(ad::value(ldexp(ad::var(x), INT_MIN)), std::ldexp(x, INT_MIN)), "the smallest exponent");
+        expect(same_bits(ad::value(scalbln(ad::var(x), LONG_MAX)), std::scalbln(x, LONG_MAX)), "the largest long");
+    }
+}
+
+/* The slopes where differences cannot say: at 0 modf is the identity, and copysign and fdim have a kink. */
+static void slopes_at_kinks_are_chosen() {
+    ad::tape tape;
+    ad::var  x = tape.input(0.0), one = tape.input(1), whole;
+    ad_backward(modf(x, &whole));
+    expect(ad::grad(x) == 1, "modf at 0", ad::grad(x), 1);
+    ad_backward(copysign(x, one));
+    expect(ad::grad(x) == 0 && ad::grad(one) == 0, "copysign at 0");
+    ad_backward(fdim(one, one));
+    expect(ad::grad(one) == 0, "fdim at a tie");
+    ad_backward(sqrt(fdim(x, one)));
+    expect(ad::grad(x) == 0 && ad::grad(one) == 0, "nothing goes through what was not taken");
+}
+
+/* Right to second order at (0, 0, 2), where a nested hypot(0, 0) would be at its kink; the Hessian is diag(1/2, 1/2, 0). */
+static void hypot_of_three_is_smooth_off_the_origin() {
+    for (size_t last = 0; last < 3; last++) {
+        ad::tape     tape;
+        ad_var       x[3];
+        double       grad[3], h[9];
+        for (size_t i = 0; i < 3; i++) x[i] = tape.input(i == last ? -2 : 0);
+        ad::var y = hypot(ad::var(x[0]), x[1], x[2]);
+        ad_gradient(y, 3, x, grad);
+        ad_hessian(y, 3, x, h);
+        for (size_t i = 0; i < 9; i++) {
+            expect(i > 2 || grad[i] == (i == last ? -1 : 0), "gradient", i > 2 ? 0 : grad[i], i == last);
+            const double want = i%4 == 0 && i/4 != last ? 0.5 : 0;
+            expect(close_to(h[i], want, 4*U, 0), "Hessian", h[i], want);
+        }
+    }
+    ad::tape tape;
+    ad::var  x = tape.input(3), y = tape.input(4e200), z = tape.input(3e200);
+    expect(close_to(ad::value(hypot(x, y, z)), 5e200, 4*U, 0), "no overflow");
+    expect(ad::value(hypot(tape.input(2), 3, 6.0f)) == 7, "numbers of all kinds");
+}
+
+/* Whole numbers are taken out of a program as decisions: a replay in which one would be another says so. */
+static void whole_numbers_are_decisions() {
+    for (int k = 0; k < 4; k++) {
+        ad::tape tape;
+        ad::var  x = tape.input(k == 3 ? 0 : 2.75);
+        int      n = 0;
+        if (k == 0) expect(lround(x) == 3, "lround");
+        if (k == 1) expect(lrint(x) == 3, "lrint");
+        if (k >= 2) expect(ad::value(frexp(x, &n)) == (k == 3 ? 0 : 0.6875) && n == (k == 3 ? 0 : 2), "frexp");
+        if (k < 3) {
+            ad_set(x, 3.25);
+            ad_replay(tape);
+            expect(tape.status() == AD_OK, tape.message());
+        }
+        ad_set(x, k == 3 ? 0.75 : 4.5);
+        ad_replay(tape);
+        expect(tape.status() == AD_BRANCH_CHANGED, "another whole number");
+    }
+}
+
+static void vars_are_printed_as_their_values() {
+    ad::tape           tape;
+    ad::var            x = tape.input(2.0/3);
+    std::ostringstream to;
+    to << x << ' ' << std::setprecision(3) << x << ' ' << std::setw(8) << std::fixed << x*x << ' ' << ad::var(-1) << ' '
+       << tape.input(NAN);
+    expect(to.str() == "0.666667 0.667    0.444 -1.000 nan", to.str().c_str());
+    std::wostringstream wide;
+    wide << x;
+    expect(wide.str() == L"0.666667", "wide characters");
 }
 
 int main() {
@@ -244,5 +560,16 @@ int main() {
     reductions_take_arrays_of_vars();
     formulas_take_vars_and_handles();
     tape_moves_with_what_is_on_it();
+    only_names_of_the_library_are_found_by_argument();
+    own_functions_are_called_for_vars_as_for_numbers();
+    using_directive_brings_all_names();
+    functions_are_passed_by_name();
+    library_is_that_of_numbers();
+    strange_numbers_come_out_as_in_c();
+    ldexp_is_rounded_once();
+    slopes_at_kinks_are_chosen();
+    hypot_of_three_is_smooth_off_the_origin();
+    whole_numbers_are_decisions();
+    vars_are_printed_as_their_values();
     return failures != 0;
 }

@@ -100,7 +100,7 @@ static int check_operand(int number, bool in_y, double x, double y) {
 }
 
 static bool piecewise_constant(int number) {
-    return number == ROW_floor || (number >= ROW_less && number <= ROW_either);
+    return (number >= ROW_floor && number <= ROW_rint) || (number >= ROW_less && number <= ROW_either);
 }
 
 ParameterizedTestParameters(ops, partials_agree_with_differences) {
@@ -170,7 +170,9 @@ Test(ops, forms_with_a_plain_number_have_the_value_of_the_form_with_two_nodes) {
     one(sigmoid, 1/(1 + expl(-x))) one(softplus, log1pl(expl(x)))                                \
     one(relu, x > 0 ? x : 0) one(leaky_relu, x > 0 ? x : 0.01L*x)                                \
     one(elu, x > 0 ? x : expl(x) - 1) one(gelu, x*erfcl(-x/sqrtl(2))/2)                      \
-    one(silu, x/(1 + expl(-x))) one(abs, fabsl(x)) one(floor, floorl(x))                         \
+    one(silu, x/(1 + expl(-x))) one(abs, fabsl(x)) one(floor, floorl(x)) one(tgamma, tgammal(x)) \
+    one(ceil, ceill(x)) one(trunc, truncl(x)) one(round, roundl(x)) one(rint, rintl(x))          \
+    two(fmod, fmodl(x, y)) two(remainder, remainderl(x, y))                                      \
     two(scale, x*y) two(gate, x*y) two(doubt, 0*x*y)                                             \
     one(asin_slope, 1/sqrtl((1 - x)*(1 + x))) one(atan_slope, 1/(1 + x*x))                       \
     one(atanh_slope, 1/((1 - x)*(1 + x))) one(sigmoid_slope, 1/(2 + expl(x) + expl(-x)))         \
@@ -502,6 +504,86 @@ Test(ops, min_and_max_send_all_to_the_winner) {
     cr_expect(high.value == 2 && high.dx == 0 && high.dy == 1);
 }
 
+/* Halves: round away from 0, rint to even. Signs stay, also that of 0; numbers of 2^52 and more are whole. */
+Test(ops, rounding_rows_are_those_of_c) {
+    const double big = 0x1p52;
+    const struct { double x, floor, ceil, trunc, round, rint; } of[] = {
+        {0.5, 0, 1, 0, 1, 0},                 {-0.5, -1, -0.0, -0.0, -1, -0.0},
+        {1.5, 1, 2, 1, 2, 2},                 {2.5, 2, 3, 2, 3, 2},
+        {-2.5, -3, -2, -2, -3, -2},           {-3.5, -4, -3, -3, -4, -4},
+        {0.5 - U/2, 0, 1, 0, 0, 0},           {-0.5 + U/2, -1, -0.0, -0.0, -0.0, -0.0},
+        {0.0, 0, 0, 0, 0, 0},                 {-0.0, -0.0, -0.0, -0.0, -0.0, -0.0},
+        {7, 7, 7, 7, 7, 7},                   {DBL_TRUE_MIN, 0, 1, 0, 0, 0},
+        {-DBL_TRUE_MIN, -1, -0.0, -0.0, -0.0, -0.0}, {big/2 + 0.5, big/2, big/2 + 1, big/2, big/2 + 1, big/2},
+        {big + 1, big + 1, big + 1, big + 1, big + 1, big + 1}, {-2*big - 2, -2*big - 2, -2*big - 2, -2*big - 2, -2*big - 2, -2*big - 2},
+        {1e300, 1e300, 1e300, 1e300, 1e300, 1e300}, {INFINITY, INFINITY, INFINITY, INFINITY, INFINITY, INFINITY},
+        {-INFINITY, -INFINITY, -INFINITY, -INFINITY, -INFINITY, -INFINITY},
+    };
+    for (size_t i = 0; i < sizeof of/sizeof *of; i++) {
+        const double want[] = {of[i].floor, of[i].ceil, of[i].trunc, of[i].round, of[i].rint};
+        for (int n = ROW_floor; n <= ROW_rint; n++) {
+            const step s = take(n, NODES, of[i].x, 0);
+            cr_expect(same_bits(s.value, want[n - ROW_floor]) && s.dx == 0, "%s(%.17g): %g, slope %g", rows[n].name, of[i].x,
+                      s.value, s.dx);
+        }
+    }
+}
+
+/* x - n*y: the slope in y is -n, n = x/y rounded towards 0 or, of remainder, to the nearest, halves to even. Where x/y
+ * itself rounds to a whole number or a half its trunc, or rint, is one off: 1/0.1 is 10, though 10 times the double 0.1 is
+ * more than 1; and 64.88.../7.63... is 8.5, but a little more. n by Python's fractions: trunc(Fraction(x)/Fraction(y)). */
+Test(ops, fmod_and_remainder_have_minus_the_quotient_as_slope) {
+    const struct { double x, y, fmod, n, remainder, nearest; } of[] = {
+        {5.5, 2, 1.5, 2, -0.5, 3},            {-5.5, 2, -1.5, -2, 0.5, -3},
+        {5.5, -2, 1.5, -2, -0.5, -3},         {-5.5, -2, -1.5, 2, 0.5, 3},
+        {5, 2, 1, 2, 1, 2},                   {7, 2, 1, 3, -1, 4},
+        {6, 2, 0, 3, 0, 3},                   {-6, 2, -0.0, -3, -0.0, -3},
+        {1, 5, 1, 0, 1, 0},                   {0.0, 2, 0, 0, 0, 0},
+        {1, 0.1, 0x1.9999999999996p-4, 9, -0x1p-54, 10},
+        {0x1.038a3ac00ff54p+6, 0x1.e88bb9e1ffebcp+2, 0x1.038a3ac00ff54p+6 - 8*0x1.e88bb9e1ffebcp+2, 8,
+         (0x1.038a3ac00ff54p+6 - 8*0x1.e88bb9e1ffebcp+2) - 0x1.e88bb9e1ffebcp+2, 9},
+        {1e300, INFINITY, 1e300, 0, 1e300, 0},
+        {1.7e308, 1e308, 1.7e308 - 1e308, 1, NAN, 2},
+        {3*DBL_TRUE_MIN, 2*DBL_TRUE_MIN, DBL_TRUE_MIN, 1, -DBL_TRUE_MIN, 2},
+        {1e22, 3, 1, 3333333333333333333333.0, 1, 3333333333333333333333.0},
+        {1e300, DBL_TRUE_MIN, 0, INFINITY, 0, INFINITY},
+    };
+    for (size_t i = 0; i < sizeof of/sizeof *of; i++) {
+        const step f = take(ROW_fmod, NODES, of[i].x, of[i].y), r = take(ROW_remainder, NODES, of[i].x, of[i].y);
+        cr_expect(close_to(f.value, of[i].fmod, 0, 0) && f.dx == 1 && close_to(f.dy, -of[i].n, 2*U, 0),
+                  "fmod(%.17g, %.17g): %.17g, slopes %g %.17g", of[i].x, of[i].y, f.value, f.dx, f.dy);
+        if (isnan(of[i].remainder)) continue;                /* 2e308 is no double: below */
+        cr_expect(close_to(r.value, of[i].remainder, 0, 0) && r.dx == 1 && close_to(r.dy, -of[i].nearest, 2*U, 0),
+                  "remainder(%.17g, %.17g): %.17g, slopes %g %.17g", of[i].x, of[i].y, r.value, r.dx, r.dy);
+    }
+    cr_expect_eq(take(ROW_remainder, NODES, 1.7e308, 1e308).dy, -2);
+    for (int n = ROW_fmod; n <= ROW_remainder; n++) {
+        cr_expect(isnan(take(n, NODES, 1, 0).value) && isnan(take(n, NODES, INFINITY, 2).value), "%s", rows[n].name);
+        cr_expect(isnan(take(n, NODES, 1, 0).dy) && isnan(take(n, NODES, INFINITY, 2).dy), "%s", rows[n].name);
+    }
+}
+
+/* A wrap is no line: the side tells the two ends of it apart. */
+Test(ops, side_of_fmod_changes_where_it_jumps) {
+    const row *f = &rows[ROW_fmod], *r = &rows[ROW_remainder];
+    for (double x = -6.25; x < 6.5; x += 0.5) {
+        const double other = x + 0.25;
+        cr_expect_eq(f->side(x, 2, fmod(x, 2)) == f->side(other, 2, fmod(other, 2)), trunc(x/2) == trunc(other/2), "%g", x);
+        cr_expect_eq(r->side(x, 2, remainder(x, 2)) == r->side(other, 2, remainder(other, 2)),
+                     rint(x/2) == rint(other/2), "%g", x);
+    }
+}
+
+/* tgamma'(1) = -Euler's constant, tgamma'(1/2) = -sqrt(pi)*(Euler + 2 ln 2), tgamma'(5) = 24*(25/12 - Euler). */
+Test(ops, tgamma_has_itself_times_digamma_as_slope) {
+    expect_relative("tgamma'", 1, partial1(ROW_tgamma, 1), -0.57721566490153286L, 16);
+    expect_relative("tgamma'", 0.5, partial1(ROW_tgamma, 0.5), -sqrtl(acosl(-1))*1.9635100260214235L, 16);
+    expect_relative("tgamma'", 5, partial1(ROW_tgamma, 5), 24*(25/12.0L - 0.57721566490153286L), 16);
+    expect_relative("tgamma'", -0.5, partial1(ROW_tgamma, -0.5), -2*sqrtl(acosl(-1))*0.036489973978576521L, 64);
+    cr_expect(value1(ROW_tgamma, 172) == INFINITY && partial1(ROW_tgamma, 172) == INFINITY);
+    cr_expect_eq(partial1(ROW_tgamma, -200.5), 0);                /* 1e-377 */
+}
+
 /* ---- NaN and zero ---------------------------------------------------------------------------- */
 
 Test(ops, nan_in_gives_nan_out) {
@@ -539,7 +621,7 @@ Test(ops, selecting_rows_push_nothing_through_a_zero_partial) {
     cr_expect_eq(gradient_of_root(ROW_abs, 0, 0), 0);
     cr_expect_eq(gradient_of_root(ROW_min, 2, 1), 0);
     cr_expect_eq(gradient_of_root(ROW_max, 1, 2), 0);
-    cr_expect_eq(gradient_of_root(ROW_floor, 1.5, 0), 0);
+    for (int n = ROW_floor; n <= ROW_rint; n++) cr_expect_eq(gradient_of_root(n, 1.5, 0), 0, "%s", rows[n].name);
     for (int n = ROW_less; n <= ROW_either; n++)
         cr_expect_eq(gradient_of_root(n, 1, 2), 0, "%s", rows[n].name);
 }

@@ -66,7 +66,8 @@ Test(probe, noise_bounds_the_rounding_of_a_sum_that_cancels) {
 Test(probe, noise_of_a_node_is_that_of_its_operation) {
     const struct { const char *text; double noise; } of[] = {
         {"a + b", 1}, {"a - b", 5}, {"a*b", 6}, {"a/b", 2/3.0}, {"sqrt(a)", sqrt(2)}, {"leaky_relu(b)", 0.03},
-        {"-a", 0}, {"abs(b)", 0}, {"relu(a)", 0}, {"min(a, b)", 0}, {"max(a, b)", 0}, {"floor(a)", 0}, {"b < a", 0},
+        {"-a", 0}, {"abs(b)", 0}, {"relu(a)", 0}, {"min(a, b)", 0}, {"max(a, b)", 0}, {"floor(a)", 0}, {"ceil(a)", 0}, {"trunc(a)", 0},
+        {"round(a)", 0}, {"rint(a)", 0}, {"fmod(b, a)", 0}, {"remainder(b, a)", 0}, {"tgamma(a + 3)", 20*24}, {"b < a", 0},
         {"b <= a", 0}, {"a == a", 0}, {"a != b", 0}, {"a && b", 0}, {"a || b", 0}, {"where(a, b, a)", 0},
         {"exp(a)", 4*exp(2)}, {"sin(b)", 4*sin(3)}, {"a^3", 32}, {"tanh(b)", 4*tanh(3)},
         {"lgamma(a)", 16}, {"lgamma(a + 3)", 16*(1 + log(24))}, {"polygamma(1, a)", 16*(acos(-1)*acos(-1)/6)},
@@ -118,7 +119,8 @@ Test(probe, side_of_every_choice_is_looked_at) {
         {"relu(a)*relu(c)", 0, -1, -3}, {"relu(a)*relu(c)", 2, 1, -1}, {"max(a, b)", 1, -0.5, -2}, {"max(a, b)", 0, 0.5, 2},
         {"min(a, b)*abs(c)", 2, -0.25, -0.75}, {"where(a, b, c)", 0, 1, -2}, {"where(a < b, b, c)", 0, 0.5, 2},
         {"where(c - 0.5, a, b)*c", 1, 9, NAN}, {"where(c - 0.5, a, b)*c", 2, 0, 0.25},
-        {"floor(a)*b", 0, 0.5, -0.5},
+        {"floor(a)*b", 0, 0.5, -0.5}, {"ceil(a)*b", 0, -0.5, 0.5}, {"trunc(a)*b", 0, 0.5, -0.5}, {"round(a)*b", 0, 0.25, 0.5},
+        {"rint(a)*b", 0, 0.25, 1}, {"fmod(b, a)", 1, 0.5, -1.5}, {"remainder(b, a)", 1, 0.5, 2.5},
     };
     for (size_t k = 0; k < sizeof of/sizeof *of; k++) {
         ad_tape     *tape = ad_tape_new();

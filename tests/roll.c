@@ -501,7 +501,7 @@ Test(roll, a_branch_inside_a_loop_is_guarded_in_every_repetition) {
 static const int tame[] = {
     ROW_neg, ROW_add, ROW_sub, ROW_mul, ROW_sin, ROW_cos, ROW_atan, ROW_tanh, ROW_asinh, ROW_hypot, ROW_erf,
     ROW_sigmoid, ROW_softplus, ROW_relu, ROW_leaky_relu, ROW_elu, ROW_gelu, ROW_silu, ROW_abs, ROW_min, ROW_max, ROW_floor,
-    ROW_less, ROW_both, ROW_atan2,
+    ROW_ceil, ROW_trunc, ROW_round, ROW_rint, ROW_less, ROW_both, ROW_atan2,
 };
 enum { TAME = sizeof tame/sizeof *tame, SUM = ROWS, DOT, LOGSUMEXP, WHERE, KINDS = 4, BODY = 9, OPERANDS = 4 };
 

@@ -10,6 +10,10 @@ static double slope(ad_var (*f)(ad_var), double at) {
     return d;
 }
 
+static ad_var by_two(ad_var x) {
+    return ad_fmod(x, ad_num(2));
+}
+
 static void tie(const char *name, ad_var (*f)(ad_var, ad_var)) {
     ad_tape *tape = ad_tape_new();
     ad_var   x = ad_input(tape, 3), y = ad_input(tape, 3);
@@ -24,6 +28,8 @@ int main(void) {
     printf("%-12s at 0        %g\n", "abs", slope(ad_abs, 0));
     printf("%-12s at 0        %g\n", "elu", slope(ad_elu, 0));
     printf("%-12s at 1        %g\n", "floor", slope(ad_floor, 1));
+    printf("%-12s at 1        %g\n", "round", slope(ad_round, 1));
+    printf("%-12s at 2        %g\n", "fmod by 2", slope(by_two, 2));
     tie("min", ad_min);
     tie("max", ad_max);
     tie("less", ad_less);
