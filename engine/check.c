@@ -497,7 +497,7 @@ static ad__sample call_at(void *context, double t) {
 static double call_noise(void *context, double t) {
     const callable *c = context;
     const double    size = c->direction == NULL ? fabs(c->x[c->coordinate]) : 1;
-    return ad__measured_noise(call_at, context, t, size > 0 && size < 1 ? size : 1);
+    return ad__measured_noise(call_at, context, t, size > 0 ? fmax(size, fabs(t)) : 1);
 }
 
 static ad__slice call_coordinate(void *self, size_t i) {

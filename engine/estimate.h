@@ -34,8 +34,11 @@ typedef enum ad__shape {
 typedef struct ad__estimate {
     ad__shape shape;
     double    slope, error, step;         /* error: what it may be off; step: of the differences used */
+    double    three;                      /* within this three successive steps agree with the slope: less is no evidence */
     double    left, right, side_error;    /* one-sided slopes, NaN where there are none */
     double    scale;                      /* a slope of ordinary size for this function here */
+    double    range;                      /* how far values at all these steps are from the one at x, at most */
+    double    drowned, turned;            /* steps this short are all noise; in steps this long the function turns; or NaN */
     size_t    evaluations;
 } ad__estimate;
 

@@ -44,7 +44,9 @@ static ad__sample at(void *context, double t) {
 }
 
 static double noise_at(void *context, double t) {
-    return ad__measured_noise(at, context, t, 1);
+    const ad__probe *p = ((const slope *)context)->p;
+    const double     size = p->direction == NULL ? fabs(p->base[p->coordinate]) : 1;
+    return ad__measured_noise(at, context, t, size > 0 ? fmax(size, fabs(t)) : 1);
 }
 
 /* w.Hv, claimed, against differences of w.gradient along what the probe moves along. */

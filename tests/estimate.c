@@ -407,7 +407,7 @@ Test(estimate, noise_of_values_that_go_up_and_down_by_hand) {
     int calls = 0;
     const double noise = ad__measured_noise(up_and_down, &calls, 0, 1);
     cr_expect_float_eq(noise, 4*64e-6/sqrt(924), 1e-12);
-    cr_expect_eq(calls, 1 + 14*20, "%d; one value at x, ten on either side at each of 14 spacings", calls);
+    cr_expect_eq(calls, 1 + 20*20, "%d; one value at x, ten on either side at each of 20 spacings", calls);
 }
 
 /* Both columns of the table are exact from the second step on; finer ones have more noise. */
