@@ -49,6 +49,11 @@ static double away(const ad__slice *line, double value) {
     return isfinite(value) ? fabs(value - line->value) : 0;
 }
 
+/* What is computed from x has no more places than x, and a few steps away from x its roundings may go one way. */
+static double last_places(const ad__slice *line, double slope, double width) {
+    return isfinite(slope) ? 2*AD__ROUNDING*line->size*fabs(slope)/width : 0;
+}
+
 static void sample_level(const ad__slice *line, const ad__sample *up, const ad__sample *down, ladder *l) {
     const int    k = l->levels++;
     const double width = up->moved - down->moved;
@@ -57,6 +62,7 @@ static void sample_level(const ad__slice *line, const ad__sample *up, const ad__
     l->right[k] = (up->value - line->value)/up->moved;
     l->left[k] = (down->value - line->value)/down->moved;
     l->noise[k] = (noise_of(line, up->value) + noise_of(line, down->value))/width;
+    if (k >= LEVELS) l->noise[k] += last_places(line, l->central[k], width);
     l->finite_right[k] = isfinite(l->right[k]);
     l->finite_left[k] = isfinite(l->left[k]);
     l->same[k] = up->same && down->same;
