@@ -374,6 +374,9 @@ typedef struct ad_check_line {
     double      gap, tolerance;   /* |claimed - estimate| (or the distance from [left, right]), and what was allowed */
     double      step;             /* of the differences used */
     ad_verdict  verdict;
+    double      drowned, turned;  /* in steps as short as this all change is noise; in steps as long as this the function
+                                   * turns. NaN or 0 where that was not asked */
+    bool        steep;            /* slopes grow without end as steps shrink: a jump, a vertical tangent */
 } ad_check_line;
 
 /* An operand of one operation whose rule was held against differences of that operation alone. */
@@ -398,7 +401,7 @@ typedef struct ad_check_operand {
 typedef struct ad_check_report {
     ad_verdict  verdict;                      /* the worst of all */
     ad_status   status;                       /* not AD_OK: nothing was checked, and message says why */
-    const char *message;                      /* the conclusion in a sentence or two */
+    const char *message;                      /* the conclusion in a sentence or two, whatever the verdict; never "" */
     size_t      n;                            /* coordinates */
     double      value, noise;                 /* f(x), and what rounding may have done to it */
     double      rtol;

@@ -3,6 +3,7 @@
  *
  * What differences say is found without a look at the claim; the claim only decides how much of it is
  * needed. A function that gives two values for one x, or none, is found out before anything else. */
+#include "conclude.h"
 #include "layers.h"
 #include "program.h"
 #include "second.h"
@@ -12,7 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DIRECTIONS = 4, FEW = 4, COORDINATES = 100, MOST_FOUND = AD__CULPRITS, STACK = 128, MOST_ALONE = 64 };
+enum { DIRECTIONS = 4, FEW = 4, COORDINATES = 100, MOST_FOUND = AD__CULPRITS, STACK = 128, MOST_ALONE = 64, KINK_DIRECTIONS = 8,
+       NEARBY = 8 };
 
 #define RTOL 1e-9
 #define SEED 42
@@ -33,7 +35,7 @@ typedef struct task {
     ad__report       *r;
     uint64_t          random;
     double           *direction, *part;                  /* n each */
-    size_t            found;
+    size_t            found, kinked;                     /* of a bisection: coordinates that fail, that are on a kink */
 } task;
 
 static ad_check_options filled(const ad_check_options *given) {
@@ -99,10 +101,16 @@ static void name_of(const task *t, size_t i, char text[AD__NAME_ROOM]) {
 
 /* ---- the global layer ------------------------------------------------------------------------- */
 
+/* At infinity there are no differences. */
+static ad__judgement judge_coordinate(task *t, size_t i) {
+    if (!isfinite(t->s->x[i])) return (ad__judgement){AD_DOMAIN, NAN, NAN, {.shape = AD__EDGE, .left = NAN, .right = NAN}};
+    const ad__slice line = t->s->coordinate(t->s->self, i);
+    return ad__judge(&line, t->s->claimed[i], t->options.rtol);
+}
+
 static ad_verdict check_coordinate(task *t, size_t i) {
-    char name[AD__NAME_ROOM];
-    const ad__slice      line = t->s->coordinate(t->s->self, i);
-    const ad__judgement j = ad__judge(&line, t->s->claimed[i], t->options.rtol);
+    char                name[AD__NAME_ROOM];
+    const ad__judgement j = judge_coordinate(t, i);
     name_of(t, i, name);
     ad__report_line(t->r, &t->r->first, name, i, t->s->claimed[i], &j);
     t->r->coordinate[i] = (unsigned char)j.verdict;
@@ -136,7 +144,9 @@ static void bisect(task *t, size_t from, size_t end) {
     while (depth > 0 && t->found < MOST_FOUND && !t->r->no_memory) {
         const size_t low = stack[--depth][0], high = stack[depth][1];
         if (high - low == 1) {
-            if (t->r->coordinate[low] != AD_FAIL && check_coordinate(t, low) == AD_FAIL) t->found++;
+            const ad_verdict verdict = t->r->coordinate[low] == AD_FAIL ? AD_PASS : check_coordinate(t, low);
+            if (verdict == AD_FAIL) t->found++;
+            if (verdict == AD_KINK) t->kinked++;
             continue;
         }
         const size_t middle = low + (high - low)/2, half[2][2] = {{middle, high}, {low, middle}};
@@ -146,6 +156,19 @@ static void bisect(task *t, size_t from, size_t end) {
             depth++;
         }
     }
+}
+
+/* Of a function with kinks at x, a claim that is right in every coordinate need not be the slope along a direction: so a
+ * direction alone does not accuse where the search ends at nothing but kinks. */
+static void find_wrong(task *t, size_t from, size_t count) {
+    ad__report  *r = t->r;
+    const size_t line = r->first.count - 1, found = t->found;
+    t->kinked = 0;
+    bisect(t, from, from + count);
+    if (r->no_memory || t->found > found || t->kinked == 0) return;
+    r->first.line[line].verdict = AD_KINK;
+    for (size_t i = from; i < from + count; i++)
+        if (r->coordinate[i] == AD_INCONCLUSIVE) r->coordinate[i] = AD_KINK;
 }
 
 static void check_block(task *t, const char *name, size_t from, size_t count) {
@@ -169,7 +192,7 @@ static void check_block(task *t, const char *name, size_t from, size_t count) {
     for (size_t i = from; i < from + count; i++)
         if (isfinite(s->claimed[i]))
             t->r->coordinate[i] = (unsigned char)(worst == AD_FAIL ? AD_INCONCLUSIVE : worst);
-    if (worst == AD_FAIL) bisect(t, from, from + count);
+    if (worst == AD_FAIL) find_wrong(t, from, count);
 }
 
 /* A claim that is not finite would hide all others in a sum. */
@@ -193,6 +216,83 @@ static void check_given(task *t) {
         ad__report_say(t->r, AD_OK, "the direction is zero everywhere: there is nothing to check along it");
 }
 
+/* ---- kinks of several coordinates ------------------------------------------------------------- */
+
+/* Slopes along a direction, at x and at places near x, where the function is smooth as a rule: from the least to the most. */
+typedef struct slopes {
+    double low, high;
+} slopes;
+
+static void widen(slopes *s, double slope) {
+    if (isnan(slope)) return;
+    s->low = fmin(s->low, slope), s->high = fmax(s->high, slope);
+}
+
+static double value_at(task *t, const double displacement[]) {
+    const ad__slice line = t->s->direction(t->s->self, displacement);
+    return line.at(line.context, 1).value;
+}
+
+/* The slope at a random place as far from x as NEAR, by one central difference that is much shorter. */
+static double slope_nearby(task *t, const double direction[]) {
+    const double far = 0x1p-10, step = 0x1p-22;
+    double      *away = t->part, up, down;
+    ad__random_direction(&t->random, t->s->n, t->s->x, away);
+    for (size_t i = 0; i < t->s->n; i++)
+        away[i] = t->r->coordinate[i] == AD_KINK ? away[i]*far + step*direction[i] : 0;
+    up = value_at(t, away);
+    for (size_t i = 0; i < t->s->n; i++) away[i] -= 2*step*direction[i];
+    down = value_at(t, away);
+    return (up - down)/(2*step);
+}
+
+/* All coordinates on a kink along one direction. A claim is a subgradient only if along it, too, it is among the slopes that the
+ * function has at x and around; what other pieces of the function may have that were not met is within their own spread. */
+static bool refuted_along(task *t, const double direction[]) {
+    double        claimed;
+    ad__judgement j = judge_along(t, direction, &claimed);
+    if (j.verdict != AD_FAIL || !isfinite(claimed)) return false;
+    const ad__estimate *e = &j.estimate;
+    slopes              s = {INFINITY, -INFINITY};
+    const bool          smooth = e->shape == AD__SMOOTH;
+    widen(&s, smooth ? e->slope : e->left), widen(&s, smooth ? e->slope : e->right);
+    for (int k = 0; k < NEARBY; k++) widen(&s, slope_nearby(t, direction));
+    const double spread = s.high - s.low + 0x1p-8*fmax(fabs(s.low), fabs(s.high));
+    if (claimed >= s.low - spread && claimed <= s.high + spread) return false;
+    ad__report_line(t->r, &t->r->first, "all kinks together", SIZE_MAX, claimed, &j);
+    return true;
+}
+
+/* Forwards together, every other one backwards, and at random. */
+static void kink_direction(task *t, int k) {
+    const double *x = t->s->x;
+    int           sign = 1;
+    if (k > 1) ad__random_direction(&t->random, t->s->n, x, t->direction);
+    for (size_t i = 0; i < t->s->n; i++) {
+        if (t->r->coordinate[i] != AD_KINK) {
+            t->direction[i] = 0;
+            continue;
+        }
+        if (k <= 1) t->direction[i] = sign*fmax(1, fabs(x[i]));
+        else if (k%2 == 0) t->direction[i] = fabs(t->direction[i]);
+        if (k == 1) sign = -sign;
+    }
+}
+
+/* In every coordinate alone the claim may lie between the slopes of the sides and be no subgradient all the same. */
+static void check_kinks(task *t) {
+    size_t kinks = 0;
+    for (size_t i = 0; i < t->s->n; i++) kinks += t->r->coordinate[i] == AD_KINK;
+    if (kinks < 2 || t->s->n > t->options.coordinates) return;
+    for (int k = 0; k < KINK_DIRECTIONS && !t->r->no_memory; k++) {
+        kink_direction(t, k);
+        if (!refuted_along(t, t->direction)) continue;
+        for (size_t i = 0; i < t->s->n; i++)
+            if (t->r->coordinate[i] == AD_KINK) t->r->coordinate[i] = AD_FAIL;
+        return;
+    }
+}
+
 static void check_all(task *t) {
     const subject          *s = t->s;
     const ad_check_options *o = &t->options;
@@ -201,6 +301,7 @@ static void check_all(task *t) {
         check_given(t);
     } else if (s->n <= o->coordinates) {
         for (size_t i = 0; i < s->n && !t->r->no_memory; i++) check_coordinate(t, i);
+        if (!t->r->no_memory) check_kinks(t);
     } else {
         check_not_finite(t);
         if (o->blocks == 0) check_block(t, "all of x", 0, s->n);
@@ -256,7 +357,7 @@ static void unstable(ad__report *r, double first, double second) {
 /* Claims that cannot be right are found even where nothing else can be said. */
 static void without_value(ad__report *r, double value) {
     all_coordinates(r, AD_DOMAIN);
-    ad__report_say(r, AD_OK, "the function is %g at x: it has no derivative there", value);
+    ad__report_say(r, AD_OK, "the function is %g at x: it has no derivative there", isnan(value) ? NAN : value);
 }
 
 static ad__report *begin(size_t n, const ad_check_options *o) {
@@ -317,87 +418,6 @@ static const char *bad_arguments(ad_var y, size_t n, const ad_var x[], size_t ro
     return NULL;
 }
 
-/* The tape's own gradient against what the lines found. */
-static bool own_gradient_agrees(const ad__probe *p, const ad__report *r) {
-    for (size_t k = 0; k < r->first.count; k++) {
-        const ad_check_line *l = &r->first.line[k];
-        if (l->coordinate == SIZE_MAX || isnan(l->estimate)) continue;
-        const double own = p->gradient[l->coordinate];
-        if (!(fabs(own - l->estimate) <=
-              fmax(10*l->error, RTOL*fmax(fabs(own), fabs(l->estimate)))))
-            return false;
-    }
-    return true;
-}
-
-static size_t failed_lines(const ad__report *r, const char **first) {
-    size_t failed = 0;
-    bool   one = false;                        /* a coordinate says more than a direction */
-    for (size_t k = 0; k < r->first.count; k++) {
-        const ad_check_line *l = &r->first.line[k];
-        if (l->verdict != AD_FAIL || (failed++ > 0 && (one || l->coordinate == SIZE_MAX))) continue;
-        one = l->coordinate != SIZE_MAX;
-        *first = l->name;
-    }
-    return failed;
-}
-
-static const char *first_second(const ad__report *r) {
-    for (size_t k = 0; k < r->second.count; k++)
-        if (r->second.line[k].verdict == AD_FAIL) return r->second.line[k].name;
-    return NULL;
-}
-
-static void conclude_function(ad__report *r) {
-    const char  *first = NULL;
-    const size_t failed = failed_lines(r, &first);
-    if (*r->message) return;
-    if (failed > 0) ad__report_say(r, AD_OK, "the claimed gradient is wrong, first at %s", first);
-}
-
-static void conclude_tape(const ad__probe *p, ad__report *r, bool own) {
-    const char      *first = NULL;
-    const size_t     failed = failed_lines(r, &first);
-    ad_check_report *page = &r->page;
-    if (*r->message) return;
-    if (page->culprits > 0) {
-        const ad_check_operand *o = &r->culprit[0];
-        char place[AD__NAME_ROOM + 16] = "";
-        if (o->file != NULL) snprintf(place, sizeof place, ", recorded at %.*s:%d,", AD__NAME_ROOM - 16, ad__file_name(o->file), o->line);
-        ad__report_say(r, AD_OK, "the rule of %.40s is wrong in operand %zu: node #%zu%s says so%s",
-                       o->operation, o->operand, o->node, place,
-                       page->sweep == AD_PASS ? "; the sweep is right" : "");
-    } else if (page->sweep == AD_FAIL && !page->repeatable) {
-        ad__report_say(r, AD_OK, "the sweep is wrong, no rule is: a second one gave other adjoints");
-    } else if (page->sweep == AD_FAIL && page->sweep_node != SIZE_MAX) {
-        ad__report_say(
-            r, AD_OK,
-            "the sweep is wrong, no rule is: the adjoint of node #%zu is not the sum of what its "
-            "users send",
-            page->sweep_node);
-    } else if (page->sweep == AD_FAIL) {
-        ad__report_say(r, AD_OK, "the sweep is wrong, no rule is: forward and reverse disagree");
-    } else if (failed > 0 && !own && own_gradient_agrees(p, r)) {
-        ad__report_say(
-            r, AD_OK,
-            "the claim is wrong, first at %s; the tape's own gradient agrees with differences",
-            first);
-    } else if (failed > 0) {
-        ad__report_say(r, AD_OK,
-                       "rules and sweep are right, but differences disagree at %s: the values are not "
-                       "those of the function that was differentiated",
-                       first);
-    } else if ((first = first_second(r)) != NULL) {
-        ad__report_say(r, AD_OK, "the gradient is right; second derivatives are wrong, first at %s", first);
-    } else if (page->second_verdict == AD_FAIL) {
-        ad__report_say(r, AD_OK, "the gradient is right; second derivatives are wrong: the Hessian is not symmetric");
-    } else if (*r->no_second) {
-        ad__report_say(r, AD_OK, "second derivatives: %s", r->no_second);
-    } else if (p->stopped != AD_OK) {
-        ad__report_say(r, AD_OK, "beside x: %s", p->reason);
-    }
-}
-
 /* Only an operation of the user's own can give another value for the same x. */
 static double value_again(ad__probe *p) {
     ad_tape *tape = p->tape;
@@ -432,7 +452,7 @@ static void check_tape(ad__probe *p, ad__report *r, const ad_check_options *o, c
         finish(&t);
     }
     r->page.evaluations = p->evaluations;
-    if (r->page.status == AD_OK) conclude_tape(p, r, claimed == NULL);
+    if (r->page.status == AD_OK && !r->no_memory) ad__conclude_tape(p, r, claimed == NULL);
 }
 
 ad_check_report *ad_check(ad_var y, size_t n, const ad_var x[], const double claimed[],
@@ -544,7 +564,6 @@ static void check_callable(callable *c, ad__report *r, const ad_check_options *o
     }
     finish(&t);
     r->page.evaluations = c->evaluations;
-    conclude_function(r);
 }
 
 ad_check_report *ad_check_function(double (*f)(size_t n, const double x[], void *context),
@@ -560,6 +579,7 @@ ad_check_report *ad_check_function(double (*f)(size_t n, const double x[], void 
     callable c = {.f = f, .context = context, .n = n, .x = x, .at = malloc(n*sizeof *c.at)};
     if (c.at == NULL) r->no_memory = true;
     else check_callable(&c, r, &o, claimed);
+    if (!r->no_memory) ad__conclude_function(r);
     free(c.at);
     return ad__report_done(r);
 }
@@ -608,6 +628,21 @@ static bool went_well(const ad_program *program, ad_status status, ad__report *r
     return false;
 }
 
+/* Where a direction accuses, or does not settle it, coordinates speak: beside a kink or a jump they may be right and the slope
+ * along a direction no sum of theirs. The worst of them; of more than are checked one by one only the direction is known. */
+static ad__judgement by_coordinates(task *t, const ad__judgement *along, double *claimed) {
+    ad__judgement worst = {AD_PASS, NAN, NAN, {0}};
+    size_t        which = SIZE_MAX;
+    if (t->s->n > t->options.coordinates) return *along;
+    for (size_t i = 0; i < t->s->n; i++) {
+        const ad__judgement j = judge_coordinate(t, i);
+        if (j.verdict == AD_FAIL) return *along;
+        if (which == SIZE_MAX || j.verdict > worst.verdict) worst = j, which = i;
+    }
+    *claimed = t->s->claimed[which];
+    return worst;
+}
+
 /* The mean over some rows, along one random direction. */
 static void check_part(const batch *all, size_t from, size_t count, task *t, ad__report *r, const char *name) {
     batch    b = rows_of(all, from, count);
@@ -627,8 +662,9 @@ static void check_part(const batch *all, size_t from, size_t count, task *t, ad_
     c.value = call_at(&c, 0).value;
     c.noise = measured(&part, &c);
     ad__random_direction(&part.random, s.n, s.x, part.direction);
-    double              along;
-    const ad__judgement j = judge_along(&part, part.direction, &along);
+    double        along;
+    ad__judgement j = judge_along(&part, part.direction, &along);
+    if (j.verdict > AD_WEAK) j = by_coordinates(&part, &j, &along);
     ad__report_line(r, &r->first, name, SIZE_MAX, along, &j);
     r->page.evaluations += c.evaluations;
     t->random = part.random;
@@ -692,12 +728,12 @@ static void check_batch(batch *b, const double param[], const double claimed[], 
     check_callable(&c, r, o, claimed);
     if (r->first.count > 0 && r->page.verdict != AD_UNSTABLE && b->rows > 1 && !r->no_memory)
         check_rows(b, param, claimed, o, r);
-    conclude_function(r);
-    if (b->status != AD_OK && *r->message == '\0') {
+    if (b->status != AD_OK && *r->message == '\0' && !ad__report_has(r, AD_FAIL)) {
         char text[1000];
         ad_program_message(b->program, sizeof text, text);
         ad__report_say(r, AD_OK, "beside these parameters: %s", text);
     }
+    if (!r->no_memory) ad__conclude_function(r);
     free(c.at);
 }
 

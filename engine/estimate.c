@@ -260,6 +260,20 @@ static bool turns_at_last(const ladder *l) {
     return change > 8*(l->noise[k] + l->noise[k - 1]) && 2*change > fmax(fabs(l->central[k]), fabs(l->central[k - 1]));
 }
 
+/* At a jump or a vertical tangent slopes grow from step to step by a power of the step; where the function turns within the
+ * shortest, at random. */
+static bool erratic(const ladder *l, const double bend[]) {
+    int last = l->levels - 1;
+    while (last > 0 && !(bend[last] > 8*l->noise[last])) last--;
+    double least = INFINITY, most = 0;
+    for (int k = last - RUN + 2; k <= last; k++) {
+        const double ratio = k > 0 ? bend[k]/bend[k - 1] : NAN;
+        if (!(ratio > 0)) return false;
+        least = fmin(least, ratio), most = fmax(most, ratio);
+    }
+    return most > 2*least;
+}
+
 /* From levels that all have values on both sides. */
 static bool from_levels(const ladder *l, ad__estimate *e) {
     if (l->levels < FEWEST) return false;
@@ -272,14 +286,15 @@ static bool from_levels(const ladder *l, ad__estimate *e) {
         return true;
     }
     if (jump == GROWS || slope_course(l) == GROWS) {
-        e->shape = AD__VERTICAL;
+        e->shape = erratic(l, bend) ? AD__UNRESOLVED : AD__VERTICAL;
         return true;
     }
     choice best;
     if (turns_at_last(l) ||
         !extrapolate(&(steps){l->levels, l->h, l->central, l->noise, bend, 16, e->scale}, &best)) return false;
-    e->shape = AD__SMOOTH;
+    e->shape = AD__SMOOTH, e->level = true;
     e->slope = best.slope, e->error = best.error, e->step = best.step, e->three = best.three;
+    for (int k = 0; k < l->levels; k++) e->level = e->level && l->left[k] == 0 && l->right[k] == 0;
     return true;
 }
 

@@ -37,6 +37,7 @@ typedef struct ad__estimate {
     double    three;                      /* within this three successive steps agree with the slope: less is no evidence */
     double    left, right, side_error;    /* one-sided slopes, NaN where there are none */
     double    scale;                      /* a slope of ordinary size for this function here */
+    bool      level;                      /* values at all steps that counted are the one at x */
     double    range;                      /* how far values at all these steps are from the one at x, at most */
     double    drowned, turned;            /* steps this short are all noise; in steps this long the function turns; or NaN */
     size_t    evaluations;

@@ -39,9 +39,9 @@ void ad__random_direction(uint64_t *state, size_t n, const double x[], double di
     double square = 0;
     for (size_t i = 0; i < n; i++) {
         direction[i] = normal(state);
-        square += direction[i]*direction[i];
+        if (isfinite(x[i])) square += direction[i]*direction[i];
     }
-    for (size_t i = 0; i < n; i++) direction[i] *= fmax(1, fabs(x[i]))/sqrt(square);
+    for (size_t i = 0; i < n; i++) direction[i] = isfinite(x[i]) ? direction[i]*(fmax(1, fabs(x[i]))/sqrt(square)) : 0;
 }
 
 /* ---- one operation as a function -------------------------------------------------------------- */

@@ -148,6 +148,11 @@ static void sweep(ad__probe *p) {
     ad_backward(ad__handle_of(p->tape, p->y));
 }
 
+void ad__probe_sweep(const ad__probe *p) {
+    ad__replay_range(p->tape, p->tape->leaves, p->y + 1);
+    ad_backward(ad__handle_of(p->tape, p->y));
+}
+
 static double noise_at(void *context, double t) {
     ad__probe *p = context;
     double     moved, noise = 0;

@@ -40,6 +40,7 @@ ad__slice ad__probe_direction(ad__probe *p, const double direction[]);
  * replay stopped. */
 bool ad__probe_move(ad__probe *p, double t, double *moved);
 void ad__probe_back(ad__probe *p);
+void ad__probe_sweep(const ad__probe *p);      /* values and adjoints at x, where all coordinates are back */
 bool ad__probe_same(const ad__probe *p);       /* after a move: on the same side of every kink as at x? */
 
 /* What one rounding in the operation of a node may be off, at most: a bound of the error of its value
