@@ -6,6 +6,7 @@
 #include "conclude.h"
 #include "layers.h"
 #include "program.h"
+#include "readback.h"
 #include "second.h"
 #include "text.h"
 
@@ -14,7 +15,7 @@
 #include <string.h>
 
 enum { DIRECTIONS = 4, FEW = 4, COORDINATES = 100, MOST_FOUND = AD__CULPRITS, STACK = 128, MOST_ALONE = 64, KINK_DIRECTIONS = 8,
-       NEARBY = 8 };
+       NEARBY = 8, MOST_PRICED = 16 };
 
 #define RTOL 1e-9
 #define SEED 42
@@ -491,6 +492,7 @@ typedef struct callable {
     const double *x, *direction;
     double       *at;
     double        value, noise;
+    double      (*priced)(const double x[], void *context);      /* what roundings may do to a value; NULL: it is not known */
 } callable;
 
 static double call(callable *c) {
@@ -517,7 +519,10 @@ static ad__sample call_at(void *context, double t) {
 static double call_noise(void *context, double t) {
     const callable *c = context;
     const double    size = c->direction == NULL ? fabs(c->x[c->coordinate]) : 1;
-    return ad__measured_noise(call_at, context, t, size > 0 ? fmax(size, fabs(t)) : 1);
+    const double    measured = ad__measured_noise(call_at, context, t, size > 0 ? fmax(size, fabs(t)) : 1);
+    if (c->priced == NULL) return measured;
+    call_at(context, t);                              /* for the place alone */
+    return fmax(measured, c->priced(c->at, c->context));
 }
 
 static ad__slice call_coordinate(void *self, size_t i) {
@@ -609,6 +614,28 @@ static double batch_mean(size_t n, const double x[], void *context) {
     return total/(double)b->rows;
 }
 
+/* The mean of what roundings may do to some of the rows; asked only before something fails. */
+static double batch_noise(const double x[], void *context) {
+    const batch *b = context;
+    const size_t step = b->rows/MOST_PRICED + 1;
+    double       total = 0;
+    size_t       rows = 0;
+    ad__readback back;
+    if (ad__readback_open(&back, b->program, x, b->input))
+        for (size_t i = 0; i < b->rows; i += step, rows++)
+            total += ad__readback_noise(&back, x, b->input == NULL ? NULL : b->input + i*b->program->inputs, 0);
+    ad__readback_close(&back);
+    return rows > 0 ? total/(double)rows : 0;
+}
+
+static double row_noise(const batch *row, const double param[], size_t output) {
+    ad__readback back;
+    const double noise = ad__readback_open(&back, row->program, param, row->input)
+                             ? ad__readback_noise(&back, param, row->input, output) : 0;
+    ad__readback_close(&back);
+    return noise;
+}
+
 /* Some of the rows, one after the other, as a function of the parameters. */
 static batch rows_of(const batch *all, size_t from, size_t count) {
     batch b = *all;
@@ -647,7 +674,7 @@ static ad__judgement by_coordinates(task *t, const ad__judgement *along, double 
 static void check_part(const batch *all, size_t from, size_t count, task *t, ad__report *r, const char *name) {
     batch    b = rows_of(all, from, count);
     double  *claimed = malloc(2*(t->s->n + 1)*sizeof *claimed), mean;
-    callable c = {.f = batch_mean, .context = &b, .n = t->s->n, .x = t->s->x, .direction = t->part};
+    callable c = {.f = batch_mean, .context = &b, .n = t->s->n, .x = t->s->x, .direction = t->part, .priced = batch_noise};
     subject  s = {t->s->n, t->s->x, claimed, call_coordinate, call_direction, NULL, &c};
     const ad_status status = claimed == NULL ? AD_NO_MEMORY
                                              : ad_program_gradient(b.program, c.x, count, b.input, &mean, claimed);
@@ -693,7 +720,7 @@ static void check_values(const batch *all, const double param[], double one[], a
         for (size_t k = 0; k < outputs; k++) {
             const double among = all->output[i*outputs + k], gap = fabs(among - one[k]);
             const double allowed = r->page.rtol*fmax(fabs(among), fabs(one[k])) + 16*r->page.noise*(double)all->rows;
-            if (same(among, one[k]) || gap <= allowed) continue;
+            if (same(among, one[k]) || gap <= allowed || gap <= 2*row_noise(&b, param, k)) continue;
             if (outputs == 1) snprintf(name, sizeof name, "value of row %zu", i);
             else snprintf(name, sizeof name, "value of row %zu, output %zu", i, k);
             ad__report_line(r, &r->first, name, SIZE_MAX, among, &(ad__judgement){AD_FAIL, gap, allowed,
@@ -720,12 +747,14 @@ static void check_rows(batch *all, const double param[], const double claimed[],
 
 static void check_batch(batch *b, const double param[], const double claimed[], const ad_check_options *o, ad__report *r) {
     const size_t n = b->program->params;
-    callable     c = {.f = batch_mean, .context = b, .n = n, .x = param, .at = malloc(n*sizeof *c.at)};
+    callable     c = {.f = batch_mean, .context = b, .n = n, .x = param, .at = malloc(n*sizeof *c.at),
+                      .priced = batch_noise};
     if (c.at == NULL) {
         r->no_memory = true;
         return;
     }
     check_callable(&c, r, o, claimed);
+    if (ad__report_has(r, AD_INCONCLUSIVE)) r->page.noise = fmax(r->page.noise, batch_noise(param, b));
     if (r->first.count > 0 && r->page.verdict != AD_UNSTABLE && b->rows > 1 && !r->no_memory)
         check_rows(b, param, claimed, o, r);
     if (b->status != AD_OK && *r->message == '\0' && !ad__report_has(r, AD_FAIL)) {

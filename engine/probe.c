@@ -52,14 +52,18 @@ double ad__node_noise(const ad_tape *tape, uint32_t node) {
 }
 
 /* What is not finite is left out: it is seen elsewhere. */
-static double price(const ad__probe *p) {
-    const ad_tape *tape = p->tape;
-    double         total = 0;
-    for (uint32_t i = tape->leaves; i <= p->y; i++) {
+double ad__swept_noise(const ad_tape *tape, uint32_t last) {
+    double total = 0;
+    for (uint32_t i = tape->leaves; i <= last; i++) {
         if (tape->adjoint[i] == 0) continue;
         const double part = fabs(tape->adjoint[i])*ad__node_noise(tape, i);
         if (isfinite(part)) total += part;
     }
+    return total;
+}
+
+static double price(const ad__probe *p) {
+    double total = ad__swept_noise(p->tape, p->y);
     for (size_t i = 0; p->direction != NULL && i < p->n; i++) {         /* x + t*direction is rounded */
         const double part = fabs(p->gradient[i]*p->base[i]);
         if (isfinite(part) && p->direction[i] != 0) total += AD__ROUNDING*part;

@@ -47,6 +47,9 @@ bool ad__probe_same(const ad__probe *p);       /* after a move: on the same side
  * with exact operands. */
 double ad__node_noise(const ad_tape *tape, uint32_t node);
 
+/* What all roundings together may do to a node after a sweep from it: an error in a value reaches it times its adjoint. */
+double ad__swept_noise(const ad_tape *tape, uint32_t last);
+
 /* The slope of y in x by differences, and what it may be off; false where none could be formed. */
 bool ad__difference(ad_var y, ad_var x, double *slope, double *error);
 
