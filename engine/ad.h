@@ -453,6 +453,10 @@ AD_API ad_check_report *ad_check_function(double (*f)(size_t n, const double x[]
 AD_API ad_check_report *ad_check_program(const ad_program *program, const double param[], size_t rows,
                                          const double input[], const ad_check_options *options);
 
+/* A report that says only why nothing was checked, for checks built on these: not AD_OK, and a sentence, which is copied.
+ * NULL when memory is out. */
+AD_API ad_check_report *ad_check_refused(ad_status status, const char *sentence);
+
 /* Of NULL: AD_INCONCLUSIVE, of a coordinate that there is not, too. */
 AD_API ad_verdict ad_check_verdict(const ad_check_report *report);
 AD_API ad_verdict ad_check_coordinate(const ad_check_report *report, size_t i);

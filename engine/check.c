@@ -375,6 +375,10 @@ static ad_check_report *refuse(ad__report *r, ad_status status, const char *sent
     return ad__report_done(r);
 }
 
+ad_check_report *ad_check_refused(ad_status status, const char *sentence) {
+    return refuse(ad__report_new(0), status, sentence != NULL && *sentence != '\0' ? sentence : ad_status_text(status));
+}
+
 static void finish(task *t) {
     free(t->direction);
     free(t->part);
