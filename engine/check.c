@@ -28,6 +28,7 @@ typedef struct subject {
     ad__slice    (*direction)(void *self, const double direction[]);
     const char *(*name)(void *self, size_t i);           /* NULL: it has none */
     void         *self;
+    const double *(*terms)(void *self);                  /* n: sizes of what the claims were added up from. NULL: not known */
 } subject;
 
 typedef struct task {
@@ -106,7 +107,10 @@ static void name_of(const task *t, size_t i, char text[AD__NAME_ROOM]) {
 static ad__judgement judge_coordinate(task *t, size_t i) {
     if (!isfinite(t->s->x[i])) return (ad__judgement){AD_DOMAIN, NAN, NAN, {.shape = AD__EDGE, .left = NAN, .right = NAN}};
     const ad__slice line = t->s->coordinate(t->s->self, i);
-    return ad__judge(&line, t->s->claimed[i], t->options.rtol);
+    ad__judgement   j = ad__judge(&line, t->s->claimed[i], t->options.rtol);
+    const double   *terms = j.verdict == AD_FAIL && t->s->terms != NULL ? t->s->terms(t->s->self) : NULL;
+    if (terms != NULL) ad__allow_rounding(&j, terms[i], t->s->claimed[i]);
+    return j;
 }
 
 static ad_verdict check_coordinate(task *t, size_t i) {
@@ -128,7 +132,12 @@ static double along(const subject *s, const double direction[]) {
 static ad__judgement judge_along(task *t, const double direction[], double *claimed) {
     const ad__slice line = t->s->direction(t->s->self, direction);
     *claimed = along(t->s, direction);
-    return ad__judge(&line, *claimed, t->options.rtol);
+    ad__judgement j = ad__judge(&line, *claimed, t->options.rtol);
+    const double *terms = j.verdict == AD_FAIL && t->s->terms != NULL ? t->s->terms(t->s->self) : NULL;
+    double        total = 0;
+    for (size_t i = 0; terms != NULL && i < t->s->n; i++) total += fabs(terms[i]*direction[i]);
+    ad__allow_rounding(&j, total, *claimed);
+    return j;
 }
 
 /* The direction, cut down to from..end-1. */
@@ -409,6 +418,21 @@ static const char *tape_name(void *self, size_t i) {
     return ad__name_of(p->tape, p->x[i].at.in.node);
 }
 
+static const double *tape_terms(void *self) {
+    ad__probe *p = self;
+    double    *size = p->terms == NULL ? malloc(((size_t)p->y + 1)*sizeof *size) : NULL;
+    if (size == NULL) return p->terms;
+    p->terms = calloc(p->n + 1, sizeof *p->terms);
+    if (p->terms != NULL) {
+        ad__probe_sweep(p);
+        ad__adjoint_sizes(p->tape, p->y, size);
+        for (size_t i = 0; i < p->n; i++)
+            if (p->x[i].at.in.node <= p->y) p->terms[i] = size[p->x[i].at.in.node];
+    }
+    free(size);
+    return p->terms;
+}
+
 /* NULL: good arguments. */
 static const char *bad_arguments(ad_var y, size_t n, const ad_var x[], size_t room, char text[]) {
     ad_tape *tape = y.tape;
@@ -435,7 +459,7 @@ static double value_again(ad__probe *p) {
 
 static void check_tape(ad__probe *p, ad__report *r, const ad_check_options *o, const double claimed[]) {
     const subject s = {p->n,           p->base,        claimed != NULL ? claimed : p->gradient,
-                       tape_coordinate, tape_direction, tape_name, p};
+                       tape_coordinate, tape_direction, tape_name, p, tape_terms};
     task t;
     r->page.has_tape = true;
     r->page.value = p->value, r->page.noise = p->noise;
@@ -497,6 +521,8 @@ typedef struct callable {
     double       *at;
     double        value, noise;
     double      (*priced)(const double x[], void *context);      /* what roundings may do to a value; NULL: it is not known */
+    const double *(*sizes)(void *self);                          /* of the terms of its gradient; NULL */
+    double       *terms;                                         /* n, made by that */
 } callable;
 
 static double call(callable *c) {
@@ -533,13 +559,13 @@ static ad__slice call_coordinate(void *self, size_t i) {
     callable *c = self;
     c->coordinate = i;
     c->direction = NULL;
-    return (ad__slice){call_at, call_noise, c, c->value, c->noise, fabs(c->x[i])};
+    return (ad__slice){call_at, call_noise, c, c->value, c->noise, fabs(c->x[i]), c->priced != NULL};
 }
 
 static ad__slice call_direction(void *self, const double direction[]) {
     callable *c = self;
     c->direction = direction;
-    return (ad__slice){call_at, call_noise, c, c->value, c->noise, 0};
+    return (ad__slice){call_at, call_noise, c, c->value, c->noise, 0, c->priced != NULL};
 }
 
 /* Rounding of x + t*direction counts as noise too, so it is measured along a direction, relative to x. */
@@ -552,7 +578,7 @@ static double measured(task *t, callable *c) {
 }
 
 static void check_callable(callable *c, ad__report *r, const ad_check_options *o, const double claimed[]) {
-    const subject s = {c->n, c->x, claimed, call_coordinate, call_direction, NULL, c};
+    const subject s = {c->n, c->x, claimed, call_coordinate, call_direction, NULL, c, c->sizes};
     task          t;
     if (!prepare(&t, &s, o, r)) return;
     c->direction = t.direction;                        /* all 0 */
@@ -632,6 +658,22 @@ static double batch_noise(const double x[], void *context) {
     return rows > 0 ? total/(double)rows : 0;
 }
 
+/* The same of the terms of the gradient. */
+static const double *batch_terms(void *self) {
+    callable    *c = self;
+    const batch *b = c->context;
+    const size_t step = b->rows/MOST_PRICED + 1, rows = (b->rows - 1)/step + 1;
+    ad__readback back;
+    if (c->terms != NULL) return c->terms;
+    c->terms = calloc(c->n + 1, sizeof *c->terms);
+    if (c->terms != NULL && ad__readback_open(&back, b->program, c->x, b->input))
+        for (size_t i = 0; i < b->rows; i += step)
+            ad__readback_terms(&back, c->x, b->input == NULL ? NULL : b->input + i*b->program->inputs, c->terms);
+    if (c->terms != NULL) ad__readback_close(&back);
+    for (size_t i = 0; c->terms != NULL && i < c->n; i++) c->terms[i] /= (double)rows;
+    return c->terms;
+}
+
 static double row_noise(const batch *row, const double param[], size_t output) {
     ad__readback back;
     const double noise = ad__readback_open(&back, row->program, param, row->input)
@@ -679,7 +721,7 @@ static void check_part(const batch *all, size_t from, size_t count, task *t, ad_
     batch    b = rows_of(all, from, count);
     double  *claimed = malloc(2*(t->s->n + 1)*sizeof *claimed), mean;
     callable c = {.f = batch_mean, .context = &b, .n = t->s->n, .x = t->s->x, .direction = t->part, .priced = batch_noise};
-    subject  s = {t->s->n, t->s->x, claimed, call_coordinate, call_direction, NULL, &c};
+    subject  s = {t->s->n, t->s->x, claimed, call_coordinate, call_direction, NULL, &c, batch_terms};
     const ad_status status = claimed == NULL ? AD_NO_MEMORY
                                              : ad_program_gradient(b.program, c.x, count, b.input, &mean, claimed);
     if (!went_well(b.program, status, r)) {
@@ -699,6 +741,7 @@ static void check_part(const batch *all, size_t from, size_t count, task *t, ad_
     ad__report_line(r, &r->first, name, SIZE_MAX, along, &j);
     r->page.evaluations += c.evaluations;
     t->random = part.random;
+    free(c.terms);
     free(claimed);
 }
 
@@ -752,7 +795,7 @@ static void check_rows(batch *all, const double param[], const double claimed[],
 static void check_batch(batch *b, const double param[], const double claimed[], const ad_check_options *o, ad__report *r) {
     const size_t n = b->program->params;
     callable     c = {.f = batch_mean, .context = b, .n = n, .x = param, .at = malloc(n*sizeof *c.at),
-                      .priced = batch_noise};
+                      .priced = batch_noise, .sizes = batch_terms};
     if (c.at == NULL) {
         r->no_memory = true;
         return;
@@ -767,6 +810,7 @@ static void check_batch(batch *b, const double param[], const double claimed[], 
         ad__report_say(r, AD_OK, "beside these parameters: %s", text);
     }
     if (!r->no_memory) ad__conclude_function(r);
+    free(c.terms);
     free(c.at);
 }
 

@@ -36,7 +36,7 @@ typedef struct ladder {
     double h[MOST_LEVELS], central[MOST_LEVELS], left[MOST_LEVELS], right[MOST_LEVELS];
     double noise[MOST_LEVELS];            /* of a central difference; of a one-sided one it is twice that */
     bool   finite_left[MOST_LEVELS], finite_right[MOST_LEVELS], same[MOST_LEVELS];
-    double range;                         /* how far values were from the one at x */
+    double range[MOST_LEVELS];            /* how far values were from the one at x */
     size_t evaluations;
 } ladder;
 
@@ -62,17 +62,17 @@ static void sample_level(const ad__slice *line, const ad__sample *up, const ad__
     l->right[k] = (up->value - line->value)/up->moved;
     l->left[k] = (down->value - line->value)/down->moved;
     l->noise[k] = (noise_of(line, up->value) + noise_of(line, down->value))/width;
-    if (k >= LEVELS) l->noise[k] += last_places(line, l->central[k], width);
+    if (k >= LEVELS && !line->priced) l->noise[k] += last_places(line, l->central[k], width);
     l->finite_right[k] = isfinite(l->right[k]);
     l->finite_left[k] = isfinite(l->left[k]);
     l->same[k] = up->same && down->same;
-    l->range = fmax(l->range, fmax(away(line, up->value), away(line, down->value)));
+    l->range[k] = fmax(away(line, up->value), away(line, down->value));
 }
 
 /* Steps end where x cannot be moved by them: there a quarter of the step is more than half of the last place of x. */
 static void sample(const ad__slice *line, double first, int levels, ladder *l) {
     double h = first;
-    l->levels = 0, l->range = 0, l->evaluations = 0;
+    l->levels = 0, l->evaluations = 0;
     for (int k = 0; k < levels; k++, h /= 4) {
         const ad__sample up = line->at(line->context, h), down = line->at(line->context, -h);
         l->evaluations += 2;
@@ -95,6 +95,7 @@ static ladder finer_than_bad(const ladder *all, bool left, bool right, bool same
     memmove(good.left, good.left + from, count*sizeof *good.left);
     memmove(good.right, good.right + from, count*sizeof *good.right);
     memmove(good.noise, good.noise + from, count*sizeof *good.noise);
+    memmove(good.range, good.range + from, count*sizeof *good.range);
     return good;
 }
 
@@ -253,6 +254,29 @@ static void sides(const ladder *l, ad__estimate *e) {
     e->right = one_side(l, l->right, e->scale, &e->side_error);
 }
 
+/* The steepest slope that stands clear of the noise; 0 where none does. */
+static double steepest(const ladder *l) {
+    double slope = 0;
+    for (int k = 0; k < l->levels; k++)
+        if (fabs(l->central[k]) > 2*l->noise[k] && fabs(l->central[k]) > slope) slope = fabs(l->central[k]);
+    return slope;
+}
+
+static double range_from(const ladder *l, double step) {
+    double range = 0;
+    for (int k = 0; k < l->levels; k++)
+        if (l->h[k] <= step) range = fmax(range, l->range[k]);
+    return range;
+}
+
+/* Two lengths: in one step that is this short all change is noise, in one that is this long the function has turned. */
+static void lengths(const ad__slice *line, const ladder *l, ad__estimate *e) {
+    const double slope = steepest(l);
+    if (!(slope > 0)) return;
+    e->drowned = noise_of(line, line->value)/slope;
+    e->turned = range_from(l, INFINITY)/slope;
+}
+
 /* Does the function still turn between the two shortest steps? Then it is not resolved by any. */
 static bool turns_at_last(const ladder *l) {
     const int    k = l->levels - 1;
@@ -292,7 +316,7 @@ static bool from_levels(const ladder *l, ad__estimate *e) {
     choice best;
     if (turns_at_last(l) ||
         !extrapolate(&(steps){l->levels, l->h, l->central, l->noise, bend, 16, e->scale}, &best)) return false;
-    e->shape = AD__SMOOTH, e->level = true;
+    e->shape = AD__SMOOTH, e->level = true, e->range = range_from(l, best.step);
     e->slope = best.slope, e->error = best.error, e->step = best.step, e->three = best.three;
     for (int k = 0; k < l->levels; k++) e->level = e->level && l->left[k] == 0 && l->right[k] == 0;
     return true;
@@ -306,23 +330,6 @@ static bool any_change(const ladder *l) {
     for (int k = 0; k < l->levels; k++)
         if (!l->same[k]) return true;
     return false;
-}
-
-/* The steepest slope that stands clear of the noise; 0 where none does. */
-static double steepest(const ladder *l) {
-    double slope = 0;
-    for (int k = 0; k < l->levels; k++)
-        if (fabs(l->central[k]) > 2*l->noise[k] && fabs(l->central[k]) > slope) slope = fabs(l->central[k]);
-    return slope;
-}
-
-/* Two lengths: in one step that is this short all change is noise, in one that is this long the function has turned. */
-static void lengths(const ad__slice *line, const ladder *l, ad__estimate *e) {
-    const double slope = steepest(l);
-    e->range = l->range;
-    if (!(slope > 0)) return;
-    e->drowned = noise_of(line, line->value)/slope;
-    e->turned = l->range/slope;
 }
 
 static ad__estimate from_ladder(const ad__slice *line, double first, int levels) {
@@ -420,22 +427,24 @@ static ad_verdict judge_kink(double claimed, double rtol, ad__judgement *j) {
 }
 
 /* The noise at the ends of the steps used may be larger than at x. */
-static bool repriced(const ad__slice *line, ad__estimate *e) {
+static bool repriced(const ad__slice *line, ad__estimate *e, double *noise) {
     if (line->noise_at == NULL) return false;
     const double step = e->step;
     const double there = fmax(line->noise_at(line->context, step), line->noise_at(line->context, -step));
     if (!(there > line->noise)) return false;
+    *noise = there;
     e->error += AMPLIFIED*(there - line->noise)/step;
     e->evaluations += 2;
     return true;
 }
 
 /* Where x has so few digits that the function turns within the last of them, its values look like noise: it is far more than
- * rounding, nearly all that the values do, and what a slope as the claimed one makes of the last place of x. */
-static bool hides(const ad__slice *line, const ad__estimate *e, double claimed) {
+ * rounding, nearly all that the values do, and, where it is not known to be noise, what a slope as the claimed one makes of the
+ * last place of x. */
+static bool hides(const ad__slice *line, const ad__estimate *e, double noise, double claimed) {
     const double last_place = 2*AD__ROUNDING*(line->size > 0 ? line->size : 1);
-    return line->noise > NOISY*AD__ROUNDING*fabs(line->value) && e->range <= HIDDEN*line->noise &&
-           HIDDEN*HIDDEN*fabs(claimed)*last_place >= line->noise;
+    return noise > NOISY*AD__ROUNDING*fabs(line->value) && e->range <= HIDDEN*noise &&
+           (line->priced || HIDDEN*HIDDEN*fabs(claimed)*last_place >= noise);
 }
 
 static ad_verdict judge_smooth(const ad__slice *line, double claimed, double rtol, ad__judgement *j) {
@@ -445,10 +454,11 @@ static ad_verdict judge_smooth(const ad__slice *line, double claimed, double rto
         return AD_FAIL;
     }
     const double size = larger(e->slope, claimed);
+    double       noise = line->noise;
     j->gap = fabs(e->slope - claimed);
     j->tolerance = fmax(10*e->error, rtol*size);
-    if (j->gap > j->tolerance && repriced(line, e)) j->tolerance = fmax(10*e->error, rtol*size);
-    if (!(j->gap <= j->tolerance)) return j->gap > e->three && !hides(line, e, claimed) ? AD_FAIL : AD_INCONCLUSIVE;
+    if (j->gap > j->tolerance && repriced(line, e, &noise)) j->tolerance = fmax(10*e->error, rtol*size);
+    if (!(j->gap <= j->tolerance)) return j->gap > e->three && !hides(line, e, noise, claimed) ? AD_FAIL : AD_INCONCLUSIVE;
     if (10*e->error <= RESOLVED*size) return AD_PASS;
     return e->error <= WEAK*e->scale ? AD_WEAK : AD_INCONCLUSIVE;
 }
@@ -475,9 +485,16 @@ ad__judgement ad__judge(const ad__slice *line, double claimed, double rtol) {
     return j;
 }
 
+void ad__allow_rounding(ad__judgement *j, double terms, double claimed) {
+    const double allowed = AD__TERMS*terms;
+    if (j->verdict != AD_FAIL || j->estimate.shape != AD__SMOOTH || !(j->gap <= allowed)) return;
+    j->tolerance = allowed;
+    j->verdict = allowed <= RESOLVED*larger(claimed, j->estimate.slope) ? AD_PASS : AD_WEAK;
+}
+
 /* ---- noise of a function that can only be called ---------------------------------------------- */
 
-enum { POINTS = 10, ORDER = 6, SPACINGS = 20, NARROW = 3 };
+enum { POINTS = 10, ORDER = 6, SPACINGS = 20, MOST_SPACINGS = 32, NARROW = 3 };
 
 #define GOLDEN 0.6180339887498949         /* steps that are no multiple of any step a function may have */
 
@@ -535,7 +552,7 @@ double ad__measured_noise(ad__sample (*at)(void *context, double t), void *conte
     const double     rounding = AD__ROUNDING*fabs(here.value);
     double noise = rounding, jumped = 0, step = ldexp(GOLDEN*unit, -51);
     int    as_they_come = 1;                      /* spacings: the first, or the two after a level one, where few steps are seen */
-    for (int k = 0; k < SPACINGS; k++, step *= 4) {
+    for (int k = 0; k < SPACINGS || (k < MOST_SPACINGS && step < 0x1p-13); k++, step *= 4) {       /* a small x: up to those of 1 */
         const spacing s = look(at, context, here.moved, step);
         const double  much = k < NARROW ? 100 : 8;         /* from few points, few roundings: they may be level by luck */
         if (!isfinite(s.noise)) continue;
@@ -545,8 +562,9 @@ double ad__measured_noise(ad__sample (*at)(void *context, double t), void *conte
             continue;
         }
         if (jumped > 0 || noise > NOISY*rounding) break;
-        if (k >= NARROW && grows_into(at, context, here.moved, step, noise, s.noise)) break;
-        jumped = s.noise;
+        if (k < NARROW) jumped = s.noise;
+        else if (grows_into(at, context, here.moved, step, noise, s.noise)) break;
+        else noise = s.noise;
     }
     return noise;
 }

@@ -62,6 +62,17 @@ double ad__swept_noise(const ad_tape *tape, uint32_t last) {
     return total;
 }
 
+void ad__adjoint_sizes(const ad_tape *tape, uint32_t last, double size[]) {
+    for (uint32_t i = 0; i <= last; i++) size[i] = i == last;
+    for (uint32_t i = last + 1; i-- > tape->leaves;) {
+        for (size_t k = 0; size[i] > 0 && k < ad__edges(tape, i); k++) {
+            const ad__edge edge = ad__edge_of(tape, i, k);
+            const double   part = edge.open ? fabs(edge.local*size[i]) : 0;
+            if (isfinite(part) && part > 0) size[edge.to] += part;
+        }
+    }
+}
+
 static double price(const ad__probe *p) {
     double total = ad__swept_noise(p->tape, p->y);
     for (size_t i = 0; p->direction != NULL && i < p->n; i++) {         /* x + t*direction is rounded */
@@ -169,7 +180,7 @@ static double noise_at(void *context, double t) {
 }
 
 static ad__slice line(ad__probe *p, double size) {
-    return (ad__slice){at, noise_at, p, p->value, p->noise, size};
+    return (ad__slice){at, noise_at, p, p->value, p->noise, size, true};
 }
 
 ad__slice ad__probe_coordinate(ad__probe *p, size_t i) {
@@ -233,6 +244,7 @@ void ad__probe_close(ad__probe *p) {
     }
     free(p->base);
     free(p->gradient);
+    free(p->terms);
     free(p->kept);
     free(p->kept_adjoint);
     free(p->side_node);

@@ -85,14 +85,30 @@ void ad__readback_close(ad__readback *b) {
     free(b->param), free(b->input), free(b->value);
 }
 
-double ad__readback_noise(ad__readback *b, const double param[], const double input[], size_t output) {
-    const ad_var y = b->value[b->program->output[output]];
-    if (y.tape == NULL) return 0;
+/* Values at these parameters and this row. False: it has none; the error is forgotten. */
+static bool move(ad__readback *b, const double param[], const double input[]) {
     for (size_t i = 0; i < b->program->params; i++) ad_set(b->param[i], param[i]);
     for (size_t i = 0; i < b->program->inputs; i++) ad_set(b->input[i], input[i]);
     ad_replay(b->tape);
-    ad_backward(y);
-    const double noise = ad_tape_status(b->tape) == AD_OK ? ad__swept_noise(b->tape, y.at.in.node) : 0;
+    const bool whole = ad_tape_status(b->tape) == AD_OK;
     ad_tape_clear(b->tape);
-    return noise;
+    return whole;
+}
+
+double ad__readback_noise(ad__readback *b, const double param[], const double input[], size_t output) {
+    const ad_var y = b->value[b->program->output[output]];
+    if (y.tape == NULL || !move(b, param, input)) return 0;
+    ad_backward(y);
+    return ad__swept_noise(b->tape, y.at.in.node);
+}
+
+void ad__readback_terms(ad__readback *b, const double param[], const double input[], double terms[]) {
+    const ad_var y = b->value[b->program->output[0]];
+    if (y.tape == NULL || !move(b, param, input)) return;
+    double *size = malloc(((size_t)y.at.in.node + 1)*sizeof *size);
+    if (size == NULL) return;
+    ad__adjoint_sizes(b->tape, y.at.in.node, size);
+    for (size_t i = 0; i < b->program->params; i++)
+        if (b->param[i].at.in.node <= y.at.in.node) terms[i] += size[b->param[i].at.in.node];
+    free(size);
 }

@@ -17,4 +17,7 @@ void ad__readback_close(ad__readback *b);
 /* The rounding error of an output at these parameters and this row, at most; 0 where it cannot be told. */
 double ad__readback_noise(ad__readback *b, const double param[], const double input[], size_t output);
 
+/* Adds to terms[params] the sizes of the terms of the gradient of output 0 at these parameters and this row. */
+void ad__readback_terms(ad__readback *b, const double param[], const double input[], double terms[]);
+
 #endif
