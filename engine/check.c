@@ -103,12 +103,19 @@ static void name_of(const task *t, size_t i, char text[AD__NAME_ROOM]) {
 
 /* ---- the global layer ------------------------------------------------------------------------- */
 
+/* NULL: not known, or out of memory, which the report then knows. */
+static const double *terms_of(task *t) {
+    const double *terms = t->s->terms != NULL ? t->s->terms(t->s->self) : NULL;
+    if (t->s->terms != NULL && terms == NULL) t->r->no_memory = true;
+    return terms;
+}
+
 /* At infinity there are no differences. */
 static ad__judgement judge_coordinate(task *t, size_t i) {
     if (!isfinite(t->s->x[i])) return (ad__judgement){AD_DOMAIN, NAN, NAN, {.shape = AD__EDGE, .left = NAN, .right = NAN}};
     const ad__slice line = t->s->coordinate(t->s->self, i);
     ad__judgement   j = ad__judge(&line, t->s->claimed[i], t->options.rtol);
-    const double   *terms = j.verdict == AD_FAIL && t->s->terms != NULL ? t->s->terms(t->s->self) : NULL;
+    const double   *terms = j.verdict == AD_FAIL ? terms_of(t) : NULL;
     if (terms != NULL) ad__allow_rounding(&j, terms[i], t->s->claimed[i]);
     return j;
 }
@@ -133,7 +140,7 @@ static ad__judgement judge_along(task *t, const double direction[], double *clai
     const ad__slice line = t->s->direction(t->s->self, direction);
     *claimed = along(t->s, direction);
     ad__judgement j = ad__judge(&line, *claimed, t->options.rtol);
-    const double *terms = j.verdict == AD_FAIL && t->s->terms != NULL ? t->s->terms(t->s->self) : NULL;
+    const double *terms = j.verdict == AD_FAIL ? terms_of(t) : NULL;
     double        total = 0;
     for (size_t i = 0; terms != NULL && i < t->s->n; i++) total += fabs(terms[i]*direction[i]);
     ad__allow_rounding(&j, total, *claimed);
@@ -420,16 +427,17 @@ static const char *tape_name(void *self, size_t i) {
 
 static const double *tape_terms(void *self) {
     ad__probe *p = self;
-    double    *size = p->terms == NULL ? malloc(((size_t)p->y + 1)*sizeof *size) : NULL;
-    if (size == NULL) return p->terms;
-    p->terms = calloc(p->n + 1, sizeof *p->terms);
-    if (p->terms != NULL) {
+    if (p->terms != NULL) return p->terms;
+    double *size = malloc(((size_t)p->y + 1)*sizeof *size), *terms = calloc(p->n + 1, sizeof *terms);
+    if (size != NULL && terms != NULL) {
         ad__probe_sweep(p);
         ad__adjoint_sizes(p->tape, p->y, size);
         for (size_t i = 0; i < p->n; i++)
-            if (p->x[i].at.in.node <= p->y) p->terms[i] = size[p->x[i].at.in.node];
+            if (p->x[i].at.in.node <= p->y) terms[i] = size[p->x[i].at.in.node];
+        p->terms = terms, terms = NULL;
     }
     free(size);
+    free(terms);
     return p->terms;
 }
 
@@ -646,38 +654,43 @@ static double batch_mean(size_t n, const double x[], void *context) {
 
 /* The mean of what roundings may do to some of the rows; asked only before something fails. */
 static double batch_noise(const double x[], void *context) {
-    const batch *b = context;
+    batch       *b = context;
     const size_t step = b->rows/MOST_PRICED + 1;
     double       total = 0;
     size_t       rows = 0;
     ad__readback back;
-    if (ad__readback_open(&back, b->program, x, b->input))
-        for (size_t i = 0; i < b->rows; i += step, rows++)
-            total += ad__readback_noise(&back, x, b->input == NULL ? NULL : b->input + i*b->program->inputs, 0);
+    const ad_status status = ad__readback_open(&back, b->program, x, b->input);
+    for (size_t i = 0; status == AD_OK && i < b->rows; i += step, rows++)
+        total += ad__readback_noise(&back, x, b->input == NULL ? NULL : b->input + i*b->program->inputs, 0);
+    if (status == AD_NO_MEMORY) b->status = status;
     ad__readback_close(&back);
     return rows > 0 ? total/(double)rows : 0;
 }
 
-/* The same of the terms of the gradient. */
+/* The same of the terms of the gradient. NULL: out of memory. */
 static const double *batch_terms(void *self) {
     callable    *c = self;
     const batch *b = c->context;
     const size_t step = b->rows/MOST_PRICED + 1, rows = (b->rows - 1)/step + 1;
     ad__readback back;
     if (c->terms != NULL) return c->terms;
-    c->terms = calloc(c->n + 1, sizeof *c->terms);
-    if (c->terms != NULL && ad__readback_open(&back, b->program, c->x, b->input))
-        for (size_t i = 0; i < b->rows; i += step)
-            ad__readback_terms(&back, c->x, b->input == NULL ? NULL : b->input + i*b->program->inputs, c->terms);
-    if (c->terms != NULL) ad__readback_close(&back);
-    for (size_t i = 0; c->terms != NULL && i < c->n; i++) c->terms[i] /= (double)rows;
-    return c->terms;
+    double         *terms = calloc(c->n + 1, sizeof *terms);
+    const ad_status status = ad__readback_open(&back, b->program, c->x, b->input);
+    bool            whole = terms != NULL && status != AD_NO_MEMORY;
+    for (size_t i = 0; whole && status == AD_OK && i < b->rows; i += step)
+        whole = ad__readback_terms(&back, c->x, b->input == NULL ? NULL : b->input + i*b->program->inputs, terms);
+    ad__readback_close(&back);
+    for (size_t i = 0; whole && i < c->n; i++) terms[i] /= (double)rows;
+    if (whole) return c->terms = terms;
+    free(terms);
+    return NULL;
 }
 
-static double row_noise(const batch *row, const double param[], size_t output) {
-    ad__readback back;
-    const double noise = ad__readback_open(&back, row->program, param, row->input)
-                             ? ad__readback_noise(&back, param, row->input, output) : 0;
+static double row_noise(const batch *row, const double param[], size_t output, ad__report *r) {
+    ad__readback    back;
+    const ad_status status = ad__readback_open(&back, row->program, param, row->input);
+    const double    noise = status == AD_OK ? ad__readback_noise(&back, param, row->input, output) : 0;
+    if (status == AD_NO_MEMORY) r->no_memory = true;
     ad__readback_close(&back);
     return noise;
 }
@@ -741,6 +754,7 @@ static void check_part(const batch *all, size_t from, size_t count, task *t, ad_
     ad__report_line(r, &r->first, name, SIZE_MAX, along, &j);
     r->page.evaluations += c.evaluations;
     t->random = part.random;
+    if (b.status == AD_NO_MEMORY) r->no_memory = true;
     free(c.terms);
     free(claimed);
 }
@@ -767,7 +781,7 @@ static void check_values(const batch *all, const double param[], double one[], a
         for (size_t k = 0; k < outputs; k++) {
             const double among = all->output[i*outputs + k], gap = fabs(among - one[k]);
             const double allowed = r->page.rtol*fmax(fabs(among), fabs(one[k])) + 16*r->page.noise*(double)all->rows;
-            if (same(among, one[k]) || gap <= allowed || gap <= 2*row_noise(&b, param, k)) continue;
+            if (same(among, one[k]) || gap <= allowed || gap <= 2*row_noise(&b, param, k, r)) continue;
             if (outputs == 1) snprintf(name, sizeof name, "value of row %zu", i);
             else snprintf(name, sizeof name, "value of row %zu, output %zu", i, k);
             ad__report_line(r, &r->first, name, SIZE_MAX, among, &(ad__judgement){AD_FAIL, gap, allowed,
@@ -809,6 +823,7 @@ static void check_batch(batch *b, const double param[], const double claimed[], 
         ad_program_message(b->program, sizeof text, text);
         ad__report_say(r, AD_OK, "beside these parameters: %s", text);
     }
+    if (b->status == AD_NO_MEMORY) r->no_memory = true;
     if (!r->no_memory) ad__conclude_function(r);
     free(c.terms);
     free(c.at);

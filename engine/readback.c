@@ -52,7 +52,7 @@ static ad_var again(const ad__readback *b, uint32_t i, const uint32_t at_home[],
     }
 }
 
-static bool record(ad__readback *b, uint32_t at_home[]) {
+static ad_status record(ad__readback *b, uint32_t at_home[]) {
     const ad_program *p = b->program;
     size_t            most = 2;
     for (uint32_t i = 0; i < p->nodes; i++) {
@@ -63,21 +63,21 @@ static bool record(ad__readback *b, uint32_t at_home[]) {
     ad_var *operand = malloc(most*sizeof *operand);
     for (uint32_t i = 0; operand != NULL && i < p->nodes; i++) b->value[i] = again(b, i, at_home, operand);
     free(operand);
-    return operand != NULL && ad_tape_status(b->tape) == AD_OK;
+    return operand == NULL ? AD_NO_MEMORY : ad_tape_status(b->tape);
 }
 
-bool ad__readback_open(ad__readback *b, const ad_program *program, const double param[], const double input[]) {
+ad_status ad__readback_open(ad__readback *b, const ad_program *program, const double param[], const double input[]) {
     *b = (ad__readback){.program = program, .tape = ad_tape_new()};
     b->param = malloc((program->params + 1)*sizeof *b->param);
     b->input = malloc((program->inputs + 1)*sizeof *b->input);
     b->value = malloc((program->nodes + 1)*sizeof *b->value);
     uint32_t  *at_home = calloc((size_t)program->uniforms + 1, sizeof *at_home);
-    bool       whole = b->tape != NULL && b->param != NULL && b->input != NULL && b->value != NULL && at_home != NULL;
-    for (size_t i = 0; whole && i < program->params; i++) b->param[i] = ad_input(b->tape, param[i]);
-    for (size_t i = 0; whole && i < program->inputs; i++) b->input[i] = ad_input(b->tape, input[i]);
-    whole = whole && record(b, at_home);
+    const bool room = b->tape != NULL && b->param != NULL && b->input != NULL && b->value != NULL && at_home != NULL;
+    for (size_t i = 0; room && i < program->params; i++) b->param[i] = ad_input(b->tape, param[i]);
+    for (size_t i = 0; room && i < program->inputs; i++) b->input[i] = ad_input(b->tape, input[i]);
+    const ad_status status = room ? record(b, at_home) : AD_NO_MEMORY;
     free(at_home);
-    return whole;
+    return status;
 }
 
 void ad__readback_close(ad__readback *b) {
@@ -102,13 +102,14 @@ double ad__readback_noise(ad__readback *b, const double param[], const double in
     return ad__swept_noise(b->tape, y.at.in.node);
 }
 
-void ad__readback_terms(ad__readback *b, const double param[], const double input[], double terms[]) {
+bool ad__readback_terms(ad__readback *b, const double param[], const double input[], double terms[]) {
     const ad_var y = b->value[b->program->output[0]];
-    if (y.tape == NULL || !move(b, param, input)) return;
+    if (y.tape == NULL || !move(b, param, input)) return true;
     double *size = malloc(((size_t)y.at.in.node + 1)*sizeof *size);
-    if (size == NULL) return;
+    if (size == NULL) return false;
     ad__adjoint_sizes(b->tape, y.at.in.node, size);
     for (size_t i = 0; i < b->program->params; i++)
         if (b->param[i].at.in.node <= y.at.in.node) terms[i] += size[b->param[i].at.in.node];
     free(size);
+    return true;
 }

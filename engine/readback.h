@@ -10,14 +10,15 @@ typedef struct ad__readback {
     ad_var           *param, *input, *value;      /* of each value of the program */
 } ad__readback;
 
-/* At these parameters and this row. False: it cannot be recorded (memory, an operation that refuses). Close it in any case. */
-bool ad__readback_open(ad__readback *b, const ad_program *program, const double param[], const double input[]);
+/* At these parameters and this row. AD_NO_MEMORY, or the status of what cannot be recorded. Close it in any case. */
+ad_status ad__readback_open(ad__readback *b, const ad_program *program, const double param[], const double input[]);
 void ad__readback_close(ad__readback *b);
 
 /* The rounding error of an output at these parameters and this row, at most; 0 where it cannot be told. */
 double ad__readback_noise(ad__readback *b, const double param[], const double input[], size_t output);
 
-/* Adds to terms[params] the sizes of the terms of the gradient of output 0 at these parameters and this row. */
-void ad__readback_terms(ad__readback *b, const double param[], const double input[], double terms[]);
+/* Adds to terms[params] the sizes of the terms of the gradient of output 0 at these parameters and this row. False: out
+ * of memory. */
+bool ad__readback_terms(ad__readback *b, const double param[], const double input[], double terms[]);
 
 #endif

@@ -192,7 +192,9 @@ static void check_line(slope *s, ad__report *r, const char *name, double size, c
     if (j.verdict == AD_WEAK && claimed == 0 && j.estimate.level) j.verdict = AD_PASS;       /* 0 exactly, at every step */
     if (j.verdict == AD_FAIL) {
         at_x(s->p);
-        ad__allow_rounding(&j, sizes_of_terms(s->p, v, s->w), claimed);
+        const double terms = sizes_of_terms(s->p, v, s->w);
+        if (isnan(terms)) r->no_memory = true;
+        ad__allow_rounding(&j, terms, claimed);
     }
     ad__report_line(r, &r->second, name, SIZE_MAX, claimed, &j);
 }
@@ -270,5 +272,6 @@ void ad__check_second(ad__probe *p, ad__report *r, const ad_check_options *optio
         if (tape->status == AD_NO_MEMORY) r->no_memory = true;
         else snprintf(r->no_second, sizeof r->no_second, "%s", tape->message), ad_tape_clear(tape);
     }
+    if (tape->status == AD_NO_MEMORY) r->no_memory = true;       /* for a rule, perhaps */
     free(space);
 }
