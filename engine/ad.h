@@ -366,7 +366,7 @@ typedef struct ad_check_options {
 /* A coordinate, or a direction in which all coordinates of a block move (at random, on a sphere, each
  * scaled by max(1, |x|)): what is claimed, and what differences say. */
 typedef struct ad_check_line {
-    const char *name;             /* of the coordinate or the block */
+    const char *name;             /* of the coordinate or the block; "all kinks together": those coordinates along one direction */
     size_t      coordinate;       /* SIZE_MAX for a direction */
     double      claimed;
     double      estimate, error;  /* by differences, and what they may be off; NaN where none could be formed */
@@ -447,9 +447,10 @@ AD_API ad_check_report *ad_check_function(double (*f)(size_t n, const double x[]
                                           const ad_check_options *options);
 
 /* The mean gradient of a program in its parameters, at these rows (see ad_program_gradient); then that of rows alone
- * (the first, the one in the middle, the last) and of all but the last, along a random direction each: the lines
- * "row 0 alone", "all rows but the last". The values of up to 65 rows are compared with those they have alone; a line
- * "value of row 3" says which is not the same, what it is among the others (claimed) and alone (estimate). */
+ * (the first, the one in the middle, the last) and of all but the last, along a random direction each, or, where that
+ * settles nothing, in the coordinate with the worst verdict: the lines "row 0 alone", "all rows but the last". The values of
+ * up to 65 rows are compared with those they have alone; a line "value of row 3" says which is not the same, what it is
+ * among the others (claimed) and alone (estimate). */
 AD_API ad_check_report *ad_check_program(const ad_program *program, const double param[], size_t rows,
                                          const double input[], const ad_check_options *options);
 

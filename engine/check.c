@@ -124,6 +124,7 @@ static ad_verdict check_coordinate(task *t, size_t i) {
     char                name[AD__NAME_ROOM];
     const ad__judgement j = judge_coordinate(t, i);
     name_of(t, i, name);
+    if (!isfinite(t->s->x[i]) && t->r->infinite == SIZE_MAX) t->r->infinite = i;
     ad__report_line(t->r, &t->r->first, name, i, t->s->claimed[i], &j);
     t->r->coordinate[i] = (unsigned char)j.verdict;
     return j.verdict;

@@ -63,6 +63,8 @@ static void say_line(ad__report *r, const ad_check_line *l, bool second) {
     if (l->verdict == AD_KINK)
         ad__report_say(r, AD_OK, "%s%s the %s has a kink at x: the slopes of its sides are %.6g and %.6g, and the claim, %.6g, "
                        "lies between them", of, in, kind, l->left + 0.0, l->right + 0.0, l->claimed + 0.0);
+    else if (l->verdict == AD_DOMAIN && l->coordinate == r->infinite && !second)
+        ad__report_say(r, AD_OK, "%s x is not finite: there are no differences and no derivative", in);
     else if (l->verdict == AD_DOMAIN)
         ad__report_say(r, AD_OK, "%s%s the %s has no finite value on one side of x, or on both: there is no derivative", of, in, kind);
     else if (l->verdict == AD_WEAK)

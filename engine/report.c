@@ -20,6 +20,7 @@ ad__report *ad__report_new(size_t n) {
     }
     memset(r->coordinate, AD_INCONCLUSIVE, n + 1);
     r->page.n = n;
+    r->infinite = SIZE_MAX;
     r->page.value = r->page.noise = r->page.taylor = r->page.taylor_second = NAN;
     r->page.forward = r->page.reverse = r->page.symmetry = r->page.symmetry_tolerance = NAN;
     r->page.sweep = r->page.verdict = AD_INCONCLUSIVE;

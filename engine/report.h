@@ -19,6 +19,7 @@ typedef struct ad__report {
     unsigned char   *coordinate;
     char             message[1400];      /* a sentence, and that of a tape */
     char             no_second[1300];    /* why second derivatives could not be had: told if nothing is wrong */
+    size_t           infinite;           /* the first coordinate of x that is not finite; SIZE_MAX: none */
     bool             no_memory;          /* sticks; the report is then given up */
 } ad__report;
 

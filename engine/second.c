@@ -148,21 +148,36 @@ static double sizes_of_terms(ad__probe *p, const double v[], const double w[]) {
     return total;
 }
 
+/* Rows whose second derivatives are infinite, or none, where their value is 0. */
+static bool bends_at_0(const ad_tape *tape, uint32_t node) {
+    const ad__row_number row = ad__code_row(tape->code[node]);
+    return tape->value[node] == 0 && (row == AD__ROW_hypot || row == AD__ROW_abs || row == AD__ROW_sqrt || row == AD__ROW_cbrt ||
+                                      row == AD__ROW_pow);
+}
+
+/* A derivative, or a second one, of a row that is not finite; 0: all are. */
+static double infinite_partial(ad_tape *tape, uint32_t node) {
+    const int operands = (int)ad__edges(tape, node);
+    ad__edge  edge[2] = {{.to = AD__NO_NODE}, {.to = AD__NO_NODE}};
+    for (int k = 0; k < operands; k++) edge[k] = ad__edge_of(tape, node, (size_t)k);
+    for (int j = 0; j < operands; j++) {
+        for (int k = 0; k < operands; k++) {
+            if (edge[j].to == AD__NO_NODE || edge[k].to == AD__NO_NODE) continue;
+            const double partial = isfinite(edge[j].local) ? second_partial(tape, node, edge, j, k) : edge[j].local;
+            if (!isfinite(partial)) return partial;
+        }
+    }
+    return 0;
+}
+
 bool ad__second_not_finite(const ad__probe *p, uint32_t *node, double *number) {
     ad_tape *tape = p->tape;
     ad__probe_sweep(p);
-    for (uint32_t i = p->y + 1; i-- > tape->leaves;) {
-        const int operands = (int)ad__edges(tape, i);
-        ad__edge  edge[2] = {{.to = AD__NO_NODE}, {.to = AD__NO_NODE}};
-        if (ad__code_row(tape->code[i]) >= AD__ROWS) continue;
-        for (int k = 0; k < operands; k++) edge[k] = ad__edge_of(tape, i, (size_t)k);
-        *node = i;
-        for (int j = 0; j < operands; j++) {
-            for (int k = 0; k < operands; k++) {
-                if (edge[j].to == AD__NO_NODE || edge[k].to == AD__NO_NODE) continue;
-                *number = !isfinite(edge[j].local) ? edge[j].local : second_partial(tape, i, edge, j, k);
-                if (!isfinite(*number)) return true;
-            }
+    for (int round = 0; round < 2; round++) {
+        for (uint32_t i = p->y + 1; i-- > tape->leaves;) {
+            if (ad__code_row(tape->code[i]) >= AD__ROWS) continue;
+            *node = i, *number = round == 0 ? infinite_partial(tape, i) : bends_at_0(tape, i) ? NAN : 0;
+            if (!isfinite(*number)) return true;
         }
     }
     return false;

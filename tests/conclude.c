@@ -43,6 +43,7 @@ Test(conclude, every_verdict_says_why) {
     expect_said("relu(a) + b", 0, 3, false, AD_KINK,
                 "in a the function has a kink at x: the slopes of its sides are 0 and 1, and the claim, 0, lies between them");
     expect_said("sqrt(a) + b", 0, 3, false, AD_DOMAIN, "in a the function has no finite value on one side of x");
+    expect_said("a < 1 ? cos(a) : b", INFINITY, 3, false, AD_DOMAIN, "in a x is not finite: there are no differences");
     expect_said("log(a) + b", -1, 3, false, AD_DOMAIN, "the function is nan at x");
     expect_said("floor(a) + b", 1, 3, false, AD_INCONCLUSIVE, "in a slopes grow without end as steps shrink: a jump or a vertical");
     expect_said("cbrt(a) + b", 0, 3, false, AD_INCONCLUSIVE, "in a slopes grow without end");
