@@ -366,7 +366,8 @@ typedef struct ad_check_options {
 /* A coordinate, or a direction in which all coordinates of a block move (at random, on a sphere, each
  * scaled by max(1, |x|)): what is claimed, and what differences say. */
 typedef struct ad_check_line {
-    const char *name;             /* of the coordinate or the block; "all kinks together": those coordinates along one direction */
+    const char *name;             /* of the coordinate or the block; "all kinks together": the coordinates that are on one,
+                                   * along a direction */
     size_t      coordinate;       /* SIZE_MAX for a direction */
     double      claimed;
     double      estimate, error;  /* by differences, and what they may be off; NaN where none could be formed */

@@ -48,12 +48,14 @@ static const char *where(const ad_check_line *l, bool second, char text[AD__NAME
 static void say_unresolved(ad__report *r, const ad_check_line *l, const char *of, const char *in) {
     if (l->drowned > 0 && isfinite(l->turned))
         ad__report_say(r, AD_OK, "%snothing is shown to be wrong, but %s no step resolves the slope: in steps of %.1e all "
-                       "change is noise, and within %.1e the %s turns", of, in, l->drowned, l->turned, *of ? "gradient" : "function");
+                       "change is noise, and within %.1e the %s turns", of, in, l->drowned, l->turned,
+                       *of ? "gradient" : "function");
     else if (*of)
-        ad__report_say(r, AD_OK, "%snothing is shown to be wrong, but %s no step changes the gradient by more than its noise", of, in);
+        ad__report_say(r, AD_OK, "%snothing is shown to be wrong, but %s no step changes the gradient by more than its "
+                       "noise", of, in);
     else
-        ad__report_say(r, AD_OK, "nothing is shown to be wrong, but %s no step changes the value by more than its noise, %.1e", in,
-                       r->page.noise);
+        ad__report_say(r, AD_OK, "nothing is shown to be wrong, but %s no step changes the value by more than its noise, "
+                       "%.1e", in, r->page.noise);
 }
 
 static void say_line(ad__report *r, const ad_check_line *l, bool second) {
@@ -66,7 +68,8 @@ static void say_line(ad__report *r, const ad_check_line *l, bool second) {
     else if (l->verdict == AD_DOMAIN && l->coordinate == r->infinite && !second)
         ad__report_say(r, AD_OK, "%s x is not finite: there are no differences and no derivative", in);
     else if (l->verdict == AD_DOMAIN)
-        ad__report_say(r, AD_OK, "%s%s the %s has no finite value on one side of x, or on both: there is no derivative", of, in, kind);
+        ad__report_say(r, AD_OK, "%s%s the %s has no finite value on one side of x, or on both: there is no derivative",
+                       of, in, kind);
     else if (l->verdict == AD_WEAK)
         ad__report_say(r, AD_OK, "%snothing is wrong, but %s the derivative is too small beside the noise to be resolved: "
                        "differences say %.3g +- %.1e", of, in, l->estimate + 0.0, l->error);

@@ -551,8 +551,9 @@ double ad__measured_noise(ad__sample (*at)(void *context, double t), void *conte
     const ad__sample here = at(context, t);
     const double     rounding = AD__ROUNDING*fabs(here.value);
     double noise = rounding, jumped = 0, step = ldexp(GOLDEN*unit, -51);
-    int    as_they_come = 1;                      /* spacings: the first, or the two after a level one, where few steps are seen */
-    for (int k = 0; k < SPACINGS || (k < MOST_SPACINGS && step < 0x1p-13); k++, step *= 4) {       /* a small x: up to those of 1 */
+    int    as_they_come = 1;              /* spacings: the first, or the two after a level one, where few steps are seen */
+    /* Of a small x up to the spacings of 1, which steps have too. */
+    for (int k = 0; k < SPACINGS || (k < MOST_SPACINGS && step < 0x1p-13); k++, step *= 4) {
         const spacing s = look(at, context, here.moved, step);
         const double  much = k < NARROW ? 100 : 8;         /* from few points, few roundings: they may be level by luck */
         if (!isfinite(s.noise)) continue;
