@@ -384,7 +384,8 @@ typedef struct ad_check_options {
 /* A coordinate, or a direction in which all coordinates of a block move (at random, on a sphere, each
  * scaled by max(1, |x|)): what is claimed, and what differences say. */
 typedef struct ad_check_line {
-    const char *name;             /* of the coordinate or the block */
+    const char *name;             /* of the coordinate or the block; "all kinks together": the coordinates that are on one,
+                                   * along a direction */
     size_t      coordinate;       /* SIZE_MAX for a direction */
     double      claimed;
     double      estimate, error;  /* by differences, and what they may be off; NaN where none could be formed */
@@ -392,6 +393,9 @@ typedef struct ad_check_line {
     double      gap, tolerance;   /* |claimed - estimate| (or the distance from [left, right]), and what was allowed */
     double      step;             /* of the differences used */
     ad_verdict  verdict;
+    double      drowned, turned;  /* in steps as short as this all change is noise; in steps as long as this the function
+                                   * turns. NaN or 0 where that was not asked */
+    bool        steep;            /* slopes grow without end as steps shrink: a jump, a vertical tangent */
 } ad_check_line;
 
 /* An operand of one operation whose rule was held against differences of that operation alone. */
@@ -416,7 +420,7 @@ typedef struct ad_check_operand {
 typedef struct ad_check_report {
     ad_verdict  verdict;                      /* the worst of all */
     ad_status   status;                       /* not AD_OK: nothing was checked, and message says why */
-    const char *message;                      /* the conclusion in a sentence or two */
+    const char *message;                      /* the conclusion in a sentence or two, whatever the verdict; never "" */
     size_t      n;                            /* coordinates */
     double      value, noise;                 /* f(x), and what rounding may have done to it */
     double      rtol;
@@ -462,11 +466,16 @@ AD_API ad_check_report *ad_check_function(double (*f)(size_t n, const double x[]
                                           const ad_check_options *options);
 
 /* The mean gradient of a program in its parameters, at these rows (see ad_program_gradient); then that of rows alone
- * (the first, the one in the middle, the last) and of all but the last, along a random direction each: the lines
- * "row 0 alone", "all rows but the last". The values of up to 65 rows are compared with those they have alone; a line
- * "value of row 3" says which is not the same, what it is among the others (claimed) and alone (estimate). */
+ * (the first, the one in the middle, the last) and of all but the last, along a random direction each, or, where that
+ * settles nothing, in the coordinate with the worst verdict: the lines "row 0 alone", "all rows but the last". The values of
+ * up to 65 rows are compared with those they have alone; a line "value of row 3" says which is not the same, what it is
+ * among the others (claimed) and alone (estimate). */
 AD_API ad_check_report *ad_check_program(const ad_program *program, const double param[], size_t rows,
                                          const double input[], const ad_check_options *options);
+
+/* A report that says only why nothing was checked, for checks built on these: not AD_OK, and a sentence, which is copied.
+ * NULL when memory is out. */
+AD_API ad_check_report *ad_check_refused(ad_status status, const char *sentence);
 
 /* Of NULL: AD_INCONCLUSIVE, of a coordinate that there is not, too. */
 AD_API ad_verdict ad_check_verdict(const ad_check_report *report);

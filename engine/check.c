@@ -3,8 +3,10 @@
  *
  * What differences say is found without a look at the claim; the claim only decides how much of it is
  * needed. A function that gives two values for one x, or none, is found out before anything else. */
+#include "conclude.h"
 #include "layers.h"
 #include "program.h"
+#include "readback.h"
 #include "second.h"
 #include "text.h"
 
@@ -12,7 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DIRECTIONS = 4, FEW = 4, COORDINATES = 100, MOST_FOUND = AD__CULPRITS, STACK = 128, MOST_ALONE = 64 };
+enum { DIRECTIONS = 4, FEW = 4, COORDINATES = 100, MOST_FOUND = AD__CULPRITS, STACK = 128, MOST_ALONE = 64, KINK_DIRECTIONS = 8,
+       NEARBY = 8, MOST_PRICED = 16 };
 
 #define RTOL 1e-9
 #define SEED 42
@@ -25,6 +28,7 @@ typedef struct subject {
     ad__slice    (*direction)(void *self, const double direction[]);
     const char *(*name)(void *self, size_t i);           /* NULL: it has none */
     void         *self;
+    const double *(*terms)(void *self);                  /* n: sizes of what the claims were added up from. NULL: not known */
 } subject;
 
 typedef struct task {
@@ -33,7 +37,7 @@ typedef struct task {
     ad__report       *r;
     uint64_t          random;
     double           *direction, *part;                  /* n each */
-    size_t            found;
+    size_t            found, kinked;                     /* of a bisection: coordinates that fail, that are on a kink */
 } task;
 
 static ad_check_options filled(const ad_check_options *given) {
@@ -100,11 +104,28 @@ static void name_of(const task *t, size_t i, char text[AD__NAME_ROOM]) {
 
 /* ---- the global layer ------------------------------------------------------------------------- */
 
+/* NULL: not known, or out of memory, which the report then knows. */
+static const double *terms_of(task *t) {
+    const double *terms = t->s->terms != NULL ? t->s->terms(t->s->self) : NULL;
+    if (t->s->terms != NULL && terms == NULL) t->r->no_memory = true;
+    return terms;
+}
+
+/* At infinity there are no differences. */
+static ad__judgement judge_coordinate(task *t, size_t i) {
+    if (!isfinite(t->s->x[i])) return (ad__judgement){AD_DOMAIN, NAN, NAN, {.shape = AD__EDGE, .left = NAN, .right = NAN}};
+    const ad__slice line = t->s->coordinate(t->s->self, i);
+    ad__judgement   j = ad__judge(&line, t->s->claimed[i], t->options.rtol);
+    const double   *terms = j.verdict == AD_FAIL ? terms_of(t) : NULL;
+    if (terms != NULL) ad__allow_rounding(&j, terms[i], t->s->claimed[i]);
+    return j;
+}
+
 static ad_verdict check_coordinate(task *t, size_t i) {
-    char name[AD__NAME_ROOM];
-    const ad__slice      line = t->s->coordinate(t->s->self, i);
-    const ad__judgement j = ad__judge(&line, t->s->claimed[i], t->options.rtol);
+    char                name[AD__NAME_ROOM];
+    const ad__judgement j = judge_coordinate(t, i);
     name_of(t, i, name);
+    if (!isfinite(t->s->x[i]) && t->r->infinite == SIZE_MAX) t->r->infinite = i;
     ad__report_line(t->r, &t->r->first, name, i, t->s->claimed[i], &j);
     t->r->coordinate[i] = (unsigned char)j.verdict;
     return j.verdict;
@@ -120,7 +141,12 @@ static double along(const subject *s, const double direction[]) {
 static ad__judgement judge_along(task *t, const double direction[], double *claimed) {
     const ad__slice line = t->s->direction(t->s->self, direction);
     *claimed = along(t->s, direction);
-    return ad__judge(&line, *claimed, t->options.rtol);
+    ad__judgement j = ad__judge(&line, *claimed, t->options.rtol);
+    const double *terms = j.verdict == AD_FAIL ? terms_of(t) : NULL;
+    double        total = 0;
+    for (size_t i = 0; terms != NULL && i < t->s->n; i++) total += fabs(terms[i]*direction[i]);
+    ad__allow_rounding(&j, total, *claimed);
+    return j;
 }
 
 /* The direction, cut down to from..end-1. */
@@ -137,7 +163,9 @@ static void bisect(task *t, size_t from, size_t end) {
     while (depth > 0 && t->found < MOST_FOUND && !t->r->no_memory) {
         const size_t low = stack[--depth][0], high = stack[depth][1];
         if (high - low == 1) {
-            if (t->r->coordinate[low] != AD_FAIL && check_coordinate(t, low) == AD_FAIL) t->found++;
+            const ad_verdict verdict = t->r->coordinate[low] == AD_FAIL ? AD_PASS : check_coordinate(t, low);
+            if (verdict == AD_FAIL) t->found++;
+            if (verdict == AD_KINK) t->kinked++;
             continue;
         }
         const size_t middle = low + (high - low)/2, half[2][2] = {{middle, high}, {low, middle}};
@@ -147,6 +175,19 @@ static void bisect(task *t, size_t from, size_t end) {
             depth++;
         }
     }
+}
+
+/* Of a function with kinks at x, a claim that is right in every coordinate need not be the slope along a direction: so a
+ * direction alone does not accuse where the search ends at nothing but kinks. */
+static void find_wrong(task *t, size_t from, size_t count) {
+    ad__report  *r = t->r;
+    const size_t line = r->first.count - 1, found = t->found;
+    t->kinked = 0;
+    bisect(t, from, from + count);
+    if (r->no_memory || t->found > found || t->kinked == 0) return;
+    r->first.line[line].verdict = AD_KINK;
+    for (size_t i = from; i < from + count; i++)
+        if (r->coordinate[i] == AD_INCONCLUSIVE) r->coordinate[i] = AD_KINK;
 }
 
 static void check_block(task *t, const char *name, size_t from, size_t count) {
@@ -170,7 +211,7 @@ static void check_block(task *t, const char *name, size_t from, size_t count) {
     for (size_t i = from; i < from + count; i++)
         if (isfinite(s->claimed[i]))
             t->r->coordinate[i] = (unsigned char)(worst == AD_FAIL ? AD_INCONCLUSIVE : worst);
-    if (worst == AD_FAIL) bisect(t, from, from + count);
+    if (worst == AD_FAIL) find_wrong(t, from, count);
 }
 
 /* A claim that is not finite would hide all others in a sum. */
@@ -194,6 +235,83 @@ static void check_given(task *t) {
         ad__report_say(t->r, AD_OK, "the direction is zero everywhere: there is nothing to check along it");
 }
 
+/* ---- kinks of several coordinates ------------------------------------------------------------- */
+
+/* Slopes along a direction, at x and at places near x, where the function is smooth as a rule: from the least to the most. */
+typedef struct slopes {
+    double low, high;
+} slopes;
+
+static void widen(slopes *s, double slope) {
+    if (isnan(slope)) return;
+    s->low = fmin(s->low, slope), s->high = fmax(s->high, slope);
+}
+
+static double value_at(task *t, const double displacement[]) {
+    const ad__slice line = t->s->direction(t->s->self, displacement);
+    return line.at(line.context, 1).value;
+}
+
+/* The slope at a random place as far from x as NEAR, by one central difference that is much shorter. */
+static double slope_nearby(task *t, const double direction[]) {
+    const double far = 0x1p-10, step = 0x1p-22;
+    double      *away = t->part, up, down;
+    ad__random_direction(&t->random, t->s->n, t->s->x, away);
+    for (size_t i = 0; i < t->s->n; i++)
+        away[i] = t->r->coordinate[i] == AD_KINK ? away[i]*far + step*direction[i] : 0;
+    up = value_at(t, away);
+    for (size_t i = 0; i < t->s->n; i++) away[i] -= 2*step*direction[i];
+    down = value_at(t, away);
+    return (up - down)/(2*step);
+}
+
+/* All coordinates on a kink along one direction. A claim is a subgradient only if along it, too, it is among the slopes that the
+ * function has at x and around; what other pieces of the function may have that were not met is within their own spread. */
+static bool refuted_along(task *t, const double direction[]) {
+    double        claimed;
+    ad__judgement j = judge_along(t, direction, &claimed);
+    if (j.verdict != AD_FAIL || !isfinite(claimed)) return false;
+    const ad__estimate *e = &j.estimate;
+    slopes              s = {INFINITY, -INFINITY};
+    const bool          smooth = e->shape == AD__SMOOTH;
+    widen(&s, smooth ? e->slope : e->left), widen(&s, smooth ? e->slope : e->right);
+    for (int k = 0; k < NEARBY; k++) widen(&s, slope_nearby(t, direction));
+    const double spread = s.high - s.low + 0x1p-8*fmax(fabs(s.low), fabs(s.high));
+    if (claimed >= s.low - spread && claimed <= s.high + spread) return false;
+    ad__report_line(t->r, &t->r->first, "all kinks together", SIZE_MAX, claimed, &j);
+    return true;
+}
+
+/* Forwards together, every other one backwards, and at random. */
+static void kink_direction(task *t, int k) {
+    const double *x = t->s->x;
+    int           sign = 1;
+    if (k > 1) ad__random_direction(&t->random, t->s->n, x, t->direction);
+    for (size_t i = 0; i < t->s->n; i++) {
+        if (t->r->coordinate[i] != AD_KINK) {
+            t->direction[i] = 0;
+            continue;
+        }
+        if (k <= 1) t->direction[i] = sign*fmax(1, fabs(x[i]));
+        else if (k%2 == 0) t->direction[i] = fabs(t->direction[i]);
+        if (k == 1) sign = -sign;
+    }
+}
+
+/* In every coordinate alone the claim may lie between the slopes of the sides and be no subgradient all the same. */
+static void check_kinks(task *t) {
+    size_t kinks = 0;
+    for (size_t i = 0; i < t->s->n; i++) kinks += t->r->coordinate[i] == AD_KINK;
+    if (kinks < 2 || t->s->n > t->options.coordinates) return;
+    for (int k = 0; k < KINK_DIRECTIONS && !t->r->no_memory; k++) {
+        kink_direction(t, k);
+        if (!refuted_along(t, t->direction)) continue;
+        for (size_t i = 0; i < t->s->n; i++)
+            if (t->r->coordinate[i] == AD_KINK) t->r->coordinate[i] = AD_FAIL;
+        return;
+    }
+}
+
 static void check_all(task *t) {
     const subject          *s = t->s;
     const ad_check_options *o = &t->options;
@@ -202,6 +320,7 @@ static void check_all(task *t) {
         check_given(t);
     } else if (s->n <= o->coordinates) {
         for (size_t i = 0; i < s->n && !t->r->no_memory; i++) check_coordinate(t, i);
+        if (!t->r->no_memory) check_kinks(t);
     } else {
         check_not_finite(t);
         if (o->blocks == 0) check_block(t, "all of x", 0, s->n);
@@ -257,7 +376,7 @@ static void unstable(ad__report *r, double first, double second) {
 /* Claims that cannot be right are found even where nothing else can be said. */
 static void without_value(ad__report *r, double value) {
     all_coordinates(r, AD_DOMAIN);
-    ad__report_say(r, AD_OK, "the function is %g at x: it has no derivative there", value);
+    ad__report_say(r, AD_OK, "the function is %g at x: it has no derivative there", isnan(value) ? NAN : value);
 }
 
 static ad__report *begin(size_t n, const ad_check_options *o) {
@@ -272,6 +391,10 @@ static ad_check_report *refuse(ad__report *r, ad_status status, const char *sent
     if (r == NULL) return NULL;
     ad__report_say(r, status, "%s", sentence);
     return ad__report_done(r);
+}
+
+ad_check_report *ad_check_refused(ad_status status, const char *sentence) {
+    return refuse(ad__report_new(0), status, sentence != NULL && *sentence != '\0' ? sentence : ad_status_text(status));
 }
 
 static void finish(task *t) {
@@ -304,6 +427,22 @@ static const char *tape_name(void *self, size_t i) {
     return ad__name_of(p->tape, p->x[i].at.in.node);
 }
 
+static const double *tape_terms(void *self) {
+    ad__probe *p = self;
+    if (p->terms != NULL) return p->terms;
+    double *size = malloc(((size_t)p->y + 1)*sizeof *size), *terms = calloc(p->n + 1, sizeof *terms);
+    if (size != NULL && terms != NULL) {
+        ad__probe_sweep(p);
+        ad__adjoint_sizes(p->tape, p->y, size);
+        for (size_t i = 0; i < p->n; i++)
+            if (p->x[i].at.in.node <= p->y) terms[i] = size[p->x[i].at.in.node];
+        p->terms = terms, terms = NULL;
+    }
+    free(size);
+    free(terms);
+    return p->terms;
+}
+
 /* NULL: good arguments. */
 static const char *bad_arguments(ad_var y, size_t n, const ad_var x[], size_t room, char text[]) {
     ad_tape *tape = y.tape;
@@ -318,89 +457,6 @@ static const char *bad_arguments(ad_var y, size_t n, const ad_var x[], size_t ro
     return NULL;
 }
 
-/* The tape's own gradient against what the lines found. */
-static bool own_gradient_agrees(const ad__probe *p, const ad__report *r) {
-    for (size_t k = 0; k < r->first.count; k++) {
-        const ad_check_line *l = &r->first.line[k];
-        if (l->coordinate == SIZE_MAX || isnan(l->estimate)) continue;
-        const double own = p->gradient[l->coordinate];
-        if (!(fabs(own - l->estimate) <=
-              fmax(10*l->error, RTOL*fmax(fabs(own), fabs(l->estimate)))))
-            return false;
-    }
-    return true;
-}
-
-static size_t failed_lines(const ad__report *r, const char **first) {
-    size_t failed = 0;
-    bool   one = false;                        /* a coordinate says more than a direction */
-    for (size_t k = 0; k < r->first.count; k++) {
-        const ad_check_line *l = &r->first.line[k];
-        if (l->verdict != AD_FAIL || (failed++ > 0 && (one || l->coordinate == SIZE_MAX))) continue;
-        one = l->coordinate != SIZE_MAX;
-        *first = l->name;
-    }
-    return failed;
-}
-
-static const char *first_second(const ad__report *r) {
-    for (size_t k = 0; k < r->second.count; k++)
-        if (r->second.line[k].verdict == AD_FAIL) return r->second.line[k].name;
-    return NULL;
-}
-
-static void conclude_function(ad__report *r) {
-    const char  *first = NULL;
-    const size_t failed = failed_lines(r, &first);
-    if (*r->message) return;
-    if (failed > 0) ad__report_say(r, AD_OK, "the claimed gradient is wrong, first at %s", first);
-}
-
-static void conclude_tape(const ad__probe *p, ad__report *r, bool own) {
-    const char      *first = NULL;
-    const size_t     failed = failed_lines(r, &first);
-    ad_check_report *page = &r->page;
-    if (*r->message) return;
-    if (page->culprits > 0) {
-        const ad_check_operand *o = &r->culprit[0];
-        char place[AD__NAME_ROOM + 16] = "";
-        const char *const file = o->file == NULL ? "" : ad__file_name(o->file);
-        if (o->file != NULL)
-            snprintf(place, sizeof place, ", recorded at %.*s:%d,", ad__cut_bytes(file, AD__NAME_ROOM - 16), file, o->line);
-        ad__report_say(r, AD_OK, "the rule of %.*s is wrong in operand %zu: node #%zu%s says so%s",
-                       ad__shown_bytes(o->operation), o->operation, o->operand, o->node, place,
-                       page->sweep == AD_PASS ? "; the sweep is right" : "");
-    } else if (page->sweep == AD_FAIL && !page->repeatable) {
-        ad__report_say(r, AD_OK, "the sweep is wrong, no rule is: a second one gave other adjoints");
-    } else if (page->sweep == AD_FAIL && page->sweep_node != SIZE_MAX) {
-        ad__report_say(
-            r, AD_OK,
-            "the sweep is wrong, no rule is: the adjoint of node #%zu is not the sum of what its "
-            "users send",
-            page->sweep_node);
-    } else if (page->sweep == AD_FAIL) {
-        ad__report_say(r, AD_OK, "the sweep is wrong, no rule is: forward and reverse disagree");
-    } else if (failed > 0 && !own && own_gradient_agrees(p, r)) {
-        ad__report_say(
-            r, AD_OK,
-            "the claim is wrong, first at %s; the tape's own gradient agrees with differences",
-            first);
-    } else if (failed > 0) {
-        ad__report_say(r, AD_OK,
-                       "rules and sweep are right, but differences disagree at %s: the values are not "
-                       "those of the function that was differentiated",
-                       first);
-    } else if ((first = first_second(r)) != NULL) {
-        ad__report_say(r, AD_OK, "the gradient is right; second derivatives are wrong, first at %s", first);
-    } else if (page->second_verdict == AD_FAIL) {
-        ad__report_say(r, AD_OK, "the gradient is right; second derivatives are wrong: the Hessian is not symmetric");
-    } else if (*r->no_second) {
-        ad__report_say(r, AD_OK, "second derivatives: %s", r->no_second);
-    } else if (p->stopped != AD_OK) {
-        ad__report_say(r, AD_OK, "beside x: %s", p->reason);
-    }
-}
-
 /* Only an operation of the user's own can give another value for the same x. */
 static double value_again(ad__probe *p) {
     ad_tape *tape = p->tape;
@@ -413,7 +469,7 @@ static double value_again(ad__probe *p) {
 
 static void check_tape(ad__probe *p, ad__report *r, const ad_check_options *o, const double claimed[]) {
     const subject s = {p->n,           p->base,        claimed != NULL ? claimed : p->gradient,
-                       tape_coordinate, tape_direction, tape_name, p};
+                       tape_coordinate, tape_direction, tape_name, p, tape_terms};
     task t;
     r->page.has_tape = true;
     r->page.value = p->value, r->page.noise = p->noise;
@@ -435,7 +491,7 @@ static void check_tape(ad__probe *p, ad__report *r, const ad_check_options *o, c
         finish(&t);
     }
     r->page.evaluations = p->evaluations;
-    if (r->page.status == AD_OK) conclude_tape(p, r, claimed == NULL);
+    if (r->page.status == AD_OK && !r->no_memory) ad__conclude_tape(p, r, claimed == NULL);
 }
 
 ad_check_report *ad_check(ad_var y, size_t n, const ad_var x[], const double claimed[],
@@ -474,6 +530,9 @@ typedef struct callable {
     const double *x, *direction;
     double       *at;
     double        value, noise;
+    double      (*priced)(const double x[], void *context);      /* what roundings may do to a value; NULL: it is not known */
+    const double *(*sizes)(void *self);                          /* of the terms of its gradient; NULL */
+    double       *terms;                                         /* n, made by that */
 } callable;
 
 static double call(callable *c) {
@@ -500,20 +559,23 @@ static ad__sample call_at(void *context, double t) {
 static double call_noise(void *context, double t) {
     const callable *c = context;
     const double    size = c->direction == NULL ? fabs(c->x[c->coordinate]) : 1;
-    return ad__measured_noise(call_at, context, t, size > 0 && size < 1 ? size : 1);
+    const double    measured = ad__measured_noise(call_at, context, t, size > 0 ? fmax(size, fabs(t)) : 1);
+    if (c->priced == NULL) return measured;
+    call_at(context, t);                              /* for the place alone */
+    return fmax(measured, c->priced(c->at, c->context));
 }
 
 static ad__slice call_coordinate(void *self, size_t i) {
     callable *c = self;
     c->coordinate = i;
     c->direction = NULL;
-    return (ad__slice){call_at, call_noise, c, c->value, c->noise, fabs(c->x[i])};
+    return (ad__slice){call_at, call_noise, c, c->value, c->noise, fabs(c->x[i]), c->priced != NULL};
 }
 
 static ad__slice call_direction(void *self, const double direction[]) {
     callable *c = self;
     c->direction = direction;
-    return (ad__slice){call_at, call_noise, c, c->value, c->noise, 0};
+    return (ad__slice){call_at, call_noise, c, c->value, c->noise, 0, c->priced != NULL};
 }
 
 /* Rounding of x + t*direction counts as noise too, so it is measured along a direction, relative to x. */
@@ -526,7 +588,7 @@ static double measured(task *t, callable *c) {
 }
 
 static void check_callable(callable *c, ad__report *r, const ad_check_options *o, const double claimed[]) {
-    const subject s = {c->n, c->x, claimed, call_coordinate, call_direction, NULL, c};
+    const subject s = {c->n, c->x, claimed, call_coordinate, call_direction, NULL, c, c->sizes};
     task          t;
     if (!prepare(&t, &s, o, r)) return;
     c->direction = t.direction;                        /* all 0 */
@@ -547,7 +609,6 @@ static void check_callable(callable *c, ad__report *r, const ad_check_options *o
     }
     finish(&t);
     r->page.evaluations = c->evaluations;
-    conclude_function(r);
 }
 
 ad_check_report *ad_check_function(double (*f)(size_t n, const double x[], void *context),
@@ -563,6 +624,7 @@ ad_check_report *ad_check_function(double (*f)(size_t n, const double x[], void 
     callable c = {.f = f, .context = context, .n = n, .x = x, .at = malloc(n*sizeof *c.at)};
     if (c.at == NULL) r->no_memory = true;
     else check_callable(&c, r, &o, claimed);
+    if (!r->no_memory) ad__conclude_function(r);
     free(c.at);
     return ad__report_done(r);
 }
@@ -592,6 +654,49 @@ static double batch_mean(size_t n, const double x[], void *context) {
     return total/(double)b->rows;
 }
 
+/* The mean of what roundings may do to some of the rows; asked only before something fails. */
+static double batch_noise(const double x[], void *context) {
+    batch       *b = context;
+    const size_t step = b->rows/MOST_PRICED + 1;
+    double       total = 0;
+    size_t       rows = 0;
+    ad__readback back;
+    const ad_status status = ad__readback_open(&back, b->program, x, b->input);
+    for (size_t i = 0; status == AD_OK && i < b->rows; i += step, rows++)
+        total += ad__readback_noise(&back, x, b->input == NULL ? NULL : b->input + i*b->program->inputs, 0);
+    if (status == AD_NO_MEMORY) b->status = status;
+    ad__readback_close(&back);
+    return rows > 0 ? total/(double)rows : 0;
+}
+
+/* The same of the terms of the gradient. NULL: out of memory. */
+static const double *batch_terms(void *self) {
+    callable    *c = self;
+    const batch *b = c->context;
+    const size_t step = b->rows/MOST_PRICED + 1, rows = (b->rows - 1)/step + 1;
+    ad__readback back;
+    if (c->terms != NULL) return c->terms;
+    double         *terms = calloc(c->n + 1, sizeof *terms);
+    const ad_status status = ad__readback_open(&back, b->program, c->x, b->input);
+    bool            whole = terms != NULL && status != AD_NO_MEMORY;
+    for (size_t i = 0; whole && status == AD_OK && i < b->rows; i += step)
+        whole = ad__readback_terms(&back, c->x, b->input == NULL ? NULL : b->input + i*b->program->inputs, terms);
+    ad__readback_close(&back);
+    for (size_t i = 0; whole && i < c->n; i++) terms[i] /= (double)rows;
+    if (whole) return c->terms = terms;
+    free(terms);
+    return NULL;
+}
+
+static double row_noise(const batch *row, const double param[], size_t output, ad__report *r) {
+    ad__readback    back;
+    const ad_status status = ad__readback_open(&back, row->program, param, row->input);
+    const double    noise = status == AD_OK ? ad__readback_noise(&back, param, row->input, output) : 0;
+    if (status == AD_NO_MEMORY) r->no_memory = true;
+    ad__readback_close(&back);
+    return noise;
+}
+
 /* Some of the rows, one after the other, as a function of the parameters. */
 static batch rows_of(const batch *all, size_t from, size_t count) {
     batch b = *all;
@@ -611,12 +716,27 @@ static bool went_well(const ad_program *program, ad_status status, ad__report *r
     return false;
 }
 
+/* Where a direction accuses, or does not settle it, coordinates speak: beside a kink or a jump they may be right and the slope
+ * along a direction no sum of theirs. The worst of them; of more than are checked one by one only the direction is known. */
+static ad__judgement by_coordinates(task *t, const ad__judgement *along, double *claimed) {
+    ad__judgement worst = {AD_PASS, NAN, NAN, {0}};
+    size_t        which = SIZE_MAX;
+    if (t->s->n > t->options.coordinates) return *along;
+    for (size_t i = 0; i < t->s->n; i++) {
+        const ad__judgement j = judge_coordinate(t, i);
+        if (j.verdict == AD_FAIL) return *along;
+        if (which == SIZE_MAX || j.verdict > worst.verdict) worst = j, which = i;
+    }
+    *claimed = t->s->claimed[which];
+    return worst;
+}
+
 /* The mean over some rows, along one random direction. */
 static void check_part(const batch *all, size_t from, size_t count, task *t, ad__report *r, const char *name) {
     batch    b = rows_of(all, from, count);
     double  *claimed = malloc(2*(t->s->n + 1)*sizeof *claimed), mean;
-    callable c = {.f = batch_mean, .context = &b, .n = t->s->n, .x = t->s->x, .direction = t->part};
-    subject  s = {t->s->n, t->s->x, claimed, call_coordinate, call_direction, NULL, &c};
+    callable c = {.f = batch_mean, .context = &b, .n = t->s->n, .x = t->s->x, .direction = t->part, .priced = batch_noise};
+    subject  s = {t->s->n, t->s->x, claimed, call_coordinate, call_direction, NULL, &c, batch_terms};
     const ad_status status = claimed == NULL ? AD_NO_MEMORY
                                              : ad_program_gradient(b.program, c.x, count, b.input, &mean, claimed);
     if (!went_well(b.program, status, r)) {
@@ -630,11 +750,14 @@ static void check_part(const batch *all, size_t from, size_t count, task *t, ad_
     c.value = call_at(&c, 0).value;
     c.noise = measured(&part, &c);
     ad__random_direction(&part.random, s.n, s.x, part.direction);
-    double              along;
-    const ad__judgement j = judge_along(&part, part.direction, &along);
+    double        along;
+    ad__judgement j = judge_along(&part, part.direction, &along);
+    if (j.verdict > AD_WEAK) j = by_coordinates(&part, &j, &along);
     ad__report_line(r, &r->first, name, SIZE_MAX, along, &j);
     r->page.evaluations += c.evaluations;
     t->random = part.random;
+    if (b.status == AD_NO_MEMORY) r->no_memory = true;
+    free(c.terms);
     free(claimed);
 }
 
@@ -660,7 +783,7 @@ static void check_values(const batch *all, const double param[], double one[], a
         for (size_t k = 0; k < outputs; k++) {
             const double among = all->output[i*outputs + k], gap = fabs(among - one[k]);
             const double allowed = r->page.rtol*fmax(fabs(among), fabs(one[k])) + 16*r->page.noise*(double)all->rows;
-            if (same(among, one[k]) || gap <= allowed) continue;
+            if (same(among, one[k]) || gap <= allowed || gap <= 2*row_noise(&b, param, k, r)) continue;
             if (outputs == 1) snprintf(name, sizeof name, "value of row %zu", i);
             else snprintf(name, sizeof name, "value of row %zu, output %zu", i, k);
             ad__report_line(r, &r->first, name, SIZE_MAX, among, &(ad__judgement){AD_FAIL, gap, allowed,
@@ -687,20 +810,24 @@ static void check_rows(batch *all, const double param[], const double claimed[],
 
 static void check_batch(batch *b, const double param[], const double claimed[], const ad_check_options *o, ad__report *r) {
     const size_t n = b->program->params;
-    callable     c = {.f = batch_mean, .context = b, .n = n, .x = param, .at = malloc(n*sizeof *c.at)};
+    callable     c = {.f = batch_mean, .context = b, .n = n, .x = param, .at = malloc(n*sizeof *c.at),
+                      .priced = batch_noise, .sizes = batch_terms};
     if (c.at == NULL) {
         r->no_memory = true;
         return;
     }
     check_callable(&c, r, o, claimed);
+    if (ad__report_has(r, AD_INCONCLUSIVE)) r->page.noise = fmax(r->page.noise, batch_noise(param, b));
     if (r->first.count > 0 && r->page.verdict != AD_UNSTABLE && b->rows > 1 && !r->no_memory)
         check_rows(b, param, claimed, o, r);
-    conclude_function(r);
-    if (b->status != AD_OK && *r->message == '\0') {
+    if (b->status != AD_OK && *r->message == '\0' && !ad__report_has(r, AD_FAIL)) {
         char text[1000];
         ad_program_message(b->program, sizeof text, text);
         ad__report_say(r, AD_OK, "beside these parameters: %s", text);
     }
+    if (b->status == AD_NO_MEMORY) r->no_memory = true;
+    if (!r->no_memory) ad__conclude_function(r);
+    free(c.terms);
     free(c.at);
 }
 

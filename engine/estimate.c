@@ -6,13 +6,17 @@
  * the noise of that step lets it see. Rounding errors of the value, divided by the step, are that noise.
  *
  * Steps at which the function has no value, or is on the other side of a kink, say nothing about the
- * slope at x: only levels finer than the last of them count. */
+ * slope at x: only levels finer than the last of them count.
+ *
+ * A step that is long beside the scale of the function sees a bounded function as level, and so do all longer ones:
+ * they agree with each other and with nothing else. What tells is the steps that are shorter. So nothing is accused
+ * before the steps have gone down to the last places of x, and nothing that still turns there is judged at all. */
 #include "estimate.h"
 
 #include <math.h>
 #include <string.h>
 
-enum { LEVELS = 20, COLUMNS = 5, FEWEST = 3, RUN = 4 };
+enum { LEVELS = 20, MOST_LEVELS = 32, COLUMNS = 5, FEWEST = 3, RUN = 4 };
 
 #define SMALL_SIZE    0x1p-12    /* below this, steps that are small beside 1 are not small beside x */
 #define AMPLIFIED     1.2        /* extrapolation enlarges noise by (16 + 1)/15, less in later columns */
@@ -22,14 +26,18 @@ enum { LEVELS = 20, COLUMNS = 5, FEWEST = 3, RUN = 4 };
 #define RESOLVED      1e-5       /* an estimate as good as this relative to the slope resolves it */
 #define WEAK          1e-6       /* ... relative to the scale of the function, says that the slope is small */
 #define INFORMATIVE   0.01       /* noise beside the slope at which a step can still contradict */
+#define NOISY         64         /* noise of so many roundings of the value comes from somewhere else */
+#define HIDDEN        32         /* what is not so many times as large as the noise can be hidden in it */
 
 /* ---- sampling --------------------------------------------------------------------------------- */
 
 typedef struct ladder {
     int    levels;
-    double h[LEVELS], central[LEVELS], left[LEVELS], right[LEVELS];
-    double noise[LEVELS];                 /* of a central difference; of a one-sided one it is twice that */
-    bool   finite_left[LEVELS], finite_right[LEVELS], same[LEVELS];
+    double h[MOST_LEVELS], central[MOST_LEVELS], left[MOST_LEVELS], right[MOST_LEVELS];
+    double noise[MOST_LEVELS];            /* of a central difference; of a one-sided one it is twice that */
+    bool   finite_left[MOST_LEVELS], finite_right[MOST_LEVELS], same[MOST_LEVELS];
+    double range[MOST_LEVELS];            /* how far values were from the one at x */
+    size_t evaluations;
 } ladder;
 
 /* Where there is no value, the difference of the other side is taken to the one at x. */
@@ -37,20 +45,39 @@ static double noise_of(const ad__slice *line, double value) {
     return line->noise + 2*AD__ROUNDING*fabs(isfinite(value) ? value : line->value) + SMALLEST;
 }
 
-static void sample(const ad__slice *line, double first, ladder *l) {
+static double away(const ad__slice *line, double value) {
+    return isfinite(value) ? fabs(value - line->value) : 0;
+}
+
+/* What is computed from x has no more places than x, and a few steps away from x its roundings may go one way. */
+static double last_places(const ad__slice *line, double slope, double width) {
+    return isfinite(slope) ? 2*AD__ROUNDING*line->size*fabs(slope)/width : 0;
+}
+
+static void sample_level(const ad__slice *line, const ad__sample *up, const ad__sample *down, ladder *l) {
+    const int    k = l->levels++;
+    const double width = up->moved - down->moved;
+    l->h[k] = width/2;
+    l->central[k] = (up->value - down->value)/width;
+    l->right[k] = (up->value - line->value)/up->moved;
+    l->left[k] = (down->value - line->value)/down->moved;
+    l->noise[k] = (noise_of(line, up->value) + noise_of(line, down->value))/width;
+    if (k >= LEVELS && !line->priced) l->noise[k] += last_places(line, l->central[k], width);
+    l->finite_right[k] = isfinite(l->right[k]);
+    l->finite_left[k] = isfinite(l->left[k]);
+    l->same[k] = up->same && down->same;
+    l->range[k] = fmax(away(line, up->value), away(line, down->value));
+}
+
+/* Steps end where x cannot be moved by them: there a quarter of the step is more than half of the last place of x. */
+static void sample(const ad__slice *line, double first, int levels, ladder *l) {
     double h = first;
-    l->levels = LEVELS;
-    for (int k = 0; k < LEVELS; k++, h /= 4) {
+    l->levels = 0, l->evaluations = 0;
+    for (int k = 0; k < levels; k++, h /= 4) {
         const ad__sample up = line->at(line->context, h), down = line->at(line->context, -h);
-        const double     width = up.moved - down.moved;
-        l->h[k] = width/2;
-        l->central[k] = (up.value - down.value)/width;
-        l->right[k] = (up.value - line->value)/up.moved;
-        l->left[k] = (down.value - line->value)/down.moved;
-        l->noise[k] = (noise_of(line, up.value) + noise_of(line, down.value))/width;
-        l->finite_right[k] = isfinite(l->right[k]);
-        l->finite_left[k] = isfinite(l->left[k]);
-        l->same[k] = up.same && down.same;
+        l->evaluations += 2;
+        if (k >= LEVELS && !(fabs(up.moved - h) <= h/4 && fabs(down.moved + h) <= h/4)) break;
+        sample_level(line, &up, &down, l);
     }
 }
 
@@ -68,6 +95,7 @@ static ladder finer_than_bad(const ladder *all, bool left, bool right, bool same
     memmove(good.left, good.left + from, count*sizeof *good.left);
     memmove(good.right, good.right + from, count*sizeof *good.right);
     memmove(good.noise, good.noise + from, count*sizeof *good.noise);
+    memmove(good.range, good.range + from, count*sizeof *good.range);
     return good;
 }
 
@@ -75,9 +103,10 @@ static ladder finer_than_bad(const ladder *all, bool left, bool right, bool same
 
 typedef struct choice {
     double slope, error, step;
+    double three;                         /* how far off three successive levels, this among them, are at most */
 } choice;
 
-typedef double table[LEVELS][COLUMNS];
+typedef double table[MOST_LEVELS][COLUMNS];
 
 static int columns(int level) {
     return level < COLUMNS ? level + 1 : COLUMNS;
@@ -99,26 +128,52 @@ static double entry_error(table t, int k, int j, double base, double noise) {
     return fmax(j > 0 ? fabs(t[k][j] - t[k][j - 1]) : coarser, coarser/base) + AMPLIFIED*noise;
 }
 
-static bool confirmed(table t, int levels, const double noise[], int k, int j, double error, double scale) {
+/* What is extrapolated: slopes at steps h with their noise, the base of their table, how far those of both sides are apart
+ * (NULL: of one side alone), a slope of ordinary size. */
+typedef struct steps {
+    int           levels;
+    const double *h, *slope, *noise, *bend;
+    double        base, scale;
+} steps;
+
+/* By every finer step, as far as its noise lets it see: it has the same slope, and the function bends no more in it. */
+static bool confirmed(const steps *s, table t, int k, int j, double error) {
     bool informative = false;
-    for (int m = k + 1; m < levels; m++) {
-        if (!(fabs(t[m][j] - t[k][j]) <= error + 2*noise[m])) return false;
-        if (noise[m] <= INFORMATIVE*fmax(scale, fabs(t[k][j]))) informative = true;
+    for (int m = k + 1; m < s->levels; m++) {
+        if (!(fabs(t[m][j] - t[k][j]) <= error + 2*s->noise[m])) return false;
+        if (s->bend != NULL && s->bend[m] > 2*s->bend[k] + error + 8*s->noise[m]) return false;
+        if (s->noise[m] <= INFORMATIVE*fmax(s->scale, fabs(t[k][j]))) informative = true;
     }
     return informative;
 }
 
-static bool extrapolate(int levels, const double h[], const double slope[], const double noise[], double base,
-                        double scale, choice *best) {
+/* How far level m is from the entry at most, in its column or the last it has. */
+static double apart(table t, const double noise[], int k, int j, int m) {
+    return fabs(t[m][j < columns(m) ? j : columns(m) - 1] - t[k][j]) + noise[m];
+}
+
+/* Of the three windows of three levels that hold level k, the one that agrees best. */
+static double three_levels(table t, int levels, const double noise[], int k, int j) {
+    double best = INFINITY;
+    for (int from = k - 2; from <= k; from++) {
+        double worst = 0;
+        if (from < 0 || from + 2 >= levels) continue;
+        for (int m = from; m < from + 3; m++) worst = fmax(worst, apart(t, noise, k, j, m));
+        best = fmin(best, worst);
+    }
+    return best;
+}
+
+static bool extrapolate(const steps *s, choice *best) {
     table t;
     bool  found = false;
-    romberg(levels, slope, base, t);
-    for (int k = 1; k < levels; k++) {
+    romberg(s->levels, s->slope, s->base, t);
+    for (int k = 1; k < s->levels; k++) {
         for (int j = 0; j < columns(k); j++) {
-            const double error = entry_error(t, k, j, base, noise[k]);
+            const double error = entry_error(t, k, j, s->base, s->noise[k]);
             if (found && error >= best->error) continue;
-            if (!isfinite(error) || !confirmed(t, levels, noise, k, j, error, scale)) continue;
-            *best = (choice){t[k][j], error, h[k]};
+            if (!isfinite(error) || !confirmed(s, t, k, j, error)) continue;
+            *best = (choice){t[k][j], error, s->h[k], three_levels(t, s->levels, s->noise, k, j)};
             found = true;
         }
     }
@@ -157,23 +212,22 @@ static course finest_course(int levels, const double size[], const double noise[
     return FALLS;
 }
 
-static course jump_course(const ladder *l) {
-    double jump[LEVELS];
+static course jump_course(const ladder *l, double jump[MOST_LEVELS]) {
     for (int k = 0; k < l->levels; k++) jump[k] = fabs(l->right[k] - l->left[k]);
     return finest_course(l->levels, jump, l->noise, 8);        /* noise of a jump: at most 4 of these */
 }
 
 static course slope_course(const ladder *l) {
-    double size[LEVELS];
+    double size[MOST_LEVELS];
     for (int k = 0; k < l->levels; k++) size[k] = fabs(l->central[k]);
     return finest_course(l->levels, size, l->noise, 8);
 }
 
 static double one_side(const ladder *l, const double slope[], double scale, double *error) {
-    double noise[LEVELS];
-    choice best = {NAN, INFINITY, NAN};
+    double noise[MOST_LEVELS];
+    choice best = {NAN, INFINITY, NAN, INFINITY};
     for (int k = 0; k < l->levels; k++) noise[k] = 2*l->noise[k];
-    if (!extrapolate(l->levels, l->h, slope, noise, 4, scale, &best)) return NAN;
+    if (!extrapolate(&(steps){l->levels, l->h, slope, noise, NULL, 4, scale}, &best)) return NAN;
     if (best.error > *error) *error = best.error;
     return best.slope;
 }
@@ -182,7 +236,7 @@ static double one_side(const ladder *l, const double slope[], double scale, doub
 
 /* The value per unit of x, or the slope at a step of middle size: half of all are larger. */
 static double scale_of(const ad__slice *line, const ladder *l) {
-    double slope[LEVELS];
+    double slope[MOST_LEVELS];
     int    count = 0;
     for (int k = 0; k < l->levels; k++) {
         if (!l->finite_left[k] || !l->finite_right[k]) continue;
@@ -200,10 +254,55 @@ static void sides(const ladder *l, ad__estimate *e) {
     e->right = one_side(l, l->right, e->scale, &e->side_error);
 }
 
+/* The steepest slope that stands clear of the noise; 0 where none does. */
+static double steepest(const ladder *l) {
+    double slope = 0;
+    for (int k = 0; k < l->levels; k++)
+        if (fabs(l->central[k]) > 2*l->noise[k] && fabs(l->central[k]) > slope) slope = fabs(l->central[k]);
+    return slope;
+}
+
+static double range_from(const ladder *l, double step) {
+    double range = 0;
+    for (int k = 0; k < l->levels; k++)
+        if (l->h[k] <= step) range = fmax(range, l->range[k]);
+    return range;
+}
+
+/* Two lengths: in one step that is this short all change is noise, in one that is this long the function has turned. */
+static void lengths(const ad__slice *line, const ladder *l, ad__estimate *e) {
+    const double slope = steepest(l);
+    if (!(slope > 0)) return;
+    e->drowned = noise_of(line, line->value)/slope;
+    e->turned = range_from(l, INFINITY)/slope;
+}
+
+/* Does the function still turn between the two shortest steps? Then it is not resolved by any. */
+static bool turns_at_last(const ladder *l) {
+    const int    k = l->levels - 1;
+    const double change = fabs(l->central[k] - l->central[k - 1]);
+    return change > 8*(l->noise[k] + l->noise[k - 1]) && 2*change > fmax(fabs(l->central[k]), fabs(l->central[k - 1]));
+}
+
+/* At a jump or a vertical tangent slopes grow from step to step by a power of the step; where the function turns within the
+ * shortest, at random. */
+static bool erratic(const ladder *l, const double bend[]) {
+    int last = l->levels - 1;
+    while (last > 0 && !(bend[last] > 8*l->noise[last])) last--;
+    double least = INFINITY, most = 0;
+    for (int k = last - RUN + 2; k <= last; k++) {
+        const double ratio = k > 0 ? bend[k]/bend[k - 1] : NAN;
+        if (!(ratio > 0)) return false;
+        least = fmin(least, ratio), most = fmax(most, ratio);
+    }
+    return most > 2*least;
+}
+
 /* From levels that all have values on both sides. */
 static bool from_levels(const ladder *l, ad__estimate *e) {
     if (l->levels < FEWEST) return false;
-    const course jump = jump_course(l);
+    double       bend[MOST_LEVELS];
+    const course jump = jump_course(l, bend);
     if (jump == STAYS) {
         sides(l, e);
         if (isnan(e->left) || isnan(e->right)) return false;
@@ -211,13 +310,15 @@ static bool from_levels(const ladder *l, ad__estimate *e) {
         return true;
     }
     if (jump == GROWS || slope_course(l) == GROWS) {
-        e->shape = AD__VERTICAL;
+        e->shape = erratic(l, bend) ? AD__UNRESOLVED : AD__VERTICAL;
         return true;
     }
     choice best;
-    if (!extrapolate(l->levels, l->h, l->central, l->noise, 16, e->scale, &best)) return false;
-    e->shape = AD__SMOOTH;
-    e->slope = best.slope, e->error = best.error, e->step = best.step;
+    if (turns_at_last(l) ||
+        !extrapolate(&(steps){l->levels, l->h, l->central, l->noise, bend, 16, e->scale}, &best)) return false;
+    e->shape = AD__SMOOTH, e->level = true, e->range = range_from(l, best.step);
+    e->slope = best.slope, e->error = best.error, e->step = best.step, e->three = best.three;
+    for (int k = 0; k < l->levels; k++) e->level = e->level && l->left[k] == 0 && l->right[k] == 0;
     return true;
 }
 
@@ -231,12 +332,13 @@ static bool any_change(const ladder *l) {
     return false;
 }
 
-static ad__estimate from_ladder(const ad__slice *line, double first) {
+static ad__estimate from_ladder(const ad__slice *line, double first, int levels) {
     ladder all;
-    sample(line, first, &all);
-    const ad__estimate nothing = {.shape = AD__UNRESOLVED, .slope = NAN, .error = INFINITY, .step = NAN,
-                                  .left = NAN, .right = NAN, .side_error = INFINITY,
-                                  .scale = scale_of(line, &all), .evaluations = 2*LEVELS};
+    sample(line, first, levels, &all);
+    ad__estimate nothing = {.shape = AD__UNRESOLVED, .slope = NAN, .error = INFINITY, .step = NAN, .three = INFINITY,
+                            .left = NAN, .right = NAN, .side_error = INFINITY, .drowned = NAN, .turned = NAN,
+                            .scale = scale_of(line, &all), .evaluations = all.evaluations};
+    lengths(line, &all, &nothing);
     ad__estimate       near = nothing, wide = nothing;
     const bool         changes = any_change(&all);
     ladder             use = finer_than_bad(&all, true, true, true);
@@ -263,13 +365,24 @@ static ad__estimate better(const ad__estimate *coarse, const ad__estimate *fine)
     return coarse->error <= fine->error ? *coarse : *fine;
 }
 
-ad__estimate ad__estimate_slope(const ad__slice *line) {
-    const ad__estimate coarse = from_ladder(line, fmax(1, line->size)/4);
+static ad__estimate estimate(const ad__slice *line, int levels) {
+    const ad__estimate coarse = from_ladder(line, fmax(1, line->size)/4, levels);
     if (!(line->size < SMALL_SIZE && line->size > 0)) return coarse;
-    ad__estimate fine = from_ladder(line, line->size/4);
+    ad__estimate fine = from_ladder(line, line->size/4, levels);
     ad__estimate best = better(&coarse, &fine);
     best.evaluations = coarse.evaluations + fine.evaluations;
     return best;
+}
+
+static ad__estimate deeper(const ad__slice *line, const ad__estimate *e) {
+    ad__estimate deep = estimate(line, MOST_LEVELS);
+    deep.evaluations += e->evaluations;
+    return deep;
+}
+
+ad__estimate ad__estimate_slope(const ad__slice *line) {
+    const ad__estimate e = estimate(line, LEVELS);
+    return e.shape == AD__KINKED || e.shape == AD__EDGE || resolved(&e) ? e : deeper(line, &e);
 }
 
 /* ---- judging ---------------------------------------------------------------------------------- */
@@ -314,14 +427,24 @@ static ad_verdict judge_kink(double claimed, double rtol, ad__judgement *j) {
 }
 
 /* The noise at the ends of the steps used may be larger than at x. */
-static bool repriced(const ad__slice *line, ad__estimate *e) {
+static bool repriced(const ad__slice *line, ad__estimate *e, double *noise) {
     if (line->noise_at == NULL) return false;
     const double step = e->step;
     const double there = fmax(line->noise_at(line->context, step), line->noise_at(line->context, -step));
     if (!(there > line->noise)) return false;
+    *noise = there;
     e->error += AMPLIFIED*(there - line->noise)/step;
     e->evaluations += 2;
     return true;
+}
+
+/* Where x has so few digits that the function turns within the last of them, its values look like noise: it is far more than
+ * rounding, nearly all that the values do, and, where it is not known to be noise, what a slope as the claimed one makes of the
+ * last place of x. */
+static bool hides(const ad__slice *line, const ad__estimate *e, double noise, double claimed) {
+    const double last_place = 2*AD__ROUNDING*(line->size > 0 ? line->size : 1);
+    return noise > NOISY*AD__ROUNDING*fabs(line->value) && e->range <= HIDDEN*noise &&
+           (line->priced || HIDDEN*HIDDEN*fabs(claimed)*last_place >= noise);
 }
 
 static ad_verdict judge_smooth(const ad__slice *line, double claimed, double rtol, ad__judgement *j) {
@@ -331,31 +454,47 @@ static ad_verdict judge_smooth(const ad__slice *line, double claimed, double rto
         return AD_FAIL;
     }
     const double size = larger(e->slope, claimed);
+    double       noise = line->noise;
     j->gap = fabs(e->slope - claimed);
     j->tolerance = fmax(10*e->error, rtol*size);
-    if (j->gap > j->tolerance && repriced(line, e)) j->tolerance = fmax(10*e->error, rtol*size);
-    if (!(j->gap <= j->tolerance)) return AD_FAIL;
+    if (j->gap > j->tolerance && repriced(line, e, &noise)) j->tolerance = fmax(10*e->error, rtol*size);
+    if (!(j->gap <= j->tolerance)) return j->gap > e->three && !hides(line, e, noise, claimed) ? AD_FAIL : AD_INCONCLUSIVE;
     if (10*e->error <= RESOLVED*size) return AD_PASS;
     return e->error <= WEAK*e->scale ? AD_WEAK : AD_INCONCLUSIVE;
+}
+
+static void judge(const ad__slice *line, double claimed, double rtol, ad__judgement *j) {
+    j->gap = j->tolerance = NAN;
+    switch (j->estimate.shape) {
+    case AD__SMOOTH: j->verdict = judge_smooth(line, claimed, rtol, j); break;
+    case AD__KINKED: j->verdict = judge_kink(claimed, rtol, j); break;
+    case AD__EDGE:   j->verdict = AD_DOMAIN; break;
+    default:         j->verdict = AD_INCONCLUSIVE;
+    }
 }
 
 ad__judgement ad__judge(const ad__slice *line, double claimed, double rtol) {
     ad__judgement j = {AD_INCONCLUSIVE, NAN, NAN, {0}};
     if (prefiltered(line, claimed, rtol, &j)) return j;
-    j.estimate = ad__estimate_slope(line);
+    j.estimate = estimate(line, LEVELS);
     j.estimate.evaluations += 4;
-    switch (j.estimate.shape) {
-    case AD__SMOOTH: j.verdict = judge_smooth(line, claimed, rtol, &j); break;
-    case AD__KINKED: j.verdict = judge_kink(claimed, rtol, &j); break;
-    case AD__EDGE:   j.verdict = AD_DOMAIN; break;
-    default:         j.verdict = AD_INCONCLUSIVE;
-    }
+    judge(line, claimed, rtol, &j);
+    if (j.verdict != AD_FAIL && j.verdict != AD_INCONCLUSIVE) return j;
+    j.estimate = deeper(line, &j.estimate);
+    judge(line, claimed, rtol, &j);
     return j;
+}
+
+void ad__allow_rounding(ad__judgement *j, double terms, double claimed) {
+    const double allowed = AD__TERMS*terms;
+    if (j->verdict != AD_FAIL || j->estimate.shape != AD__SMOOTH || !(j->gap <= allowed)) return;
+    j->tolerance = allowed;
+    j->verdict = allowed <= RESOLVED*larger(claimed, j->estimate.slope) ? AD_PASS : AD_WEAK;
 }
 
 /* ---- noise of a function that can only be called ---------------------------------------------- */
 
-enum { POINTS = 10, ORDER = 6 };
+enum { POINTS = 10, ORDER = 6, SPACINGS = 20, MOST_SPACINGS = 32, NARROW = 3 };
 
 #define GOLDEN 0.6180339887498949         /* steps that are no multiple of any step a function may have */
 
@@ -363,28 +502,70 @@ enum { POINTS = 10, ORDER = 6 };
  * sqrt(12!/(6!6!)) times that of the errors (J. More, S. Wild, Estimating computational noise, SIAM J.
  * Sci. Comput. 33, 2011). What a smooth function adds goes with the sixth power of the step. Points on
  * one side of x, so that a kink or a jump at x is not taken for noise. */
-static double differences_of_order_6(ad__sample (*at)(void *, double), void *context, double t, double step) {
-    double d[POINTS], square = 0;
-    for (int i = 0; i < POINTS; i++) d[i] = at(context, t + (i + 1)*step).value;
+static double differences_of_order_6(ad__sample (*at)(void *, double), void *context, double t, double step, bool *level) {
+    double           d[POINTS], largest = 0, square = 0;
+    const ad__sample first = at(context, t + step);
+    const double     whole = first.moved - t;             /* of places of x, so that points are evenly spaced */
+    if (whole == 0) return NAN;
+    d[0] = first.value, *level = true;
+    for (int i = 1; i < POINTS; i++) d[i] = at(context, t + (i + 1)*whole).value, *level = *level && d[i] == d[0];
     for (int order = 0; order < ORDER; order++)
         for (int i = 0; i + order + 1 < POINTS; i++) d[i] = d[i + 1] - d[i];
-    for (int i = 0; i < POINTS - ORDER; i++) square += d[i]*d[i];
-    return sqrt(square/(POINTS - ORDER)/924);
+    for (int i = 0; i < POINTS - ORDER; i++) {
+        if (!isfinite(d[i])) return NAN;
+        largest = fmax(largest, fabs(d[i]));
+    }
+    if (largest == 0) return 0;
+    for (int i = 0; i < POINTS - ORDER; i++) square += d[i]/largest*(d[i]/largest);      /* the square of 1e-200 is 0 */
+    return largest*sqrt(square/(POINTS - ORDER)/924);
 }
 
-/* Noise is as large at one spacing as at another, or, when values come in steps, at a wide one only. What
- * grows with the spacing from a size that is more than rounding is the shape of the function. */
+/* On the quieter side; level: all values there are the same. */
+typedef struct spacing {
+    double noise;
+    bool   level;
+} spacing;
+
+static spacing look(ad__sample (*at)(void *, double), void *context, double t, double step) {
+    bool         right_level = false, left_level = false;
+    const double right = differences_of_order_6(at, context, t, step, &right_level);
+    const double left = differences_of_order_6(at, context, t, -step, &left_level);
+    const bool   to_right = isfinite(right) && !(left < right);
+    return (spacing){4*(to_right ? right : left), to_right ? right_level : left_level};
+}
+
+/* What is seen at this spacing and not at a quarter of it: is it the shape of the function? Of that 1/64 is seen at half of the
+ * spacing, 1/8 at 0.7 of it and 3/8 at 0.85. Of values that come in steps nothing is seen, or nearly all. */
+static bool grows_into(ad__sample (*at)(void *, double), void *context, double t, double step, double noise, double seen) {
+    const double half = look(at, context, t, step/2).noise, most = look(at, context, t, step*0.7071067811865476).noise;
+    if (half > 8*noise && half < seen/8 && most <= 16*half) return true;
+    const double nearly = look(at, context, t, step*0.85).noise;
+    return most > seen/16 && most < seen/4 && nearly > seen/5 && nearly < seen*0.6;
+}
+
+/* Noise is measured where it lives: from points a few places of x apart on, and at wider spacings as long as it stays what it
+ * was. Where it grows it is the shape of the function that is seen, by 4^6 from one spacing to the next, up to the size of an
+ * oscillation, which is no noise however wide the spacing. But values that come in steps are level at a narrow
+ * spacing, and at a wide one their noise is there at once, and stays. */
 double ad__measured_noise(ad__sample (*at)(void *context, double t), void *context, double t, double unit) {
-    const double rounding = AD__ROUNDING*fabs(at(context, t).value);
-    double       noise = rounding, before = 0;
-    for (int e = -40; e <= -13; e += 2) {
-        const double step = ldexp(GOLDEN*unit, e)*(1 + 0.1*GOLDEN*(e%7));
-        const double right = differences_of_order_6(at, context, t, step);
-        const double left = differences_of_order_6(at, context, t, -step);
-        const double seen = 4*(isfinite(right) ? fmin(left, right) : left);       /* fmin: not NaN */
-        if (!isfinite(seen)) continue;
-        if (before <= rounding || seen <= 3*before) noise = fmax(noise, seen);
-        before = seen;
+    const ad__sample here = at(context, t);
+    const double     rounding = AD__ROUNDING*fabs(here.value);
+    double noise = rounding, jumped = 0, step = ldexp(GOLDEN*unit, -51);
+    int    as_they_come = 1;              /* spacings: the first, or the two after a level one, where few steps are seen */
+    /* Of a small x up to the spacings of 1, which steps have too. */
+    for (int k = 0; k < SPACINGS || (k < MOST_SPACINGS && step < 0x1p-13); k++, step *= 4) {
+        const spacing s = look(at, context, here.moved, step);
+        const double  much = k < NARROW ? 100 : 8;         /* from few points, few roundings: they may be level by luck */
+        if (!isfinite(s.noise)) continue;
+        as_they_come = s.level ? 3 : as_they_come;
+        if (as_they_come-- > 0 || s.noise <= much*fmax(noise, jumped)) {
+            noise = fmax(noise, fmax(s.noise, jumped)), jumped = 0;
+            continue;
+        }
+        if (jumped > 0 || noise > NOISY*rounding) break;
+        if (k < NARROW) jumped = s.noise;
+        else if (grows_into(at, context, here.moved, step, noise, s.noise)) break;
+        else noise = s.noise;
     }
     return noise;
 }

@@ -7,6 +7,7 @@
 #include "ad.h"
 
 #define AD__ROUNDING 0x1p-53              /* u: half a unit in the last place of 1 */
+#define AD__TERMS    1e-13                /* what some hundred roundings do to a sum, of the sizes of its terms */
 
 typedef struct ad__sample {
     double moved;                         /* the displacement really made: (x + t) - x */
@@ -21,6 +22,7 @@ typedef struct ad__slice {
     double  value;                        /* at x, finite */
     double  noise;                        /* the rounding error of it, at most */
     double  size;                         /* |x|; steps are from max(1, size)/4 down */
+    bool    priced;                       /* noise is a bound that comes from the operations, at the ends of steps at least */
 } ad__slice;
 
 typedef enum ad__shape {
@@ -34,8 +36,12 @@ typedef enum ad__shape {
 typedef struct ad__estimate {
     ad__shape shape;
     double    slope, error, step;         /* error: what it may be off; step: of the differences used */
+    double    three;                      /* within this three successive steps agree with the slope: less is no evidence */
     double    left, right, side_error;    /* one-sided slopes, NaN where there are none */
     double    scale;                      /* a slope of ordinary size for this function here */
+    bool      level;                      /* values at all steps that counted are the one at x */
+    double    range;                      /* how far values are from the one at x, at most, at this step and shorter ones */
+    double    drowned, turned;            /* steps this short are all noise; in steps this long the function turns; or NaN */
     size_t    evaluations;
 } ad__estimate;
 
@@ -51,6 +57,10 @@ typedef struct ad__judgement {
 /* The claimed derivative held against an estimate. rtol: relative error that is allowed even where
  * differences could see a smaller one; at least 1e-9 makes cheap cases cheap. */
 ad__judgement ad__judge(const ad__slice *line, double claimed, double rtol);
+
+/* A claim that was found by adding up terms is no better than what some hundred roundings do to those: it does not fail by so
+ * much, but it is no evidence either, unless that is little beside it. */
+void ad__allow_rounding(ad__judgement *j, double terms, double claimed);
 
 /* The rounding error at t of a function that can only be called, from differences of high order at steps so
  * small beside `unit` that a smooth function has none. */

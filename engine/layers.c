@@ -39,9 +39,9 @@ void ad__random_direction(uint64_t *state, size_t n, const double x[], double di
     double square = 0;
     for (size_t i = 0; i < n; i++) {
         direction[i] = normal(state);
-        square += direction[i]*direction[i];
+        if (isfinite(x[i])) square += direction[i]*direction[i];
     }
-    for (size_t i = 0; i < n; i++) direction[i] *= fmax(1, fabs(x[i]))/sqrt(square);
+    for (size_t i = 0; i < n; i++) direction[i] = isfinite(x[i]) ? direction[i]*(fmax(1, fabs(x[i]))/sqrt(square)) : 0;
 }
 
 /* ---- one operation as a function -------------------------------------------------------------- */
@@ -162,7 +162,7 @@ static void check_row(ad__report *r, ad_tape *tape, uint32_t node, double rtol) 
         const ad__edge edge = ad__edge_of(tape, node, k);
         if (edge.to == AD__NO_NODE) continue;
         o.operand = k;
-        const ad__slice line = {row_at, row_noise_at, &o, v, noise_of_value(&o, v), fabs(edge.value)};
+        const ad__slice line = {row_at, row_noise_at, &o, v, noise_of_value(&o, v), fabs(edge.value), true};
         const ad__judgement j = isfinite(v) ? ad__judge(&line, edge.local, rtol) : no_value();
         enter(r, tape, node, k, edge.value, edge.local, &j);
     }
@@ -222,7 +222,7 @@ static bool collect(const ad_tape *tape, uint32_t node, operands *o) {
 
 static ad__judgement judge_nodes(operation *o, double v, double size, double claimed, double rtol) {
     if (!isfinite(v)) return no_value();
-    const ad__slice line = {nodes_at, nodes_noise_at, o, v, noise_of_value(o, v), size};
+    const ad__slice line = {nodes_at, nodes_noise_at, o, v, noise_of_value(o, v), size, false};
     return ad__judge(&line, claimed, rtol);
 }
 

@@ -8,7 +8,7 @@
 /* splitmix64 (Vigna 2015), from which random directions are made. */
 uint64_t ad__random(uint64_t *state);
 
-/* A random point on the unit sphere, coordinate i scaled by max(1, |x[i]|). */
+/* A random point on the unit sphere, coordinate i scaled by max(1, |x[i]|); what is infinite cannot be moved and gets 0. */
 void ad__random_direction(uint64_t *state, size_t n, const double x[], double direction[]);
 
 /* The partials of every operation that leads to y against differences of that operation at its recorded

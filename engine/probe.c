@@ -55,14 +55,29 @@ double ad__node_noise(const ad_tape *tape, uint32_t node) {
 }
 
 /* What is not finite is left out: it is seen elsewhere. */
-static double price(const ad__probe *p) {
-    const ad_tape *tape = p->tape;
-    double         total = 0;
-    for (uint32_t i = tape->leaves; i <= p->y; i++) {
+double ad__swept_noise(const ad_tape *tape, uint32_t last) {
+    double total = 0;
+    for (uint32_t i = tape->leaves; i <= last; i++) {
         if (tape->adjoint[i] == 0) continue;
         const double part = fabs(tape->adjoint[i])*ad__node_noise(tape, i);
         if (isfinite(part)) total += part;
     }
+    return total;
+}
+
+void ad__adjoint_sizes(const ad_tape *tape, uint32_t last, double size[]) {
+    for (uint32_t i = 0; i <= last; i++) size[i] = i == last;
+    for (uint32_t i = last + 1; i-- > tape->leaves;) {
+        for (size_t k = 0; size[i] > 0 && k < ad__edges(tape, i); k++) {
+            const ad__edge edge = ad__edge_of(tape, i, k);
+            const double   part = edge.open ? fabs(edge.local*size[i]) : 0;
+            if (isfinite(part) && part > 0) size[edge.to] += part;
+        }
+    }
+}
+
+static double price(const ad__probe *p) {
+    double total = ad__swept_noise(p->tape, p->y);
     for (size_t i = 0; p->direction != NULL && i < p->n; i++) {         /* x + t*direction is rounded */
         const double part = fabs(p->gradient[i]*p->base[i]);
         if (isfinite(part) && p->direction[i] != 0) total += AD__ROUNDING*part;
@@ -151,6 +166,11 @@ static void sweep(ad__probe *p) {
     ad_backward(ad__handle_of(p->tape, p->y));
 }
 
+void ad__probe_sweep(const ad__probe *p) {
+    ad__replay_range(p->tape, p->tape->leaves, p->y + 1);
+    ad_backward(ad__handle_of(p->tape, p->y));
+}
+
 static double noise_at(void *context, double t) {
     ad__probe *p = context;
     double     moved, noise = 0;
@@ -163,7 +183,7 @@ static double noise_at(void *context, double t) {
 }
 
 static ad__slice line(ad__probe *p, double size) {
-    return (ad__slice){at, noise_at, p, p->value, p->noise, size};
+    return (ad__slice){at, noise_at, p, p->value, p->noise, size, true};
 }
 
 ad__slice ad__probe_coordinate(ad__probe *p, size_t i) {
@@ -227,6 +247,7 @@ void ad__probe_close(ad__probe *p) {
     }
     free(p->base);
     free(p->gradient);
+    free(p->terms);
     free(p->kept);
     free(p->kept_adjoint);
     free(p->side_node);

@@ -12,6 +12,7 @@ typedef struct ad__probe {
     size_t        n;
     const ad_var *x;
     double       *base, *gradient;       /* n: the values of x; the adjoints of x in a reverse sweep from y */
+    double       *terms;                 /* n, or NULL: sizes of what the gradient is added up from; made when asked for */
     double        value, noise;          /* of y at x, and what rounding may have done to it */
     size_t        evaluations;
     ad_status     stopped;               /* why a replay beside x could not be finished: AD_OK, or ... */
@@ -40,11 +41,18 @@ ad__slice ad__probe_direction(ad__probe *p, const double direction[]);
  * replay stopped. */
 bool ad__probe_move(ad__probe *p, double t, double *moved);
 void ad__probe_back(ad__probe *p);
+void ad__probe_sweep(const ad__probe *p);      /* values and adjoints at x, where all coordinates are back */
 bool ad__probe_same(const ad__probe *p);       /* after a move: on the same side of every kink as at x? */
 
 /* What one rounding in the operation of a node may be off, at most: a bound of the error of its value
  * with exact operands. */
 double ad__node_noise(const ad_tape *tape, uint32_t node);
+
+/* What all roundings together may do to a node after a sweep from it: an error in a value reaches it times its adjoint. */
+double ad__swept_noise(const ad_tape *tape, uint32_t last);
+
+/* Adjoints of the nodes up to `last` in which nothing cancels: the sizes of all terms are added. size: last + 1. */
+void ad__adjoint_sizes(const ad_tape *tape, uint32_t last, double size[]);
 
 /* The slope of y in x by differences, and what it may be off; false where none could be formed. */
 bool ad__difference(ad_var y, ad_var x, double *slope, double *error);

@@ -20,6 +20,7 @@ ad__report *ad__report_new(size_t n) {
     }
     memset(r->coordinate, AD_INCONCLUSIVE, n + 1);
     r->page.n = n;
+    r->infinite = SIZE_MAX;
     r->page.value = r->page.noise = r->page.taylor = r->page.taylor_second = NAN;
     r->page.forward = r->page.reverse = r->page.symmetry = r->page.symmetry_tolerance = NAN;
     r->page.sweep = r->page.verdict = AD_INCONCLUSIVE;
@@ -54,7 +55,14 @@ void ad__report_line(ad__report *r, ad__lines *lines, const char *name, size_t c
         .name = own, .coordinate = coordinate, .claimed = claimed,
         .estimate = smooth ? e->slope : NAN, .error = smooth ? e->error : NAN, .step = smooth ? e->step : NAN,
         .left = sides ? e->left : NAN, .right = sides ? e->right : NAN,
-        .gap = j->gap, .tolerance = j->tolerance, .verdict = j->verdict};
+        .gap = j->gap, .tolerance = j->tolerance, .verdict = j->verdict,
+        .drowned = e->drowned, .turned = e->turned, .steep = e->shape == AD__VERTICAL};
+}
+
+bool ad__report_has(const ad__report *r, ad_verdict verdict) {
+    for (size_t i = 0; i < r->first.count; i++)
+        if (r->first.line[i].verdict == verdict) return true;
+    return false;
 }
 
 static double excess(const ad_check_operand *o) {

@@ -9,4 +9,7 @@
  * degree 2. Goes into the second part of the report. */
 void ad__check_second(ad__probe *p, ad__report *r, const ad_check_options *options);
 
+/* The first node, coming from y, one of whose derivatives, or second derivatives, is not finite at x, and that number. */
+bool ad__second_not_finite(const ad__probe *p, uint32_t *node, double *number);
+
 #endif

@@ -41,9 +41,14 @@ static ad_check_report *check(nn_model *model, ad_var y, const ad_check_options 
     return report;
 }
 
+static ad_check_report *refused(const nn_model *model) {
+    if (model == NULL) return ad_check_refused(AD_NO_MEMORY, "nn_check: there is no model: out of memory when it was made");
+    return ad_check_refused(nn_model_status(model), nn_model_message(model));
+}
+
 ad_check_report *nn_check(nn_model *model, nn_loss *loss, void *user, const nn_data *data, size_t rows,
                           const ad_check_options *options) {
-    if (!askable(model, loss, data)) return NULL;
+    if (!askable(model, loss, data)) return refused(model);
     const size_t most = rows == 0 ? ROWS : rows, count = most < nn_data_rows(data) ? most : nn_data_rows(data);
     ad_var *row = calloc(nn_data_inputs(data) + nn_data_targets(data) + 1, sizeof *row);
     ad_var *one = calloc(count + 1, sizeof *one);
@@ -52,7 +57,7 @@ ad_check_report *nn_check(nn_model *model, nn_loss *loss, void *user, const nn_d
         ad_tape      *tape = nn_model_tape(model);
         const ad_mark mark = ad_tape_mark(tape);
         const ad_var  y = mean_loss(model, loss, user, data, count, row, one);
-        if (ad_tape_status(tape) == AD_OK) report = check(model, y, options);
+        report = nn_model_status(model) == AD_OK ? check(model, y, options) : refused(model);
         ad_tape_rewind(tape, mark);
     }
     free(row);

@@ -730,7 +730,8 @@ AD_API ad_status nn_train(nn_model *model, nn_loss *loss, void *user, const nn_d
 
 /* Is the gradient of this loss right? The mean loss of the first rows of the data (0: 8 rows) is recorded
  * and checked by ad_check in all parameters, array by array; options as there, but for blocks. The tape is as
- * before. NULL after an error, which is on the model; free the report with ad_check_free. */
+ * before. After an error, which is on the model too, the report has its status and its sentence, as ad_check's; NULL
+ * when memory is out. Free the report with ad_check_free. */
 AD_API ad_check_report *nn_check(nn_model *model, nn_loss *loss, void *user, const nn_data *data, size_t rows,
                                  const ad_check_options *options);
 

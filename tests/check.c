@@ -10,6 +10,8 @@
 
 /* ---- helpers --------------------------------------------------------------------------------- */
 
+#define AGREES "the gradient agrees with differences"
+
 typedef struct bench {
     ad_tape *tape;
     ad_var   x[4], y;
@@ -405,7 +407,7 @@ Test(check, coordinates_of_blocks_are_named_in_order) {
     expect_lines(r, MIXED, names);
     for (size_t i = 0; i < r->lines; i++) cr_expect(r->line[i].coordinate == i && r->line[i].claimed == (double)i + 1);
     cr_expect_eq(ad_check_verdict(r), AD_PASS);
-    cr_expect_str_eq(r->message, "");
+    cr_expect_str_eq(r->message, AGREES);
     ad_check_free(r);
 }
 
@@ -531,10 +533,10 @@ Test(check, replays_are_counted) {
     bench b = FORMULA("(a + b)*(b + 1)", 2, 1);
     ad_check_report *r = check(&b, NULL);
     cr_expect_eq(r->evaluations, 2*44 + 20 + 2);
-    cr_expect_str_eq(r->message, "");
+    cr_expect_str_eq(r->message, AGREES);
     ad_check_free(r);
     r = check(&b, VALUES(2, 5));
-    cr_expect_str_eq(r->message, "");
+    cr_expect_str_eq(r->message, AGREES);
     ad_check_free(r);
     ad_tape_free(b.tape);
 }
@@ -547,7 +549,8 @@ Test(check, taylor_slope_is_not_taken_along_a_given_direction) {
     cr_expect_float_eq(r->taylor, 2, 0.1);
     ad_check_free(r);
     r = ad_check_function(rosenbrock, NULL, 3, x, grad, &(ad_check_options){.direction = VALUES(0.5, 0.25, 0)});
-    cr_expect(isnan(r->taylor) && ad_check_verdict(r) == AD_PASS && *r->message == '\0');
+    cr_expect(isnan(r->taylor) && ad_check_verdict(r) == AD_PASS);
+    cr_expect_str_eq(r->message, "the derivative along the direction agrees with differences");
     cr_expect(r->lines == 1 && strcmp(r->line[0].name, "direction") == 0 && r->line[0].coordinate == SIZE_MAX);
     cr_expect(close_to(r->line[0].claimed, 0.5*grad[0] + 0.25*grad[1], 1e-14, 0));
     ad_check_free(r);
@@ -719,7 +722,7 @@ Test(check, rows_alone_are_the_first_the_one_in_the_middle_and_the_last) {
     for (int i = 0; i < 10; i++) input[i] = 1 + 0.25*i;
     for (size_t k = 0; k < 4; k++) {
         ad_check_report *r = ad_check_program(program, VALUES(0.5), of[k].rows, input, NULL);
-        cr_expect(ad_check_verdict(r) == AD_PASS && *r->message == '\0', "%s", printed(r, AD_TEXT));
+        cr_expect(ad_check_verdict(r) == AD_PASS && strcmp(r->message, AGREES) == 0, "%s", printed(r, AD_TEXT));
         cr_expect_eq(r->lines, of[k].lines, "%s", printed(r, AD_TEXT));
         for (size_t i = 1; i < r->lines; i++) cr_expect_str_eq(r->line[i].name, of[k].names[i]);
         cr_expect_eq(k == 0 || r->evaluations > before + 250*(of[k].lines - of[k - 1].lines), true, "%zu", r->evaluations);
@@ -1068,7 +1071,7 @@ Test(check, operation_that_sees_more_than_its_operands_is_found_out_by_the_whole
     cr_expect(own->sweep == AD_PASS && own->culprits == 0 && own->count[AD_FAIL] == 1);
     cr_expect_str_eq(own->message, want);
     cr_expect_str_eq(claimed->message, want, "%s", claimed->message);
-    cr_expect_str_eq(right->message, "");
+    cr_expect_str_eq(right->message, AGREES);
     ad_check_free(own), ad_check_free(claimed), ad_check_free(right);
     ad_tape_free(b.tape);
 }
@@ -1122,7 +1125,7 @@ Test(check, wrong_second_derivative_is_named) {
         {ad_custom(tape, &op, 2, x, &calls), 2, 1e-3,
          "the gradient is right; second derivatives are wrong: the Hessian is not symmetric"},
         {ad_custom(tape, &op, 2, same, &calls), 1, 0, "the gradient is right; second derivatives are wrong, first at x[0], x[0]"},
-        {ad_custom(tape, &op, 2, same, &calls), 1, 1e-3, ""},
+        {ad_custom(tape, &op, 2, same, &calls), 1, 1e-3, "the gradient and second derivatives agree with differences"},
     };
     for (size_t k = 0; k < 4; k++) {
         ad_check_report *r = ad_check(of[k].y, of[k].n, x, NULL, &(ad_check_options){.second = true, .rtol = of[k].rtol});
@@ -1159,6 +1162,177 @@ Test(check, place_of_a_culprit_is_cut_off) {
     cr_expect_str_eq(r->message, want, "%s", r->message);
     ad_check_free(r);
     ad_tape_free(b.tape);
+}
+
+/* ---- the first promise: nothing that is right is accused --------------------------------------- */
+
+/* A formula as a function that can only be called: by replays. */
+static double replayed(size_t n, const double x[], void *context) {
+    const bench *b = context;
+    for (size_t i = 0; i < n; i++) ad_set(b->x[i], x[i]);
+    ad_replay(b->tape);
+    return ad_value(b->y);
+}
+
+static ad_verdict told(ad_check_report *r, const char *what, const char *text, const double x[], bool right) {
+    const ad_verdict verdict = ad_check_verdict(r);
+    cr_expect(*r->message != '\0', "%s, %s", what, text);
+    if (right) cr_expect(verdict != AD_FAIL, "%s, %s at %.17g, %.17g: %s", what, text, x[0], x[1], r->message);
+    ad_check_free(r);
+    return verdict;
+}
+
+static ad_verdict told_by_program(const bench *b, size_t count, const char *text, const double x[]) {
+    const ad_var scale = ad_input(b->tape, 1), y = ad_mul(b->y, scale);
+    ad_program  *program = ad_compile(&(ad_interface){.params = b->n, .param = b->x, .inputs = 1, .input = &scale,
+                                                      .outputs = 1, .output = &y});
+    cr_assert_not_null(program, "%s", ad_tape_message(b->tape));
+    const ad_verdict verdict = told(ad_check_program(program, x, count, VALUES(1, 1, 1), NULL), "program", text, x, true);
+    ad_program_free(program);
+    return verdict;
+}
+
+typedef struct promise {
+    size_t passed, wrong, caught;
+} promise;
+
+/* On every path; where a path passes, claims that are wrong by so much must fail on it. */
+static void keep_promise(const char *text, const double x[2], promise *p) {
+    const double wrong[] = {1.01, -1, 1.001, 0.999};
+    bench        b = formula(text, 2, x);
+    double       grad[2], claimed[2];
+    ad_gradient(b.y, 2, b.x, grad);
+    told(ad_check(b.y, 2, b.x, NULL, &(ad_check_options){.second = true}), "second", text, x, true);
+    told_by_program(&b, 1, text, x);
+    const bool tape = told(check(&b, NULL), "tape", text, x, true) == AD_PASS;
+    const bool called = told(ad_check_function(replayed, &b, 2, x, grad, NULL), "function", text, x, true) == AD_PASS;
+    for (int k = 0; k < 4; k++) {
+        for (int i = 0; i < 2; i++) claimed[i] = wrong[k]*grad[i];
+        p->caught += called && told(ad_check_function(replayed, &b, 2, x, claimed, NULL), "", text, x, false) == AD_FAIL;
+        for (int i = 0; i < 2; i++) ad_set(b.x[i], x[i]);
+        p->caught += tape && told(check(&b, claimed), "", text, x, false) == AD_FAIL;
+        p->wrong += (size_t)tape + called;
+    }
+    p->passed += (size_t)tape + called;
+    ad_tape_free(b.tape);
+}
+
+Test(check, right_gradients_are_never_accused_and_wrong_ones_are) {
+    static const char *const texts[] = {
+        "sin(1e5*a) + b", "sin(1e6*a)*b", "sin(1e8*a) - b", "a^2 + 1e-3*sin(1e5*a) + b*b", "sin(1/a) + b", "sin(1e12*a^2) + b",
+        "logsumexp(a, b)", "log(1 + exp(a - b))", "exp(a)/(exp(a) + exp(b))", "exp(-(a*a + b*b))", "tanh(10*a)*b", "hypot(a, b)",
+        "atan2(a, b)", "(a + 1e8) - 1e8 + b", "1e20*sin(a)*b", "1e-20*cos(3*a)*b", "sigmoid(1000*(a - 1)) + b",
+        "softplus(100*a) + b", "cos(50*a)*exp(-b)", "1e-10*sin(1e7*a) + a*a + b", "max(a, b)*a", "a < b ? a*b : sin(a)*b",
+    };
+    uint64_t state = 11;
+    promise  p = {0, 0, 0};
+    for (size_t k = 0; k < sizeof texts/sizeof *texts; k++) {
+        for (int point = 0; point < 4; point++) {
+            const double size = pow(10, random_uniform(&state, -2, 1.3)), sign = point%2 == 0 ? 1 : -1;
+            keep_promise(texts[k], VALUES(size*sign, random_uniform(&state, -20, 20)), &p);
+        }
+    }
+    cr_expect_eq(p.caught, p.wrong, "%zu of %zu", p.caught, p.wrong);
+    cr_expect_gt(p.passed, 100, "%zu of %zu", p.passed, 2*4*sizeof texts/sizeof *texts);
+}
+
+/* Small and large coordinates, where terms of the derivative cancel and steps of one size are none of another. */
+Test(check, right_gradients_of_any_scale_are_not_accused) {
+    static const char *const texts[] = {
+        "a*b + a/b", "erf(b)*(a/b)", "cosh(b)/((a/b)*asinh(b))", "sqrt(abs(a))*cbrt(b)", "log1p(abs(a)) - expm1(-abs(b))",
+        "tanh(a*b)", "(a + b)^2 - (a - b)^2", "((a + b) - a)*cos(b)", "atan(a)/(1 + b*b)", "gelu(a) + silu(b)",
+    };
+    uint64_t state = 5;
+    for (size_t k = 0; k < sizeof texts/sizeof *texts; k++) {
+        for (int point = 0; point < 6; point++) {
+            const double x[] = {pow(10, random_uniform(&state, -8, 8)), -pow(10, random_uniform(&state, -8, 2))};
+            bench        b = formula(texts[k], 2, x);
+            if (isfinite(ad_value(b.y))) {
+                told(check(&b, NULL), "tape", texts[k], x, true);
+                told_by_program(&b, 1, texts[k], x);
+            }
+            ad_tape_free(b.tape);
+        }
+    }
+}
+
+/* Equalities and comparisons that hold just at x, and x at infinity. */
+Test(check, tape_and_program_have_one_verdict_where_a_choice_is_made_at_x) {
+    const struct { const char *text; double x[2]; ad_verdict verdict; } of[] = {
+        {"a == 0 ? b^2 : b^3", {0, 1}, AD_WEAK},         {"a < 1 ? cos(a)*b : 0*b", {INFINITY, 1}, AD_DOMAIN},
+        {"a != 1 ? b^2 : b^3", {1, 1}, AD_WEAK},         {"a <= 1 ? a*b : a*a*b", {1, 2}, AD_KINK},
+        {"a < 1 ? a*b : 2*a*b", {1, 2}, AD_INCONCLUSIVE},{"relu(a) - relu(b)", {0, 0}, AD_KINK},
+        {"min(a, b) + max(a, b)*2", {1, 1}, AD_KINK},    {"tanh(a) + b", {-INFINITY, 2}, AD_DOMAIN},
+        {"a > b && b > 0 ? a*a : a*b", {2, 2}, AD_KINK},
+    };
+    for (size_t k = 0; k < sizeof of/sizeof *of; k++) {
+        bench            b = formula(of[k].text, 2, of[k].x);
+        const ad_verdict tape = told(check(&b, NULL), "tape", of[k].text, of[k].x, true);
+        cr_expect_eq(tape, of[k].verdict, "%s: %s", of[k].text, ad_verdict_text(tape));
+        for (size_t count = 1; count <= 3; count += 2) {
+            const ad_verdict program = told_by_program(&b, count, of[k].text, of[k].x);
+            cr_expect_eq(program, tape, "%s, %zu rows: %s", of[k].text, count, ad_verdict_text(program));
+        }
+        ad_tape_free(b.tape);
+    }
+}
+
+/* p + (t - p) is t but for roundings of the size of p, which no value shows when they are level. */
+Test(check, roundings_inside_a_program_are_not_accused) {
+    const double p[] = {1e12, -1e14, 1e16, 1e17, 1e20, 1e300};
+    for (size_t k = 0; k < sizeof p/sizeof *p; k++) {
+        bench b = formula("a + (b - a)", 2, VALUES(p[k], 100));
+        for (size_t count = 1; count <= 3; count += 2)
+            cr_expect_eq(told_by_program(&b, count, "a + (b - a)", VALUES(p[k], 100)), AD_INCONCLUSIVE, "%g", p[k]);
+        ad_tape_free(b.tape);
+    }
+}
+
+/* Claims that lie between the slopes of the sides in every coordinate alone, and along (1, 1) between none. */
+Test(check, claim_at_kinks_that_is_no_subgradient_fails) {
+    const struct { const char *text; double x[2], claimed[2]; ad_verdict verdict; } of[] = {
+        {"max(a, b)^2", {1, 1}, {2, 2}, AD_FAIL},     {"max(a, b)^2", {1, 1}, {1, 1}, AD_KINK},
+        {"max(a, b)^2", {1, 1}, {2, 0}, AD_KINK},     {"max(a, b)^2", {1, 1}, {0.5, 1.5}, AD_KINK},
+        {"max(a, b)^2", {1, 1}, {0, 0}, AD_FAIL},     {"min(a, 2*b)", {2, 1}, {1, 2}, AD_FAIL},
+        {"min(a, 2*b)", {2, 1}, {0.5, 1}, AD_KINK},   {"abs(a - b)", {3, 3}, {1, 1}, AD_FAIL},
+        {"abs(a - b)", {3, 3}, {1, -1}, AD_KINK},     {"relu(a) + relu(b)", {0, 0}, {1, 0}, AD_KINK},
+        {"relu(a) - relu(b)", {0, 0}, {0, 0}, AD_KINK}, {"relu(a)*3 + abs(b)", {0, 0}, {0, 0}, AD_KINK},
+        {"max(a, b)^2 + sin(a)", {1, 1}, {2.5403, 2}, AD_FAIL},
+    };
+    for (size_t k = 0; k < sizeof of/sizeof *of; k++) {
+        bench b = formula(of[k].text, 2, of[k].x);
+        const ad_verdict called = told(ad_check_function(replayed, &b, 2, of[k].x, of[k].claimed, NULL), "function", of[k].text,
+                                         of[k].x, false);
+        for (int i = 0; i < 2; i++) ad_set(b.x[i], of[k].x[i]);
+        const ad_verdict tape = told(check(&b, of[k].claimed), "tape", of[k].text, of[k].x, false);
+        cr_expect(tape == of[k].verdict && called == of[k].verdict, "%s, (%g, %g): %s and %s", of[k].text, of[k].claimed[0],
+                  of[k].claimed[1], ad_verdict_text(tape), ad_verdict_text(called));
+        ad_tape_free(b.tape);
+    }
+}
+
+/* Of many units at 0 with weights of both signs 0 is a subgradient, though no slope along most directions. */
+Test(check, many_kinks_at_once_are_no_failure) {
+    for (size_t n = 8; n <= 300; n += 292) {
+        ad_tape *tape = ad_tape_new();
+        ad_var   x[300], y = ad_num(0);
+        for (size_t i = 0; i < n; i++) {
+            x[i] = ad_input(tape, 0);
+            y = ad_add(y, ad_mul(ad_relu(x[i]), ad_num(i%2 == 0 ? 1 + 0.01*(double)i : -0.7)));
+        }
+        ad_check_report *r = ad_check(y, n, x, NULL, NULL);
+        cr_expect_eq(ad_check_verdict(r), AD_KINK, "%zu: %s", n, r->message);
+        ad_check_free(r);
+        ad_tape_free(tape);
+    }
+}
+
+Test(check, report_of_a_refusal_can_be_made) {
+    ad_check_report *r = ad_check_refused(AD_BAD_FILE, "there is no such file"), *bare = ad_check_refused(AD_STALE, NULL);
+    cr_expect(r->status == AD_BAD_FILE && strcmp(r->message, "there is no such file") == 0 && r->n == 0);
+    cr_expect_str_eq(bare->message, ad_status_text(AD_STALE));
+    ad_check_free(bare);
+    expect_refused(r, AD_BAD_FILE);
 }
 
 /* ---- where a culprit was recorded ------------------------------------------------------------- */

@@ -18,11 +18,11 @@ static ad__sample at(void *context, double t) {
 
 static double noise_at(void *context, double t) {
     const double size = fabs(((const place *)context)->x);
-    return ad__measured_noise(at, context, t, size > 0 && size < 1 ? size : 1);
+    return ad__measured_noise(at, context, t, size > 0 ? fmax(size, fabs(t)) : 1);
 }
 
 static ad__slice line_at(place *p) {
-    return (ad__slice){at, noise_at, p, p->f(p->x), noise_at(p, 0), fabs(p->x)};
+    return (ad__slice){at, noise_at, p, p->f(p->x), noise_at(p, 0), fabs(p->x), false};
 }
 
 static ad_verdict verdict(double (*f)(double), double x, double claimed) {
@@ -226,7 +226,7 @@ static ad__sample seen_at(void *context, double t) {
 Test(estimate, taylor_slope_needs_three_ratios) {
     for (int steps = 3; steps <= 5; steps++) {
         short_sight     s = {steps, 0};
-        const ad__slice line = {seen_at, NULL, &s, 1, 1e-16, 1};
+        const ad__slice line = {seen_at, NULL, &s, 1, 1e-16, 1, false};
         const double    slope = ad__taylor_slope(&line, 2, 0, 1);
         cr_expect(steps < 4 ? isnan(slope) : fabs(slope - 2) < 1e-6, "%d steps: %g", steps, slope);
     }
@@ -244,7 +244,7 @@ static double coarse_away_from_x(void *context, double t) {
 
 /* Where the function is coarser at the ends of a step than at x, a gap that this explains is no failure. */
 Test(estimate, noise_at_the_ends_of_the_step_is_counted) {
-    ad__slice line = {straight_at, NULL, NULL, 1, 1e-16, 1};
+    ad__slice line = {straight_at, NULL, NULL, 1, 1e-16, 1, false};
     cr_expect_eq(ad__judge(&line, 1 + 1e-4, 1e-9).verdict, AD_FAIL);
     line.noise_at = coarse_away_from_x;
     cr_expect_neq(ad__judge(&line, 1 + 1e-4, 1e-9).verdict, AD_FAIL);
@@ -267,7 +267,7 @@ static ad__sample cubic_at(void *context, double t) {
 #define ALL_OF_IT -INFINITY, INFINITY, -INFINITY, INFINITY
 
 static ad__slice cubic_line(cubic *p, double noise) {
-    return (ad__slice){cubic_at, NULL, p, 0, noise, 1};
+    return (ad__slice){cubic_at, NULL, p, 0, noise, 1, false};
 }
 
 /* Steps are 1/4, 1/16, 1/64, ...: differences of a cubic are 2 + h^2, the second column of the table is exact, and the third
@@ -407,7 +407,7 @@ Test(estimate, noise_of_values_that_go_up_and_down_by_hand) {
     int calls = 0;
     const double noise = ad__measured_noise(up_and_down, &calls, 0, 1);
     cr_expect_float_eq(noise, 4*64e-6/sqrt(924), 1e-12);
-    cr_expect_eq(calls, 1 + 14*20, "%d; one value at x, ten on either side at each of 14 spacings", calls);
+    cr_expect_eq(calls, 1 + 20*20, "%d; one value at x, ten on either side at each of 20 spacings", calls);
 }
 
 /* Both columns of the table are exact from the second step on; finer ones have more noise. */
@@ -426,7 +426,7 @@ static ad__sample restless(void *context, double t) {
 }
 
 Test(estimate, slopes_that_agree_nowhere_are_not_resolved) {
-    const ad__slice     line = {restless, NULL, NULL, 0, 1e-20, 1};
+    const ad__slice     line = {restless, NULL, NULL, 0, 1e-20, 1, false};
     const ad__estimate  e = ad__estimate_slope(&line);
     const ad__judgement j = ad__judge(&line, 0, 1e-9);
     cr_expect(e.shape == AD__UNRESOLVED || e.error > 0.1, "shape %d, %g +- %g", (int)e.shape, e.slope, e.error);
@@ -462,7 +462,109 @@ static ad__sample high_above(void *context, double t) {
 Test(estimate, scale_is_the_value_per_unit_of_x_or_the_slope) {
     const double size[] = {0, 1, 10, 1000}, scale[] = {1000, 1000, 100, 2};
     for (size_t k = 0; k < 4; k++) {
-        const ad__slice line = {high_above, NULL, NULL, 1000, 1e-13, size[k]};
+        const ad__slice line = {high_above, NULL, NULL, 1000, 1e-13, size[k], false};
         cr_expect_float_eq(ad__estimate_slope(&line).scale, scale[k], 1e-6, "%g: %g", size[k], ad__estimate_slope(&line).scale);
+    }
+}
+
+/* ---- what turns fast -------------------------------------------------------------------------- */
+
+static double frequency;
+
+static double fast(double x) { return sin(frequency*x); }
+static double dfast(double x) { return frequency*cos(frequency*x); }
+static double rippled(double x) { return x*x + 1e-3*sin(1e5*x); }
+static double drippled(double x) { return 2*x + 100*cos(1e5*x); }
+static double inverse(double x) { return sin(1/x); }
+static double dinverse(double x) { return -cos(1/x)/x/x; }
+static double tiny_bell(double x) { return exp(-x*x); }
+static double dtiny_bell(double x) { return -2*x*exp(-x*x); }
+static double logistic(double x) { return 1/(1 + exp(-1000*(x - 1))); }
+
+/* An amplitude of 1 is no noise. u*|kx| is: what the product is rounded by. Four times the root of the mean square are taken. */
+Test(estimate, oscillation_is_not_taken_for_noise) {
+    const double k[] = {1e3, 1e5, 1e6, 1e8};
+    for (size_t i = 0; i < 4; i++) {
+        frequency = k[i];
+        for (double x = 0.37; x < 6.5; x += 0.173) {
+            place p = {fast, x};
+            cr_expect_lt(noise_at(&p, 0), 64*AD__ROUNDING*(1 + k[i]*x), "k = %g at %g", k[i], x);
+        }
+    }
+}
+
+/* The square of a difference of 1e-200 is 0; its noise is not. exp(-510) = 3e-222 has an error of 510u relative to it. */
+Test(estimate, noise_of_values_whose_squares_underflow_is_seen) {
+    place p = {logistic, 0.49};
+    const double noise = noise_at(&p, 0)/logistic(0.49);
+    cr_expect(noise > 50*AD__ROUNDING && noise < 5000*AD__ROUNDING, "%g u", noise/AD__ROUNDING);
+}
+
+static void expect_never_accused(double (*f)(double), double (*d)(double), double x, size_t *resolved, size_t *caught) {
+    const double wrong[] = {1.01, -1, 0.99, 0};
+    const bool   passes = verdict(f, x, d(x)) == AD_PASS;
+    cr_expect_neq(verdict(f, x, d(x)), AD_FAIL, "at %.17g, k = %g", x, frequency);
+    *resolved += passes;
+    for (size_t i = 0; passes && i < 4; i++) *caught += verdict(f, x, wrong[i]*d(x)) == AD_FAIL;
+}
+
+/* Where the right slope passes, the four wrong ones fail. */
+Test(estimate, right_slopes_of_oscillations_pass_and_wrong_ones_fail) {
+    const double k[] = {1e3, 1e5, 1e6, 1e7};
+    size_t       resolved = 0, caught = 0, asked = 0;
+    for (size_t i = 0; i < 4; i++)
+        for (double x = 0.1; x < 900; x *= 1.29, asked++) {
+            frequency = k[i];
+            expect_never_accused(fast, dfast, x, &resolved, &caught);
+        }
+    for (double x = 1; x < 6.5; x += 0.111, asked += 2) {
+        expect_never_accused(rippled, drippled, x, &resolved, &caught);
+        expect_never_accused(inverse, dinverse, 1e-5*x, &resolved, &caught);
+    }
+    for (double x = 15; x < 18; x += 0.1, asked++) expect_never_accused(tiny_bell, dtiny_bell, x, &resolved, &caught);
+    cr_expect_eq(caught, 4*resolved);
+    cr_expect_gt(resolved, asked - asked/5, "%zu of %zu", resolved, asked);
+}
+
+/* One unit in the last place of 1e22 is 2e6 radians: no step is short enough, and no claim can be told from another. */
+Test(estimate, function_that_turns_within_the_last_place_of_x_is_not_resolved) {
+    place           p = {sin, 1e22};
+    const ad__slice exact = {at, NULL, &p, sin(1e22), AD__ROUNDING, 1e22, true}, measured = line_at(&p);
+    const double    claims[] = {cos(1e22), -cos(1e22), 0.5};
+    for (int i = 0; i < 3; i++) {
+        cr_expect_eq(ad__judge(&exact, claims[i], 1e-9).verdict, AD_INCONCLUSIVE, "%g", claims[i]);
+        cr_expect_eq(ad__judge(&measured, claims[i], 1e-9).verdict, AD_INCONCLUSIVE, "%g", claims[i]);
+    }
+}
+
+/* sin at 1e12 turns within 1; the first twenty steps end at 0.9, so that the last places of x must be used. */
+Test(estimate, steps_go_down_to_the_last_places_of_x_where_that_is_needed) {
+    place           p = {sin, 1e12};
+    const ad__slice line = {at, NULL, &p, sin(1e12), AD__ROUNDING, 1e12, true};
+    cr_expect_neq(ad__judge(&line, cos(1e12), 1e-9).verdict, AD_FAIL);
+    cr_expect_eq(ad__judge(&line, -cos(1e12), 1e-9).verdict, AD_FAIL);
+    cr_expect_eq(ad__judge(&line, 1.01*cos(1e12), 1e-9).verdict, AD_FAIL);
+    cr_expect_lt(ad__judge(&line, -cos(1e12), 1e-9).estimate.step, 0.5);
+}
+
+Test(estimate, lengths_of_an_oscillation_are_told) {
+    frequency = 1e6;
+    place              p = {fast, 1.3};
+    const ad__slice    line = line_at(&p);
+    const ad__estimate e = ad__estimate_slope(&line);
+    cr_expect(e.turned > 1e-7 && e.turned < 1e-5, "sin(1e6 x) turns within 1e-6: %g", e.turned);
+    cr_expect(e.drowned > 1e-17 && e.drowned < 1e-14, "u*1.3e6/1e6, a few times: %g", e.drowned);
+}
+
+/* A gap that is 1e-13 of the terms is no fault; it passes only where that is nothing beside the slope. */
+Test(estimate, rounding_of_terms_is_allowed_by_hand) {
+    const struct { double gap, terms, claimed; ad_verdict before, after; } of[] = {
+        {1e-10, 1e4, 2, AD_FAIL, AD_PASS}, {1e-10, 1e2, 2, AD_FAIL, AD_FAIL}, {1e-10, 1e4, 1e-9, AD_FAIL, AD_WEAK},
+        {1e-10, 1e4, 2, AD_KINK, AD_KINK}, {1e-10, 0, 2, AD_FAIL, AD_FAIL},
+    };
+    for (size_t k = 0; k < sizeof of/sizeof *of; k++) {
+        ad__judgement j = {of[k].before, of[k].gap, 1e-20, {.shape = AD__SMOOTH, .slope = of[k].claimed}};
+        ad__allow_rounding(&j, of[k].terms, of[k].claimed);
+        cr_expect_eq(j.verdict, of[k].after, "%zu", k);
     }
 }

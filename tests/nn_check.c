@@ -24,6 +24,16 @@ static ad_var physics_informed(nn_model *model, size_t n, const ad_var row[], vo
     return ad_mul(residual, residual);
 }
 
+static ad_var plain(nn_model *model, size_t n, const ad_var row[], void *user) {
+    (void)model, (void)n, (void)row, (void)user;
+    return ad_num(1);
+}
+
+static ad_var misnamed(nn_model *model, size_t n, const ad_var row[], void *user) {
+    (void)n, (void)row, (void)user;
+    return ad_parse(nn_model_tape(model), "no_such_name", 0, NULL, NULL);
+}
+
 typedef struct setting {
     ad_tape  *tape;
     nn_model *model;
@@ -86,13 +96,30 @@ Test(nn_check, loss_may_differentiate_by_its_inputs) {
     drop(&s);
 }
 
-Test(nn_check, what_is_wrong_is_on_the_model) {
+static void expect_refused(ad_check_report *r, ad_status status, const char *sentence) {
+    cr_assert_not_null(r);
+    cr_expect_eq(r->status, status);
+    cr_expect_eq(ad_check_verdict(r), AD_INCONCLUSIVE);
+    cr_expect(strcmp(r->message, sentence) == 0, "%s", r->message);
+    ad_check_free(r);
+}
+
+Test(nn_check, what_is_wrong_is_on_the_model_and_in_the_report) {
     setting s = make();
-    cr_expect_null(nn_check(NULL, loss, s.mlp, s.data, 0, NULL));
-    cr_expect_null(nn_check(s.model, NULL, s.mlp, s.data, 0, NULL));
+    expect_refused(nn_check(NULL, loss, s.mlp, s.data, 0, NULL), AD_NO_MEMORY,
+                   "nn_check: there is no model: out of memory when it was made");
+    expect_refused(nn_check(s.model, NULL, s.mlp, s.data, 0, NULL), AD_BAD_ARGUMENT, "nn_check: there is no loss");
     cr_expect_eq(nn_model_status(s.model), AD_BAD_ARGUMENT);
     nn_model_clear(s.model);
-    cr_expect_null(nn_check(s.model, loss, s.mlp, NULL, 0, NULL));
+    expect_refused(nn_check(s.model, loss, s.mlp, NULL, 0, NULL), AD_NO_MEMORY,
+                   "nn_check: there is no data: out of memory when it was made");
     cr_expect_neq(nn_model_status(s.model), AD_OK);
+    nn_model_clear(s.model);
+    expect_refused(nn_check(s.model, plain, s.mlp, s.data, 0, NULL), AD_BAD_ARGUMENT,
+                   "y is a plain number: it depends on nothing");
+    nn_model_clear(s.model);
+    ad_check_report *r = nn_check(s.model, misnamed, s.mlp, s.data, 0, NULL);
+    cr_expect_eq(nn_model_status(s.model), AD_BAD_FORMULA);
+    expect_refused(r, AD_BAD_FORMULA, nn_model_message(s.model));
     drop(&s);
 }
