@@ -32,25 +32,32 @@ typedef struct sweeper {
 } sweeper;
 
 /* In the walk forward: the derivative of partial*tangent. */
+__attribute__((noinline))
 static void bend(const sweeper *s, uint32_t to, ad__dual partial) {
     const double t = s->tangent[to], b = s->second[to];
     if (t != 0 && partial.slope != 0) *s->sum += partial.slope*t;
     if (b != 0 && partial.value != 0) *s->sum += partial.value*b;
 }
 
-/* adjoint[to] += a*partial, both duals. As in the sweep, zeros send nothing, whatever they meet. */
-static inline void push(const sweeper *s, uint32_t to, ad__dual a, ad__dual partial, bool selects) {
+/* adjoint[to] += a*partial, both duals. As in the sweep, zeros send nothing, whatever they meet. In the sweep itself a is
+ * read anew for each operand, number by number: kept as one vector it would have to wait for the two stores that made it. */
+__attribute__((always_inline))
+static inline void push_or_bend(const sweeper *s, uint32_t to, ad__dual a, ad__dual partial, bool selects, bool forward) {
     if (selects && partial.value == 0) return;
-    if (s->sum != NULL) {
+    if (forward) {
         bend(s, to, partial);
         return;
     }
     ad__dual *sum = &s->adjoint[to];
-    if (a.value != 0) {
+    if (!ad__zero(a.value)) {
         sum->value += a.value*partial.value;
-        if (partial.slope != 0) sum->slope += a.value*partial.slope;
+        if (!ad__zero(partial.slope)) sum->slope += a.value*partial.slope;
     }
-    if (a.slope != 0) sum->slope += a.slope*partial.value;
+    if (!ad__zero(a.slope)) sum->slope += a.slope*partial.value;
+}
+
+static void push(const sweeper *s, uint32_t to, ad__dual a, ad__dual partial, bool selects) {
+    push_or_bend(s, to, a, partial, selects, s->sum != NULL);
 }
 
 static inline ad__dual dual_of(const sweeper *s, uint32_t node) {
@@ -205,8 +212,8 @@ ad__at_row ad__at_row_of(const ad_tape *tape, uint32_t node, const double by_nod
 }
 
 static bool at_kink(const ad_tape *tape, uint32_t i) {
-    const ad__row_number row = ad__code_row(tape->code[i]);
-    return row != AD__ROWS && ad__row_tip(row, of_operand(tape, i, 0, tape->value, true), of_operand(tape, i, 1, tape->value, true));
+    if (!ad__code_has_tip(tape->code[i])) return false;
+    return ad__row_tip(ad__code_row(tape->code[i]), of_operand(tape, i, 0, tape->value, true), of_operand(tape, i, 1, tape->value, true));
 }
 
 /* Do these derivatives of its operands leave a node at its kink? */
@@ -218,7 +225,7 @@ static bool stays(const ad_tape *tape, uint32_t i, const double by_node[]) {
 /* The direction that a node at a kink follows: the tangents of its operands or, where they are level, their second
  * derivatives. False: it keeps to the convention, because it is at no kink, or nothing tells sides apart. */
 static bool follows(const sweeper *s, uint32_t i, ad__at_row *direction) {
-    if (s->kinks == NULL || !at_kink(s->tape, i)) return false;
+    if (!at_kink(s->tape, i)) return false;
     const bool    level = stays(s->tape, i, s->tangent);
     const double *by_node = level ? s->second : s->kinks[i] == 0 ? s->tangent : NULL;
     if (by_node == NULL || (level && stays(s->tape, i, by_node))) return false;
@@ -238,51 +245,56 @@ static void push_along(const sweeper *s, uint32_t i, ad__dual a, ad__at_row d) {
 
 /* ---- both walks ------------------------------------------------------------------------------- */
 
-/* What node i pushes to its operands. */
-static inline void visit(const sweeper *s, uint32_t i, ad__dual a) {
+#define SEND(to, text, name, operand, x, y, side)                                 \
+    push_or_bend(s, to, forward ? (ad__dual){1, 0} : s->adjoint[i], PARTIAL(text, AD__ROW_##name, operand, x, y, v), AD__SELECTS(side), forward)
+
+/* What node i pushes to its operands. Expanded into the sweep, where compilers see through the texts of one word. */
+__attribute__((always_inline))
+static inline void visit(const sweeper *s, uint32_t i, bool kinks, bool forward) {
     const ad_tape *tape = s->tape;
     const ad__arg  arg = tape->arg[i];
     const ad__dual v = dual_of(s, i);
     ad__at_row     d;
-    if (follows(s, i, &d)) {
-        push_along(s, i, a, d);
+    if (kinks && follows(s, i, &d)) {
+        push_along(s, i, forward ? (ad__dual){1, 0} : s->adjoint[i], d);
         return;
     }
     switch (tape->code[i]) {
-#define R1(name, shown, words, value_, dx, side)                                                   \
-    case AD__##name: {                                                                            \
-        const ad__dual x = dual_of(s, arg.x);                                                     \
-        push(s, arg.x, a, PARTIAL(#dx, AD__ROW_##name, 0, x, x, v), AD__SELECTS(side));           \
-        break;                                                                                    \
+#define R1(name, shown, words, value_, dx, side)                                  \
+    case AD__##name: {                                                            \
+        const ad__dual x = dual_of(s, arg.x);                                     \
+        SEND(arg.x, #dx, name, 0, x, x, side);                                    \
+        break;                                                                    \
     }
-#define R2(name, shown, words, value_, dx, dy, side)                                               \
-    case AD__##name: {                                                                            \
-        const ad__dual x = dual_of(s, arg.x), y = dual_of(s, arg.y);                              \
-        push(s, arg.x, a, PARTIAL(#dx, AD__ROW_##name, 0, x, y, v), AD__SELECTS(side));           \
-        push(s, arg.y, a, PARTIAL(#dy, AD__ROW_##name, 1, x, y, v), AD__SELECTS(side));           \
-        break;                                                                                    \
-    }                                                                                             \
-    case AD__##name##_number: {                                                                   \
-        const ad__dual x = dual_of(s, arg.x), y = number_of(s, arg.y);                            \
-        push(s, arg.x, a, PARTIAL(#dx, AD__ROW_##name, 0, x, y, v), AD__SELECTS(side));           \
-        break;                                                                                    \
-    }                                                                                             \
-    case AD__number_##name: {                                                                     \
-        const ad__dual x = number_of(s, arg.x), y = dual_of(s, arg.y);                            \
-        push(s, arg.y, a, PARTIAL(#dy, AD__ROW_##name, 1, x, y, v), AD__SELECTS(side));           \
-        break;                                                                                    \
+#define R2(name, shown, words, value_, dx, dy, side)                              \
+    case AD__##name: {                                                            \
+        const ad__dual x = dual_of(s, arg.x), y = dual_of(s, arg.y);              \
+        SEND(arg.x, #dx, name, 0, x, y, side);                                    \
+        SEND(arg.y, #dy, name, 1, x, y, side);                                    \
+        break;                                                                    \
+    }                                                                             \
+    case AD__##name##_number: {                                                   \
+        const ad__dual x = dual_of(s, arg.x), y = number_of(s, arg.y);            \
+        SEND(arg.x, #dx, name, 0, x, y, side);                                    \
+        break;                                                                    \
+    }                                                                             \
+    case AD__number_##name: {                                                     \
+        const ad__dual x = number_of(s, arg.x), y = dual_of(s, arg.y);            \
+        SEND(arg.y, #dy, name, 1, x, y, side);                                    \
+        break;                                                                    \
     }
 #include "ops.def"
     case AD__input: case AD__branch: break;
-    default: push_reduction(s, i, a);
+    default: push_reduction(s, i, forward ? (ad__dual){1, 0} : s->adjoint[i]);
     }
 }
 
 static void sweep(const sweeper *s, uint32_t last) {
     const ad_tape *tape = s->tape;
+    const bool     kinks = s->kinks != NULL;
     for (uint32_t i = last; i >= tape->leaves && i > 0 && tape->status == AD_OK; i--) {
-        const ad__dual a = s->adjoint[i];
-        if (a.value != 0 || a.slope != 0) visit(s, i, a);
+        if (ad__zero(s->adjoint[i].value) && ad__zero(s->adjoint[i].slope)) continue;
+        visit(s, i, kinks, false);
     }
 }
 
@@ -294,7 +306,7 @@ static void walk_second(sweeper *s, uint32_t last) {
         ad__at_row d;
         double     sum = 0;
         s->sum = &sum;
-        visit(s, i, (ad__dual){1, 0});
+        visit(s, i, true, true);
         const bool level = follows(s, i, &d) && stays(s->tape, i, s->tangent);
         second[i] = level ? ad__row_value(ad__code_row(s->tape->code[i]), d.x, d.y) : sum;
     }
@@ -308,14 +320,17 @@ static double *column(const ad_tape *tape, size_t number) {
     return tape->tangent + number*ad__tangent_column(tape);
 }
 
-/* Adjoints of y, if some node that leads to it is at a kink, else NULL. *good is false after an error. */
-static const double *find_kinks(ad_var y, bool *good) {
+/* Is some node up to y at a kink? */
+static bool any_kink(ad_var y) {
+    uint32_t i = y.tape->leaves;
+    while (i <= y.at.in.node && !at_kink(y.tape, i)) i++;
+    return i <= y.at.in.node;
+}
+
+/* The adjoints of y, kept in a column. NULL after an error. */
+static const double *keep_adjoints(ad_var y) {
     ad_tape *tape = y.tape;
-    uint32_t i = tape->leaves;
-    while (i <= y.at.in.node && !at_kink(tape, i)) i++;
-    if (i > y.at.in.node) return NULL;
-    *good = ad__tangent_room(tape, ALL) && ad__gradient_aside(y, 0, NULL, NULL);
-    if (!*good) return NULL;
+    if (!ad__tangent_room(tape, ALL) || !ad__gradient_aside(y, 0, NULL, NULL)) return NULL;
     return memcpy(column(tape, KINKS), column(tape, TANGENTS), ((size_t)y.at.in.node + 1)*sizeof(double));
 }
 
@@ -329,17 +344,36 @@ static bool any_level(const ad_tape *tape, uint32_t last) {
     return false;
 }
 
+/* What second derivatives of y in many directions share. */
+typedef struct curvature {
+    ad_var        y;
+    bool          known;        /* whether there are kinks */
+    const double *kinks;        /* adjoints, if there are */
+} curvature;
+
+/* Tangents of all nodes up to y; with a look at kinks, where an operation that has one is on the way. */
+static bool tangents(curvature *c, size_t n, const ad_var x[], const double direction[]) {
+    ad_tape       *tape = c->y.tape;
+    const uint32_t last = c->y.at.in.node;
+    bool           tips;
+    if (!ad__tangent_room(tape, KINKS) || !ad__tangents(tape, last, n, x, direction, c->kinks, &tips)) return false;
+    if (c->known || !tips) return true;
+    c->known = true;
+    if (!any_kink(c->y)) return true;
+    c->kinks = keep_adjoints(c->y);
+    return c->kinks != NULL && ad__tangents(tape, last, n, x, direction, c->kinks, &tips);
+}
+
 /* Adjoints and their slopes, of every node up to y, when each x moves by its direction. */
-static const ad__dual *sweep_duals(ad_var y, size_t n, const ad_var x[], const double direction[],
-                                   const double kinks[]) {
-    ad_tape       *tape = y.tape;
-    const uint32_t last = y.at.in.node;
-    if (!ad__tangent_room(tape, KINKS) || !ad__tangents(tape, last, n, x, direction, kinks)) return NULL;
+static const ad__dual *sweep_duals(curvature *c, size_t n, const ad_var x[], const double direction[]) {
+    ad_tape       *tape = c->y.tape;
+    const uint32_t last = c->y.at.in.node;
+    if (!tangents(c, n, x, direction)) return NULL;
     ad__dual *adjoint = (ad__dual *)(void *)column(tape, DUALS);
     memset(adjoint, 0, ((size_t)last + 1)*sizeof *adjoint);
     adjoint[last].value = 1;
-    sweeper s = {.tape = tape, .tangent = tape->tangent, .adjoint = adjoint, .kinks = kinks};
-    if (kinks != NULL && any_level(tape, last)) {
+    sweeper s = {.tape = tape, .tangent = tape->tangent, .adjoint = adjoint, .kinks = c->kinks};
+    if (c->kinks != NULL && any_level(tape, last)) {
         s.second = column(tape, SECOND);
         walk_second(&s, last);
     }
@@ -360,7 +394,8 @@ bool ad__motions_make(ad__motions *motions, ad_tape *tape, uint32_t last, size_t
     if (direction == NULL || motions->first == NULL || motions->second == NULL)
         ad__fail(tape, AD_NO_MEMORY, "out of memory: no space for the motions of %zu nodes", nodes);
     for (size_t k = 0; k < n && tape->status == AD_OK; k++) direction[k] = spread(k);
-    if (tape->status == AD_OK && ad__tangents(tape, last, n, x, direction, NULL)) {
+    bool tips;
+    if (tape->status == AD_OK && ad__tangents(tape, last, n, x, direction, NULL, &tips)) {
         memcpy(motions->first, tape->tangent, nodes*sizeof *motions->first);
         sweeper s = {.tape = tape, .tangent = motions->first, .kinks = motions->first, .second = motions->second};
         walk_second(&s, last);
@@ -401,25 +436,23 @@ void ad_hessian_times(ad_var y, size_t n, const ad_var x[], const double directi
         fill(n, out, 0);
         return;
     }
-    bool            good = can_bend(y, "ad_hessian_times", n, x);
-    const double   *kinks = good ? find_kinks(y, &good) : NULL;
-    const ad__dual *adjoint = good ? sweep_duals(y, n, x, direction, kinks) : NULL;
+    curvature       c = {.y = y};
+    const ad__dual *adjoint = can_bend(y, "ad_hessian_times", n, x) ? sweep_duals(&c, n, x, direction) : NULL;
     for (size_t k = 0; k < n; k++)
         out[k] = adjoint == NULL ? NAN : x[k].at.in.node > y.at.in.node ? 0 : adjoint[x[k].at.in.node].slope;
 }
 
 /* Column j along the unit vector of x[j]; what lies above the diagonal is copied to below. */
 static bool fill_hessian(ad_var y, size_t n, const ad_var x[], double h[]) {
-    const double  one = 1;
-    bool          good = true;
-    const double *kinks = find_kinks(y, &good);
-    for (size_t j = 0; j < n && good; j++) {
-        const ad__dual *adjoint = sweep_duals(y, 1, &x[j], &one, kinks);
+    const double one = 1;
+    curvature    c = {.y = y};
+    for (size_t j = 0; j < n; j++) {
+        const ad__dual *adjoint = sweep_duals(&c, 1, &x[j], &one);
         if (adjoint == NULL) return false;
         for (size_t i = 0; i <= j; i++)
             h[i*n + j] = h[j*n + i] = x[i].at.in.node > y.at.in.node ? 0 : adjoint[x[i].at.in.node].slope;
     }
-    return good;
+    return true;
 }
 
 void ad_hessian(ad_var y, size_t n, const ad_var x[], double h[]) {
@@ -453,11 +486,12 @@ static bool settle(size_t m, const ad_var y[], size_t n, const ad_var x[], doubl
 
 static bool by_columns(ad_tape *tape, size_t m, const ad_var y[], size_t n, const ad_var x[], double j[]) {
     const double one = 1;
+    bool         tips;
     uint32_t     last = 0;
     for (size_t i = 0; i < m; i++)
         if (y[i].tape != NULL && y[i].at.in.node > last) last = y[i].at.in.node;
     for (size_t k = 0; k < n; k++) {
-        if (!ad__tangents(tape, last, 1, &x[k], &one, NULL)) return false;
+        if (!ad__tangents(tape, last, 1, &x[k], &one, NULL, &tips)) return false;
         for (size_t i = 0; i < m; i++) j[i*n + k] = y[i].tape == NULL ? 0 : tape->tangent[y[i].at.in.node] + 0;
     }
     return settle(m, y, n, x, j);

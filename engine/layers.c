@@ -340,7 +340,8 @@ static double rounding_of_sweeps(const ad_tape *tape, uint32_t last, const mail 
 
 static ad_verdict one_direction(ad__probe *p, ad__report *r, const mail *m, const double direction[]) {
     ad_tape *tape = p->tape;
-    if (!ad__tangents(tape, p->y, p->n, p->x, direction, NULL)) {
+    bool tips;
+    if (!ad__tangents(tape, p->y, p->n, p->x, direction, NULL, &tips)) {
         r->no_memory = true;
         return AD_INCONCLUSIVE;
     }

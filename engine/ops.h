@@ -11,6 +11,7 @@
 #include <math.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 /* The rows, in the order of the table. */
 typedef enum ad__row_number {
@@ -103,8 +104,19 @@ static inline double ad__value_scale(double x, double y);
  * infinite partial comes next: inf*0 is no number, inf times nothing is nothing. */
 #define AD__LEVEL_TANGENT (-0.0)
 
+static inline uint64_t ad__bits(double x) {
+    uint64_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return bits;
+}
+
 static inline bool ad__moves(double tangent) {
-    return tangent != 0 || signbit(tangent);
+    return ad__bits(tangent) != 0;
+}
+
+/* x == 0, in one jump: of two doubles two are needed, since they may be unordered. */
+static inline bool ad__zero(double x) {
+    return ad__bits(x) << 1 == 0;
 }
 
 /* The tangent of a result, put together from those of its operands. The rules mirror those of the reverse sweep, which
@@ -117,12 +129,12 @@ typedef struct ad__motion {
 } ad__motion;
 
 static inline void ad__move_by(ad__motion *m, double partial, double tangent, bool selects) {
-    if (partial != 0) m->sum += partial*tangent;
-    m->moves |= partial != 0 || !selects;
+    if (!ad__zero(partial)) m->sum += partial*tangent;
+    m->moves |= !selects || !ad__zero(partial);
 }
 
 static inline double ad__tangent_of(ad__motion m) {
-    return m.sum == 0 && m.moves ? AD__LEVEL_TANGENT : m.sum;
+    return ad__zero(m.sum) && m.moves ? AD__LEVEL_TANGENT : m.sum;
 }
 
 /* A row by its number: value, partials, side. y is not read by rows of one operand. */
@@ -135,5 +147,13 @@ bool   ad__row_selects(ad__row_number row);
 /* Is (x, y) where this row is like the tip of a cone: not smooth, but equal to its own directional derivative
  * (|x| at 0, max at a tie)? */
 bool ad__row_tip(ad__row_number row, double x, double y);
+static inline bool ad__code_has_tip(uint8_t code) {
+    switch (code) {
+    case AD__abs: case AD__relu: case AD__leaky_relu:
+    case AD__min: case AD__min_number: case AD__number_min: case AD__max: case AD__max_number: case AD__number_max:
+    case AD__hypot: case AD__hypot_number: case AD__number_hypot: return true;
+    default: return false;
+    }
+}
 
 #endif

@@ -19,7 +19,7 @@ static bool along_direction(const ad_tape *tape, uint32_t i, double *tangent) {
     const ad__row_number row = ad__code_row(tape->code[i]);
     const ad__form       form = ad__code_form(tape->code[i]);
     const ad__arg        arg = tape->arg[i];
-    if (row == AD__ROWS) return false;
+    if (!ad__code_has_tip(tape->code[i])) return false;
     const bool   two = ad__rows[row].operands == 2, x_node = form != AD__X_NUMBER, y_node = two && form != AD__Y_NUMBER;
     const double x = x_node ? tape->value[arg.x] : ad__number_at(tape, arg.x);
     const double y = y_node ? tape->value[arg.y] : two ? ad__number_at(tape, arg.y) : 0;
@@ -28,11 +28,14 @@ static bool along_direction(const ad_tape *tape, uint32_t i, double *tangent) {
     return true;
 }
 
-static bool sweep(ad_tape *tape, uint32_t last, const double adjoint[]) {
+/* Expanded twice, so that the usual walk asks nothing about kinks but whether it came by an operation that has one. */
+__attribute__((always_inline))
+static inline bool walk(ad_tape *tape, uint32_t last, const double adjoint[], bool *tips) {
     const uint8_t *code = tape->code;
     const ad__arg *arg = tape->arg;
     const double  *value = tape->value;
     double        *tangent = tape->tangent;
+    bool           any = false;
     for (uint32_t i = tape->leaves; i <= last; i++) {
         const uint32_t xp = arg[i].x, yp = arg[i].y;
         const double   v = value[i];
@@ -40,39 +43,55 @@ static bool sweep(ad_tape *tape, uint32_t last, const double adjoint[]) {
         switch (code[i]) {
 #define R1(name, shown, words, value_, dx, side)                                  \
         case AD__##name:                                                          \
+            any |= ad__code_has_tip(AD__##name);                                  \
             MOVE(xp, ad__dx_##name(value[xp], v), side);                          \
             break;
 #define R2(name, shown, words, value_, dx, dy, side)                              \
         case AD__##name:                                                          \
+            any |= ad__code_has_tip(AD__##name);                                  \
             MOVE(xp, ad__dx_##name(value[xp], value[yp], v), side);               \
             MOVE(yp, ad__dy_##name(value[xp], value[yp], v), side);               \
             break;                                                                \
         case AD__##name##_number:                                                 \
+            any |= ad__code_has_tip(AD__##name);                                  \
             MOVE(xp, ad__dx_##name(value[xp], ad__number_at(tape, yp), v), side); \
             break;                                                                \
         case AD__number_##name:                                                   \
+            any |= ad__code_has_tip(AD__##name);                                  \
             MOVE(yp, ad__dy_##name(ad__number_at(tape, xp), value[yp], v), side); \
             break;
 #include "ops.def"
         case AD__input: case AD__branch: break;
-        default:
-            if (!ad__reduce_tangent(tape, i, tangent, &moved)) return false;
+        default: {
+            ad__motion by_many = moved;                  /* so that `moved` needs no address */
+            if (!ad__reduce_tangent(tape, i, tangent, &by_many)) return false;
+            moved = by_many;
+        }
         }
         tangent[i] = ad__tangent_of(moved);
         if (adjoint == NULL || adjoint[i] != 0) continue;
         const bool moves = ad__moves(tangent[i]);
         if (along_direction(tape, i, &tangent[i]) && moves && tangent[i] == 0) tangent[i] = AD__LEVEL_TANGENT;
     }
+    *tips = any;
     return true;
 }
 
+static bool sweep(ad_tape *tape, uint32_t last, bool *tips) {
+    return walk(tape, last, NULL, tips);
+}
+
+static bool sweep_along(ad_tape *tape, uint32_t last, const double adjoint[], bool *tips) {
+    return walk(tape, last, adjoint, tips);
+}
+
 bool ad__tangents(ad_tape *tape, uint32_t last, size_t n, const ad_var x[], const double direction[],
-                  const double adjoint[]) {
+                  const double adjoint[], bool *tips) {
     if (!ad__tangent_room(tape, 1)) return false;
     memset(tape->tangent, 0, ((size_t)last + 1)*sizeof *tape->tangent);
     for (size_t k = 0; k < n; k++)
         if (x[k].at.in.node <= last) tape->tangent[x[k].at.in.node] += direction[k];
-    return sweep(tape, last, adjoint);
+    return adjoint == NULL ? sweep(tape, last, tips) : sweep_along(tape, last, adjoint, tips);
 }
 
 /* Infinite partials may meet zeros, or each other, on the way up and not on the way down. */
@@ -92,7 +111,8 @@ double ad_tangent(ad_var y, size_t n, const ad_var x[], const double direction[]
     if (tape->status != AD_OK || !ad__check(tape, y, "ad_tangent", 1) ||
         !ad__check_nodes(tape, "ad_tangent", n, x)) return NAN;
     const uint32_t last = y.at.in.node;
-    if (!ad__tangents(tape, last, n, x, direction, NULL)) return NAN;
+    bool           tips;
+    if (!ad__tangents(tape, last, n, x, direction, NULL, &tips)) return NAN;
     const double tangent = tape->tangent[last] + 0;         /* -0 is for the walk alone */
     return tangent == tangent ? tangent : by_reverse(y, n, x, direction);
 }

@@ -9,9 +9,9 @@
  * its own direction and by theirs, so that the result is sum of ad_gradient's grad[k]*direction[k].
  * What moves but is level has AD__LEVEL_TANGENT. With adjoints (NULL: none), a row at its tip (ad__row_tip) whose adjoint is
  * 0 has the tangent that it really has in this direction, not that of the convention: the row itself at the tangents of
- * its operands.
+ * its operands. *tips: did any operation that has a tip come by?
  * x is checked by the caller. False with the error kept: out of memory, a pick out of range. */
 bool ad__tangents(ad_tape *tape, uint32_t last, size_t n, const ad_var x[], const double direction[],
-                  const double adjoint[]);
+                  const double adjoint[], bool *tips);
 
 #endif
