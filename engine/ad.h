@@ -151,7 +151,7 @@ AD_API ad_var ad_source(ad_var x, const char *file, int line);
 /* ---- operations ------------------------------------------------------------------------------- */
 
 /* One function for each row of ops.def: ad_neg ad_add ad_sub ad_mul ad_div ad_pow ad_sqrt ad_cbrt
- * ad_exp ad_expm1 ad_exp2 ad_log ad_log1p ad_log2 ad_log10 ad_sin ad_cos ad_tan ad_asin ad_acos
+ * ad_exp ad_exp_sub ad_expm1 ad_exp2 ad_log ad_log1p ad_log2 ad_log10 ad_sin ad_cos ad_tan ad_asin ad_acos
  * ad_atan ad_sinh ad_cosh ad_tanh ad_asinh ad_acosh ad_atanh ad_atan2 ad_hypot ad_erf ad_erfc
  * ad_lgamma ad_tgamma ad_polygamma ad_sigmoid ad_softplus ad_relu ad_leaky_relu ad_elu ad_gelu ad_silu
  * ad_abs ad_min ad_max ad_scale ad_gate ad_floor ad_ceil ad_trunc ad_round ad_rint ad_fmod ad_remainder

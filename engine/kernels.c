@@ -175,14 +175,15 @@ static void fold(size_t count, const double *const x[], size_t n, double shift[]
     LANES total[l] = shift[l] == -INFINITY ? INFINITY : total[l];
 }
 
-static void logsumexp(size_t n, const double shift[], const double total[], double v[]) {
+static void logsumexp(size_t n, const double shift[], double total[], double v[]) {
     LANES v[l] = shift[l] == -INFINITY ? -INFINITY : shift[l] + log(total[l]);
+    LANES total[l] = 1/total[l];
 }
 
-static void push_logsumexp(size_t n, const double x[], const double shift[], const double total[], const double a[],
+static void push_logsumexp(size_t n, const double x[], const double shift[], const double scale[], const double a[],
                            const double in[], double out[]) {
     LANES {
-        const double partial = exp(x[l] == shift[l] ? 0 : x[l] - shift[l])/total[l];
+        const double partial = exp(x[l] == shift[l] ? 0 : x[l] - shift[l])*scale[l];
         out[l] = in[l] + (a[l] == 0 ? 0 : a[l]*partial);
     }
 }

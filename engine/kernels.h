@@ -35,10 +35,11 @@ typedef struct ad__kernels {
     void   (*push_square)(size_t n, const double a[], const double x[], const double in[], double out[]);  /* 2*a*x */
     void   (*sum)(size_t count, const double *const x[], size_t n, double v[]);
     void   (*dot)(size_t count, const double *const x[], const double *const y[], size_t n, double v[]);
-    /* A logsumexp in two steps: shift and total, then the value. The partials are made of the first two. */
+    /* A logsumexp in two steps: shift and total, then the value; that leaves 1/total in place of the total, and of it and the
+     * shift the partials are made. */
     void   (*fold)(size_t count, const double *const x[], size_t n, double shift[], double total[]);
-    void   (*logsumexp)(size_t n, const double shift[], const double total[], double v[]);
-    void   (*push_logsumexp)(size_t n, const double x[], const double shift[], const double total[],
+    void   (*logsumexp)(size_t n, const double shift[], double total[], double v[]);
+    void   (*push_logsumexp)(size_t n, const double x[], const double shift[], const double scale[],
                              const double a[], const double in[], double out[]);
     void   (*where)(size_t n, const double c[], const double yes[], const double no[], double v[]);
     void   (*push_where)(size_t n, const double c[], bool taken, const double a[], const double in[],

@@ -160,7 +160,7 @@ static void check_row(ad__report *r, ad_tape *tape, uint32_t node, double rtol) 
     o.side = ad__row_side(o.row, o.x, o.y, v);
     for (size_t k = 0; k < ad__rows[o.row].operands; k++) {
         const ad__edge edge = ad__edge_of(tape, node, k);
-        if (edge.to == AD__NO_NODE) continue;
+        if (edge.to == AD__NO_NODE || o.row == AD__ROW_doubt) continue;        /* a doubt has no rule to be wrong */
         o.operand = k;
         const ad__slice line = {row_at, row_noise_at, &o, v, noise_of_value(&o, v), fabs(edge.value), true};
         const ad__judgement j = isfinite(v) ? ad__judge(&line, edge.local, rtol) : no_value();

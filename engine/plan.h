@@ -33,7 +33,7 @@ typedef enum ad__move_kind {
     AD__PUSH_SAME,             /* out = in + a */
     AD__PUSH_PRODUCT,          /* out = in + a*x */
     AD__PUSH_SQUARE,           /* out = in + 2*a*x */
-    AD__PUSH_LOGSUMEXP,        /* out = in + a*exp(x - y)/v: y the shift, v the total that the value left */
+    AD__PUSH_LOGSUMEXP,        /* out = in + a*exp(x - y)*scale: y the shift, the scale in the next row */
     AD__PUSH_WHERE,            /* out = in + a where (x != 0) == form */
     AD__PUSH_PICK,             /* index: x; the words from y on: a row or a uniform value for each operand; v: how many */
     AD__PUSH_CUSTOM,           /* v: value; words from x on: the y operands, the operation's number first, as forward; then for
@@ -68,7 +68,7 @@ typedef struct ad__plan {
     uint32_t  *word;
     ad__sweep *sweep;
     uint32_t  *row;            /* by value: its row while the block goes forward */
-    uint32_t  *fold;           /* by value, of a logsumexp: the row of its shift, the total in the next */
+    uint32_t  *fold;           /* by value, of a logsumexp: the row of its shift, the total and then its inverse in the next */
     uint32_t  *input;          /* by input: its row; one to be ignored where no value needs it */
     bool       gradient;       /* are adjoints of uniform values wanted? */
     size_t     rows;           /* of a block */

@@ -97,6 +97,8 @@ typedef struct ad__source {
 typedef struct ad__body {
     uint32_t   code, operand, count;
     ad__source result;
+    uint32_t   fold, fold_lanes;   /* of a logsumexp: the home where the shifts of its lanes are kept for the reverse pass, and so
+                                * many homes on the totals; 0: nowhere */
     bool       silent;         /* nothing ever arrives at its adjoint */
 } ad__body;
 

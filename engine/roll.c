@@ -462,6 +462,7 @@ static bool write_sources(roller *r, ad__roll *roll, uint32_t start) {
         if (!reserve(r, &p->source, &r->source_room, r->sources, n, sizeof *p->source)) return false;
         ad__body *body = &p->body[roll->first + j];
         body->code = item->code, body->count = n, body->operand = (uint32_t)r->sources;
+        body->fold = body->fold_lanes = 0;
         for (uint32_t i = 0; i < n; i++, r->sources++) {
             const uint32_t at = r->place[operand(r, item, i)];
             if (at > start) p->source[r->sources] = p->body[roll->first + at - 1 - start].result;

@@ -140,6 +140,10 @@ static void add_outputs(builder *b, ad__team *t, const entry *member) {
 
 static void add_result(builder *b, ad__team *t, const entry *member) {
     t->body.result = (ad__source){.at = take_homes(b, t->lanes), .place = AD__IN_RUN};
+    if (t->body.code == AD__logsumexp && !t->body.silent) {
+        t->body.fold = take_homes(b, t->lanes);
+        t->body.fold_lanes = take_homes(b, t->lanes) - t->body.fold;
+    }
     for (uint32_t l = 0; l < t->lanes; l++) b->home[member[l].value] = t->body.result.at + l;
 }
 

@@ -45,22 +45,18 @@ void nn_layer_norm(size_t n, const ad_var x[], const ad_var scale[], const ad_va
 /* x - logsumexp(x), the rounding of which is a common error of all: at 1e15 an eighth. It cancels where they are
  * related to each other again, in values and in derivatives of any order, as would any other shift; this one is as
  * smooth as x, which a maximum is not. */
-static void shift(size_t n, const ad_var x[], ad_var y[]) {
+void nn_log_softmax(size_t n, const ad_var x[], ad_var y[]) {
     const ad_var total = ad_logsumexp(n, x);
     for (size_t i = 0; i < n; i++) y[i] = ad_sub(x[i], total);
-}
-
-void nn_log_softmax(size_t n, const ad_var x[], ad_var y[]) {
-    shift(n, x, y);
     const ad_var rest = ad_logsumexp(n, y);
     for (size_t i = 0; i < n; i++) y[i] = ad_sub(y[i], rest);
 }
 
 void nn_softmax_recorded(size_t n, const ad_var x[], ad_var y[]) {
-    shift(n, x, y);
-    for (size_t i = 0; i < n; i++) y[i] = ad_exp(y[i]);
-    const ad_var inverse = ad_div(ad_num(1), ad_sum(n, y));
-    for (size_t i = 0; i < n; i++) y[i] = ad_mul(y[i], inverse);
+    const ad_var total = ad_logsumexp(n, x);
+    for (size_t i = 0; i < n; i++) y[i] = ad_sub(x[i], total);
+    const ad_var rest = ad_logsumexp(n, y);
+    for (size_t i = 0; i < n; i++) y[i] = ad_exp_sub(y[i], rest);
 }
 
 /* ---- attention -------------------------------------------------------------------------------- */

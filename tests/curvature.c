@@ -94,7 +94,7 @@ static real span(real x, real y) { return hypotl(x, y); }
     row(elu, x < 0 ? expl(x) : 0, 0)
 
 #define TWO_LIST(row)                                                                       \
-    row(mul, 0, 1, 0, 0) row(div, 0, -1/(y*y), 2*x/(y*y*y), 0)                              \
+    row(exp_sub, expl(x - y), -expl(x - y), expl(x - y), 0) row(mul, 0, 1, 0, 0) row(div, 0, -1/(y*y), 2*x/(y*y*y), 0)                              \
     row(pow, y*(y - 1)*powl(x, y - 2), powl(x, y - 1)*(1 + y*logl(x)),                      \
         powl(x, y)*logl(x)*logl(x), powl(x, y - 1)*(1 + fabsl(y*logl(x))))                  \
     row(hypot, y/span(x, y)*(y/span(x, y))/span(x, y), -x/span(x, y)*(y/span(x, y))/span(x, y),               \

@@ -155,10 +155,10 @@ static const bound bounds[ROWS] = {
     [ROW_expm1] = {3.5, 3},   [ROW_exp2] = {2, 0},      [ROW_log] = {2, 0},       [ROW_log1p] = {2.5, 0},
     [ROW_log2] = {1.5, 0},    [ROW_log10] = {1.5, 0},   [ROW_sin] = {3.5, 4},     [ROW_cos] = {4, 4},
     [ROW_tan] = {3.5, 0},     [ROW_asin] = {3, 0},      [ROW_acos] = {2.5, 0},    [ROW_atan] = {2.5, 0},
-    [ROW_sinh] = {2.5, 3},    [ROW_cosh] = {2.5, 3},    [ROW_tanh] = {2.5, 3},    [ROW_asinh] = {2.5, 3},
-    [ROW_acosh] = {2.5, 0},   [ROW_atanh] = {2.5, 0},   [ROW_atan2] = {2.5, 8},   [ROW_hypot] = {2, 4},
+    [ROW_sinh] = {2.5, 3},    [ROW_cosh] = {2.5, 3},    [ROW_tanh] = {2.5, 4.5},    [ROW_asinh] = {2.5, 3},
+    [ROW_acosh] = {3, 0},   [ROW_atanh] = {2.5, 0},   [ROW_atan2] = {2.5, 8},   [ROW_hypot] = {2, 4},
     [ROW_erf] = {2.5, 4},     [ROW_erfc] = {2, 4},      [ROW_sigmoid] = {4, 4},   [ROW_softplus] = {4, 4},
-    [ROW_pow_slope] = {3, 4}, [ROW_asin_slope] = {0, 0}, [ROW_sigmoid_slope] = {6, 6}, [ROW_hypot_slope] = {4, 9},
+    [ROW_exp_sub] = {3.5, 0}, [ROW_pow_slope] = {3, 4}, [ROW_asin_slope] = {0, 0}, [ROW_sigmoid_slope] = {6, 6}, [ROW_hypot_slope] = {4, 9},
     [ROW_elu] = {2, 3},       [ROW_gelu] = {5, 4},      [ROW_silu] = {5, 4},
 };
 

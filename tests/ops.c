@@ -176,7 +176,8 @@ Test(ops, forms_with_a_plain_number_have_the_value_of_the_form_with_two_nodes) {
     two(scale, x*y) two(gate, x*y) two(doubt, 0*x*y)                                             \
     one(asin_slope, 1/sqrtl((1 - x)*(1 + x))) one(atan_slope, 1/(1 + x*x))                       \
     one(atanh_slope, 1/((1 - x)*(1 + x))) one(sigmoid_slope, 1/(2 + expl(x) + expl(-x)))         \
-    two(pow_slope, y*powl(x, y - 1)) two(hypot_slope, x/hypotl(x, y))                            \
+    two(exp_sub, expl(x - y)) two(pow_slope, y*powl(x, y - 1)) \
+    two(hypot_slope, x/hypotl(x, y))                                                            \
     two(add, x + y) two(sub, x - y) two(mul, x*y) two(div, x/y) two(pow, powl(x, y))             \
     two(atan2, atan2l(x, y)) two(hypot, hypotl(x, y)) two(min, fminl(x, y)) two(max, fmaxl(x, y)) \
     two(less, x < y) two(less_equal, x <= y) two(equal, x == y) two(not_equal, x != y)           \
