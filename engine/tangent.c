@@ -7,12 +7,32 @@
 
 #include <stdlib.h>
 
-/* What does not move is not even asked for its partial. */
+/* What does not move is not even asked for its partial. A sum that turns out to be 0 or NaN is looked at again. */
 #define MOVE(p, d, side)                                                          \
     do {                                                                          \
         const double t = tangent[p];                                              \
-        if (ad__moves(t)) ad__move_by(&moved, (d), t, AD__SELECTS(side));         \
+        if (!ad__moves(t)) break;                                                 \
+        const double partial = (d);                                               \
+        moves = true;                                                             \
+        if (!AD__SELECTS(side) || partial != 0) sum += partial*t;                 \
     } while (0)
+
+/* The tangent of a row, with an eye on partials of 0 and on what is level. */
+__attribute__((noinline))
+static double with_care(const ad_tape *tape, uint32_t i) {
+    const ad__row_number row = ad__code_row(tape->code[i]);
+    const ad__form       form = ad__code_form(tape->code[i]);
+    const ad__arg        arg = tape->arg[i];
+    const bool   two = ad__rows[row].operands == 2, x_node = form != AD__X_NUMBER, y_node = two && form != AD__Y_NUMBER;
+    const double x = x_node ? tape->value[arg.x] : ad__number_at(tape, arg.x);
+    const double y = y_node ? tape->value[arg.y] : two ? ad__number_at(tape, arg.y) : 0, v = tape->value[i];
+    ad__motion   moved = {tape->tangent[i], false};
+    if (x_node && ad__moves(tape->tangent[arg.x]))
+        ad__move_by(&moved, ad__row_dx(row, x, y, v), tape->tangent[arg.x], ad__row_selects(row));
+    if (y_node && ad__moves(tape->tangent[arg.y]))
+        ad__move_by(&moved, ad__row_dy(row, x, y, v), tape->tangent[arg.y], ad__row_selects(row));
+    return ad__tangent_of(moved);
+}
 
 /* A row at a tip, and at the tangents of its operands. */
 static bool along_direction(const ad_tape *tape, uint32_t i, double *tangent) {
@@ -39,7 +59,8 @@ static inline bool walk(ad_tape *tape, uint32_t last, const double adjoint[], bo
     for (uint32_t i = tape->leaves; i <= last; i++) {
         const uint32_t xp = arg[i].x, yp = arg[i].y;
         const double   v = value[i];
-        ad__motion     moved = {tangent[i], false};
+        double         sum = tangent[i];
+        bool           moves = false;
         switch (code[i]) {
 #define R1(name, shown, words, value_, dx, side)                                  \
         case AD__##name:                                                          \
@@ -63,15 +84,15 @@ static inline bool walk(ad_tape *tape, uint32_t last, const double adjoint[], bo
 #include "ops.def"
         case AD__input: case AD__branch: break;
         default: {
-            ad__motion by_many = moved;                  /* so that `moved` needs no address */
-            if (!ad__reduce_tangent(tape, i, tangent, &by_many)) return false;
-            moved = by_many;
+            ad__motion moved = {sum, false};
+            if (!ad__reduce_tangent(tape, i, tangent, &moved)) return false;
+            sum = ad__tangent_of(moved);
         }
         }
-        tangent[i] = ad__tangent_of(moved);
+        tangent[i] = moves & !(fabs(sum) > 0) ? with_care(tape, i) : sum;
         if (adjoint == NULL || adjoint[i] != 0) continue;
-        const bool moves = ad__moves(tangent[i]);
-        if (along_direction(tape, i, &tangent[i]) && moves && tangent[i] == 0) tangent[i] = AD__LEVEL_TANGENT;
+        const bool moved = ad__moves(tangent[i]);
+        if (along_direction(tape, i, &tangent[i]) && moved && tangent[i] == 0) tangent[i] = AD__LEVEL_TANGENT;
     }
     *tips = any;
     return true;
