@@ -483,11 +483,20 @@ Test(curvature, of_a_function_of_something_huge_by_duals) {
 }
 
 Test(curvature, of_an_overflow_behind_a_zero_is_zero) {
-    ad_tape *tape = ad_tape_new();
-    ad_var   x = ad_input(tape, -800), y = ad_formula(tape, 1/(1 + exp(-x)), x);
-    double   one = 1, hessian, times;
-    ad_hessian(y, 1, &x, &hessian);
-    ad_hessian_times(y, 1, &x, &one, &times);
-    cr_expect(hessian == 0 && times == 0, "%g %g", hessian, times);
-    ad_tape_free(tape);
+    static const edge behind[] = {
+        {"1/(1 + exp(-x))", -800, 0}, {"atan(exp(x))", 720, 0},     {"atan(exp(x))", 800, 0},       {"atan(-exp(x)*x)", 800, 0},
+        {"atan2(exp(x), 1)", 720, 0}, {"atan2(1, exp(x))", 720, 0}, {"erf(exp(exp(x)))", 7, 0},     {"tanh(sinh(x))", 800, 0},
+        {"x/exp(x)", 745, 0},         {"3/expm1(x*x)", 28, 0},      {"exp(-exp(x))", 800, 0},       {"softplus(-exp(x))", 800, 0},
+        {"sigmoid(exp(x))", 720, 0},  {"1/asinh(exp(x))", 720, 0},  {"elu(-exp(x))", 720, 0},       {"x*sigmoid(-exp(x))", 800, 0},
+        {"0.5^exp(x)", 720, 0},       {"exp(x - exp(x))", 800, 0},  {"1/hypot(exp(x), 1)", 720, 0}, {"exp(-1/x^2)", 1e-200, 0},
+    };
+    for (size_t i = 0; i < sizeof behind/sizeof *behind; i++) {
+        ad_tape *tape = ad_tape_new();
+        ad_var   x = ad_input(tape, behind[i].at), y = ad_parse(tape, behind[i].text, 1, "x", &x);
+        double   one = 1, hessian, times;
+        ad_hessian(y, 1, &x, &hessian);
+        ad_hessian_times(y, 1, &x, &one, &times);
+        cr_expect(hessian == behind[i].want && times == behind[i].want, "%s at %g: %g %g", behind[i].text, behind[i].at, hessian, times);
+        ad_tape_free(tape);
+    }
 }
