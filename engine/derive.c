@@ -136,6 +136,7 @@ static void push_row(recorder *r, uint32_t i, ad__row_number row, ad_var a) {
         if (!doubtful(r, row, a, value, x, y)) continue;
         if (is_number(doubt)) doubt = doubt_by(r, a, two ? 2 : 1, (const ad_var[]){x, y});
         add_doubt(r, to, doubt);
+        r->live[to - r->first] = true;                  /* 0 by the convention at a tip is no way that was not taken */
     }
 }
 

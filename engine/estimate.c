@@ -27,6 +27,7 @@ enum { LEVELS = 20, MOST_LEVELS = 32, COLUMNS = 5, FEWEST = 3, RUN = 4 };
 #define WEAK          1e-6       /* ... relative to the scale of the function, says that the slope is small */
 #define INFORMATIVE   0.01       /* noise beside the slope at which a step can still contradict */
 #define NOISY         64         /* noise of so many roundings of the value comes from somewhere else */
+#define ALIASED       0x1p-20    /* a function that turns in steps this short beside x may turn within the last place of x */
 #define HIDDEN        32         /* what is not so many times as large as the noise can be hidden in it */
 
 /* ---- sampling --------------------------------------------------------------------------------- */
@@ -277,9 +278,19 @@ static void lengths(const ad__slice *line, const ladder *l, ad__estimate *e) {
     e->turned = range_from(l, INFINITY)/slope;
 }
 
-/* Does the function still turn between the two shortest steps? Then it is not resolved by any. */
+/* Is the shortest step as far from the value at x as steps up to 64 times as long? Where the function is resolved, it is 64
+ * times as near as the longest of them. */
+static bool far_at_last(const ladder *l) {
+    const int last = l->levels - 1;
+    double    far = 0;
+    for (int k = last - 3; k < last; k++) far = fmax(far, k >= 0 ? l->range[k] : INFINITY);
+    return l->range[last] > 8*(2*l->h[last]*l->noise[last]) && l->range[last] > far/16;
+}
+
+/* Does the function still turn between the shortest steps? Then it is not resolved by any. */
 static bool turns_at_last(const ladder *l) {
-    const int    k = l->levels - 1;
+    const int k = l->levels - 1;
+    if (far_at_last(l)) return true;
     const double change = fabs(l->central[k] - l->central[k - 1]);
     return change > 8*(l->noise[k] + l->noise[k - 1]) && 2*change > fmax(fabs(l->central[k]), fabs(l->central[k - 1]));
 }
@@ -447,6 +458,14 @@ static bool hides(const ad__slice *line, const ad__estimate *e, double noise, do
            (line->priced || HIDDEN*HIDDEN*fabs(claimed)*last_place >= noise);
 }
 
+/* By chance a period may nearly fit into a last place of x, or into some, and what is seen of the function is smooth and slow:
+ * sin at 1e22. It turns in steps that are short beside x, and a slope as the claimed one would carry it out of all that was seen
+ * in one last place: then nothing that can be called tells whether it has it. */
+static bool aliased(const ad__slice *line, const ad__estimate *e, double claimed) {
+    return e->turned < ALIASED*line->size && e->range > 0 &&
+           fabs(claimed)*2*AD__ROUNDING*line->size > HIDDEN*e->range;
+}
+
 static ad_verdict judge_smooth(const ad__slice *line, double claimed, double rtol, ad__judgement *j) {
     ad__estimate *e = &j->estimate;
     if (!isfinite(claimed)) {
@@ -458,7 +477,8 @@ static ad_verdict judge_smooth(const ad__slice *line, double claimed, double rto
     j->gap = fabs(e->slope - claimed);
     j->tolerance = fmax(10*e->error, rtol*size);
     if (j->gap > j->tolerance && repriced(line, e, &noise)) j->tolerance = fmax(10*e->error, rtol*size);
-    if (!(j->gap <= j->tolerance)) return j->gap > e->three && !hides(line, e, noise, claimed) ? AD_FAIL : AD_INCONCLUSIVE;
+    if (!(j->gap <= j->tolerance))
+        return j->gap > e->three && !hides(line, e, noise, claimed) && !aliased(line, e, claimed) ? AD_FAIL : AD_INCONCLUSIVE;
     if (10*e->error <= RESOLVED*size) return AD_PASS;
     return e->error <= WEAK*e->scale ? AD_WEAK : AD_INCONCLUSIVE;
 }
@@ -487,9 +507,14 @@ ad__judgement ad__judge(const ad__slice *line, double claimed, double rtol) {
 
 void ad__allow_rounding(ad__judgement *j, double terms, double claimed) {
     const double allowed = AD__TERMS*terms;
-    if (j->verdict != AD_FAIL || j->estimate.shape != AD__SMOOTH || !(j->gap <= allowed)) return;
+    const bool   smooth = j->estimate.shape == AD__SMOOTH;
+    if (j->verdict != AD_FAIL || !(smooth || j->estimate.shape == AD__KINKED) || !(j->gap <= allowed)) return;
+    if (!smooth) {                                          /* what the sides say, as one slope */
+        j->estimate.slope = (j->estimate.left + j->estimate.right)/2;
+        j->estimate.error = fabs(j->estimate.right - j->estimate.left)/2 + j->estimate.side_error;
+    }
     j->tolerance = allowed;
-    j->verdict = allowed <= RESOLVED*larger(claimed, j->estimate.slope) ? AD_PASS : AD_WEAK;
+    j->verdict = smooth && allowed <= RESOLVED*larger(claimed, j->estimate.slope) ? AD_PASS : AD_WEAK;
 }
 
 /* ---- noise of a function that can only be called ---------------------------------------------- */

@@ -387,20 +387,28 @@ static double spread(size_t k) {
     return 0.5 + (golden - floor(golden));
 }
 
+/* Kinks follow the direction, whatever comes down to them: one that is level by convention would hide how those above it
+ * move (|x| in ||x||^2 at 0). */
+static void fill_motions(ad__motions *motions, ad_tape *tape, uint32_t last, size_t n, const ad_var x[],
+                         const double direction[], const double no_adjoints[]) {
+    const size_t bytes = ((size_t)last + 1)*sizeof(double);
+    bool         tips;
+    if (!ad__tangents(tape, last, n, x, direction, no_adjoints, &tips)) return;
+    memcpy(motions->first, tape->tangent, bytes);
+    sweeper s = {.tape = tape, .tangent = motions->first, .kinks = no_adjoints, .second = motions->second};
+    walk_second(&s, last);
+}
+
 bool ad__motions_make(ad__motions *motions, ad_tape *tape, uint32_t last, size_t n, const ad_var x[]) {
     const size_t nodes = (size_t)last + 1;
-    double      *direction = malloc((n + 1)*sizeof *direction);
+    double      *direction = malloc((n + 1)*sizeof *direction), *zeros = calloc(nodes, sizeof *zeros);
     motions->first = malloc(nodes*sizeof *motions->first), motions->second = malloc(nodes*sizeof *motions->second);
-    if (direction == NULL || motions->first == NULL || motions->second == NULL)
+    if (direction == NULL || zeros == NULL || motions->first == NULL || motions->second == NULL)
         ad__fail(tape, AD_NO_MEMORY, "out of memory: no space for the motions of %zu nodes", nodes);
     for (size_t k = 0; k < n && tape->status == AD_OK; k++) direction[k] = spread(k);
-    bool tips;
-    if (tape->status == AD_OK && ad__tangents(tape, last, n, x, direction, NULL, &tips)) {
-        memcpy(motions->first, tape->tangent, nodes*sizeof *motions->first);
-        sweeper s = {.tape = tape, .tangent = motions->first, .kinks = motions->first, .second = motions->second};
-        walk_second(&s, last);
-    }
+    if (tape->status == AD_OK) fill_motions(motions, tape, last, n, x, direction, zeros);
     free(direction);
+    free(zeros);
     return tape->status == AD_OK;
 }
 

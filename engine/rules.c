@@ -10,6 +10,7 @@
 #include "reduce.h"
 
 #include <assert.h>
+#include <float.h>
 #include <stdlib.h>
 
 /* Enough for the table as it stands, with space for as much again; asserted. */
@@ -165,7 +166,19 @@ const ad__rule *ad__rule_of_reduction(ad_tape *tape, uint8_t code) {
             ad__move_by(&moved, (d), operand.slope, AD__SELECTS(side));                 \
     } while (0)
 
+/* The slope of v = x/y. Where the partial -v/y is below the normal numbers it has lost its digits, or is 0, and may still
+ * meet a slope as large: of log(exp(x)) at 400 the second derivative would be 1. */
+static ad__dual quotient(ad__dual x, ad__dual y) {
+    const double v = ad__value_div(x.value, y.value), in_y = ad__dy_div(x.value, y.value, v);
+    const bool   lost = v != 0 && isless(fabs(in_y), DBL_MIN) && isfinite(y.slope);
+    ad__motion   moved = {0, false};
+    MOVE(x, ad__dx_div(x.value, y.value, v), 0);
+    if (ad__moves(y.slope)) ad__move_by(&moved, lost ? -v : in_y, lost ? y.slope/y.value : y.slope, false);
+    return (ad__dual){v, ad__tangent_of(moved)};
+}
+
 static ad__dual apply(unsigned row, ad__dual x, ad__dual y) {
+    if (row == AD__ROW_div) return quotient(x, y);
     double     v = NAN;
     ad__motion moved = {0, false};
     switch (row) {

@@ -537,6 +537,31 @@ Test(estimate, function_that_turns_within_the_last_place_of_x_is_not_resolved) {
     }
 }
 
+/* By chance a period nearly fits into a last place of x, or into four, and the values that can be asked for are smooth. At
+ * 5.392527567609447e+229 one last place is 0.0225 radians beyond a multiple of 2 pi. */
+Test(estimate, period_that_fits_into_the_last_place_of_x_is_not_taken_for_a_slope) {
+    place  p = {sin, 5.392527567609447e+229};
+    double x = 1e17;
+    cr_expect_eq(ad__judge(&(ad__slice){at, NULL, &p, sin(p.x), AD__ROUNDING, p.x, true}, cos(p.x), 1e-9).verdict, AD_INCONCLUSIVE);
+    for (; x < 1e305; x *= 1.7) {
+        p.x = x;
+        const ad__slice exact = {at, NULL, &p, sin(x), AD__ROUNDING, x, true}, measured = line_at(&p);
+        cr_expect_neq(ad__judge(&exact, cos(x), 1e-9).verdict, AD_FAIL, "%.17g", x);
+        cr_expect_neq(ad__judge(&measured, cos(x), 1e-9).verdict, AD_FAIL, "%.17g, measured", x);
+    }
+}
+
+static double slow(double x) { return 1e-9*x; }
+
+/* A claim that is too large by far, at an x whose last place is long, of a function that is resolved. */
+Test(estimate, slope_that_is_resolved_at_a_huge_x_still_refutes) {
+    place           p = {slow, 1e22};
+    const ad__slice line = {at, NULL, &p, slow(1e22), AD__ROUNDING*slow(1e22), 1e22, true};
+    cr_expect_eq(ad__judge(&line, 1e-9, 1e-9).verdict, AD_PASS);
+    cr_expect_eq(ad__judge(&line, 1, 1e-9).verdict, AD_FAIL);
+    cr_expect_eq(ad__judge(&line, 1e20, 1e-9).verdict, AD_FAIL);
+}
+
 /* sin at 1e12 turns within 1; the first twenty steps end at 0.9, so that the last places of x must be used. */
 Test(estimate, steps_go_down_to_the_last_places_of_x_where_that_is_needed) {
     place           p = {sin, 1e12};
@@ -566,5 +591,15 @@ Test(estimate, rounding_of_terms_is_allowed_by_hand) {
         ad__judgement j = {of[k].before, of[k].gap, 1e-20, {.shape = AD__SMOOTH, .slope = of[k].claimed}};
         ad__allow_rounding(&j, of[k].terms, of[k].claimed);
         cr_expect_eq(j.verdict, of[k].after, "%zu", k);
+    }
+}
+
+/* Where noise looks like a kink the gap is to its sides; what they say is then told as one slope. */
+Test(estimate, rounding_of_terms_is_allowed_beside_a_kink_too) {
+    for (int k = 0; k < 2; k++) {
+        ad__judgement j = {AD_FAIL, 10, 1e-3, {.shape = AD__KINKED, .slope = NAN, .error = INFINITY, .left = 4, .right = 2, .side_error = 0.5}};
+        ad__allow_rounding(&j, k == 0 ? 1e15 : 1e13, -8);
+        cr_expect_eq(j.verdict, k == 0 ? AD_WEAK : AD_FAIL);
+        if (k == 0) cr_expect(j.estimate.slope == 3 && j.estimate.error == 1.5, "%g %g", j.estimate.slope, j.estimate.error);
     }
 }
