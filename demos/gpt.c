@@ -7,6 +7,8 @@
 #include "report.h"
 #include "transformer.h"
 
+#include "nn/open.h"
+
 #include <errno.h>
 #include <locale.h>
 #include <math.h>
@@ -92,8 +94,10 @@ static void number_tokens(writer *w) {
 }
 
 static bool read_documents(writer *w) {
-    FILE *file = fopen(path, "r");
-    if (file == NULL) return fail(path, strerror(errno));
+    char      why[NN__MESSAGE];
+    ad_status status;
+    FILE     *file = nn__open_file(path, NN__STREAM, &status, why);
+    if (file == NULL) return fail(path, why);
     const bool good = read_lines(w, file);
     fclose(file);
     if (good) number_tokens(w);

@@ -122,12 +122,23 @@ static void remove_again(const char *path) {
     if (realpath(path, real) != NULL) unlink(real);
 }
 
+/* A pipe with a name is not waited for: its reader may never come. read: what is there is gone on with. */
+static int open_to_write(const char *path, bool read) {
+    const int file = open(path, (read ? O_RDWR : O_WRONLY) | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0666);
+    const int flags = file < 0 ? -1 : fcntl(file, F_GETFL);
+    if (flags >= 0) fcntl(file, F_SETFL, flags & ~O_NONBLOCK);
+    return file;
+}
+
 static bool open_file(nn__history *h, const nn_train_config *c, size_t epoch) {
-    struct stat file;
-    const bool  fresh = stat(h->path, &file) != 0;
-    const int   number = open(h->path, (epoch > 0 ? O_RDWR : O_WRONLY) | O_CREAT | O_CLOEXEC, 0666);
-    if (number < 0 || fstat(number, &file) != 0 || (h->file = fdopen(number, epoch > 0 ? "r+" : "w")) == NULL) {
-        failed(h);
+    struct stat file = {.st_mode = 0};
+    const bool  fresh = stat(h->path, &file) != 0, pipe = !fresh && S_ISFIFO(file.st_mode);
+    const bool  read = epoch > 0 && !pipe;
+    const int   number = open_to_write(h->path, read);
+    if (number < 0 || fstat(number, &file) != 0 || (h->file = fdopen(number, read ? "r+" : "w")) == NULL) {
+        if (number < 0 && pipe && errno == ENXIO)
+            refuse(h, AD_BAD_FILE, "%s: the history cannot be written: a pipe that nobody reads", h->path);
+        else failed(h);
         if (number >= 0) close(number);
         return false;
     }

@@ -3,6 +3,7 @@
 #include "nn/history.h"
 
 #include "expect.h"
+#include <fcntl.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -196,4 +197,21 @@ Test(history, progress_goes_elsewhere) {
     cr_expect(nn__history_close(&h) && fclose(file) == 0);
     cr_expect(nn__history_open(&h, &(nn_train_config){.history = "/dev/null", .checkpoint = "/dev/null"}, 0), "no file");
     cr_expect(nn__history_close(&h));
+}
+
+/* To open such a pipe the usual way waits for ever, and open for both ways it would take what nobody gets. */
+Test(history, pipe_is_written_where_somebody_reads_it, .timeout = 10) {
+    static const char first[] = "epoch\tloss\tseconds\texamples_per_second\n3\t0.33333333333333331\t2.000\t100\n";
+    const nn_train_config c = {.history = path};
+    cr_assert_eq(mkfifo(path, 0600), 0);
+    for (size_t kept = 0; kept < 3; kept++) {
+        char text[TEXT] = "";
+        expect_refused(&c, kept, AD_BAD_FILE, "a pipe that nobody reads");
+        const int from = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+        cr_assert_geq(from, 0);
+        write_epochs(&c, kept, 3, 3);
+        cr_expect_gt(read(from, text, sizeof text - 1), 0);
+        cr_expect_str_eq(text, first);
+        close(from);
+    }
 }
