@@ -89,7 +89,7 @@ static inline bool walk(ad_tape *tape, uint32_t last, const double adjoint[], bo
             sum = ad__tangent_of(moved);
         }
         }
-        tangent[i] = moves & !(fabs(sum) > 0) ? with_care(tape, i) : sum;
+        tangent[i] = (moves & !(fabs(sum) > 0)) ? with_care(tape, i) : sum;
         if (adjoint == NULL || adjoint[i] != 0) continue;
         const bool moved = ad__moves(tangent[i]);
         if (along_direction(tape, i, &tangent[i]) && moved && tangent[i] == 0) tangent[i] = AD__LEVEL_TANGENT;
