@@ -58,7 +58,7 @@ static inline size_t nn__harmless(const char *text, char piece[8]) {
     for (size_t i = 1; i < n; i++) c = c << 6 | (at[i] & 0x3fu);
     const bool control = c < 0x20 || (c >= 0x7f && c < 0xa0);
     const bool turns = c == 0x61c || c == 0x200e || c == 0x200f || (c >= 0x2028 && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069);
-    if (n == 0 || (control && n == 1)) snprintf(piece, 8, "\\x%02x", c);
+    if (n == 0 || (control && n == 1)) snprintf(piece, 8, "\\x%02x", c & 0xff);
     else if (control || turns) snprintf(piece, 8, "\\u%04x", c & 0xffff);
     else snprintf(piece, 8, "%.*s", (int)n, text);
     return n == 0 ? 1 : n;
