@@ -226,6 +226,15 @@ static ad__judgement judge_nodes(operation *o, double v, double size, double cla
     return ad__judge(&line, claimed, rtol);
 }
 
+/* Is this operand of a where its condition too, and 0? It cannot be moved without turning the choice. */
+static bool decides(const ad_tape *tape, uint32_t node, uint32_t operand) {
+    return tape->code[node] == AD__where && ad__edge_of(tape, node, 0).to == operand && tape->value[operand] == 0;
+}
+
+static ad__judgement no_side(void) {
+    return (ad__judgement){AD_INCONCLUSIVE, NAN, NAN, {.shape = AD__EDGE, .left = NAN, .right = NAN}};
+}
+
 static ad__judgement judge_one(const operands *all, operation *o, size_t k, double v, double rtol) {
     o->operands = 1, o->moved = all->node + k, o->base = all->base + k, o->direction = NULL;
     return judge_nodes(o, v, fabs(all->base[k]), all->partial[k], rtol);
@@ -259,7 +268,7 @@ static void check_nary(ad__report *r, ad_tape *tape, uint32_t node, double rtol)
     }
     if (worst != AD_FAIL) r->page.local_count[worst] += all.count, r->page.operands += all.count;
     for (size_t k = 0; worst == AD_FAIL && k < all.count; k++) {
-        const ad__judgement j = judge_one(&all, &o, k, v, rtol);
+        const ad__judgement j = decides(tape, node, all.node[k]) ? no_side() : judge_one(&all, &o, k, v, rtol);
         enter(r, tape, node, all.first[k], all.base[k], all.partial[k], &j);
     }
     free_operands(&all);

@@ -1277,6 +1277,15 @@ Test(check, tape_and_program_have_one_verdict_where_a_choice_is_made_at_x) {
     }
 }
 
+/* What decides is the other side too, and 0: it cannot move without turning the choice, which is no fault of a rule. */
+Test(check, condition_that_is_an_operand_accuses_no_rule) {
+    bench            b = formula("where(a, sin(b), a)*b", 2, VALUES(0, 2));
+    ad_check_report *r = ad_check(b.y, 2, b.x, NULL, NULL);
+    cr_expect(ad_check_verdict(r) == AD_INCONCLUSIVE && r->culprits == 0, "%s", r->message);
+    ad_check_free(r);
+    ad_tape_free(b.tape);
+}
+
 /* p + (t - p) is t but for roundings of the size of p, which no value shows when they are level. */
 Test(check, roundings_inside_a_program_are_not_accused) {
     const double p[] = {1e12, -1e14, 1e16, 1e17, 1e20, 1e300};
