@@ -15,7 +15,6 @@
 
 #include "reduce.h"
 #include "rules.h"
-#include "tangent.h"
 #include "text.h"
 
 #include <stdlib.h>
@@ -199,23 +198,6 @@ static void push_reduction(const sweeper *s, uint32_t i, ad__dual a) {
 
 /* ---- kinks ------------------------------------------------------------------------------------ */
 
-static double of_operand(const ad_tape *tape, uint32_t node, int operand, const double by_node[], bool numbers) {
-    const ad__form form = ad__code_form(tape->code[node]);
-    const uint32_t at = operand == 0 ? tape->arg[node].x : tape->arg[node].y;
-    if (ad__rows[ad__code_row(tape->code[node])].operands <= operand) return 0;
-    if (form != (operand == 0 ? AD__X_NUMBER : AD__Y_NUMBER)) return by_node[at];
-    return numbers ? ad__number_at(tape, at) : 0;
-}
-
-ad__at_row ad__at_row_of(const ad_tape *tape, uint32_t node, const double by_node[]) {
-    return (ad__at_row){of_operand(tape, node, 0, by_node, false), of_operand(tape, node, 1, by_node, false)};
-}
-
-static bool at_kink(const ad_tape *tape, uint32_t i) {
-    if (!ad__code_has_tip(tape->code[i])) return false;
-    return ad__row_tip(ad__code_row(tape->code[i]), of_operand(tape, i, 0, tape->value, true), of_operand(tape, i, 1, tape->value, true));
-}
-
 /* Do these derivatives of its operands leave a node at its kink? */
 static bool stays(const ad_tape *tape, uint32_t i, const double by_node[]) {
     const ad__at_row at = ad__at_row_of(tape, i, by_node);
@@ -225,7 +207,7 @@ static bool stays(const ad_tape *tape, uint32_t i, const double by_node[]) {
 /* The direction that a node at a kink follows: the tangents of its operands or, where they are level, their second
  * derivatives. False: it keeps to the convention, because it is at no kink, or nothing tells sides apart. */
 static bool follows(const sweeper *s, uint32_t i, ad__at_row *direction) {
-    if (!at_kink(s->tape, i)) return false;
+    if (!ad__at_kink(s->tape, i)) return false;
     const bool    level = stays(s->tape, i, s->tangent);
     const double *by_node = level ? s->second : s->kinks[i] == 0 ? s->tangent : NULL;
     if (by_node == NULL || (level && stays(s->tape, i, by_node))) return false;
@@ -323,7 +305,7 @@ static double *column(const ad_tape *tape, size_t number) {
 /* Is some node up to y at a kink? */
 static bool any_kink(ad_var y) {
     uint32_t i = y.tape->leaves;
-    while (i <= y.at.in.node && !at_kink(y.tape, i)) i++;
+    while (i <= y.at.in.node && !ad__at_kink(y.tape, i)) i++;
     return i <= y.at.in.node;
 }
 
@@ -337,7 +319,7 @@ static const double *keep_adjoints(ad_var y) {
 /* Is there a kink whose operands move, but not yet? */
 static bool any_level(const ad_tape *tape, uint32_t last) {
     for (uint32_t i = tape->leaves; i <= last; i++) {
-        if (!at_kink(tape, i) || !stays(tape, i, tape->tangent)) continue;
+        if (!ad__at_kink(tape, i) || !stays(tape, i, tape->tangent)) continue;
         const ad__at_row moved = ad__at_row_of(tape, i, tape->tangent);
         if (ad__moves(moved.x) || ad__moves(moved.y)) return true;
     }

@@ -2,7 +2,7 @@
 #ifndef TAPIR_HESSIAN_H
 #define TAPIR_HESSIAN_H
 
-#include "tape.h"
+#include "tangent.h"
 
 /* First and second derivatives of nodes 0...last when the x move all at once, in a direction that favours none. */
 typedef struct ad__motions {
@@ -12,12 +12,5 @@ typedef struct ad__motions {
 /* False with the error kept. Free it in any case. */
 bool ad__motions_make(ad__motions *motions, ad_tape *tape, uint32_t last, size_t n, const ad_var x[]);
 void ad__motions_free(ad__motions *motions);
-
-/* What an array by node holds for the operands of a node that is a row; 0 for plain numbers, and for y of a row of one. */
-typedef struct ad__at_row {
-    double x, y;
-} ad__at_row;
-
-ad__at_row ad__at_row_of(const ad_tape *tape, uint32_t node, const double by_node[]);
 
 #endif

@@ -17,34 +17,46 @@
         if (!AD__SELECTS(side) || partial != 0) sum += partial*t;                 \
     } while (0)
 
+static double of_operand(const ad_tape *tape, uint32_t node, int operand, const double by_node[], bool numbers) {
+    const ad__form form = ad__code_form(tape->code[node]);
+    const uint32_t at = operand == 0 ? tape->arg[node].x : tape->arg[node].y;
+    if (ad__rows[ad__code_row(tape->code[node])].operands <= operand) return 0;
+    if (form != (operand == 0 ? AD__X_NUMBER : AD__Y_NUMBER)) return by_node[at];
+    return numbers ? ad__number_at(tape, at) : 0;
+}
+
+ad__at_row ad__at_row_of(const ad_tape *tape, uint32_t node, const double by_node[]) {
+    return (ad__at_row){of_operand(tape, node, 0, by_node, false), of_operand(tape, node, 1, by_node, false)};
+}
+
+/* Values of the operands, plain numbers among them. */
+static ad__at_row values_of(const ad_tape *tape, uint32_t node) {
+    return (ad__at_row){of_operand(tape, node, 0, tape->value, true), of_operand(tape, node, 1, tape->value, true)};
+}
+
+bool ad__at_kink(const ad_tape *tape, uint32_t node) {
+    if (!ad__code_has_tip(tape->code[node])) return false;
+    const ad__at_row at = values_of(tape, node);
+    return ad__row_tip(ad__code_row(tape->code[node]), at.x, at.y);
+}
+
 /* The tangent of a row, with an eye on partials of 0 and on what is level. */
 __attribute__((noinline))
 static double with_care(const ad_tape *tape, uint32_t i) {
     const ad__row_number row = ad__code_row(tape->code[i]);
-    const ad__form       form = ad__code_form(tape->code[i]);
-    const ad__arg        arg = tape->arg[i];
-    const bool   two = ad__rows[row].operands == 2, x_node = form != AD__X_NUMBER, y_node = two && form != AD__Y_NUMBER;
-    const double x = x_node ? tape->value[arg.x] : ad__number_at(tape, arg.x);
-    const double y = y_node ? tape->value[arg.y] : two ? ad__number_at(tape, arg.y) : 0, v = tape->value[i];
-    ad__motion   moved = {tape->tangent[i], false};
-    if (x_node && ad__moves(tape->tangent[arg.x]))
-        ad__move_by(&moved, ad__row_dx(row, x, y, v), tape->tangent[arg.x], ad__row_selects(row));
-    if (y_node && ad__moves(tape->tangent[arg.y]))
-        ad__move_by(&moved, ad__row_dy(row, x, y, v), tape->tangent[arg.y], ad__row_selects(row));
+    const ad__at_row     at = values_of(tape, i), t = ad__at_row_of(tape, i, tape->tangent);
+    const bool           selects = ad__row_selects(row);
+    ad__motion           moved = {tape->tangent[i], false};
+    if (ad__moves(t.x)) ad__move_by(&moved, ad__row_dx(row, at.x, at.y, tape->value[i]), t.x, selects);
+    if (ad__moves(t.y)) ad__move_by(&moved, ad__row_dy(row, at.x, at.y, tape->value[i]), t.y, selects);
     return ad__tangent_of(moved);
 }
 
 /* A row at a tip, and at the tangents of its operands. */
 static bool along_direction(const ad_tape *tape, uint32_t i, double *tangent) {
-    const ad__row_number row = ad__code_row(tape->code[i]);
-    const ad__form       form = ad__code_form(tape->code[i]);
-    const ad__arg        arg = tape->arg[i];
-    if (!ad__code_has_tip(tape->code[i])) return false;
-    const bool   two = ad__rows[row].operands == 2, x_node = form != AD__X_NUMBER, y_node = two && form != AD__Y_NUMBER;
-    const double x = x_node ? tape->value[arg.x] : ad__number_at(tape, arg.x);
-    const double y = y_node ? tape->value[arg.y] : two ? ad__number_at(tape, arg.y) : 0;
-    if (!ad__row_tip(row, x, y)) return false;
-    *tangent = ad__row_value(row, x_node ? tape->tangent[arg.x] : 0, y_node ? tape->tangent[arg.y] : 0);
+    if (!ad__at_kink(tape, i)) return false;
+    const ad__at_row t = ad__at_row_of(tape, i, tape->tangent);
+    *tangent = ad__row_value(ad__code_row(tape->code[i]), t.x, t.y);
     return true;
 }
 

@@ -4,6 +4,16 @@
 
 #include "tape.h"
 
+/* What an array by node holds for the operands of a node that is a row; 0 for plain numbers, and for y of a row of one. */
+typedef struct ad__at_row {
+    double x, y;
+} ad__at_row;
+
+ad__at_row ad__at_row_of(const ad_tape *tape, uint32_t node, const double by_node[]);
+
+/* Is the node a row at its tip (ad__row_tip)? */
+bool ad__at_kink(const ad_tape *tape, uint32_t node);
+
 /* tape->tangent[i], for every node i <= last: its derivative when each x[k] moves by direction[k]. A
  * node that stands in x twice moves by both; a node that is itself computed from others in x moves by
  * its own direction and by theirs, so that the result is sum of ad_gradient's grad[k]*direction[k].
