@@ -3,10 +3,10 @@
  *     gradcheck 'tanh(w*x + b)' w=0.5 x=2 b=-1 --claim w=0.84
  *     gradcheck 'tanh(w*x + b)' w=0.5 x=2 b=-1 --break tanh:1.001
  *
- * --break needs an engine whose rules can be spoiled (engine/spoil.h): no other demo links it. */
-#include "engine/ops.h"
-#include "engine/spoil.h"
-#include "engine/tape.h"
+ * --break needs an engine whose rules can be spoiled (engine/base/spoil.h): no other demo links it. */
+#include "engine/base/ops.h"
+#include "engine/base/spoil.h"
+#include "engine/tape/tape.h"
 #include "options.h"
 #include "report.h"
 

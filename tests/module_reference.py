@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The numbers in tests/module.c and the new ones in tests/loss.c, with 50 digits, by mpmath.
+"""The numbers in tests/nn/module.c and the new ones in tests/nn/loss.c, with 50 digits, by mpmath.
 
 Written from PyTorch 2's documentation (LayerNorm, RMSNorm, scaled_dot_product_attention, CrossEntropyLoss with
 label_smoothing, HuberLoss, BCEWithLogitsLoss); knows nothing of the library."""

@@ -1,4 +1,4 @@
-"""NumPy's side of tests/npy.c: arrays that it writes, and a look at one that was written here.
+"""NumPy's side of tests/nn/npy.c: arrays that it writes, and a look at one that was written here.
 
     numpy_files.py make FOLDER     arrays of every type, version and order
     numpy_files.py check FILE      exits with 0 if the array is i*0.1 - 1 for i = 0, 1, ..., 2 x 3 x 4"""

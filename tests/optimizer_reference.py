@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The numbers in tests/optimizer.c: three steps of every optimizer, with 50 digits, by mpmath.
+"""The numbers in tests/nn/optimizer.c: three steps of every optimizer, with 50 digits, by mpmath.
 
 Written from PyTorch 2's documentation of torch.optim; knows nothing of the library. The network is 2-3-1,
 tanh, then the identity; the loss is the mean of the squared errors of two examples; every step takes both.

@@ -1,4 +1,4 @@
-"""The other side of tests/save.c: safetensors files written and read by the rules of the format
+"""The other side of tests/nn/save.c: safetensors files written and read by the rules of the format
 (github.com/huggingface/safetensors, "Format"), with nothing but struct and json.
 
     safetensors_files.py make FOLDER         files as others write them

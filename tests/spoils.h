@@ -1,11 +1,11 @@
-/* spoils.h - every way in which a rule can be spoiled, and random expressions, for tests/spoil.c and
- * tests/bench/checker.c. Both link the engine that can be spoiled (engine/spoil.h). */
+/* spoils.h - every way in which a rule can be spoiled, and random expressions, for tests/tape/spoil.c and
+ * tests/bench/checker.c. Both link the engine that can be spoiled (engine/base/spoil.h). */
 #ifndef TAPIR_TESTS_SPOILS_H
 #define TAPIR_TESTS_SPOILS_H
 
-#include "engine/ops.h"
-#include "engine/spoil.h"
-#include "engine/tape.h"
+#include "engine/base/ops.h"
+#include "engine/base/spoil.h"
+#include "engine/tape/tape.h"
 
 #include <stdlib.h>
 

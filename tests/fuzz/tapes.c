@@ -9,7 +9,7 @@
  * Exported C takes a run of cc, a thousand times as long as all the rest: TAPIR_FUZZ_EXPORTS=N in the environment
  * exports the first N graphs that can be compared, and no others. */
 #include "../support.h"
-#include "engine/trace.h"
+#include "engine/tape/trace.h"
 #include "fuzz.h"
 
 #include <dlfcn.h>

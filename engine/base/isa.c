@@ -1,0 +1,42 @@
+/* isa.c - the level, and what was built for it. Features are asked for one by one, by names that gcc and clang both know. */
+#include "base/isa.h"
+
+#include "base/vector.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#ifdef AD__ISA_LEVELS
+static int best_level(void) {
+    __builtin_cpu_init();
+    if (!__builtin_cpu_supports("sse4.2") || !__builtin_cpu_supports("popcnt")) return 0;
+    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma") ||
+        !__builtin_cpu_supports("bmi2")) return 2;
+    if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512dq") ||
+        !__builtin_cpu_supports("avx512vl") || !__builtin_cpu_supports("avx512bw")) return 3;
+    return 4;
+}
+
+int ad__isa_level(void) {
+    const int   best = best_level();
+    const char *wish = getenv("TAPIR_ISA");
+    if (wish == NULL || wish[0] != 'v' || strlen(wish) != 2 || wish[1] < '2' || wish[1] > '4')
+        return best;
+    return wish[1] - '0' < best ? wish[1] - '0' : best;
+}
+#else
+int ad__isa_level(void) {
+    return 0;
+}
+#endif
+
+const ad__vector *ad__vector_choose(void) {
+    switch (ad__isa_level()) {
+#ifdef AD__ISA_LEVELS
+    case 2: return &ad__vector_v2;
+    case 3: return &ad__vector_v3;
+    case 4: return &ad__vector_v4;
+#endif
+    default: return &ad__vector_base;
+    }
+}

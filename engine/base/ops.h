@@ -1,0 +1,159 @@
+/* ops.h - the rows of ops.def as enums, functions and texts; and the opcodes of the tape.
+ *
+ * A row of two operands makes three opcodes: both operands nodes, the second a plain number, the
+ * first a plain number. They stand in that order, so that code = first code of the row + form. */
+#ifndef TAPIR_OPS_H
+#define TAPIR_OPS_H
+
+#include "base/special.h"
+#include "base/spoil.h"
+
+#include <math.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+
+/* The rows, in the order of the table. */
+typedef enum ad__row_number {
+#define R1(name, ...) AD__ROW_##name,
+#define R2(name, ...) AD__ROW_##name,
+#include "ops.def"
+    AD__ROWS
+} ad__row_number;
+
+typedef enum ad__form { AD__NODES_ONLY, AD__Y_NUMBER, AD__X_NUMBER } ad__form;
+
+/* What a node of the tape is. One byte. */
+typedef enum ad__code {
+#define R1(name, ...) AD__##name,
+#define R2(name, ...) AD__##name, AD__##name##_number, AD__number_##name,
+#include "ops.def"
+    AD__input,
+    AD__branch,        /* a noted decision: value 1 or 0 */
+    AD__sum,           /* from here on, operands stand in a record of the operand list */
+    AD__dot,
+    AD__logsumexp,
+    AD__where,
+    AD__pick,
+    AD__custom,        /* an operation of the user's: which one, says the word behind its operands */
+    AD__CODES
+} ad__code;
+
+typedef struct ad__row {
+    const char *name, *shown, *words;
+    const char *value, *dx, *dy, *side;     /* the texts of the expressions; dy is NULL for one operand */
+    uint8_t     operands, code;             /* code: of the form in which all operands are nodes */
+} ad__row;
+
+extern const ad__row ad__rows[AD__ROWS];
+
+/* The row and the form behind an opcode; AD__ROWS for opcodes that are no rows. */
+ad__row_number ad__code_row(uint8_t code);
+ad__form       ad__code_form(uint8_t code);
+
+/* Names and words of opcodes that are no rows too: "input", "sum". */
+const char *ad__code_name(uint8_t code);
+const char *ad__code_words(uint8_t code);
+
+/* Expressions of rows call these under their names in the table. */
+static inline double ad__value_sigmoid(double x);
+static inline double ad__value_sigmoid_slope(double x);
+static inline double ad__value_asin_slope(double x);
+static inline double ad__value_atan_slope(double x);
+static inline double ad__value_atanh_slope(double x);
+static inline double ad__value_pow_slope(double x, double y);
+static inline double ad__value_hypot_slope(double x, double y);
+static inline double ad__value_scale(double x, double y);
+#define sigmoid(x)        ad__value_sigmoid(x)
+#define sigmoid_slope(x)  ad__value_sigmoid_slope(x)
+#define asin_slope(x)     ad__value_asin_slope(x)
+#define atan_slope(x)     ad__value_atan_slope(x)
+#define atanh_slope(x)    ad__value_atanh_slope(x)
+#define pow_slope(x, y)   ad__value_pow_slope(x, y)
+#define hypot_slope(x, y) ad__value_hypot_slope(x, y)
+#define scale(x, y)       ad__value_scale(x, y)
+#define polygamma(n, x) ad__polygamma(n, x)
+#define lgamma(x)       ad__lgamma(x)
+
+#define R1(name, shown, words, value, dx, side)                                                    \
+    static inline double ad__value_##name(double x) { return value; }                              \
+    static inline double ad__dx_##name(double x, double v) { (void)x, (void)v; return AD__PARTIAL(name, 0, x, 0, v, dx); } \
+    static inline double ad__side_##name(double x, double v) { (void)x, (void)v; return side; }
+#define R2(name, shown, words, value, dx, dy, side)                                                \
+    static inline double ad__value_##name(double x, double y) { (void)x, (void)y; return value; }  \
+    static inline double ad__dx_##name(double x, double y, double v) { (void)x, (void)y, (void)v; return AD__PARTIAL(name, 0, x, y, v, dx); } \
+    static inline double ad__dy_##name(double x, double y, double v) { (void)x, (void)y, (void)v; return AD__PARTIAL(name, 1, x, y, v, dy); } \
+    static inline double ad__side_##name(double x, double y, double v) { (void)x, (void)y, (void)v; return side; }
+#include "ops.def"
+
+#undef sigmoid
+#undef sigmoid_slope
+#undef asin_slope
+#undef atan_slope
+#undef atanh_slope
+#undef pow_slope
+#undef hypot_slope
+#undef scale
+#undef polygamma
+#undef lgamma
+
+/* Does a row with this side select? The text is a constant, so the answer is one too. */
+#define AD__SELECTS(side) (!(#side[0] == '0' && #side[1] == '\0'))
+
+/* The tangent of what moves but is level, where that of what does not move at all is +0. The two differ when an
+ * infinite partial comes next: inf*0 is no number, inf times nothing is nothing. */
+#define AD__LEVEL_TANGENT (-0.0)
+
+static inline uint64_t ad__bits(double x) {
+    uint64_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return bits;
+}
+
+static inline bool ad__moves(double tangent) {
+    return ad__bits(tangent) != 0;
+}
+
+/* x == 0, in one jump: of two doubles two are needed, since they may be unordered. */
+static inline bool ad__zero(double x) {
+    return ad__bits(x) << 1 == 0;
+}
+
+/* The tangent of a result, put together from those of its operands. The rules mirror those of the reverse sweep, which
+ * goes from the result down and stops at an adjoint of 0, so that both say the same where factors are 0 and
+ * infinite: a partial of 0 sends nothing up, whatever the tangent. Where it selects, its operand does not even count as
+ * moving. */
+typedef struct ad__motion {
+    double sum;
+    bool   moves;
+} ad__motion;
+
+static inline void ad__move_by(ad__motion *m, double partial, double tangent, bool selects) {
+    if (!ad__zero(partial)) m->sum += partial*tangent;
+    m->moves |= !selects || !ad__zero(partial);
+}
+
+static inline double ad__tangent_of(ad__motion m) {
+    return ad__zero(m.sum) && m.moves ? AD__LEVEL_TANGENT : m.sum;
+}
+
+/* A row by its number: value, partials, side. y is not read by rows of one operand. */
+double ad__row_value(ad__row_number row, double x, double y);
+double ad__row_dx(ad__row_number row, double x, double y, double v);
+double ad__row_dy(ad__row_number row, double x, double y, double v);
+double ad__row_side(ad__row_number row, double x, double y, double v);
+bool   ad__row_selects(ad__row_number row);
+
+/* Is (x, y) where this row is like the tip of a cone: not smooth, but equal to its own directional derivative
+ * (|x| at 0, max at a tie)? */
+bool ad__row_tip(ad__row_number row, double x, double y);
+static inline bool ad__code_has_tip(uint8_t code) {
+    switch (code) {
+    case AD__abs: case AD__relu: case AD__leaky_relu:
+    case AD__min: case AD__min_number: case AD__number_min: case AD__max: case AD__max_number: case AD__number_max:
+    case AD__hypot: case AD__hypot_number: case AD__number_hypot: return true;
+    default: return false;
+    }
+}
+
+#endif

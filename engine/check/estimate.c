@@ -1,0 +1,615 @@
+/* estimate.c - differences at steps h, h/4, h/16, ..., extrapolated to h = 0 as Romberg did in 1955, and judged.
+ *
+ * Central differences err by even powers of h, one-sided ones by all powers, so each column of the table
+ * removes one. Which entry to believe is decided by the function, not by a formula for the best step:
+ * it is the one with the least estimated error among those that every finer step confirms, as far as
+ * the noise of that step lets it see. Rounding errors of the value, divided by the step, are that noise.
+ *
+ * Steps at which the function has no value, or is on the other side of a kink, say nothing about the
+ * slope at x: only levels finer than the last of them count.
+ *
+ * A step that is long beside the scale of the function sees a bounded function as level, and so do all longer ones:
+ * they agree with each other and with nothing else. What tells is the steps that are shorter. So nothing is accused
+ * before the steps have gone down to the last places of x, and nothing that still turns there is judged at all. */
+#include "check/estimate.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { LEVELS = 20, MOST_LEVELS = 32, COLUMNS = 5, FEWEST = 3, RUN = 4 };
+
+#define SMALL_SIZE    0x1p-12    /* below this, steps that are small beside 1 are not small beside x */
+#define AMPLIFIED     1.2        /* extrapolation enlarges noise by (16 + 1)/15, less in later columns */
+#define SMALLEST      0x1p-1073  /* two of the smallest numbers: what underflow may cost */
+#define NEGLIGIBLE    0x1p-1000  /* a function of this size is 0, within the noise of underflow */
+#define PREFILTER     1e-9       /* the cheap estimate certifies no less than this */
+#define RESOLVED      1e-5       /* an estimate as good as this relative to the slope resolves it */
+#define WEAK          1e-6       /* ... relative to the scale of the function, says that the slope is small */
+#define INFORMATIVE   0.01       /* noise beside the slope at which a step can still contradict */
+#define NOISY         64         /* noise of so many roundings of the value comes from somewhere else */
+#define ALIASED       0x1p-20    /* a function that turns in steps this short beside x may turn within the last place of x */
+#define HIDDEN        32         /* what is not so many times as large as the noise can be hidden in it */
+
+/* ---- sampling --------------------------------------------------------------------------------- */
+
+typedef struct ladder {
+    int    levels;
+    double h[MOST_LEVELS], central[MOST_LEVELS], left[MOST_LEVELS], right[MOST_LEVELS];
+    double noise[MOST_LEVELS];            /* of a central difference; of a one-sided one it is twice that */
+    bool   finite_left[MOST_LEVELS], finite_right[MOST_LEVELS], same[MOST_LEVELS];
+    double range[MOST_LEVELS];            /* how far values were from the one at x */
+    size_t evaluations;
+} ladder;
+
+/* Where there is no value, the difference of the other side is taken to the one at x. */
+static double noise_of(const ad__slice *line, double value) {
+    return line->noise + 2*AD__ROUNDING*fabs(isfinite(value) ? value : line->value) + SMALLEST;
+}
+
+static double away(const ad__slice *line, double value) {
+    return isfinite(value) ? fabs(value - line->value) : 0;
+}
+
+/* What is computed from x has no more places than x, and a few steps away from x its roundings may go one way. */
+static double last_places(const ad__slice *line, double slope, double width) {
+    return isfinite(slope) ? 2*AD__ROUNDING*line->size*fabs(slope)/width : 0;
+}
+
+static void sample_level(const ad__slice *line, const ad__sample *up, const ad__sample *down, ladder *l) {
+    const int    k = l->levels++;
+    const double width = up->moved - down->moved;
+    l->h[k] = width/2;
+    l->central[k] = (up->value - down->value)/width;
+    l->right[k] = (up->value - line->value)/up->moved;
+    l->left[k] = (down->value - line->value)/down->moved;
+    l->noise[k] = (noise_of(line, up->value) + noise_of(line, down->value))/width;
+    if (k >= LEVELS && !line->priced) l->noise[k] += last_places(line, l->central[k], width);
+    l->finite_right[k] = isfinite(l->right[k]);
+    l->finite_left[k] = isfinite(l->left[k]);
+    l->same[k] = up->same && down->same;
+    l->range[k] = fmax(away(line, up->value), away(line, down->value));
+}
+
+/* Steps end where x cannot be moved by them: there a quarter of the step is more than half of the last place of x. */
+static void sample(const ad__slice *line, double first, int levels, ladder *l) {
+    double h = first;
+    l->levels = 0, l->evaluations = 0;
+    for (int k = 0; k < levels; k++, h /= 4) {
+        const ad__sample up = line->at(line->context, h), down = line->at(line->context, -h);
+        l->evaluations += 2;
+        if (k >= LEVELS && !(fabs(up.moved - h) <= h/4 && fabs(down.moved + h) <= h/4)) break;
+        sample_level(line, &up, &down, l);
+    }
+}
+
+/* The levels finer than the last bad one, moved to the front. */
+static ladder finer_than_bad(const ladder *all, bool left, bool right, bool same) {
+    ladder good = *all;
+    int    from = 0;
+    for (int k = 0; k < all->levels; k++)
+        if ((left && !all->finite_left[k]) || (right && !all->finite_right[k]) || (same && !all->same[k]))
+            from = k + 1;
+    good.levels = all->levels - from;
+    const size_t count = (size_t)good.levels;
+    memmove(good.h, good.h + from, count*sizeof *good.h);
+    memmove(good.central, good.central + from, count*sizeof *good.central);
+    memmove(good.left, good.left + from, count*sizeof *good.left);
+    memmove(good.right, good.right + from, count*sizeof *good.right);
+    memmove(good.noise, good.noise + from, count*sizeof *good.noise);
+    memmove(good.range, good.range + from, count*sizeof *good.range);
+    return good;
+}
+
+/* ---- extrapolation ---------------------------------------------------------------------------- */
+
+typedef struct choice {
+    double slope, error, step;
+    double three;                         /* how far off three successive levels, this among them, are at most */
+} choice;
+
+typedef double table[MOST_LEVELS][COLUMNS];
+
+static int columns(int level) {
+    return level < COLUMNS ? level + 1 : COLUMNS;
+}
+
+static void romberg(int levels, const double slope[], double base, table t) {
+    for (int k = 0; k < levels; k++) {
+        double factor = base;
+        t[k][0] = slope[k];
+        for (int j = 1; j < columns(k); j++, factor *= base)
+            t[k][j] = t[k][j - 1] + (t[k][j - 1] - t[k - 1][j - 1])/(factor - 1);
+    }
+}
+
+/* What an entry may be off: what the last column changed, and a coarser step beside it; so that one that
+ * agrees by chance is not believed. */
+static double entry_error(table t, int k, int j, double base, double noise) {
+    const double coarser = j < columns(k - 1) ? fabs(t[k][j] - t[k - 1][j]) : 0;
+    return fmax(j > 0 ? fabs(t[k][j] - t[k][j - 1]) : coarser, coarser/base) + AMPLIFIED*noise;
+}
+
+/* What is extrapolated: slopes at steps h with their noise, the base of their table, how far those of both sides are apart
+ * (NULL: of one side alone), a slope of ordinary size. */
+typedef struct steps {
+    int           levels;
+    const double *h, *slope, *noise, *bend;
+    double        base, scale;
+} steps;
+
+/* By every finer step, as far as its noise lets it see: it has the same slope, and the function bends no more in it. */
+static bool confirmed(const steps *s, table t, int k, int j, double error) {
+    bool informative = false;
+    for (int m = k + 1; m < s->levels; m++) {
+        if (!(fabs(t[m][j] - t[k][j]) <= error + 2*s->noise[m])) return false;
+        if (s->bend != NULL && s->bend[m] > 2*s->bend[k] + error + 8*s->noise[m]) return false;
+        if (s->noise[m] <= INFORMATIVE*fmax(s->scale, fabs(t[k][j]))) informative = true;
+    }
+    return informative;
+}
+
+/* How far level m is from the entry at most, in its column or the last it has. */
+static double apart(table t, const double noise[], int k, int j, int m) {
+    return fabs(t[m][j < columns(m) ? j : columns(m) - 1] - t[k][j]) + noise[m];
+}
+
+/* Of the three windows of three levels that hold level k, the one that agrees best. */
+static double three_levels(table t, int levels, const double noise[], int k, int j) {
+    double best = INFINITY;
+    for (int from = k - 2; from <= k; from++) {
+        double worst = 0;
+        if (from < 0 || from + 2 >= levels) continue;
+        for (int m = from; m < from + 3; m++) worst = fmax(worst, apart(t, noise, k, j, m));
+        best = fmin(best, worst);
+    }
+    return best;
+}
+
+static bool extrapolate(const steps *s, choice *best) {
+    table t;
+    bool  found = false;
+    romberg(s->levels, s->slope, s->base, t);
+    for (int k = 1; k < s->levels; k++) {
+        for (int j = 0; j < columns(k); j++) {
+            const double error = entry_error(t, k, j, s->base, s->noise[k]);
+            if (found && error >= best->error) continue;
+            if (!isfinite(error) || !confirmed(s, t, k, j, error)) continue;
+            *best = (choice){t[k][j], error, s->h[k], three_levels(t, s->levels, s->noise, k, j)};
+            found = true;
+        }
+    }
+    return found;
+}
+
+/* ---- kinks ------------------------------------------------------------------------------------ */
+
+/* How D+ - D- (or a slope itself) goes on over RUN levels up to level k: as it is, or growing. A smooth
+ * function's falls to a quarter from level to level; that of |x|^p goes by 4^(1 - p). */
+typedef enum course { FALLS, STAYS, GROWS } course;
+
+static course course_of(const double size[], int k) {
+    bool stays = true, grows = true;
+    for (int m = k - RUN + 2; m <= k; m++) {
+        const double ratio = size[m]/size[m - 1];
+        if (!(ratio > 0.7 && ratio < 1.4)) stays = false;
+        if (!(ratio >= 1.4)) grows = false;
+    }
+    return stays ? STAYS : grows ? GROWS : FALLS;
+}
+
+/* The course over the finest run that stands clear of the noise and that no finer level contradicts. */
+static course finest_course(int levels, const double size[], const double noise[], double clear) {
+    for (int k = levels - 1; k >= RUN - 1; k--) {
+        bool seen = true;
+        for (int m = k - RUN + 1; m <= k; m++)
+            if (!(size[m] > clear*noise[m])) seen = false;
+        if (!seen) continue;
+        const course here = course_of(size, k);
+        if (here == FALLS) return FALLS;
+        for (int m = k + 1; m < levels; m++)
+            if (size[m] + clear*noise[m] < size[k]/2) return FALLS;
+        return here;
+    }
+    return FALLS;
+}
+
+static course jump_course(const ladder *l, double jump[MOST_LEVELS]) {
+    for (int k = 0; k < l->levels; k++) jump[k] = fabs(l->right[k] - l->left[k]);
+    return finest_course(l->levels, jump, l->noise, 8);        /* noise of a jump: at most 4 of these */
+}
+
+static course slope_course(const ladder *l) {
+    double size[MOST_LEVELS];
+    for (int k = 0; k < l->levels; k++) size[k] = fabs(l->central[k]);
+    return finest_course(l->levels, size, l->noise, 8);
+}
+
+static double one_side(const ladder *l, const double slope[], double scale, double *error) {
+    double noise[MOST_LEVELS];
+    choice best = {NAN, INFINITY, NAN, INFINITY};
+    for (int k = 0; k < l->levels; k++) noise[k] = 2*l->noise[k];
+    if (!extrapolate(&(steps){l->levels, l->h, slope, noise, NULL, 4, scale}, &best)) return NAN;
+    if (best.error > *error) *error = best.error;
+    return best.slope;
+}
+
+/* ---- the estimate ----------------------------------------------------------------------------- */
+
+/* The value per unit of x, or the slope at a step of middle size: half of all are larger. */
+static double scale_of(const ad__slice *line, const ladder *l) {
+    double slope[MOST_LEVELS];
+    int    count = 0;
+    for (int k = 0; k < l->levels; k++) {
+        if (!l->finite_left[k] || !l->finite_right[k]) continue;
+        const double steepest = fmax(fabs(l->left[k]), fabs(l->right[k]));
+        int          place = count++;
+        for (; place > 0 && slope[place - 1] > steepest; place--) slope[place] = slope[place - 1];
+        slope[place] = steepest;
+    }
+    return fmax(fmax(fabs(line->value)/fmax(1, line->size), count > 0 ? slope[count/2] : 0), NEGLIGIBLE);
+}
+
+static void sides(const ladder *l, ad__estimate *e) {
+    e->side_error = 0;
+    e->left = one_side(l, l->left, e->scale, &e->side_error);
+    e->right = one_side(l, l->right, e->scale, &e->side_error);
+}
+
+/* The steepest slope that stands clear of the noise; 0 where none does. */
+static double steepest(const ladder *l) {
+    double slope = 0;
+    for (int k = 0; k < l->levels; k++)
+        if (fabs(l->central[k]) > 2*l->noise[k] && fabs(l->central[k]) > slope) slope = fabs(l->central[k]);
+    return slope;
+}
+
+static double range_from(const ladder *l, double step) {
+    double range = 0;
+    for (int k = 0; k < l->levels; k++)
+        if (l->h[k] <= step) range = fmax(range, l->range[k]);
+    return range;
+}
+
+/* Two lengths: in one step that is this short all change is noise, in one that is this long the function has turned. */
+static void lengths(const ad__slice *line, const ladder *l, ad__estimate *e) {
+    const double slope = steepest(l);
+    if (!(slope > 0)) return;
+    e->drowned = noise_of(line, line->value)/slope;
+    e->turned = range_from(l, INFINITY)/slope;
+}
+
+/* Is the shortest step as far from the value at x as steps up to 64 times as long? Where the function is resolved, it is 64
+ * times as near as the longest of them. */
+static bool far_at_last(const ladder *l) {
+    const int last = l->levels - 1;
+    double    far = 0;
+    for (int k = last - 3; k < last; k++) far = fmax(far, k >= 0 ? l->range[k] : INFINITY);
+    return l->range[last] > 8*(2*l->h[last]*l->noise[last]) && l->range[last] > far/16;
+}
+
+/* Does the function still turn between the shortest steps? Then it is not resolved by any. */
+static bool turns_at_last(const ladder *l) {
+    const int k = l->levels - 1;
+    if (far_at_last(l)) return true;
+    const double change = fabs(l->central[k] - l->central[k - 1]);
+    return change > 8*(l->noise[k] + l->noise[k - 1]) && 2*change > fmax(fabs(l->central[k]), fabs(l->central[k - 1]));
+}
+
+/* At a jump or a vertical tangent slopes grow from step to step by a power of the step; where the function turns within the
+ * shortest, at random. */
+static bool erratic(const ladder *l, const double bend[]) {
+    int last = l->levels - 1;
+    while (last > 0 && !(bend[last] > 8*l->noise[last])) last--;
+    double least = INFINITY, most = 0;
+    for (int k = last - RUN + 2; k <= last; k++) {
+        const double ratio = k > 0 ? bend[k]/bend[k - 1] : NAN;
+        if (!(ratio > 0)) return false;
+        least = fmin(least, ratio), most = fmax(most, ratio);
+    }
+    return most > 2*least;
+}
+
+/* From levels that all have values on both sides. */
+static bool from_levels(const ladder *l, ad__estimate *e) {
+    if (l->levels < FEWEST) return false;
+    double       bend[MOST_LEVELS];
+    const course jump = jump_course(l, bend);
+    if (jump == STAYS) {
+        sides(l, e);
+        if (isnan(e->left) || isnan(e->right)) return false;
+        e->shape = AD__KINKED;
+        return true;
+    }
+    if (jump == GROWS || slope_course(l) == GROWS) {
+        e->shape = erratic(l, bend) ? AD__UNRESOLVED : AD__VERTICAL;
+        return true;
+    }
+    choice best;
+    if (turns_at_last(l) ||
+        !extrapolate(&(steps){l->levels, l->h, l->central, l->noise, bend, 16, e->scale}, &best)) return false;
+    e->shape = AD__SMOOTH, e->level = true, e->range = range_from(l, best.step);
+    e->slope = best.slope, e->error = best.error, e->step = best.step, e->three = best.three;
+    for (int k = 0; k < l->levels; k++) e->level = e->level && l->left[k] == 0 && l->right[k] == 0;
+    return true;
+}
+
+static bool resolved(const ad__estimate *e) {
+    return e->shape == AD__SMOOTH && e->error <= WEAK*fmax(fabs(e->slope), e->scale);
+}
+
+static bool any_change(const ladder *l) {
+    for (int k = 0; k < l->levels; k++)
+        if (!l->same[k]) return true;
+    return false;
+}
+
+static ad__estimate from_ladder(const ad__slice *line, double first, int levels) {
+    ladder all;
+    sample(line, first, levels, &all);
+    ad__estimate nothing = {.shape = AD__UNRESOLVED, .slope = NAN, .error = INFINITY, .step = NAN, .three = INFINITY,
+                            .left = NAN, .right = NAN, .side_error = INFINITY, .drowned = NAN, .turned = NAN,
+                            .scale = scale_of(line, &all), .evaluations = all.evaluations};
+    lengths(line, &all, &nothing);
+    ad__estimate       near = nothing, wide = nothing;
+    const bool         changes = any_change(&all);
+    ladder             use = finer_than_bad(&all, true, true, true);
+    const bool         found_near = from_levels(&use, &near);
+    if (found_near && (!changes || resolved(&near))) return near;
+    use = finer_than_bad(&all, true, true, false);
+    if (changes && from_levels(&use, &wide) && (!found_near || wide.shape != AD__SMOOTH)) return wide;
+    if (found_near || use.levels >= FEWEST) return near;
+    near.shape = AD__EDGE;                          /* no values on a side, however near */
+    near.side_error = 0;
+    use = finer_than_bad(&all, true, false, false);
+    if (use.levels >= FEWEST) near.left = one_side(&use, use.left, near.scale, &near.side_error);
+    use = finer_than_bad(&all, false, true, false);
+    if (use.levels >= FEWEST) near.right = one_side(&use, use.right, near.scale, &near.side_error);
+    return near;
+}
+
+/* Of two ladders, the one with an answer; of two answers, the surer, unless the finer contradicts it. */
+static ad__estimate better(const ad__estimate *coarse, const ad__estimate *fine) {
+    if (coarse->shape != AD__SMOOTH || fine->shape != AD__SMOOTH)
+        return coarse->shape == AD__SMOOTH && fine->shape >= AD__EDGE ? *coarse
+             : fine->shape == AD__UNRESOLVED && coarse->shape != AD__EDGE ? *coarse : *fine;
+    if (fabs(coarse->slope - fine->slope) > 10*(coarse->error + fine->error)) return *fine;
+    return coarse->error <= fine->error ? *coarse : *fine;
+}
+
+static ad__estimate estimate(const ad__slice *line, int levels) {
+    const ad__estimate coarse = from_ladder(line, fmax(1, line->size)/4, levels);
+    if (!(line->size < SMALL_SIZE && line->size > 0)) return coarse;
+    ad__estimate fine = from_ladder(line, line->size/4, levels);
+    ad__estimate best = better(&coarse, &fine);
+    best.evaluations = coarse.evaluations + fine.evaluations;
+    return best;
+}
+
+static ad__estimate deeper(const ad__slice *line, const ad__estimate *e) {
+    ad__estimate deep = estimate(line, MOST_LEVELS);
+    deep.evaluations += e->evaluations;
+    return deep;
+}
+
+ad__estimate ad__estimate_slope(const ad__slice *line) {
+    const ad__estimate e = estimate(line, LEVELS);
+    return e.shape == AD__KINKED || e.shape == AD__EDGE || resolved(&e) ? e : deeper(line, &e);
+}
+
+/* ---- judging ---------------------------------------------------------------------------------- */
+
+static double larger(double x, double y) {
+    return fmax(fabs(x), fabs(y));
+}
+
+/* Two central differences and the jump at each, for the many cases in which that is enough. The claim
+ * decides whether it is, never what the estimate is. */
+static bool prefiltered(const ad__slice *line, double claimed, double rtol, ad__judgement *j) {
+    if (!(rtol >= PREFILTER) || !isfinite(claimed)) return false;
+    double central[2], jump[2], noise[2], h = cbrt(2*AD__ROUNDING)*fmax(1, line->size);
+    if (h > line->size/4 && line->size > 0) return false;          /* not small beside x */
+    const double step = h;
+    for (int k = 0; k < 2; k++, h *= 2) {
+        const ad__sample up = line->at(line->context, h), down = line->at(line->context, -h);
+        const double     width = up.moved - down.moved;
+        if (!up.same || !down.same) return false;
+        central[k] = (up.value - down.value)/width;
+        jump[k] = fabs((up.value - line->value)/up.moved - (down.value - line->value)/down.moved);
+        noise[k] = (noise_of(line, up.value) + noise_of(line, down.value))/width;
+        if (!isfinite(central[k]) || !isfinite(jump[k])) return false;
+    }
+    if (jump[0] > 4*noise[0] && jump[0] > 0.7*jump[1]) return false;        /* a kink? */
+    const double slope = central[0] + (central[0] - central[1])/3;
+    const double error = fabs(slope - central[0]) + AMPLIFIED*noise[0], size = larger(slope, claimed);
+    if (!(10*error <= PREFILTER*size) || !(fabs(slope - claimed) <= PREFILTER*size)) return false;
+    *j = (ad__judgement){AD_PASS, fabs(slope - claimed), PREFILTER*size,
+                         {.shape = AD__SMOOTH, .slope = slope, .error = error, .step = step, .left = NAN,
+                          .right = NAN, .side_error = INFINITY, .scale = fabs(slope), .evaluations = 4}};
+    return true;
+}
+
+/* A claim at a kink lies between the slopes of its sides. */
+static ad_verdict judge_kink(double claimed, double rtol, ad__judgement *j) {
+    const ad__estimate *e = &j->estimate;
+    const double low = fmin(e->left, e->right), high = fmax(e->left, e->right);
+    j->gap = claimed < low ? low - claimed : claimed > high ? claimed - high : isfinite(claimed) ? 0 : INFINITY;
+    j->tolerance = fmax(10*e->side_error, rtol*fmax(larger(low, high), isfinite(claimed) ? fabs(claimed) : 0));
+    return j->gap <= j->tolerance ? AD_KINK : AD_FAIL;
+}
+
+/* The noise at the ends of the steps used may be larger than at x. */
+static bool repriced(const ad__slice *line, ad__estimate *e, double *noise) {
+    if (line->noise_at == NULL) return false;
+    const double step = e->step;
+    const double there = fmax(line->noise_at(line->context, step), line->noise_at(line->context, -step));
+    if (!(there > line->noise)) return false;
+    *noise = there;
+    e->error += AMPLIFIED*(there - line->noise)/step;
+    e->evaluations += 2;
+    return true;
+}
+
+/* Where x has so few digits that the function turns within the last of them, its values look like noise: it is far more than
+ * rounding, nearly all that the values do, and, where it is not known to be noise, what a slope as the claimed one makes of the
+ * last place of x. */
+static bool hides(const ad__slice *line, const ad__estimate *e, double noise, double claimed) {
+    const double last_place = 2*AD__ROUNDING*(line->size > 0 ? line->size : 1);
+    return noise > NOISY*AD__ROUNDING*fabs(line->value) && e->range <= HIDDEN*noise &&
+           (line->priced || HIDDEN*HIDDEN*fabs(claimed)*last_place >= noise);
+}
+
+/* By chance a period may nearly fit into a last place of x, or into some, and what is seen of the function is smooth and slow:
+ * sin at 1e22. It turns in steps that are short beside x, and a slope as the claimed one would carry it out of all that was seen
+ * in one last place: then nothing that can be called tells whether it has it. */
+static bool aliased(const ad__slice *line, const ad__estimate *e, double claimed) {
+    return e->turned < ALIASED*line->size && e->range > 0 &&
+           fabs(claimed)*2*AD__ROUNDING*line->size > HIDDEN*e->range;
+}
+
+static ad_verdict judge_smooth(const ad__slice *line, double claimed, double rtol, ad__judgement *j) {
+    ad__estimate *e = &j->estimate;
+    if (!isfinite(claimed)) {
+        j->gap = INFINITY, j->tolerance = 10*e->error;
+        return AD_FAIL;
+    }
+    const double size = larger(e->slope, claimed);
+    double       noise = line->noise;
+    j->gap = fabs(e->slope - claimed);
+    j->tolerance = fmax(10*e->error, rtol*size);
+    if (j->gap > j->tolerance && repriced(line, e, &noise)) j->tolerance = fmax(10*e->error, rtol*size);
+    if (!(j->gap <= j->tolerance))
+        return j->gap > e->three && !hides(line, e, noise, claimed) && !aliased(line, e, claimed) ? AD_FAIL : AD_INCONCLUSIVE;
+    if (10*e->error <= RESOLVED*size) return AD_PASS;
+    return e->error <= WEAK*e->scale ? AD_WEAK : AD_INCONCLUSIVE;
+}
+
+static void judge(const ad__slice *line, double claimed, double rtol, ad__judgement *j) {
+    j->gap = j->tolerance = NAN;
+    switch (j->estimate.shape) {
+    case AD__SMOOTH: j->verdict = judge_smooth(line, claimed, rtol, j); break;
+    case AD__KINKED: j->verdict = judge_kink(claimed, rtol, j); break;
+    case AD__EDGE:   j->verdict = AD_DOMAIN; break;
+    default:         j->verdict = AD_INCONCLUSIVE;
+    }
+}
+
+ad__judgement ad__judge(const ad__slice *line, double claimed, double rtol) {
+    ad__judgement j = {AD_INCONCLUSIVE, NAN, NAN, {0}};
+    if (prefiltered(line, claimed, rtol, &j)) return j;
+    j.estimate = estimate(line, LEVELS);
+    j.estimate.evaluations += 4;
+    judge(line, claimed, rtol, &j);
+    if (j.verdict != AD_FAIL && j.verdict != AD_INCONCLUSIVE) return j;
+    j.estimate = deeper(line, &j.estimate);
+    judge(line, claimed, rtol, &j);
+    return j;
+}
+
+void ad__allow_rounding(ad__judgement *j, double terms, double claimed) {
+    const double allowed = AD__TERMS*terms;
+    const bool   smooth = j->estimate.shape == AD__SMOOTH;
+    if (j->verdict != AD_FAIL || !(smooth || j->estimate.shape == AD__KINKED) || !(j->gap <= allowed)) return;
+    if (!smooth) {                                          /* what the sides say, as one slope */
+        j->estimate.slope = (j->estimate.left + j->estimate.right)/2;
+        j->estimate.error = fabs(j->estimate.right - j->estimate.left)/2 + j->estimate.side_error;
+    }
+    j->tolerance = allowed;
+    j->verdict = smooth && allowed <= RESOLVED*larger(claimed, j->estimate.slope) ? AD_PASS : AD_WEAK;
+}
+
+/* ---- noise of a function that can only be called ---------------------------------------------- */
+
+enum { POINTS = 10, ORDER = 6, SPACINGS = 20, MOST_SPACINGS = 32, NARROW = 3 };
+
+#define GOLDEN 0.6180339887498949         /* steps that are no multiple of any step a function may have */
+
+/* The root of the mean square of the differences of order 6 of values with independent errors is
+ * sqrt(12!/(6!6!)) times that of the errors (J. More, S. Wild, Estimating computational noise, SIAM J.
+ * Sci. Comput. 33, 2011). What a smooth function adds goes with the sixth power of the step. Points on
+ * one side of x, so that a kink or a jump at x is not taken for noise. */
+static double differences_of_order_6(ad__sample (*at)(void *, double), void *context, double t, double step, bool *level) {
+    double           d[POINTS], largest = 0, square = 0;
+    const ad__sample first = at(context, t + step);
+    const double     whole = first.moved - t;             /* of places of x, so that points are evenly spaced */
+    if (whole == 0) return NAN;
+    d[0] = first.value, *level = true;
+    for (int i = 1; i < POINTS; i++) d[i] = at(context, t + (i + 1)*whole).value, *level = *level && d[i] == d[0];
+    for (int order = 0; order < ORDER; order++)
+        for (int i = 0; i + order + 1 < POINTS; i++) d[i] = d[i + 1] - d[i];
+    for (int i = 0; i < POINTS - ORDER; i++) {
+        if (!isfinite(d[i])) return NAN;
+        largest = fmax(largest, fabs(d[i]));
+    }
+    if (largest == 0) return 0;
+    for (int i = 0; i < POINTS - ORDER; i++) square += d[i]/largest*(d[i]/largest);      /* the square of 1e-200 is 0 */
+    return largest*sqrt(square/(POINTS - ORDER)/924);
+}
+
+/* On the quieter side; level: all values there are the same. */
+typedef struct spacing {
+    double noise;
+    bool   level;
+} spacing;
+
+static spacing look(ad__sample (*at)(void *, double), void *context, double t, double step) {
+    bool         right_level = false, left_level = false;
+    const double right = differences_of_order_6(at, context, t, step, &right_level);
+    const double left = differences_of_order_6(at, context, t, -step, &left_level);
+    const bool   to_right = isfinite(right) && !(left < right);
+    return (spacing){4*(to_right ? right : left), to_right ? right_level : left_level};
+}
+
+/* What is seen at this spacing and not at a quarter of it: is it the shape of the function? Of that 1/64 is seen at half of the
+ * spacing, 1/8 at 0.7 of it and 3/8 at 0.85. Of values that come in steps nothing is seen, or nearly all. */
+static bool grows_into(ad__sample (*at)(void *, double), void *context, double t, double step, double noise, double seen) {
+    const double half = look(at, context, t, step/2).noise, most = look(at, context, t, step*0.7071067811865476).noise;
+    if (half > 8*noise && half < seen/8 && most <= 16*half) return true;
+    const double nearly = look(at, context, t, step*0.85).noise;
+    return most > seen/16 && most < seen/4 && nearly > seen/5 && nearly < seen*0.6;
+}
+
+/* Noise is measured where it lives: from points a few places of x apart on, and at wider spacings as long as it stays what it
+ * was. Where it grows it is the shape of the function that is seen, by 4^6 from one spacing to the next, up to the size of an
+ * oscillation, which is no noise however wide the spacing. But values that come in steps are level at a narrow
+ * spacing, and at a wide one their noise is there at once, and stays. */
+double ad__measured_noise(ad__sample (*at)(void *context, double t), void *context, double t, double unit) {
+    const ad__sample here = at(context, t);
+    const double     rounding = AD__ROUNDING*fabs(here.value);
+    double noise = rounding, jumped = 0, step = ldexp(GOLDEN*unit, -51);
+    int    as_they_come = 1;              /* spacings: the first, or the two after a level one, where few steps are seen */
+    /* Of a small x up to the spacings of 1, which steps have too. */
+    for (int k = 0; k < SPACINGS || (k < MOST_SPACINGS && step < 0x1p-13); k++, step *= 4) {
+        const spacing s = look(at, context, here.moved, step);
+        const double  much = k < NARROW ? 100 : 8;         /* from few points, few roundings: they may be level by luck */
+        if (!isfinite(s.noise)) continue;
+        as_they_come = s.level ? 3 : as_they_come;
+        if (as_they_come-- > 0 || s.noise <= much*fmax(noise, jumped)) {
+            noise = fmax(noise, fmax(s.noise, jumped)), jumped = 0;
+            continue;
+        }
+        if (jumped > 0 || noise > NOISY*rounding) break;
+        if (k < NARROW) jumped = s.noise;
+        else if (grows_into(at, context, here.moved, step, noise, s.noise)) break;
+        else noise = s.noise;
+    }
+    return noise;
+}
+
+/* ---- Taylor ----------------------------------------------------------------------------------- */
+
+double ad__taylor_slope(const ad__slice *line, double slope, double curvature, int degree) {
+    double ratio[LEVELS], before = 0, h = fmax(1, line->size)/4;
+    int    count = 0;
+    for (int k = 0; k < LEVELS; k++, h /= 4) {
+        const ad__sample s = line->at(line->context, h);
+        const double     t = s.moved;
+        const double rest = fabs(s.value - line->value - t*slope - (degree > 1 ? t*t/2*curvature : 0));
+        const bool   clear = isfinite(rest) && s.same && rest > 256*noise_of(line, s.value);
+        if (clear && before > 0) ratio[count++] = log2(before/rest)/2;
+        before = clear ? rest : 0;
+    }
+    if (count < FEWEST) return NAN;            /* the finest: there the next power of h counts least */
+    double total = 0;
+    for (int i = count - FEWEST; i < count; i++) total += ratio[i];
+    return total/FEWEST;
+}

@@ -1,0 +1,268 @@
+/* probe.c - a tape as a function of numbers.
+ *
+ * Rounding errors of a recorded function are known better than those of any other: an error in the value
+ * of node i reaches y multiplied by the adjoint of i, so u times the sum of c*|adjoint*value| bounds them all,
+ * c being how many halves of a unit in the last place that operation may be off. */
+#include "check/probe.h"
+
+#include "tape/reduce.h"
+#include "tape/trace.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+/* ---- rounding --------------------------------------------------------------------------------- */
+
+/* In units of u*|value|; glibc's manual and P. Zimmermann's tables give at most a few. */
+static double row_rounding(ad__row_number row) {
+    switch (row) {
+    case AD__ROW_neg: case AD__ROW_abs: case AD__ROW_relu: case AD__ROW_min: case AD__ROW_max:
+    case AD__ROW_floor: case AD__ROW_ceil: case AD__ROW_trunc: case AD__ROW_round: case AD__ROW_rint:
+    case AD__ROW_fmod: case AD__ROW_remainder:                      /* exact, by IEEE 754 */
+    case AD__ROW_less: case AD__ROW_less_equal: case AD__ROW_equal:
+    case AD__ROW_not_equal: case AD__ROW_both: case AD__ROW_either: return 0;
+    case AD__ROW_add: case AD__ROW_sub: case AD__ROW_mul: case AD__ROW_div: case AD__ROW_sqrt:
+    case AD__ROW_leaky_relu: return 1;
+    case AD__ROW_lgamma: case AD__ROW_polygamma: return 16;
+    case AD__ROW_tgamma: return 20;
+    default: return 4;
+    }
+}
+
+/* The sizes of what a sum or a dot adds up, since they may cancel. */
+static double terms(const ad_tape *tape, uint32_t node) {
+    const ad__group g = ad__group_of(tape, node, 0);
+    const bool      dot = tape->code[node] == AD__dot;
+    const ad__group h = dot ? ad__group_of(tape, node, 1) : g;
+    double          total = 0;
+    for (size_t i = 0; i < g.n; i++)
+        total += fabs(ad__group_value(tape, g, i)*(dot ? ad__group_value(tape, h, i) : 1));
+    return total*(1 + sqrt((double)g.n));
+}
+
+double ad__node_noise(const ad_tape *tape, uint32_t node) {
+    const ad__row_number row = ad__code_row(tape->code[node]);
+    const double         v = fabs(tape->value[node]);
+    /* Where lgamma and polygamma pass through 0 their error does not. */
+    if (row == AD__ROW_lgamma || row == AD__ROW_polygamma) return AD__ROUNDING*row_rounding(row)*(v + 1);
+    if (row < AD__ROWS) return AD__ROUNDING*row_rounding(row)*v;
+    switch (tape->code[node]) {
+    case AD__sum: case AD__dot: return AD__ROUNDING*terms(tape, node);
+    case AD__logsumexp: return AD__ROUNDING*4*(v + 1);
+    case AD__input: case AD__branch: case AD__where: case AD__pick: return 0;
+    default: return AD__ROUNDING*4*v;
+    }
+}
+
+/* What is not finite is left out: it is seen elsewhere. */
+double ad__swept_noise(const ad_tape *tape, uint32_t last) {
+    double total = 0;
+    for (uint32_t i = tape->leaves; i <= last; i++) {
+        if (tape->adjoint[i] == 0) continue;
+        const double part = fabs(tape->adjoint[i])*ad__node_noise(tape, i);
+        if (isfinite(part)) total += part;
+    }
+    return total;
+}
+
+void ad__adjoint_sizes(const ad_tape *tape, uint32_t last, double size[]) {
+    for (uint32_t i = 0; i <= last; i++) size[i] = i == last;
+    for (uint32_t i = last + 1; i-- > tape->leaves;) {
+        for (size_t k = 0; size[i] > 0 && k < ad__edges(tape, i); k++) {
+            const ad__edge edge = ad__edge_of(tape, i, k);
+            const double   part = edge.open ? fabs(edge.local*size[i]) : 0;
+            if (isfinite(part) && part > 0) size[edge.to] += part;
+        }
+    }
+}
+
+static double price(const ad__probe *p) {
+    double total = ad__swept_noise(p->tape, p->y);
+    for (size_t i = 0; p->direction != NULL && i < p->n; i++) {         /* x + t*direction is rounded */
+        const double part = fabs(p->gradient[i]*p->base[i]);
+        if (isfinite(part) && p->direction[i] != 0) total += AD__ROUNDING*part;
+    }
+    return total;
+}
+
+/* ---- sides ------------------------------------------------------------------------------------ */
+
+static bool has_side(const ad_tape *tape, uint32_t node) {
+    const uint8_t        code = tape->code[node];
+    const ad__row_number row = ad__code_row(code);
+    return row < AD__ROWS ? ad__row_selects(row) : code == AD__where || code == AD__pick;
+}
+
+static double side_of(const ad_tape *tape, uint32_t node) {
+    const ad__row_number row = ad__code_row(tape->code[node]);
+    const double         x = ad__edge_of(tape, node, 0).value;
+    if (row == AD__ROWS) return tape->code[node] == AD__where ? x != 0 : x;
+    return ad__row_side(row, x, ad__rows[row].operands > 1 ? ad__edge_of(tape, node, 1).value : 0,
+                        tape->value[node]);
+}
+
+static bool find_sides(ad__probe *p) {
+    for (uint32_t i = 0; i <= p->y; i++) p->sides += has_side(p->tape, i);
+    p->side_node = calloc(p->sides + 1, sizeof *p->side_node);
+    p->side = calloc(p->sides + 1, sizeof *p->side);
+    if (p->side_node == NULL || p->side == NULL) return false;
+    size_t k = 0;
+    for (uint32_t i = 0; i <= p->y; i++)
+        if (has_side(p->tape, i)) p->side_node[k++] = i;
+    return true;
+}
+
+bool ad__probe_same(const ad__probe *p) {
+    for (size_t k = 0; k < p->sides; k++) {
+        const double side = side_of(p->tape, p->side_node[k]);
+        if (side != p->side[k] && !(side != side && p->side[k] != p->side[k])) return false;
+    }
+    return true;
+}
+
+/* ---- moving ----------------------------------------------------------------------------------- */
+
+static void put(ad__probe *p, size_t i, double value) {
+    p->tape->value[p->x[i].at.in.node] = value;
+}
+
+void ad__probe_back(ad__probe *p) {
+    if (p->direction == NULL) put(p, p->coordinate, p->base[p->coordinate]);
+    else for (size_t i = 0; i < p->n; i++) put(p, i, p->base[i]);
+}
+
+bool ad__probe_move(ad__probe *p, double t, double *moved) {
+    ad_tape *tape = p->tape;
+    *moved = t;
+    if (p->direction == NULL) {
+        const double base = p->base[p->coordinate];
+        put(p, p->coordinate, base + t);
+        *moved = (base + t) - base;
+    } else {                                       /* += : an input may stand in x twice */
+        for (size_t i = 0; i < p->n; i++)
+            if (p->direction[i] != 0) tape->value[p->x[i].at.in.node] += t*p->direction[i];
+    }
+    p->evaluations++;
+    ad__replay_range(tape, tape->leaves, p->y + 1);
+    if (tape->status == AD_OK) return true;
+    if (p->stopped == AD_OK) {
+        p->stopped = tape->status;
+        snprintf(p->reason, sizeof p->reason, "%.*s", (int)sizeof p->reason - 1, tape->message);
+    }
+    ad_tape_clear(tape);
+    return false;
+}
+
+static ad__sample at(void *context, double t) {
+    ad__probe *p = context;
+    double     moved;
+    const bool whole = ad__probe_move(p, t, &moved);
+    const ad__sample s = {moved, whole ? p->tape->value[p->y] : NAN, whole && ad__probe_same(p)};
+    ad__probe_back(p);
+    return s;
+}
+
+static void sweep(ad__probe *p) {
+    ad_backward(ad__handle_of(p->tape, p->y));
+}
+
+void ad__probe_sweep(const ad__probe *p) {
+    ad__replay_range(p->tape, p->tape->leaves, p->y + 1);
+    ad_backward(ad__handle_of(p->tape, p->y));
+}
+
+static double noise_at(void *context, double t) {
+    ad__probe *p = context;
+    double     moved, noise = 0;
+    if (ad__probe_move(p, t, &moved)) {
+        sweep(p);
+        noise = price(p);
+    }
+    ad__probe_back(p);
+    return noise;
+}
+
+static ad__slice line(ad__probe *p, double size) {
+    return (ad__slice){at, noise_at, p, p->value, p->noise, size, true};
+}
+
+ad__slice ad__probe_coordinate(ad__probe *p, size_t i) {
+    p->coordinate = i;
+    p->direction = NULL;
+    return line(p, fabs(p->base[i]));
+}
+
+ad__slice ad__probe_direction(ad__probe *p, const double direction[]) {
+    p->direction = direction;
+    ad__slice l = line(p, 0);
+    for (size_t i = 0; i < p->n; i++) {
+        const double part = fabs(p->gradient[i]*p->base[i]);
+        if (isfinite(part) && direction[i] != 0) l.noise += AD__ROUNDING*part;
+    }
+    return l;
+}
+
+/* ---- opening and closing ---------------------------------------------------------------------- */
+
+static bool keep(ad__probe *p) {
+    const ad_tape *tape = p->tape;
+    const size_t   nodes = (size_t)p->y + 1;
+    p->kept_swept = tape->swept;
+    p->kept = malloc(nodes*sizeof *p->kept);
+    p->kept_adjoint = malloc(((size_t)tape->swept + 1)*sizeof *p->kept_adjoint);
+    if (p->kept == NULL || p->kept_adjoint == NULL) return false;
+    memcpy(p->kept, tape->value, nodes*sizeof *p->kept);
+    memcpy(p->kept_adjoint, tape->adjoint, tape->swept*sizeof *p->kept_adjoint);
+    return true;
+}
+
+bool ad__probe_open(ad__probe *p, ad_var y, size_t n, const ad_var x[]) {
+    ad_tape *tape = y.tape;
+    *p = (ad__probe){.tape = tape, .y = y.at.in.node, .n = n, .x = x};
+    p->base = malloc((n + 1)*sizeof *p->base);
+    p->gradient = malloc((n + 1)*sizeof *p->gradient);
+    if (p->base == NULL || p->gradient == NULL || !keep(p) || !find_sides(p)) {
+        ad__fail(tape, AD_NO_MEMORY, "out of memory: no space to keep %lu values during a check",
+                 (unsigned long)p->y + 1);
+        return false;
+    }
+    for (size_t i = 0; i < n; i++) p->base[i] = tape->value[x[i].at.in.node];
+    ad__replay_range(tape, tape->leaves, p->y + 1);
+    if (tape->status != AD_OK) return false;
+    for (size_t k = 0; k < p->sides; k++) p->side[k] = side_of(tape, p->side_node[k]);
+    sweep(p);
+    if (tape->status != AD_OK) return false;
+    p->value = tape->value[p->y];
+    for (size_t i = 0; i < n; i++) p->gradient[i] = x[i].at.in.node <= p->y ? tape->adjoint[x[i].at.in.node] : 0;
+    p->noise = price(p);
+    return true;
+}
+
+void ad__probe_close(ad__probe *p) {
+    ad_tape *tape = p->tape;
+    if (p->kept != NULL && p->kept_adjoint != NULL) {
+        memcpy(tape->value, p->kept, ((size_t)p->y + 1)*sizeof *p->kept);
+        memcpy(tape->adjoint, p->kept_adjoint, p->kept_swept*sizeof *p->kept_adjoint);
+        tape->swept = p->kept_swept;
+    }
+    free(p->base);
+    free(p->gradient);
+    free(p->terms);
+    free(p->kept);
+    free(p->kept_adjoint);
+    free(p->side_node);
+    free(p->side);
+}
+
+bool ad__difference(ad_var y, ad_var x, double *slope, double *error) {
+    ad__probe p;
+    if (y.tape->status != AD_OK) return false;
+    ad__estimate e = {.shape = AD__UNRESOLVED};
+    if (ad__probe_open(&p, y, 1, &x) && isfinite(p.value)) {
+        const ad__slice along = ad__probe_coordinate(&p, 0);
+        e = ad__estimate_slope(&along);
+    }
+    ad__probe_close(&p);
+    *slope = e.slope, *error = e.error;
+    return e.shape == AD__SMOOTH;
+}

@@ -1,0 +1,37 @@
+/* report.h - a report while it is being made. The public struct stands first, so that a pointer to one
+ * is a pointer to the other. */
+#ifndef TAPIR_REPORT_H
+#define TAPIR_REPORT_H
+
+#include "check/estimate.h"
+
+enum { AD__CULPRITS = 8, AD__NAME_ROOM = 128 };
+
+typedef struct ad__lines {
+    ad_check_line *line;
+    size_t         count, room;
+} ad__lines;
+
+typedef struct ad__report {
+    ad_check_report  page;
+    ad__lines        first, second;
+    ad_check_operand culprit[AD__CULPRITS];
+    unsigned char   *coordinate;
+    char             message[1400];      /* a sentence, and that of a tape */
+    char             no_second[1300];    /* why second derivatives could not be had: told if nothing is wrong */
+    size_t           infinite;           /* the first coordinate of x that is not finite; SIZE_MAX: none */
+    bool             no_memory;          /* sticks; the report is then given up */
+} ad__report;
+
+ad__report *ad__report_new(size_t n);                            /* NULL: out of memory */
+void ad__report_line(ad__report *r, ad__lines *lines, const char *name, size_t coordinate, double claimed,
+                     const ad__judgement *j);
+bool ad__report_has(const ad__report *r, ad_verdict verdict);                  /* in a line of the gradient */
+void ad__report_culprit(ad__report *r, const ad_check_operand *operand);      /* texts are copied */
+__attribute__((format(printf, 3, 4)))
+void ad__report_say(ad__report *r, ad_status status, const char *format, ...);
+
+/* Counts and the worst verdict, from all that was put in. NULL, and all freed, when memory was out. */
+ad_check_report *ad__report_done(ad__report *r);
+
+#endif

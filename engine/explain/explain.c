@@ -1,0 +1,267 @@
+/* explain.c - both passes in words and numbers, the sum over paths, and where a NaN comes from.
+ *
+ * The numbers are those of trace.h; what the backward pass ends with is then held against differences of
+ * replayed values. Where there is too much to show, scopes and stretches of nodes are folded: one line then
+ * says what a whole box sends to the nodes outside it. */
+#include "check/compare.h"
+#include "explain/fold.h"
+#include "base/text.h"
+#include "tape/trace.h"
+
+#include <stdlib.h>
+
+enum { WIDTH = 100, INDENT = 10, MOST_SENT = 8, MOST_LINES = 200 };
+
+typedef struct page {
+    ad_tape       *tape;
+    FILE          *to;
+    const ad_view *view;
+    ad__traced     traced;
+    ad__fold       fold;
+    int            column;
+} page;
+
+/* ---- forward ---------------------------------------------------------------------------------- */
+
+/* An entry of a list that is broken at the right margin and goes on under its first entry. */
+static void entry(page *p, const char *text) {
+    const int length = (int)strlen(text);
+    if (p->column > INDENT && p->column + 4 + length > WIDTH) {
+        fprintf(p->to, "\n%*s", INDENT, "");
+        p->column = INDENT;
+    }
+    p->column += fprintf(p->to, "%s%s", p->column > INDENT ? "    " : "", text);
+}
+
+static void begin(page *p, const char *title) {
+    p->column = fprintf(p->to, "%-*s", INDENT, title);
+}
+
+static void headline_of(const page *p, const ad__box *box, char head[AD__HEADLINE]) {
+    if (box->count == 1) ad__headline(p->tape, box->first, AD__HEADLINE, head);
+    else ad__fold_label(p->tape, box, AD__HEADLINE, head);
+}
+
+static void forward(page *p) {
+    char head[AD__HEADLINE], text[AD__HEADLINE + 64];
+    begin(p, "forward");
+    for (uint32_t k = 0; k < p->fold.boxes; k++) {
+        const ad__box *box = &p->fold.box[k];
+        headline_of(p, box, head);
+        if (box->count == 1)
+            snprintf(text, sizeof text, "%s = %.6g", head, ad__tidy(p->tape->value[box->first]));
+        else
+            snprintf(text, sizeof text, "[%s]", head);
+        entry(p, text);
+    }
+    fputc('\n', p->to);
+}
+
+/* A result as what is differentiated: "f", "(d f / d x)". */
+static const char *differentiated(const page *p, uint32_t node, char text[AD__LABEL + 2]) {
+    char label[AD__LABEL];
+    ad__label(p->tape, node, label);
+    snprintf(text, AD__LABEL + 2, strchr(label, ' ') == NULL ? "%s" : "(%s)", label);
+    return text;
+}
+
+/* ---- reverse ---------------------------------------------------------------------------------- */
+
+/* What is to be said of a contribution: of a fork, and of what a bug makes of it. */
+static void remark(page *p, const ad__sent *s) {
+    switch (s->fault) {
+    case AD__LOST: fputs("   fork: what stood here is lost\n", p->to); break;
+    case AD__LATE: fputs("   too late: it was visited before, and passed on less\n", p->to); break;
+    case AD__LEFT: fputs("   stale: what stood here is from an earlier pass\n", p->to); break;
+    default:       fputs(s->before == 0 ? "\n" : "   fork: gradients add\n", p->to);
+    }
+}
+
+static const char *assigns(const page *p) {
+    return p->view->bug == AD_BUG_OVERWRITE ? " =" : "+=";
+}
+
+static void sent(page *p, const ad__sent *s, double upstream, int indent, bool first) {
+    char to[AD__LABEL];
+    fprintf(p->to, "%*s%-3s %s %.6g * %.6g = %.6g    (%.6g -> %.6g)", first ? 0 : indent, "",
+            ad__label(p->tape, s->to, to), assigns(p), ad__tidy(upstream), ad__tidy(s->local), ad__tidy(s->contribution),
+            ad__tidy(s->before), ad__tidy(s->after));
+    remark(p, s);
+}
+
+static int step_head(page *p, size_t number, size_t last, size_t steps, int width, const char *head,
+                     const char *words) {
+    char counter[64];
+    if (number == last) snprintf(counter, sizeof counter, "%zu/%zu", number, steps);
+    else snprintf(counter, sizeof counter, "%zu-%zu/%zu", number, last, steps);
+    return fprintf(p->to, "  %-7s %-*s  %-20s  ", counter, width, head, words);
+}
+
+static void show_step(page *p, const ad__pass *pass, size_t k, int width) {
+    char            head[AD__HEADLINE];
+    const ad__step *step = &pass->step[k];
+    ad__headline(p->tape, step->node, sizeof head, head);
+    const int indent = step_head(p, k + 1, k + 1, pass->steps, width, head,
+                                 ad__code_words(p->tape->code[step->node]));
+    for (size_t i = 0; i < step->count && i < MOST_SENT; i++)
+        sent(p, &pass->sent[step->first + i], step->upstream, indent, i == 0);
+    if (step->count > MOST_SENT) fprintf(p->to, "%*s... and %zu more\n", indent, "", step->count - MOST_SENT);
+    if (step->count == 0)
+        fputs(step->upstream == 0 ? "nothing arrives, nothing is sent\n" : "nothing is sent on\n", p->to);
+}
+
+/* All that the contributions from `first` to before `until` bring to one node: from what it had to what it got. */
+static void show_total(page *p, const ad__sent *first, const ad__sent *until, int indent) {
+    char     to[AD__LABEL];
+    ad__sent total = *first;
+    for (const ad__sent *s = first; s < until; s++) {
+        if (s->to != first->to) continue;
+        total.after = s->after;
+        if (s->fault == AD__LOST) total.fault = AD__LOST;
+    }
+    const bool   overwrites = p->view->bug == AD_BUG_OVERWRITE;
+    const double change = overwrites ? total.after : total.after - total.before;
+    fprintf(p->to, "%*s%-3s %s %.6g in %s    (%.6g -> %.6g)", indent, "", ad__label(p->tape, total.to, to), assigns(p),
+            ad__tidy(change), overwrites ? "the end" : "all", ad__tidy(total.before), ad__tidy(total.after));
+    if (total.fault == AD__SOUND) fputc('\n', p->to);
+    else remark(p, &total);
+}
+
+/* What the steps k..end-1 of one box send out of it, each receiver once. */
+static void show_folded(page *p, const ad__pass *pass, size_t k, size_t end, int width) {
+    char            head[AD__HEADLINE];
+    const uint32_t  box = p->fold.of[pass->step[k].node];
+    const ad__sent *from = pass->sent + pass->step[k].first, *until = pass->sent + pass->sents;
+    size_t          shown = 0;
+    if (end < pass->steps) until = pass->sent + pass->step[end].first;
+    headline_of(p, &p->fold.box[box], head);
+    const int indent = step_head(p, k + 1, end, pass->steps, width, head, "folded");
+    for (const ad__sent *s = from; s < until; s++) {
+        if (p->fold.of[s->to] == box) continue;
+        const ad__sent *earlier = from;
+        while (earlier < s && earlier->to != s->to) earlier++;
+        if (earlier < s) continue;
+        if (++shown > MOST_SENT) break;
+        show_total(p, s, until, shown == 1 ? 0 : indent);
+    }
+    if (shown > MOST_SENT) fprintf(p->to, "%*s... and more\n", indent, "");
+    if (shown == 0) fputs("nothing is sent on\n", p->to);
+}
+
+/* A pass that is wrong on purpose says so before it begins. */
+static void warn(page *p) {
+    if (p->view->bug == AD_BUG_NONE) return;
+    begin(p, "bug");
+    fprintf(p->to, "%s, on purpose: %s\n", ad__bug_name(p->view->bug), ad__bug_does(p->view->bug));
+}
+
+static void reverse(page *p, const ad__pass *pass) {
+    char head[AD__HEADLINE], text[AD__LABEL + 2];
+    int  width = 0;
+    differentiated(p, pass->last, text);
+    warn(p);
+    begin(p, "reverse");
+    fprintf(p->to, "seed  d%s/d%s = 1%s\n", text, text,
+            p->view->bug == AD_BUG_STALE ? ", and all that an earlier pass left" : "");
+    for (size_t k = 0; k < pass->steps; k++) {
+        headline_of(p, &p->fold.box[p->fold.of[pass->step[k].node]], head);
+        const int length = (int)strlen(head);
+        if (length > width) width = length < 48 ? length : 48;
+    }
+    for (size_t k = 0, end; k < pass->steps; k = end) {
+        const uint32_t box = p->fold.of[pass->step[k].node];
+        end = k + 1;
+        if (p->fold.box[box].count == 1) {
+            show_step(p, pass, k, width);
+            continue;
+        }
+        while (end < pass->steps && p->fold.of[pass->step[end].node] == box) end++;
+        show_folded(p, pass, k, end, width);
+    }
+}
+
+/* ---- result ----------------------------------------------------------------------------------- */
+
+/* The derivatives that a pass ends with. */
+static void derivatives(page *p, const char *title, const ad__pass *pass) {
+    char   y[AD__LABEL + 2], x[AD__LABEL], text[3*AD__LABEL];
+    size_t shown = 0;
+    differentiated(p, pass->last, y);
+    begin(p, title);
+    for (uint32_t i = 0; i <= pass->last; i++) {
+        if (!pass->used[i] || p->tape->code[i] != AD__input || shown++ >= MOST_LINES) continue;
+        snprintf(text, sizeof text, "d%s/d%s = %.6g", y, ad__label(p->tape, i, x), ad__tidy(pass->adjoint[i]));
+        entry(p, text);
+    }
+    if (shown > MOST_LINES) {
+        snprintf(text, sizeof text, "... and %zu more", shown - MOST_LINES);
+        entry(p, text);
+    }
+    fputc('\n', p->to);
+}
+
+/* What the pass without the bug ends with is right, unless differences refute that too. */
+static void result(page *p, size_t i) {
+    char           text[AD__CONCLUSION];
+    ad__comparison c;
+    derivatives(p, "result", &p->traced.pass[i]);
+    if (ad__compare_make(p->tape, &p->traced, i, !p->view->bare, &c)) {
+        if (p->traced.right != NULL) derivatives(p, c.right_refuted > 0 ? "no bug" : "right", &p->traced.right[i]);
+        ad__compare_said(&c, p->view->bug, text);
+        if (!p->view->bare) fprintf(p->to, "%-*s%s\n", INDENT, "check", text);
+    }
+    ad__compare_free(&c);
+}
+
+/* ---- explanations ----------------------------------------------------------------------------- */
+
+/* The boxes of a box that is folded must be visited one after the other: in another order nothing is folded. */
+static size_t most_boxes(const ad_view *view) {
+    if (view->order != AD_ORDER_TAPE || view->bug == AD_BUG_DEPTH_FIRST) return SIZE_MAX/2;
+    return view->most == 0 ? MOST_LINES : view->most;
+}
+
+static void explain(page *p) {
+    char said[128];
+    forward(p);
+    if (p->traced.old) fprintf(p->to, "%-*s" AD__OLD_VALUES "\n", INDENT, "OLD");
+    ad__fold_said(&p->fold, sizeof said, said);
+    if (said[0] != '\0') fprintf(p->to, "%-*s(%s)\n", INDENT, "", said);
+    for (size_t i = 0; i < p->traced.n; i++) {
+        reverse(p, &p->traced.pass[i]);
+        result(p, i);
+    }
+}
+
+ad_status ad_explain_all(size_t n, const ad_var y[], const ad_view *view, FILE *to) {
+    static const ad_view usual;
+    ad_status            status;
+    ad_tape             *tape = ad__results("ad_explain", n, y, to, &status);
+    if (tape == NULL) return status;
+    page                 p = {.tape = tape, .to = to, .view = view == NULL ? &usual : view};
+    const ad__selection *s = &p.traced.selection;
+    if (ad__trace_make(tape, n, y, p.view, &p.traced)) {
+        if (ad__fold_make(tape, s->length, s->used, s->keep, most_boxes(p.view), &p.fold)) {
+            const ad__locale locale = ad__locale_enter();
+            explain(&p);
+            ad__locale_leave(locale);
+        } else {
+            ad__fail(tape, AD_NO_MEMORY, "out of memory: no space to explain %lu nodes", (unsigned long)s->length);
+        }
+    }
+    ad__trace_free(&p.traced);
+    ad__fold_free(&p.fold);
+    return tape->status != AD_OK ? tape->status : ad__written(to);
+}
+
+static ad_status constant(ad_var y, FILE *to) {
+    const ad__locale locale = ad__locale_enter();
+    fprintf(to, "%.6g is a plain number: it depends on nothing\n", y.at.number);
+    ad__locale_leave(locale);
+    return ad__written(to);
+}
+
+ad_status ad_explain(ad_var y, FILE *to) {
+    if (to == NULL) return AD_BAD_ARGUMENT;
+    return y.tape == NULL ? constant(y, to) : ad_explain_all(1, &y, NULL, to);
+}

@@ -1,0 +1,206 @@
+/* paths.c - a derivative as a sum over paths, and the way of a number that is not finite.
+ *
+ * Paths are counted, not walked: the number from node i on is the sum over its users. The k with the
+ * largest products are found the same way: a node's list is the best of what its users' lists become when
+ * an edge is put before them. Each entry remembers where it came from, so a path is read off at the end. */
+#include "base/text.h"
+#include "tape/trace.h"
+
+#include <stdlib.h>
+
+enum { MOST_PATHS = 64, MOST_STEPS = 12 };
+
+/* A path from a node to y: the product along it; its first edge, and which of the paths goes on from there. */
+typedef struct way {
+    double   product, local;
+    uint32_t to, rank;
+} way;
+
+typedef struct ways {
+    const ad_tape *tape;
+    uint32_t       from, last;
+    size_t         most;
+    double        *count;              /* paths from a node to y */
+    uint32_t      *kept;               /* how many of them are in its list */
+    way           *list;               /* by node, `most` each, largest first */
+} ways;
+
+static double rank_of(double product) {
+    return product != product ? INFINITY : fabs(product);        /* NaN is what one wants to see */
+}
+
+static void insert(ways *w, uint32_t node, way new) {
+    way     *list = w->list + node*w->most;
+    uint32_t at = w->kept[node];
+    if (at == w->most && !(rank_of(new.product) > rank_of(list[at - 1].product))) return;
+    if (at < w->most) w->kept[node]++;
+    else at--;
+    for (; at > 0 && rank_of(new.product) > rank_of(list[at - 1].product); at--) list[at] = list[at - 1];
+    list[at] = new;
+}
+
+static void extend(ways *w, uint32_t node) {
+    const size_t edges = w->count[node] == 0 ? 0 : ad__edges(w->tape, node);
+    for (size_t i = 0; i < edges; i++) {
+        const ad__edge edge = ad__edge_of(w->tape, node, i);
+        if (!edge.open || edge.to < w->from) continue;
+        w->count[edge.to] += w->count[node];
+        for (uint32_t k = 0; k < w->kept[node]; k++)
+            insert(w, edge.to, (way){edge.local*w->list[node*w->most + k].product, edge.local, node, k});
+    }
+}
+
+static void find(ways *w) {
+    w->count[w->last] = 1;
+    w->kept[w->last] = 1;
+    w->list[w->last*w->most] = (way){1, 1, w->last, 0};
+    for (uint32_t i = w->last; i > w->from; i--) extend(w, i);
+}
+
+/* "b -> #3 -> e    1 * 3 = 3"; the middle of a long one is left out. */
+static void show(const ways *w, way at, FILE *to) {
+    char           text[AD__LABEL], chain[2048], factors[1024] = "the empty product";
+    const double   product = at.product;
+    size_t         steps = 0, hidden = 0;
+    int            length = snprintf(chain, sizeof chain, "%s", ad__label(w->tape, w->from, text)), size = 0;
+    uint32_t       node = w->from;
+    while (node != w->last) {
+        node = at.to;
+        if (steps++ < MOST_STEPS || node == w->last) {
+            if (hidden > 0) length += snprintf(chain + length, sizeof chain - (size_t)length, " -> ... %zu more", hidden);
+            if (hidden > 0) size += snprintf(factors + size, sizeof factors - (size_t)size, " * ...");
+            hidden = 0;
+            length += snprintf(chain + length, sizeof chain - (size_t)length, " -> %s", ad__label(w->tape, node, text));
+            size += snprintf(factors + size, sizeof factors - (size_t)size, "%s%.6g", steps > 1 ? " * " : "",
+                             ad__tidy(at.local));
+        } else {
+            hidden++;
+        }
+        at = w->list[node*w->most + at.rank];
+    }
+    fprintf(to, "  %-40s  %s = %.6g\n", chain, factors, ad__tidy(product));
+}
+
+static void report(const ways *w, double adjoint, FILE *to) {
+    char           y[AD__LABEL], x[AD__LABEL];
+    const uint32_t shown = w->kept[w->from];
+    const double   count = w->count[w->from];
+    ad__label(w->tape, w->last, y);
+    ad__label(w->tape, w->from, x);
+    fprintf(to, count < 0x1p64 ? "paths     from %s to %s: %.0f%s\n" : "paths     from %s to %s: %.6g%s\n", x, y, count,
+            count > shown ? "; the largest are" : "");
+    for (uint32_t k = 0; k < shown; k++) show(w, w->list[w->from*w->most + k], to);
+    fprintf(to, "sum       d%s/d%s = %.6g%s, the adjoint of %s\n", y, x, ad__tidy(adjoint),
+            count > shown ? " over all of them" : "", x);
+}
+
+static bool room(ways *w) {
+    const size_t nodes = (size_t)w->last + 1;
+    w->count = calloc(nodes, sizeof *w->count);
+    w->kept = calloc(nodes, sizeof *w->kept);
+    w->list = nodes > SIZE_MAX/sizeof *w->list/w->most ? NULL : malloc(nodes*w->most*sizeof *w->list);
+    return w->count != NULL && w->kept != NULL && w->list != NULL;
+}
+
+ad_status ad_explain_paths(ad_var y, ad_var x, size_t most, FILE *to) {
+    const ad_var both[] = {y, x};
+    ad_status    status;
+    ad_tape     *tape = ad__results("ad_explain_paths", 2, both, to, &status);
+    if (tape == NULL) return status;
+    ways     w = {.tape = tape, .from = x.at.in.node, .last = y.at.in.node,
+                  .most = most == 0 ? 8 : most > MOST_PATHS ? MOST_PATHS : most};
+    ad__pass pass = {.last = 0};
+    if (w.from > w.last) {
+        char a[AD__LABEL], b[AD__LABEL];
+        fprintf(to, "paths     from %s to %s: none, it was recorded later\n", ad__label(tape, w.from, a),
+                ad__label(tape, w.last, b));
+        return ad__written(to);
+    }
+    bool old = false;
+    if (room(&w) && ad__pass_make(tape, w.last, NULL, &pass) && ad__values_old(tape, w.last + 1, pass.used, &old)) {
+        const ad__locale locale = ad__locale_enter();
+        find(&w);
+        report(&w, pass.adjoint[w.from], to);
+        if (old) fputs("OLD       " AD__OLD_VALUES "\n", to);
+        ad__locale_leave(locale);
+    } else {
+        ad__fail(tape, AD_NO_MEMORY, "out of memory: no space for the paths through %lu nodes", (unsigned long)w.last + 1);
+    }
+    ad__pass_free(&pass);
+    free(w.count);
+    free(w.kept);
+    free(w.list);
+    return tape->status != AD_OK ? tape->status : ad__written(to);
+}
+
+/* ---- not finite ------------------------------------------------------------------------------- */
+
+static void place(const ad_tape *tape, uint32_t node, FILE *to) {
+    const ad__line *source = ad__notes_source_of(&tape->notes, node);
+    if (source == NULL) return;
+    fprintf(to, "  (%s:%lu)", ad__file_name(source->file), (unsigned long)source->line);
+}
+
+static void line(const ad_tape *tape, uint32_t node, const char *before, FILE *to) {
+    char head[AD__HEADLINE];
+    ad__headline(tape, node, sizeof head, head);
+    fprintf(to, "%s%s = %.6g", before, head, ad__tidy(tape->value[node]));
+    place(tape, node, to);
+    fputc('\n', to);
+}
+
+static void operands(const ad_tape *tape, uint32_t node, FILE *to) {
+    enum { MOST = 8 };
+    const size_t n = ad__edges(tape, node);
+    char         text[AD__LABEL];
+    for (size_t i = 0; i < n && i < MOST; i++) {
+        const ad__edge edge = ad__edge_of(tape, node, i);
+        if (edge.to == AD__NO_NODE) continue;
+        fprintf(to, "          with %s = %.17g\n", ad__label(tape, edge.to, text), edge.value);
+    }
+    if (n > MOST) fprintf(to, "          and %zu operand%s more\n", n - MOST, n - MOST == 1 ? "" : "s");
+}
+
+/* From the first one on: the next node that uses it and is not finite either, and so on to y. */
+static void onward(const ad_tape *tape, const bool used[], uint32_t node, uint32_t last, FILE *to) {
+    enum { MOST = 20 };
+    size_t shown = 0;
+    for (uint32_t i = node + 1; i <= last && node != last; i++) {
+        if (!used[i] || isfinite(tape->value[i])) continue;
+        bool uses = false;
+        for (size_t k = 0; k < ad__edges(tape, i) && !uses; k++) uses = ad__edge_of(tape, i, k).to == node;
+        if (!uses) continue;
+        node = i;
+        if (shown++ < MOST || i == last) line(tape, i, "    then  ", to);
+    }
+    const size_t hidden = shown > MOST ? shown - MOST - (node == last) : 0;
+    if (hidden > 0)
+        fprintf(to, "          (%zu step%s left out)\n", hidden, hidden == 1 ? " in between is" : "s in between are");
+    if (node != last && isfinite(tape->value[last]))
+        fprintf(to, "          it goes no further: the result is finite\n");
+}
+
+bool ad_explain_nonfinite(ad_var y, FILE *to) {
+    ad_status status;
+    ad_tape  *tape = ad__results("ad_explain_nonfinite", 1, &y, to, &status);
+    if (tape == NULL) return y.tape == NULL && !isfinite(y.at.number);
+    const uint32_t last = y.at.in.node;
+    bool          *used = ad__leads_to(tape, last);
+    uint32_t       first = 0;
+    bool           old = false;
+    if (used == NULL) {
+        ad__fail(tape, AD_NO_MEMORY, "out of memory: no space to explain %lu nodes", (unsigned long)last + 1);
+        return false;
+    }
+    while (first <= last && (!used[first] || isfinite(tape->value[first]))) first++;
+    if (first <= last && ad__values_old(tape, last + 1, used, &old)) {
+        const ad__locale locale = ad__locale_enter();
+        line(tape, first, "first     ", to);
+        operands(tape, first, to);
+        onward(tape, used, first, last, to);
+        if (old) fputs("OLD       " AD__OLD_VALUES "\n", to);
+        ad__locale_leave(locale);
+    }
+    free(used);
+    return first <= last && tape->status == AD_OK;
+}

@@ -1,0 +1,151 @@
+/* tangent.c - directional derivatives, first operation to last.
+ * Invariant: when node i is visited the tangents of its operands are complete, because operands stand
+ * to its left. The partials are those of the reverse sweep; only the direction of the walk differs. */
+#include "tape/tangent.h"
+
+#include "tape/reduce.h"
+
+#include <stdlib.h>
+
+/* What does not move is not even asked for its partial. A sum that turns out to be 0 or NaN is looked at again. */
+#define MOVE(p, d, side)                                                          \
+    do {                                                                          \
+        const double t = tangent[p];                                              \
+        if (!ad__moves(t)) break;                                                 \
+        const double partial = (d);                                               \
+        moves = true;                                                             \
+        if (!AD__SELECTS(side) || partial != 0) sum += partial*t;                 \
+    } while (0)
+
+static double of_operand(const ad_tape *tape, uint32_t node, int operand, const double by_node[], bool numbers) {
+    const ad__form form = ad__code_form(tape->code[node]);
+    const uint32_t at = operand == 0 ? tape->arg[node].x : tape->arg[node].y;
+    if (ad__rows[ad__code_row(tape->code[node])].operands <= operand) return 0;
+    if (form != (operand == 0 ? AD__X_NUMBER : AD__Y_NUMBER)) return by_node[at];
+    return numbers ? ad__number_at(tape, at) : 0;
+}
+
+ad__at_row ad__at_row_of(const ad_tape *tape, uint32_t node, const double by_node[]) {
+    return (ad__at_row){of_operand(tape, node, 0, by_node, false), of_operand(tape, node, 1, by_node, false)};
+}
+
+/* Values of the operands, plain numbers among them. */
+static ad__at_row values_of(const ad_tape *tape, uint32_t node) {
+    return (ad__at_row){of_operand(tape, node, 0, tape->value, true), of_operand(tape, node, 1, tape->value, true)};
+}
+
+bool ad__at_kink(const ad_tape *tape, uint32_t node) {
+    if (!ad__code_has_tip(tape->code[node])) return false;
+    const ad__at_row at = values_of(tape, node);
+    return ad__row_tip(ad__code_row(tape->code[node]), at.x, at.y);
+}
+
+/* The tangent of a row, with an eye on partials of 0 and on what is level. */
+__attribute__((noinline))
+static double with_care(const ad_tape *tape, uint32_t i) {
+    const ad__row_number row = ad__code_row(tape->code[i]);
+    const ad__at_row     at = values_of(tape, i), t = ad__at_row_of(tape, i, tape->tangent);
+    const bool           selects = ad__row_selects(row);
+    ad__motion           moved = {tape->tangent[i], false};
+    if (ad__moves(t.x)) ad__move_by(&moved, ad__row_dx(row, at.x, at.y, tape->value[i]), t.x, selects);
+    if (ad__moves(t.y)) ad__move_by(&moved, ad__row_dy(row, at.x, at.y, tape->value[i]), t.y, selects);
+    return ad__tangent_of(moved);
+}
+
+/* A row at a tip, and at the tangents of its operands. */
+static bool along_direction(const ad_tape *tape, uint32_t i, double *tangent) {
+    if (!ad__at_kink(tape, i)) return false;
+    const ad__at_row t = ad__at_row_of(tape, i, tape->tangent);
+    *tangent = ad__row_value(ad__code_row(tape->code[i]), t.x, t.y);
+    return true;
+}
+
+/* Expanded twice, so that the usual walk asks nothing about kinks but whether it came by an operation that has one. */
+__attribute__((always_inline))
+static inline bool walk(ad_tape *tape, uint32_t last, const double adjoint[], bool *tips) {
+    const uint8_t *code = tape->code;
+    const ad__arg *arg = tape->arg;
+    const double  *value = tape->value;
+    double        *tangent = tape->tangent;
+    bool           any = false;
+    for (uint32_t i = tape->leaves; i <= last; i++) {
+        const uint32_t xp = arg[i].x, yp = arg[i].y;
+        const double   v = value[i];
+        double         sum = tangent[i];
+        bool           moves = false;
+        switch (code[i]) {
+#define R1(name, shown, words, value_, dx, side)                                  \
+        case AD__##name:                                                          \
+            any |= ad__code_has_tip(AD__##name);                                  \
+            MOVE(xp, ad__dx_##name(value[xp], v), side);                          \
+            break;
+#define R2(name, shown, words, value_, dx, dy, side)                              \
+        case AD__##name:                                                          \
+            any |= ad__code_has_tip(AD__##name);                                  \
+            MOVE(xp, ad__dx_##name(value[xp], value[yp], v), side);               \
+            MOVE(yp, ad__dy_##name(value[xp], value[yp], v), side);               \
+            break;                                                                \
+        case AD__##name##_number:                                                 \
+            any |= ad__code_has_tip(AD__##name);                                  \
+            MOVE(xp, ad__dx_##name(value[xp], ad__number_at(tape, yp), v), side); \
+            break;                                                                \
+        case AD__number_##name:                                                   \
+            any |= ad__code_has_tip(AD__##name);                                  \
+            MOVE(yp, ad__dy_##name(ad__number_at(tape, xp), value[yp], v), side); \
+            break;
+#include "ops.def"
+        case AD__input: case AD__branch: break;
+        default: {
+            ad__motion moved = {sum, false};
+            if (!ad__reduce_tangent(tape, i, tangent, &moved)) return false;
+            sum = ad__tangent_of(moved);
+        }
+        }
+        tangent[i] = (moves & !(fabs(sum) > 0)) ? with_care(tape, i) : sum;
+        if (adjoint == NULL || adjoint[i] != 0) continue;
+        const bool moved = ad__moves(tangent[i]);
+        if (along_direction(tape, i, &tangent[i]) && moved && tangent[i] == 0) tangent[i] = AD__LEVEL_TANGENT;
+    }
+    *tips = any;
+    return true;
+}
+
+static bool sweep(ad_tape *tape, uint32_t last, bool *tips) {
+    return walk(tape, last, NULL, tips);
+}
+
+static bool sweep_along(ad_tape *tape, uint32_t last, const double adjoint[], bool *tips) {
+    return walk(tape, last, adjoint, tips);
+}
+
+bool ad__tangents(ad_tape *tape, uint32_t last, size_t n, const ad_var x[], const double direction[],
+                  const double adjoint[], bool *tips) {
+    if (!ad__tangent_room(tape, 1)) return false;
+    memset(tape->tangent, 0, ((size_t)last + 1)*sizeof *tape->tangent);
+    for (size_t k = 0; k < n; k++)
+        if (x[k].at.in.node <= last) tape->tangent[x[k].at.in.node] += direction[k];
+    return adjoint == NULL ? sweep(tape, last, tips) : sweep_along(tape, last, adjoint, tips);
+}
+
+/* Infinite partials may meet zeros, or each other, on the way up and not on the way down. */
+static double by_reverse(ad_var y, size_t n, const ad_var x[], const double direction[]) {
+    double *grad = malloc(n*sizeof *grad), total = 0;
+    if (grad == NULL) ad__fail(y.tape, AD_NO_MEMORY, "out of memory: no space for a gradient of %zu numbers", n);
+    const bool good = grad != NULL && ad__gradient_aside(y, n, x, grad);
+    for (size_t k = 0; k < n && good; k++)
+        if (direction[k] != 0) total += grad[k]*direction[k];
+    free(grad);
+    return good ? total : NAN;
+}
+
+double ad_tangent(ad_var y, size_t n, const ad_var x[], const double direction[]) {
+    ad_tape *tape = y.tape;
+    if (tape == NULL) return 0;
+    if (tape->status != AD_OK || !ad__check(tape, y, "ad_tangent", 1) ||
+        !ad__check_nodes(tape, "ad_tangent", n, x)) return NAN;
+    const uint32_t last = y.at.in.node;
+    bool           tips;
+    if (!ad__tangents(tape, last, n, x, direction, NULL, &tips)) return NAN;
+    const double tangent = tape->tangent[last] + 0;         /* -0 is for the walk alone */
+    return tangent == tangent ? tangent : by_reverse(y, n, x, direction);
+}
