@@ -102,7 +102,7 @@ static void lay_out(nn_lesson *lesson, const nn_mlp *mlp) {
     lesson->outputs = lesson->size[n];
 }
 
-static bool pupil_space(nn_lesson *lesson, nn__pupil *p) {
+static bool example_space(nn_lesson *lesson, nn__example *p) {
     double **arrays[] = {&p->z, &p->a, &p->dz, &p->da, &p->a_after};
     for (size_t i = 0; i < sizeof arrays/sizeof *arrays; i++)
         *arrays[i] = space(lesson, lesson->units, sizeof **arrays[i]);
@@ -111,32 +111,32 @@ static bool pupil_space(nn_lesson *lesson, nn__pupil *p) {
     return nn_model_status(lesson->model) == AD_OK;
 }
 
-static void enrol(nn_lesson *lesson, const nn_data *data, const nn_lesson_config *config) {
+static void add_examples(nn_lesson *lesson, const nn_data *data, const nn_lesson_config *config) {
     const size_t width = lesson->inputs + lesson->targets;
-    lesson->pupils = config->rows;
+    lesson->examples = config->rows;
     lesson->data = space(lesson, config->rows*width, sizeof *lesson->data);
-    lesson->pupil = space(lesson, config->rows, sizeof *lesson->pupil);
+    lesson->example = space(lesson, config->rows, sizeof *lesson->example);
     lesson->weight = space(lesson, lesson->params, sizeof *lesson->weight);
     lesson->new_weight = space(lesson, lesson->params, sizeof *lesson->new_weight);
     lesson->mean = space(lesson, lesson->params, sizeof *lesson->mean);
     lesson->whole = space(lesson, lesson->params, sizeof *lesson->whole);
     for (size_t i = 0; i < config->rows && nn_model_status(lesson->model) == AD_OK; i++) {
-        nn__pupil *p = &lesson->pupil[i];
+        nn__example *p = &lesson->example[i];
         double    *row = lesson->data + i*width;
         memcpy(row, nn_data_row(data, config->row[i]), width*sizeof *row);
         p->row = config->row[i], p->input = row, p->target = row + lesson->inputs;
-        pupil_space(lesson, p);
+        example_space(lesson, p);
     }
 }
 
 /* ---- one example ------------------------------------------------------------------------------ */
 
-double nn__wanted(const nn_lesson *lesson, const nn__pupil *pupil, size_t k) {
-    return lesson->targets == 1 && lesson->outputs > 1 ? (double)k == pupil->target[0] : pupil->target[k];
+double nn__wanted(const nn_lesson *lesson, const nn__example *example, size_t k) {
+    return lesson->targets == 1 && lesson->outputs > 1 ? (double)k == example->target[0] : example->target[k];
 }
 
 /* z and a, handles by unit; returns the loss. */
-static ad_var record(const nn_lesson *lesson, const nn__pupil *p, ad_var z[], ad_var a[], ad_var row[]) {
+static ad_var record(const nn_lesson *lesson, const nn__example *p, ad_var z[], ad_var a[], ad_var row[]) {
     const ad_var *before = row;
     for (size_t i = 0; i < lesson->inputs; i++) row[i] = ad_num(p->input[i]);
     for (size_t l = 0; l < lesson->layers; l++) {
@@ -167,7 +167,7 @@ static void read_gradient(const nn_lesson *lesson, double gradient[]) {
     }
 }
 
-static void study(nn_lesson *lesson, nn__pupil *p, ad_var z[], ad_var a[], ad_var row[]) {
+static void backprop(nn_lesson *lesson, nn__example *p, ad_var z[], ad_var a[], ad_var row[]) {
     ad_tape      *tape = nn_model_tape(lesson->model);
     const ad_mark mark = ad_tape_mark(tape);
     const ad_var  loss = record(lesson, p, z, a, row);
@@ -207,10 +207,10 @@ static void set_weights(const nn_lesson *lesson, const double weight[]) {
 }
 
 static void average(nn_lesson *lesson) {
-    const double n = (double)lesson->pupils;
-    for (size_t k = 0; k < lesson->pupils; k++) {
-        for (size_t i = 0; i < lesson->params; i++) lesson->mean[i] += lesson->pupil[k].gradient[i];
-        lesson->loss += lesson->pupil[k].loss;
+    const double n = (double)lesson->examples;
+    for (size_t k = 0; k < lesson->examples; k++) {
+        for (size_t i = 0; i < lesson->params; i++) lesson->mean[i] += lesson->example[k].gradient[i];
+        lesson->loss += lesson->example[k].loss;
     }
     for (size_t i = 0; i < lesson->params; i++) lesson->mean[i] /= n;
     lesson->loss /= n;
@@ -221,16 +221,16 @@ static void average(nn_lesson *lesson) {
 static void sweep_whole(nn_lesson *lesson, ad_var z[], ad_var a[], ad_var row[]) {
     ad_tape      *tape = nn_model_tape(lesson->model);
     const ad_mark mark = ad_tape_mark(tape);
-    ad_var       *loss = space(lesson, lesson->pupils, sizeof *loss);
+    ad_var       *loss = space(lesson, lesson->examples, sizeof *loss);
     if (loss == NULL) return;
-    for (size_t k = 0; k < lesson->pupils; k++) loss[k] = record(lesson, &lesson->pupil[k], z, a, row);
-    ad_backward(ad_div(ad_sum(lesson->pupils, loss), ad_num((double)lesson->pupils)));
+    for (size_t k = 0; k < lesson->examples; k++) loss[k] = record(lesson, &lesson->example[k], z, a, row);
+    ad_backward(ad_div(ad_sum(lesson->examples, loss), ad_num((double)lesson->examples)));
     read_gradient(lesson, lesson->whole);
     ad_tape_rewind(tape, mark);
     free(loss);
     double largest = 0;
-    for (size_t k = 0; k < lesson->pupils; k++)
-        for (size_t i = 0; i < lesson->params; i++) largest = fmax(largest, fabs(lesson->pupil[k].gradient[i]));
+    for (size_t k = 0; k < lesson->examples; k++)
+        for (size_t i = 0; i < lesson->params; i++) largest = fmax(largest, fabs(lesson->example[k].gradient[i]));
     for (size_t i = 0; i < lesson->params; i++)
         if (!(fabs(lesson->whole[i] - lesson->mean[i]) <= 1e-12*largest))
             nn__model_fail(lesson->model, AD_BAD_ARGUMENT,
@@ -243,12 +243,12 @@ static void take_step(nn_lesson *lesson, ad_var z[], ad_var a[], ad_var row[]) {
     for (size_t i = 0; i < lesson->params; i++)
         lesson->new_weight[i] = lesson->weight[i] - lesson->rate*lesson->mean[i];
     set_weights(lesson, lesson->new_weight);
-    for (size_t k = 0; k < lesson->pupils; k++) {
-        nn__pupil    *p = &lesson->pupil[k];
+    for (size_t k = 0; k < lesson->examples; k++) {
+        nn__example    *p = &lesson->example[k];
         const ad_mark mark = ad_tape_mark(tape);
         p->after = ad_value(record(lesson, p, z, a, row));
         for (size_t i = 0; i < lesson->units; i++) p->a_after[i] = ad_value(a[i]);
-        lesson->after += p->after/(double)lesson->pupils;
+        lesson->after += p->after/(double)lesson->examples;
         ad_tape_rewind(tape, mark);
     }
     set_weights(lesson, lesson->weight);
@@ -259,7 +259,7 @@ static void teach(nn_lesson *lesson) {
     ad_var *row = space(lesson, lesson->inputs, sizeof *row);
     if (nn_model_status(lesson->model) == AD_OK) {
         get_weights(lesson, lesson->weight);
-        for (size_t k = 0; k < lesson->pupils; k++) study(lesson, &lesson->pupil[k], z, a, row);
+        for (size_t k = 0; k < lesson->examples; k++) backprop(lesson, &lesson->example[k], z, a, row);
     }
     if (nn_model_status(lesson->model) == AD_OK) {
         average(lesson);
@@ -285,7 +285,7 @@ nn_lesson *nn_lesson_new(nn_model *model, const nn_mlp *mlp, const nn_data *data
     lesson->targets = nn_data_targets(data);
     lay_out(lesson, mlp);
     lesson->squares = config->squares || lesson->outputs == 1;      /* one output has no classes to choose from */
-    if (nn_model_status(model) == AD_OK) enrol(lesson, data, config);
+    if (nn_model_status(model) == AD_OK) add_examples(lesson, data, config);
     lesson->title = text_of(lesson, config->title != NULL ? config->title : "backpropagation");
     if (nn_model_status(model) == AD_OK) {
         lesson->input_name = names_of(lesson, lesson->inputs, config->input_names, "x");
@@ -304,15 +304,15 @@ static void free_names(char **names, size_t n) {
 
 void nn_lesson_free(nn_lesson *lesson) {
     if (lesson == NULL) return;
-    for (size_t k = 0; lesson->pupil != NULL && k < lesson->pupils; k++) {
-        nn__pupil *p = &lesson->pupil[k];
+    for (size_t k = 0; lesson->example != NULL && k < lesson->examples; k++) {
+        nn__example *p = &lesson->example[k];
         double    *arrays[] = {p->z, p->a, p->dz, p->da, p->a_after, p->guess, p->gradient};
         for (size_t i = 0; i < sizeof arrays/sizeof *arrays; i++) free(arrays[i]);
     }
     free_names(lesson->input_name, lesson->inputs);
     free_names(lesson->output_name, lesson->outputs);
     void *arrays[] = {lesson->size, lesson->unit, lesson->param, lesson->layer, lesson->activation, lesson->data,
-                      lesson->pupil, lesson->weight, lesson->new_weight, lesson->mean, lesson->whole, lesson->title};
+                      lesson->example, lesson->weight, lesson->new_weight, lesson->mean, lesson->whole, lesson->title};
     for (size_t i = 0; i < sizeof arrays/sizeof *arrays; i++) free(arrays[i]);
     free(lesson);
 }

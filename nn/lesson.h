@@ -9,7 +9,7 @@
 #include "model.h"
 
 /* What one example does in both passes. */
-typedef struct nn__pupil {
+typedef struct nn__example {
     size_t        row;               /* of the data */
     const double *input, *target;    /* of the lesson */
     double        loss, after;       /* before and after the step */
@@ -17,11 +17,11 @@ typedef struct nn__pupil {
     double       *a_after;
     double       *guess;             /* by output: probabilities, or the outputs themselves for squares */
     double       *gradient;          /* by parameter */
-} nn__pupil;
+} nn__example;
 
 struct nn_lesson {
     nn_model   *model;
-    size_t      layers, units, params, inputs, outputs, targets, pupils;
+    size_t      layers, units, params, inputs, outputs, targets, examples;
     size_t     *size, *unit, *param; /* layers + 1 each */
     nn_layer   *layer;
     const char **activation;         /* by layer: its name */
@@ -29,16 +29,16 @@ struct nn_lesson {
     double      rate;
     size_t      image;               /* the inputs are a picture this wide and high; 0: they are not */
     char       *title, **input_name, **output_name;
-    double     *data;                /* pupils x (inputs + targets) */
-    nn__pupil  *pupil;
+    double     *data;                /* examples x (inputs + targets) */
+    nn__example  *example;
     double     *weight, *new_weight; /* by parameter, before and after the step */
-    double     *mean;                /* of the pupils' gradients */
+    double     *mean;                /* of the examples' gradients */
     double     *whole;               /* the gradient of the mean loss, by one sweep over all examples */
     double      loss, after;         /* means */
 };
 
 /* What output k is asked to be: 1 or 0 for a class, else the target. */
-double nn__wanted(const nn_lesson *lesson, const nn__pupil *pupil, size_t k);
+double nn__wanted(const nn_lesson *lesson, const nn__example *example, size_t k);
 
 /* The weight of unit j of layer l for its input i, as a place in the parameters. */
 static inline size_t nn__weight_place(const nn_lesson *lesson, size_t l, size_t j, size_t i) {
@@ -49,8 +49,8 @@ static inline size_t nn__bias_place(const nn_lesson *lesson, size_t l, size_t j)
 }
 
 /* The activations that layer l reads: the inputs, or those of the layer before. */
-static inline const double *nn__before(const nn_lesson *lesson, const nn__pupil *pupil, size_t l) {
-    return l == 0 ? pupil->input : pupil->a + lesson->unit[l - 1];
+static inline const double *nn__before(const nn_lesson *lesson, const nn__example *example, size_t l) {
+    return l == 0 ? example->input : example->a + lesson->unit[l - 1];
 }
 
 /* What a terminal would obey and a page has no sign for: U+0000 to U+001F, U+007F to U+009F. */

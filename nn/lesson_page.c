@@ -56,7 +56,7 @@ static void write_params(const nn_lesson *lesson, size_t l, const char *weight, 
     write_numbers(bias, lesson->size[l + 1], x + lesson->param[l] + weights, to);
 }
 
-static void write_example(const nn_lesson *lesson, const nn__pupil *p, FILE *to) {
+static void write_example(const nn_lesson *lesson, const nn__example *p, FILE *to) {
     fprintf(to, "{\"row\":%zu,\"loss\":%.17g,\"loss_after\":%.17g", p->row, p->loss, p->after);
     write_numbers("input", lesson->inputs, p->input, to);
     write_key("wanted", to);
@@ -100,9 +100,9 @@ static void write_lesson(const nn_lesson *lesson, FILE *to) {
         fputs("}", to);
     }
     fputs("],\n\"examples\":[", to);
-    for (size_t k = 0; k < lesson->pupils; k++) {
+    for (size_t k = 0; k < lesson->examples; k++) {
         fputs(k == 0 ? "\n " : ",\n ", to);
-        write_example(lesson, &lesson->pupil[k], to);
+        write_example(lesson, &lesson->example[k], to);
     }
     fprintf(to, "],\n\"mean_loss\":%.17g,\"mean_loss_after\":%.17g,\"gap\":%.17g}\n", lesson->loss, lesson->after, gap);
 }

@@ -7,11 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST = 8, BAR = 12, MOST_PUPILS = 12 };
+enum { MOST = 8, BAR = 12, MOST_EXAMPLES = 12 };
 
 typedef struct board {
     const nn_lesson *lesson;
-    const nn__pupil *pupil;
+    const nn__example *example;
     FILE            *to;
     bool             ascii;
 } board;
@@ -98,9 +98,9 @@ static void print_inputs(const board *b) {
     if (b->lesson->image > 0) {
         static const char *const shades[] = {" ", "\u2591", "\u2592", "\u2593", "\u2588"};
         static const char ascii[] = " .:*#";
-        const double      largest = largest_of(n, b->pupil->input);
+        const double      largest = largest_of(n, b->example->input);
         for (size_t i = 0; i < n; i++) {
-            const size_t shade = largest > 0 ? (size_t)lround(4*fmax(0, b->pupil->input[i])/largest) : 0;
+            const size_t shade = largest > 0 ? (size_t)lround(4*fmax(0, b->example->input[i])/largest) : 0;
             if (i%b->lesson->image == 0) fputs(i == 0 ? "    " : "\n    ", b->to);
             for (int k = 0; k < 2; k++) fprintf(b->to, "%.*s", b->ascii ? 1 : 4, b->ascii ? &ascii[shade] : shades[shade]);
         }
@@ -109,7 +109,7 @@ static void print_inputs(const board *b) {
     }
     for (size_t i = 0; i < n && i < 2*MOST; i++) {
         put_left(b, unit_name(b, 0, i, name));
-        fprintf(b->to, " %9.4f\n", b->pupil->input[i]);
+        fprintf(b->to, " %9.4f\n", b->example->input[i]);
     }
     if (n > 2*MOST) fprintf(b->to, "    ... and %zu more\n", n - 2*MOST);
 }
@@ -118,14 +118,14 @@ static void print_layer(const board *b, size_t l) {
     char             name[24];
     const nn_lesson *lesson = b->lesson;
     const size_t     first = lesson->unit[l], n = lesson->size[l + 1];
-    const double    *a = b->pupil->a + first;
+    const double    *a = b->example->a + first;
     size_t           place[2*MOST];
-    const size_t     shown = choose(n, b->pupil->da + first, 2*MOST, place);
+    const size_t     shown = choose(n, b->example->da + first, 2*MOST, place);
     fprintf(b->to, "  layer %zu, %s of the weighted sum z of the activations before\n", l + 1, lesson->activation[l]);
     for (size_t k = 0; k < shown; k++) {
         const size_t j = place[k];
         put_left(b, unit_name(b, l + 1, j, name));
-        fprintf(b->to, " z %9.4f   a %9.4f  %s", b->pupil->z[first + j], a[j], a[j] < 0 ? "-" : " ");
+        fprintf(b->to, " z %9.4f   a %9.4f  %s", b->example->z[first + j], a[j], a[j] < 0 ? "-" : " ");
         bar(b, a[j], largest_of(n, a));
         fputc('\n', b->to);
     }
@@ -134,7 +134,7 @@ static void print_layer(const board *b, size_t l) {
 
 static void print_loss(const board *b) {
     const nn_lesson *lesson = b->lesson;
-    const nn__pupil *p = b->pupil;
+    const nn__example *p = b->example;
     fprintf(b->to, "loss\n");
     for (size_t k = 0; k < lesson->outputs && k < 2*MOST; k++) {
         put_left(b, lesson->output_name[k]);
@@ -155,10 +155,10 @@ static void print_loss(const board *b) {
 static void print_outputs(const board *b) {
     const nn_lesson *lesson = b->lesson;
     const size_t     last = lesson->layers - 1, first = lesson->unit[last], n = lesson->outputs;
-    const double    *da = b->pupil->da + first;
+    const double    *da = b->example->da + first;
     size_t           place[2*MOST];
     const size_t     shown = choose(n, da, 2*MOST, place);
-    fprintf(b->to, "  what each output should do, -dC/da: up lowers the loss, or down does\n");
+    fprintf(b->to, "  what each output should do, its wish: the negative gradient -dC/da\n");
     for (size_t k = 0; k < shown; k++) {
         const size_t j = place[k];
         put_left(b, lesson->output_name[j]);
@@ -187,10 +187,10 @@ static void print_wishes(const board *b, size_t l) {
     char             name[24];
     const nn_lesson *lesson = b->lesson;
     const size_t     first = lesson->unit[l], rows = lesson->size[l + 1], columns = lesson->size[l];
-    const double    *dz = b->pupil->dz + first, *before = nn__before(lesson, b->pupil, l);
+    const double    *dz = b->example->dz + first, *before = nn__before(lesson, b->example, l);
     size_t           row[MOST], column[MOST];
     const size_t     shown = choose(rows, dz, MOST, row);
-    const size_t     across = choose(columns, l == 0 ? before : b->pupil->da + lesson->unit[l - 1], MOST, column);
+    const size_t     across = choose(columns, l == 0 ? before : b->example->da + lesson->unit[l - 1], MOST, column);
     fprintf(b->to, "  layer %zu asks of its weights, -dC/dw = -dC/dz * the activation that the weight carries\n", l + 1);
     print_heads(b, l, across, column, "activation before", "bias");
     fprintf(b->to, "    %-20s", "");
@@ -199,8 +199,8 @@ static void print_wishes(const board *b, size_t l) {
     for (size_t k = 0; k < shown; k++) {
         put_left(b, unit_name(b, l + 1, row[k], name));
         for (size_t i = 0; i < across; i++)
-            print_cell(b, -b->pupil->gradient[nn__weight_place(lesson, l, row[k], column[i])]);
-        print_cell(b, -b->pupil->gradient[nn__bias_place(lesson, l, row[k])]);
+            print_cell(b, -b->example->gradient[nn__weight_place(lesson, l, row[k], column[i])]);
+        print_cell(b, -b->example->gradient[nn__bias_place(lesson, l, row[k])]);
         fputc('\n', b->to);
     }
     left_out(b, shown, rows, "units");
@@ -218,10 +218,10 @@ static void print_wishes(const board *b, size_t l) {
         fputc('\n', b->to);
     }
     fprintf(b->to, "    %-20s", shown < rows ? "sum of all wishes" : "sum of the wishes");
-    for (size_t i = 0; i < across; i++) print_cell(b, -b->pupil->da[lesson->unit[l - 1] + column[i]]);
+    for (size_t i = 0; i < across; i++) print_cell(b, -b->example->da[lesson->unit[l - 1] + column[i]]);
     fprintf(b->to, "\n  through %s: -dC/dz = -dC/da * its slope\n", lesson->activation[l - 1]);
     fprintf(b->to, "    %-20s", "");
-    for (size_t i = 0; i < across; i++) print_cell(b, -b->pupil->dz[lesson->unit[l - 1] + column[i]]);
+    for (size_t i = 0; i < across; i++) print_cell(b, -b->example->dz[lesson->unit[l - 1] + column[i]]);
     fputc('\n', b->to);
 }
 
@@ -244,12 +244,12 @@ static void print_step(const board *b) {
     for (size_t i = 0; i < lesson->params; i++)
         if (fabs(lesson->mean[i]) > fabs(lesson->mean[largest])) largest = i;
     fprintf(b->to, "step      every weight and bias: new = old - %.6g * dC/dw%s\n", lesson->rate,
-            lesson->pupils > 1 ? ", the mean over the batch" : "");
+            lesson->examples > 1 ? ", the mean over the batch" : "");
     fprintf(b->to, "    the largest change: %s = %.6g - %.6g * %.6g = %.6g\n",
             param_name(lesson, largest, name), lesson->weight[largest], lesson->rate,
             lesson->mean[largest], lesson->new_weight[largest]);
-    if (lesson->pupils > 1) fprintf(b->to, "    C of this example %.6g -> %.6g\n", b->pupil->loss, b->pupil->after);
-    fprintf(b->to, "    %sC %.6g -> %.6g   %s\n", lesson->pupils > 1 ? "mean " : "", lesson->loss, lesson->after,
+    if (lesson->examples > 1) fprintf(b->to, "    C of this example %.6g -> %.6g\n", b->example->loss, b->example->after);
+    fprintf(b->to, "    %sC %.6g -> %.6g   %s\n", lesson->examples > 1 ? "mean " : "", lesson->loss, lesson->after,
             lesson->after < lesson->loss   ? "the step went down"
             : lesson->after > lesson->loss ? "the step went too far: the rate is too large here"
                                            : "the step is too small to see");
@@ -266,12 +266,12 @@ static void print_batch(const board *b) {
     char name[80];
     for (size_t i = 0; i < across; i++) fprintf(b->to, "  %11s", param_name(lesson, place[i], name));
     fputc('\n', b->to);
-    for (size_t k = 0; k < lesson->pupils && k < MOST_PUPILS; k++) {
-        fprintf(b->to, "    %-10zu %10.5f", lesson->pupil[k].row, lesson->pupil[k].loss);
-        for (size_t i = 0; i < across; i++) fprintf(b->to, "  %11.5f", lesson->pupil[k].gradient[place[i]]);
+    for (size_t k = 0; k < lesson->examples && k < MOST_EXAMPLES; k++) {
+        fprintf(b->to, "    %-10zu %10.5f", lesson->example[k].row, lesson->example[k].loss);
+        for (size_t i = 0; i < across; i++) fprintf(b->to, "  %11.5f", lesson->example[k].gradient[place[i]]);
         fputc('\n', b->to);
     }
-    if (lesson->pupils > MOST_PUPILS) fprintf(b->to, "    ... and %zu rows more\n", lesson->pupils - MOST_PUPILS);
+    if (lesson->examples > MOST_EXAMPLES) fprintf(b->to, "    ... and %zu rows more\n", lesson->examples - MOST_EXAMPLES);
     fprintf(b->to, "    %-10s %10.5f", "mean", lesson->loss);
     for (size_t i = 0; i < across; i++) fprintf(b->to, "  %11.5f", lesson->mean[place[i]]);
     for (size_t i = 0; i < lesson->params; i++) gap = fmax(gap, fabs(lesson->mean[i] - lesson->whole[i]));
@@ -283,12 +283,12 @@ static void print_sizes(const board *b) {
     const nn_lesson *lesson = b->lesson;
     fprintf(b->to, "network   ");
     for (size_t l = 0; l <= lesson->layers; l++) fprintf(b->to, "%s%zu", l > 0 ? "-" : "", lesson->size[l]);
-    fprintf(b->to, ", %zu parameters;  example: row %zu\n\n", lesson->params, b->pupil->row);
+    fprintf(b->to, ", %zu parameters;  example: row %zu\n\n", lesson->params, b->example->row);
 }
 
 ad_status nn_lesson_print(const nn_lesson *lesson, size_t example, bool ascii, FILE *to) {
-    if (lesson == NULL || to == NULL || example >= lesson->pupils) return AD_BAD_ARGUMENT;
-    const board    b = {lesson, &lesson->pupil[example], to, ascii};
+    if (lesson == NULL || to == NULL || example >= lesson->examples) return AD_BAD_ARGUMENT;
+    const board    b = {lesson, &lesson->example[example], to, ascii};
     const locale_t before = nn__locale_enter();
     put_text(&b, lesson->title, SIZE_MAX);
     fputc('\n', to);
@@ -301,7 +301,7 @@ ad_status nn_lesson_print(const nn_lesson *lesson, size_t example, bool ascii, F
     print_outputs(&b);
     for (size_t l = lesson->layers; l-- > 0;) print_wishes(&b, l);
     fputc('\n', to);
-    if (lesson->pupils > 1) {
+    if (lesson->examples > 1) {
         print_batch(&b);
         fputc('\n', to);
     }

@@ -708,11 +708,11 @@ typedef struct nn_train_config {
  * 64 of their shape, or more than 64 recorded from 4 million nodes in all, are recorded one by one, about ten times
  * slower, and nn_model_note says so: it is faster to pad sequences to a few lengths, or to one with a mask. by_example
  * records all rows so, which gives the same up to roundings, and is the path to take for seeing every node, and for a
- * loss that is drawn by lot.
+ * loss that is drawn at random.
  *
  * A checkpoint (nn_checkpoint_save) holds all of the run: a run that was killed at any moment and is started
  * again with `resume`, the same model, loss, data, optimizer and configuration ends with the same bits as if
- * nothing had happened, on the same processor, as long as no row is recorded one by one for want of a program; its
+ * nothing had happened, on the same processor, as long as no row is recorded one by one because none could be compiled; its
  * history has the lines that it would have had. With more epochs it goes on, a run that its on_step has ended goes
  * on, and one that its watch has ended stays ended. What `user` counts for itself is not in the checkpoint. A
  * checkpoint that cannot be written ends the training.
@@ -738,9 +738,9 @@ AD_API ad_check_report *nn_check(nn_model *model, nn_loss *loss, void *user, con
 /* ---- the lesson of backpropagation ------------------------------------------------------------ */
 
 /* Everything that happens when a network learns from a few examples: the forward pass unit by unit; the loss;
- * from right to left what each output should do, what that asks of the weights (in proportion to the activation
- * they carry) and of the activations before (in proportion to the weight), all wishes added up; the mean over the
- * batch; the step of gradient descent and the loss after it. The inputs are locked. The numbers are the tape's. */
+ * from right to left what each output should do (its wish: the negative gradient -dC/da), what that asks of
+ * the weights (in proportion to the activation they carry) and of the activations before (in proportion to the
+ * weight), all wishes added up; the mean over the batch; the step of gradient descent and the loss after it. The inputs are locked. The numbers are the tape's. */
 typedef struct nn_lesson nn_lesson;
 
 /* What a lesson is about, and how it names things. */

@@ -39,7 +39,7 @@ struct nn__rows {
     ad_var         *leaf;                    /* width */
     variant        *variant;
     size_t          variants, variant_room, nodes, calls;      /* nodes: that all variants were recorded from */
-    uint32_t       *home;                    /* by row of the data: its variant, or UNKNOWN, or ALONE */
+    uint32_t       *variant_index;                    /* by row of the data: its variant, or UNKNOWN, or ALONE */
     size_t          room;                    /* rows that fit into the next arrays */
     double         *gathered, *value;        /* rows x width; rows */
     size_t         *member;                  /* rows of a group */
@@ -89,12 +89,12 @@ nn__rows *nn__rows_new(const nn__rows_config *config) {
     r->leaf = calloc(r->width, sizeof *r->leaf);
     r->part = calloc(r->count, sizeof *r->part);
     r->other = calloc(r->count, sizeof *r->other);
-    r->home = malloc(nn_data_rows(data)*sizeof *r->home);
-    if (r->leaf == NULL || r->part == NULL || r->other == NULL || r->home == NULL) {
+    r->variant_index = malloc(nn_data_rows(data)*sizeof *r->variant_index);
+    if (r->leaf == NULL || r->part == NULL || r->other == NULL || r->variant_index == NULL) {
         nn__rows_free(r);
         return NULL;
     }
-    for (size_t i = 0; i < nn_data_rows(data); i++) r->home[i] = UNKNOWN;
+    for (size_t i = 0; i < nn_data_rows(data); i++) r->variant_index[i] = UNKNOWN;
     return r;
 }
 
@@ -105,7 +105,7 @@ void nn__rows_free(nn__rows *r) {
     free(r->leaf);
     free(r->part);
     free(r->other);
-    free(r->home);
+    free(r->variant_index);
     free(r->gathered);
     free(r->value);
     free(r->member);
@@ -298,7 +298,7 @@ static void survey(nn__rows *r) {
     const size_t rows = nn_data_rows(r->config.data), n = rows < SURVEYED ? rows : SURVEYED;
     for (size_t i = 0; i < n && r->status == AD_OK && !r->recorded; i++) {
         const size_t   row = i*(rows/n);
-        const uint32_t k = r->home[row] = find(r, row, true);
+        const uint32_t k = r->variant_index[row] = find(r, row, true);
         if (r->status != AD_OK || k >= r->variants || r->variant[k].row == row) continue;
         const ad_var y = record(r, row);
         if (r->status == AD_OK) r->recorded = !same_graph(r, k, row, y);
@@ -306,7 +306,7 @@ static void survey(nn__rows *r) {
     }
     if (!r->recorded) return;
     for (size_t i = 0; i < r->variants; i++) r->variant[i].shape = r->variant[i].nodes;
-    for (size_t i = 0; i < rows; i++) r->home[i] = UNKNOWN;
+    for (size_t i = 0; i < rows; i++) r->variant_index[i] = UNKNOWN;
 }
 
 /* A loss that is another at each recording (dropout from a generator of its own) cannot be compiled. */
@@ -321,7 +321,7 @@ static bool repeatable(nn__rows *r, size_t row, double first) {
 
 /* One row of this call, recorded again: the promise that it has the graph of its program. */
 static void look_into(nn__rows *r, size_t row) {
-    const uint32_t k = r->home[row];
+    const uint32_t k = r->variant_index[row];
     if (r->status != AD_OK || k >= r->variants || r->variant[k].row == row) return;
     const ad_var y = record(r, row);
     const double value = r->status == AD_OK ? ad_value(y) : NAN;
@@ -341,11 +341,11 @@ static void look_into(nn__rows *r, size_t row) {
 
 /* ---- a batch ---------------------------------------------------------------------------------- */
 
-/* Rows that are not done and have this home, gathered. */
-static size_t gather(nn__rows *r, uint32_t home, size_t n, const size_t row[]) {
+/* Rows that are not done and have this variant_index, gathered. */
+static size_t gather(nn__rows *r, uint32_t variant_index, size_t n, const size_t row[]) {
     size_t members = 0;
     for (size_t k = 0; k < n; k++) {
-        if (r->done[k] || r->home[row[k]] != home) continue;
+        if (r->done[k] || r->variant_index[row[k]] != variant_index) continue;
         memcpy(r->gathered + members*r->width, nn_data_row(r->config.data, row[k]),
                r->width*sizeof *r->gathered);
         r->member[members++] = k;
@@ -371,25 +371,25 @@ static void add(nn__rows *r, size_t n, double mean, double *total, double gradie
 /* All rows of the group of the first; when some of them go another way now, none: they have new homes. */
 static void run_group(nn__rows *r, size_t first, size_t n, const size_t row[], double *total,
                       double gradient[]) {
-    const uint32_t home = r->home[row[first]];
+    const uint32_t variant_index = r->variant_index[row[first]];
     double         mean;
-    if (home == ALONE) {
+    if (variant_index == ALONE) {
         mean = alone(r, row[first], gradient == NULL ? NULL : r->part);
         if (r->status == AD_OK) add(r, 1, mean, total, gradient);
         r->done[first] = true;
         return;
     }
-    const size_t    members = gather(r, home, n, row);
+    const size_t    members = gather(r, variant_index, n, row);
     double         *part = gradient == NULL ? NULL : r->part;
-    const ad_status status = run_program(r, r->variant[home].program, members, &mean, part);
+    const ad_status status = run_program(r, r->variant[variant_index].program, members, &mean, part);
     if (status == AD_BRANCH_CHANGED) {
         double value;
         for (size_t i = 0; i < members && r->status == AD_OK; i++)
-            if (take(r, home, row[r->member[i]], &value) == AD_BRANCH_CHANGED)
-                r->home[row[r->member[i]]] = find(r, row[r->member[i]], true);
+            if (take(r, variant_index, row[r->member[i]], &value) == AD_BRANCH_CHANGED)
+                r->variant_index[row[r->member[i]]] = find(r, row[r->member[i]], true);
     } else if (status != AD_OK) {
         char words[NN__MESSAGE];
-        ad_program_message(r->variant[home].program, sizeof words, words);
+        ad_program_message(r->variant[variant_index].program, sizeof words, words);
         fail(r, status, "a program of the batch: %s", words);
         r->blamed = false;
     } else {
@@ -400,13 +400,13 @@ static void run_group(nn__rows *r, size_t first, size_t n, const size_t row[], d
 
 /* The usual case, all rows in one program. False when it is not, or branches turned. */
 static bool run_together(nn__rows *r, size_t n, const size_t row[], double *mean, double gradient[]) {
-    const uint32_t home = r->home[row[0]];
-    if (home == ALONE) return false;
+    const uint32_t variant_index = r->variant_index[row[0]];
+    if (variant_index == ALONE) return false;
     for (size_t k = 0; k < n; k++) {
-        if (r->home[row[k]] != home) return false;
+        if (r->variant_index[row[k]] != variant_index) return false;
         memcpy(r->gathered + k*r->width, nn_data_row(r->config.data, row[k]), r->width*sizeof *r->gathered);
     }
-    return run_program(r, r->variant[home].program, n, mean, gradient) == AD_OK;
+    return run_program(r, r->variant[variant_index].program, n, mean, gradient) == AD_OK;
 }
 
 /* Group by group, in the order of their first rows. A batch that is one group is taken whole, also after branches
@@ -429,12 +429,12 @@ static void run_groups(nn__rows *r, size_t n, const size_t row[], double *mean, 
 
 static void give_homes(nn__rows *r, size_t n, const size_t row[]) {
     if (r->by_example) {
-        for (size_t k = 0; k < n; k++) r->home[row[k]] = ALONE;
+        for (size_t k = 0; k < n; k++) r->variant_index[row[k]] = ALONE;
         return;
     }
     if (r->calls == 0 && r->config.shape == NULL) survey(r);
     for (size_t k = 0; k < n && r->status == AD_OK; k++)
-        if (r->home[row[k]] == UNKNOWN) r->home[row[k]] = find(r, row[k], false);
+        if (r->variant_index[row[k]] == UNKNOWN) r->variant_index[row[k]] = find(r, row[k], false);
     const size_t looks = r->calls == 0 && r->config.shape != NULL ? SURVEYED : r->calls < CALLS_CHECKED ? 1 : 0;
     for (size_t k = 0; k < looks && k < n && !r->recorded; k++) look_into(r, row[(r->calls + k)%n]);
     r->calls++;

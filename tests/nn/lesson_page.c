@@ -42,7 +42,7 @@ static void expect_numbers(const json_t *object, const char *key, size_t n, cons
 Test(lesson_page, numbers_read_back_to_the_bit) {
     json_t *root = read_lesson(NULL, NULL);
     for (size_t k = 0; k < 2; k++) {
-        const nn__pupil *p = &lesson->pupil[k];
+        const nn__example *p = &lesson->example[k];
         const json_t    *example = json_array_get(json_object_get(root, "examples"), k);
         expect_numbers(example, "input", 2, p->input);
         expect_numbers(example, "guess", 3, p->guess);

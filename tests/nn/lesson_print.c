@@ -26,7 +26,7 @@ static void expect_in(const char *format, double x) {
 
 Test(lesson_print, shows_the_numbers_of_the_example) {
     print(true, NULL, NULL);
-    const nn__pupil *p = &lesson->pupil[1];
+    const nn__example *p = &lesson->example[1];
     for (size_t u = 0; u < lesson->units; u++) expect_in(" z %9.4f   a ", p->z[u]), expect_in("   a %9.4f  ", p->a[u]);
     for (size_t k = 0; k < lesson->outputs; k++) expect_in(" probability %8.4f   wanted ", p->guess[k]);
     for (size_t i = 0; i < 2; i++) expect_in(" %9.4f\n", p->input[i]);
