@@ -447,9 +447,9 @@ static const double *tape_terms(void *self) {
 static const char *bad_arguments(ad_var y, size_t n, const ad_var x[], size_t room, char text[]) {
     ad_tape *tape = y.tape;
     if (tape == NULL) return "y is a plain number: it depends on nothing";
-    if (tape->status != AD_OK || !ad__check(tape, y, "ad_check", 1)) return tape->message;
+    if (tape->status != AD_OK || !ad__operand_valid(tape, y, "ad_check", 1)) return tape->message;
     for (size_t i = 0; i < n; i++) {
-        if (x[i].tape != NULL && !ad__check(tape, x[i], "ad_check", i + 1)) return tape->message;
+        if (x[i].tape != NULL && !ad__operand_valid(tape, x[i], "ad_check", i + 1)) return tape->message;
         if (x[i].tape != NULL && tape->code[x[i].at.in.node] == AD__input) continue;
         snprintf(text, room, "ad_check: x[%zu] is not an input of the tape", i);
         return text;
@@ -530,7 +530,7 @@ typedef struct callable {
     const double *x, *direction;
     double       *at;
     double        value, noise;
-    double      (*priced)(const double x[], void *context);      /* what roundings may do to a value; NULL: it is not known */
+    double      (*rounding_bound)(const double x[], void *context);      /* what roundings may do to a value; NULL: it is not known */
     const double *(*sizes)(void *self);                          /* of the terms of its gradient; NULL */
     double       *terms;                                         /* n, made by that */
 } callable;
@@ -560,22 +560,22 @@ static double call_noise(void *context, double t) {
     const callable *c = context;
     const double    size = c->direction == NULL ? fabs(c->x[c->coordinate]) : 1;
     const double    measured = ad__measured_noise(call_at, context, t, size > 0 ? fmax(size, fabs(t)) : 1);
-    if (c->priced == NULL) return measured;
+    if (c->rounding_bound == NULL) return measured;
     call_at(context, t);                              /* for the place alone */
-    return fmax(measured, c->priced(c->at, c->context));
+    return fmax(measured, c->rounding_bound(c->at, c->context));
 }
 
 static ad__slice call_coordinate(void *self, size_t i) {
     callable *c = self;
     c->coordinate = i;
     c->direction = NULL;
-    return (ad__slice){call_at, call_noise, c, c->value, c->noise, fabs(c->x[i]), c->priced != NULL};
+    return (ad__slice){call_at, call_noise, c, c->value, c->noise, fabs(c->x[i]), c->rounding_bound != NULL};
 }
 
 static ad__slice call_direction(void *self, const double direction[]) {
     callable *c = self;
     c->direction = direction;
-    return (ad__slice){call_at, call_noise, c, c->value, c->noise, 0, c->priced != NULL};
+    return (ad__slice){call_at, call_noise, c, c->value, c->noise, 0, c->rounding_bound != NULL};
 }
 
 /* Rounding of x + t*direction counts as noise too, so it is measured along a direction, relative to x. */
@@ -735,7 +735,7 @@ static ad__judgement by_coordinates(task *t, const ad__judgement *along, double 
 static void check_part(const batch *all, size_t from, size_t count, task *t, ad__report *r, const char *name) {
     batch    b = rows_of(all, from, count);
     double  *claimed = malloc(2*(t->s->n + 1)*sizeof *claimed), mean;
-    callable c = {.f = batch_mean, .context = &b, .n = t->s->n, .x = t->s->x, .direction = t->part, .priced = batch_noise};
+    callable c = {.f = batch_mean, .context = &b, .n = t->s->n, .x = t->s->x, .direction = t->part, .rounding_bound = batch_noise};
     subject  s = {t->s->n, t->s->x, claimed, call_coordinate, call_direction, NULL, &c, batch_terms};
     const ad_status status = claimed == NULL ? AD_NO_MEMORY
                                              : ad_program_gradient(b.program, c.x, count, b.input, &mean, claimed);
@@ -811,7 +811,7 @@ static void check_rows(batch *all, const double param[], const double claimed[],
 static void check_batch(batch *b, const double param[], const double claimed[], const ad_check_options *o, ad__report *r) {
     const size_t n = b->program->params;
     callable     c = {.f = batch_mean, .context = b, .n = n, .x = param, .at = malloc(n*sizeof *c.at),
-                      .priced = batch_noise, .sizes = batch_terms};
+                      .rounding_bound = batch_noise, .sizes = batch_terms};
     if (c.at == NULL) {
         r->no_memory = true;
         return;

@@ -49,8 +49,8 @@ static void measure(curve *c, const ad__slice *line) {
 
 ad_curve *ad_check_curve(ad_var y, ad_var x, const double *claimed) {
     ad_tape *tape = y.tape;
-    if (tape == NULL || tape->status != AD_OK || !ad__check(tape, y, "ad_check_curve", 1)) return NULL;
-    if (x.tape == NULL || (ad__check(tape, x, "ad_check_curve", 2) && tape->code[x.at.in.node] != AD__input))
+    if (tape == NULL || tape->status != AD_OK || !ad__operand_valid(tape, y, "ad_check_curve", 1)) return NULL;
+    if (x.tape == NULL || (ad__operand_valid(tape, x, "ad_check_curve", 2) && tape->code[x.at.in.node] != AD__input))
         ad__fail(tape, AD_BAD_ARGUMENT, "ad_check_curve: x is not an input of the tape");
     curve *c = tape->status == AD_OK ? calloc(1, sizeof *c) : NULL;
     if (c == NULL) {

@@ -63,7 +63,7 @@ static void sample_level(const ad__slice *line, const ad__sample *up, const ad__
     l->right[k] = (up->value - line->value)/up->moved;
     l->left[k] = (down->value - line->value)/down->moved;
     l->noise[k] = (noise_of(line, up->value) + noise_of(line, down->value))/width;
-    if (k >= LEVELS && !line->priced) l->noise[k] += last_places(line, l->central[k], width);
+    if (k >= LEVELS && !line->bounded) l->noise[k] += last_places(line, l->central[k], width);
     l->finite_right[k] = isfinite(l->right[k]);
     l->finite_left[k] = isfinite(l->left[k]);
     l->same[k] = up->same && down->same;
@@ -438,7 +438,7 @@ static ad_verdict judge_kink(double claimed, double rtol, ad__judgement *j) {
 }
 
 /* The noise at the ends of the steps used may be larger than at x. */
-static bool repriced(const ad__slice *line, ad__estimate *e, double *noise) {
+static bool noise_at_the_ends(const ad__slice *line, ad__estimate *e, double *noise) {
     if (line->noise_at == NULL) return false;
     const double step = e->step;
     const double there = fmax(line->noise_at(line->context, step), line->noise_at(line->context, -step));
@@ -455,7 +455,7 @@ static bool repriced(const ad__slice *line, ad__estimate *e, double *noise) {
 static bool hides(const ad__slice *line, const ad__estimate *e, double noise, double claimed) {
     const double last_place = 2*AD__ROUNDING*(line->size > 0 ? line->size : 1);
     return noise > NOISY*AD__ROUNDING*fabs(line->value) && e->range <= HIDDEN*noise &&
-           (line->priced || HIDDEN*HIDDEN*fabs(claimed)*last_place >= noise);
+           (line->bounded || HIDDEN*HIDDEN*fabs(claimed)*last_place >= noise);
 }
 
 /* By chance a period may nearly fit into a last place of x, or into some, and what is seen of the function is smooth and slow:
@@ -476,7 +476,7 @@ static ad_verdict judge_smooth(const ad__slice *line, double claimed, double rto
     double       noise = line->noise;
     j->gap = fabs(e->slope - claimed);
     j->tolerance = fmax(10*e->error, rtol*size);
-    if (j->gap > j->tolerance && repriced(line, e, &noise)) j->tolerance = fmax(10*e->error, rtol*size);
+    if (j->gap > j->tolerance && noise_at_the_ends(line, e, &noise)) j->tolerance = fmax(10*e->error, rtol*size);
     if (!(j->gap <= j->tolerance))
         return j->gap > e->three && !hides(line, e, noise, claimed) && !aliased(line, e, claimed) ? AD_FAIL : AD_INCONCLUSIVE;
     if (10*e->error <= RESOLVED*size) return AD_PASS;

@@ -22,7 +22,7 @@ typedef struct ad__slice {
     double  value;                        /* at x, finite */
     double  noise;                        /* the rounding error of it, at most */
     double  size;                         /* |x|; steps are from max(1, size)/4 down */
-    bool    priced;                       /* noise is a bound that comes from the operations, at the ends of steps at least */
+    bool    bounded;                       /* noise is a bound that comes from the operations, at the ends of steps at least */
 } ad__slice;
 
 typedef enum ad__shape {

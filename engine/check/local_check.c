@@ -293,18 +293,18 @@ void ad__check_rules(ad__probe *p, ad__report *r, double rtol) {
 /* ---- the sweep -------------------------------------------------------------------------------- */
 
 /* What the users of each node send to it: how much, in how many parts, of which size. */
-typedef struct mail {
+typedef struct incoming {
     double  *sum, *size;
     uint32_t *parts;
-} mail;
+} incoming;
 
-static void free_mail(mail *m) {
+static void free_incoming(incoming *m) {
     free(m->sum), free(m->size), free(m->parts);
 }
 
-static bool send_all(const ad_tape *tape, uint32_t last, mail *m) {
+static bool send_all(const ad_tape *tape, uint32_t last, incoming *m) {
     const size_t nodes = (size_t)last + 1;
-    *m = (mail){calloc(nodes, sizeof *m->sum), calloc(nodes, sizeof *m->size), calloc(nodes, sizeof *m->parts)};
+    *m = (incoming){calloc(nodes, sizeof *m->sum), calloc(nodes, sizeof *m->size), calloc(nodes, sizeof *m->parts)};
     if (m->sum == NULL || m->size == NULL || m->parts == NULL) return false;
     m->sum[last] = m->size[last] = 1;
     for (uint32_t i = last; i > 0; i--) {
@@ -322,7 +322,7 @@ static bool send_all(const ad_tape *tape, uint32_t last, mail *m) {
 }
 
 /* The first node, coming from y, whose adjoint is not what its users send. */
-static size_t wrong_adjoint(const ad_tape *tape, uint32_t last, const mail *m) {
+static size_t wrong_adjoint(const ad_tape *tape, uint32_t last, const incoming *m) {
     for (uint32_t i = last + 1; i-- > 0;) {
         const double gap = fabs(tape->adjoint[i] - m->sum[i]);
         const double allowed = (2*(double)m->parts[i] + 4)*AD__ROUNDING*m->size[i] + 0x1p-1070;
@@ -333,7 +333,7 @@ static size_t wrong_adjoint(const ad_tape *tape, uint32_t last, const mail *m) {
 
 /* A bound of what rounding does to both derivatives along a direction: an error of a few u in each
  * contribution, and one u in each addition. */
-static double rounding_of_sweeps(const ad_tape *tape, uint32_t last, const mail *m) {
+static double rounding_of_sweeps(const ad_tape *tape, uint32_t last, const incoming *m) {
     double total = 0;
     for (uint32_t i = tape->leaves; i <= last; i++) {
         const double a = tape->adjoint[i];
@@ -347,7 +347,7 @@ static double rounding_of_sweeps(const ad_tape *tape, uint32_t last, const mail 
     return total*AD__ROUNDING;
 }
 
-static ad_verdict one_direction(ad__probe *p, ad__report *r, const mail *m, const double direction[]) {
+static ad_verdict one_direction(ad__probe *p, ad__report *r, const incoming *m, const double direction[]) {
     ad_tape *tape = p->tape;
     bool tips;
     if (!ad__tangents(tape, p->y, p->n, p->x, direction, NULL, &tips)) {
@@ -382,7 +382,7 @@ static bool sweeps_alike(ad__probe *p) {
 }
 
 void ad__check_sweep(ad__probe *p, ad__report *r, uint64_t seed) {
-    mail    m;
+    incoming    m;
     double *direction = malloc((p->n + 1)*sizeof *direction);
     r->page.sweep_gap = r->page.sweep_tolerance = NAN;
     r->page.sweep_node = SIZE_MAX;
@@ -399,6 +399,6 @@ void ad__check_sweep(ad__probe *p, ad__report *r, uint64_t seed) {
         if (here > worst) worst = here;
     }
     r->page.sweep = worst;
-    free_mail(&m);
+    free_incoming(&m);
     free(direction);
 }

@@ -76,7 +76,7 @@ void ad__adjoint_sizes(const ad_tape *tape, uint32_t last, double size[]) {
     }
 }
 
-static double price(const ad__probe *p) {
+static double rounding_bound(const ad__probe *p) {
     double total = ad__swept_noise(p->tape, p->y);
     for (size_t i = 0; p->direction != NULL && i < p->n; i++) {         /* x + t*direction is rounded */
         const double part = fabs(p->gradient[i]*p->base[i]);
@@ -176,7 +176,7 @@ static double noise_at(void *context, double t) {
     double     moved, noise = 0;
     if (ad__probe_move(p, t, &moved)) {
         sweep(p);
-        noise = price(p);
+        noise = rounding_bound(p);
     }
     ad__probe_back(p);
     return noise;
@@ -234,7 +234,7 @@ bool ad__probe_open(ad__probe *p, ad_var y, size_t n, const ad_var x[]) {
     if (tape->status != AD_OK) return false;
     p->value = tape->value[p->y];
     for (size_t i = 0; i < n; i++) p->gradient[i] = x[i].at.in.node <= p->y ? tape->adjoint[x[i].at.in.node] : 0;
-    p->noise = price(p);
+    p->noise = rounding_bound(p);
     return true;
 }
 

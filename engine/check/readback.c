@@ -2,7 +2,7 @@
  *
  * A function that can only be called tells its noise by its values, and where those are level to the bit it tells nothing: p +
  * (t - p) has lost all of t when p is large. But a program is a list of operations in which operands stand before
- * users, so it can be recorded as it was, and a sweep over the recording prices each rounding (probe.h). */
+ * users, so it can be recorded as it was, and a sweep over the recording bounds what each rounding may do (probe.h). */
 #include "check/readback.h"
 
 #include "check/probe.h"

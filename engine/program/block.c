@@ -230,7 +230,7 @@ static void reverse_layer(const ad__block *b, const ad__move *m) {
     if (b->plan->gradient && l->on_param) {
         const uint32_t *input = out + l->n;
         for (uint32_t i = 0; i < l->n; i++) s->operand[i] = row(b, input[i]);
-        if (b->careful && !rows_finite(b, input, l->n)) weights_with_care(b, l, s->operand);
+        if (b->masks_zero_adjoint && !rows_finite(b, input, l->n)) weights_with_care(b, l, s->operand);
         else b->p->layers_of->gradient(l->m, l->n, s->from, s->operand, b->n, b->sums->weight + l->packed);
     }
     if (!m->form) return;

@@ -30,7 +30,7 @@ typedef struct ad__block {
     const ad__space  *s;
     ad__sums         *sums;
     size_t            first, real, n;    /* first row; rows; lanes, a multiple of 8 */
-    bool              careful;           /* may an operand of a layer be infinite or NaN? See ad__block_reverse */
+    bool              masks_zero_adjoint;           /* may an operand of a layer be infinite or NaN? See ad__block_reverse */
 } ad__block;
 
 /* The values of all rows of a block, examples beginning at `input`. A guard that would turn and an index out of

@@ -130,7 +130,7 @@ static void push(const ad__lanes *b, const ad__body *body, const double *const x
 }
 
 void ad__body_reverse(const ad__lanes *b, const ad__body *body) {
-    if (body->silent) return;
+    if (body->no_adjoint) return;
     const ad__source *s = b->source + body->operand;
     const double    **x = b->operand, *a = upstream(b, body), *v = NULL, *in;
     operands(b, body, x);

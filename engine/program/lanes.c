@@ -263,13 +263,13 @@ static void write_jacobian(const ad__block *b, double *to) {
     }
 }
 
-static void run_block(const job *j, const ad__space *s, ad__sums *sums, size_t number, bool careful) {
+static void run_block(const job *j, const ad__space *s, ad__sums *sums, size_t number, bool masks_zero_adjoint) {
     const ad_program *p = j->p;
     const workspace  *w = j->w;
     const size_t      first = number*j->plan->block, left = j->rows - first;
     const size_t      real = left < j->plan->block ? left : j->plan->block;
     const ad__block   b = {p, j->plan, w->uniform, w->packed, w->turned, w->finite, s, sums, first, real,
-                           (real + 7)/8*8, careful};
+                           (real + 7)/8*8, masks_zero_adjoint};
     ad__block_forward(&b, p->inputs > 0 ? j->input + first*p->inputs : NULL);
     if (sums->failed.status != AD_OK) return;
     switch (j->purpose) {
@@ -279,7 +279,7 @@ static void run_block(const job *j, const ad__space *s, ad__sums *sums, size_t n
     }
 }
 
-static void run_blocks(const job *j, const ad__space *s, size_t number, bool careful) {
+static void run_blocks(const job *j, const ad__space *s, size_t number, bool masks_zero_adjoint) {
     ad__sums    *sums = &j->w->part[number];
     const size_t from = j->blocks*number/j->parts, end = j->blocks*(number + 1)/j->parts;
     sums->output = 0;
@@ -288,7 +288,7 @@ static void run_blocks(const job *j, const ad__space *s, size_t number, bool car
         memset(sums->adjoint, 0, j->p->uniforms*sizeof *sums->adjoint);
         memset(sums->weight, 0, j->p->packed*sizeof *sums->weight);
     }
-    for (size_t k = from; k < end && sums->failed.status == AD_OK; k++) run_block(j, s, sums, k, careful);
+    for (size_t k = from; k < end && sums->failed.status == AD_OK; k++) run_block(j, s, sums, k, masks_zero_adjoint);
 }
 
 /* A product with 0 that should have been left out shows in the end as NaN: then all again, with care. */

@@ -263,7 +263,7 @@ static ad_tape *tape_of_interface(const ad_interface *face) {
 static bool claim_leaves(compiler *c, const char *which, const char *what, size_t n, const ad_var x[], size_t from) {
     for (size_t i = 0; i < n; i++) {
         if (x[i].tape == NULL) return REFUSE(c->tape, "%s[%zu] is a plain number", which, i);
-        if (!ad__check(c->tape, x[i], what, i + 1)) return false;
+        if (!ad__operand_valid(c->tape, x[i], what, i + 1)) return false;
         const uint32_t node = x[i].at.in.node;
         if (c->tape->code[node] != AD__input)
             return REFUSE(c->tape, "%s[%zu] is the result of an operation, not an input of the tape", which, i);
@@ -285,7 +285,7 @@ static bool check_interface(const ad_interface *face, ad_tape *tape) {
         return REFUSE(tape, "%zu params, %zu inputs and %zu outputs are more than a program can hold", face->params,
                       face->inputs, face->outputs);
     for (size_t i = 0; i < face->outputs; i++)
-        if (face->output[i].tape != NULL && !ad__check(tape, face->output[i], "ad_compile: outputs", i + 1))
+        if (face->output[i].tape != NULL && !ad__operand_valid(tape, face->output[i], "ad_compile: outputs", i + 1))
             return false;
     return true;
 }

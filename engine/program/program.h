@@ -99,7 +99,7 @@ typedef struct ad__body {
     ad__source result;
     uint32_t   fold, fold_lanes;   /* of a logsumexp: the home where the shifts of its lanes are kept for the reverse pass, and so
                                 * many homes on the totals; 0: nowhere */
-    bool       silent;         /* nothing ever arrives at its adjoint */
+    bool       no_adjoint;         /* nothing ever arrives at its adjoint */
 } ad__body;
 
 /* Instructions that repeat: body[first ... first + length - 1], `count` times, no repetition looking at what

@@ -472,13 +472,13 @@ static bool write_sources(roller *r, ad__roll *roll, uint32_t start) {
     return true;
 }
 
-/* In reverse, the first contribution to a row sets it; a value that receives none is silent. */
+/* In reverse, the first contribution to a row sets it; a value that receives none has no_adjoint set. */
 static void mark_first(ad_program *p, const ad__roll *roll, uint32_t reached[]) {
     memset(reached, 0, roll->length*sizeof *reached);
     for (uint32_t j = roll->length; j-- > 0;) {
         ad__body *body = &p->body[roll->first + j];
-        body->silent = body->result.place == AD__IN_ROW && !reached[body->result.at];
-        for (uint32_t i = body->code == AD__where ? 1 : 0; i < body->count && !body->silent; i++) {
+        body->no_adjoint = body->result.place == AD__IN_ROW && !reached[body->result.at];
+        for (uint32_t i = body->code == AD__where ? 1 : 0; i < body->count && !body->no_adjoint; i++) {
             ad__source *s = &p->source[body->operand + i];
             if (s->place != AD__IN_ROW) continue;
             s->first = !reached[s->at];

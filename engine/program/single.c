@@ -140,7 +140,7 @@ static void add_outputs(builder *b, ad__team *t, const entry *member) {
 
 static void add_result(builder *b, ad__team *t, const entry *member) {
     t->body.result = (ad__source){.at = take_homes(b, t->lanes), .place = AD__IN_RUN};
-    if (t->body.code == AD__logsumexp && !t->body.silent) {
+    if (t->body.code == AD__logsumexp && !t->body.no_adjoint) {
         t->body.fold = take_homes(b, t->lanes);
         t->body.fold_lanes = take_homes(b, t->lanes) - t->body.fold;
     }
@@ -159,13 +159,13 @@ static void add_team(builder *b, entry *member, size_t lanes) {
     const ad__node   *first = &p->node[member[0].value];
     const size_t      count = ad__value_operands(p, first);
     const bool        layer = first->code == AD__LAYER_DOT, pick = first->code == AD__pick;
-    ad__team          t = {.body = {.code = first->code, .operand = (uint32_t)b->sources, .count = (uint32_t)count, .silent = true},
+    ad__team          t = {.body = {.code = first->code, .operand = (uint32_t)b->sources, .count = (uint32_t)count, .no_adjoint = true},
                            .lanes = (uint32_t)lanes, .number = layer ? first->x : 0};
     for (size_t l = 0; l < lanes; l++) {
         const ad__node *node = &p->node[member[l].value];
         member[l].major = home_of(b, ad__value_operand(p, node, 0));
         member[l].minor = count > 1 ? home_of(b, ad__value_operand(p, node, 1)) : 0;
-        t.body.silent = t.body.silent && !sends(p, node);
+        t.body.no_adjoint = t.body.no_adjoint && !sends(p, node);
     }
     qsort(member, lanes, sizeof *member, by_key);
     for (size_t k = 0; k < (pick ? 1 : count) && !b->failed; k++) add_operand(b, member, lanes, k);
@@ -440,7 +440,7 @@ static bool forward(run *r) {
 
 static void reverse(run *r) {
     for (const ad__team *t = r->s->team + r->s->teams; t-- > r->s->team;) {
-        if (t->body.silent) continue;
+        if (t->body.no_adjoint) continue;
         open_team(r, t);
         ad__body_begin_reverse(&r->b);
         for (size_t first = 0; first < t->lanes; first += r->b.lanes) {

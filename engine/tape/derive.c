@@ -214,7 +214,7 @@ static void push_partials(recorder *r, uint32_t i, ad_var a, ad_var x[], ad_var 
     own.op->record(n, x, ad__handle_of(r->tape, i), partial, own.context);
     for (size_t k = 0; k < n && r->tape->status == AD_OK; k++) {
         if (is_number(x[k]) || !wanted(r, x[k].at.in.node)) continue;
-        if (!is_number(partial[k]) && !ad__check(r->tape, partial[k], own.op->name, k + 1)) return;
+        if (!is_number(partial[k]) && !ad__operand_valid(r->tape, partial[k], own.op->name, k + 1)) return;
         add(r, x[k].at.in.node, contribution(a, partial[k], false), true);
     }
 }
@@ -322,8 +322,8 @@ void ad_record_gradient(ad_var y, size_t n, const ad_var x[], ad_var grad[]) {
     }
     const ad_mark  mark = ad_tape_mark(tape);
     const uint32_t scopes = tape->notes.scopes, open = tape->notes.open;
-    if (tape->status == AD_OK && ad__check(tape, y, "ad_record_gradient", 1) &&
-        ad__check_nodes(tape, "ad_record_gradient", n, x)) record(tape, y, n, x, grad);
+    if (tape->status == AD_OK && ad__operand_valid(tape, y, "ad_record_gradient", 1) &&
+        ad__nodes_valid(tape, "ad_record_gradient", n, x)) record(tape, y, n, x, grad);
     if (tape->status == AD_OK) return;
     ad_tape_rewind(tape, mark);                       /* a gradient that is half there helps nobody */
     ad__notes_reopen(&tape->notes, scopes, open);

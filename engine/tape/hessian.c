@@ -409,7 +409,7 @@ static void fill(size_t n, double a[], double value) {
  * partial that is written in terms of the result would take the node's own motion for its operand's. */
 static bool can_bend(ad_var y, const char *what, size_t n, const ad_var x[]) {
     ad_tape *tape = y.tape;
-    if (tape->status != AD_OK || !ad__check(tape, y, what, 1) || !ad__check_nodes(tape, what, n, x)) return false;
+    if (tape->status != AD_OK || !ad__operand_valid(tape, y, what, 1) || !ad__nodes_valid(tape, what, n, x)) return false;
     for (size_t k = 0; k < n; k++) {
         const uint32_t node = x[k].at.in.node;
         if (tape->code[node] == AD__input) continue;
@@ -495,8 +495,8 @@ void ad_jacobian(size_t m, const ad_var y[], size_t n, const ad_var x[], double 
         return;
     }
     ad_tape *tape = y[first].tape;
-    bool     good = tape->status == AD_OK && ad__check_nodes(tape, "ad_jacobian", n, x);
+    bool     good = tape->status == AD_OK && ad__nodes_valid(tape, "ad_jacobian", n, x);
     for (size_t i = first; i < m && good; i++)
-        good = y[i].tape == NULL || ad__check(tape, y[i], "ad_jacobian", i + 1);
+        good = y[i].tape == NULL || ad__operand_valid(tape, y[i], "ad_jacobian", i + 1);
     if (!good || !(n < m ? by_columns(tape, m, y, n, x, j) : by_rows(m, y, n, x, j))) fill(m*n, j, NAN);
 }

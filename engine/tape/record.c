@@ -9,7 +9,7 @@ __attribute__((noinline))
 static ad_var unary(ad__row_number row, ad_var x) {
     ad_tape *tape = x.tape;
     if (tape == NULL) return ad_num(ad__row_value(row, x.at.number, 0));
-    if (tape->status != AD_OK || !ad__check(tape, x, ad__rows[row].name, 1) || !ad__grow(tape))
+    if (tape->status != AD_OK || !ad__operand_valid(tape, x, ad__rows[row].name, 1) || !ad__grow(tape))
         return ad__failed(tape);
     const double value = ad__row_value(row, tape->value[x.at.in.node], 0);
     return ad__push(tape, ad__rows[row].code, x.at.in.node, 0, value);
@@ -22,8 +22,8 @@ static inline bool ready(const ad_tape *tape, ad_var x) {
 
 static bool make_ready(ad_tape *tape, ad__row_number row, ad_var x, ad_var y) {
     const char *name = ad__rows[row].name;
-    return (x.tape == NULL || ad__check(tape, x, name, 1)) &&
-           (y.tape == NULL || ad__check(tape, y, name, 2)) && ad__grow(tape);
+    return (x.tape == NULL || ad__operand_valid(tape, x, name, 1)) &&
+           (y.tape == NULL || ad__operand_valid(tape, y, name, 2)) && ad__grow(tape);
 }
 
 __attribute__((noinline))
@@ -74,7 +74,7 @@ ad_var ad__record_row(ad__row_number row, ad_var x, ad_var y) {
 bool ad_branch(ad_var condition) {
     ad_tape *tape = condition.tape;
     if (tape == NULL) return condition.at.number != 0;
-    if (tape->status != AD_OK || !ad__check(tape, condition, "branch", 1) || !ad__grow(tape))
+    if (tape->status != AD_OK || !ad__operand_valid(tape, condition, "branch", 1) || !ad__grow(tape))
         return false;
     const bool taken = tape->value[condition.at.in.node] != 0;
     ad__push(tape, AD__branch, condition.at.in.node, 0, taken);

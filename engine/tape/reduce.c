@@ -109,7 +109,7 @@ static bool classify_each(ad_tape *tape, const char *what, size_t n, const ad_va
     size_t numbers = 0;
     for (size_t i = 0; i < n; i++) {
         if (x[i].tape == NULL) numbers++;
-        else if (!ad__check(tape, x[i], what, i + 1)) return false;
+        else if (!ad__operand_valid(tape, x[i], what, i + 1)) return false;
     }
     *kind = n > 0 && numbers == n ? AD__RUN : numbers == 0 ? AD__SCATTERED : AD__MIXED;
     return true;

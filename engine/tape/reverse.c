@@ -75,7 +75,7 @@ static void sweep(ad_tape *tape, uint32_t last) {
 void ad_backward(ad_var y) {
     ad_tape *tape = y.tape;
     if (tape == NULL) return;
-    if (tape->status != AD_OK || !ad__check(tape, y, "ad_backward", 1)) {
+    if (tape->status != AD_OK || !ad__operand_valid(tape, y, "ad_backward", 1)) {
         tape->swept = 0;                        /* ad_grad must not answer with older adjoints */
         return;
     }
@@ -97,7 +97,7 @@ double ad_grad(ad_var x) {
     ad_tape *tape = x.tape;
     if (tape == NULL) return 0;
     if (!ad__valid(tape, x) || x.at.in.node >= tape->length) {
-        ad__check(tape, x, "ad_grad", 1);
+        ad__operand_valid(tape, x, "ad_grad", 1);
         return NAN;
     }
     if (tape->swept == 0) {
@@ -118,7 +118,7 @@ void ad_gradient(ad_var y, size_t n, const ad_var x[], double grad[]) {
         return;
     }
     const bool range = ad__consecutive(tape, n, x);
-    if (tape->status == AD_OK && (range || ad__check_nodes(tape, "ad_gradient", n, x))) ad_backward(y);
+    if (tape->status == AD_OK && (range || ad__nodes_valid(tape, "ad_gradient", n, x))) ad_backward(y);
     if (tape->status != AD_OK) {
         fill(n, grad, NAN);
     } else if (range && x[n - 1].at.in.node < tape->swept) {

@@ -141,8 +141,8 @@ static double by_reverse(ad_var y, size_t n, const ad_var x[], const double dire
 double ad_tangent(ad_var y, size_t n, const ad_var x[], const double direction[]) {
     ad_tape *tape = y.tape;
     if (tape == NULL) return 0;
-    if (tape->status != AD_OK || !ad__check(tape, y, "ad_tangent", 1) ||
-        !ad__check_nodes(tape, "ad_tangent", n, x)) return NAN;
+    if (tape->status != AD_OK || !ad__operand_valid(tape, y, "ad_tangent", 1) ||
+        !ad__nodes_valid(tape, "ad_tangent", n, x)) return NAN;
     const uint32_t last = y.at.in.node;
     bool           tips;
     if (!ad__tangents(tape, last, n, x, direction, NULL, &tips)) return NAN;

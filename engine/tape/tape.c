@@ -231,7 +231,7 @@ ad_var ad__handle_of(ad_tape *tape, uint32_t node) {
     return x;
 }
 
-bool ad__check(ad_tape *tape, ad_var x, const char *what, size_t position) {
+bool ad__operand_valid(ad_tape *tape, ad_var x, const char *what, size_t position) {
     if (x.tape != tape) {
         ad__fail(tape, AD_TWO_TAPES, "%s: operand %zu belongs to another tape", what, position);
         ad__fail(x.tape, AD_TWO_TAPES, "%s: operand %zu belongs to this tape, others do not", what,
@@ -250,14 +250,14 @@ bool ad__check(ad_tape *tape, ad_var x, const char *what, size_t position) {
     return false;
 }
 
-bool ad__check_nodes(ad_tape *tape, const char *what, size_t n, const ad_var x[]) {
+bool ad__nodes_valid(ad_tape *tape, const char *what, size_t n, const ad_var x[]) {
     for (size_t i = 0; i < n; i++) {
         if (x[i].tape == NULL) {
             ad__fail(tape, AD_BAD_ARGUMENT, "%s: x[%zu] is the plain number %.17g, not a node", what, i,
                      x[i].at.number);
             return false;
         }
-        if (!ad__check(tape, x[i], what, i + 1)) return false;
+        if (!ad__operand_valid(tape, x[i], what, i + 1)) return false;
     }
     return true;
 }
@@ -337,13 +337,13 @@ ad_var ad_input(ad_tape *tape, double value) {
 double ad_value(ad_var x) {
     if (x.tape == NULL) return x.at.number;
     if (ad__valid(x.tape, x)) return x.tape->value[x.at.in.node];
-    ad__check(x.tape, x, "ad_value", 1);
+    ad__operand_valid(x.tape, x, "ad_value", 1);
     return NAN;
 }
 
 void ad_set(ad_var input, double value) {
     ad_tape *tape = input.tape;
-    if (tape == NULL || tape->status != AD_OK || !ad__check(tape, input, "ad_set", 1)) return;
+    if (tape == NULL || tape->status != AD_OK || !ad__operand_valid(tape, input, "ad_set", 1)) return;
     if (tape->code[input.at.in.node] == AD__input)
         tape->value[input.at.in.node] = value;
     else
@@ -410,7 +410,7 @@ const char *ad__name_of(const ad_tape *tape, uint32_t node) {
 
 void ad_name(ad_var x, const char *name) {
     ad_tape *tape = x.tape;
-    if (tape == NULL || tape->status != AD_OK || !ad__check(tape, x, "ad_name", 1)) return;
+    if (tape == NULL || tape->status != AD_OK || !ad__operand_valid(tape, x, "ad_name", 1)) return;
     if (name == NULL)
         ad__fail(tape, AD_BAD_ARGUMENT, "ad_name: the name is NULL");
     else if (!ad__notes_name(&tape->notes, x.at.in.node, name))

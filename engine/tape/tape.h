@@ -127,10 +127,10 @@ void ad__fail(ad_tape *tape, ad_status status, const char *format, ...);
 
 /* True when x can be used on this tape as operand number `position` of the operation `what`; otherwise
  * the error is kept (on both tapes when x belongs to another). Plain numbers are not asked about. */
-bool ad__check(ad_tape *tape, ad_var x, const char *what, size_t position);
+bool ad__operand_valid(ad_tape *tape, ad_var x, const char *what, size_t position);
 
 /* Is every x a node of the tape, something to differentiate by? Otherwise the error is kept. */
-bool ad__check_nodes(ad_tape *tape, const char *what, size_t n, const ad_var x[]);
+bool ad__nodes_valid(ad_tape *tape, const char *what, size_t n, const ad_var x[]);
 
 /* Make space for one more node, for words of the list, for doubles to gather operands in. False when memory is out
  * (AD_NO_MEMORY), the limit is reached (AD_TAPE_FULL) or, for the first two, an error is held. */

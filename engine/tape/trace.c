@@ -233,7 +233,7 @@ ad_tape *ad__results(const char *what, size_t n, const ad_var y[], FILE *to, ad_
         if (y[i].tape == NULL)
             ad__fail(tape, AD_BAD_ARGUMENT, "%s: result %zu is the plain number %.17g", what, i + 1, y[i].at.number);
         else
-            ad__check(tape, y[i], what, i + 1);
+            ad__operand_valid(tape, y[i], what, i + 1);
     }
     *status = tape->status;
     return tape->status == AD_OK ? tape : NULL;

@@ -1,4 +1,4 @@
-/* readback.c - tests of engine/check/readback.c: a program recorded again has its values, and its roundings have a price. */
+/* readback.c - tests of engine/check/readback.c: a program recorded again has its values, and its roundings have bounds. */
 #include "engine/check/readback.h"
 #include "support.h"
 
@@ -54,7 +54,7 @@ Test(readback, every_value_is_what_the_program_computes) {
 }
 
 /* At p = 1e16 a unit in the last place is 2; t - p and the sum with p are rounded by half of it at most. */
-Test(readback, roundings_inside_have_their_price) {
+Test(readback, roundings_inside_have_their_bounds) {
     ad_tape     *tape = ad_tape_new();
     const double at[] = {1e16, 100}, small[] = {1, 100};
     ad_var       x[] = {ad_input(tape, at[0]), ad_input(tape, at[1])}, y = ad_add(x[0], ad_sub(x[1], x[0]));

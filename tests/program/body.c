@@ -99,7 +99,7 @@ Test(body, constant_operand_receives_nothing) {
     reverse(&product);
     cr_expect_eq(adjoint[ONE], 0);
     cr_expect_eq(adjoint[X], u[ONE]);
-    const ad__body silent = {.code = AD__mul, .operand = 0, .count = 2, .result = product.result, .silent = true};
+    const ad__body silent = {.code = AD__mul, .operand = 0, .count = 2, .result = product.result, .no_adjoint = true};
     reverse(&silent);
     cr_expect_eq(adjoint[X], u[ONE]);
 }
