@@ -189,7 +189,7 @@ static inline void ad__program_fail(ad__failure *f, ad_status status, size_t r, 
     if (f->status == AD_OK || r < f->row) *f = (ad__failure){status, r, what, number, {0, 0}};
 }
 
-/* Has the condition of a guard two sides, its operands? They are there to be told when all has gone forward. */
+/* True if the guard is a comparison; its operands are still available to report. */
 static inline bool ad__guard_sides(const ad_program *p, uint32_t guard) {
     const uint8_t code = p->node[p->guard[guard].value].code;
     return ad__code_row(code) < AD__ROWS && ad__rows[ad__code_row(code)].operands == 2;
