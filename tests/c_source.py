@@ -7,7 +7,8 @@ import collections
 import re
 
 Token = collections.namedtuple("Token", "start text")
-Owner = collections.namedtuple("Owner", "name function first last")     # its name, whether it is a function, its tokens
+# A name, where it stands, whether it is a function's; which tokens are its own.
+Owner = collections.namedtuple("Owner", "name at function first last")
 
 LEXEME = re.compile(r"""
     (?P<skipped> /\*.*?\*/ | //[^\n]* | ^[ \t]*\#(?:\\\n|/\*.*?\*/|[^\n])* )
@@ -18,6 +19,7 @@ LEXEME = re.compile(r"""
 WORD = re.compile(r"[A-Za-z_]\w*")
 AGGREGATE = {"enum", "struct", "union"}
 WRAPPERS = {"AD__CODE_AND_TEXT"}        # macros around whole functions, behind a name
+OUTER = {"extern", "namespace"}         # braces around declarations
 
 
 def tokens(text):
@@ -28,22 +30,28 @@ def owners(all_tokens):
     """The functions and declarations of a file, in order. An enum's constants and a struct's arrays have each its own."""
     depth, item = 0, []             # of the item: (index of the token, how deep)
     braced = function = False
-    wrapper = 0                     # how many tokens of one are still to come
+    wrapper = outer = 0             # tokens of a wrapper still to come; braces around everything
     for index, token in enumerate(all_tokens):
         if not item and token.text in WRAPPERS:
             wrapper = 4             # its name, a parenthesis, the name of the text, a comma
         if wrapper > 0 or not item and token.text == ")":
             wrapper = max(wrapper - 1, 0)
             continue
+        if not item and depth == 0 and token.text == "}" and outer > 0:
+            outer -= 1
+            continue
         depth -= token.text in (")", "]", "}")
         if token.text == "{" and depth == 0:
+            if item and all_tokens[item[0][0]].text in OUTER:
+                outer, item = outer + 1, []
+                continue
             braced, function = True, heads_function(all_tokens, item)
         item.append((index, depth))
         depth += token.text in ("(", "[", "{")
         if depth == 0 and (token.text == ";" or function and braced and token.text == "}"):
             yield from named(all_tokens, item, function)
             braced, function, item = False, False, []
-    if depth != 0:
+    if depth != 0 or outer != 0:
         raise ValueError("its braces are not even")
 
 
@@ -55,29 +63,27 @@ def heads_function(all_tokens, item):
 def named(all_tokens, item, function):
     words = [(all_tokens[i].text, depth) for i, depth in item]
     first, last = item[0][0], item[-1][0]
-    if function:
-        yield Owner(head_name(words), True, first, last)
-        return
-    if "{" in {word for word, depth in words if depth == 0} and AGGREGATE & {word for word, depth in words[:3]}:
+    if not function and "{" in {word for word, depth in words if depth == 0} and AGGREGATE & {word for word, _ in words[:3]}:
         begun, name = first, "-"
         for (index, _), (word, _), (after, _) in zip(item, words, words[1:]):
             if WORD.fullmatch(word) and after in ("=", "["):
                 if index > begun:
-                    yield Owner(name, False, begun, index - 1)
+                    yield Owner(name, begun, False, begun, index - 1)
                 begun, name = index, word
-        yield Owner(name, False, begun, last)
-        return
-    yield Owner(head_name(words), False, first, last)
+        yield Owner(name, begun, False, begun, last)
+    else:
+        at = head_name(words)
+        yield Owner("-" if at is None else words[at][0], item[at or 0][0], function, first, last)
 
 
 def head_name(words):
-    """The word that is declared: before the parameters, the length or the value."""
-    name = "-"
-    for (word, depth), (after, _) in zip(words, words[1:]):
+    """Where the word is that is declared: before the parameters, the length or the value."""
+    found = None
+    for at, ((word, depth), (after, _)) in enumerate(zip(words, words[1:])):
         if depth != 0:
             continue
         if WORD.fullmatch(word) and word != "__attribute__" and after in ("(", "[", "=", ";"):
-            name = word
+            found = at
         if after in ("[", "=", "{", ";"):
             break
-    return name
+    return found

@@ -119,14 +119,23 @@ static void (*const exact[ROWS])(real x, real y, real out[4]) = {
 };
 
 /* Near 0, near 1, near the ends of the range, and a few in between. */
+/* clang-format off */
 static const double ones[] = {
-    1e-300, 1e-160, 1e-100, 1e-30, 1e-12, 1e-8, 1e-7, 1e-5, 1e-3, 0.02, 0.3, 0.49, 0.51, 0.7, 0.74, 0.76, 0.9, 0.999, 0.9999999,
-    1 - 4e-16, 1 + 4e-16, 1.0001, 1.3, 1.41421, 2.4, 3.7, 9, 17, 19.5, 26, 37.5, 300, 1e5, 1e8, 1e30, 1e81, 1e100, 1e150,
+    1e-300, 1e-160, 1e-100,    1e-30,     1e-12,     1e-8,   1e-7, 1e-5,
+    1e-3,   0.02,   0.3,       0.49,      0.51,      0.7,    0.74, 0.76,
+    0.9,    0.999,  0.9999999, 1 - 4e-16, 1 + 4e-16, 1.0001, 1.3,  1.41421,
+    2.4,    3.7,    9,         17,        19.5,      26,     37.5, 300,
+    1e5,    1e8,    1e30,      1e81,      1e100,     1e150,
 };
+/* clang-format on */
+/* clang-format off */
 static const double twos[][2] = {
-    {0.3, 1.7}, {2, 3}, {1, 1}, {1.7, 1e-3}, {3e-120, 1e-100}, {1e-100, 3e-120}, {1e150, 1e140}, {2, 1e-9}, {2, 0}, {1e-9, 2}, {5, -3},
-    {1e-200, 1}, {1e-5, 0.5}, {1e10, 1e-10}, {0.999999, 40}, {1 + 1e-9, -20}, {7, 7.0000001},
+    {0.3, 1.7},       {2, 3},         {1, 1},      {1.7, 1e-3},   {3e-120, 1e-100},
+    {1e-100, 3e-120}, {1e150, 1e140}, {2, 1e-9},   {2, 0},        {1e-9, 2},
+    {5, -3},          {1e-200, 1},    {1e-5, 0.5}, {1e10, 1e-10}, {0.999999, 40},
+    {1 + 1e-9, -20},  {7, 7.0000001},
 };
+/* clang-format on */
 
 static void expect_second(int number, const double at[2]) {
     const size_t n = (size_t)rows[number].operands;
@@ -483,13 +492,17 @@ Test(curvature, of_a_function_of_something_huge_by_duals) {
 }
 
 Test(curvature, of_an_overflow_behind_a_zero_is_zero) {
+    /* clang-format off */
     static const edge behind[] = {
-        {"1/(1 + exp(-x))", -800, 0}, {"atan(exp(x))", 720, 0},     {"atan(exp(x))", 800, 0},       {"atan(-exp(x)*x)", 800, 0},
-        {"atan2(exp(x), 1)", 720, 0}, {"atan2(1, exp(x))", 720, 0}, {"erf(exp(exp(x)))", 7, 0},     {"tanh(sinh(x))", 800, 0},
-        {"x/exp(x)", 745, 0},         {"3/expm1(x*x)", 28, 0},      {"exp(-exp(x))", 800, 0},       {"softplus(-exp(x))", 800, 0},
-        {"sigmoid(exp(x))", 720, 0},  {"1/asinh(exp(x))", 720, 0},  {"elu(-exp(x))", 720, 0},       {"x*sigmoid(-exp(x))", 800, 0},
-        {"0.5^exp(x)", 720, 0},       {"exp(x - exp(x))", 800, 0},  {"1/hypot(exp(x), 1)", 720, 0}, {"exp(-1/x^2)", 1e-200, 0},
+        {"1/(1 + exp(-x))", -800, 0},   {"atan(exp(x))", 720, 0},     {"atan(exp(x))", 800, 0},
+        {"atan(-exp(x)*x)", 800, 0},    {"atan2(exp(x), 1)", 720, 0}, {"atan2(1, exp(x))", 720, 0},
+        {"erf(exp(exp(x)))", 7, 0},     {"tanh(sinh(x))", 800, 0},    {"x/exp(x)", 745, 0},
+        {"3/expm1(x*x)", 28, 0},        {"exp(-exp(x))", 800, 0},     {"softplus(-exp(x))", 800, 0},
+        {"sigmoid(exp(x))", 720, 0},    {"1/asinh(exp(x))", 720, 0},  {"elu(-exp(x))", 720, 0},
+        {"x*sigmoid(-exp(x))", 800, 0}, {"0.5^exp(x)", 720, 0},       {"exp(x - exp(x))", 800, 0},
+        {"1/hypot(exp(x), 1)", 720, 0}, {"exp(-1/x^2)", 1e-200, 0},
     };
+    /* clang-format on */
     for (size_t i = 0; i < sizeof behind/sizeof *behind; i++) {
         ad_tape *tape = ad_tape_new();
         ad_var   x = ad_input(tape, behind[i].at), y = ad_parse(tape, behind[i].text, 1, "x", &x);

@@ -300,14 +300,17 @@ static void only_names_of_the_library_are_found_by_argument() {
 
 /* A program's own functions, some of the names in the global namespace too: those are not looked at for double, so they
  * must not be for ad::var. */
+/* clang-format off */
 template <class T> T sigmoid(T x) { return 100 - x; }
 template <class T> T scale(T x, T y) { return 100 - x - y; }
 template <class T> T loss(T x) { return 100 - x; }
+/* clang-format on */
 
 namespace program {
 #define R1(name, ...) template <class T> T name(T x) { return x + 1000; }
 #define R2(name, ...) template <class T> T name(T x, T y) { return x + y*0.5 + 2000; }
 #include "engine/ops.def"
+/* clang-format off */
 template <class T> T sum(size_t n, const T *x) { return x[0] + double(n) + 1; }
 template <class T> T dot(size_t n, const T *x, const T *y) { return x[0]*y[n - 1] + 2; }
 template <class T> T logsumexp(size_t n, const T *x) { return x[n - 1] + 3; }
@@ -316,6 +319,7 @@ template <class T> T pick(T x, size_t n, const T *y) { return x*y[n - 1] + 5; }
 template <class T> T value(T x) { return x*3; }
 template <class T> T grad(T x) { return x*5; }
 template <class T> T loss(T x) { return x*7; }
+/* clang-format on */
 
 /* Each of them by itself. */
 template <class T> std::vector<T> each(const T *x) {
