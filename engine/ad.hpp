@@ -88,10 +88,13 @@ struct var : ad_var {
 static_assert(sizeof(var) == sizeof(ad_var), "an array of vars is an array of ad_vars");
 
 /* Printed as its value, by the format of the stream. */
+/* clang-format off */
 template <class Character, class Traits>
-std::basic_ostream<Character, Traits> &operator<<(std::basic_ostream<Character, Traits> &to, const var &x) {
+std::basic_ostream<Character, Traits> &
+operator<<(std::basic_ostream<Character, Traits> &to, const var &x) {
     return to << ad_value(x);
 }
+/* clang-format on */
 
 /* ---- names of Tapir's own: ad::NAME, and by no other way ---------------------------------------- */
 

@@ -72,8 +72,10 @@ static double point(range r, uint64_t *state) {
 
 static long double exact(int number, double x, double y) {
     switch (number) {
+/* clang-format off */
 #define ONE(name) case ROW_##name: return name##l(x);
 #define TWO(name) case ROW_##name: return name##l(x, y);
+/* clang-format on */
     NATIVE(ONE, TWO)
 #undef ONE
 #undef TWO
