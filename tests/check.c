@@ -1218,12 +1218,16 @@ static void keep_promise(const char *text, const double x[2], promise *p) {
 }
 
 Test(check, right_gradients_are_never_accused_and_wrong_ones_are) {
+    /* clang-format off */
     static const char *const texts[] = {
-        "sin(1e5*a) + b", "sin(1e6*a)*b", "sin(1e8*a) - b", "a^2 + 1e-3*sin(1e5*a) + b*b", "sin(1/a) + b", "sin(1e12*a^2) + b",
-        "logsumexp(a, b)", "log(1 + exp(a - b))", "exp(a)/(exp(a) + exp(b))", "exp(-(a*a + b*b))", "tanh(10*a)*b", "hypot(a, b)",
-        "atan2(a, b)", "(a + 1e8) - 1e8 + b", "1e20*sin(a)*b", "1e-20*cos(3*a)*b", "sigmoid(1000*(a - 1)) + b",
-        "softplus(100*a) + b", "cos(50*a)*exp(-b)", "1e-10*sin(1e7*a) + a*a + b", "max(a, b)*a", "a < b ? a*b : sin(a)*b",
+        "sin(1e5*a) + b", "sin(1e6*a)*b", "sin(1e8*a) - b", "a^2 + 1e-3*sin(1e5*a) + b*b",
+        "sin(1/a) + b", "sin(1e12*a^2) + b", "logsumexp(a, b)", "log(1 + exp(a - b))",
+        "exp(a)/(exp(a) + exp(b))", "exp(-(a*a + b*b))", "tanh(10*a)*b", "hypot(a, b)",
+        "atan2(a, b)", "(a + 1e8) - 1e8 + b", "1e20*sin(a)*b", "1e-20*cos(3*a)*b",
+        "sigmoid(1000*(a - 1)) + b", "softplus(100*a) + b", "cos(50*a)*exp(-b)",
+        "1e-10*sin(1e7*a) + a*a + b", "max(a, b)*a", "a < b ? a*b : sin(a)*b",
     };
+    /* clang-format on */
     uint64_t state = 11;
     promise  p = {0, 0, 0};
     for (size_t k = 0; k < sizeof texts/sizeof *texts; k++) {
@@ -1238,10 +1242,13 @@ Test(check, right_gradients_are_never_accused_and_wrong_ones_are) {
 
 /* Small and large coordinates, where terms of the derivative cancel and steps of one size are none of another. */
 Test(check, right_gradients_of_any_scale_are_not_accused) {
+    /* clang-format off */
     static const char *const texts[] = {
-        "a*b + a/b", "erf(b)*(a/b)", "cosh(b)/((a/b)*asinh(b))", "sqrt(abs(a))*cbrt(b)", "log1p(abs(a)) - expm1(-abs(b))",
-        "tanh(a*b)", "(a + b)^2 - (a - b)^2", "((a + b) - a)*cos(b)", "atan(a)/(1 + b*b)", "gelu(a) + silu(b)",
+        "a*b + a/b", "erf(b)*(a/b)", "cosh(b)/((a/b)*asinh(b))", "sqrt(abs(a))*cbrt(b)",
+        "log1p(abs(a)) - expm1(-abs(b))", "tanh(a*b)", "(a + b)^2 - (a - b)^2",
+        "((a + b) - a)*cos(b)", "atan(a)/(1 + b*b)", "gelu(a) + silu(b)",
     };
+    /* clang-format on */
     uint64_t state = 5;
     for (size_t k = 0; k < sizeof texts/sizeof *texts; k++) {
         for (int point = 0; point < 6; point++) {

@@ -66,42 +66,49 @@ static void open_point(point *p, size_t n, const double at[]) {
 
 /* ---- rows ------------------------------------------------------------------------------------- */
 
+/* clang-format off */
 static real sech2(real x) { return 1/(coshl(x)*coshl(x)); }
-static real bell(real x) { return 0.25L*sech2(x/2); }                     /* the derivative of sigmoid */
+static real bell(real x) { return 0.25L*sech2(x/2); }               /* the derivative of sigmoid */
 static real normal(real x) { return expl(-x*x/2)*0.398942280401432677939946059934L; }
 static real span(real x, real y) { return hypotl(x, y); }
+/* clang-format on */
 
 /* name, second derivative, what its terms add up to where they may cancel (0: they cannot) */
-#define ONE_LIST(row)                                                                       \
-    row(sqrt, -0.25L/(x*sqrtl(x)), 0)                                                       \
-    row(cbrt, -2/(9*x*cbrtl(x)*cbrtl(x)), 0)                                                \
-    row(exp, expl(x), 0) row(expm1, expl(x), 0) row(exp2, exp2l(x)*M_LN2l*M_LN2l, 0)        \
-    row(log, -1/(x*x), 0) row(log1p, -1/((1 + x)*(1 + x)), 0)                               \
-    row(log2, -1/(x*x*M_LN2l), 0) row(log10, -1/(x*x*M_LN10l), 0)                           \
-    row(sin, -sinl(x), 0) row(cos, -cosl(x), 0)                                             \
-    row(tan, 2*tanl(x)*(1 + tanl(x)*tanl(x)), 0)                                            \
+/* clang-format off */
+#define ONE_LIST(row)                                                                        \
+    row(sqrt, -0.25L/(x*sqrtl(x)), 0)                                                        \
+    row(cbrt, -2/(9*x*cbrtl(x)*cbrtl(x)), 0)                                                 \
+    row(exp, expl(x), 0) row(expm1, expl(x), 0) row(exp2, exp2l(x)*M_LN2l*M_LN2l, 0)         \
+    row(log, -1/(x*x), 0) row(log1p, -1/((1 + x)*(1 + x)), 0)                                \
+    row(log2, -1/(x*x*M_LN2l), 0) row(log10, -1/(x*x*M_LN10l), 0)                            \
+    row(sin, -sinl(x), 0) row(cos, -cosl(x), 0)                                              \
+    row(tan, 2*tanl(x)*(1 + tanl(x)*tanl(x)), 0)                                             \
     row(asin, x/powl((1 - x)*(1 + x), 1.5L), 0) row(acos, -x/powl((1 - x)*(1 + x), 1.5L), 0) \
-    row(atan, -2*(x/(1 + x*x))/(1 + x*x), 0)                                                \
-    row(sinh, sinhl(x), 0) row(cosh, coshl(x), 0) row(tanh, -2*tanhl(x)*sech2(x), 0)        \
-    row(asinh, -x/powl(1 + x*x, 1.5L), 0)                                                   \
-    row(acosh, -x/powl((x - 1)*(x + 1), 1.5L), 0)                                           \
-    row(atanh, 2*x/((1 - x)*(1 + x)*(1 - x)*(1 + x)), 0)                                    \
-    row(erf, -4*x*expl(-x*x)/sqrtl(M_PIl), 2*fabsl(x*x*x)*expl(-x*x))                       \
-    row(erfc, 4*x*expl(-x*x)/sqrtl(M_PIl), 2*fabsl(x*x*x)*expl(-x*x))                       \
-    row(sigmoid, -bell(x)*tanhl(x/2), 0) row(softplus, bell(x), 0)                          \
-    row(silu, bell(x)*(2 - x*tanhl(x/2)), bell(x)*(2 + fabsl(x)))                           \
-    row(gelu, normal(x)*(2 - x*x), normal(x)*(2 + x*x + x*x*x*x))                           \
+    row(atan, -2*(x/(1 + x*x))/(1 + x*x), 0)                                                 \
+    row(sinh, sinhl(x), 0) row(cosh, coshl(x), 0) row(tanh, -2*tanhl(x)*sech2(x), 0)         \
+    row(asinh, -x/powl(1 + x*x, 1.5L), 0)                                                    \
+    row(acosh, -x/powl((x - 1)*(x + 1), 1.5L), 0)                                            \
+    row(atanh, 2*x/((1 - x)*(1 + x)*(1 - x)*(1 + x)), 0)                                     \
+    row(erf, -4*x*expl(-x*x)/sqrtl(M_PIl), 2*fabsl(x*x*x)*expl(-x*x))                        \
+    row(erfc, 4*x*expl(-x*x)/sqrtl(M_PIl), 2*fabsl(x*x*x)*expl(-x*x))                        \
+    row(sigmoid, -bell(x)*tanhl(x/2), 0) row(softplus, bell(x), 0)                           \
+    row(silu, bell(x)*(2 - x*tanhl(x/2)), bell(x)*(2 + fabsl(x)))                            \
+    row(gelu, normal(x)*(2 - x*x), normal(x)*(2 + x*x + x*x*x*x))                            \
     row(elu, x < 0 ? expl(x) : 0, 0)
+/* clang-format on */
 
-#define TWO_LIST(row)                                                                       \
-    row(exp_sub, expl(x - y), -expl(x - y), expl(x - y), 0) row(mul, 0, 1, 0, 0) row(div, 0, -1/(y*y), 2*x/(y*y*y), 0)                              \
-    row(pow, y*(y - 1)*powl(x, y - 2), powl(x, y - 1)*(1 + y*logl(x)),                      \
-        powl(x, y)*logl(x)*logl(x), powl(x, y - 1)*(1 + fabsl(y*logl(x))))                  \
-    row(hypot, y/span(x, y)*(y/span(x, y))/span(x, y), -x/span(x, y)*(y/span(x, y))/span(x, y),               \
-        x/span(x, y)*(x/span(x, y))/span(x, y), 0)                                                   \
-    row(atan2, -2*x/span(x, y)*(y/span(x, y))/span(x, y)/span(x, y),                                    \
-        (x - y)/span(x, y)*((x + y)/span(x, y))/span(x, y)/span(x, y),                                  \
+/* clang-format off */
+#define TWO_LIST(row)                                                                           \
+    row(exp_sub, expl(x - y), -expl(x - y), expl(x - y), 0)                                     \
+    row(mul, 0, 1, 0, 0) row(div, 0, -1/(y*y), 2*x/(y*y*y), 0)                                  \
+    row(pow, y*(y - 1)*powl(x, y - 2), powl(x, y - 1)*(1 + y*logl(x)),                          \
+        powl(x, y)*logl(x)*logl(x), powl(x, y - 1)*(1 + fabsl(y*logl(x))))                      \
+    row(hypot, y/span(x, y)*(y/span(x, y))/span(x, y), -x/span(x, y)*(y/span(x, y))/span(x, y), \
+        x/span(x, y)*(x/span(x, y))/span(x, y), 0)                                              \
+    row(atan2, -2*x/span(x, y)*(y/span(x, y))/span(x, y)/span(x, y),                            \
+        (x - y)/span(x, y)*((x + y)/span(x, y))/span(x, y)/span(x, y),                          \
         2*x/span(x, y)*(y/span(x, y))/span(x, y)/span(x, y), 1/span(x, y)/span(x, y))
+/* clang-format on */
 
 #define ONE(name, xx, scale)                                                                \
     static void of_##name(real x, real y, real out[4]) { (void)y; out[0] = xx; out[3] = scale; }

@@ -1063,10 +1063,13 @@ Test(emit_c, nothing_but_an_identifier_is_a_name) {
 
 /* Whatever is a name compiles, also where the file itself uses it for something; and all in one file. */
 Test(emit_c, names_that_look_like_ours_compile) {
-    static const char *const names[] = {"v", "a", "s", "i", "param", "input", "grad", "sigmoid", "silu", "bad", "f_sigmoid",
-                                        "forward0", "polygamma", "tanhh", "iff", "Int", "x", "ad__digamma",
-                                        "FPx", "Mx", "sinfl", "a9", "Z_az09_AZ", "z0",
-                                        "a23456789_123456789_123456789_123456789_12345678"};
+    /* clang-format off */
+    static const char *const names[] = {
+        "v", "a", "s", "i", "param", "input", "grad", "sigmoid", "silu", "bad", "f_sigmoid",
+        "forward0", "polygamma", "tanhh", "iff", "Int", "x", "ad__digamma", "FPx", "Mx", "sinfl",
+        "a9", "Z_az09_AZ", "z0", "a23456789_123456789_123456789_123456789_12345678",
+    };
+    /* clang-format on */
     ad_program *p = small();
     char        folder[] = "/tmp/tapir-emit-XXXXXX", path[100];
     cr_assert_not_null(mkdtemp(folder));

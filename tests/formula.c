@@ -36,29 +36,31 @@ static void expect_value(const char *text, double want) {
 
 /* ---- what the compiler says ------------------------------------------------------------------ */
 
-#define AS_IN_C(row)                                                                          \
-    row(x) row(-x) row(+x) row(- -x) row(-(-x)) row(x + y*z) row((x + y)*z) row(x - y - z)    \
-    row(x - (y - z)) row(x/y/z) row(x/(y/z)) row(x*y/z*x) row(x/y*z) row(-x*y) row(-x - -y)   \
-    row(x*-y) row(x + -y) row(2*x - 3.5*y/z + 1) row(x < y) row(x > y) row(x <= x) row(x >= z) \
-    row(x == x) row(x != x) row(x == y) row(x < y == z > y) row(x < y != z < y)               \
-    row(x + y < z*2) row(x < z && y < z) row(x < y && y < z) row(x < y || y < z)              \
-    row(x < y || y > z) row(x > y || y > z && z < x) row((x > y || y > z) && z < x)           \
-    row(x == x && y != y || z > x) row(!x) row(!(x < y)) row(!!x) row(!x + 1) row(-!y)        \
+/* clang-format off */
+#define AS_IN_C(row)                                                                            \
+    row(x) row(-x) row(+x) row(- -x) row(-(-x)) row(x + y*z) row((x + y)*z) row(x - y - z)      \
+    row(x - (y - z)) row(x/y/z) row(x/(y/z)) row(x*y/z*x) row(x/y*z) row(-x*y) row(-x - -y)     \
+    row(x*-y) row(x + -y) row(2*x - 3.5*y/z + 1) row(x < y) row(x > y) row(x <= x) row(x >= z)  \
+    row(x == x) row(x != x) row(x == y) row(x < y == z > y) row(x < y != z < y)                 \
+    row(x + y < z*2) row(x < z && y < z) row(x < y && y < z) row(x < y || y < z)                \
+    row(x < y || y > z) row(x > y || y > z && z < x) row((x > y || y > z) && z < x)             \
+    row(x == x && y != y || z > x) row(!x) row(!(x < y)) row(!!x) row(!x + 1) row(-!y)          \
     row(!(x < y) && z > x) row(x < y ? x : y) row(x > y ? x : y) row(x > y ? y > z ? 1 : 2 : 3) \
-    row(x < y ? 1 : y < z ? 2 : 3) row(x < y ? 1 : y > z ? 2 : 3) row((x > y ? x : y)*2)      \
-    row(x > y ? x : y*2) row(x > y ? x + 1 : y) row(x > y && y < z ? x*y : x/y)               \
-    row(x + (y > x ? 10 : 20)) row(x ? 2 : 3) row(exp(x)) row(exp(-x*x)) row(sin(x)*cos(y))   \
-    row(sin(cos(tan(x)))) row(sqrt(x*x + y*y)) row(hypot(x, y)) row(atan2(y, x))              \
-    row(pow(x, y)) row(pow(x, 2) + pow(2, x)) row(fabs(y)) row(fmin(x, y)) row(fmax(x, y + z)) \
-    row(fma(x, y, z)) row(log(z)/log(2.0)) row(log1p(x) + expm1(y)) row(cbrt(y))              \
-    row(exp2(y) - log2(x) + log10(z)) row(asin(y) + acos(y)) row(atan(y) + atanh(y))          \
-    row(sinh(x) + cosh(y) - tanh(z)) row(asinh(y)*acosh(z)) row(erf(x) + erfc(y))             \
+    row(x < y ? 1 : y < z ? 2 : 3) row(x < y ? 1 : y > z ? 2 : 3) row((x > y ? x : y)*2)        \
+    row(x > y ? x : y*2) row(x > y ? x + 1 : y) row(x > y && y < z ? x*y : x/y)                 \
+    row(x + (y > x ? 10 : 20)) row(x ? 2 : 3) row(exp(x)) row(exp(-x*x)) row(sin(x)*cos(y))     \
+    row(sin(cos(tan(x)))) row(sqrt(x*x + y*y)) row(hypot(x, y)) row(atan2(y, x))                \
+    row(pow(x, y)) row(pow(x, 2) + pow(2, x)) row(fabs(y)) row(fmin(x, y)) row(fmax(x, y + z))  \
+    row(fma(x, y, z)) row(log(z)/log(2.0)) row(log1p(x) + expm1(y)) row(cbrt(y))                \
+    row(exp2(y) - log2(x) + log10(z)) row(asin(y) + acos(y)) row(atan(y) + atanh(y))            \
+    row(sinh(x) + cosh(y) - tanh(z)) row(asinh(y)*acosh(z)) row(erf(x) + erfc(y))               \
     row(lgamma(z)) row(tgamma(y)) row(floor(y)) row(ceil(y) + trunc(y)) row(round(z) + rint(z)) \
-    row(nearbyint(z)) row(fmod(z, y)) row(remainder(z, x))                                     \
-    row(1e-3*x) row(.5*x) row(1.*x) row(1.5e+2*x) row(2E1*x)                                   \
-    row(1e0) row(0.1) row(12345678901234567890.0) row(x*1e300*1e-300) row(((((x)))))          \
-    row(x - -1) row(x - +1) row((x)*(y)) row((x < y) + (x > y)*2) row(-(x + y)*-(z - x))      \
+    row(nearbyint(z)) row(fmod(z, y)) row(remainder(z, x))                                      \
+    row(1e-3*x) row(.5*x) row(1.*x) row(1.5e+2*x) row(2E1*x)                                    \
+    row(1e0) row(0.1) row(12345678901234567890.0) row(x*1e300*1e-300) row(((((x)))))            \
+    row(x - -1) row(x - +1) row((x)*(y)) row((x < y) + (x > y)*2) row(-(x + y)*-(z - x))        \
     row(x > y + z) row(x < y + z) row(x >= y + z) row(x <= y - z) row(x == y > z) row(x != y >= z)
+/* clang-format on */
 
 Test(formula, value_is_the_one_of_the_compiler) {
     const volatile double at[] = {1.25, -0.75, 3.5};

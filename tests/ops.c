@@ -162,28 +162,30 @@ Test(ops, forms_with_a_plain_number_have_the_value_of_the_form_with_two_nodes) {
 /* ---- values against long double -------------------------------------------------------------- */
 
 /* The mathematics again, in forms that are good enough in long double at the points above. */
-#define REFERENCES(one, two)                                                                    \
-    one(neg, -x) one(sqrt, sqrtl(x)) one(cbrt, cbrtl(x)) one(exp, expl(x)) one(expm1, expm1l(x)) \
-    one(exp2, exp2l(x)) one(log, logl(x)) one(log1p, log1pl(x)) one(log2, log2l(x))              \
-    one(log10, log10l(x)) one(sin, sinl(x)) one(cos, cosl(x)) one(tan, tanl(x))                  \
-    one(asin, asinl(x)) one(acos, acosl(x)) one(atan, atanl(x)) one(sinh, sinhl(x))              \
-    one(cosh, coshl(x)) one(tanh, tanhl(x)) one(asinh, asinhl(x)) one(acosh, acoshl(x))          \
-    one(atanh, atanhl(x)) one(erf, erfl(x)) one(erfc, erfcl(x)) one(lgamma, lgammal(x))          \
-    one(sigmoid, 1/(1 + expl(-x))) one(softplus, log1pl(expl(x)))                                \
-    one(relu, x > 0 ? x : 0) one(leaky_relu, x > 0 ? x : 0.01L*x)                                \
-    one(elu, x > 0 ? x : expl(x) - 1) one(gelu, x*erfcl(-x/sqrtl(2))/2)                      \
-    one(silu, x/(1 + expl(-x))) one(abs, fabsl(x)) one(floor, floorl(x)) one(tgamma, tgammal(x)) \
-    one(ceil, ceill(x)) one(trunc, truncl(x)) one(round, roundl(x)) one(rint, rintl(x))          \
-    two(fmod, fmodl(x, y)) two(remainder, remainderl(x, y))                                      \
-    two(scale, x*y) two(gate, x*y) two(doubt, 0*x*y)                                             \
-    one(asin_slope, 1/sqrtl((1 - x)*(1 + x))) one(atan_slope, 1/(1 + x*x))                       \
-    one(atanh_slope, 1/((1 - x)*(1 + x))) one(sigmoid_slope, 1/(2 + expl(x) + expl(-x)))         \
-    two(exp_sub, expl(x - y)) two(pow_slope, y*powl(x, y - 1)) \
-    two(hypot_slope, x/hypotl(x, y))                                                            \
-    two(add, x + y) two(sub, x - y) two(mul, x*y) two(div, x/y) two(pow, powl(x, y))             \
+/* clang-format off */
+#define REFERENCES(one, two)                                                                      \
+    one(neg, -x) one(sqrt, sqrtl(x)) one(cbrt, cbrtl(x)) one(exp, expl(x)) one(expm1, expm1l(x))  \
+    one(exp2, exp2l(x)) one(log, logl(x)) one(log1p, log1pl(x)) one(log2, log2l(x))               \
+    one(log10, log10l(x)) one(sin, sinl(x)) one(cos, cosl(x)) one(tan, tanl(x))                   \
+    one(asin, asinl(x)) one(acos, acosl(x)) one(atan, atanl(x)) one(sinh, sinhl(x))               \
+    one(cosh, coshl(x)) one(tanh, tanhl(x)) one(asinh, asinhl(x)) one(acosh, acoshl(x))           \
+    one(atanh, atanhl(x)) one(erf, erfl(x)) one(erfc, erfcl(x)) one(lgamma, lgammal(x))           \
+    one(sigmoid, 1/(1 + expl(-x))) one(softplus, log1pl(expl(x)))                                 \
+    one(relu, x > 0 ? x : 0) one(leaky_relu, x > 0 ? x : 0.01L*x)                                 \
+    one(elu, x > 0 ? x : expl(x) - 1) one(gelu, x*erfcl(-x/sqrtl(2))/2)                           \
+    one(silu, x/(1 + expl(-x))) one(abs, fabsl(x)) one(floor, floorl(x)) one(tgamma, tgammal(x))  \
+    one(ceil, ceill(x)) one(trunc, truncl(x)) one(round, roundl(x)) one(rint, rintl(x))           \
+    two(fmod, fmodl(x, y)) two(remainder, remainderl(x, y))                                       \
+    two(scale, x*y) two(gate, x*y) two(doubt, 0*x*y)                                              \
+    one(asin_slope, 1/sqrtl((1 - x)*(1 + x))) one(atan_slope, 1/(1 + x*x))                        \
+    one(atanh_slope, 1/((1 - x)*(1 + x))) one(sigmoid_slope, 1/(2 + expl(x) + expl(-x)))          \
+    two(exp_sub, expl(x - y)) two(pow_slope, y*powl(x, y - 1))                                    \
+    two(hypot_slope, x/hypotl(x, y))                                                              \
+    two(add, x + y) two(sub, x - y) two(mul, x*y) two(div, x/y) two(pow, powl(x, y))              \
     two(atan2, atan2l(x, y)) two(hypot, hypotl(x, y)) two(min, fminl(x, y)) two(max, fmaxl(x, y)) \
-    two(less, x < y) two(less_equal, x <= y) two(equal, x == y) two(not_equal, x != y)           \
+    two(less, x < y) two(less_equal, x <= y) two(equal, x == y) two(not_equal, x != y)            \
     two(both, x != 0 && y != 0) two(either, x != 0 || y != 0)
+/* clang-format on */
 
 #define ONE(name, expression) \
     static long double exact_##name(long double x, long double y) { (void)y; return expression; }
