@@ -118,8 +118,9 @@ static bool show(nn_lesson *lesson, const options *o) {
 }
 
 static bool teach(options *o, nn_model *model, const nn_data *data) {
-    nn_mlp       *mlp = nn_mlp_new(model, &(nn_mlp_config){.layers = o->sizes.n - 1, .sizes = o->sizes.count,
-                                                           .hidden = nn_activation_named(o->activation)});
+    const nn_mlp_config shape = {.layers = o->sizes.n - 1, .sizes = o->sizes.count,
+                                 .hidden = nn_activation_named(o->activation)};
+    nn_mlp       *mlp = nn_mlp_new(model, &shape);
     nn_optimizer *sgd = nn_sgd(0.1);
     if (o->epochs > 0)
         nn_train(model, loss, mlp, data, sgd, &(nn_train_config){.epochs = o->epochs, .batch = 10, .seed = o->seed});

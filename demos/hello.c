@@ -1,4 +1,5 @@
 /* hello - the ten lines of README.md, to the letter; plain.c gives them their --help and looks after their output. */
+/* clang-format off */
 #include <stdio.h>
 #include "engine/ad.h"
 

@@ -44,6 +44,7 @@ extern "C" {
 /* ---- what can go wrong ------------------------------------------------------------------------ */
 
 /* The one list of errors: name and text. */
+/* clang-format off */
 #define AD_STATUS_LIST(row)                                                  \
     row(AD_OK,             "no error")                                       \
     row(AD_NO_MEMORY,      "out of memory")                                  \
@@ -56,13 +57,16 @@ extern "C" {
     row(AD_BRANCH_CHANGED, "a branch that would now go the other way")       \
     row(AD_BAD_FILE,       "a file that cannot be read or written")          \
     row(AD_UNSUPPORTED,    "not available in this build")
+/* clang-format on */
 
+/* clang-format off */
 typedef enum ad_status {
 #define AD_STATUS_NAME(name, text) name,
     AD_STATUS_LIST(AD_STATUS_NAME)
 #undef AD_STATUS_NAME
     AD_STATUS_COUNT
 } ad_status;
+/* clang-format on */
 
 /* The general text of a status, never NULL ("unknown status" for a number that is none). What
  * exactly happened is in ad_tape_message. */
@@ -340,21 +344,32 @@ AD_API ad_status ad_program_print(const ad_program *program, FILE *to);
 /* ---- is this gradient right? ------------------------------------------------------------------ */
 
 /* The one list of verdicts, better ones first: name, what is printed, what it means. */
-#define AD_VERDICT_LIST(row)                                                                     \
-    row(AD_PASS,         "PASS",         "agrees with differences, and they could have shown an error") \
-    row(AD_WEAK,         "WEAK",         "agrees, but is too small beside the noise to be resolved") \
-    row(AD_INCONCLUSIVE, "INCONCLUSIVE", "no differences good enough could be formed")           \
-    row(AD_KINK,         "KINK",         "x is on a kink, and the claim lies between the slopes of its sides") \
-    row(AD_DOMAIN,       "DOMAIN",       "the function has no finite value at x, or on one side of it") \
-    row(AD_UNSTABLE,     "UNSTABLE",     "the function gave two values for one x")               \
-    row(AD_FAIL,         "FAIL",         "the claim is wrong")
+/* clang-format off */
+#define AD_VERDICT_LIST(row)                                                  \
+    row(AD_PASS,         "PASS",                                              \
+        "agrees with differences, and they could have shown an error")        \
+    row(AD_WEAK,         "WEAK",                                              \
+        "agrees, but is too small beside the noise to be resolved")           \
+    row(AD_INCONCLUSIVE, "INCONCLUSIVE",                                      \
+        "no differences good enough could be formed")                         \
+    row(AD_KINK,         "KINK",                                              \
+        "x is on a kink, and the claim lies between the slopes of its sides") \
+    row(AD_DOMAIN,       "DOMAIN",                                            \
+        "the function has no finite value at x, or on one side of it")        \
+    row(AD_UNSTABLE,     "UNSTABLE",                                          \
+        "the function gave two values for one x")                             \
+    row(AD_FAIL,         "FAIL",                                              \
+        "the claim is wrong")
+/* clang-format on */
 
+/* clang-format off */
 typedef enum ad_verdict {
 #define AD_VERDICT_NAME(name, text, meaning) name,
     AD_VERDICT_LIST(AD_VERDICT_NAME)
 #undef AD_VERDICT_NAME
     AD_VERDICT_COUNT
 } ad_verdict;
+/* clang-format on */
 
 AD_API const char *ad_verdict_text(ad_verdict verdict);        /* "PASS"; never NULL */
 AD_API const char *ad_verdict_meaning(ad_verdict verdict);     /* in a sentence; never NULL */

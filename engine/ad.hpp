@@ -88,10 +88,13 @@ struct var : ad_var {
 static_assert(sizeof(var) == sizeof(ad_var), "an array of vars is an array of ad_vars");
 
 /* Printed as its value, by the format of the stream. */
+/* clang-format off */
 template <class Character, class Traits>
-std::basic_ostream<Character, Traits> &operator<<(std::basic_ostream<Character, Traits> &to, const var &x) {
+std::basic_ostream<Character, Traits> &
+operator<<(std::basic_ostream<Character, Traits> &to, const var &x) {
     return to << ad_value(x);
 }
+/* clang-format on */
 
 /* ---- names of Tapir's own: ad::NAME, and by no other way ---------------------------------------- */
 
@@ -100,6 +103,7 @@ std::basic_ostream<Character, Traits> &operator<<(std::basic_ostream<Character, 
 namespace own_ {
 
 /* ad::exp, ad::relu, ...: every row of ops.def. */
+/* clang-format off */
 #define R1(name, ...) \
     inline var name(var x) { return (ad_##name)(x); }
 #define R2(name, ...) \
@@ -114,6 +118,7 @@ inline var pick(var index, size_t n, const var x[]) { return (ad_pick)(index, n,
 
 inline double value(var x) { return ad_value(x); }
 inline double grad(var x) { return ad_grad(x); }
+/* clang-format on */
 
 /* A whole number that C++ goes on with is a decision. */
 inline long decided_(var rounded, long whole) {
@@ -127,20 +132,25 @@ using namespace own_;
 /* ---- names of C's and C++'s libraries: found by the type of the operand too ---------------------- */
 
 /* Rows that are such names. A using-declaration, unlike a directive, is a name of this namespace. */
-using own_::abs;   using own_::acos;  using own_::acosh; using own_::asin;   using own_::asinh;     using own_::atan;
-using own_::atan2; using own_::atanh; using own_::cbrt;  using own_::ceil;   using own_::cos;       using own_::cosh;
-using own_::erf;   using own_::erfc;  using own_::exp;   using own_::exp2;   using own_::expm1;     using own_::floor;
-using own_::fmod;  using own_::hypot; using own_::log;   using own_::log10;  using own_::log1p;     using own_::log2;
-using own_::max;   using own_::min;   using own_::pow;   using own_::lgamma; using own_::remainder; using own_::rint;
-using own_::round; using own_::sin;   using own_::sinh;  using own_::sqrt;   using own_::tan;       using own_::tanh;
-using own_::tgamma; using own_::trunc;
+/* clang-format off */
+using own_::abs;   using own_::acos;   using own_::acosh;  using own_::asin;      using own_::asinh;
+using own_::atan;  using own_::atan2;  using own_::atanh;  using own_::cbrt;      using own_::ceil;
+using own_::cos;   using own_::cosh;   using own_::erf;    using own_::erfc;      using own_::exp;
+using own_::exp2;  using own_::expm1;  using own_::floor;  using own_::fmod;      using own_::hypot;
+using own_::log;   using own_::log10;  using own_::log1p;  using own_::log2;      using own_::max;
+using own_::min;   using own_::pow;    using own_::lgamma; using own_::remainder; using own_::rint;
+using own_::round; using own_::sin;    using own_::sinh;   using own_::sqrt;      using own_::tan;
+using own_::tanh;  using own_::tgamma; using own_::trunc;
+/* clang-format on */
 
 /* C's other names for rows, as in formulas. */
+/* clang-format off */
 inline var fabs(var x) { return (ad_abs)(x); }
 inline var fmin(var x, var y) { return (ad_min)(x, y); }
 inline var fmax(var x, var y) { return (ad_max)(x, y); }
 inline var nearbyint(var x) { return (ad_rint)(x); }
 inline var fma(var x, var y, var z) { return x*y + z; }
+/* clang-format on */
 
 /* 0 where x <= y, and no gradient there. */
 inline var fdim(var x, var y) { return (ad_where)((ad_less_equal)(x, y), ad_num(0), x - y); }
@@ -158,8 +168,12 @@ inline var ldexp(var x, int n) {
     if (n < -1022) return (ldexp)(x, n < -4000 ? -4000 + 1022 : n + 1022)*std::ldexp(1.0, -1022);
     return x*std::ldexp(1.0, n);
 }
+/* clang-format off */
 inline var scalbn(var x, int n) { return (ldexp)(x, n); }
-inline var scalbln(var x, long n) { return (ldexp)(x, n < -4000 ? -4000 : n > 4000 ? 4000 : static_cast<int>(n)); }
+/* clang-format on */
+inline var scalbln(var x, long n) {
+    return (ldexp)(x, n < -4000 ? -4000 : n > 4000 ? 4000 : static_cast<int>(n));
+}
 
 /* What stands behind the point, with the sign of x; 1/x is the zero that C wants of an infinity. */
 inline var modf(var x, var *whole) {
@@ -182,18 +196,22 @@ inline var frexp(var x, int *n) {
     return m;
 }
 
+/* clang-format off */
 inline long      lround(var x) { return decided_((ad_round)(x), std::lround(ad_value(x))); }
 inline long      lrint(var x) { return decided_((ad_rint)(x), std::lrint(ad_value(x))); }
 inline long long llround(var x) { return (lround)(x); }
 inline long long llrint(var x) { return (lrint)(x); }
+/* clang-format on */
 
 /* Of the value as it is now; not noted on the tape. */
+/* clang-format off */
 inline bool isnan(var x) { return std::isnan(ad_value(x)); }
 inline bool isinf(var x) { return std::isinf(ad_value(x)); }
 inline bool isfinite(var x) { return std::isfinite(ad_value(x)); }
 inline bool isnormal(var x) { return std::isnormal(ad_value(x)); }
 inline bool signbit(var x) { return std::signbit(ad_value(x)); }
 inline int  fpclassify(var x) { return std::fpclassify(ad_value(x)); }
+/* clang-format on */
 
 /* A tape that is freed at the end of its block; passed to every function of ad.h. */
 class tape {

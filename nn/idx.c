@@ -32,8 +32,10 @@ typedef struct reader {
 /* ---- bytes, unpacked -------------------------------------------------------------------------- */
 
 #if HAVE_ZLIB
+/* clang-format off */
 static stream to_stream(int file) { return gzdopen(file, "rb"); }
 static void   close_stream(stream from) { gzclose(from); }
+/* clang-format on */
 
 /* As many as there are, up to n; less than n only at the end or after an error. What zlib says of a
  * packed file that ends early comes with the last bytes. */
@@ -55,8 +57,10 @@ static size_t read_some(reader *r, size_t n, unsigned char to[]) {
     return r->data->status == AD_OK ? (size_t)got : 0;
 }
 #else
+/* clang-format off */
 static stream to_stream(int file) { return fdopen(file, "rb"); }
 static void   close_stream(stream from) { fclose(from); }
+/* clang-format on */
 
 static size_t read_some(reader *r, size_t n, unsigned char to[]) {
     const size_t got = fread(to, 1, n, r->from);
@@ -81,10 +85,12 @@ static bool read_all(reader *r, size_t n, unsigned char to[], const char *what) 
 
 /* ---- numbers ---------------------------------------------------------------------------------- */
 
+/* clang-format off */
 static double unsigned8(uint64_t bits) { return (double)bits; }
 static double signed8(uint64_t bits) { return (double)(int8_t)(uint8_t)bits; }
 static double signed16(uint64_t bits) { return (double)(int16_t)(uint16_t)bits; }
 static double signed32(uint64_t bits) { return (double)(int32_t)(uint32_t)bits; }
+/* clang-format on */
 
 /* clang-format off */
 static const struct type {

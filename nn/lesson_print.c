@@ -181,48 +181,64 @@ static void print_cell(const board *b, double wish) {
     fprintf(b->to, "  %s %7.3f", arrow(b, wish), wish);
 }
 
-/* The wishes of the units of layer l: of their weights, in proportion to the activation that each carries,
- * and of the activations before, in proportion to the weight; the latter are added up. */
-static void print_wishes(const board *b, size_t l) {
+/* Units that are shown of a layer, and of the one before it: those with the largest wishes. */
+typedef struct chosen {
+    size_t row[MOST], shown, column[MOST], across;
+} chosen;
+
+/* The wishes of layer l for its weights, in proportion to the activation that each carries. */
+static void print_wishes_for_weights(const board *b, size_t l, const chosen *c) {
+    char          name[24];
+    const double *before = nn__before(b->lesson, b->example, l), *gradient = b->example->gradient;
+    fprintf(b->to, "  layer %zu asks of its weights, -dC/dw = -dC/dz * the activation that the weight carries\n", l + 1);
+    print_heads(b, l, c->across, c->column, "activation before", "bias");
+    fprintf(b->to, "    %-20s", "");
+    for (size_t k = 0; k < c->across; k++) fprintf(b->to, "   a%7.3f", before[c->column[k]]);
+    fprintf(b->to, "   a%7.3f\n", 1.0);
+    for (size_t k = 0; k < c->shown; k++) {
+        put_left(b, unit_name(b, l + 1, c->row[k], name));
+        for (size_t i = 0; i < c->across; i++)
+            print_cell(b, -gradient[nn__weight_place(b->lesson, l, c->row[k], c->column[i])]);
+        print_cell(b, -gradient[nn__bias_place(b->lesson, l, c->row[k])]);
+        fputc('\n', b->to);
+    }
+}
+
+/* Those for the activations before, in proportion to the weight, added up. */
+static void print_wishes_for_activations(const board *b, size_t l, const chosen *c) {
     char             name[24];
     const nn_lesson *lesson = b->lesson;
-    const size_t     first = lesson->unit[l], rows = lesson->size[l + 1], columns = lesson->size[l];
-    const double    *dz = b->example->dz + first, *before = nn__before(lesson, b->example, l);
-    size_t           row[MOST], column[MOST];
-    const size_t     shown = choose(rows, dz, MOST, row);
-    const size_t     across = choose(columns, l == 0 ? before : b->example->da + lesson->unit[l - 1], MOST, column);
-    fprintf(b->to, "  layer %zu asks of its weights, -dC/dw = -dC/dz * the activation that the weight carries\n", l + 1);
-    print_heads(b, l, across, column, "activation before", "bias");
-    fprintf(b->to, "    %-20s", "");
-    for (size_t k = 0; k < across; k++) fprintf(b->to, "   a%7.3f", before[column[k]]);
-    fprintf(b->to, "   a%7.3f\n", 1.0);
-    for (size_t k = 0; k < shown; k++) {
-        put_left(b, unit_name(b, l + 1, row[k], name));
-        for (size_t i = 0; i < across; i++)
-            print_cell(b, -b->example->gradient[nn__weight_place(lesson, l, row[k], column[i])]);
-        print_cell(b, -b->example->gradient[nn__bias_place(lesson, l, row[k])]);
-        fputc('\n', b->to);
-    }
-    left_out(b, shown, rows, "units");
-    left_out(b, across, columns, "activations");
-    if (l == 0) {
-        fprintf(b->to, "  and of the inputs nothing: they are locked\n");
-        return;
-    }
+    const double    *dz = b->example->dz, *da = b->example->da;
+    const size_t     first = lesson->unit[l], before = lesson->unit[l - 1];
     fprintf(b->to, "  and of the activations before, -dC/dz * the weight between them\n");
-    print_heads(b, l, across, column, "", "");
-    for (size_t k = 0; k < shown; k++) {
-        put_left(b, unit_name(b, l + 1, row[k], name));
-        for (size_t i = 0; i < across; i++)
-            print_cell(b, -dz[row[k]]*lesson->weight[nn__weight_place(lesson, l, row[k], column[i])]);
+    print_heads(b, l, c->across, c->column, "", "");
+    for (size_t k = 0; k < c->shown; k++) {
+        put_left(b, unit_name(b, l + 1, c->row[k], name));
+        for (size_t i = 0; i < c->across; i++)
+            print_cell(b, -dz[first + c->row[k]]*lesson->weight[nn__weight_place(lesson, l, c->row[k], c->column[i])]);
         fputc('\n', b->to);
     }
-    fprintf(b->to, "    %-20s", shown < rows ? "sum of all wishes" : "sum of the wishes");
-    for (size_t i = 0; i < across; i++) print_cell(b, -b->example->da[lesson->unit[l - 1] + column[i]]);
+    fprintf(b->to, "    %-20s", c->shown < lesson->size[l + 1] ? "sum of all wishes" : "sum of the wishes");
+    for (size_t i = 0; i < c->across; i++) print_cell(b, -da[before + c->column[i]]);
     fprintf(b->to, "\n  through %s: -dC/dz = -dC/da * its slope\n", lesson->activation[l - 1]);
     fprintf(b->to, "    %-20s", "");
-    for (size_t i = 0; i < across; i++) print_cell(b, -b->example->dz[lesson->unit[l - 1] + column[i]]);
+    for (size_t i = 0; i < c->across; i++) print_cell(b, -dz[before + c->column[i]]);
     fputc('\n', b->to);
+}
+
+static void print_wishes(const board *b, size_t l) {
+    const nn_lesson *lesson = b->lesson;
+    const double    *dz = b->example->dz + lesson->unit[l];
+    const double    *of_before = l == 0 ? nn__before(lesson, b->example, l) : b->example->da + lesson->unit[l - 1];
+    const size_t     rows = lesson->size[l + 1], columns = lesson->size[l];
+    chosen           c;
+    c.shown = choose(rows, dz, MOST, c.row);
+    c.across = choose(columns, of_before, MOST, c.column);
+    print_wishes_for_weights(b, l, &c);
+    left_out(b, c.shown, rows, "units");
+    left_out(b, c.across, columns, "activations");
+    if (l > 0) print_wishes_for_activations(b, l, &c);
+    else fprintf(b->to, "  and of the inputs nothing: they are locked\n");
 }
 
 /* ---- the step, and the batch ------------------------------------------------------------------ */

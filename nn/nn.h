@@ -768,10 +768,12 @@ AD_API double     nn_lesson_loss_after(const nn_lesson *lesson);     /* and afte
 /* On a terminal, for one of the examples: tables, arrows and bars; ascii: without characters outside ASCII. */
 AD_API ad_status nn_lesson_print(const nn_lesson *lesson, size_t example, bool ascii, FILE *to);
 
-/* As data: {"format":"tapir-lesson/1", "title", "sizes", "activations", "loss":"cross-entropy" or "squares", "rate",
- * "image", "inputs", "outputs", "layers":[{"weight","bias","new_weight","new_bias","mean_dweight","mean_dbias"}],
- * "examples":[{"row","input","wanted","guess","loss","loss_after","layers":[{"z","a","dz","da","a_after","dweight",
- * "dbias"}]}], "mean_loss", "mean_loss_after", "gap"}: weights as one list, outputs x inputs, row-major; gap is the
+/* As data: {"format":"tapir-lesson/1", "title", "sizes", "activations", "loss":"cross-entropy" or
+ * "squares", "rate", "image", "inputs", "outputs",
+ * "layers":[{"weight","bias","new_weight","new_bias","mean_dweight","mean_dbias"}],
+ * "examples":[{"row","input","wanted","guess","loss","loss_after",
+ *     "layers":[{"z","a","dz","da","a_after","dweight","dbias"}]}],
+ * "mean_loss", "mean_loss_after", "gap"}: weights as one list, outputs x inputs, row-major; gap is the
  * largest difference between the mean of the gradients and the gradient of the mean. */
 AD_API ad_status nn_lesson_json(const nn_lesson *lesson, FILE *to);
 

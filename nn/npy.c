@@ -18,6 +18,7 @@ enum { MAGIC = 6, MOST_AXES = 32, LONGEST_HEADER = 65535, BLOCK = 1 << 16 };
 
 /* ---- types of numbers ------------------------------------------------------------------------- */
 
+/* clang-format off */
 static double float64(uint64_t bits) { return nn__double(bits); }
 static double float32(uint64_t bits) { return nn__float(bits); }
 static double unsigned64(uint64_t bits) { return (double)bits; }
@@ -25,6 +26,7 @@ static double signed64(uint64_t bits) { return (double)(int64_t)bits; }
 static double signed32(uint64_t bits) { return (double)(int32_t)(uint32_t)bits; }
 static double signed16(uint64_t bits) { return (double)(int16_t)(uint16_t)bits; }
 static double signed8(uint64_t bits) { return (double)(int8_t)(uint8_t)bits; }
+/* clang-format on */
 
 /* clang-format off */
 static const struct type {

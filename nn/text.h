@@ -83,6 +83,7 @@ static inline const char *nn__shown(size_t room, char text[], const char *from, 
     return text;
 }
 
+/* clang-format off */
 __attribute__((format(printf, 2, 0)))
 static inline void nn__sentence(char text[NN__MESSAGE], const char *format, va_list list) {
     char           raw[4*NN__MESSAGE];
@@ -91,8 +92,10 @@ static inline void nn__sentence(char text[NN__MESSAGE], const char *format, va_l
     nn__locale_leave(before);
     nn__shown(NN__MESSAGE, text, raw, true);
 }
+/* clang-format on */
 
 /* The same for a function that has no object to keep its error with: returns the status. */
+/* clang-format off */
 __attribute__((format(printf, 3, 4)))
 static inline ad_status nn__say(ad_status status, char text[NN__MESSAGE], const char *format, ...) {
     va_list list;
@@ -101,5 +104,6 @@ static inline ad_status nn__say(ad_status status, char text[NN__MESSAGE], const 
     va_end(list);
     return status;
 }
+/* clang-format on */
 
 #endif

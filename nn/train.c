@@ -109,17 +109,21 @@ static void history_failed(run *r) {
 
 enum { ENTRIES = 16 };
 
+/* clang-format off */
 #define WHOLE(field) {#field, 1, NULL, &r->at.field}
 #define REAL(field)  {#field, 1, &r->at.field, NULL}
+/* clang-format on */
 
 static size_t entries(run *r, nn_entry e[ENTRIES]) {
     const nn_entry all[ENTRIES] = {
-        WHOLE(epoch), WHOLE(done), WHOLE(step), WHOLE(steps), WHOLE(over), WHOLE(best_epoch), WHOLE(batch),
-        WHOLE(seed),
+        /* clang-format off */
+        WHOLE(epoch), WHOLE(done), WHOLE(step), WHOLE(steps), WHOLE(over), WHOLE(best_epoch),
+        WHOLE(batch), WHOLE(seed),
         REAL(loss_sum), REAL(seconds), REAL(best), REAL(held_out_loss), REAL(metric),
         {"random", 4, NULL, r->random.state},
         {"order", r->rows, r->saved_order, NULL},
         {"best_values", r->weights.count, r->best_values, NULL},
+        /* clang-format on */
     };
     memcpy(e, all, sizeof all);
     return r->best_values != NULL ? ENTRIES : ENTRIES - 1;

@@ -66,42 +66,49 @@ static void open_point(point *p, size_t n, const double at[]) {
 
 /* ---- rows ------------------------------------------------------------------------------------- */
 
+/* clang-format off */
 static real sech2(real x) { return 1/(coshl(x)*coshl(x)); }
-static real bell(real x) { return 0.25L*sech2(x/2); }                     /* the derivative of sigmoid */
+static real bell(real x) { return 0.25L*sech2(x/2); }               /* the derivative of sigmoid */
 static real normal(real x) { return expl(-x*x/2)*0.398942280401432677939946059934L; }
 static real span(real x, real y) { return hypotl(x, y); }
+/* clang-format on */
 
 /* name, second derivative, what its terms add up to where they may cancel (0: they cannot) */
-#define ONE_LIST(row)                                                                       \
-    row(sqrt, -0.25L/(x*sqrtl(x)), 0)                                                       \
-    row(cbrt, -2/(9*x*cbrtl(x)*cbrtl(x)), 0)                                                \
-    row(exp, expl(x), 0) row(expm1, expl(x), 0) row(exp2, exp2l(x)*M_LN2l*M_LN2l, 0)        \
-    row(log, -1/(x*x), 0) row(log1p, -1/((1 + x)*(1 + x)), 0)                               \
-    row(log2, -1/(x*x*M_LN2l), 0) row(log10, -1/(x*x*M_LN10l), 0)                           \
-    row(sin, -sinl(x), 0) row(cos, -cosl(x), 0)                                             \
-    row(tan, 2*tanl(x)*(1 + tanl(x)*tanl(x)), 0)                                            \
+/* clang-format off */
+#define ONE_LIST(row)                                                                        \
+    row(sqrt, -0.25L/(x*sqrtl(x)), 0)                                                        \
+    row(cbrt, -2/(9*x*cbrtl(x)*cbrtl(x)), 0)                                                 \
+    row(exp, expl(x), 0) row(expm1, expl(x), 0) row(exp2, exp2l(x)*M_LN2l*M_LN2l, 0)         \
+    row(log, -1/(x*x), 0) row(log1p, -1/((1 + x)*(1 + x)), 0)                                \
+    row(log2, -1/(x*x*M_LN2l), 0) row(log10, -1/(x*x*M_LN10l), 0)                            \
+    row(sin, -sinl(x), 0) row(cos, -cosl(x), 0)                                              \
+    row(tan, 2*tanl(x)*(1 + tanl(x)*tanl(x)), 0)                                             \
     row(asin, x/powl((1 - x)*(1 + x), 1.5L), 0) row(acos, -x/powl((1 - x)*(1 + x), 1.5L), 0) \
-    row(atan, -2*(x/(1 + x*x))/(1 + x*x), 0)                                                \
-    row(sinh, sinhl(x), 0) row(cosh, coshl(x), 0) row(tanh, -2*tanhl(x)*sech2(x), 0)        \
-    row(asinh, -x/powl(1 + x*x, 1.5L), 0)                                                   \
-    row(acosh, -x/powl((x - 1)*(x + 1), 1.5L), 0)                                           \
-    row(atanh, 2*x/((1 - x)*(1 + x)*(1 - x)*(1 + x)), 0)                                    \
-    row(erf, -4*x*expl(-x*x)/sqrtl(M_PIl), 2*fabsl(x*x*x)*expl(-x*x))                       \
-    row(erfc, 4*x*expl(-x*x)/sqrtl(M_PIl), 2*fabsl(x*x*x)*expl(-x*x))                       \
-    row(sigmoid, -bell(x)*tanhl(x/2), 0) row(softplus, bell(x), 0)                          \
-    row(silu, bell(x)*(2 - x*tanhl(x/2)), bell(x)*(2 + fabsl(x)))                           \
-    row(gelu, normal(x)*(2 - x*x), normal(x)*(2 + x*x + x*x*x*x))                           \
+    row(atan, -2*(x/(1 + x*x))/(1 + x*x), 0)                                                 \
+    row(sinh, sinhl(x), 0) row(cosh, coshl(x), 0) row(tanh, -2*tanhl(x)*sech2(x), 0)         \
+    row(asinh, -x/powl(1 + x*x, 1.5L), 0)                                                    \
+    row(acosh, -x/powl((x - 1)*(x + 1), 1.5L), 0)                                            \
+    row(atanh, 2*x/((1 - x)*(1 + x)*(1 - x)*(1 + x)), 0)                                     \
+    row(erf, -4*x*expl(-x*x)/sqrtl(M_PIl), 2*fabsl(x*x*x)*expl(-x*x))                        \
+    row(erfc, 4*x*expl(-x*x)/sqrtl(M_PIl), 2*fabsl(x*x*x)*expl(-x*x))                        \
+    row(sigmoid, -bell(x)*tanhl(x/2), 0) row(softplus, bell(x), 0)                           \
+    row(silu, bell(x)*(2 - x*tanhl(x/2)), bell(x)*(2 + fabsl(x)))                            \
+    row(gelu, normal(x)*(2 - x*x), normal(x)*(2 + x*x + x*x*x*x))                            \
     row(elu, x < 0 ? expl(x) : 0, 0)
+/* clang-format on */
 
-#define TWO_LIST(row)                                                                       \
-    row(exp_sub, expl(x - y), -expl(x - y), expl(x - y), 0) row(mul, 0, 1, 0, 0) row(div, 0, -1/(y*y), 2*x/(y*y*y), 0)                              \
-    row(pow, y*(y - 1)*powl(x, y - 2), powl(x, y - 1)*(1 + y*logl(x)),                      \
-        powl(x, y)*logl(x)*logl(x), powl(x, y - 1)*(1 + fabsl(y*logl(x))))                  \
-    row(hypot, y/span(x, y)*(y/span(x, y))/span(x, y), -x/span(x, y)*(y/span(x, y))/span(x, y),               \
-        x/span(x, y)*(x/span(x, y))/span(x, y), 0)                                                   \
-    row(atan2, -2*x/span(x, y)*(y/span(x, y))/span(x, y)/span(x, y),                                    \
-        (x - y)/span(x, y)*((x + y)/span(x, y))/span(x, y)/span(x, y),                                  \
+/* clang-format off */
+#define TWO_LIST(row)                                                                           \
+    row(exp_sub, expl(x - y), -expl(x - y), expl(x - y), 0)                                     \
+    row(mul, 0, 1, 0, 0) row(div, 0, -1/(y*y), 2*x/(y*y*y), 0)                                  \
+    row(pow, y*(y - 1)*powl(x, y - 2), powl(x, y - 1)*(1 + y*logl(x)),                          \
+        powl(x, y)*logl(x)*logl(x), powl(x, y - 1)*(1 + fabsl(y*logl(x))))                      \
+    row(hypot, y/span(x, y)*(y/span(x, y))/span(x, y), -x/span(x, y)*(y/span(x, y))/span(x, y), \
+        x/span(x, y)*(x/span(x, y))/span(x, y), 0)                                              \
+    row(atan2, -2*x/span(x, y)*(y/span(x, y))/span(x, y)/span(x, y),                            \
+        (x - y)/span(x, y)*((x + y)/span(x, y))/span(x, y)/span(x, y),                          \
         2*x/span(x, y)*(y/span(x, y))/span(x, y)/span(x, y), 1/span(x, y)/span(x, y))
+/* clang-format on */
 
 #define ONE(name, xx, scale)                                                                \
     static void of_##name(real x, real y, real out[4]) { (void)y; out[0] = xx; out[3] = scale; }
@@ -119,14 +126,23 @@ static void (*const exact[ROWS])(real x, real y, real out[4]) = {
 };
 
 /* Near 0, near 1, near the ends of the range, and a few in between. */
+/* clang-format off */
 static const double ones[] = {
-    1e-300, 1e-160, 1e-100, 1e-30, 1e-12, 1e-8, 1e-7, 1e-5, 1e-3, 0.02, 0.3, 0.49, 0.51, 0.7, 0.74, 0.76, 0.9, 0.999, 0.9999999,
-    1 - 4e-16, 1 + 4e-16, 1.0001, 1.3, 1.41421, 2.4, 3.7, 9, 17, 19.5, 26, 37.5, 300, 1e5, 1e8, 1e30, 1e81, 1e100, 1e150,
+    1e-300, 1e-160, 1e-100,    1e-30,     1e-12,     1e-8,   1e-7, 1e-5,
+    1e-3,   0.02,   0.3,       0.49,      0.51,      0.7,    0.74, 0.76,
+    0.9,    0.999,  0.9999999, 1 - 4e-16, 1 + 4e-16, 1.0001, 1.3,  1.41421,
+    2.4,    3.7,    9,         17,        19.5,      26,     37.5, 300,
+    1e5,    1e8,    1e30,      1e81,      1e100,     1e150,
 };
+/* clang-format on */
+/* clang-format off */
 static const double twos[][2] = {
-    {0.3, 1.7}, {2, 3}, {1, 1}, {1.7, 1e-3}, {3e-120, 1e-100}, {1e-100, 3e-120}, {1e150, 1e140}, {2, 1e-9}, {2, 0}, {1e-9, 2}, {5, -3},
-    {1e-200, 1}, {1e-5, 0.5}, {1e10, 1e-10}, {0.999999, 40}, {1 + 1e-9, -20}, {7, 7.0000001},
+    {0.3, 1.7},       {2, 3},         {1, 1},      {1.7, 1e-3},   {3e-120, 1e-100},
+    {1e-100, 3e-120}, {1e150, 1e140}, {2, 1e-9},   {2, 0},        {1e-9, 2},
+    {5, -3},          {1e-200, 1},    {1e-5, 0.5}, {1e10, 1e-10}, {0.999999, 40},
+    {1 + 1e-9, -20},  {7, 7.0000001},
 };
+/* clang-format on */
 
 static void expect_second(int number, const double at[2]) {
     const size_t n = (size_t)rows[number].operands;
@@ -483,13 +499,17 @@ Test(curvature, of_a_function_of_something_huge_by_duals) {
 }
 
 Test(curvature, of_an_overflow_behind_a_zero_is_zero) {
+    /* clang-format off */
     static const edge behind[] = {
-        {"1/(1 + exp(-x))", -800, 0}, {"atan(exp(x))", 720, 0},     {"atan(exp(x))", 800, 0},       {"atan(-exp(x)*x)", 800, 0},
-        {"atan2(exp(x), 1)", 720, 0}, {"atan2(1, exp(x))", 720, 0}, {"erf(exp(exp(x)))", 7, 0},     {"tanh(sinh(x))", 800, 0},
-        {"x/exp(x)", 745, 0},         {"3/expm1(x*x)", 28, 0},      {"exp(-exp(x))", 800, 0},       {"softplus(-exp(x))", 800, 0},
-        {"sigmoid(exp(x))", 720, 0},  {"1/asinh(exp(x))", 720, 0},  {"elu(-exp(x))", 720, 0},       {"x*sigmoid(-exp(x))", 800, 0},
-        {"0.5^exp(x)", 720, 0},       {"exp(x - exp(x))", 800, 0},  {"1/hypot(exp(x), 1)", 720, 0}, {"exp(-1/x^2)", 1e-200, 0},
+        {"1/(1 + exp(-x))", -800, 0},   {"atan(exp(x))", 720, 0},     {"atan(exp(x))", 800, 0},
+        {"atan(-exp(x)*x)", 800, 0},    {"atan2(exp(x), 1)", 720, 0}, {"atan2(1, exp(x))", 720, 0},
+        {"erf(exp(exp(x)))", 7, 0},     {"tanh(sinh(x))", 800, 0},    {"x/exp(x)", 745, 0},
+        {"3/expm1(x*x)", 28, 0},        {"exp(-exp(x))", 800, 0},     {"softplus(-exp(x))", 800, 0},
+        {"sigmoid(exp(x))", 720, 0},    {"1/asinh(exp(x))", 720, 0},  {"elu(-exp(x))", 720, 0},
+        {"x*sigmoid(-exp(x))", 800, 0}, {"0.5^exp(x)", 720, 0},       {"exp(x - exp(x))", 800, 0},
+        {"1/hypot(exp(x), 1)", 720, 0}, {"exp(-1/x^2)", 1e-200, 0},
     };
+    /* clang-format on */
     for (size_t i = 0; i < sizeof behind/sizeof *behind; i++) {
         ad_tape *tape = ad_tape_new();
         ad_var   x = ad_input(tape, behind[i].at), y = ad_parse(tape, behind[i].text, 1, "x", &x);

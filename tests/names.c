@@ -11,7 +11,9 @@ TestSuite(names, .fini = files_remove);
 
 /* Clears the screen, rings, goes back, goes on in another line; the same by U+009B and by the byte 0x9b alone; a mark
  * that turns the direction. */
+/* clang-format off */
 #define NASTY "a\x1b[2J\a\b\r\nb\xc2\x9b" "2J\x9b" "2J\xe2\x80\xae" "c"
+/* clang-format on */
 
 typedef void writer(FILE *to, void *context);
 
@@ -89,10 +91,14 @@ static void explain_folded(FILE *to, void *context) {
     ad_explain_all(1, &((graph *)context)->y, &(ad_view){.most = 1}, to);
 }
 
-static void paths(FILE *to, void *context) { ad_explain_paths(((graph *)context)->y, ((graph *)context)->x, 0, to); }
+static void paths(FILE *to, void *context) {
+    ad_explain_paths(((graph *)context)->y, ((graph *)context)->x, 0, to);
+}
+/* clang-format off */
 static void nonfinite(FILE *to, void *context) { ad_explain_nonfinite(((graph *)context)->y, to); }
 static void dot(FILE *to, void *context) { ad_draw_dot(1, &((graph *)context)->y, NULL, to); }
 static void svg(FILE *to, void *context) { ad_draw_svg(1, &((graph *)context)->y, NULL, to); }
+/* clang-format on */
 static void html(FILE *to, void *context) { ad_draw_html(1, &((graph *)context)->y, &(ad_view){.title = NASTY}, to); }
 static void as_json(FILE *to, void *context) { ad_explain_json(1, &((graph *)context)->y, NULL, to); }
 

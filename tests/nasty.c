@@ -12,8 +12,9 @@ static const char *const names[] = {
 
 enum { NAMES = sizeof names/sizeof *names };
 
-static void write(const char *folder, const char *name, ad_status (*draw)(size_t, const ad_var *, const ad_view *, FILE *),
-                  ad_var y) {
+typedef ad_status drawing(size_t n, const ad_var y[], const ad_view *view, FILE *to);
+
+static void write(const char *folder, const char *name, drawing *draw, ad_var y) {
     char path[1000];
     snprintf(path, sizeof path, "%s/%s", folder, name);
     FILE *to = fopen(path, "w");

@@ -279,9 +279,11 @@ namespace stranger {
     template <class T, class Tape> auto found_##name(const T &x, size_t n, const T *p, Tape &tape) \
         -> decltype(void(x), void(n), void(p), void(tape), call, std::true_type());    \
     std::false_type found_##name(...);
-FINDS(sum, sum(n, p)) FINDS(dot, dot(n, p, p)) FINDS(logsumexp, logsumexp(n, p)) FINDS(where, where(x, x, x))
-FINDS(pick, pick(x, n, p)) FINDS(value, value(x)) FINDS(grad, grad(x)) FINDS(input, input(tape, 1.0)) FINDS(status, status(tape))
-FINDS(decided, decided_(x, 1))
+/* clang-format off */
+FINDS(sum, sum(n, p)) FINDS(dot, dot(n, p, p)) FINDS(logsumexp, logsumexp(n, p))
+FINDS(where, where(x, x, x)) FINDS(pick, pick(x, n, p)) FINDS(value, value(x)) FINDS(grad, grad(x))
+FINDS(input, input(tape, 1.0)) FINDS(status, status(tape)) FINDS(decided, decided_(x, 1))
+/* clang-format on */
 }
 
 static void only_names_of_the_library_are_found_by_argument() {
@@ -294,17 +296,22 @@ static void only_names_of_the_library_are_found_by_argument() {
 #define HIDDEN(name)                                                                                             \
     expect(!decltype(stranger::found_##name(std::declval<ad::var>(), size_t(), std::declval<ad::var *>(),        \
                                             std::declval<ad::tape &>()))::value, #name);
-    HIDDEN(sum) HIDDEN(dot) HIDDEN(logsumexp) HIDDEN(where) HIDDEN(pick) HIDDEN(value) HIDDEN(grad) HIDDEN(input) HIDDEN(status)
-    HIDDEN(decided)
+    /* clang-format off */
+    HIDDEN(sum) HIDDEN(dot) HIDDEN(logsumexp) HIDDEN(where) HIDDEN(pick)
+    HIDDEN(value) HIDDEN(grad) HIDDEN(input) HIDDEN(status) HIDDEN(decided)
+    /* clang-format on */
 }
 
 /* A program's own functions, some of the names in the global namespace too: those are not looked at for double, so they
  * must not be for ad::var. */
+/* clang-format off */
 template <class T> T sigmoid(T x) { return 100 - x; }
 template <class T> T scale(T x, T y) { return 100 - x - y; }
 template <class T> T loss(T x) { return 100 - x; }
+/* clang-format on */
 
 namespace program {
+/* clang-format off */
 #define R1(name, ...) template <class T> T name(T x) { return x + 1000; }
 #define R2(name, ...) template <class T> T name(T x, T y) { return x + y*0.5 + 2000; }
 #include "engine/ops.def"
@@ -316,6 +323,7 @@ template <class T> T pick(T x, size_t n, const T *y) { return x*y[n - 1] + 5; }
 template <class T> T value(T x) { return x*3; }
 template <class T> T grad(T x) { return x*5; }
 template <class T> T loss(T x) { return x*7; }
+/* clang-format on */
 
 /* Each of them by itself. */
 template <class T> std::vector<T> each(const T *x) {

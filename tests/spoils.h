@@ -92,10 +92,12 @@ static double spoil_size(const spoil_case *c) {
 
 /* None at 0, at 1 or -1, or on x = y, where powers, logarithms and symmetric operations hide errors; the last
  * ones for polygamma, whose order is whole, and for powers of negative numbers. */
+/* clang-format off */
 static const double spoil_points[][2] = {
     {0.37, 0.83}, {-0.62, 1.7}, {1.43, 0.29}, {2.6, -1.9}, {0.81, 2.3},
     {3.2, 0.54}, {2, 1.37}, {3, 2.6}, {-1.7, 3}, {4, 0.61},
 };
+/* clang-format on */
 enum { SPOIL_POINTS = sizeof spoil_points/sizeof *spoil_points };
 
 static ad_var spoil_record(int row, ad_var x, ad_var y) {

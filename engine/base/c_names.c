@@ -81,14 +81,17 @@ static const char *const headers[] = {
 };
 
 /* Begins with `prefix`, then with one of the characters from `from` to `to`. */
+/* clang-format off */
 static const struct { const char *prefix; char from, to; } patterns[] = {
-    {"atomic_", 'a', 'z'}, {"cnd_", 'a', 'z'}, {"memory_order_", 'a', 'z'}, {"mtx_", 'a', 'z'}, {"stdc_", 'a', 'z'},
-    {"thrd_", 'a', 'z'},   {"tss_", 'a', 'z'},
-    {"ATOMIC_", 'A', 'Z'}, {"DBL_", 'A', 'Z'}, {"DEC", '0', '9'}, {"DEC_", 'A', 'Z'}, {"E", '0', '9'}, {"E", 'A', 'Z'},
-    {"FE_", 'A', 'Z'},     {"FLT", '0', '9'}, {"FLT_", 'A', 'Z'}, {"FP_", '0', 'z'}, {"LC_", 'A', 'Z'}, {"LDBL_", 'A', 'Z'},
-    {"M_", '0', 'z'},      {"PRI", 'a', 'z'}, {"PRIX", '0', 'Z'}, {"SCN", 'a', 'z'}, {"SCNX", '0', 'Z'}, {"SIG", 'A', 'Z'},
-    {"SIG_", 'A', 'Z'},    {"TIME_", 'A', 'Z'},
+    {"atomic_", 'a', 'z'}, {"cnd_", 'a', 'z'},  {"memory_order_", 'a', 'z'}, {"mtx_", 'a', 'z'},
+    {"stdc_", 'a', 'z'},   {"thrd_", 'a', 'z'}, {"tss_", 'a', 'z'},          {"ATOMIC_", 'A', 'Z'},
+    {"DBL_", 'A', 'Z'},    {"DEC", '0', '9'},   {"DEC_", 'A', 'Z'},          {"E", '0', '9'},
+    {"E", 'A', 'Z'},       {"FE_", 'A', 'Z'},   {"FLT", '0', '9'},           {"FLT_", 'A', 'Z'},
+    {"FP_", '0', 'z'},     {"LC_", 'A', 'Z'},   {"LDBL_", 'A', 'Z'},         {"M_", '0', 'z'},
+    {"PRI", 'a', 'z'},     {"PRIX", '0', 'Z'},  {"SCN", 'a', 'z'},           {"SCNX", '0', 'Z'},
+    {"SIG", 'A', 'Z'},     {"SIG_", 'A', 'Z'},  {"TIME_", 'A', 'Z'},
 };
+/* clang-format on */
 /* Of the length n, one of the words? */
 static bool among(const char *words, const char *name, size_t n) {
     for (const char *at = words; (at = strstr(at, name)) != NULL; at++) {

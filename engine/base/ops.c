@@ -18,6 +18,7 @@ static const uint8_t code_rows[] = {
 #include "ops.def"
 };
 
+/* clang-format off */
 static const struct { const char *name, *words; } others[] = {
     [AD__input - AD__input]     = {"input",     "input"},
     [AD__branch - AD__input]    = {"branch",    "branch decides"},
@@ -28,6 +29,7 @@ static const struct { const char *name, *words; } others[] = {
     [AD__pick - AD__input]      = {"pick",      "pick routes"},
     [AD__custom - AD__input]    = {"custom",    "by its own rule"},
 };
+/* clang-format on */
 
 ad__row_number ad__code_row(uint8_t code) {
     return code < sizeof code_rows ? (ad__row_number)code_rows[code] : AD__ROWS;
@@ -50,54 +52,66 @@ const char *ad__code_words(uint8_t code) {
 
 double ad__row_value(ad__row_number row, double x, double y) {
     switch (row) {
+/* clang-format off */
 #define R1(name, ...) case AD__ROW_##name: return ad__value_##name(x);
 #define R2(name, ...) case AD__ROW_##name: return ad__value_##name(x, y);
 #include "ops.def"
+/* clang-format on */
     default: return NAN;
     }
 }
 
 double ad__row_dx(ad__row_number row, double x, double y, double v) {
     switch (row) {
+/* clang-format off */
 #define R1(name, ...) case AD__ROW_##name: return ad__dx_##name(x, v);
 #define R2(name, ...) case AD__ROW_##name: return ad__dx_##name(x, y, v);
 #include "ops.def"
+/* clang-format on */
     default: return NAN;
     }
 }
 
 double ad__row_dy(ad__row_number row, double x, double y, double v) {
     switch (row) {
+/* clang-format off */
 #define R1(name, ...) case AD__ROW_##name: return 0;
 #define R2(name, ...) case AD__ROW_##name: return ad__dy_##name(x, y, v);
 #include "ops.def"
+/* clang-format on */
     default: return NAN;
     }
 }
 
 double ad__row_side(ad__row_number row, double x, double y, double v) {
     switch (row) {
+/* clang-format off */
 #define R1(name, ...) case AD__ROW_##name: return ad__side_##name(x, v);
 #define R2(name, ...) case AD__ROW_##name: return ad__side_##name(x, y, v);
 #include "ops.def"
+/* clang-format on */
     default: return NAN;
     }
 }
 
 bool ad__row_selects(ad__row_number row) {
     switch (row) {
+/* clang-format off */
 #define R1(name, shown, words, value, dx, side) case AD__ROW_##name: return AD__SELECTS(side);
 #define R2(name, shown, words, value, dx, dy, side) case AD__ROW_##name: return AD__SELECTS(side);
 #include "ops.def"
+/* clang-format on */
     default: return false;
     }
 }
 
 bool ad__row_tip(ad__row_number row, double x, double y) {
     switch (row) {
+    /* clang-format off */
     case AD__ROW_abs: case AD__ROW_relu: case AD__ROW_leaky_relu: return x == 0;
     case AD__ROW_min: case AD__ROW_max: return x == y && isfinite(x);
     case AD__ROW_hypot: return x == 0 && y == 0;
+    /* clang-format on */
     default: return false;
     }
 }

@@ -149,9 +149,12 @@ bool   ad__row_selects(ad__row_number row);
 bool ad__row_tip(ad__row_number row, double x, double y);
 static inline bool ad__code_has_tip(uint8_t code) {
     switch (code) {
+    /* clang-format off */
     case AD__abs: case AD__relu: case AD__leaky_relu:
-    case AD__min: case AD__min_number: case AD__number_min: case AD__max: case AD__max_number: case AD__number_max:
+    case AD__min: case AD__min_number: case AD__number_min:
+    case AD__max: case AD__max_number: case AD__number_max:
     case AD__hypot: case AD__hypot_number: case AD__number_hypot: return true;
+    /* clang-format on */
     default: return false;
     }
 }

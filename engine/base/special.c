@@ -10,8 +10,9 @@ double ad__lgamma(double x) {
     return lgamma_r(x, &sign);
 }
 
-/* The functions behind polygamma are code and text, in pieces of at most 4095 characters, a string of C99. Their
- * names begin with ad__ even where they are static, so that the exporter knows them. */
+/* The functions behind polygamma are code and text, in pieces of at most 4095 characters, a string
+ * of C99. Their names begin with ad__ even where they are static, so that the exporter knows them. */
+/* clang-format off */
 AD__CODE_AND_TEXT(digamma_source,
 /* Bernoulli numbers B2, B4, ..., B24 (DLMF 24.2). */
 static const double ad__pi = 3.141592653589793;
@@ -21,8 +22,8 @@ static const double ad__bernoulli[] = {
     -174611.0/330, 854513.0/138, -236364091.0/2730,
 };
 
-/* sin and cos of pi*x, or both with the other sign, without the rounding of pi*x: x is first reduced to
- * [-1/2, 1/2], exactly. */
+/* sin and cos of pi*x, or both with the other sign, without the rounding of pi*x: x is first reduced
+ * to [-1/2, 1/2], exactly. */
 static void ad__sincos_pi(double x, double *s, double *c) {
     const double rest = x - nearbyint(x);
     *s = sin(ad__pi*rest);
@@ -58,7 +59,7 @@ static double ad__scaled_zeta(int n, double x) {
     for (int k = 2; k < n; k++) factorial *= k;                                /* (n-1)! */
     for (; x < n + 10; x += 1) sum += pow(x, -n - 1);
     const double power = pow(x, -n), r = 1/(x*x);
-    double series = 1 + 0.5*n/x, ratio = n;                                    /* (2k+n-1)!/((2k)! (n-1)!) */
+    double series = 1 + 0.5*n/x, ratio = n;                 /* (2k+n-1)!/((2k)! (n-1)!) */
     double scale = r;
     for (int k = 1; k <= 12; k++) {
         ratio *= (n + 2*k - 1.0)/(2*k)*(k > 1 ? (n + 2*k - 2.0)/(2*k - 1) : 1);
@@ -86,7 +87,8 @@ static double ad__cotangent_derivative(int n, double s, double c) {
 
 AD__CODE_AND_TEXT(polygamma_source,
 double ad__polygamma(double order, double x) {
-    if (!(order >= 0 && order <= ad__largest_order) || order != floor(order) || isnan(x)) return NAN;
+    if (!(order >= 0 && order <= ad__largest_order)) return NAN;
+    if (order != floor(order) || isnan(x)) return NAN;
     const int n = (int)order;
     if (x == INFINITY) return n == 0 ? INFINITY : 0;
     if (x == -INFINITY) return NAN;
@@ -100,5 +102,6 @@ double ad__polygamma(double order, double x) {
     return sign*(-sign*ad__cotangent_derivative(n, s, c) - sign*ad__scaled_zeta(n, 1 - x));
 }
 )
+/* clang-format on */
 
 const char *const ad__polygamma_source[] = {digamma_source, zeta_source, cotangent_source, polygamma_source, NULL};

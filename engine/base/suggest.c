@@ -49,47 +49,65 @@ typedef struct pair {
     const char *other, *here;
 } pair;
 
+/* clang-format off */
 static const pair functions[] = {
-    {"ln", "log"},           {"loge", "log"},         {"lg", "log10"},          {"ld", "log2"},         {"lb", "log2"},
-    {"tg", "tan"},           {"ctg", "1/tan(x)"},     {"cot", "1/tan(x)"},      {"sec", "1/cos(x)"},    {"csc", "1/sin(x)"},
-    {"cosec", "1/sin(x)"},   {"arcsin", "asin"},      {"arccos", "acos"},       {"arctan", "atan"},     {"arctg", "atan"},
-    {"arctan2", "atan2"},    {"arsinh", "asinh"},     {"arcsinh", "asinh"},     {"argsinh", "asinh"},   {"arcosh", "acosh"},
-    {"arccosh", "acosh"},    {"argcosh", "acosh"},    {"artanh", "atanh"},      {"arctanh", "atanh"},   {"argtanh", "atanh"},
-    {"sh", "sinh"},          {"ch", "cosh"},          {"th", "tanh"},           {"tgh", "tanh"},        {"sqr", "x^2"},
-    {"square", "x^2"},       {"root", "sqrt"},        {"power", "pow"},         {"exponential", "exp"}, {"sgn", "(x > 0) - (x < 0)"},
-    {"sign", "(x > 0) - (x < 0)"}, {"signum", "(x > 0) - (x < 0)"}, {"logistic", "sigmoid"}, {"expit", "sigmoid"},
-    {"sigm", "sigmoid"},     {"logit", "log(x/(1 - x))"}, {"lrelu", "leaky_relu"}, {"swish", "silu"},   {"absolute", "abs"},
-    {"minimum", "min"},      {"maximum", "max"},      {"mod", "fmod"},          {"modulo", "fmod"},     {"rem", "fmod"},
-    {"ceiling", "ceil"},     {"int", "trunc"},        {"fix", "trunc"},         {"nint", "round"},      {"roundeven", "rint"},
-    {"gammaln", "lgamma"},   {"loggamma", "lgamma"},  {"lngamma", "lgamma"},    {"gamma", "tgamma"},
-    {"factorial", "tgamma(x + 1)"}, {"digamma", "polygamma(0, x)"}, {"psi", "polygamma(0, x)"}, {"trigamma", "polygamma(1, x)"},
-    {"average", "mean"},     {"avg", "mean"},         {"product", "prod"},      {"lse", "logsumexp"},   {"if", "where"},
-    {"ifelse", "where"},     {"iif", "where"},        {"select", "where"},      {"not", "!"},           {"norm", "hypot"},
-    {"log10f", "log10"},     {"sinf", "sin"},         {"cosf", "cos"},          {"tanf", "tan"},        {"expf", "exp"},
-    {"logf", "log"},         {"sqrtf", "sqrt"},       {"powf", "pow"},          {"fabsf", "fabs"},      {"tanhf", "tanh"},
+    {"ln", "log"},          {"loge", "log"},        {"lg", "log10"},        {"ld", "log2"},
+    {"lb", "log2"},         {"tg", "tan"},          {"ctg", "1/tan(x)"},    {"cot", "1/tan(x)"},
+    {"sec", "1/cos(x)"},    {"csc", "1/sin(x)"},    {"cosec", "1/sin(x)"},  {"arcsin", "asin"},
+    {"arccos", "acos"},     {"arctan", "atan"},     {"arctg", "atan"},      {"arctan2", "atan2"},
+    {"arsinh", "asinh"},    {"arcsinh", "asinh"},   {"argsinh", "asinh"},   {"arcosh", "acosh"},
+    {"arccosh", "acosh"},   {"argcosh", "acosh"},   {"artanh", "atanh"},    {"arctanh", "atanh"},
+    {"argtanh", "atanh"},   {"sh", "sinh"},         {"ch", "cosh"},         {"th", "tanh"},
+    {"tgh", "tanh"},        {"sqr", "x^2"},         {"square", "x^2"},      {"root", "sqrt"},
+    {"power", "pow"},       {"exponential", "exp"}, {"sgn", "(x > 0) - (x < 0)"},
+    {"sign", "(x > 0) - (x < 0)"},                  {"signum", "(x > 0) - (x < 0)"},
+    {"logistic", "sigmoid"},                        {"expit", "sigmoid"},   {"sigm", "sigmoid"},
+    {"logit", "log(x/(1 - x))"},                    {"lrelu", "leaky_relu"},
+    {"swish", "silu"},      {"absolute", "abs"},    {"minimum", "min"},     {"maximum", "max"},
+    {"mod", "fmod"},        {"modulo", "fmod"},     {"rem", "fmod"},        {"ceiling", "ceil"},
+    {"int", "trunc"},       {"fix", "trunc"},       {"nint", "round"},      {"roundeven", "rint"},
+    {"gammaln", "lgamma"},  {"loggamma", "lgamma"}, {"lngamma", "lgamma"},  {"gamma", "tgamma"},
+    {"factorial", "tgamma(x + 1)"},                 {"digamma", "polygamma(0, x)"},
+    {"psi", "polygamma(0, x)"},                     {"trigamma", "polygamma(1, x)"},
+    {"average", "mean"},    {"avg", "mean"},        {"product", "prod"},    {"lse", "logsumexp"},
+    {"if", "where"},        {"ifelse", "where"},    {"iif", "where"},       {"select", "where"},
+    {"not", "!"},           {"norm", "hypot"},      {"log10f", "log10"},    {"sinf", "sin"},
+    {"cosf", "cos"},        {"tanf", "tan"},        {"expf", "exp"},        {"logf", "log"},
+    {"sqrtf", "sqrt"},      {"powf", "pow"},        {"fabsf", "fabs"},      {"tanhf", "tanh"},
 };
+/* clang-format on */
 
+/* clang-format off */
 static const pair constants[] = {
-    {"mpi", "pi"},           {"math.pi", "pi"},       {"np.pi", "pi"},          {"tau", "2*pi"},        {"me", "exp(1)"},
-    {"euler", "exp(1)"},     {"inf", "1e999"},        {"infinity", "1e999"},    {"nan", "0/0"},         {"true", "1"},
-    {"false", "0"},          {"hugeval", "1e999"},
+    {"mpi", "pi"},          {"math.pi", "pi"},      {"np.pi", "pi"},        {"tau", "2*pi"},
+    {"me", "exp(1)"},       {"euler", "exp(1)"},    {"inf", "1e999"},       {"infinity", "1e999"},
+    {"nan", "0/0"},         {"true", "1"},          {"false", "0"},         {"hugeval", "1e999"},
 };
+/* clang-format on */
 
 /* Longer signs before their beginnings. */
+/* clang-format off */
 static const pair operators[] = {
-    {"**", "^"},             {"//", "floor(x/y)"},    {"%", "fmod(x, y)"},      {"=>", ">="},           {"=<", "<="},
-    {"=", "=="},             {"<>", "!="},            {"&", "&&"},              {"|", "||"},            {"!", "tgamma(x + 1)"},
-    {"\xc3\x97", "*"},       {"\xc2\xb7", "*"},       {"\xe2\x8b\x85", "*"},    {"\xe2\x88\x99", "*"},  {"\xe2\x88\x97", "*"},
-    {"\xc3\xb7", "/"},       {"\xe2\x88\x95", "/"},   {"\xe2\x88\x92", "-"},    {"\xe2\x80\x93", "-"},  {"\xe2\x80\x94", "-"},
-    {"\xc2\xb2", "^2"},      {"\xc2\xb3", "^3"},      {"\xe2\x89\xa4", "<="},   {"\xe2\x89\xa5", ">="}, {"\xe2\x89\xa0", "!="},
-    {"\xe2\x88\xa7", "&&"},  {"\xe2\x88\xa8", "||"},  {"\xc2\xa0", "a plain space"},
+    {"**", "^"},            {"//", "floor(x/y)"},   {"%", "fmod(x, y)"},    {"=>", ">="},
+    {"=<", "<="},           {"=", "=="},            {"<>", "!="},           {"&", "&&"},
+    {"|", "||"},            {"!", "tgamma(x + 1)"}, {"\xc3\x97", "*"},      {"\xc2\xb7", "*"},
+    {"\xe2\x8b\x85", "*"},  {"\xe2\x88\x99", "*"},  {"\xe2\x88\x97", "*"},  {"\xc3\xb7", "/"},
+    {"\xe2\x88\x95", "/"},  {"\xe2\x88\x92", "-"},  {"\xe2\x80\x93", "-"},  {"\xe2\x80\x94", "-"},
+    {"\xc2\xb2", "^2"},     {"\xc2\xb3", "^3"},     {"\xe2\x89\xa4", "<="}, {"\xe2\x89\xa5", ">="},
+    {"\xe2\x89\xa0", "!="}, {"\xe2\x88\xa7", "&&"}, {"\xe2\x88\xa8", "||"},
+    {"\xc2\xa0", "a plain space"},
 };
+/* clang-format on */
 
+/* clang-format off */
 static const pair operands[] = {
-    {"\xe2\x88\x92", "-"},   {"\xe2\x80\x93", "-"},   {"\xe2\x80\x94", "-"},    {"\xcf\x80", "pi"},     {"\xe2\x88\x9a", "sqrt(x)"},
-    {"\xe2\x88\x9e", "1e999"}, {"\xe2\x88\x91", "sum(x, y)"}, {"\xe2\x88\x8f", "prod(x, y)"}, {"\xc2\xac", "!"},
-    {"[", "("},              {"{", "("},              {"|", "abs(x)"},          {"~", "!"},             {"\xc2\xa0", "a plain space"},
+    {"\xe2\x88\x92", "-"},  {"\xe2\x80\x93", "-"},  {"\xe2\x80\x94", "-"},  {"\xcf\x80", "pi"},
+    {"\xe2\x88\x9a", "sqrt(x)"},                    {"\xe2\x88\x9e", "1e999"},
+    {"\xe2\x88\x91", "sum(x, y)"},                  {"\xe2\x88\x8f", "prod(x, y)"},
+    {"\xc2\xac", "!"},      {"[", "("},             {"{", "("},             {"|", "abs(x)"},
+    {"~", "!"},             {"\xc2\xa0", "a plain space"},
 };
+/* clang-format on */
 #define COUNT(list) (sizeof (list)/sizeof *(list))
 
 static const char *named(const char *name, size_t length, const pair list[], size_t n) {

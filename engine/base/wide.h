@@ -54,6 +54,7 @@ INLINE void store_loose(double *to, vector v) {
 #define ODD1(a, b)  __builtin_shufflevector(a, b, 1, 3)
 #endif
 
+/* clang-format off */
 #define TURN_STAGE(distance, even, odd)                                      \
     _Pragma("GCC unroll 8") for (size_t i = 0; i < VECTOR; i++)              \
         if ((i & (distance)) == 0) {                                         \
@@ -61,6 +62,7 @@ INLINE void store_loose(double *to, vector v) {
             v[i] = even(a, b);                                               \
             v[i + (distance)] = odd(a, b);                                   \
         }
+/* clang-format on */
 
 /* v[i][j] and v[j][i] change places. */
 INLINE void turn(vector v[VECTOR]) {

@@ -24,10 +24,10 @@ enum { LEVELS = 20, MOST_LEVELS = 32, COLUMNS = 5, FEWEST = 3, RUN = 4 };
 #define NEGLIGIBLE    0x1p-1000  /* a function of this size is 0, within the noise of underflow */
 #define PREFILTER     1e-9       /* the cheap estimate certifies no less than this */
 #define RESOLVED      1e-5       /* an estimate as good as this relative to the slope resolves it */
-#define WEAK          1e-6       /* ... relative to the scale of the function, says that the slope is small */
+#define WEAK          1e-6       /* ... relative to the scale of the function: the slope is small */
 #define INFORMATIVE   0.01       /* noise beside the slope at which a step can still contradict */
 #define NOISY         64         /* noise of so many roundings of the value comes from somewhere else */
-#define ALIASED       0x1p-20    /* a function that turns in steps this short beside x may turn within the last place of x */
+#define ALIASED       0x1p-20    /* turning in steps this short beside x may be turning within its last place */
 #define HIDDEN        32         /* what is not so many times as large as the noise can be hidden in it */
 
 /* ---- sampling --------------------------------------------------------------------------------- */

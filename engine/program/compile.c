@@ -247,9 +247,11 @@ typedef struct compiler {
 } compiler;
 
 static ad_tape *tape_of_interface(const ad_interface *face) {
+    /* clang-format off */
     const struct { size_t n; const ad_var *x; } parts[] = {
         {face->params, face->param}, {face->inputs, face->input}, {face->outputs, face->output},
     };
+    /* clang-format on */
     for (size_t k = 0; k < 3; k++)
         for (size_t i = 0; parts[k].x != NULL && i < parts[k].n; i++)
             if (parts[k].x[i].tape != NULL) return parts[k].x[i].tape;

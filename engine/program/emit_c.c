@@ -459,7 +459,7 @@ static const char *listed_place(const emitter *e, turn t, int k, char text[PLACE
     const step *s = t.s;
     if (!s->regular) {
         const bool weights = s->code == AD__LAYER_DOT && k == 0;
-        snprintf(text, PLACE, "%s_%c%lu[", e->name, "xy"[k], (unsigned long)s->place);
+        snprintf(text, PLACE, "%s_%c%lu[", e->name, 'x' + k, (unsigned long)s->place);
         if (weights) snprintf(text + strlen(text), PLACE - strlen(text), "%lu*j + ", (unsigned long)s->n);
         return strcat(text, "i]");
     }
@@ -588,7 +588,7 @@ static void put_helpers(const emitter *e) {
 
 static void put_table(const emitter *e, const step *s, int k) {
     const list l = list_of(e, s, k);
-    fprintf(e->to, "static const unsigned long %s_%c%lu[] = {", e->name, "xy"[k], (unsigned long)s->place);
+    fprintf(e->to, "static const unsigned long %s_%c%lu[] = {", e->name, 'x' + k, (unsigned long)s->place);
     for (size_t i = 0; i < l.n; i++)
         fprintf(e->to, "%s%lu%s", i%16 == 0 ? "\n    " : " ", (unsigned long)place_in(e, l, i), i + 1 < l.n ? "," : "");
     fputs("\n};\n", e->to);

@@ -9,9 +9,12 @@
 #define HAS_VECTOR_FORM __attribute__((simd("notinbranch"), const))
 #define V1(name) HAS_VECTOR_FORM double name(double x);
 #define V2(name) HAS_VECTOR_FORM double name(double x, double y);
-V1(sin) V1(cos) V1(tan) V1(asin) V1(acos) V1(atan) V1(sinh) V1(cosh) V1(tanh) V1(asinh) V1(acosh) V1(atanh)
+/* clang-format off */
+V1(sin) V1(cos) V1(tan) V1(asin) V1(acos) V1(atan)
+V1(sinh) V1(cosh) V1(tanh) V1(asinh) V1(acosh) V1(atanh)
 V1(exp) V1(expm1) V1(exp2) V1(log) V1(log1p) V1(log2) V1(log10) V1(cbrt) V1(erf) V1(erfc)
 V2(pow) V2(atan2) V2(hypot)
+/* clang-format on */
 #endif
 
 #include "program/kernels.h"
@@ -199,6 +202,7 @@ static void push_where(size_t n, const double c[], bool taken, const double a[],
 
 const ad__kernels JOIN(ad__kernels_, AD__LEVEL) = {
     .name = TEXT(AD__LEVEL),
+    /* clang-format off */
     .value = {
         {
 #define R1(name, ...) value_##name,
@@ -249,5 +253,7 @@ const ad__kernels JOIN(ad__kernels_, AD__LEVEL) = {
     .fill = fill, .finite = all_finite, .total = total,
     .total_product = total_product, .push_same = push_same, .push_product = push_product,
     .push_square = push_square, .sum = sum, .dot = dot,
-    .fold = fold, .logsumexp = logsumexp, .push_logsumexp = push_logsumexp, .where = where, .push_where = push_where,
+    .fold = fold, .logsumexp = logsumexp, .push_logsumexp = push_logsumexp,
+    .where = where, .push_where = push_where,
+    /* clang-format on */
 };

@@ -206,8 +206,10 @@ static inline void ad__program_turn(ad__failure *f, const ad_program *p, size_t 
 }
 
 /* Keep a sentence for ad_program_message; returns the status. The text is printf's. */
+/* clang-format off */
 __attribute__((format(printf, 3, 4)))
 ad_status ad__program_refuse(const ad_program *program, ad_status status, const char *format, ...);
+/* clang-format on */
 
 /* The name of the operation of a value: "tanh", "sum", "input", or that of the user's own. */
 const char *ad__value_name(const ad_program *p, uint32_t value);

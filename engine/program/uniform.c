@@ -141,9 +141,11 @@ void ad__uniform_forward(const ad_program *p, const double param[], double u[], 
     for (uint32_t k = 0; k < p->instructions; k++) {
         const ad__instruction *in = &p->instruction[k];
         switch (in->code) {
+/* clang-format off */
 #define R1(name, ...) case AD__##name: u[in->home] = ad__value_##name(u[in->x]); break;
 #define R2(name, ...) case AD__##name: u[in->home] = ad__value_##name(u[in->x], u[in->y]); break;
 #include "ops.def"
+/* clang-format on */
         case AD__TERM:    u[in->home] += u[in->x]; break;
         case AD__PRODUCT: u[in->home] += u[in->x]*u[in->y]; break;
         case AD__ROLL:    forward_roll(p, &p->roll[in->x], u, space); break;

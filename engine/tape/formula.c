@@ -256,9 +256,12 @@ static bool read_arguments(parser *p, arguments *a) {
 }
 
 /* C's names for rows that go by another here. */
+/* clang-format off */
 static const struct { const char *c; size_t row; } aliases[] = {
-    {"fabs", AD__ROW_abs}, {"fmin", AD__ROW_min}, {"fmax", AD__ROW_max}, {"nearbyint", AD__ROW_rint},
+    {"fabs", AD__ROW_abs}, {"fmin", AD__ROW_min}, {"fmax", AD__ROW_max},
+    {"nearbyint", AD__ROW_rint},
 };
+/* clang-format on */
 
 static size_t row_named(const char *name, size_t length) {
     for (size_t i = 0; i < sizeof aliases/sizeof *aliases; i++)
@@ -268,12 +271,22 @@ static size_t row_named(const char *name, size_t length) {
     return AD__ROWS;
 }
 
+/* clang-format off */
 static ad_var call_sum(size_t n, const ad_var x[])  { return ad_sum(n, x); }
-static ad_var call_mean(size_t n, const ad_var x[]) { return ad_div(ad_sum(n, x), ad_num((double)n)); }
 static ad_var call_dot(size_t n, const ad_var x[])  { return ad_dot(n/2, x, x + n/2); }
 static ad_var call_lse(size_t n, const ad_var x[])  { return ad_logsumexp(n, x); }
-static ad_var call_fma(size_t n, const ad_var x[])  { (void)n; return ad_add(ad_mul(x[0], x[1]), x[2]); }
-static ad_var call_where(size_t n, const ad_var x[]) { (void)n; return ad_where(x[0], x[1], x[2]); }
+/* clang-format on */
+static ad_var call_mean(size_t n, const ad_var x[]) {
+    return ad_div(ad_sum(n, x), ad_num((double)n));
+}
+static ad_var call_fma(size_t n, const ad_var x[]) {
+    (void)n;
+    return ad_add(ad_mul(x[0], x[1]), x[2]);
+}
+static ad_var call_where(size_t n, const ad_var x[]) {
+    (void)n;
+    return ad_where(x[0], x[1], x[2]);
+}
 static ad_var call_prod(size_t n, const ad_var x[]) {
     ad_var product = x[0];
     for (size_t i = 1; i < n; i++) product = ad_mul(product, x[i]);
@@ -286,6 +299,7 @@ static const struct {
     bool        even;
     ad_var    (*call)(size_t n, const ad_var x[]);
 } functions[] = {
+    /* clang-format off */
     {"sum",       1, SIZE_MAX, false, call_sum},
     {"mean",      1, SIZE_MAX, false, call_mean},
     {"prod",      1, SIZE_MAX, false, call_prod},
@@ -293,6 +307,7 @@ static const struct {
     {"logsumexp", 1, SIZE_MAX, false, call_lse},
     {"fma",       3, 3,        false, call_fma},
     {"where",     3, 3,        false, call_where},
+    /* clang-format on */
 };
 
 /* ---- what was meant --------------------------------------------------------------------------- */
@@ -593,8 +608,10 @@ static ad_var primary(parser *p) {
 
 /* ---- operators -------------------------------------------------------------------------------- */
 
+/* clang-format off */
 static ad_var more(ad_var x, ad_var y)          { return ad_less(y, x); }
 static ad_var more_or_equal(ad_var x, ad_var y) { return ad_less_equal(y, x); }
+/* clang-format on */
 
 enum { UNARY = 7, POWER = 8 };
 
@@ -604,6 +621,7 @@ static const struct {
     int         strength;
     ad_var    (*apply)(ad_var x, ad_var y);
 } operators[] = {
+    /* clang-format off */
     {"||", 1, ad_either},
     {"&&", 2, ad_both},
     {"==", 3, ad_equal},      {"!=", 3, ad_not_equal},
@@ -612,6 +630,7 @@ static const struct {
     {"+",  5, ad_add},        {"-",  5, ad_sub},
     {"*",  6, ad_mul},        {"/",  6, ad_div},
     {"^",  POWER, ad_pow},
+    /* clang-format on */
 };
 
 static ad_var prefixed(parser *p) {

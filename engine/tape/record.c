@@ -64,9 +64,11 @@ static ad_var binary(ad__row_number row, ad_var x, ad_var y) {
 
 ad_var ad__record_row(ad__row_number row, ad_var x, ad_var y) {
     switch (row) {
+/* clang-format off */
 #define R1(name, ...) case AD__ROW_##name: return ad_##name(x);
 #define R2(name, ...) case AD__ROW_##name: return ad_##name(x, y);
 #include "ops.def"
+/* clang-format on */
     default: return ad_num(NAN);
     }
 }

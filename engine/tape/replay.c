@@ -27,13 +27,17 @@ void ad__replay_range(ad_tape *tape, uint32_t from, uint32_t end) {
     for (uint32_t i = from; i < end; i++) {
         const ad__arg arg = tape->arg[i];
         switch (tape->code[i]) {
+/* clang-format off */
 #define R1(name, ...) \
         case AD__##name: value[i] = ad__value_##name(value[arg.x]); break;
 #define R2(name, ...) \
         case AD__##name: value[i] = ad__value_##name(value[arg.x], value[arg.y]); break; \
-        case AD__##name##_number: value[i] = ad__value_##name(value[arg.x], ad__number_at(tape, arg.y)); break; \
-        case AD__number_##name: value[i] = ad__value_##name(ad__number_at(tape, arg.x), value[arg.y]); break;
+        case AD__##name##_number: \
+            value[i] = ad__value_##name(value[arg.x], ad__number_at(tape, arg.y)); break; \
+        case AD__number_##name: \
+            value[i] = ad__value_##name(ad__number_at(tape, arg.x), value[arg.y]); break;
 #include "ops.def"
+/* clang-format on */
         case AD__input: break;
         case AD__branch:
             if ((value[arg.x] != 0) != (value[i] != 0)) {

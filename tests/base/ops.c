@@ -45,10 +45,12 @@ static double partial1(int number, double x) {
  * hide errors there. Whole numbers among the first of a pair are orders of polygamma. */
 static const double points[] = {0.3,  -0.7,  1.7,  -2.3, 0.55, 2.6,
                                 7.25, -0.45, 12.5, -5.5, 0.06, 3.4};
+/* clang-format off */
 static const double pairs[][2] = {
     {0.3, 1.7}, {1.7, 0.3}, {2.6, -2.3}, {-0.7, 2}, {-2.3, 3}, {2, 1.7}, {3, 0.3}, {4, 7.25},
     {-0.45, -5.5}, {0.55, -0.7}, {2, -1.4}, {5, 2.6}, {0.06, 3.4},
 };
+/* clang-format on */
 enum { POINTS = sizeof points/sizeof *points, PAIRS = sizeof pairs/sizeof *pairs };
 
 typedef struct slice {                        /* a row as a function of one of its operands */
@@ -160,28 +162,30 @@ Test(ops, forms_with_a_plain_number_have_the_value_of_the_form_with_two_nodes) {
 /* ---- values against long double -------------------------------------------------------------- */
 
 /* The mathematics again, in forms that are good enough in long double at the points above. */
-#define REFERENCES(one, two)                                                                    \
-    one(neg, -x) one(sqrt, sqrtl(x)) one(cbrt, cbrtl(x)) one(exp, expl(x)) one(expm1, expm1l(x)) \
-    one(exp2, exp2l(x)) one(log, logl(x)) one(log1p, log1pl(x)) one(log2, log2l(x))              \
-    one(log10, log10l(x)) one(sin, sinl(x)) one(cos, cosl(x)) one(tan, tanl(x))                  \
-    one(asin, asinl(x)) one(acos, acosl(x)) one(atan, atanl(x)) one(sinh, sinhl(x))              \
-    one(cosh, coshl(x)) one(tanh, tanhl(x)) one(asinh, asinhl(x)) one(acosh, acoshl(x))          \
-    one(atanh, atanhl(x)) one(erf, erfl(x)) one(erfc, erfcl(x)) one(lgamma, lgammal(x))          \
-    one(sigmoid, 1/(1 + expl(-x))) one(softplus, log1pl(expl(x)))                                \
-    one(relu, x > 0 ? x : 0) one(leaky_relu, x > 0 ? x : 0.01L*x)                                \
-    one(elu, x > 0 ? x : expl(x) - 1) one(gelu, x*erfcl(-x/sqrtl(2))/2)                      \
-    one(silu, x/(1 + expl(-x))) one(abs, fabsl(x)) one(floor, floorl(x)) one(tgamma, tgammal(x)) \
-    one(ceil, ceill(x)) one(trunc, truncl(x)) one(round, roundl(x)) one(rint, rintl(x))          \
-    two(fmod, fmodl(x, y)) two(remainder, remainderl(x, y))                                      \
-    two(scale, x*y) two(gate, x*y) two(doubt, 0*x*y)                                             \
-    one(asin_slope, 1/sqrtl((1 - x)*(1 + x))) one(atan_slope, 1/(1 + x*x))                       \
-    one(atanh_slope, 1/((1 - x)*(1 + x))) one(sigmoid_slope, 1/(2 + expl(x) + expl(-x)))         \
-    two(exp_sub, expl(x - y)) two(pow_slope, y*powl(x, y - 1)) \
-    two(hypot_slope, x/hypotl(x, y))                                                            \
-    two(add, x + y) two(sub, x - y) two(mul, x*y) two(div, x/y) two(pow, powl(x, y))             \
+/* clang-format off */
+#define REFERENCES(one, two)                                                                      \
+    one(neg, -x) one(sqrt, sqrtl(x)) one(cbrt, cbrtl(x)) one(exp, expl(x)) one(expm1, expm1l(x))  \
+    one(exp2, exp2l(x)) one(log, logl(x)) one(log1p, log1pl(x)) one(log2, log2l(x))               \
+    one(log10, log10l(x)) one(sin, sinl(x)) one(cos, cosl(x)) one(tan, tanl(x))                   \
+    one(asin, asinl(x)) one(acos, acosl(x)) one(atan, atanl(x)) one(sinh, sinhl(x))               \
+    one(cosh, coshl(x)) one(tanh, tanhl(x)) one(asinh, asinhl(x)) one(acosh, acoshl(x))           \
+    one(atanh, atanhl(x)) one(erf, erfl(x)) one(erfc, erfcl(x)) one(lgamma, lgammal(x))           \
+    one(sigmoid, 1/(1 + expl(-x))) one(softplus, log1pl(expl(x)))                                 \
+    one(relu, x > 0 ? x : 0) one(leaky_relu, x > 0 ? x : 0.01L*x)                                 \
+    one(elu, x > 0 ? x : expl(x) - 1) one(gelu, x*erfcl(-x/sqrtl(2))/2)                           \
+    one(silu, x/(1 + expl(-x))) one(abs, fabsl(x)) one(floor, floorl(x)) one(tgamma, tgammal(x))  \
+    one(ceil, ceill(x)) one(trunc, truncl(x)) one(round, roundl(x)) one(rint, rintl(x))           \
+    two(fmod, fmodl(x, y)) two(remainder, remainderl(x, y))                                       \
+    two(scale, x*y) two(gate, x*y) two(doubt, 0*x*y)                                              \
+    one(asin_slope, 1/sqrtl((1 - x)*(1 + x))) one(atan_slope, 1/(1 + x*x))                        \
+    one(atanh_slope, 1/((1 - x)*(1 + x))) one(sigmoid_slope, 1/(2 + expl(x) + expl(-x)))          \
+    two(exp_sub, expl(x - y)) two(pow_slope, y*powl(x, y - 1))                                    \
+    two(hypot_slope, x/hypotl(x, y))                                                              \
+    two(add, x + y) two(sub, x - y) two(mul, x*y) two(div, x/y) two(pow, powl(x, y))              \
     two(atan2, atan2l(x, y)) two(hypot, hypotl(x, y)) two(min, fminl(x, y)) two(max, fmaxl(x, y)) \
-    two(less, x < y) two(less_equal, x <= y) two(equal, x == y) two(not_equal, x != y)           \
+    two(less, x < y) two(less_equal, x <= y) two(equal, x == y) two(not_equal, x != y)            \
     two(both, x != 0 && y != 0) two(either, x != 0 || y != 0)
+/* clang-format on */
 
 #define ONE(name, expression) \
     static long double exact_##name(long double x, long double y) { (void)y; return expression; }
@@ -416,6 +420,7 @@ Test(ops, pow_with_node_exponent_has_the_logarithm_as_partial) {
 /* ---- polygamma, against published values ----------------------------------------------------- */
 
 Test(ops, polygamma_has_the_published_values) {
+    /* clang-format off */
     const struct { double order, x, value; } known[] = {
         {0, 1, -0.57721566490153286},          /* -Euler's constant, Abramowitz & Stegun 6.3.2 */
         {0, 0.5, -1.9635100260214235},         /* -gamma - 2 ln 2, 6.3.3 */
@@ -432,6 +437,7 @@ Test(ops, polygamma_has_the_published_values) {
         {3, 0.5, 97.409091034002437},          /* pi^4, 6.4.4 */
         {3, -0.5, 193.40909103400244},         /* pi^4 + 96, 6.4.6 */
     };
+    /* clang-format on */
     for (size_t i = 0; i < sizeof known/sizeof *known; i++) {
         const double got = take(ROW_polygamma, X_NUMBER, known[i].order, known[i].x).value;
         /* 1e-15: of the terms, where reflection and recurrence cancel */
@@ -508,18 +514,29 @@ Test(ops, min_and_max_send_all_to_the_winner) {
 /* Halves: round away from 0, rint to even. Signs stay, also that of 0; numbers of 2^52 and more are whole. */
 Test(ops, rounding_rows_are_those_of_c) {
     const double big = 0x1p52;
+    /* clang-format off */
     const struct { double x, floor, ceil, trunc, round, rint; } of[] = {
-        {0.5, 0, 1, 0, 1, 0},                 {-0.5, -1, -0.0, -0.0, -1, -0.0},
-        {1.5, 1, 2, 1, 2, 2},                 {2.5, 2, 3, 2, 3, 2},
-        {-2.5, -3, -2, -2, -3, -2},           {-3.5, -4, -3, -3, -4, -4},
-        {0.5 - U/2, 0, 1, 0, 0, 0},           {-0.5 + U/2, -1, -0.0, -0.0, -0.0, -0.0},
-        {0.0, 0, 0, 0, 0, 0},                 {-0.0, -0.0, -0.0, -0.0, -0.0, -0.0},
-        {7, 7, 7, 7, 7, 7},                   {DBL_TRUE_MIN, 0, 1, 0, 0, 0},
-        {-DBL_TRUE_MIN, -1, -0.0, -0.0, -0.0, -0.0}, {big/2 + 0.5, big/2, big/2 + 1, big/2, big/2 + 1, big/2},
-        {big + 1, big + 1, big + 1, big + 1, big + 1, big + 1}, {-2*big - 2, -2*big - 2, -2*big - 2, -2*big - 2, -2*big - 2, -2*big - 2},
-        {1e300, 1e300, 1e300, 1e300, 1e300, 1e300}, {INFINITY, INFINITY, INFINITY, INFINITY, INFINITY, INFINITY},
+        {0.5, 0, 1, 0, 1, 0},
+        {-0.5, -1, -0.0, -0.0, -1, -0.0},
+        {1.5, 1, 2, 1, 2, 2},
+        {2.5, 2, 3, 2, 3, 2},
+        {-2.5, -3, -2, -2, -3, -2},
+        {-3.5, -4, -3, -3, -4, -4},
+        {0.5 - U/2, 0, 1, 0, 0, 0},
+        {-0.5 + U/2, -1, -0.0, -0.0, -0.0, -0.0},
+        {0.0, 0, 0, 0, 0, 0},
+        {-0.0, -0.0, -0.0, -0.0, -0.0, -0.0},
+        {7, 7, 7, 7, 7, 7},
+        {DBL_TRUE_MIN, 0, 1, 0, 0, 0},
+        {-DBL_TRUE_MIN, -1, -0.0, -0.0, -0.0, -0.0},
+        {big/2 + 0.5, big/2, big/2 + 1, big/2, big/2 + 1, big/2},
+        {big + 1, big + 1, big + 1, big + 1, big + 1, big + 1},
+        {-2*big - 2, -2*big - 2, -2*big - 2, -2*big - 2, -2*big - 2, -2*big - 2},
+        {1e300, 1e300, 1e300, 1e300, 1e300, 1e300},
+        {INFINITY, INFINITY, INFINITY, INFINITY, INFINITY, INFINITY},
         {-INFINITY, -INFINITY, -INFINITY, -INFINITY, -INFINITY, -INFINITY},
     };
+    /* clang-format on */
     for (size_t i = 0; i < sizeof of/sizeof *of; i++) {
         const double want[] = {of[i].floor, of[i].ceil, of[i].trunc, of[i].round, of[i].rint};
         for (int n = ROW_floor; n <= ROW_rint; n++) {
@@ -534,14 +551,21 @@ Test(ops, rounding_rows_are_those_of_c) {
  * itself rounds to a whole number or a half its trunc, or rint, is one off: 1/0.1 is 10, though 10 times the double 0.1 is
  * more than 1; and 64.88.../7.63... is 8.5, but a little more. n by Python's fractions: trunc(Fraction(x)/Fraction(y)). */
 Test(ops, fmod_and_remainder_have_minus_the_quotient_as_slope) {
+    /* clang-format off */
     const struct { double x, y, fmod, n, remainder, nearest; } of[] = {
-        {5.5, 2, 1.5, 2, -0.5, 3},            {-5.5, 2, -1.5, -2, 0.5, -3},
-        {5.5, -2, 1.5, -2, -0.5, -3},         {-5.5, -2, -1.5, 2, 0.5, 3},
-        {5, 2, 1, 2, 1, 2},                   {7, 2, 1, 3, -1, 4},
-        {6, 2, 0, 3, 0, 3},                   {-6, 2, -0.0, -3, -0.0, -3},
-        {1, 5, 1, 0, 1, 0},                   {0.0, 2, 0, 0, 0, 0},
+        {5.5, 2, 1.5, 2, -0.5, 3},
+        {-5.5, 2, -1.5, -2, 0.5, -3},
+        {5.5, -2, 1.5, -2, -0.5, -3},
+        {-5.5, -2, -1.5, 2, 0.5, 3},
+        {5, 2, 1, 2, 1, 2},
+        {7, 2, 1, 3, -1, 4},
+        {6, 2, 0, 3, 0, 3},
+        {-6, 2, -0.0, -3, -0.0, -3},
+        {1, 5, 1, 0, 1, 0},
+        {0.0, 2, 0, 0, 0, 0},
         {1, 0.1, 0x1.9999999999996p-4, 9, -0x1p-54, 10},
-        {0x1.038a3ac00ff54p+6, 0x1.e88bb9e1ffebcp+2, 0x1.038a3ac00ff54p+6 - 8*0x1.e88bb9e1ffebcp+2, 8,
+        {0x1.038a3ac00ff54p+6, 0x1.e88bb9e1ffebcp+2,
+         0x1.038a3ac00ff54p+6 - 8*0x1.e88bb9e1ffebcp+2, 8,
          (0x1.038a3ac00ff54p+6 - 8*0x1.e88bb9e1ffebcp+2) - 0x1.e88bb9e1ffebcp+2, 9},
         {1e300, INFINITY, 1e300, 0, 1e300, 0},
         {1.7e308, 1e308, 1.7e308 - 1e308, 1, NAN, 2},
@@ -549,6 +573,7 @@ Test(ops, fmod_and_remainder_have_minus_the_quotient_as_slope) {
         {1e22, 3, 1, 3333333333333333333333.0, 1, 3333333333333333333333.0},
         {1e300, DBL_TRUE_MIN, 0, INFINITY, 0, INFINITY},
     };
+    /* clang-format on */
     for (size_t i = 0; i < sizeof of/sizeof *of; i++) {
         const step f = take(ROW_fmod, NODES, of[i].x, of[i].y), r = take(ROW_remainder, NODES, of[i].x, of[i].y);
         cr_expect(close_to(f.value, of[i].fmod, 0, 0) && f.dx == 1 && close_to(f.dy, -of[i].n, 2*U, 0),

@@ -17,11 +17,15 @@ static const char *nearest(const char *word) {
 }
 
 Test(suggest, a_letter_too_many_too_few_wrong_or_exchanged_is_near) {
+    /* clang-format off */
     static const struct { const char *word, *near; } of[] = {
-        {"sigmoidd", "sigmoid"}, {"sigmod", "sigmoid"}, {"sigmoit", "sigmoid"}, {"sigmiod", "sigmoid"}, {"siggmoit", "sigmoid"},
-        {"wieght", "weight"},    {"tnah", "tanh"},      {"sihn", "sin"},       {"sn", "none"},         {"y", "none"},
-        {"sigmxyz", "none"},     {"", "none"},          {"a_name_that_is_longer_than_any", "none"},
+        {"sigmoidd", "sigmoid"},                    {"sigmod", "sigmoid"},   {"sigmoit", "sigmoid"},
+        {"sigmiod", "sigmoid"},                     {"siggmoit", "sigmoid"}, {"wieght", "weight"},
+        {"tnah", "tanh"},                           {"sihn", "sin"},         {"sn", "none"},
+        {"y", "none"},                              {"sigmxyz", "none"},     {"", "none"},
+        {"a_name_that_is_longer_than_any", "none"},
     };
+    /* clang-format on */
     for (size_t i = 0; i < sizeof of/sizeof *of; i++) cr_expect_str_eq(nearest(of[i].word), of[i].near, "%s: %s", of[i].word, nearest(of[i].word));
 }
 

@@ -34,11 +34,14 @@ static inline void bench_row(const char *label, int runs, double t[], double sca
     printf("  %-24s %9.3f %9.3f %9.3f  %s\n", label, t[0]*scale, t[runs/2]*scale, t[runs - 1]*scale, unit);
 }
 
-/* Run both sides `runs` times in turn, after one warm-up each; a side returns a number that depends
- * on all of its work, and the two must agree to `tolerance`, relative. `scale` turns seconds into the
- * unit, `other` is what Tapir is held against. Exit status for main. */
-static inline int bench_against(const char *title, const char *other, double wanted, double (*theirs)(void *),
-                                double (*tapir)(void *), void *context, int runs, double scale, const char *unit,
+/* One of the two that are compared: it returns a number that depends on all of its work. */
+typedef double bench_side(void *context);
+
+/* Run both sides `runs` times in turn, after one warm-up each; what they return must agree to
+ * `tolerance`, relative. `scale` turns seconds into the unit, `other` is what Tapir is held against.
+ * Exit status for main. */
+static inline int bench_against(const char *title, const char *other, double wanted, bench_side *theirs,
+                                bench_side *tapir, void *context, int runs, double scale, const char *unit,
                                 double tolerance) {
     double h[BENCH_MOST], t[BENCH_MOST], ratio[BENCH_MOST];
     volatile double sink;       /* else a compiler that sees both sides drops what nobody reads */
@@ -65,7 +68,7 @@ static inline int bench_against(const char *title, const char *other, double wan
     return 0;
 }
 
-static inline int bench_pair(const char *title, double wanted, double (*hand)(void *), double (*tapir)(void *),
+static inline int bench_pair(const char *title, double wanted, bench_side *hand, bench_side *tapir,
                              void *context, int runs, double scale, const char *unit, double tolerance) {
     return bench_against(title, "by hand", wanted, hand, tapir, context, runs, scale, unit, tolerance);
 }
@@ -73,7 +76,7 @@ static inline int bench_pair(const char *title, double wanted, double (*hand)(vo
 /* The same for sides that fill arrays of n numbers. These are compared here, once, number by number,
  * so that the sides need not add them up while the clock runs. Numbers that are small beside the others
  * may be differences of large ones: the root of the mean square is added to what the tolerance multiplies. */
-static inline int bench_arrays(const char *title, double wanted, double (*hand)(void *), double (*tapir)(void *),
+static inline int bench_arrays(const char *title, double wanted, bench_side *hand, bench_side *tapir,
                                void *context, size_t n, const double by_hand[], const double by_tapir[], int runs,
                                double scale, const char *unit, double tolerance) {
     hand(context), tapir(context);

@@ -66,8 +66,9 @@ static ad_program *compiled(const double value[], const double point[]) {
     ad_tape     *tape = ad_tape_new();
     ad_var      *param = bench_leaves(tape, PARAMS, value), *x = bench_leaves(tape, D, point);
     const ad_var y = record(param, x);
-    ad_program  *program = bench_compile(tape, &(ad_interface){.params = PARAMS, .param = param, .inputs = D, .input = x,
-                                                              .outputs = 1, .output = &y});
+    const ad_interface face = {.params = PARAMS, .param = param, .inputs = D, .input = x,
+                               .outputs = 1, .output = &y};
+    ad_program        *program = bench_compile(tape, &face);
     ad_tape_free(tape);
     free(param), free(x);
     return program;

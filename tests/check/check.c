@@ -1218,12 +1218,16 @@ static void keep_promise(const char *text, const double x[2], promise *p) {
 }
 
 Test(check, right_gradients_are_never_accused_and_wrong_ones_are) {
+    /* clang-format off */
     static const char *const texts[] = {
-        "sin(1e5*a) + b", "sin(1e6*a)*b", "sin(1e8*a) - b", "a^2 + 1e-3*sin(1e5*a) + b*b", "sin(1/a) + b", "sin(1e12*a^2) + b",
-        "logsumexp(a, b)", "log(1 + exp(a - b))", "exp(a)/(exp(a) + exp(b))", "exp(-(a*a + b*b))", "tanh(10*a)*b", "hypot(a, b)",
-        "atan2(a, b)", "(a + 1e8) - 1e8 + b", "1e20*sin(a)*b", "1e-20*cos(3*a)*b", "sigmoid(1000*(a - 1)) + b",
-        "softplus(100*a) + b", "cos(50*a)*exp(-b)", "1e-10*sin(1e7*a) + a*a + b", "max(a, b)*a", "a < b ? a*b : sin(a)*b",
+        "sin(1e5*a) + b", "sin(1e6*a)*b", "sin(1e8*a) - b", "a^2 + 1e-3*sin(1e5*a) + b*b",
+        "sin(1/a) + b", "sin(1e12*a^2) + b", "logsumexp(a, b)", "log(1 + exp(a - b))",
+        "exp(a)/(exp(a) + exp(b))", "exp(-(a*a + b*b))", "tanh(10*a)*b", "hypot(a, b)",
+        "atan2(a, b)", "(a + 1e8) - 1e8 + b", "1e20*sin(a)*b", "1e-20*cos(3*a)*b",
+        "sigmoid(1000*(a - 1)) + b", "softplus(100*a) + b", "cos(50*a)*exp(-b)",
+        "1e-10*sin(1e7*a) + a*a + b", "max(a, b)*a", "a < b ? a*b : sin(a)*b",
     };
+    /* clang-format on */
     uint64_t state = 11;
     promise  p = {0, 0, 0};
     for (size_t k = 0; k < sizeof texts/sizeof *texts; k++) {
@@ -1238,10 +1242,13 @@ Test(check, right_gradients_are_never_accused_and_wrong_ones_are) {
 
 /* Small and large coordinates, where terms of the derivative cancel and steps of one size are none of another. */
 Test(check, right_gradients_of_any_scale_are_not_accused) {
+    /* clang-format off */
     static const char *const texts[] = {
-        "a*b + a/b", "erf(b)*(a/b)", "cosh(b)/((a/b)*asinh(b))", "sqrt(abs(a))*cbrt(b)", "log1p(abs(a)) - expm1(-abs(b))",
-        "tanh(a*b)", "(a + b)^2 - (a - b)^2", "((a + b) - a)*cos(b)", "atan(a)/(1 + b*b)", "gelu(a) + silu(b)",
+        "a*b + a/b", "erf(b)*(a/b)", "cosh(b)/((a/b)*asinh(b))", "sqrt(abs(a))*cbrt(b)",
+        "log1p(abs(a)) - expm1(-abs(b))", "tanh(a*b)", "(a + b)^2 - (a - b)^2",
+        "((a + b) - a)*cos(b)", "atan(a)/(1 + b*b)", "gelu(a) + silu(b)",
     };
+    /* clang-format on */
     uint64_t state = 5;
     for (size_t k = 0; k < sizeof texts/sizeof *texts; k++) {
         for (int point = 0; point < 6; point++) {
@@ -1258,13 +1265,19 @@ Test(check, right_gradients_of_any_scale_are_not_accused) {
 
 /* Equalities and comparisons that hold just at x, and x at infinity. */
 Test(check, tape_and_program_have_one_verdict_where_a_choice_is_made_at_x) {
+    /* clang-format off */
     const struct { const char *text; double x[2]; ad_verdict verdict; } of[] = {
-        {"a == 0 ? b^2 : b^3", {0, 1}, AD_WEAK},         {"a < 1 ? cos(a)*b : 0*b", {INFINITY, 1}, AD_DOMAIN},
-        {"a != 1 ? b^2 : b^3", {1, 1}, AD_WEAK},         {"a <= 1 ? a*b : a*a*b", {1, 2}, AD_KINK},
-        {"a < 1 ? a*b : 2*a*b", {1, 2}, AD_INCONCLUSIVE},{"relu(a) - relu(b)", {0, 0}, AD_KINK},
-        {"min(a, b) + max(a, b)*2", {1, 1}, AD_KINK},    {"tanh(a) + b", {-INFINITY, 2}, AD_DOMAIN},
+        {"a == 0 ? b^2 : b^3", {0, 1}, AD_WEAK},
+        {"a < 1 ? cos(a)*b : 0*b", {INFINITY, 1}, AD_DOMAIN},
+        {"a != 1 ? b^2 : b^3", {1, 1}, AD_WEAK},
+        {"a <= 1 ? a*b : a*a*b", {1, 2}, AD_KINK},
+        {"a < 1 ? a*b : 2*a*b", {1, 2}, AD_INCONCLUSIVE},
+        {"relu(a) - relu(b)", {0, 0}, AD_KINK},
+        {"min(a, b) + max(a, b)*2", {1, 1}, AD_KINK},
+        {"tanh(a) + b", {-INFINITY, 2}, AD_DOMAIN},
         {"a > b && b > 0 ? a*a : a*b", {2, 2}, AD_KINK},
     };
+    /* clang-format on */
     for (size_t k = 0; k < sizeof of/sizeof *of; k++) {
         bench            b = formula(of[k].text, 2, of[k].x);
         const ad_verdict tape = told(check(&b, NULL), "tape", of[k].text, of[k].x, true);
@@ -1299,15 +1312,23 @@ Test(check, roundings_inside_a_program_are_not_accused) {
 
 /* Claims that lie between the slopes of the sides in every coordinate alone, and along (1, 1) between none. */
 Test(check, claim_at_kinks_that_is_no_subgradient_fails) {
+    /* clang-format off */
     const struct { const char *text; double x[2], claimed[2]; ad_verdict verdict; } of[] = {
-        {"max(a, b)^2", {1, 1}, {2, 2}, AD_FAIL},     {"max(a, b)^2", {1, 1}, {1, 1}, AD_KINK},
-        {"max(a, b)^2", {1, 1}, {2, 0}, AD_KINK},     {"max(a, b)^2", {1, 1}, {0.5, 1.5}, AD_KINK},
-        {"max(a, b)^2", {1, 1}, {0, 0}, AD_FAIL},     {"min(a, 2*b)", {2, 1}, {1, 2}, AD_FAIL},
-        {"min(a, 2*b)", {2, 1}, {0.5, 1}, AD_KINK},   {"abs(a - b)", {3, 3}, {1, 1}, AD_FAIL},
-        {"abs(a - b)", {3, 3}, {1, -1}, AD_KINK},     {"relu(a) + relu(b)", {0, 0}, {1, 0}, AD_KINK},
-        {"relu(a) - relu(b)", {0, 0}, {0, 0}, AD_KINK}, {"relu(a)*3 + abs(b)", {0, 0}, {0, 0}, AD_KINK},
+        {"max(a, b)^2", {1, 1}, {2, 2}, AD_FAIL},
+        {"max(a, b)^2", {1, 1}, {1, 1}, AD_KINK},
+        {"max(a, b)^2", {1, 1}, {2, 0}, AD_KINK},
+        {"max(a, b)^2", {1, 1}, {0.5, 1.5}, AD_KINK},
+        {"max(a, b)^2", {1, 1}, {0, 0}, AD_FAIL},
+        {"min(a, 2*b)", {2, 1}, {1, 2}, AD_FAIL},
+        {"min(a, 2*b)", {2, 1}, {0.5, 1}, AD_KINK},
+        {"abs(a - b)", {3, 3}, {1, 1}, AD_FAIL},
+        {"abs(a - b)", {3, 3}, {1, -1}, AD_KINK},
+        {"relu(a) + relu(b)", {0, 0}, {1, 0}, AD_KINK},
+        {"relu(a) - relu(b)", {0, 0}, {0, 0}, AD_KINK},
+        {"relu(a)*3 + abs(b)", {0, 0}, {0, 0}, AD_KINK},
         {"max(a, b)^2 + sin(a)", {1, 1}, {2.5403, 2}, AD_FAIL},
     };
+    /* clang-format on */
     for (size_t k = 0; k < sizeof of/sizeof *of; k++) {
         bench b = formula(of[k].text, 2, of[k].x);
         const ad_verdict called = told(ad_check_function(replayed, &b, 2, of[k].x, of[k].claimed, NULL), "function", of[k].text,

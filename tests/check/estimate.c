@@ -31,6 +31,7 @@ static ad_verdict verdict(double (*f)(double), double x, double claimed) {
     return ad__judge(&line, claimed, 1e-9).verdict;
 }
 
+/* clang-format off */
 static double exp50(double x) { return exp(50*x); }
 static double dexp50(double x) { return 50*exp(50*x); }
 static double dlog(double x) { return 1/x; }
@@ -51,6 +52,7 @@ static double root(double x) { return sqrt(fabs(x)); }
 static double lonely(double x) { return x == 0 ? 1 : NAN; }
 static double three(double x) { return x == x ? 3 : NAN; }
 static double line_03(double x) { return x - 0.3; }
+/* clang-format on */
 
 static const struct smooth {
     double (*f)(double), (*d)(double);
@@ -331,13 +333,19 @@ Test(estimate, edge_has_the_slope_of_the_side_that_is_there) {
 
 /* The estimate of the cubic is 2 with an error of 76.8 noise, and ten times that is tolerated, or rtol of the larger. */
 Test(estimate, judgement_of_a_smooth_slope_by_hand) {
+    /* clang-format off */
     const struct { double noise, claimed, rtol, gap, tolerance; ad_verdict verdict; } of[] = {
-        {1e-9, 2.5, 1e-9, 0.5, 768e-9, AD_FAIL},           {1e-9, 2 - 7e-7, 1e-9, 7e-7, 768e-9, AD_PASS},
-        {1e-9, 2 + 8e-7, 1e-9, 8e-7, 768e-9, AD_FAIL},     {1e-9, 2.5, 0.25, 0.5, 0.625, AD_PASS},
-        {1e-9, 1.5, 0.2, 0.5, 0.4, AD_FAIL},               {1e-7, 2 + 1e-5, 1e-9, 1e-5, 768e-7, AD_INCONCLUSIVE},
-        {2.5e-8, 2, 1e-9, 0, 192e-7, AD_PASS},             {2.7e-8, 2, 1e-9, 0, 2073.6e-8, AD_INCONCLUSIVE},
+        {1e-9, 2.5, 1e-9, 0.5, 768e-9, AD_FAIL},
+        {1e-9, 2 - 7e-7, 1e-9, 7e-7, 768e-9, AD_PASS},
+        {1e-9, 2 + 8e-7, 1e-9, 8e-7, 768e-9, AD_FAIL},
+        {1e-9, 2.5, 0.25, 0.5, 0.625, AD_PASS},
+        {1e-9, 1.5, 0.2, 0.5, 0.4, AD_FAIL},
+        {1e-7, 2 + 1e-5, 1e-9, 1e-5, 768e-7, AD_INCONCLUSIVE},
+        {2.5e-8, 2, 1e-9, 0, 192e-7, AD_PASS},
+        {2.7e-8, 2, 1e-9, 0, 2073.6e-8, AD_INCONCLUSIVE},
         {1e-9, INFINITY, 1e-9, INFINITY, 768e-9, AD_FAIL},
     };
+    /* clang-format on */
     for (size_t k = 0; k < sizeof of/sizeof *of; k++) {
         cubic               p = {{0, 2, 1, 1}, ALL_OF_IT};
         const ad__slice     line = cubic_line(&p, of[k].noise);
@@ -351,12 +359,16 @@ Test(estimate, judgement_of_a_smooth_slope_by_hand) {
 /* Between the slopes 1 and 3 of the sides there is no gap; ten times the error of the sides, 153.6 noise, or rtol of the
  * largest is tolerated. */
 Test(estimate, judgement_at_a_kink_by_hand) {
+    /* clang-format off */
     const struct { double claimed, rtol, gap, tolerance; ad_verdict verdict; } of[] = {
-        {1, 1e-9, 0, 1536e-9, AD_KINK},     {3, 1e-9, 0, 1536e-9, AD_KINK},       {2, 1e-9, 0, 1536e-9, AD_KINK},
-        {0.5, 1e-9, 0.5, 1536e-9, AD_FAIL}, {4, 1e-9, 1, 1536e-9, AD_FAIL},       {4, 0.25, 1, 1, AD_KINK},
-        {0, 0.4, 1, 1.2, AD_KINK},          {-2, 0.4, 3, 1.2, AD_FAIL},           {NAN, 1e-9, INFINITY, 1536e-9, AD_FAIL},
-        {NAN, 0.5, INFINITY, 1.5, AD_FAIL}, {INFINITY, 0.5, INFINITY, 1.5, AD_FAIL},
+        {1, 1e-9, 0, 1536e-9, AD_KINK},          {3, 1e-9, 0, 1536e-9, AD_KINK},
+        {2, 1e-9, 0, 1536e-9, AD_KINK},          {0.5, 1e-9, 0.5, 1536e-9, AD_FAIL},
+        {4, 1e-9, 1, 1536e-9, AD_FAIL},          {4, 0.25, 1, 1, AD_KINK},
+        {0, 0.4, 1, 1.2, AD_KINK},               {-2, 0.4, 3, 1.2, AD_FAIL},
+        {NAN, 1e-9, INFINITY, 1536e-9, AD_FAIL}, {NAN, 0.5, INFINITY, 1.5, AD_FAIL},
+        {INFINITY, 0.5, INFINITY, 1.5, AD_FAIL},
     };
+    /* clang-format on */
     for (size_t k = 0; k < sizeof of/sizeof *of; k++) {
         cubic               p = {{1, 2, 1, 0}, ALL_OF_IT};
         const ad__slice     line = cubic_line(&p, 1e-9);
@@ -471,6 +483,7 @@ Test(estimate, scale_is_the_value_per_unit_of_x_or_the_slope) {
 
 static double frequency;
 
+/* clang-format off */
 static double fast(double x) { return sin(frequency*x); }
 static double dfast(double x) { return frequency*cos(frequency*x); }
 static double rippled(double x) { return x*x + 1e-3*sin(1e5*x); }
@@ -480,6 +493,7 @@ static double dinverse(double x) { return -cos(1/x)/x/x; }
 static double tiny_bell(double x) { return exp(-x*x); }
 static double dtiny_bell(double x) { return -2*x*exp(-x*x); }
 static double logistic(double x) { return 1/(1 + exp(-1000*(x - 1))); }
+/* clang-format on */
 
 /* An amplitude of 1 is no noise. u*|kx| is: what the product is rounded by. Four times the root of the mean square are taken. */
 Test(estimate, oscillation_is_not_taken_for_noise) {

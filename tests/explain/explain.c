@@ -70,6 +70,7 @@ Test(explain, forward_pass_has_every_value) {
 
 Test(explain, reverse_pass_has_every_contribution) {
     explain(example());
+    /* clang-format off */
     const char *words[] = {
         "reverse", "seed", "de/de = 1",
         "1/3", "#4 e = #2 * #3", "mul swaps",
@@ -80,6 +81,7 @@ Test(explain, reverse_pass_has_every_contribution) {
         "a += 2 * 1 = 2", "(0 -> 2)", "b += 2 * 1 = 2", "(3 -> 5)", "fork: gradients add",
         "result",
     };
+    /* clang-format on */
     expect_in_order(sizeof words/sizeof *words, words);
 }
 
@@ -299,8 +301,13 @@ Test(explain, a_node_that_passes_on_too_early_loses_what_comes_after) {
     ad_backward(y);
     cr_expect_eq(ad_grad(x), 3);
     write_page(1, &y, (ad_view){.bug = AD_BUG_DEPTH_FIRST});
-    const char *words[] = {"1/3", "#3 #1 + #2", "2/3", "#1 exp(#0)", "#0  += 1 * 1 = 1", "3/3", "#2 #1 * #1", "d#3/d#0 = 1",
-                           "1 of 1 DISAGREE with differences: a node that passes on its gradient before all its users"};
+    /* clang-format off */
+    const char *words[] = {
+        "1/3", "#3 #1 + #2", "2/3", "#1 exp(#0)", "#0  += 1 * 1 = 1", "3/3", "#2 #1 * #1",
+        "d#3/d#0 = 1",
+        "1 of 1 DISAGREE with differences: a node that passes on its gradient before all its users",
+    };
+    /* clang-format on */
     expect_in_order(9, words);
 }
 

@@ -190,6 +190,7 @@ Test(loss, cross_entropy_of_many_classes) {
 /* The limits; PyTorch says the same where it says a number. */
 Test(loss, cross_entropy_of_infinite_logits) {
     const double inf = INFINITY, none = NAN;
+    /* clang-format off */
     const struct { double logit[3], loss[3], smooth[3]; } cases[] = {
         {{-inf, 0, 0},    {inf, log(2), log(2)}, {inf, inf, inf}},
         {{-inf, -inf, 0}, {inf, inf, 0},         {inf, inf, inf}},
@@ -197,6 +198,7 @@ Test(loss, cross_entropy_of_infinite_logits) {
         {{inf, inf, 0},   {none, none, inf},     {none, none, inf}},
         {{none, 0, 0},    {none, none, none},    {none, none, none}},
     };
+    /* clang-format on */
     for (size_t k = 0; k < sizeof cases/sizeof *cases; k++)
         for (int label = 0; label < 3; label++) {
             ad_var x[3];
@@ -294,6 +296,7 @@ Test(loss, bce_does_not_overflow) {
 /* Decimal of Python, 50 digits: log(1 + exp(-30)), exp(-30)/(1 + exp(-30)), log(1 + exp(-700)); and the limits. */
 Test(loss, bce_of_logits_of_any_size) {
     const double inf = INFINITY, tiny = 9.3576229688397367e-14, tinier = 9.8596765437597708e-305;
+    /* clang-format off */
     const struct { double logit, target, loss, slope; } cases[] = {
         {30, 1, tiny, -9.357622968839299e-14},  {-30, 0, tiny, 9.357622968839299e-14},
         {700, 1, tinier, -tinier},               {-700, 0, tinier, tinier},
@@ -303,6 +306,7 @@ Test(loss, bce_of_logits_of_any_size) {
         {-inf, 0, 0, 0},     {-inf, 1, inf, -1}, {-inf, 0.25, inf, -0.25},
         {NAN, 0, NAN, NAN},  {NAN, 1, NAN, NAN},
     };
+    /* clang-format on */
     for (size_t k = 0; k < sizeof cases/sizeof *cases; k++) {
         ad_var       x = ad_input(tape, cases[k].logit), t = ad_input(tape, cases[k].target), known = ad_num(cases[k].target);
         const ad_var loss = nn_bce(1, &x, &t);

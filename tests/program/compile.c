@@ -423,13 +423,19 @@ Test(compile, layer_knows_what_stands_behind_it) {
     ad_program *p = ad_compile(&(ad_interface){4, w, 3, x, 5, output, 2});
     cr_assert_not_null(p, "%s", ad_tape_message(tape));
     const uint32_t w0 = p->constants;                          /* the home of the first param */
-    const struct { uint32_t m, n, like, straight; size_t packed; bool on_param, operands_on_param, on_active; } want[] = {
+    /* clang-format off */
+    const struct {
+        uint32_t m, n, like, straight;
+        size_t   packed;
+        bool     on_param, operands_on_param, on_active;
+    } want[] = {
         {2, 2, 0, w0,         0, true,  false, true},
         {1, 2, 1, w0,         4, true,  false, false},
         {1, 3, 2, 0,          6, false, false, true},
         {1, 2, 3, UINT32_MAX, 9, true,  true,  true},
         {2, 2, 0, w0,         0, true,  true,  true},
     };
+    /* clang-format on */
     cr_assert_eq(p->layers, 5, "%u", (unsigned)p->layers);
     cr_expect_eq(p->packed, 11, "%zu", p->packed);
     for (uint32_t k = 0; k < 5; k++) {
@@ -480,11 +486,15 @@ Test(compile, operands_that_commute_stand_in_order) {
     ad_var   w[9], x[9];
     for (int i = 0; i < 9; i++) w[i] = ad_input(tape, i), x[i] = ad_input(tape, i);
     const ad_var number = ad_num(3), early = ad_sin(x[0]), late = ad_sin(early);
+    /* clang-format off */
     const struct { ad_var a, b; int first, second; } cases[] = {
-        {w[8], number, AD__CONSTANT, AD__PARAM},  {x[8], number, AD__CONSTANT, AD__ROW_INPUT}, {early, number, AD__CONSTANT, AD__sin},
-        {x[0], w[8], AD__PARAM, AD__ROW_INPUT},   {early, w[8], AD__PARAM, AD__sin},           {early, x[8], AD__ROW_INPUT, AD__sin},
-        {w[8], w[1], AD__PARAM, AD__PARAM},       {x[8], x[1], AD__ROW_INPUT, AD__ROW_INPUT},  {late, early, AD__sin, AD__sin},
+        {w[8], number, AD__CONSTANT, AD__PARAM}, {x[8], number, AD__CONSTANT, AD__ROW_INPUT},
+        {early, number, AD__CONSTANT, AD__sin},  {x[0], w[8], AD__PARAM, AD__ROW_INPUT},
+        {early, w[8], AD__PARAM, AD__sin},       {early, x[8], AD__ROW_INPUT, AD__sin},
+        {w[8], w[1], AD__PARAM, AD__PARAM},      {x[8], x[1], AD__ROW_INPUT, AD__ROW_INPUT},
+        {late, early, AD__sin, AD__sin},
     };
+    /* clang-format on */
     for (size_t k = 0; k < 2*sizeof cases/sizeof *cases; k++) {
         const ad_var a = k % 2 == 0 ? cases[k/2].a : cases[k/2].b, b = k % 2 == 0 ? cases[k/2].b : cases[k/2].a;
         const ad_var y = ad_mul(a, b);

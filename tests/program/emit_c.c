@@ -174,7 +174,7 @@ Test(emit_c, logsumexp_does_not_lose_the_offset) {
     ad_program        *program = ad_compile(&face);
     static const double at[][3] = {{1e20, 1e20, 1e20}, {-1e6, -1e6 + 1, -1e6}, {INFINITY, 0, INFINITY}, {-INFINITY, -INFINITY, -INFINITY}};
     static const double third = 1.0/3, e = 2.718281828459045;
-    const double        want[][3] = {{third, third, third}, {1/(2 + e), e/(2 + e), 1/(2 + e)}, {0.5, 0, 0.5}, {0, 0, 0}};
+    const double        want[][3] = {{third, third, third}, {1/(2 + e), e/(2 + e), 1/(2 + e)}, {0.5, 0, 0.5}, {0, 0, 0},};
     workshop w;
     build(&w, program);
     for (int k = 0; k < 4; k++) {
@@ -432,10 +432,13 @@ Test(emit_c, branch_on_a_unit_of_a_layer_that_would_turn_gives_nan) {
 /* Three units of three weights each, which stand evenly, evenly with other strides, or not: within the first unit,
  * within the last, or from one unit to the next. */
 Test(emit_c, weights_of_a_layer_may_stand_in_any_order) {
+    /* clang-format off */
     static const int orders[][9] = {
-        {0, 1, 2, 3, 4, 5, 6, 7, 8}, {0, 3, 6, 1, 4, 7, 2, 5, 8}, {9, 8, 7, 6, 5, 4, 3, 2, 1}, {0, 1, 2, 0, 1, 2, 0, 1, 2},
-        {0, 1, 3, 4, 5, 7, 8, 9, 11}, {0, 1, 2, 3, 4, 5, 6, 7, 9}, {0, 1, 2, 3, 4, 5, 7, 8, 9}, {0, 1, 2, 3, 5, 7, 6, 7, 8},
+        {0, 1, 2, 3, 4, 5, 6, 7, 8}, {0, 3, 6, 1, 4, 7, 2, 5, 8},  {9, 8, 7, 6, 5, 4, 3, 2, 1},
+        {0, 1, 2, 0, 1, 2, 0, 1, 2}, {0, 1, 3, 4, 5, 7, 8, 9, 11}, {0, 1, 2, 3, 4, 5, 6, 7, 9},
+        {0, 1, 2, 3, 4, 5, 7, 8, 9}, {0, 1, 2, 3, 5, 7, 6, 7, 8},
     };
+    /* clang-format on */
     for (size_t o = 0; o < sizeof orders/sizeof *orders; o++) {
         ad_tape *tape = ad_tape_new();
         ad_var   w[12], x[3], total = ad_num(0);
@@ -1060,10 +1063,13 @@ Test(emit_c, nothing_but_an_identifier_is_a_name) {
 
 /* Whatever is a name compiles, also where the file itself uses it for something; and all in one file. */
 Test(emit_c, names_that_look_like_ours_compile) {
-    static const char *const names[] = {"v", "a", "s", "i", "param", "input", "grad", "sigmoid", "silu", "bad", "f_sigmoid",
-                                        "forward0", "polygamma", "tanhh", "iff", "Int", "x", "ad__digamma",
-                                        "FPx", "Mx", "sinfl", "a9", "Z_az09_AZ", "z0",
-                                        "a23456789_123456789_123456789_123456789_12345678"};
+    /* clang-format off */
+    static const char *const names[] = {
+        "v", "a", "s", "i", "param", "input", "grad", "sigmoid", "silu", "bad", "f_sigmoid",
+        "forward0", "polygamma", "tanhh", "iff", "Int", "x", "ad__digamma", "FPx", "Mx", "sinfl",
+        "a9", "Z_az09_AZ", "z0", "a23456789_123456789_123456789_123456789_12345678",
+    };
+    /* clang-format on */
     ad_program *p = small();
     char        folder[] = "/tmp/tapir-emit-XXXXXX", path[100];
     cr_assert_not_null(mkdtemp(folder));

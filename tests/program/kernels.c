@@ -65,15 +65,20 @@ static double point(range r, uint64_t *state) {
 
 /* ---- units in the last place ------------------------------------------------------------------ */
 
-#define NATIVE(one, two)                                                                                    \
-    one(sqrt) one(cbrt) one(exp) one(expm1) one(exp2) one(log) one(log1p) one(log2) one(log10) one(sin) one(cos) \
-    one(tan) one(asin) one(acos) one(atan) one(sinh) one(cosh) one(tanh) one(asinh) one(acosh) one(atanh) one(erf) \
-    one(erfc) two(pow) two(atan2) two(hypot)
+/* clang-format off */
+#define NATIVE(one, two)                                                                        \
+    one(sqrt) one(cbrt) one(exp) one(expm1) one(exp2) one(log) one(log1p) one(log2) one(log10)  \
+    one(sin) one(cos) one(tan) one(asin) one(acos) one(atan) one(sinh) one(cosh) one(tanh)      \
+    one(asinh) one(acosh) one(atanh) one(erf) one(erfc)                                         \
+    two(pow) two(atan2) two(hypot)
+/* clang-format on */
 
 static long double exact(int number, double x, double y) {
     switch (number) {
+/* clang-format off */
 #define ONE(name) case ROW_##name: return name##l(x);
 #define TWO(name) case ROW_##name: return name##l(x, y);
+/* clang-format on */
     NATIVE(ONE, TWO)
 #undef ONE
 #undef TWO

@@ -414,7 +414,9 @@ Test(single, a_team_of_picks_is_longer_than_a_block) {
         slope[index] += weight*input[2*t + 1];
     }
     const ad_var y = ad_sum(PICKS, term);
-    ad_program  *p = ad_compile(&(ad_interface){.params = 2, .param = w, .inputs = 2*PICKS, .input = x, .outputs = 1, .output = &y});
+    const ad_interface face = {.params = 2, .param = w, .inputs = 2*PICKS, .input = x, .outputs = 1,
+                               .output = &y};
+    ad_program        *p = ad_compile(&face);
     const ad__single *s = ad__single_for(p);
     bool              long_enough = false;
     for (size_t i = 0; i < s->teams; i++)

@@ -36,29 +36,31 @@ static void expect_value(const char *text, double want) {
 
 /* ---- what the compiler says ------------------------------------------------------------------ */
 
-#define AS_IN_C(row)                                                                          \
-    row(x) row(-x) row(+x) row(- -x) row(-(-x)) row(x + y*z) row((x + y)*z) row(x - y - z)    \
-    row(x - (y - z)) row(x/y/z) row(x/(y/z)) row(x*y/z*x) row(x/y*z) row(-x*y) row(-x - -y)   \
-    row(x*-y) row(x + -y) row(2*x - 3.5*y/z + 1) row(x < y) row(x > y) row(x <= x) row(x >= z) \
-    row(x == x) row(x != x) row(x == y) row(x < y == z > y) row(x < y != z < y)               \
-    row(x + y < z*2) row(x < z && y < z) row(x < y && y < z) row(x < y || y < z)              \
-    row(x < y || y > z) row(x > y || y > z && z < x) row((x > y || y > z) && z < x)           \
-    row(x == x && y != y || z > x) row(!x) row(!(x < y)) row(!!x) row(!x + 1) row(-!y)        \
+/* clang-format off */
+#define AS_IN_C(row)                                                                            \
+    row(x) row(-x) row(+x) row(- -x) row(-(-x)) row(x + y*z) row((x + y)*z) row(x - y - z)      \
+    row(x - (y - z)) row(x/y/z) row(x/(y/z)) row(x*y/z*x) row(x/y*z) row(-x*y) row(-x - -y)     \
+    row(x*-y) row(x + -y) row(2*x - 3.5*y/z + 1) row(x < y) row(x > y) row(x <= x) row(x >= z)  \
+    row(x == x) row(x != x) row(x == y) row(x < y == z > y) row(x < y != z < y)                 \
+    row(x + y < z*2) row(x < z && y < z) row(x < y && y < z) row(x < y || y < z)                \
+    row(x < y || y > z) row(x > y || y > z && z < x) row((x > y || y > z) && z < x)             \
+    row(x == x && y != y || z > x) row(!x) row(!(x < y)) row(!!x) row(!x + 1) row(-!y)          \
     row(!(x < y) && z > x) row(x < y ? x : y) row(x > y ? x : y) row(x > y ? y > z ? 1 : 2 : 3) \
-    row(x < y ? 1 : y < z ? 2 : 3) row(x < y ? 1 : y > z ? 2 : 3) row((x > y ? x : y)*2)      \
-    row(x > y ? x : y*2) row(x > y ? x + 1 : y) row(x > y && y < z ? x*y : x/y)               \
-    row(x + (y > x ? 10 : 20)) row(x ? 2 : 3) row(exp(x)) row(exp(-x*x)) row(sin(x)*cos(y))   \
-    row(sin(cos(tan(x)))) row(sqrt(x*x + y*y)) row(hypot(x, y)) row(atan2(y, x))              \
-    row(pow(x, y)) row(pow(x, 2) + pow(2, x)) row(fabs(y)) row(fmin(x, y)) row(fmax(x, y + z)) \
-    row(fma(x, y, z)) row(log(z)/log(2.0)) row(log1p(x) + expm1(y)) row(cbrt(y))              \
-    row(exp2(y) - log2(x) + log10(z)) row(asin(y) + acos(y)) row(atan(y) + atanh(y))          \
-    row(sinh(x) + cosh(y) - tanh(z)) row(asinh(y)*acosh(z)) row(erf(x) + erfc(y))             \
+    row(x < y ? 1 : y < z ? 2 : 3) row(x < y ? 1 : y > z ? 2 : 3) row((x > y ? x : y)*2)        \
+    row(x > y ? x : y*2) row(x > y ? x + 1 : y) row(x > y && y < z ? x*y : x/y)                 \
+    row(x + (y > x ? 10 : 20)) row(x ? 2 : 3) row(exp(x)) row(exp(-x*x)) row(sin(x)*cos(y))     \
+    row(sin(cos(tan(x)))) row(sqrt(x*x + y*y)) row(hypot(x, y)) row(atan2(y, x))                \
+    row(pow(x, y)) row(pow(x, 2) + pow(2, x)) row(fabs(y)) row(fmin(x, y)) row(fmax(x, y + z))  \
+    row(fma(x, y, z)) row(log(z)/log(2.0)) row(log1p(x) + expm1(y)) row(cbrt(y))                \
+    row(exp2(y) - log2(x) + log10(z)) row(asin(y) + acos(y)) row(atan(y) + atanh(y))            \
+    row(sinh(x) + cosh(y) - tanh(z)) row(asinh(y)*acosh(z)) row(erf(x) + erfc(y))               \
     row(lgamma(z)) row(tgamma(y)) row(floor(y)) row(ceil(y) + trunc(y)) row(round(z) + rint(z)) \
-    row(nearbyint(z)) row(fmod(z, y)) row(remainder(z, x))                                     \
-    row(1e-3*x) row(.5*x) row(1.*x) row(1.5e+2*x) row(2E1*x)                                   \
-    row(1e0) row(0.1) row(12345678901234567890.0) row(x*1e300*1e-300) row(((((x)))))          \
-    row(x - -1) row(x - +1) row((x)*(y)) row((x < y) + (x > y)*2) row(-(x + y)*-(z - x))      \
+    row(nearbyint(z)) row(fmod(z, y)) row(remainder(z, x))                                      \
+    row(1e-3*x) row(.5*x) row(1.*x) row(1.5e+2*x) row(2E1*x)                                    \
+    row(1e0) row(0.1) row(12345678901234567890.0) row(x*1e300*1e-300) row(((((x)))))            \
+    row(x - -1) row(x - +1) row((x)*(y)) row((x < y) + (x > y)*2) row(-(x + y)*-(z - x))        \
     row(x > y + z) row(x < y + z) row(x >= y + z) row(x <= y - z) row(x == y > z) row(x != y >= z)
+/* clang-format on */
 
 Test(formula, value_is_the_one_of_the_compiler) {
     const volatile double at[] = {1.25, -0.75, 3.5};
@@ -494,12 +496,14 @@ static char *nest(const char *begin, const char *middle, const char *end, size_t
     return text;
 }
 
+/* clang-format off */
 static const char *nestings[][3] = {
     {"(", "x", ")"},      {"sin(", "x", ")"},     {"-", "x", ""},          {"!", "x", ""},
     {"x^", "x", ""},      {"0 < ", "x", ""},      {"(x + ", "y", ")"},     {"sum(x, ", "y", ")"},
     {"0 ? 1 : ", "x", ""}, {"1 ? ", "x", " : 2"}, {"-(", "x", ")"},        {"x*(-", "y", ")"},
     {"x + ", "y", ""},
 };
+/* clang-format on */
 enum { NESTINGS = sizeof nestings/sizeof *nestings };
 
 Test(formula, nesting_of_900_is_fine) {
@@ -637,31 +641,44 @@ static void twice_partials(size_t n, const double x[], double v, double partial[
 Test(formula, messages_word_for_word) {
     const ad_custom_op twofold = {.name = "twofold", .operands = 1, .value = twice, .partials = twice_partials};
     ad_tape_define(tape, &twofold, NULL);
+    /* clang-format off */
     const struct { const char *text, *message; } cases[] = {
-        {"x + foo*y",    "unknown name \"foo\" at character 5; the names are x, y and z\n  x + foo*y\n      ^"},
-        {"x + q",        "unknown name \"q\" at character 5; the names are x, y and z\n  x + q\n      ^"},
+        {"x + foo*y",
+         "unknown name \"foo\" at character 5; the names are x, y and z\n  x + foo*y\n      ^"},
+        {"x + q",
+         "unknown name \"q\" at character 5; the names are x, y and z\n  x + q\n      ^"},
         {"x + foo(y)",   "no function is called \"foo\" at character 5\n  x + foo(y)\n      ^"},
         {"sum()",        "0 arguments, not at least 1, for \"sum\" at character 1\n  sum()\n  ^"},
-        {"1 + atan2(x)", "1 argument, not 2, for \"atan2\" at character 5\n  1 + atan2(x)\n      ^"},
+        {"1 + atan2(x)",
+         "1 argument, not 2, for \"atan2\" at character 5\n  1 + atan2(x)\n      ^"},
         {"dot(x)",       "1 argument, not at least 2, for \"dot\" at character 1\n  dot(x)\n  ^"},
-        {"dot(x, y, z)", "3 arguments, two halves of the same length are wanted, for \"dot\" at character 1\n"
+        {"dot(x, y, z)",
+         "3 arguments, two halves of the same length are wanted, for \"dot\" at character 1\n"
                          "  dot(x, y, z)\n  ^"},
         {"fma(x, y)",          "2 arguments, not 3, for \"fma\" at character 1\n  fma(x, y)\n  ^"},
-        {"fma(x, y, z, x)",    "4 arguments, not 3, for \"fma\" at character 1\n  fma(x, y, z, x)\n  ^"},
-        {"where(x, y)",        "2 arguments, not 3, for \"where\" at character 1\n  where(x, y)\n  ^"},
-        {"where(x, y, z, x)",  "4 arguments, not 3, for \"where\" at character 1\n  where(x, y, z, x)\n  ^"},
-        {"twofold(x, y)",      "2 arguments, not 1, for \"twofold\" at character 1\n  twofold(x, y)\n  ^"},
+        {"fma(x, y, z, x)",
+         "4 arguments, not 3, for \"fma\" at character 1\n  fma(x, y, z, x)\n  ^"},
+        {"where(x, y)",
+         "2 arguments, not 3, for \"where\" at character 1\n  where(x, y)\n  ^"},
+        {"where(x, y, z, x)",
+         "4 arguments, not 3, for \"where\" at character 1\n  where(x, y, z, x)\n  ^"},
+        {"twofold(x, y)",
+         "2 arguments, not 1, for \"twofold\" at character 1\n  twofold(x, y)\n  ^"},
         {"sin(x",   "expected , or ) at character 6\n  sin(x\n       ^"},
         {"(x",      "expected ) at character 3\n  (x\n    ^"},
         {"x ? y",   "expected : at character 6\n  x ? y\n       ^"},
         {"x +",     "the text ends where an operand belongs at character 4\n  x +\n     ^"},
         {"x + *y",  "expected a number, a name or ( at character 5\n  x + *y\n      ^"},
-        {"x y",     "expected an operator, ; or the end at character 3; did you mean x*y?\n  x y\n    ^"},
-        {"x; y",    "only the last expression may go without a name at character 4\n  x; y\n     ^"},
+        {"x y",
+         "expected an operator, ; or the end at character 3; did you mean x*y?\n  x y\n    ^"},
+        {"x; y",
+         "only the last expression may go without a name at character 4\n  x; y\n     ^"},
         {"1e+",     "an exponent needs digits at character 2\n  1e+\n   ^"},
         {"2x",      "a number ends in a letter at character 2; did you mean 2*x?\n  2x\n   ^"},
-        {"a = x;\n b = $;\nb", "expected a number, a name or ( at character 13\n   b = $;\n       ^"},
+        {"a = x;\n b = $;\nb",
+         "expected a number, a name or ( at character 13\n   b = $;\n       ^"},
     };
+    /* clang-format on */
     for (size_t i = 0; i < sizeof cases/sizeof *cases; i++) {
         read_text(cases[i].text);
         const char *message = ad_tape_message(tape);
@@ -691,12 +708,14 @@ Test(formula, message_shows_60_characters_of_a_name) {
 }
 
 Test(formula, lists_of_names_that_do_not_fit_are_told_with_their_number) {
+    /* clang-format off */
     const struct { size_t n; const char *names, *message; } cases[] = {
         {2, "x",          "formula: 2 variables, but the names are \"x\""},
         {1, "x, y",       "formula: 1 variables, but the names are \"x, y\""},
         {1, NULL,         "formula: 1 variables, but the names are \"\""},
         {0, "x",          "formula: 0 variables, but the names are \"x\""},
     };
+    /* clang-format on */
     for (size_t i = 0; i < sizeof cases/sizeof *cases; i++) {
         const ad_var exactly[2] = {var[0], var[1]};
         ad_parse(tape, "1", cases[i].n, cases[i].names, exactly + 2 - cases[i].n);
@@ -721,42 +740,78 @@ Test(formula, text_and_variables_that_are_null_are_told) {
 Test(formula, messages_say_what_was_meant) {
     const ad_custom_op twofold = {.name = "twofold", .operands = 1, .value = twice, .partials = twice_partials};
     ad_tape_define(tape, &twofold, NULL);
+    /* clang-format off */
     static const struct { const char *text, *hint; } cases[] = {
-        {"ln(x)", "; did you mean log?"},             {"ReLU(x)", "; did you mean relu?"},
-        {"arcsin(x)", "; did you mean asin?"},        {"Exp(x)", "; did you mean exp?"},
-        {"LeakyReLU(x)", "; did you mean leaky_relu?"}, {"sigmiod(x)", "; did you mean sigmoid?"},
-        {"twofld(x)", "; did you mean twofold?"},     {"hypott(x, y)", "; did you mean hypot?"},
-        {"logsumexpp(x)", "; did you mean logsumexp?"}, {"sqr(x)", "; did you mean x^2?"},
-        {"x(y + 1)", "; did you mean x*(...)?"},      {"unheard_of(x)", ""},
-        {"sin x", "; did you mean sin(x)?"},          {"sin 2.5*x", "; did you mean sin(2.5)?"},
-        {"sin x*y", "; did you mean sin(x)?"},        {"sin", "; did you mean sin(...)?"},
-        {"cos[x]", "; did you mean cos(...)?"},       {"mean x", "; did you mean mean(x)?"},
-        {"e^x", "; did you mean exp(x)?"},            {"e^(x + 1)", "; did you mean exp(x + 1)?"},
-        {"e ^ -x", "; did you mean exp(...)?"},       {"2*e", "; did you mean exp(1)?"},
-        {"x**2", "; did you mean ^?"},                {"x ** y", "; did you mean ^?"},
-        {"2x", "; did you mean 2*x?"},                {"2 x", "; did you mean 2*x?"},
-        {"2(x + 1)", "; did you mean 2*(x + 1)?"},    {"(x + 1)(y - 1)", "; did you mean (x + 1)*(y - 1)?"},
-        {"x y", "; did you mean x*y?"},               {"sin(x) cos(y)", "; did you mean sin(x)*cos(y)?"},
-        {"sin(x y)", "; did you mean x*y?"},          {"(x y)", "; did you mean x*y?"},
-        {"x ? y z : 1", "; did you mean y*z?"},       {"2exp(x)", "; did you mean 2*exp(x)?"},
-        {"2e^x", "; did you mean 2*exp(...)?"},       {"2pi", "; did you mean 2*pi?"},
-        {"2.5f*x", "; did you mean 2.5?"},            {"1e+", ""},
-        {"xy", "; did you mean x*y?"},                {"x2", "; did you mean x^2?"},
-        {"sinx", "; did you mean sin(x)?"},           {"xpi", "; did you mean x*pi?"},
-        {"X + 1", "; did you mean x?"},               {"PI", "; did you mean pi?"},
-        {"M_PI", "; did you mean pi?"},               {"INFINITY", "; did you mean 1e999?"},
-        {"np.sin(x)", "; did you mean sin?"},         {"Math.ln(x)", "; did you mean log?"},
-        {"std::exp(x)", "; did you mean exp?"},       {"atan(y, x)", "; did you mean atan2?"},
-        {"max(x, y, z)", "; did you mean max(x, max(y, z))?"}, {"x % y", "; did you mean fmod(x, y)?"},
-        {"(x = y)", "; did you mean ==?"},            {"x & y", "; did you mean &&?"},
-        {"x and y", "; did you mean &&?"},            {"x <> y", "; did you mean !=?"},
-        {"x => y", "; did you mean >=?"},             {"x // y", "; did you mean floor(x/y)?"},
-        {"2,5*x", "; did you mean a point, as in 2.5?"}, {"[x + 1]*y", "; did you mean (?"},
-        {"x \xc3\x97 y", "; did you mean *?"},        {"x \xc2\xb7 y", "; did you mean *?"},
-        {"x \xe2\x88\x92 y", "; did you mean -?"},    {"\xe2\x88\x92x", "; did you mean -?"},
-        {"2\xcf\x80", "; did you mean *pi?"},         {"x\xc2\xb2", "; did you mean ^2?"},
-        {"a_number_of_words_that_do_not_fit 2", ""},  {"x*/y", ""},
+        {"ln(x)", "; did you mean log?"},
+        {"ReLU(x)", "; did you mean relu?"},
+        {"arcsin(x)", "; did you mean asin?"},
+        {"Exp(x)", "; did you mean exp?"},
+        {"LeakyReLU(x)", "; did you mean leaky_relu?"},
+        {"sigmiod(x)", "; did you mean sigmoid?"},
+        {"twofld(x)", "; did you mean twofold?"},
+        {"hypott(x, y)", "; did you mean hypot?"},
+        {"logsumexpp(x)", "; did you mean logsumexp?"},
+        {"sqr(x)", "; did you mean x^2?"},
+        {"x(y + 1)", "; did you mean x*(...)?"},
+        {"unheard_of(x)", ""},
+        {"sin x", "; did you mean sin(x)?"},
+        {"sin 2.5*x", "; did you mean sin(2.5)?"},
+        {"sin x*y", "; did you mean sin(x)?"},
+        {"sin", "; did you mean sin(...)?"},
+        {"cos[x]", "; did you mean cos(...)?"},
+        {"mean x", "; did you mean mean(x)?"},
+        {"e^x", "; did you mean exp(x)?"},
+        {"e^(x + 1)", "; did you mean exp(x + 1)?"},
+        {"e ^ -x", "; did you mean exp(...)?"},
+        {"2*e", "; did you mean exp(1)?"},
+        {"x**2", "; did you mean ^?"},
+        {"x ** y", "; did you mean ^?"},
+        {"2x", "; did you mean 2*x?"},
+        {"2 x", "; did you mean 2*x?"},
+        {"2(x + 1)", "; did you mean 2*(x + 1)?"},
+        {"(x + 1)(y - 1)", "; did you mean (x + 1)*(y - 1)?"},
+        {"x y", "; did you mean x*y?"},
+        {"sin(x) cos(y)", "; did you mean sin(x)*cos(y)?"},
+        {"sin(x y)", "; did you mean x*y?"},
+        {"(x y)", "; did you mean x*y?"},
+        {"x ? y z : 1", "; did you mean y*z?"},
+        {"2exp(x)", "; did you mean 2*exp(x)?"},
+        {"2e^x", "; did you mean 2*exp(...)?"},
+        {"2pi", "; did you mean 2*pi?"},
+        {"2.5f*x", "; did you mean 2.5?"},
+        {"1e+", ""},
+        {"xy", "; did you mean x*y?"},
+        {"x2", "; did you mean x^2?"},
+        {"sinx", "; did you mean sin(x)?"},
+        {"xpi", "; did you mean x*pi?"},
+        {"X + 1", "; did you mean x?"},
+        {"PI", "; did you mean pi?"},
+        {"M_PI", "; did you mean pi?"},
+        {"INFINITY", "; did you mean 1e999?"},
+        {"np.sin(x)", "; did you mean sin?"},
+        {"Math.ln(x)", "; did you mean log?"},
+        {"std::exp(x)", "; did you mean exp?"},
+        {"atan(y, x)", "; did you mean atan2?"},
+        {"max(x, y, z)", "; did you mean max(x, max(y, z))?"},
+        {"x % y", "; did you mean fmod(x, y)?"},
+        {"(x = y)", "; did you mean ==?"},
+        {"x & y", "; did you mean &&?"},
+        {"x and y", "; did you mean &&?"},
+        {"x <> y", "; did you mean !=?"},
+        {"x => y", "; did you mean >=?"},
+        {"x // y", "; did you mean floor(x/y)?"},
+        {"2,5*x", "; did you mean a point, as in 2.5?"},
+        {"[x + 1]*y", "; did you mean (?"},
+        {"x \xc3\x97 y", "; did you mean *?"},
+        {"x \xc2\xb7 y", "; did you mean *?"},
+        {"x \xe2\x88\x92 y", "; did you mean -?"},
+        {"\xe2\x88\x92x", "; did you mean -?"},
+        {"2\xcf\x80", "; did you mean *pi?"},
+        {"x\xc2\xb2", "; did you mean ^2?"},
+        {"a_number_of_words_that_do_not_fit 2", ""},
+        {"x*/y", ""},
     };
+    /* clang-format on */
     for (size_t i = 0; i < sizeof cases/sizeof *cases; i++) {
         read_text(cases[i].text);
         cr_expect_eq(ad_tape_status(tape), AD_BAD_FORMULA, "%s", cases[i].text);
@@ -813,6 +868,7 @@ Test(formula, a_call_may_have_more_than_eight_arguments) {
 }
 
 Test(formula, a_name_that_means_something_is_not_defined_again) {
+    /* clang-format off */
     const struct { const char *name, *message; } cases[] = {
         {"sum",  "ad_tape_define: \"sum\" is the name of something else"},
         {"where", "ad_tape_define: \"where\" is the name of something else"},
@@ -824,6 +880,7 @@ Test(formula, a_name_that_means_something_is_not_defined_again) {
         {"a b",  "ad_tape_define: \"a b\" is not a word"},
         {"2x",   "ad_tape_define: \"2x\" is not a word"},
     };
+    /* clang-format on */
     for (size_t i = 0; i < sizeof cases/sizeof *cases; i++) {
         const ad_custom_op op = {.name = cases[i].name, .operands = 1, .value = twice, .partials = twice_partials};
         cr_expect_eq(ad_tape_define(tape, &op, NULL), AD_BAD_ARGUMENT, "%s", cases[i].name);

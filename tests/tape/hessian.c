@@ -143,6 +143,7 @@ static double helmholtz_hand(size_t n, const double x[], size_t i, size_t j) {
            (2*coefficient(i, j)*g + 2*axi*g1*bj + 2*axj*g1*bi + xax*g2*bi*bj);
 }
 
+/* clang-format off */
 static const problem problems[] = {
     {"Rosenbrock", 2, -2, 2, rosenbrock, rosenbrock_hand},
     {"Rosenbrock", N, -2, 2, rosenbrock, rosenbrock_hand},
@@ -152,6 +153,7 @@ static const problem problems[] = {
     {"Griewank",   N, -9, 9, griewank,   griewank_hand},
     {"Helmholtz",  N, 0.1, 2, helmholtz, helmholtz_hand},
 };
+/* clang-format on */
 enum { PROBLEMS = sizeof problems/sizeof *problems, PLACES = 20 };
 
 typedef struct place {

@@ -437,17 +437,21 @@ static void gradient_at_an_old_node(void) {
     const ad_var x[] = {ad_input(tape, 1), ad_input(tape, 2), old};
     ad_gradient(ad_mul(x[0], x[0]), 3, x, (double[3]){0});
 }
+/* clang-format off */
 static void value_of_an_old_node(void)  { ad_value(old); }
 static void set_an_old_node(void)       { ad_set(old, 1); }
 static void set_a_result(void)          { ad_set(ad_exp(ad__handle(tape, 0)), 1); }
 static void name_an_old_node(void)      { ad_name(old, "late"); }
+/* clang-format on */
 static void rewind_to_an_end(void)      { ad_tape_rewind(tape, (ad_mark){9, 0, 1}); }
 static void rewind_a_list(void)         { ad_tape_rewind(tape, (ad_mark){0, 9, 1}); }
+/* clang-format off */
 static void end_no_scope(void)          { ad_scope_end(tape); }
 static void open_a_scope_for_null(void) { ad_scope(tape, NULL); }
 static void give_a_name_of_null(void)   { ad_name(ad__handle(tape, 0), NULL); }
 static void find_nobody(void)           { ad_find(tape, "nobody"); }
 static void find_null(void)             { ad_find(tape, NULL); }
+/* clang-format on */
 
 Test(tape, messages_word_for_word) {
     static const struct {
