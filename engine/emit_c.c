@@ -15,7 +15,6 @@
 
 #include "c_names.h"
 #include "reduce.h"
-#include "special.h"
 #include "text.h"
 
 #include <stdlib.h>
@@ -472,8 +471,6 @@ static const char *listed_place(const emitter *e, turn t, int k, char text[PLACE
 
 /* ---- functions that C lacks ------------------------------------------------------------------- */
 
-/* A row whose value is not written as a call of itself is a function that C does not have; polygamma is
- * written so, but C lacks it all the same. */
 enum { HELPERS = AD__ROWS };
 
 static size_t word_length(const char *text) {
@@ -485,10 +482,9 @@ static size_t word_length(const char *text) {
 /* The row of this name that a text can call only with our help; HELPERS for every other word. */
 static size_t helper_of(const char *word, size_t n) {
     for (size_t row = 0; row < AD__ROWS; row++) {
-        const char *name = ad__rows[row].name, *value = ad__rows[row].value;
+        const char *name = ad__rows[row].name;
         if (strlen(name) != n || strncmp(name, word, n) != 0) continue;
-        const bool native = strncmp(value, name, n) == 0 && value[n] == '(' && row != AD__ROW_polygamma;
-        return native ? HELPERS : row;
+        return ad__rows[row].in_c == AD__IN_C_libm ? HELPERS : row;
     }
     return HELPERS;
 }
@@ -499,7 +495,7 @@ static void call_helpers(emitter *e, const char *text) {
         const size_t n = word_length(at), row = n > 1 ? helper_of(at, n) : HELPERS;
         if (row < HELPERS && !e->helper[row]) {
             e->helper[row] = true;
-            if (row != AD__ROW_polygamma) call_helpers(e, ad__rows[row].value);
+            if (ad__rows[row].in_c == AD__IN_C_text) call_helpers(e, ad__rows[row].value);
         }
         at += n > 0 ? n : 1;
     }
@@ -569,10 +565,11 @@ static void put_source(const emitter *e, const char *text) {
 
 static void put_helpers(const emitter *e) {
     FILE *to = e->to;
-    if (e->helper[AD__ROW_polygamma])
-        for (size_t i = 0; ad__polygamma_source[i] != NULL; i++) put_source(e, ad__polygamma_source[i]);
+    for (size_t row = 0; row < AD__ROWS; row++)
+        for (const char *const *piece = ad__rows[row].source; e->helper[row] && piece != NULL && *piece != NULL; piece++)
+            put_source(e, *piece);
     for (size_t row = 0; row < AD__ROWS; row++) {
-        if (!e->helper[row] || row == AD__ROW_polygamma) continue;
+        if (!e->helper[row] || ad__rows[row].in_c != AD__IN_C_text) continue;
         const bool two = ad__rows[row].operands == 2;
         fprintf(to, "static double %s_%s(double x%s) {\n    return ", e->name, ad__rows[row].name, two ? ", double y" : "");
         put_text(e, ad__rows[row].value, "x", "y", "v");
@@ -747,8 +744,8 @@ static void forward_step(const emitter *e, turn t) {
 
 /* ---- a step, in reverse ----------------------------------------------------------------------- */
 
-static bool is_text(const char *text, const char *other) {
-    return strcmp(text, other) == 0;
+static double constant_partial(const step *s, int k) {
+    return ad__row_constant(ad__code_row(s->code), k);
 }
 
 /* One word, or one call: needs no parentheses as a factor. */
@@ -763,11 +760,12 @@ static bool is_factor(const char *text) {
 
 /* What operand k of a row receives. A row that selects sends nothing through a partial of exactly 0. */
 static void push(const emitter *e, turn t, int k, const char *partial, const char *x, const char *y, const char *v) {
-    char to[PLACE];
-    if (!t.s->wanted[k] || is_text(partial, "0")) return;
+    char         to[PLACE];
+    const double constant = constant_partial(t.s, k);
+    if (!t.s->wanted[k] || constant == 0) return;
     operand_place(t, k, to);
-    if (is_text(partial, "1") || is_text(partial, "-1")) {
-        LINE(1, "a[%s] %c= s;\n", to, partial[0] == '-' ? '-' : '+');
+    if (fabs(constant) == 1) {
+        LINE(1, "a[%s] %c= s;\n", to, constant < 0 ? '-' : '+');
     } else if (ad__row_selects(ad__code_row(t.s->code))) {
         LINE(1, "d = ");
         put_text(e, partial, x, y, v);
@@ -781,9 +779,10 @@ static void push(const emitter *e, turn t, int k, const char *partial, const cha
     }
 }
 
-/* Is the partial of operand k an expression, which a row that selects compares with 0? */
-static bool is_computed(const step *s, int k, const char *partial) {
-    return s->wanted[k] && !is_text(partial, "0") && !is_text(partial, "1") && !is_text(partial, "-1");
+/* Is the partial of operand k written out, so that a row that selects compares it with 0? */
+static bool is_computed(const step *s, int k) {
+    const double constant = constant_partial(s, k);
+    return s->wanted[k] && constant != 0 && fabs(constant) != 1;
 }
 
 static void reverse_row(const emitter *e, turn t, const char *v) {
@@ -792,7 +791,7 @@ static void reverse_row(const emitter *e, turn t, const char *v) {
     operand_text(e, t, 0, x);
     if (row->operands == 2) operand_text(e, t, 1, y);
     snprintf(value, sizeof value, "v[%.*s]", PLACE - 8, v);
-    const bool computed = is_computed(t.s, 0, row->dx) || (row->operands == 2 && is_computed(t.s, 1, row->dy));
+    const bool computed = is_computed(t.s, 0) || (row->operands == 2 && is_computed(t.s, 1));
     if (computed && ad__row_selects(ad__code_row(t.s->code))) LINE(1, "double d;\n");
     push(e, t, 0, row->dx, x, y, value);
     if (row->operands == 2) push(e, t, 1, row->dy, x, y, value);
@@ -843,8 +842,7 @@ static bool pushes(const step *s) {
     if (s->code == AD__pick) return s->wanted[1];
     if (s->code == AD__where) return s->wanted[1] || s->wanted[2];
     if (is_row(s->code)) {
-        const ad__row *row = &ad__rows[ad__code_row(s->code)];
-        return (s->wanted[0] && !is_text(row->dx, "0")) || (s->wanted[1] && !is_text(row->dy, "0"));
+        return (s->wanted[0] && constant_partial(s, 0) != 0) || (s->wanted[1] && constant_partial(s, 1) != 0);
     }
     bool any = false;
     for (int k = 0; k < 2*FEW; k++) any |= s->wanted[k];

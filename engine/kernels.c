@@ -36,7 +36,7 @@ V2(pow) V2(atan2) V2(hypot)
 #define CONTRIBUTION(side, partial) \
     (a[l] == 0 || (AD__SELECTS(side) && (partial) == 0) ? 0 : a[l]*(partial))
 
-#define R1(name, shown, words, value, dx, side)                                                     \
+#define R1(name, shown, words, value, dx, side, ...)                                                \
     static void value_##name(size_t n, const double x[], const double y[], double v[]) {            \
         (void)y;                                                                                    \
         LANES v[l] = ad__value_##name(x[l]);                                                        \
@@ -67,7 +67,7 @@ V2(pow) V2(atan2) V2(hypot)
             out[l] = in[l] + CONTRIBUTION(side, partial);                                           \
         }                                                                                           \
     }
-#define R2(name, shown, words, value, dx, dy, side)                                                 \
+#define R2(name, shown, words, value, dx, dy, side, ...)                                            \
     VALUE(value_##name, name, 0, 0)                                                                 \
     VALUE(value_##name##_number, name, 0, 1)                                                        \
     VALUE(value_number_##name, name, 1, 0)                                                          \

@@ -101,22 +101,6 @@ static bool wanted(const planner *c, uint32_t i) {
     return c->purpose == AD__JACOBIAN ? (flags & AD__VARYING) && (flags & AD__ON_ACTIVE) : (flags & AD__ON_PARAM) != 0;
 }
 
-static bool letter(char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
-}
-
-/* Is there the variable `name`, one letter, in a row's text? */
-static bool mentions(const char *text, char name) {
-    for (const char *at = text; *at != '\0'; at++)
-        if (*at == name && (at == text || !letter(at[-1])) && !letter(at[1])) return true;
-    return false;
-}
-
-/* Is it worth a row to compute this partial once for several outputs? */
-static bool costly(ad__row_number row, const char *text) {
-    return !ad__row_selects(row) && (strchr(text, '(') != NULL || strchr(text, '/') != NULL);
-}
-
 /* The row of a value, or the place of a uniform one. Noted as read in reverse. */
 static uint32_t read_value(planner *c, uint32_t i) {
     if (!varying(c, i)) return c->p->node[i].home;
@@ -224,17 +208,17 @@ static ad__form form_of(const planner *c, const ad__node *node, bool two) {
            : varying(c, node->x) ? AD__Y_NUMBER : AD__X_NUMBER;
 }
 
-/* The move that pushes along one operand; only what its rule mentions is kept for it. */
+/* The move that pushes along one operand; only what its rule reads is kept for it. */
 static ad__move push_row(planner *c, uint32_t i, int which, uint32_t a) {
     const ad__node      *node = &c->p->node[i];
     const ad__row_number row = ad__code_row(node->code);
     const bool           two = ad__rows[row].operands == 2;
-    const char          *text = which == X ? ad__rows[row].dx : ad__rows[row].dy;
+    const unsigned       reads = ad__rows[row].reads[which];
     const ad__form       form = form_of(c, node, two);
     ad__move m = {.kind = AD__PUSH, .form = (uint8_t)(which == X ? form : 3 + form), .row = (uint8_t)row, .a = a};
-    m.x = mentions(text, 'x') ? read_value(c, node->x) : 0;
-    m.y = two && mentions(text, 'y') ? read_value(c, node->y) : 0;
-    m.v = mentions(text, 'v') ? read_value(c, i) : 0;
+    m.x = reads & AD__READS_X ? read_value(c, node->x) : 0;
+    m.y = reads & AD__READS_Y ? read_value(c, node->y) : 0;
+    m.v = reads & AD__READS_V ? read_value(c, i) : 0;
     return m;
 }
 
@@ -417,8 +401,7 @@ static bool worth_sharing(planner *c, uint32_t i) {
     const ad__row_number row = node->code < AD__CODES ? ad__code_row(node->code) : AD__ROWS;
     uint32_t             outputs = 0;
     for (c->g = 0; c->g < c->outputs; c->g++) outputs += arrived(c, i);
-    return outputs > 1 && row < AD__ROWS && c->purpose == AD__JACOBIAN &&
-           (costly(row, ad__rows[row].dx) || (ad__rows[row].operands == 2 && costly(row, ad__rows[row].dy)));
+    return outputs > 1 && row < AD__ROWS && c->purpose == AD__JACOBIAN && ad__rows[row].costly;
 }
 
 /* Its users have been visited and so has it: in the only sweep nothing reads the value any more. */

@@ -198,12 +198,12 @@ static ad__dual apply(unsigned row, ad__dual x, ad__dual y) {
     double     v = NAN;
     ad__motion moved = {0, false};
     switch (row) {
-#define R1(name, shown, words, value_, dx, side)                                   \
+#define R1(name, shown, words, value_, dx, side, ...)                              \
     case AD__ROW_##name:                                                          \
         v = ad__value_##name(x.value);                                            \
         MOVE(x, ad__dx_##name(x.value, v), side);                                 \
         break;
-#define R2(name, shown, words, value_, dx, dy, side)                               \
+#define R2(name, shown, words, value_, dx, dy, side, ...)                          \
     case AD__ROW_##name:                                                          \
         v = ad__value_##name(x.value, y.value);                                   \
         MOVE(x, ad__dx_##name(x.value, y.value, v), side);                        \

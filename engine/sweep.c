@@ -47,11 +47,11 @@ static void walk(ad_tape *tape, uint32_t last) {
         const uint32_t xp = arg[i].x, yp = arg[i].y;
         const double   v = value[i];
         switch (code[i]) {
-#define R1(name, shown, words, value_, dx, side)                                  \
+#define R1(name, shown, words, value_, dx, side, ...)                             \
         case AD__##name:                                                          \
             PUSH(xp, ad__dx_##name(value[xp], v), side);                          \
             break;
-#define R2(name, shown, words, value_, dx, dy, side)                              \
+#define R2(name, shown, words, value_, dx, dy, side, ...)                         \
         case AD__##name: {                                                        \
             const double x = value[xp], y = value[yp];                            \
             PUSH(xp, ad__dx_##name(x, y, v), side);                               \

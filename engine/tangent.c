@@ -29,14 +29,13 @@ ad__at_row ad__at_row_of(const ad_tape *tape, uint32_t node, const double by_nod
     return (ad__at_row){of_operand(tape, node, 0, by_node, false), of_operand(tape, node, 1, by_node, false)};
 }
 
-/* Values of the operands, plain numbers among them. */
-static ad__at_row values_of(const ad_tape *tape, uint32_t node) {
+ad__at_row ad__values_at(const ad_tape *tape, uint32_t node) {
     return (ad__at_row){of_operand(tape, node, 0, tape->value, true), of_operand(tape, node, 1, tape->value, true)};
 }
 
 bool ad__at_kink(const ad_tape *tape, uint32_t node) {
     if (!ad__code_has_tip(tape->code[node])) return false;
-    const ad__at_row at = values_of(tape, node);
+    const ad__at_row at = ad__values_at(tape, node);
     return ad__row_tip(ad__code_row(tape->code[node]), at.x, at.y);
 }
 
@@ -44,7 +43,7 @@ bool ad__at_kink(const ad_tape *tape, uint32_t node) {
 __attribute__((noinline))
 static double with_care(const ad_tape *tape, uint32_t i) {
     const ad__row_number row = ad__code_row(tape->code[i]);
-    const ad__at_row     at = values_of(tape, i), t = ad__at_row_of(tape, i, tape->tangent);
+    const ad__at_row     at = ad__values_at(tape, i), t = ad__at_row_of(tape, i, tape->tangent);
     const bool           selects = ad__row_selects(row);
     ad__motion           moved = {tape->tangent[i], false};
     if (ad__moves(t.x)) ad__move_by(&moved, ad__row_dx(row, at.x, at.y, tape->value[i]), t.x, selects);
@@ -74,23 +73,23 @@ static inline bool walk(ad_tape *tape, uint32_t last, const double adjoint[], bo
         double         sum = tangent[i];
         bool           moves = false;
         switch (code[i]) {
-#define R1(name, shown, words, value_, dx, side)                                  \
+#define R1(name, shown, words, value_, dx, side, reads, cost, rounding, tip, ...)  \
         case AD__##name:                                                          \
-            any |= ad__code_has_tip(AD__##name);                                  \
+            any |= AD__GIVEN(tip);                                                \
             MOVE(xp, ad__dx_##name(value[xp], v), side);                          \
             break;
-#define R2(name, shown, words, value_, dx, dy, side)                              \
+#define R2(name, shown, words, value_, dx, dy, side, reads_x, reads_y, cost, rounding, tip, ...) \
         case AD__##name:                                                          \
-            any |= ad__code_has_tip(AD__##name);                                  \
+            any |= AD__GIVEN(tip);                                                \
             MOVE(xp, ad__dx_##name(value[xp], value[yp], v), side);               \
             MOVE(yp, ad__dy_##name(value[xp], value[yp], v), side);               \
             break;                                                                \
         case AD__##name##_number:                                                 \
-            any |= ad__code_has_tip(AD__##name);                                  \
+            any |= AD__GIVEN(tip);                                                \
             MOVE(xp, ad__dx_##name(value[xp], ad__number_at(tape, yp), v), side); \
             break;                                                                \
         case AD__number_##name:                                                   \
-            any |= ad__code_has_tip(AD__##name);                                  \
+            any |= AD__GIVEN(tip);                                                \
             MOVE(yp, ad__dy_##name(ad__number_at(tape, xp), value[yp], v), side); \
             break;
 #include "ops.def"

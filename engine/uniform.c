@@ -169,9 +169,9 @@ void ad__uniform_reverse(const ad_program *p, double u[], double adjoint[], doub
         const double a = adjoint[in->home], v = u[in->home];
         if (a == 0) continue;
         switch (in->code) {
-#define R1(name, shown, words, value, dx, side)                                      \
+#define R1(name, shown, words, value, dx, side, ...)                                 \
         case AD__##name: PUSH(in->x, ad__dx_##name(u[in->x], v), side); break;
-#define R2(name, shown, words, value, dx, dy, side)                                  \
+#define R2(name, shown, words, value, dx, dy, side, ...)                             \
         case AD__##name:                                                             \
             PUSH(in->x, ad__dx_##name(u[in->x], u[in->y], v), side);                 \
             PUSH(in->y, ad__dy_##name(u[in->x], u[in->y], v), side);                 \
