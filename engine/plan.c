@@ -317,7 +317,7 @@ static void visit_custom(planner *c, uint32_t i, uint32_t a) {
         c->plan->word[place + 2*n + k] = out;
     }
     if (c->writing && c->plan->broadcast < 3*(size_t)n) c->plan->broadcast = 3*(size_t)n;
-    add_move(c, false, (ad__move){.kind = AD__PUSH_CUSTOM, .a = a, .v = v, .x = place, .y = n});
+    add_move(c, false, (ad__move){.kind = AD__PUSH_CUSTOM, .a = a, .v = v, .x = place, .y = i});
 }
 
 static void visit_reduction(planner *c, uint32_t i, uint32_t a) {

@@ -32,8 +32,9 @@ enum { AD__VARYING = 1, AD__ON_PARAM = 2, AD__ON_ACTIVE = 4, AD__UNIFORM = 8 };
 typedef struct ad__node {
     uint8_t  code, flags;
     uint32_t x, y;             /* operands; param and input: its number; constant: place in `constant`;
-                                * sum, logsumexp, where, pick: place in `word`, count (pick: index first;
-                                * custom: the number of the operation first);
+                                * sum, logsumexp, where, pick: place in `word`, count (pick: index first);
+                                * custom: the same, and behind its operands a word that is no operand: the number of
+                                * the operation in `own`;
                                 * dot: place and count n, the n x first, then the n y;
                                 * layer dot: the layer, and which of its outputs */
     uint32_t home;
@@ -71,7 +72,8 @@ typedef struct ad__counts {
 } ad__counts;
 
 /* What runs over uniform values, by home: u[home] = code(u[x], u[y]). Sums, dots, logsumexp, where, pick: x is
- * the place of their operands in `index`, y their count as in a node (after those of a pick stands the value that it is).
+ * the place of their operands in `index`, y their count as in a node (after those of a pick stands the value that it is,
+ * after those of a custom operation its number in `own`).
  * A term adds u[x] to u[home], a product u[x]*u[y]. A roll: x is its number. */
 typedef struct ad__instruction {
     uint32_t code, x, y, home;
@@ -122,7 +124,7 @@ struct ad_program {
     uint32_t  *output;         /* values */
     ad__fixed *fixed;
     size_t     fixed_leaves;
-    ad__own_op *own;           /* custom operations: the first operand of such a value is a constant, its number here */
+    ad__own_op *own;           /* custom operations, by number */
     uint32_t  *step;           /* what runs, in order: uniform values first, then varying ones, a layer once */
     uint32_t   uniform_steps, steps;
     uint32_t   uniforms;       /* constants and uniform values */
@@ -173,6 +175,16 @@ static inline size_t ad__value_operands(const ad_program *p, const ad__node *nod
 static inline uint32_t ad__value_operand(const ad_program *p, const ad__node *node, size_t k) {
     if (node->code == AD__LAYER_DOT) return p->word[p->layer[node->x].input + k];
     return ad__in_words(node->code) ? p->word[node->x + k] : k == 0 ? node->x : node->y;
+}
+
+/* Words of a value whose operands are in a list: those, and the number of a custom operation. */
+static inline size_t ad__word_count(uint32_t code, uint32_t y) {
+    return (size_t)ad__operand_count(code, y) + (code == AD__custom);
+}
+
+/* The operation behind a custom value. */
+static inline const ad__own_op *ad__own_op_in(const ad_program *p, const ad__node *node) {
+    return &p->own[p->word[node->x + node->y]];
 }
 
 /* What went wrong while a program ran. */
