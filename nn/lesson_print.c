@@ -181,48 +181,64 @@ static void print_cell(const board *b, double wish) {
     fprintf(b->to, "  %s %7.3f", arrow(b, wish), wish);
 }
 
+/* What a table has room for: units of a layer, and activations before it. */
+typedef struct table {
+    size_t shown, row[MOST], across, column[MOST];
+} table;
+
+static void print_weight_wishes(const board *b, size_t l, const table *t) {
+    char             name[24];
+    const nn_lesson *lesson = b->lesson;
+    const double    *before = nn__before(lesson, b->pupil, l);
+    fprintf(b->to, "  layer %zu asks of its weights, -dC/dw = -dC/dz * the activation that the weight carries\n", l + 1);
+    print_heads(b, l, t->across, t->column, "activation before", "bias");
+    fprintf(b->to, "    %-20s", "");
+    for (size_t k = 0; k < t->across; k++) fprintf(b->to, "   a%7.3f", before[t->column[k]]);
+    fprintf(b->to, "   a%7.3f\n", 1.0);
+    for (size_t k = 0; k < t->shown; k++) {
+        put_left(b, unit_name(b, l + 1, t->row[k], name));
+        for (size_t i = 0; i < t->across; i++)
+            print_cell(b, -b->pupil->gradient[nn__weight_place(lesson, l, t->row[k], t->column[i])]);
+        print_cell(b, -b->pupil->gradient[nn__bias_place(lesson, l, t->row[k])]);
+        fputc('\n', b->to);
+    }
+    left_out(b, t->shown, lesson->size[l + 1], "units");
+    left_out(b, t->across, lesson->size[l], "activations");
+}
+
+/* Of a layer that is not the first. */
+static void print_activation_wishes(const board *b, size_t l, const table *t) {
+    char             name[24];
+    const nn_lesson *lesson = b->lesson;
+    const double    *dz = b->pupil->dz + lesson->unit[l];
+    fprintf(b->to, "  and of the activations before, -dC/dz * the weight between them\n");
+    print_heads(b, l, t->across, t->column, "", "");
+    for (size_t k = 0; k < t->shown; k++) {
+        put_left(b, unit_name(b, l + 1, t->row[k], name));
+        for (size_t i = 0; i < t->across; i++)
+            print_cell(b, -dz[t->row[k]]*lesson->weight[nn__weight_place(lesson, l, t->row[k], t->column[i])]);
+        fputc('\n', b->to);
+    }
+    fprintf(b->to, "    %-20s", t->shown < lesson->size[l + 1] ? "sum of all wishes" : "sum of the wishes");
+    for (size_t i = 0; i < t->across; i++) print_cell(b, -b->pupil->da[lesson->unit[l - 1] + t->column[i]]);
+    fprintf(b->to, "\n  through %s: -dC/dz = -dC/da * its slope\n", lesson->activation[l - 1]);
+    fprintf(b->to, "    %-20s", "");
+    for (size_t i = 0; i < t->across; i++) print_cell(b, -b->pupil->dz[lesson->unit[l - 1] + t->column[i]]);
+    fputc('\n', b->to);
+}
+
 /* The wishes of the units of layer l: of their weights, in proportion to the activation that each carries,
  * and of the activations before, in proportion to the weight; the latter are added up. */
 static void print_wishes(const board *b, size_t l) {
-    char             name[24];
     const nn_lesson *lesson = b->lesson;
-    const size_t     first = lesson->unit[l], rows = lesson->size[l + 1], columns = lesson->size[l];
-    const double    *dz = b->pupil->dz + first, *before = nn__before(lesson, b->pupil, l);
-    size_t           row[MOST], column[MOST];
-    const size_t     shown = choose(rows, dz, MOST, row);
-    const size_t     across = choose(columns, l == 0 ? before : b->pupil->da + lesson->unit[l - 1], MOST, column);
-    fprintf(b->to, "  layer %zu asks of its weights, -dC/dw = -dC/dz * the activation that the weight carries\n", l + 1);
-    print_heads(b, l, across, column, "activation before", "bias");
-    fprintf(b->to, "    %-20s", "");
-    for (size_t k = 0; k < across; k++) fprintf(b->to, "   a%7.3f", before[column[k]]);
-    fprintf(b->to, "   a%7.3f\n", 1.0);
-    for (size_t k = 0; k < shown; k++) {
-        put_left(b, unit_name(b, l + 1, row[k], name));
-        for (size_t i = 0; i < across; i++)
-            print_cell(b, -b->pupil->gradient[nn__weight_place(lesson, l, row[k], column[i])]);
-        print_cell(b, -b->pupil->gradient[nn__bias_place(lesson, l, row[k])]);
-        fputc('\n', b->to);
-    }
-    left_out(b, shown, rows, "units");
-    left_out(b, across, columns, "activations");
-    if (l == 0) {
-        fprintf(b->to, "  and of the inputs nothing: they are locked\n");
-        return;
-    }
-    fprintf(b->to, "  and of the activations before, -dC/dz * the weight between them\n");
-    print_heads(b, l, across, column, "", "");
-    for (size_t k = 0; k < shown; k++) {
-        put_left(b, unit_name(b, l + 1, row[k], name));
-        for (size_t i = 0; i < across; i++)
-            print_cell(b, -dz[row[k]]*lesson->weight[nn__weight_place(lesson, l, row[k], column[i])]);
-        fputc('\n', b->to);
-    }
-    fprintf(b->to, "    %-20s", shown < rows ? "sum of all wishes" : "sum of the wishes");
-    for (size_t i = 0; i < across; i++) print_cell(b, -b->pupil->da[lesson->unit[l - 1] + column[i]]);
-    fprintf(b->to, "\n  through %s: -dC/dz = -dC/da * its slope\n", lesson->activation[l - 1]);
-    fprintf(b->to, "    %-20s", "");
-    for (size_t i = 0; i < across; i++) print_cell(b, -b->pupil->dz[lesson->unit[l - 1] + column[i]]);
-    fputc('\n', b->to);
+    const double    *dz = b->pupil->dz + lesson->unit[l];
+    const double    *before = l == 0 ? nn__before(lesson, b->pupil, l) : b->pupil->da + lesson->unit[l - 1];
+    table            t;
+    t.shown = choose(lesson->size[l + 1], dz, MOST, t.row);
+    t.across = choose(lesson->size[l], before, MOST, t.column);
+    print_weight_wishes(b, l, &t);
+    if (l > 0) print_activation_wishes(b, l, &t);
+    else fprintf(b->to, "  and of the inputs nothing: they are locked\n");
 }
 
 /* ---- the step, and the batch ------------------------------------------------------------------ */
