@@ -33,6 +33,7 @@ enum {
 };
 
 enum { MUST_HOLD = 1, MUST_NOT_HOLD = 2 };                     /* guards */
+enum { NEEDED = 1, NEEDS_PLACE = 2 };                          /* values; a constant may be a literal where it needs none */
 
 /* What is written for a step, apart from the irregular lists. Places are those of the first turn of a loop. */
 typedef struct step {
@@ -49,9 +50,10 @@ typedef struct step {
     int64_t  stride[3];        /* of list 0 and 1; layer: of weights down, of the list, of weights to the right */
 } step;
 
-/* Steps first ... first + period - 1, `turns` times; turns = 0: once, from row `row` of the table on. */
+/* Steps first ... first + period - 1, `turns` times; or, once, rows of the table from `row` on. */
 typedef struct group {
     size_t first, period, turns, row;
+    bool   in_table;
 } group;
 
 typedef struct emitter {
@@ -100,8 +102,7 @@ static bool has_list(uint8_t code) {
 
 /* An operand that stands in a list, or anywhere. */
 static void need(emitter *e, uint32_t value, bool in_list) {
-    e->needed[value] = 1;
-    if ((in_list || e->tabled) && e->p->node[value].code == AD__CONSTANT) e->place[value] = 0;
+    e->needed[value] |= in_list || e->tabled ? NEEDED | NEEDS_PLACE : NEEDED;
 }
 
 static void need_layer(emitter *e, const ad__layer *l) {
@@ -115,9 +116,9 @@ static void need_layer(emitter *e, const ad__layer *l) {
  * some of its members would be. */
 static bool mark(emitter *e) {
     const ad_program *p = e->p;
-    e->needed[p->output[0]] = 1;
+    e->needed[p->output[0]] |= NEEDED;
     for (uint32_t g = 0; g < p->guards; g++) {
-        e->needed[p->guard[g].value] = 1;
+        e->needed[p->guard[g].value] |= NEEDED;
         e->guard[p->guard[g].value] |= p->guard[g].taken ? MUST_HOLD : MUST_NOT_HOLD;
     }
     for (uint32_t k = p->steps; k-- > 0;) {
@@ -150,7 +151,7 @@ static void give_places(emitter *e) {
     const ad_program *p = e->p;
     size_t            at = 0;
     for (uint32_t i = 0; i < p->nodes; i++)
-        if (e->needed[i] && p->node[i].code == AD__CONSTANT && e->place[i] == 0) e->place[i] = (uint32_t)at++;
+        if (e->needed[i] & NEEDS_PLACE && p->node[i].code == AD__CONSTANT) e->place[i] = (uint32_t)at++;
     e->constants = at;
     for (uint32_t i = 0; i < p->nodes; i++) {
         if (p->node[i].code == AD__PARAM) e->place[i] = (uint32_t)at + p->node[i].x;
@@ -336,11 +337,11 @@ static size_t turns_of(const emitter *e, size_t first, size_t period) {
 }
 
 static group next_group(const emitter *e, size_t first) {
-    group best = {first, 1, 1, 0};
+    group best = {first, 1, 1, 0, false};
     for (size_t period = 1; period <= LONGEST_PERIOD && first + LEAST_TURNS*period <= e->steps; period++) {
         const size_t turns = turns_of(e, first, period);
         if (turns < LEAST_TURNS || turns*period < LEAST_STEPS) continue;
-        if (turns*period - period > best.turns*best.period - best.period) best = (group){first, period, turns, 0};
+        if (turns*period - period > best.turns*best.period - best.period) best = (group){first, period, turns, 0, false};
     }
     return best;
 }
@@ -394,7 +395,7 @@ static void find_rows(emitter *e) {
             for (size_t i = k; i < end; i++) e->group[kept++] = e->group[i];
             continue;
         }
-        e->group[kept++] = (group){e->group[k].first, end - k, 0, e->rows};
+        e->group[kept++] = (group){e->group[k].first, end - k, 1, e->rows, true};
         e->rows += end - k;
     }
     e->groups = kept;
@@ -881,7 +882,7 @@ static void put_rows(const emitter *e, group g, bool forwards) {
 
 static void put_group(emitter *e, group g, bool forwards) {
     const unsigned long turns = g.turns;
-    if (turns == 0) {
+    if (g.in_table) {
         put_rows(e, g, forwards);
         return;
     }
@@ -902,7 +903,7 @@ static void put_table_of_rows(const emitter *e) {
     PUT("static const unsigned long %s_rows[] = {\n", e->name);
     for (size_t k = 0; k < e->groups; k++) {
         const group *g = &e->group[k];
-        for (size_t i = g->first; g->turns == 0 && i < g->first + g->period; i++) {
+        for (size_t i = g->first; g->in_table && i < g->first + g->period; i++) {
             const step  *s = &e->step[i];
             const size_t n = operands_of(s);
             PUT("    %lu, %lu,", (unsigned long)s->kind, (unsigned long)s->place);
@@ -936,7 +937,7 @@ static void put_loop_over_rows(emitter *e, bool forwards) {
 }
 
 static size_t lines_of(const emitter *e, size_t k) {
-    return e->group[k].turns == 0 ? 1 : e->group[k].period;
+    return e->group[k].in_table ? 1 : e->group[k].period;
 }
 
 /* The end of the piece that begins with group `from`. */

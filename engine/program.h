@@ -191,14 +191,14 @@ static inline const ad__own_op *ad__own_op_in(const ad_program *p, const ad__nod
 typedef struct ad__failure {
     ad_status status;
     size_t    row;             /* SIZE_MAX: no row, a uniform value */
-    uint32_t  what;            /* guard or value */
+    uint32_t  guard, value;    /* AD_BRANCH_CHANGED: the guard, and what it looks at; else the value alone */
     double    number;
     double    side[2];         /* of the comparison that a guard looks at */
 } ad__failure;
 
 /* The failure in the earliest row is the one that is kept. */
-static inline void ad__program_fail(ad__failure *f, ad_status status, size_t r, uint32_t what, double number) {
-    if (f->status == AD_OK || r < f->row) *f = (ad__failure){status, r, what, number, {0, 0}};
+static inline void ad__program_fail(ad__failure *f, ad_status status, size_t r, uint32_t value, double number) {
+    if (f->status == AD_OK || r < f->row) *f = (ad__failure){status, r, 0, value, number, {0, 0}};
 }
 
 /* Has the condition of a guard two sides, its operands? They are there to be told when all has gone forward. */
@@ -211,10 +211,11 @@ static inline bool ad__guard_sides(const ad_program *p, uint32_t guard) {
  * is told rather than an index out of range, in the same row, of a pick that stands to its right. */
 static inline void ad__program_turn(ad__failure *f, const ad_program *p, size_t r, uint32_t guard, double number,
                                     double x, double y) {
-    const bool later = f->status == AD_BAD_ARGUMENT && f->row == r && f->what > p->guard[guard].value;
+    const uint32_t value = p->guard[guard].value;
+    const bool     later = f->status == AD_BAD_ARGUMENT && f->row == r && f->value > value;
     if (later) f->status = AD_OK;
     if (f->status != AD_OK && r >= f->row) return;
-    *f = (ad__failure){AD_BRANCH_CHANGED, r, guard, number, {x, y}};
+    *f = (ad__failure){AD_BRANCH_CHANGED, r, guard, value, number, {x, y}};
 }
 
 /* Keep a sentence for ad_program_message; returns the status. The text is printf's. */
