@@ -29,13 +29,17 @@ ad__at_row ad__at_row_of(const ad_tape *tape, uint32_t node, const double by_nod
     return (ad__at_row){of_operand(tape, node, 0, by_node, false), of_operand(tape, node, 1, by_node, false)};
 }
 
-ad__at_row ad__values_at(const ad_tape *tape, uint32_t node) {
+static ad__at_row values_of(const ad_tape *tape, uint32_t node) {
     return (ad__at_row){of_operand(tape, node, 0, tape->value, true), of_operand(tape, node, 1, tape->value, true)};
+}
+
+ad__at_row ad__values_at(const ad_tape *tape, uint32_t node) {
+    return values_of(tape, node);
 }
 
 bool ad__at_kink(const ad_tape *tape, uint32_t node) {
     if (!ad__code_has_tip(tape->code[node])) return false;
-    const ad__at_row at = ad__values_at(tape, node);
+    const ad__at_row at = values_of(tape, node);
     return ad__row_tip(ad__code_row(tape->code[node]), at.x, at.y);
 }
 
@@ -43,7 +47,7 @@ bool ad__at_kink(const ad_tape *tape, uint32_t node) {
 __attribute__((noinline))
 static double with_care(const ad_tape *tape, uint32_t i) {
     const ad__row_number row = ad__code_row(tape->code[i]);
-    const ad__at_row     at = ad__values_at(tape, i), t = ad__at_row_of(tape, i, tape->tangent);
+    const ad__at_row     at = values_of(tape, i), t = ad__at_row_of(tape, i, tape->tangent);
     const bool           selects = ad__row_selects(row);
     ad__motion           moved = {tape->tangent[i], false};
     if (ad__moves(t.x)) ad__move_by(&moved, ad__row_dx(row, at.x, at.y, tape->value[i]), t.x, selects);
