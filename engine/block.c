@@ -234,7 +234,7 @@ static void reverse_layer(const ad__block *b, const ad__move *m) {
         if (b->careful && !rows_finite(b, input, l->n)) weights_with_care(b, l, s->operand);
         else b->p->layers_of->gradient(l->m, l->n, s->from, s->operand, b->n, b->sums->weight + l->packed);
     }
-    if (!m->form) return;
+    if (!m->which) return;
     if (!b->finite[m->y]) {
         operands_with_care(b, l, in, out);
         return;
@@ -256,11 +256,11 @@ static void reverse_other(const ad__block *b, const ad__move *m) {
     case AD__PUSH_PRODUCT:   k->push_product(n, a, x, in, out); break;
     case AD__PUSH_SQUARE:    k->push_square(n, a, x, in, out); break;
     case AD__PUSH_LOGSUMEXP: k->push_logsumexp(n, x, row(b, m->y), row(b, m->y + 1), a, in, out); break;
-    case AD__PUSH_WHERE:     k->push_where(n, x, m->form, a, in, out); break;
+    case AD__PUSH_WHERE:     k->push_where(n, x, m->which, a, in, out); break;
     case AD__PUSH_PICK:      reverse_pick(b, m); break;
     case AD__PUSH_CUSTOM:    reverse_custom(b, m); break;
     case AD__PUSH_LAYER:     reverse_layer(b, m); break;
-    case AD__TOTAL:          b->sums->adjoint[m->y] += m->form ? -k->total(n, a) : k->total(n, a); break;
+    case AD__TOTAL:          b->sums->adjoint[m->y] += m->which ? -k->total(n, a) : k->total(n, a); break;
     case AD__TOTAL_PRODUCT:  b->sums->adjoint[m->y] += k->total_product(n, a, x); break;
     case AD__FILL:           k->fill(n, b->uniform[m->y], out); break;
     case AD__CLEAR:          k->fill(n, 0, out); break;
@@ -285,9 +285,10 @@ void ad__block_reverse(const ad__block *b, const ad__sweep *sweep) {
             reverse_other(b, m);
             continue;
         }
-        const double *x = m->form%3 == AD__X_NUMBER ? b->uniform + m->x : row(b, m->x);
-        const double *y = m->form%3 == AD__Y_NUMBER ? b->uniform + m->y : row(b, m->y);
-        if (m->kind == AD__PUSH) k->push[m->form][m->row](b->n, x, y, row(b, m->v), row(b, m->a), row(b, m->in), row(b, m->out));
+        const double *x = m->form == AD__X_NUMBER ? b->uniform + m->x : row(b, m->x);
+        const double *y = m->form == AD__Y_NUMBER ? b->uniform + m->y : row(b, m->y);
+        if (m->kind == AD__PUSH)
+            k->push[m->which][m->form][m->row](b->n, x, y, row(b, m->v), row(b, m->a), row(b, m->in), row(b, m->out));
         else k->push_both[m->row](b->n, x, y, row(b, m->v), row(b, m->a), row(b, m->in), row(b, m->out),
                                   row(b, m->in_y), row(b, m->out_y));
     }

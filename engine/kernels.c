@@ -214,7 +214,7 @@ const ad__kernels JOIN(ad__kernels_, AD__LEVEL) = {
 #include "ops.def"
         },
     },
-    .push = {
+    .push = {{
         {
 #define R1(name, ...) push_x_##name,
 #define R2(name, ...) push_x_##name,
@@ -227,7 +227,9 @@ const ad__kernels JOIN(ad__kernels_, AD__LEVEL) = {
 #define R1(name, ...) push_x_##name,
 #define R2(name, ...) push_x_number_##name,
 #include "ops.def"
-        }, {
+        },
+    }, {
+        {
 #define R1(name, ...) 0,
 #define R2(name, ...) push_y_##name,
 #include "ops.def"
@@ -240,7 +242,7 @@ const ad__kernels JOIN(ad__kernels_, AD__LEVEL) = {
 #define R2(name, ...) push_y_number_##name,
 #include "ops.def"
         },
-    },
+    }},
     .push_both = {
 #define R1(name, ...) 0,
 #define R2(name, ...) push_both_##name,

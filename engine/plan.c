@@ -9,6 +9,8 @@
 
 #define NONE UINT32_MAX
 
+enum { X, Y };                 /* operands of a row */
+
 typedef struct planner {
     const ad_program *p;
     ad__plan         *plan;
@@ -140,7 +142,7 @@ static void target(planner *c, uint32_t i, uint32_t *in, uint32_t *out) {
 }
 
 static void total(planner *c, uint32_t i, uint32_t a, bool minus) {
-    add_move(c, false, (ad__move){.kind = AD__TOTAL, .a = a, .y = c->p->node[i].home, .form = minus});
+    add_move(c, false, (ad__move){.kind = AD__TOTAL, .a = a, .y = c->p->node[i].home, .which = minus});
 }
 
 /* A move with everything but its target: to the adjoint row of value i, or through a spare row to that of a
@@ -150,7 +152,7 @@ static void push_to(planner *c, uint32_t i, ad__move m) {
         target(c, i, &m.in, &m.out);
         add_move(c, false, m);
     } else if (m.kind == AD__PUSH && m.row == AD__ROW_mul) {
-        const bool x = m.form == 3 + AD__Y_NUMBER;           /* the other operand is a row */
+        const bool x = m.which == Y && m.form == AD__Y_NUMBER;         /* the other operand is a row */
         add_move(c, false, (ad__move){.kind = AD__TOTAL_PRODUCT, .a = m.a, .x = x ? m.x : m.y, .y = c->p->node[i].home});
     } else {
         m.in = AD__ZEROS, m.out = AD__SPARE + 3;
@@ -201,8 +203,6 @@ static void finish_passing(planner *c, const passing *to) {
 
 /* ---- rows ------------------------------------------------------------------------------------- */
 
-enum { X, Y };
-
 static ad__form form_of(const planner *c, const ad__node *node, bool two) {
     return !two || varying(c, node->x) == varying(c, node->y) ? AD__NODES_ONLY
            : varying(c, node->x) ? AD__Y_NUMBER : AD__X_NUMBER;
@@ -215,7 +215,7 @@ static ad__move push_row(planner *c, uint32_t i, int which, uint32_t a) {
     const bool           two = ad__rows[row].operands == 2;
     const unsigned       reads = ad__rows[row].reads[which];
     const ad__form       form = form_of(c, node, two);
-    ad__move m = {.kind = AD__PUSH, .form = (uint8_t)(which == X ? form : 3 + form), .row = (uint8_t)row, .a = a};
+    ad__move m = {.kind = AD__PUSH, .form = (uint8_t)form, .row = (uint8_t)row, .which = (uint8_t)which, .a = a};
     m.x = reads & AD__READS_X ? read_value(c, node->x) : 0;
     m.y = reads & AD__READS_Y ? read_value(c, node->y) : 0;
     m.v = reads & AD__READS_V ? read_value(c, i) : 0;
@@ -339,7 +339,7 @@ static void visit_reduction(planner *c, uint32_t i, uint32_t a) {
     case AD__where:
         for (uint8_t k = 1; k < 3; k++)
             if (wanted(c, word[k]))
-                push_to(c, word[k], (ad__move){.kind = AD__PUSH_WHERE, .a = a, .form = k == 1,
+                push_to(c, word[k], (ad__move){.kind = AD__PUSH_WHERE, .a = a, .which = k == 1,
                                                .x = read_row(c, word[0])});
         break;
     case AD__custom: visit_custom(c, i, a); break;
@@ -376,7 +376,7 @@ static void visit_layer(planner *c, uint32_t number) {
         const uint32_t slot = c->slot[adjoint(c, member[j])];
         c->plan->word[place + j] = slot == NONE ? (uint32_t)AD__ZEROS : slot;
     }
-    add_move(c, false, (ad__move){.kind = AD__PUSH_LAYER, .x = place, .y = number, .form = operands});
+    add_move(c, false, (ad__move){.kind = AD__PUSH_LAYER, .x = place, .y = number, .which = operands});
     for (uint32_t j = 0; j < l->m; j++)
         if (c->slot[adjoint(c, member[j])] != NONE) leave_row(c, c->slot[adjoint(c, member[j])]);
 }
