@@ -6,21 +6,21 @@
 
 /* ---- rows ------------------------------------------------------------------------------------ */
 
-#define R1(name, shown, words, value, dx, side)                                \
+#define R1(name, shown, words, value, dx, side, ...)                           \
     static double side_##name(double x, double y, double v) {                  \
         (void)x, (void)y, (void)v;                                             \
         return side;                                                           \
     }
-#define R2(name, shown, words, value, dx, dy, side)                            \
+#define R2(name, shown, words, value, dx, dy, side, ...)                       \
     static double side_##name(double x, double y, double v) {                  \
         (void)x, (void)y, (void)v;                                             \
         return side;                                                           \
     }
 #include "engine/ops.def"
 
-#define R1(name, shown, words, value, dx, side) \
+#define R1(name, shown, words, value, dx, side, ...) \
     [ROW_##name] = {#name, 1, ad_##name, NULL, side_##name},
-#define R2(name, shown, words, value, dx, dy, side) \
+#define R2(name, shown, words, value, dx, dy, side, ...) \
     [ROW_##name] = {#name, 2, NULL, ad_##name, side_##name},
 const row rows[ROWS] = {
 #include "engine/ops.def"

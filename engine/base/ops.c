@@ -5,12 +5,20 @@
 #include <stddef.h>
 
 const ad__row ad__rows[AD__ROWS] = {
-#define R1(name, shown, words, value, dx, side) \
-    {#name, shown, words, #value, #dx, NULL, #side, 1, AD__##name},
-#define R2(name, shown, words, value, dx, dy, side) \
-    {#name, shown, words, #value, #dx, #dy, #side, 2, AD__##name},
+#define SOURCE_libm(name)    NULL
+#define SOURCE_text(name)    NULL
+#define SOURCE_special(name) ad__##name##_source
+#define R1(name, shown, words, value, dx, side, reads, cost, rounding, tip, bends, in_c)                \
+    {#name, shown, words, #value, #dx, NULL, #side, 1, AD__##name, {AD__READS_##reads, AD__READS_0},    \
+     AD__COST_##cost, AD__IN_C_##in_c, SOURCE_##in_c(name)},
+#define R2(name, shown, words, value, dx, dy, side, reads_x, reads_y, cost, rounding, tip, bends, in_c) \
+    {#name, shown, words, #value, #dx, #dy, #side, 2, AD__##name, {AD__READS_##reads_x, AD__READS_##reads_y}, \
+     AD__COST_##cost, AD__IN_C_##in_c, SOURCE_##in_c(name)},
 #include "ops.def"
 };
+#undef SOURCE_libm
+#undef SOURCE_text
+#undef SOURCE_special
 
 static const uint8_t code_rows[] = {
 #define R1(name, ...) AD__ROW_##name,
@@ -96,9 +104,8 @@ double ad__row_side(ad__row_number row, double x, double y, double v) {
 
 bool ad__row_selects(ad__row_number row) {
     switch (row) {
-/* clang-format off */
-#define R1(name, shown, words, value, dx, side) case AD__ROW_##name: return AD__SELECTS(side);
-#define R2(name, shown, words, value, dx, dy, side) case AD__ROW_##name: return AD__SELECTS(side);
+#define R1(name, shown, words, value, dx, side, ...) case AD__ROW_##name: return AD__SELECTS(side);
+#define R2(name, shown, words, value, dx, dy, side, ...) case AD__ROW_##name: return AD__SELECTS(side);
 #include "ops.def"
 /* clang-format on */
     default: return false;
@@ -107,11 +114,37 @@ bool ad__row_selects(ad__row_number row) {
 
 bool ad__row_tip(ad__row_number row, double x, double y) {
     switch (row) {
-    /* clang-format off */
-    case AD__ROW_abs: case AD__ROW_relu: case AD__ROW_leaky_relu: return x == 0;
-    case AD__ROW_min: case AD__ROW_max: return x == y && isfinite(x);
-    case AD__ROW_hypot: return x == 0 && y == 0;
-    /* clang-format on */
+#define R1(name, shown, words, value, dx, side, reads, cost, rounding, tip, ...) case AD__ROW_##name: return tip;
+#define R2(name, shown, words, value, dx, dy, side, reads_x, reads_y, cost, rounding, tip, ...) \
+    case AD__ROW_##name: return tip;
+#include "ops.def"
     default: return false;
     }
+}
+
+bool ad__row_bends(ad__row_number row, double v) {
+    switch (row) {
+#define R1(name, shown, words, value, dx, side, reads, cost, rounding, tip, bends, ...) \
+    case AD__ROW_##name: return bends;
+#define R2(name, shown, words, value, dx, dy, side, reads_x, reads_y, cost, rounding, tip, bends, ...) \
+    case AD__ROW_##name: return bends;
+#include "ops.def"
+    default: return false;
+    }
+}
+
+double ad__row_rounding(ad__row_number row, double x, double y, double value) {
+    const double u = AD__ROUNDING, v = fabs(value);
+    switch (row) {
+#define R1(name, shown, words, value, dx, side, reads, cost, rounding, ...) case AD__ROW_##name: return rounding;
+#define R2(name, shown, words, value, dx, dy, side, reads_x, reads_y, cost, rounding, ...) \
+    case AD__ROW_##name: return rounding;
+#include "ops.def"
+    default: return NAN;
+    }
+}
+
+double ad__row_constant(ad__row_number row, int operand) {
+    if (ad__rows[row].reads[operand] != AD__READS_0) return NAN;
+    return operand == 0 ? ad__row_dx(row, 0, 0, 0) : ad__row_dy(row, 0, 0, 0);
 }

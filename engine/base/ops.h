@@ -39,10 +39,26 @@ typedef enum ad__code {
     AD__CODES
 } ad__code;
 
+/* u, the unit of the column `rounding`: half a unit in the last place of 1. */
+#define AD__ROUNDING 0x1p-53
+
+/* Columns of ops.def that are words. */
+typedef enum ad__reads {
+    AD__READS_0, AD__READS_X = 1, AD__READS_Y = 2, AD__READS_V = 4,
+    AD__READS_XY = AD__READS_X | AD__READS_Y, AD__READS_XV = AD__READS_X | AD__READS_V,
+    AD__READS_YV = AD__READS_Y | AD__READS_V, AD__READS_XYV = AD__READS_XY | AD__READS_V
+} ad__reads;
+enum { AD__COST_cheap, AD__COST_costly };
+typedef enum ad__in_c { AD__IN_C_libm, AD__IN_C_text, AD__IN_C_special } ad__in_c;
+
 typedef struct ad__row {
     const char *name, *shown, *words;
     const char *value, *dx, *dy, *side;     /* the texts of the expressions; dy is NULL for one operand */
     uint8_t     operands, code;             /* code: of the form in which all operands are nodes */
+    uint8_t     reads[2];                   /* ad__reads: what dx and dy name */
+    bool        costly;
+    uint8_t     in_c;                       /* ad__in_c */
+    const char *const *source;              /* AD__IN_C_special: pieces of C, then NULL */
 } ad__row;
 
 extern const ad__row ad__rows[AD__ROWS];
@@ -75,11 +91,11 @@ static inline double ad__value_scale(double x, double y);
 #define polygamma(n, x) ad__polygamma(n, x)
 #define lgamma(x)       ad__lgamma(x)
 
-#define R1(name, shown, words, value, dx, side)                                                    \
+#define R1(name, shown, words, value, dx, side, ...)                                               \
     static inline double ad__value_##name(double x) { return value; }                              \
     static inline double ad__dx_##name(double x, double v) { (void)x, (void)v; return AD__PARTIAL(name, 0, x, 0, v, dx); } \
     static inline double ad__side_##name(double x, double v) { (void)x, (void)v; return side; }
-#define R2(name, shown, words, value, dx, dy, side)                                                \
+#define R2(name, shown, words, value, dx, dy, side, ...)                                           \
     static inline double ad__value_##name(double x, double y) { (void)x, (void)y; return value; }  \
     static inline double ad__dx_##name(double x, double y, double v) { (void)x, (void)y, (void)v; return AD__PARTIAL(name, 0, x, y, v, dx); } \
     static inline double ad__dy_##name(double x, double y, double v) { (void)x, (void)y, (void)v; return AD__PARTIAL(name, 1, x, y, v, dy); } \
@@ -97,8 +113,10 @@ static inline double ad__value_scale(double x, double y);
 #undef polygamma
 #undef lgamma
 
-/* Does a row with this side select? The text is a constant, so the answer is one too. */
-#define AD__SELECTS(side) (!(#side[0] == '0' && #side[1] == '\0'))
+/* Is there anything in this column of a row? The text is a constant, so the answer is one too. A row with a side
+ * selects. */
+#define AD__GIVEN(column)  (!(#column[0] == '0' && #column[1] == '\0'))
+#define AD__SELECTS(side)  AD__GIVEN(side)
 
 /* The tangent of what moves but is level, where that of what does not move at all is +0. The two differ when an
  * infinite partial comes next: inf*0 is no number, inf times nothing is nothing. */
@@ -145,18 +163,26 @@ double ad__row_side(ad__row_number row, double x, double y, double v);
 bool   ad__row_selects(ad__row_number row);
 
 /* Is (x, y) where this row is like the tip of a cone: not smooth, but equal to its own directional derivative
- * (|x| at 0, max at a tie)? */
+ * (|x| at 0, max at a tie)? Is there such a place for the row of this opcode? */
 bool ad__row_tip(ad__row_number row, double x, double y);
 static inline bool ad__code_has_tip(uint8_t code) {
     switch (code) {
-    /* clang-format off */
-    case AD__abs: case AD__relu: case AD__leaky_relu:
-    case AD__min: case AD__min_number: case AD__number_min:
-    case AD__max: case AD__max_number: case AD__number_max:
-    case AD__hypot: case AD__hypot_number: case AD__number_hypot: return true;
-    /* clang-format on */
+#define R1(name, shown, words, value, dx, side, reads, cost, rounding, tip, ...) \
+    case AD__##name: return AD__GIVEN(tip);
+#define R2(name, shown, words, value, dx, dy, side, reads_x, reads_y, cost, rounding, tip, ...) \
+    case AD__##name: case AD__##name##_number: case AD__number_##name: return AD__GIVEN(tip);
+#include "ops.def"
     default: return false;
     }
 }
+
+/* Are second derivatives infinite, or none, where the result is v? */
+bool ad__row_bends(ad__row_number row, double v);
+
+/* The most by which the result v computed from x and y may be off. */
+double ad__row_rounding(ad__row_number row, double x, double y, double v);
+
+/* The partial in operand 0 or 1 where it is a number; NaN where it is an expression. */
+double ad__row_constant(ad__row_number row, int operand);
 
 #endif

@@ -1,9 +1,10 @@
 /* spoil.h - one rule, or one step of the sweep, wrong on purpose.
  *
  * A checker that never says FAIL looks the same as one that cannot. So there is a build of the engine
- * (-DAD_SPOIL; tests and the gradcheck demo alone link it) in which every partial derivative and every
- * addition of the reverse sweep goes through a hook. In the usual build the macros below are what stood
- * there without them. Only what a tape does can be spoiled, not programs, nor derivatives made from texts. */
+ * (-DAD_SPOIL; tests and the gradcheck demo alone link it) in which every partial derivative of the table and of
+ * the reductions goes through a hook, and whose reverse sweep is not that of sweep.c but a plain one in
+ * spoil.c, edge by edge, which can go wrong in each of the ways below. Only what a tape does can be spoiled,
+ * not programs, nor derivatives made from texts. */
 #ifndef TAPIR_SPOIL_H
 #define TAPIR_SPOIL_H
 
@@ -37,18 +38,10 @@ uint32_t ad__spoiled_visit(uint32_t node, uint32_t first, uint32_t last);
 
 #define AD__PARTIAL(name, operand, x, y, v, right) \
     ad__spoiled_partial(AD__ROW_##name, operand, x, y, v, (double)(right))
-#define AD__SUM(before, part)               ad__spoiled_sum(before, part)
-#define AD__START(nodes, swept, adjoint)    ad__spoiled_start(nodes, swept, adjoint)
-#define AD__VISIT(node, first, last)        ad__spoiled_visit(node, first, last)
-#define AD__AT_ONCE(next, stored)           ((void)(next), (stored))
 
 #else
 
 #define AD__PARTIAL(name, operand, x, y, v, right) (right)
-#define AD__SUM(before, part)               ((before) + (part))
-#define AD__START(nodes, swept, adjoint)    memset(adjoint, 0, (nodes)*sizeof *(adjoint))
-#define AD__VISIT(node, first, last)        (node)
-#define AD__AT_ONCE(next, stored)           (next)
 
 #endif
 #endif

@@ -5,8 +5,8 @@
 #define TAPIR_ESTIMATE_H
 
 #include "ad.h"
+#include "base/ops.h"                          /* AD__ROUNDING */
 
-#define AD__ROUNDING 0x1p-53              /* u: half a unit in the last place of 1 */
 #define AD__TERMS    1e-13                /* what some hundred roundings do to a sum, of the sizes of its terms */
 
 typedef struct ad__sample {

@@ -6,28 +6,13 @@
 #include "check/probe.h"
 
 #include "tape/reduce.h"
+#include "tape/tangent.h"
 #include "tape/trace.h"
 
 #include <math.h>
 #include <stdlib.h>
 
 /* ---- rounding --------------------------------------------------------------------------------- */
-
-/* In units of u*|value|; glibc's manual and P. Zimmermann's tables give at most a few. */
-static double row_rounding(ad__row_number row) {
-    switch (row) {
-    case AD__ROW_neg: case AD__ROW_abs: case AD__ROW_relu: case AD__ROW_min: case AD__ROW_max:
-    case AD__ROW_floor: case AD__ROW_ceil: case AD__ROW_trunc: case AD__ROW_round: case AD__ROW_rint:
-    case AD__ROW_fmod: case AD__ROW_remainder:                      /* exact, by IEEE 754 */
-    case AD__ROW_less: case AD__ROW_less_equal: case AD__ROW_equal:
-    case AD__ROW_not_equal: case AD__ROW_both: case AD__ROW_either: return 0;
-    case AD__ROW_add: case AD__ROW_sub: case AD__ROW_mul: case AD__ROW_div: case AD__ROW_sqrt:
-    case AD__ROW_leaky_relu: return 1;
-    case AD__ROW_lgamma: case AD__ROW_polygamma: return 16;
-    case AD__ROW_tgamma: return 20;
-    default: return 4;
-    }
-}
 
 /* The sizes of what a sum or a dot adds up, since they may cancel. */
 static double terms(const ad_tape *tape, uint32_t node) {
@@ -40,18 +25,21 @@ static double terms(const ad_tape *tape, uint32_t node) {
     return total*(1 + sqrt((double)g.n));
 }
 
-double ad__node_noise(const ad_tape *tape, uint32_t node) {
-    const ad__row_number row = ad__code_row(tape->code[node]);
-    const double         v = fabs(tape->value[node]);
-    /* Where lgamma and polygamma pass through 0 their error does not. */
-    if (row == AD__ROW_lgamma || row == AD__ROW_polygamma) return AD__ROUNDING*row_rounding(row)*(v + 1);
-    if (row < AD__ROWS) return AD__ROUNDING*row_rounding(row)*v;
+static double reduction_noise(const ad_tape *tape, uint32_t node) {
+    const double v = fabs(tape->value[node]);
     switch (tape->code[node]) {
     case AD__sum: case AD__dot: return AD__ROUNDING*terms(tape, node);
-    case AD__logsumexp: return AD__ROUNDING*4*(v + 1);
-    case AD__input: case AD__branch: case AD__where: case AD__pick: return 0;
-    default: return AD__ROUNDING*4*v;
+    case AD__logsumexp:         return AD__ROUNDING*4*(v + 1);
+    case AD__custom:            return AD__ROUNDING*4*v;
+    default:                    return 0;
     }
+}
+
+double ad__node_noise(const ad_tape *tape, uint32_t node) {
+    const ad__row_number row = ad__code_row(tape->code[node]);
+    if (row == AD__ROWS) return reduction_noise(tape, node);
+    const ad__at_row at = ad__values_at(tape, node);
+    return ad__row_rounding(row, at.x, at.y, tape->value[node]);
 }
 
 /* What is not finite is left out: it is seen elsewhere. */

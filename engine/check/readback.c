@@ -27,9 +27,8 @@ static ad_var layer_dot(const ad__readback *b, const ad__node *node, const uint3
 }
 
 static ad_var custom(const ad__readback *b, const ad__node *node, ad_var operand[]) {
-    const ad_program *p = b->program;
-    const size_t      number = (size_t)p->constant[p->node[p->word[node->x]].x], n = node->y - 1;
-    return ad_custom(b->tape, p->own[number].op, n, listed(b, node, 1, n, operand), p->own[number].context);
+    const ad__own_op *own = ad__own_op_in(b->program, node);
+    return ad_custom(b->tape, own->op, node->y, listed(b, node, 0, node->y, operand), own->context);
 }
 
 static ad_var again(const ad__readback *b, uint32_t i, const uint32_t at_home[], ad_var operand[]) {

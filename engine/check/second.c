@@ -149,13 +149,6 @@ static double sizes_of_terms(ad__probe *p, const double v[], const double w[]) {
     return total;
 }
 
-/* Rows whose second derivatives are infinite, or none, where their value is 0. */
-static bool bends_at_0(const ad_tape *tape, uint32_t node) {
-    const ad__row_number row = ad__code_row(tape->code[node]);
-    return tape->value[node] == 0 && (row == AD__ROW_hypot || row == AD__ROW_abs || row == AD__ROW_sqrt || row == AD__ROW_cbrt ||
-                                      row == AD__ROW_pow);
-}
-
 /* A derivative, or a second one, of a row that is not finite; 0: all are. */
 static double infinite_partial(ad_tape *tape, uint32_t node) {
     const int operands = (int)ad__edges(tape, node);
@@ -176,8 +169,10 @@ bool ad__second_not_finite(const ad__probe *p, uint32_t *node, double *number) {
     ad__probe_sweep(p);
     for (int round = 0; round < 2; round++) {
         for (uint32_t i = p->y + 1; i-- > tape->leaves;) {
-            if (ad__code_row(tape->code[i]) >= AD__ROWS) continue;
-            *node = i, *number = round == 0 ? infinite_partial(tape, i) : bends_at_0(tape, i) ? NAN : 0;
+            const ad__row_number row = ad__code_row(tape->code[i]);
+            if (row == AD__ROWS) continue;
+            *node = i;
+            *number = round == 0 ? infinite_partial(tape, i) : ad__row_bends(row, tape->value[i]) ? NAN : 0;
             if (!isfinite(*number)) return true;
         }
     }

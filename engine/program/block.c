@@ -57,11 +57,7 @@ static const double **operands(const ad__block *b, const uint32_t *word, size_t 
     return b->s->operand;
 }
 
-static const ad__own_op *own_op(const ad__block *b, uint32_t word) {
-    return &b->p->own[(size_t)b->uniform[word & ~(uint32_t)AD__NUMBER]];
-}
-
-/* Operands of one lane, the operation's number left out. */
+/* Operands of one lane. */
 static void one_lane(const double *const x[], size_t n, size_t lane, double at[]) {
     for (size_t k = 0; k < n; k++) at[k] = x[k][lane];
 }
@@ -71,17 +67,18 @@ static double *room_behind(const ad__block *b, size_t n, size_t times) {
     return b->s->broadcast + times*n*b->n;
 }
 
-static void forward_custom(const ad__block *b, const uint32_t *word, size_t n, double *v) {
-    const ad__own_op *own = own_op(b, word[0]);
-    const double    **x = operands(b, word, n) + 1;
+static void forward_custom(const ad__block *b, const uint32_t *word, const ad__node *node, double *v) {
+    const ad__own_op *own = ad__own_op_in(b->p, node);
+    const size_t      n = node->y;
+    const double    **x = operands(b, word, n);
     double           *at = room_behind(b, n, 2);
     if (own->op->lane_values != NULL) {
-        own->op->lane_values(n - 1, b->n, x, v, own->context);
+        own->op->lane_values(n, b->n, x, v, own->context);
         return;
     }
     for (size_t l = 0; l < b->n; l++) {
-        one_lane(x, n - 1, l, at);
-        v[l] = own->op->value(n - 1, at, own->context);
+        one_lane(x, n, l, at);
+        v[l] = own->op->value(n, at, own->context);
     }
 }
 
@@ -99,7 +96,7 @@ static void forward_node(const ad__block *b, const ad__move *m) {
         k->logsumexp(b->n, row(b, m->a), row(b, m->a + 1), v);
         break;
     case AD__where:     operands(b, word, 3), k->where(b->n, x[0], x[1], x[2], v); break;
-    case AD__custom:    forward_custom(b, word, node->y, v); break;
+    case AD__custom:    forward_custom(b, word, node, v); break;
     default:            forward_pick(b, word, m->y, v);
     }
 }
@@ -153,36 +150,40 @@ static void reverse_pick(const ad__block *b, const ad__move *m) {
     }
 }
 
-/* The partials of the lanes as rows, in to[0 .. n - 2]. What is not written is NaN, not 0 by chance. */
-static void custom_partials(const ad__block *b, const uint32_t *word, size_t n, const double *v, const double *a) {
-    const ad__own_op *own = own_op(b, word[0]);
-    const double    **x = operands(b, word, n) + 1;
+/* The partials of the lanes as rows, in to[0 .. n - 1]. What is not written is NaN, not 0 by chance. */
+static void custom_partials(const ad__block *b, const uint32_t *word, const ad__node *node, const double *v,
+                            const double *a) {
+    const ad__own_op *own = ad__own_op_in(b->p, node);
+    const size_t      n = node->y;
+    const double    **x = operands(b, word, n);
     double           *rows = room_behind(b, n, 1), *at = room_behind(b, n, 2), *partial = at + n, **to = b->s->to;
-    for (size_t k = 0; k + 1 < n; k++) {
+    for (size_t k = 0; k < n; k++) {
         to[k] = rows + k*b->n;
         b->p->kernels->fill(b->n, NAN, to[k]);
     }
     if (own->op->lane_partials != NULL) {
-        own->op->lane_partials(n - 1, b->n, x, v, to, own->context);
+        own->op->lane_partials(n, b->n, x, v, to, own->context);
         return;
     }
     for (size_t l = 0; l < b->n; l++) {
         if (a[l] == 0) continue;                  /* nothing is pushed there */
-        one_lane(x, n - 1, l, at);
-        for (size_t k = 0; k + 1 < n; k++) partial[k] = NAN;
-        own->op->partials(n - 1, at, v[l], partial, own->context);
-        for (size_t k = 0; k + 1 < n; k++) to[k][l] = partial[k];
+        one_lane(x, n, l, at);
+        for (size_t k = 0; k < n; k++) partial[k] = NAN;
+        own->op->partials(n, at, v[l], partial, own->context);
+        for (size_t k = 0; k < n; k++) to[k][l] = partial[k];
     }
 }
 
 static void reverse_custom(const ad__block *b, const ad__move *m) {
     const ad__kernels *kernels = b->p->kernels;
-    const uint32_t    *word = b->plan->word + m->x, *in = word + m->y, *out = in + m->y;
+    const ad__node    *node = &b->p->node[m->y];
+    const size_t       n = node->y;
+    const uint32_t    *word = b->plan->word + m->x, *in = word + n, *out = in + n;
     const double      *a = row(b, m->a);
     double            *spare = row(b, AD__SPARE + 3);
-    custom_partials(b, word, m->y, row(b, m->v), a);
-    for (size_t k = 1; k < m->y; k++) {
-        const double *partial = b->s->to[k - 1];
+    custom_partials(b, word, node, row(b, m->v), a);
+    for (size_t k = 0; k < n; k++) {
+        const double *partial = b->s->to[k];
         if (out[k] == UINT32_MAX) continue;
         if (out[k] & (uint32_t)AD__NUMBER) {
             kernels->push_product(b->n, a, partial, row(b, AD__ZEROS), spare);
@@ -233,7 +234,7 @@ static void reverse_layer(const ad__block *b, const ad__move *m) {
         if (b->masks_zero_adjoint && !rows_finite(b, input, l->n)) weights_with_care(b, l, s->operand);
         else b->p->layers_of->gradient(l->m, l->n, s->from, s->operand, b->n, b->sums->weight + l->packed);
     }
-    if (!m->form) return;
+    if (!m->which) return;
     if (!b->finite[m->y]) {
         operands_with_care(b, l, in, out);
         return;
@@ -255,11 +256,11 @@ static void reverse_other(const ad__block *b, const ad__move *m) {
     case AD__PUSH_PRODUCT:   k->push_product(n, a, x, in, out); break;
     case AD__PUSH_SQUARE:    k->push_square(n, a, x, in, out); break;
     case AD__PUSH_LOGSUMEXP: k->push_logsumexp(n, x, row(b, m->y), row(b, m->y + 1), a, in, out); break;
-    case AD__PUSH_WHERE:     k->push_where(n, x, m->form, a, in, out); break;
+    case AD__PUSH_WHERE:     k->push_where(n, x, m->which, a, in, out); break;
     case AD__PUSH_PICK:      reverse_pick(b, m); break;
     case AD__PUSH_CUSTOM:    reverse_custom(b, m); break;
     case AD__PUSH_LAYER:     reverse_layer(b, m); break;
-    case AD__TOTAL:          b->sums->adjoint[m->y] += m->form ? -k->total(n, a) : k->total(n, a); break;
+    case AD__TOTAL:          b->sums->adjoint[m->y] += m->which ? -k->total(n, a) : k->total(n, a); break;
     case AD__TOTAL_PRODUCT:  b->sums->adjoint[m->y] += k->total_product(n, a, x); break;
     case AD__FILL:           k->fill(n, b->uniform[m->y], out); break;
     case AD__CLEAR:          k->fill(n, 0, out); break;
@@ -284,9 +285,10 @@ void ad__block_reverse(const ad__block *b, const ad__sweep *sweep) {
             reverse_other(b, m);
             continue;
         }
-        const double *x = m->form%3 == AD__X_NUMBER ? b->uniform + m->x : row(b, m->x);
-        const double *y = m->form%3 == AD__Y_NUMBER ? b->uniform + m->y : row(b, m->y);
-        if (m->kind == AD__PUSH) k->push[m->form][m->row](b->n, x, y, row(b, m->v), row(b, m->a), row(b, m->in), row(b, m->out));
+        const double *x = m->form == AD__X_NUMBER ? b->uniform + m->x : row(b, m->x);
+        const double *y = m->form == AD__Y_NUMBER ? b->uniform + m->y : row(b, m->y);
+        if (m->kind == AD__PUSH)
+            k->push[m->which][m->form][m->row](b->n, x, y, row(b, m->v), row(b, m->a), row(b, m->in), row(b, m->out));
         else k->push_both[m->row](b->n, x, y, row(b, m->v), row(b, m->a), row(b, m->in), row(b, m->out),
                                   row(b, m->in_y), row(b, m->out_y));
     }

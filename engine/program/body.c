@@ -125,7 +125,7 @@ static void push(const ad__lanes *b, const ad__body *body, const double *const x
     case AD__logsumexp: k->push_logsumexp(b->n, x[i], fold_row(b, body, false), fold_row(b, body, true), a, in, out); break;
     case AD__where:     k->push_where(b->n, x[0], i == 1, a, in, out); break;
     default:
-        k->push[i == 0 ? 0 : 3][ad__code_row((uint8_t)body->code)](b->n, x[0], x[body->count - 1], v, a, in, out);
+        k->push[i == 0 ? 0 : 1][AD__NODES_ONLY][ad__code_row((uint8_t)body->code)](b->n, x[0], x[body->count - 1], v, a, in, out);
     }
 }
 

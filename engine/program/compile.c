@@ -84,7 +84,7 @@ static uint64_t hash_of(const values *v, const ad__node *node) {
         return mix(hash, bits);
     }
     if (!ad__in_words(node->code)) return mix(hash, node->x);
-    const size_t n = operand_count(node);
+    const size_t n = ad__word_count(node->code, node->y);
     for (size_t i = 0; i < n; i++) hash = mix(hash, v->word[node->x + i]);
     return hash;
 }
@@ -94,7 +94,7 @@ static bool equal(const values *v, const ad__node *a, const ad__node *b) {
     if (a->code == AD__CONSTANT)
         return memcmp(&v->constant[a->x], &v->constant[b->x], sizeof *v->constant) == 0;
     if (!ad__in_words(a->code)) return a->x == b->x;
-    return memcmp(v->word + a->x, v->word + b->x, operand_count(a)*sizeof *v->word) == 0;
+    return memcmp(v->word + a->x, v->word + b->x, ad__word_count(a->code, a->y)*sizeof *v->word) == 0;
 }
 
 /* The operand that was computed last, or the last of a list; of a leaf, its number. */
@@ -218,7 +218,7 @@ static uint32_t add_row(values *v, ad__row_number row, uint32_t x, uint32_t y) {
     return add(v, (ad__node){ad__rows[row].code, flags, x, two ? y : 0, 0});
 }
 
-/* A value with its operands in words: those from `place` on, which are the last. */
+/* A value with its operands in words: those from `place` on, which are the last but for the number of a custom one. */
 static uint32_t add_words(values *v, uint8_t code, size_t place, size_t count) {
     if (v->failed) return 0;
     ad__node node = {.code = code, .x = (uint32_t)place, .y = (uint32_t)count};
@@ -383,11 +383,11 @@ static uint32_t collect_reduction(compiler *c, uint32_t node) {
     return add_words(v, code, place, code == AD__pick ? n + 1 : n);
 }
 
-/* The user's own, of constants alone: computed now. The first word is the operation's number. */
+/* The user's own, of constants alone: computed now. */
 static uint32_t fold_custom(values *v, const ad__own_op *own, size_t place, size_t n) {
     double *x = malloc((n + 1)*sizeof *x);
     if (x == NULL) return fail_memory(v) != NULL;
-    for (size_t i = 0; i < n; i++) x[i] = constant_of(v, v->word[place + 1 + i]);
+    for (size_t i = 0; i < n; i++) x[i] = constant_of(v, v->word[place + i]);
     const double y = own->op->value(n, x, own->context);
     free(x);
     v->words = place;
@@ -401,11 +401,11 @@ static uint32_t collect_custom(compiler *c, uint32_t node) {
     const ad__group   group = ad__group_of(c->tape, node, 0);
     if (!reserve_words(v, group.n + 1)) return 0;
     const size_t place = v->words;
-    v->word[v->words++] = add_constant(v, (double)(own - c->tape->used.op));
     for (size_t i = 0; i < group.n; i++) v->word[v->words++] = group_value(c, group, i);
     if (v->failed) return 0;
-    return all_constant(v, place, group.n + 1) ? fold_custom(v, own, place, group.n)
-                                               : add_words(v, AD__custom, place, group.n + 1);
+    if (all_constant(v, place, group.n)) return fold_custom(v, own, place, group.n);
+    v->word[v->words++] = (uint32_t)(own - c->tape->used.op);
+    return add_words(v, AD__custom, place, group.n);
 }
 
 static uint32_t collect_leaf(compiler *c, uint32_t node) {
@@ -619,10 +619,13 @@ static uint32_t copy(compiler *c, uint32_t i) {
     if (node->code == AD__PARAM || node->code == AD__ROW_INPUT) return add(v, *node);
     if (!ad__in_words(node->code))
         return add_row(v, ad__code_row(node->code), c->map[node->x], c->map[node->y]);
-    const size_t n = operand_count(node), place = v->words;
-    if (!reserve_words(v, n)) return 0;
-    for (size_t k = 0; k < n; k++) v->word[place + k] = c->map[from->word[node->x + k]];
-    v->words += n;
+    const size_t n = operand_count(node), words = ad__word_count(node->code, node->y), place = v->words;
+    if (!reserve_words(v, words)) return 0;
+    for (size_t k = 0; k < words; k++) {
+        const uint32_t word = from->word[node->x + k];
+        v->word[place + k] = k < n ? c->map[word] : word;
+    }
+    v->words += words;
     return add_words(v, node->code, place, node->y);
 }
 

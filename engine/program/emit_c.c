@@ -15,7 +15,6 @@
 
 #include "base/c_names.h"
 #include "tape/reduce.h"
-#include "base/special.h"
 #include "base/text.h"
 
 #include <stdlib.h>
@@ -34,6 +33,7 @@ enum {
 };
 
 enum { MUST_HOLD = 1, MUST_NOT_HOLD = 2 };                     /* guards */
+enum { NEEDED = 1, NEEDS_PLACE = 2 };                          /* values; a constant may be a literal where it needs none */
 
 /* What is written for a step, apart from the irregular lists. Places are those of the first turn of a loop. */
 typedef struct step {
@@ -50,9 +50,10 @@ typedef struct step {
     int64_t  stride[3];        /* of list 0 and 1; layer: of weights down, of the list, of weights to the right */
 } step;
 
-/* Steps first ... first + period - 1, `turns` times; turns = 0: once, from row `row` of the table on. */
+/* Steps first ... first + period - 1, `turns` times; or, once, rows of the table from `row` on. */
 typedef struct group {
     size_t first, period, turns, row;
+    bool   in_table;
 } group;
 
 typedef struct emitter {
@@ -101,8 +102,7 @@ static bool has_list(uint8_t code) {
 
 /* An operand that stands in a list, or anywhere. */
 static void need(emitter *e, uint32_t value, bool in_list) {
-    e->needed[value] = 1;
-    if ((in_list || e->tabled) && e->p->node[value].code == AD__CONSTANT) e->place[value] = 0;
+    e->needed[value] |= in_list || e->tabled ? NEEDED | NEEDS_PLACE : NEEDED;
 }
 
 static void need_layer(emitter *e, const ad__layer *l) {
@@ -116,9 +116,9 @@ static void need_layer(emitter *e, const ad__layer *l) {
  * some of its members would be. */
 static bool mark(emitter *e) {
     const ad_program *p = e->p;
-    e->needed[p->output[0]] = 1;
+    e->needed[p->output[0]] |= NEEDED;
     for (uint32_t g = 0; g < p->guards; g++) {
-        e->needed[p->guard[g].value] = 1;
+        e->needed[p->guard[g].value] |= NEEDED;
         e->guard[p->guard[g].value] |= p->guard[g].taken ? MUST_HOLD : MUST_NOT_HOLD;
     }
     for (uint32_t k = p->steps; k-- > 0;) {
@@ -151,7 +151,7 @@ static void give_places(emitter *e) {
     const ad_program *p = e->p;
     size_t            at = 0;
     for (uint32_t i = 0; i < p->nodes; i++)
-        if (e->needed[i] && p->node[i].code == AD__CONSTANT && e->place[i] == 0) e->place[i] = (uint32_t)at++;
+        if (e->needed[i] & NEEDS_PLACE && p->node[i].code == AD__CONSTANT) e->place[i] = (uint32_t)at++;
     e->constants = at;
     for (uint32_t i = 0; i < p->nodes; i++) {
         if (p->node[i].code == AD__PARAM) e->place[i] = (uint32_t)at + p->node[i].x;
@@ -337,11 +337,11 @@ static size_t turns_of(const emitter *e, size_t first, size_t period) {
 }
 
 static group next_group(const emitter *e, size_t first) {
-    group best = {first, 1, 1, 0};
+    group best = {first, 1, 1, 0, false};
     for (size_t period = 1; period <= LONGEST_PERIOD && first + LEAST_TURNS*period <= e->steps; period++) {
         const size_t turns = turns_of(e, first, period);
         if (turns < LEAST_TURNS || turns*period < LEAST_STEPS) continue;
-        if (turns*period - period > best.turns*best.period - best.period) best = (group){first, period, turns, 0};
+        if (turns*period - period > best.turns*best.period - best.period) best = (group){first, period, turns, 0, false};
     }
     return best;
 }
@@ -395,7 +395,7 @@ static void find_rows(emitter *e) {
             for (size_t i = k; i < end; i++) e->group[kept++] = e->group[i];
             continue;
         }
-        e->group[kept++] = (group){e->group[k].first, end - k, 0, e->rows};
+        e->group[kept++] = (group){e->group[k].first, end - k, 1, e->rows, true};
         e->rows += end - k;
     }
     e->groups = kept;
@@ -472,8 +472,6 @@ static const char *listed_place(const emitter *e, turn t, int k, char text[PLACE
 
 /* ---- functions that C lacks ------------------------------------------------------------------- */
 
-/* A row whose value is not written as a call of itself is a function that C does not have; polygamma is
- * written so, but C lacks it all the same. */
 enum { HELPERS = AD__ROWS };
 
 static size_t word_length(const char *text) {
@@ -485,10 +483,9 @@ static size_t word_length(const char *text) {
 /* The row of this name that a text can call only with our help; HELPERS for every other word. */
 static size_t helper_of(const char *word, size_t n) {
     for (size_t row = 0; row < AD__ROWS; row++) {
-        const char *name = ad__rows[row].name, *value = ad__rows[row].value;
+        const char *name = ad__rows[row].name;
         if (strlen(name) != n || strncmp(name, word, n) != 0) continue;
-        const bool native = strncmp(value, name, n) == 0 && value[n] == '(' && row != AD__ROW_polygamma;
-        return native ? HELPERS : row;
+        return ad__rows[row].in_c == AD__IN_C_libm ? HELPERS : row;
     }
     return HELPERS;
 }
@@ -499,7 +496,7 @@ static void call_helpers(emitter *e, const char *text) {
         const size_t n = word_length(at), row = n > 1 ? helper_of(at, n) : HELPERS;
         if (row < HELPERS && !e->helper[row]) {
             e->helper[row] = true;
-            if (row != AD__ROW_polygamma) call_helpers(e, ad__rows[row].value);
+            if (ad__rows[row].in_c == AD__IN_C_text) call_helpers(e, ad__rows[row].value);
         }
         at += n > 0 ? n : 1;
     }
@@ -569,10 +566,11 @@ static void put_source(const emitter *e, const char *text) {
 
 static void put_helpers(const emitter *e) {
     FILE *to = e->to;
-    if (e->helper[AD__ROW_polygamma])
-        for (size_t i = 0; ad__polygamma_source[i] != NULL; i++) put_source(e, ad__polygamma_source[i]);
+    for (size_t row = 0; row < AD__ROWS; row++)
+        for (const char *const *piece = ad__rows[row].source; e->helper[row] && piece != NULL && *piece != NULL; piece++)
+            put_source(e, *piece);
     for (size_t row = 0; row < AD__ROWS; row++) {
-        if (!e->helper[row] || row == AD__ROW_polygamma) continue;
+        if (!e->helper[row] || ad__rows[row].in_c != AD__IN_C_text) continue;
         const bool two = ad__rows[row].operands == 2;
         fprintf(to, "static double %s_%s(double x%s) {\n    return ", e->name, ad__rows[row].name, two ? ", double y" : "");
         put_text(e, ad__rows[row].value, "x", "y", "v");
@@ -747,8 +745,8 @@ static void forward_step(const emitter *e, turn t) {
 
 /* ---- a step, in reverse ----------------------------------------------------------------------- */
 
-static bool is_text(const char *text, const char *other) {
-    return strcmp(text, other) == 0;
+static double constant_partial(const step *s, int k) {
+    return ad__row_constant(ad__code_row(s->code), k);
 }
 
 /* One word, or one call: needs no parentheses as a factor. */
@@ -763,11 +761,12 @@ static bool is_factor(const char *text) {
 
 /* What operand k of a row receives. A row that selects sends nothing through a partial of exactly 0. */
 static void push(const emitter *e, turn t, int k, const char *partial, const char *x, const char *y, const char *v) {
-    char to[PLACE];
-    if (!t.s->wanted[k] || is_text(partial, "0")) return;
+    char         to[PLACE];
+    const double constant = constant_partial(t.s, k);
+    if (!t.s->wanted[k] || constant == 0) return;
     operand_place(t, k, to);
-    if (is_text(partial, "1") || is_text(partial, "-1")) {
-        LINE(1, "a[%s] %c= s;\n", to, partial[0] == '-' ? '-' : '+');
+    if (fabs(constant) == 1) {
+        LINE(1, "a[%s] %c= s;\n", to, constant < 0 ? '-' : '+');
     } else if (ad__row_selects(ad__code_row(t.s->code))) {
         LINE(1, "d = ");
         put_text(e, partial, x, y, v);
@@ -781,9 +780,10 @@ static void push(const emitter *e, turn t, int k, const char *partial, const cha
     }
 }
 
-/* Is the partial of operand k an expression, which a row that selects compares with 0? */
-static bool is_computed(const step *s, int k, const char *partial) {
-    return s->wanted[k] && !is_text(partial, "0") && !is_text(partial, "1") && !is_text(partial, "-1");
+/* Is the partial of operand k written out, so that a row that selects compares it with 0? */
+static bool is_computed(const step *s, int k) {
+    const double constant = constant_partial(s, k);
+    return s->wanted[k] && constant != 0 && fabs(constant) != 1;
 }
 
 static void reverse_row(const emitter *e, turn t, const char *v) {
@@ -792,7 +792,7 @@ static void reverse_row(const emitter *e, turn t, const char *v) {
     operand_text(e, t, 0, x);
     if (row->operands == 2) operand_text(e, t, 1, y);
     snprintf(value, sizeof value, "v[%.*s]", PLACE - 8, v);
-    const bool computed = is_computed(t.s, 0, row->dx) || (row->operands == 2 && is_computed(t.s, 1, row->dy));
+    const bool computed = is_computed(t.s, 0) || (row->operands == 2 && is_computed(t.s, 1));
     if (computed && ad__row_selects(ad__code_row(t.s->code))) LINE(1, "double d;\n");
     push(e, t, 0, row->dx, x, y, value);
     if (row->operands == 2) push(e, t, 1, row->dy, x, y, value);
@@ -843,8 +843,7 @@ static bool pushes(const step *s) {
     if (s->code == AD__pick) return s->wanted[1];
     if (s->code == AD__where) return s->wanted[1] || s->wanted[2];
     if (is_row(s->code)) {
-        const ad__row *row = &ad__rows[ad__code_row(s->code)];
-        return (s->wanted[0] && !is_text(row->dx, "0")) || (s->wanted[1] && !is_text(row->dy, "0"));
+        return (s->wanted[0] && constant_partial(s, 0) != 0) || (s->wanted[1] && constant_partial(s, 1) != 0);
     }
     bool any = false;
     for (int k = 0; k < 2*FEW; k++) any |= s->wanted[k];
@@ -883,7 +882,7 @@ static void put_rows(const emitter *e, group g, bool forwards) {
 
 static void put_group(emitter *e, group g, bool forwards) {
     const unsigned long turns = g.turns;
-    if (turns == 0) {
+    if (g.in_table) {
         put_rows(e, g, forwards);
         return;
     }
@@ -904,7 +903,7 @@ static void put_table_of_rows(const emitter *e) {
     PUT("static const unsigned long %s_rows[] = {\n", e->name);
     for (size_t k = 0; k < e->groups; k++) {
         const group *g = &e->group[k];
-        for (size_t i = g->first; g->turns == 0 && i < g->first + g->period; i++) {
+        for (size_t i = g->first; g->in_table && i < g->first + g->period; i++) {
             const step  *s = &e->step[i];
             const size_t n = operands_of(s);
             PUT("    %lu, %lu,", (unsigned long)s->kind, (unsigned long)s->place);
@@ -938,7 +937,7 @@ static void put_loop_over_rows(emitter *e, bool forwards) {
 }
 
 static size_t lines_of(const emitter *e, size_t k) {
-    return e->group[k].turns == 0 ? 1 : e->group[k].period;
+    return e->group[k].in_table ? 1 : e->group[k].period;
 }
 
 /* The end of the piece that begins with group `from`. */

@@ -39,7 +39,7 @@ V2(pow) V2(atan2) V2(hypot)
 #define CONTRIBUTION(side, partial) \
     (a[l] == 0 || (AD__SELECTS(side) && (partial) == 0) ? 0 : a[l]*(partial))
 
-#define R1(name, shown, words, value, dx, side)                                                     \
+#define R1(name, shown, words, value, dx, side, ...)                                                \
     static void value_##name(size_t n, const double x[], const double y[], double v[]) {            \
         (void)y;                                                                                    \
         LANES v[l] = ad__value_##name(x[l]);                                                        \
@@ -70,7 +70,7 @@ V2(pow) V2(atan2) V2(hypot)
             out[l] = in[l] + CONTRIBUTION(side, partial);                                           \
         }                                                                                           \
     }
-#define R2(name, shown, words, value, dx, dy, side)                                                 \
+#define R2(name, shown, words, value, dx, dy, side, ...)                                            \
     VALUE(value_##name, name, 0, 0)                                                                 \
     VALUE(value_##name##_number, name, 0, 1)                                                        \
     VALUE(value_number_##name, name, 1, 0)                                                          \
@@ -218,7 +218,7 @@ const ad__kernels JOIN(ad__kernels_, AD__LEVEL) = {
 #include "ops.def"
         },
     },
-    .push = {
+    .push = {{
         {
 #define R1(name, ...) push_x_##name,
 #define R2(name, ...) push_x_##name,
@@ -231,7 +231,9 @@ const ad__kernels JOIN(ad__kernels_, AD__LEVEL) = {
 #define R1(name, ...) push_x_##name,
 #define R2(name, ...) push_x_number_##name,
 #include "ops.def"
-        }, {
+        },
+    }, {
+        {
 #define R1(name, ...) 0,
 #define R2(name, ...) push_y_##name,
 #include "ops.def"
@@ -244,7 +246,7 @@ const ad__kernels JOIN(ad__kernels_, AD__LEVEL) = {
 #define R2(name, ...) push_y_number_##name,
 #include "ops.def"
         },
-    },
+    }},
     .push_both = {
 #define R1(name, ...) 0,
 #define R2(name, ...) push_both_##name,

@@ -23,7 +23,7 @@ typedef void ad__lane_push_both(size_t n, const double x[], const double y[], co
 typedef struct ad__kernels {
     const char         *name;
     ad__lane_value     *value[3][AD__ROWS];        /* by form */
-    ad__lane_push      *push[6][AD__ROWS];         /* to x by form, to y by form */
+    ad__lane_push      *push[2][3][AD__ROWS];      /* to operand 0 or 1, by form */
     ad__lane_push_both *push_both[AD__ROWS];       /* to two operands that are not the same, both rows of lanes */
     void   (*fill)(size_t n, double number, double v[]);
     bool   (*finite)(size_t n, const double x[]);                              /* all of them? */

@@ -170,10 +170,10 @@ static ad_status report(const ad_program *p, const ad__failure *f) {
     if (f->row != SIZE_MAX) snprintf(row, sizeof row, "row %zu: ", f->row);
     if (f->status != AD_BRANCH_CHANGED)
         return ad__program_refuse(p, f->status, "%spick: the index %.17g is not a whole number in 0..%lu", row,
-                                  f->number, (unsigned long)p->node[f->what].y - 2);
-    const ad__guard *g = &p->guard[f->what];
+                                  f->number, (unsigned long)p->node[f->value].y - 2);
+    const ad__guard *g = &p->guard[f->guard];
     const uint8_t    code = p->node[g->value].code;
-    const bool       two = ad__guard_sides(p, f->what);
+    const bool       two = ad__guard_sides(p, f->guard);
     char             text[240];
     ad__branch_turns(sizeof text, text, g->node, two ? ad__rows[ad__code_row(code)].shown : ad__value_name(p, g->value),
                      two ? f->side : NULL, f->number, g->taken);

@@ -9,6 +9,8 @@
 
 #define NONE UINT32_MAX
 
+enum { X, Y };                 /* operands of a row */
+
 typedef struct planner {
     const ad_program *p;
     ad__plan         *plan;
@@ -101,22 +103,6 @@ static bool wanted(const planner *c, uint32_t i) {
     return c->purpose == AD__JACOBIAN ? (flags & AD__VARYING) && (flags & AD__ON_ACTIVE) : (flags & AD__ON_PARAM) != 0;
 }
 
-static bool letter(char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
-}
-
-/* Is there the variable `name`, one letter, in a row's text? */
-static bool mentions(const char *text, char name) {
-    for (const char *at = text; *at != '\0'; at++)
-        if (*at == name && (at == text || !letter(at[-1])) && !letter(at[1])) return true;
-    return false;
-}
-
-/* Is it worth a row to compute this partial once for several outputs? */
-static bool costly(ad__row_number row, const char *text) {
-    return !ad__row_selects(row) && (strchr(text, '(') != NULL || strchr(text, '/') != NULL);
-}
-
 /* The row of a value, or the place of a uniform one. Noted as read in reverse. */
 static uint32_t read_value(planner *c, uint32_t i) {
     if (!varying(c, i)) return c->p->node[i].home;
@@ -156,7 +142,7 @@ static void target(planner *c, uint32_t i, uint32_t *in, uint32_t *out) {
 }
 
 static void total(planner *c, uint32_t i, uint32_t a, bool minus) {
-    add_move(c, false, (ad__move){.kind = AD__TOTAL, .a = a, .y = c->p->node[i].home, .form = minus});
+    add_move(c, false, (ad__move){.kind = AD__TOTAL, .a = a, .y = c->p->node[i].home, .which = minus});
 }
 
 /* A move with everything but its target: to the adjoint row of value i, or through a spare row to that of a
@@ -166,7 +152,7 @@ static void push_to(planner *c, uint32_t i, ad__move m) {
         target(c, i, &m.in, &m.out);
         add_move(c, false, m);
     } else if (m.kind == AD__PUSH && m.row == AD__ROW_mul) {
-        const bool x = m.form == 3 + AD__Y_NUMBER;           /* the other operand is a row */
+        const bool x = m.which == Y && m.form == AD__Y_NUMBER;         /* the other operand is a row */
         add_move(c, false, (ad__move){.kind = AD__TOTAL_PRODUCT, .a = m.a, .x = x ? m.x : m.y, .y = c->p->node[i].home});
     } else {
         m.in = AD__ZEROS, m.out = AD__SPARE + 3;
@@ -217,24 +203,22 @@ static void finish_passing(planner *c, const passing *to) {
 
 /* ---- rows ------------------------------------------------------------------------------------- */
 
-enum { X, Y };
-
 static ad__form form_of(const planner *c, const ad__node *node, bool two) {
     return !two || varying(c, node->x) == varying(c, node->y) ? AD__NODES_ONLY
            : varying(c, node->x) ? AD__Y_NUMBER : AD__X_NUMBER;
 }
 
-/* The move that pushes along one operand; only what its rule mentions is kept for it. */
+/* The move that pushes along one operand; only what its rule reads is kept for it. */
 static ad__move push_row(planner *c, uint32_t i, int which, uint32_t a) {
     const ad__node      *node = &c->p->node[i];
     const ad__row_number row = ad__code_row(node->code);
     const bool           two = ad__rows[row].operands == 2;
-    const char          *text = which == X ? ad__rows[row].dx : ad__rows[row].dy;
+    const unsigned       reads = ad__rows[row].reads[which];
     const ad__form       form = form_of(c, node, two);
-    ad__move m = {.kind = AD__PUSH, .form = (uint8_t)(which == X ? form : 3 + form), .row = (uint8_t)row, .a = a};
-    m.x = mentions(text, 'x') ? read_value(c, node->x) : 0;
-    m.y = two && mentions(text, 'y') ? read_value(c, node->y) : 0;
-    m.v = mentions(text, 'v') ? read_value(c, i) : 0;
+    ad__move m = {.kind = AD__PUSH, .form = (uint8_t)form, .row = (uint8_t)row, .which = (uint8_t)which, .a = a};
+    m.x = reads & AD__READS_X ? read_value(c, node->x) : 0;
+    m.y = reads & AD__READS_Y ? read_value(c, node->y) : 0;
+    m.v = reads & AD__READS_V ? read_value(c, i) : 0;
     return m;
 }
 
@@ -333,7 +317,7 @@ static void visit_custom(planner *c, uint32_t i, uint32_t a) {
         c->plan->word[place + 2*n + k] = out;
     }
     if (c->writing && c->plan->broadcast < 3*(size_t)n) c->plan->broadcast = 3*(size_t)n;
-    add_move(c, false, (ad__move){.kind = AD__PUSH_CUSTOM, .a = a, .v = v, .x = place, .y = n});
+    add_move(c, false, (ad__move){.kind = AD__PUSH_CUSTOM, .a = a, .v = v, .x = place, .y = i});
 }
 
 static void visit_reduction(planner *c, uint32_t i, uint32_t a) {
@@ -355,7 +339,7 @@ static void visit_reduction(planner *c, uint32_t i, uint32_t a) {
     case AD__where:
         for (uint8_t k = 1; k < 3; k++)
             if (wanted(c, word[k]))
-                push_to(c, word[k], (ad__move){.kind = AD__PUSH_WHERE, .a = a, .form = k == 1,
+                push_to(c, word[k], (ad__move){.kind = AD__PUSH_WHERE, .a = a, .which = k == 1,
                                                .x = read_row(c, word[0])});
         break;
     case AD__custom: visit_custom(c, i, a); break;
@@ -392,7 +376,7 @@ static void visit_layer(planner *c, uint32_t number) {
         const uint32_t slot = c->slot[adjoint(c, member[j])];
         c->plan->word[place + j] = slot == NONE ? (uint32_t)AD__ZEROS : slot;
     }
-    add_move(c, false, (ad__move){.kind = AD__PUSH_LAYER, .x = place, .y = number, .form = operands});
+    add_move(c, false, (ad__move){.kind = AD__PUSH_LAYER, .x = place, .y = number, .which = operands});
     for (uint32_t j = 0; j < l->m; j++)
         if (c->slot[adjoint(c, member[j])] != NONE) leave_row(c, c->slot[adjoint(c, member[j])]);
 }
@@ -417,8 +401,7 @@ static bool worth_sharing(planner *c, uint32_t i) {
     const ad__row_number row = node->code < AD__CODES ? ad__code_row(node->code) : AD__ROWS;
     uint32_t             outputs = 0;
     for (c->g = 0; c->g < c->outputs; c->g++) outputs += arrived(c, i);
-    return outputs > 1 && row < AD__ROWS && c->purpose == AD__JACOBIAN &&
-           (costly(row, ad__rows[row].dx) || (ad__rows[row].operands == 2 && costly(row, ad__rows[row].dy)));
+    return outputs > 1 && row < AD__ROWS && c->purpose == AD__JACOBIAN && ad__rows[row].costly;
 }
 
 /* Its users have been visited and so has it: in the only sweep nothing reads the value any more. */

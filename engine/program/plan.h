@@ -28,20 +28,20 @@ typedef enum ad__move_kind {
     AD__MOVE_NODE,             /* a reduction: operands in the plan's words from x on; y: the value; of a logsumexp
                                 * a: the shift, the total in the next row */
     AD__MOVE_LAYER,            /* the rows of its outputs, then of its inputs from x on; y: the layer */
-    AD__PUSH,                  /* out = in + a*partial of the row: table `form` */
+    AD__PUSH,                  /* out = in + a*partial of the row in operand `which` */
     AD__PUSH_BOTH,             /* the same for both operands: in, out; in_y, out_y */
     AD__PUSH_SAME,             /* out = in + a */
     AD__PUSH_PRODUCT,          /* out = in + a*x */
     AD__PUSH_SQUARE,           /* out = in + 2*a*x */
     AD__PUSH_LOGSUMEXP,        /* out = in + a*exp(x - y)*scale: y the shift, the scale in the next row */
-    AD__PUSH_WHERE,            /* out = in + a where (x != 0) == form */
+    AD__PUSH_WHERE,            /* out = in + a where (x != 0) == which */
     AD__PUSH_PICK,             /* index: x; the words from y on: a row or a uniform value for each operand; v: how many */
-    AD__PUSH_CUSTOM,           /* v: value; words from x on: the y operands, the operation's number first, as forward; then for
-                                * each where its contribution is read from, and where it goes: a row, a uniform value,
-                                * or nowhere (all bits) */
+    AD__PUSH_CUSTOM,           /* y: the value, its row v; words from x on: the operands, as forward; then for each where
+                                * its contribution is read from, and where it goes: a row, a uniform value, or nowhere
+                                * (all bits) */
     AD__PUSH_LAYER,            /* y: the layer; words from x on: rows of m adjoints; where n contributions are read
-                                * from; and written to; n operands. form: to the operands at all? */
-    AD__TOTAL,                 /* adjoint of uniform value y += total of a; form: minus */
+                                * from; and written to; n operands. which: to the operands at all? */
+    AD__TOTAL,                 /* adjoint of uniform value y += total of a; which: minus */
     AD__TOTAL_PRODUCT,         /* adjoint of uniform value y += total of a*x */
     AD__FILL,                  /* row out = uniform value y */
     AD__CLEAR                  /* row out = 0 */
@@ -50,6 +50,7 @@ typedef enum ad__move_kind {
 /* Rows, but for an operand that is a number (by `form`): its place among the uniform values. */
 typedef struct ad__move {
     uint8_t  kind, form, row;
+    uint8_t  which;            /* an operand, or yes or no: see the kinds */
     uint32_t v, x, y, a, in, out, in_y, out_y;
 } ad__move;
 

@@ -50,9 +50,8 @@ static void print_step(const ad_program *p, uint32_t i, FILE *to) {
         if (ad__rows[row].operands == 2) label(p, node->y, y);
         fputs(ad__shown(sizeof shown, shown, ad__rows[row].shown, label(p, node->x, x), y), to);
     } else {
-        const uint32_t number = node->code == AD__custom;      /* the first operand says which operation it is */
         fprintf(to, "%s(", ad__shown_name(ad__value_name(p, i), operation));
-        print_operands(p, p->word + node->x + number, node->y - number, to);
+        print_operands(p, p->word + node->x, node->y, to);
         if (node->code == AD__dot) {
             fputs("; ", to);
             print_operands(p, p->word + node->x + node->y, node->y, to);

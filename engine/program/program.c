@@ -15,7 +15,7 @@ const char *ad__value_name(const ad_program *p, uint32_t value) {
     case AD__PARAM:     return "param";
     case AD__ROW_INPUT: return "input";
     case AD__LAYER_DOT: return "dot";
-    case AD__custom:    return p->own[(size_t)p->constant[p->node[p->word[node->x]].x]].op->name;    /* first its number */
+    case AD__custom:    return ad__own_op_in(p, node)->op->name;
     default:            return ad__code_name(node->code);
     }
 }

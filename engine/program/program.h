@@ -32,8 +32,9 @@ enum { AD__VARYING = 1, AD__ON_PARAM = 2, AD__ON_ACTIVE = 4, AD__UNIFORM = 8 };
 typedef struct ad__node {
     uint8_t  code, flags;
     uint32_t x, y;             /* operands; param and input: its number; constant: place in `constant`;
-                                * sum, logsumexp, where, pick: place in `word`, count (pick: index first;
-                                * custom: the number of the operation first);
+                                * sum, logsumexp, where, pick: place in `word`, count (pick: index first);
+                                * custom: the same, and behind its operands a word that is no operand: the number of
+                                * the operation in `own`;
                                 * dot: place and count n, the n x first, then the n y;
                                 * layer dot: the layer, and which of its outputs */
     uint32_t home;
@@ -71,7 +72,8 @@ typedef struct ad__counts {
 } ad__counts;
 
 /* What runs over uniform values, by home: u[home] = code(u[x], u[y]). Sums, dots, logsumexp, where, pick: x is
- * the place of their operands in `index`, y their count as in a node (after those of a pick stands the value that it is).
+ * the place of their operands in `index`, y their count as in a node (after those of a pick stands the value that it is,
+ * after those of a custom operation its number in `own`).
  * A term adds u[x] to u[home], a product u[x]*u[y]. A roll: x is its number. */
 typedef struct ad__instruction {
     uint32_t code, x, y, home;
@@ -122,7 +124,7 @@ struct ad_program {
     uint32_t  *output;         /* values */
     ad__fixed *fixed;
     size_t     fixed_leaves;
-    ad__own_op *own;           /* custom operations: the first operand of such a value is a constant, its number here */
+    ad__own_op *own;           /* custom operations, by number */
     uint32_t  *step;           /* what runs, in order: uniform values first, then varying ones, a layer once */
     uint32_t   uniform_steps, steps;
     uint32_t   uniforms;       /* constants and uniform values */
@@ -175,18 +177,28 @@ static inline uint32_t ad__value_operand(const ad_program *p, const ad__node *no
     return ad__in_words(node->code) ? p->word[node->x + k] : k == 0 ? node->x : node->y;
 }
 
+/* Words of a value whose operands are in a list: those, and the number of a custom operation. */
+static inline size_t ad__word_count(uint32_t code, uint32_t y) {
+    return (size_t)ad__operand_count(code, y) + (code == AD__custom);
+}
+
+/* The operation behind a custom value. */
+static inline const ad__own_op *ad__own_op_in(const ad_program *p, const ad__node *node) {
+    return &p->own[p->word[node->x + node->y]];
+}
+
 /* What went wrong while a program ran. */
 typedef struct ad__failure {
     ad_status status;
     size_t    row;             /* SIZE_MAX: no row, a uniform value */
-    uint32_t  what;            /* guard or value */
+    uint32_t  guard, value;    /* AD_BRANCH_CHANGED: the guard, and what it looks at; else the value alone */
     double    number;
     double    side[2];         /* of the comparison that a guard looks at */
 } ad__failure;
 
 /* The failure in the earliest row is the one that is kept. */
-static inline void ad__program_fail(ad__failure *f, ad_status status, size_t r, uint32_t what, double number) {
-    if (f->status == AD_OK || r < f->row) *f = (ad__failure){status, r, what, number, {0, 0}};
+static inline void ad__program_fail(ad__failure *f, ad_status status, size_t r, uint32_t value, double number) {
+    if (f->status == AD_OK || r < f->row) *f = (ad__failure){status, r, 0, value, number, {0, 0}};
 }
 
 /* True if the guard is a comparison; its operands are still available to report. */
@@ -199,10 +211,11 @@ static inline bool ad__guard_sides(const ad_program *p, uint32_t guard) {
  * is told rather than an index out of range, in the same row, of a pick that stands to its right. */
 static inline void ad__program_turn(ad__failure *f, const ad_program *p, size_t r, uint32_t guard, double number,
                                     double x, double y) {
-    const bool later = f->status == AD_BAD_ARGUMENT && f->row == r && f->what > p->guard[guard].value;
+    const uint32_t value = p->guard[guard].value;
+    const bool     later = f->status == AD_BAD_ARGUMENT && f->row == r && f->value > value;
     if (later) f->status = AD_OK;
     if (f->status != AD_OK && r >= f->row) return;
-    *f = (ad__failure){AD_BRANCH_CHANGED, r, guard, number, {x, y}};
+    *f = (ad__failure){AD_BRANCH_CHANGED, r, guard, value, number, {x, y}};
 }
 
 /* Keep a sentence for ad_program_message; returns the status. The text is printf's. */

@@ -391,6 +391,7 @@ static void write_single(roller *r, uint32_t i) {
         for (uint32_t k = 0; k < n; k++)
             if (!add_index(r, home(r, operand(r, &item, k)))) return;
         if (item.code == AD__pick && !add_index(r, item.home)) return;
+        if (item.code == AD__custom && !add_index(r, p->word[item.x + n])) return;
     } else {
         made.x = home(r, item.x);
         if (ad__operand_count(item.code, 0) == 2) made.y = home(r, item.y);

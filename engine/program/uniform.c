@@ -12,9 +12,9 @@
 
 /* ---- one instruction -------------------------------------------------------------------------- */
 
-/* Operands of a custom operation, its number left out, gathered into `space`. */
+/* Operands of a custom operation, gathered into `space`. */
 static const double *custom_operands(const uint32_t *at, size_t n, const double u[], double space[]) {
-    for (size_t k = 1; k < n; k++) space[k - 1] = u[at[k]];
+    for (size_t k = 0; k < n; k++) space[k] = u[at[k]];
     return space;
 }
 
@@ -47,8 +47,8 @@ static double reduction(const ad_program *p, const double u[], double space[], c
         return total;
     case AD__where: return u[at[0]] != 0 ? u[at[1]] : u[at[2]];
     case AD__custom: {
-        const ad__own_op *own = &p->own[(size_t)u[at[0]]];
-        return own->op->value(n - 1, custom_operands(at, n, u, space), own->context);
+        const ad__own_op *own = &p->own[at[n]];
+        return own->op->value(n, custom_operands(at, n, u, space), own->context);
     }
     case AD__pick: {
         const size_t which = ad__picked(u[at[0]], n - 1);
@@ -67,11 +67,11 @@ static void push_custom(const ad_program *p, const double u[], double adjoint[],
                         const ad__instruction *in, double a) {
     const uint32_t   *at = p->index + in->x;
     const size_t      n = in->y;
-    const ad__own_op *own = &p->own[(size_t)u[at[0]]];
+    const ad__own_op *own = &p->own[at[n]];
     double           *partial = space + n;
-    for (size_t k = 1; k < n; k++) partial[k - 1] = NAN;         /* one that is not written is not 0 by chance */
-    own->op->partials(n - 1, custom_operands(at, n, u, space), u[in->home], partial, own->context);
-    for (size_t k = 1; k < n; k++) adjoint[at[k]] += a*partial[k - 1];
+    for (size_t k = 0; k < n; k++) partial[k] = NAN;             /* one that is not written is not 0 by chance */
+    own->op->partials(n, custom_operands(at, n, u, space), u[in->home], partial, own->context);
+    for (size_t k = 0; k < n; k++) adjoint[at[k]] += a*partial[k];
 }
 
 static void push_reduction(const ad_program *p, const double u[], double adjoint[], double space[],
@@ -171,9 +171,9 @@ void ad__uniform_reverse(const ad_program *p, double u[], double adjoint[], doub
         const double a = adjoint[in->home], v = u[in->home];
         if (a == 0) continue;
         switch (in->code) {
-#define R1(name, shown, words, value, dx, side)                                      \
+#define R1(name, shown, words, value, dx, side, ...)                                 \
         case AD__##name: PUSH(in->x, ad__dx_##name(u[in->x], v), side); break;
-#define R2(name, shown, words, value, dx, dy, side)                                  \
+#define R2(name, shown, words, value, dx, dy, side, ...)                             \
         case AD__##name:                                                             \
             PUSH(in->x, ad__dx_##name(u[in->x], u[in->y], v), side);                 \
             PUSH(in->y, ad__dy_##name(u[in->x], u[in->y], v), side);                 \

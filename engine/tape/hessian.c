@@ -242,13 +242,13 @@ static inline void visit(const sweeper *s, uint32_t i, bool kinks, bool forward)
         return;
     }
     switch (tape->code[i]) {
-#define R1(name, shown, words, value_, dx, side)                                  \
+#define R1(name, shown, words, value_, dx, side, ...)                             \
     case AD__##name: {                                                            \
         const ad__dual x = dual_of(s, arg.x);                                     \
         SEND(arg.x, #dx, name, 0, x, x, side);                                    \
         break;                                                                    \
     }
-#define R2(name, shown, words, value_, dx, dy, side)                              \
+#define R2(name, shown, words, value_, dx, dy, side, ...)                         \
     case AD__##name: {                                                            \
         const ad__dual x = dual_of(s, arg.x), y = dual_of(s, arg.y);              \
         SEND(arg.x, #dx, name, 0, x, y, side);                                    \

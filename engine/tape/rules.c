@@ -9,12 +9,12 @@
 
 #include "tape/reduce.h"
 
-#include <assert.h>
 #include <float.h>
 #include <stdlib.h>
 
-/* Enough for the table as it stands, with space for as much again; asserted. */
-enum { RULES = 2*AD__ROWS + 2, STEPS = 768, SLOTS = 1280, MOST_SLOTS = 64 };
+/* Enough for the table as it stands, with space for as much again. A text that does not fit is an error when its rule
+ * is made. A rule of 64 slots has fewer than 256 steps: one for each slot, two more for a condition. */
+enum { RULES = 2*AD__ROWS + AD__CODES - AD__sum, STEPS = 768, SLOTS = 1280, MOST_SLOTS = 64 };
 
 struct ad__rules {
     ad__rule rule[RULES];
@@ -31,17 +31,26 @@ typedef struct maker {
     ad__rule         *rule;
     ad__rule_step    *step;
     uint32_t          condition[MOST_SLOTS], otherwise[MOST_SLOTS];   /* by node: the `where` whose IF or ELSE stands before it */
+    const char       *fault;             /* why there can be no such rule, or NULL */
+    ad__rule_step     nowhere;           /* written after a fault */
 } maker;
 
+static const char TOO_LONG[] = "of names, numbers and operations it has more than 64";
+static const char NO_SPACE[] = "the rules made before it have left no space";
+static const char NO_CONDITION[] = "it decides by a name or a number, where only an operation may stand";
+
 static uint8_t add_constant(maker *m, double number) {
-    assert(m->rule->slots < MOST_SLOTS && m->rules->slots + m->rule->slots < SLOTS);
+    if (m->rule->slots == MOST_SLOTS) m->fault = TOO_LONG;
+    else if (m->rules->slots + m->rule->slots == SLOTS) m->fault = NO_SPACE;
+    if (m->fault != NULL) return 0;
     const uint8_t slot = m->rule->slots++;
     m->rule->slot[slot] = (ad__dual){number, 0};
     return slot;
 }
 
 static ad__rule_step *add_step(maker *m, unsigned code) {
-    assert(m->rules->steps + m->rule->steps < STEPS);
+    if (m->rules->steps + m->rule->steps == STEPS) m->fault = NO_SPACE;
+    if (m->fault != NULL) return &m->nowhere;
     ad__rule_step *step = &m->step[m->rule->steps++];
     *step = (ad__rule_step){.code = (uint8_t)code};
     return step;
@@ -58,7 +67,10 @@ static void find_sides(maker *m) {
         if (m->text->code[i] != AD__where) continue;
         const ad__group g = ad__group_of(m->text, i, 0);
         const uint32_t  decided = ad__group_place(g, 0);
-        assert(!ad__group_number(g, 0) && decided >= 3);
+        if (ad__group_number(g, 0) || decided < 3) {
+            m->fault = NO_CONDITION;
+            return;
+        }
         const bool      steps = !ad__group_number(g, 1) && ad__group_place(g, 1) > decided;
         m->condition[decided + 1] = i;
         m->otherwise[steps ? ad__group_place(g, 1) + 1 : decided + 1] = i;
@@ -93,7 +105,7 @@ static void make_step(maker *m, uint32_t node) {
         ad__rule_step  *step = add_step(m, AD__STEP_END);
         step->to = (uint8_t)node;
         step->x = group_slot(m, g, 0), step->y = group_slot(m, g, 1), step->z = group_slot(m, g, 2);
-        set_jumps(m, step);
+        if (m->fault == NULL) set_jumps(m, step);
         return;
     }
     const ad__arg  arg = text->arg[node];
@@ -107,16 +119,19 @@ static void make_step(maker *m, uint32_t node) {
 static void make_steps(maker *m, ad_var result) {
     struct ad__rules *rules = m->rules;
     ad__rule         *rule = m->rule;
-    assert(m->text->length < MOST_SLOTS);
-    rule->step = m->step = rules->step + rules->steps;
-    rule->slot = rules->slot + rules->slots;
-    rule->slots = (uint8_t)m->text->length;
+    const uint32_t    nodes = m->text->length;
+    if (nodes >= MOST_SLOTS) m->fault = TOO_LONG;
+    else if (rules->slots + nodes > SLOTS) m->fault = NO_SPACE;
+    if (m->fault != NULL) return;
+    *rule = (ad__rule){.step = rules->step + rules->steps, .slot = rules->slot + rules->slots, .slots = (uint8_t)nodes};
+    m->step = rules->step + rules->steps;
     find_sides(m);
-    for (uint32_t i = 3; i < m->text->length; i++) {
+    for (uint32_t i = 3; i < nodes && m->fault == NULL; i++) {
         begin_sides(m, i);
         make_step(m, i);
     }
     rule->result = result.tape == NULL ? add_constant(m, result.at.number) : (uint8_t)result.at.in.node;
+    if (m->fault != NULL) return;
     rules->steps += rule->steps;
     rules->slots += rule->slots;
     rule->ready = true;
@@ -129,14 +144,15 @@ static bool make_rule(ad_tape *tape, ad__rule *rule, const char *text) {
     if (ad_tape_status(own) == AD_OK) {
         maker m = {.text = own, .rules = tape->rules, .rule = rule};
         make_steps(&m, result);
+        if (m.fault != NULL) ad__fail(tape, AD_UNSUPPORTED, "the derivative \"%.200s\": %s", text, m.fault);
     } else {
         ad__fail(tape, ad_tape_status(own), "the derivative \"%s\": %s", text, ad_tape_message(own));
     }
     ad_tape_free(own);
-    return tape->status == AD_OK;
+    return rule->ready;
 }
 
-static const ad__rule *rule_at(ad_tape *tape, unsigned number, const char *text) {
+const ad__rule *ad__rule_at(ad_tape *tape, unsigned number, const char *text) {
     if (tape->rules == NULL) {
         tape->rules = calloc(1, sizeof *tape->rules);
         tape->rules_bytes = tape->rules == NULL ? 0 : sizeof *tape->rules;
@@ -150,11 +166,11 @@ static const ad__rule *rule_at(ad_tape *tape, unsigned number, const char *text)
 }
 
 const ad__rule *ad__rule_of_row(ad_tape *tape, ad__row_number row, int operand) {
-    return rule_at(tape, 2*row + (unsigned)operand, operand == 0 ? ad__rows[row].dx : ad__rows[row].dy);
+    return ad__rule_at(tape, 2*row + (unsigned)operand, operand == 0 ? ad__rows[row].dx : ad__rows[row].dy);
 }
 
 const ad__rule *ad__rule_of_reduction(ad_tape *tape, uint8_t code) {
-    return rule_at(tape, 2*AD__ROWS + (unsigned)(code - AD__sum), ad__reduce_text(code));
+    return ad__rule_at(tape, 2*AD__ROWS + (unsigned)(code - AD__sum), ad__reduce_text(code));
 }
 
 /* ---- steps with numbers ----------------------------------------------------------------------- */
@@ -182,12 +198,12 @@ static ad__dual apply(unsigned row, ad__dual x, ad__dual y) {
     double     v = NAN;
     ad__motion moved = {0, false};
     switch (row) {
-#define R1(name, shown, words, value_, dx, side)                                   \
+#define R1(name, shown, words, value_, dx, side, ...)                              \
     case AD__ROW_##name:                                                          \
         v = ad__value_##name(x.value);                                            \
         MOVE(x, ad__dx_##name(x.value, v), side);                                 \
         break;
-#define R2(name, shown, words, value_, dx, dy, side)                               \
+#define R2(name, shown, words, value_, dx, dy, side, ...)                          \
     case AD__ROW_##name:                                                          \
         v = ad__value_##name(x.value, y.value);                                   \
         MOVE(x, ad__dx_##name(x.value, y.value, v), side);                        \

@@ -33,9 +33,13 @@ typedef struct ad__rule {
 } ad__rule;
 
 /* The rule of operand 0 or 1 of a row, or of a reduction (code sum or dot: x is the operand, y the one it is
- * multiplied by). NULL with the error kept: out of memory. */
+ * multiplied by). NULL with the error kept: out of memory, or a text that is too long or cannot be read. */
 const ad__rule *ad__rule_of_row(ad_tape *tape, ad__row_number row, int operand);
 const ad__rule *ad__rule_of_reduction(ad_tape *tape, uint8_t code);
+
+/* The same of any text; those above have the numbers 2*row + operand, and behind the rows one for each reduction. What
+ * was made for a number once stays. */
+const ad__rule *ad__rule_at(ad_tape *tape, unsigned number, const char *text);
 
 ad__dual ad__rule_dual(const ad__rule *rule, ad__dual x, ad__dual y, ad__dual v);
 

@@ -1,8 +1,11 @@
-/* spoil.c - the hooks of spoil.h. The file of the reductions is built with three of its functions under
- * other names (ad__right_...), and those of that name stand here, going operand by operand. */
+/* spoil.c - the hooks of spoil.h, and a reverse sweep that can go wrong, in place of sweep.c. The file of
+ * the reductions is built with two of its functions under other names (ad__right_...), and those of that name
+ * stand here, going operand by operand. */
 #include "base/spoil.h"
 
 #include "tape/reduce.h"
+#include "tape/sweep.h"
+#include "tape/trace.h"
 
 double ad__right_partial(const ad_tape *tape, uint32_t node, int group, size_t i);
 
@@ -46,6 +49,25 @@ uint32_t ad__spoiled_visit(uint32_t node, uint32_t first, uint32_t last) {
     return spoil.step == AD__REVERSED ? first + (last - node) : node;
 }
 
+/* ---- the sweep -------------------------------------------------------------------------------- */
+
+static void visit(ad_tape *tape, uint32_t node) {
+    const double a = tape->adjoint[node];
+    const size_t edges = a == 0 ? 0 : ad__edges(tape, node);
+    for (size_t i = 0; i < edges; i++) {
+        const ad__edge edge = ad__edge_of(tape, node, i);
+        if (edge.open) tape->adjoint[edge.to] = ad__spoiled_sum(tape->adjoint[edge.to], a*edge.local);
+    }
+}
+
+void ad__sweep(ad_tape *tape, uint32_t last) {
+    const uint32_t nodes = last + 1;
+    ad__spoiled_start(tape->dirty < nodes ? tape->dirty : nodes, tape->swept, tape->adjoint);
+    if (tape->dirty < nodes) tape->dirty = nodes;
+    tape->adjoint[last] = 1;
+    for (uint32_t i = last; i >= tape->leaves; i--) visit(tape, ad__spoiled_visit(i, tape->leaves, last));
+}
+
 /* ---- reductions ------------------------------------------------------------------------------- */
 
 static int groups(const ad_tape *tape, uint32_t node) {
@@ -62,18 +84,6 @@ double ad__reduce_partial(const ad_tape *tape, uint32_t node, int group, size_t 
         return right;                                        /* decides, is no operand */
     return ad__spoiled_partial(AD__ROWS + code - AD__sum, (int)(first + i), ad__group_value(tape, g, i), y,
                                tape->value[node], right);
-}
-
-void ad__reduce_push(ad_tape *tape, uint32_t node, double adjoint) {
-    for (int k = 0; k < groups(tape, node); k++) {
-        const ad__group g = ad__group_of(tape, node, k);
-        for (size_t i = 0; i < g.n; i++) {
-            if (ad__group_number(g, i)) continue;
-            const double partial = ad__reduce_partial(tape, node, k, i);
-            double      *to = &tape->adjoint[ad__group_place(g, i)];
-            if (partial != 0) *to = ad__spoiled_sum(*to, adjoint*partial);
-        }
-    }
 }
 
 bool ad__reduce_tangent(ad_tape *tape, uint32_t node, const double tangent[], ad__motion *moved) {

@@ -29,9 +29,12 @@ ad__at_row ad__at_row_of(const ad_tape *tape, uint32_t node, const double by_nod
     return (ad__at_row){of_operand(tape, node, 0, by_node, false), of_operand(tape, node, 1, by_node, false)};
 }
 
-/* Values of the operands, plain numbers among them. */
 static ad__at_row values_of(const ad_tape *tape, uint32_t node) {
     return (ad__at_row){of_operand(tape, node, 0, tape->value, true), of_operand(tape, node, 1, tape->value, true)};
+}
+
+ad__at_row ad__values_at(const ad_tape *tape, uint32_t node) {
+    return values_of(tape, node);
 }
 
 bool ad__at_kink(const ad_tape *tape, uint32_t node) {
@@ -74,23 +77,23 @@ static inline bool walk(ad_tape *tape, uint32_t last, const double adjoint[], bo
         double         sum = tangent[i];
         bool           moves = false;
         switch (code[i]) {
-#define R1(name, shown, words, value_, dx, side)                                  \
+#define R1(name, shown, words, value_, dx, side, reads, cost, rounding, tip, ...)  \
         case AD__##name:                                                          \
-            any |= ad__code_has_tip(AD__##name);                                  \
+            any |= AD__GIVEN(tip);                                                \
             MOVE(xp, ad__dx_##name(value[xp], v), side);                          \
             break;
-#define R2(name, shown, words, value_, dx, dy, side)                              \
+#define R2(name, shown, words, value_, dx, dy, side, reads_x, reads_y, cost, rounding, tip, ...) \
         case AD__##name:                                                          \
-            any |= ad__code_has_tip(AD__##name);                                  \
+            any |= AD__GIVEN(tip);                                                \
             MOVE(xp, ad__dx_##name(value[xp], value[yp], v), side);               \
             MOVE(yp, ad__dy_##name(value[xp], value[yp], v), side);               \
             break;                                                                \
         case AD__##name##_number:                                                 \
-            any |= ad__code_has_tip(AD__##name);                                  \
+            any |= AD__GIVEN(tip);                                                \
             MOVE(xp, ad__dx_##name(value[xp], ad__number_at(tape, yp), v), side); \
             break;                                                                \
         case AD__number_##name:                                                   \
-            any |= ad__code_has_tip(AD__##name);                                  \
+            any |= AD__GIVEN(tip);                                                \
             MOVE(yp, ad__dy_##name(ad__number_at(tape, xp), value[yp], v), side); \
             break;
 #include "ops.def"

@@ -11,6 +11,9 @@ typedef struct ad__at_row {
 
 ad__at_row ad__at_row_of(const ad_tape *tape, uint32_t node, const double by_node[]);
 
+/* The values of the operands of a node that is a row, plain numbers among them. */
+ad__at_row ad__values_at(const ad_tape *tape, uint32_t node);
+
 /* Is the node a row at its tip (ad__row_tip)? */
 bool ad__at_kink(const ad_tape *tape, uint32_t node);
 

@@ -5,6 +5,7 @@
  * mathematics written down again in another form. */
 #include "support.h"
 
+#include "engine/base/ops.h"
 #include "expect.h"
 #include <criterion/parameterized.h>
 #include <float.h>
@@ -660,4 +661,164 @@ Test(ops, selecting_rows_push_an_infinite_adjoint_through_the_winner) {
 
 Test(ops, rows_that_do_not_select_do_not_hide_an_infinite_adjoint) {
     cr_expect(isnan(gradient_of_root(ROW_mul, 1, 0)));            /* inf*0 is NaN, and says so */
+}
+
+/* ---- the columns that are words or bounds ---------------------------------------------------- */
+
+static bool in_a_word(char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_';
+}
+
+/* Is there the variable of this name, one letter, in a text? */
+static bool names(const char *text, char variable) {
+    for (const char *at = text; *at != '\0'; at++)
+        if (*at == variable && (at == text || !in_a_word(at[-1])) && !in_a_word(at[1])) return true;
+    return false;
+}
+
+static double partial_of(int n, int operand, const double at[3]) {
+    const ad__row_number r = (ad__row_number)n;
+    return operand == 0 ? ad__row_dx(r, at[0], at[1], at[2]) : ad__row_dy(r, at[0], at[1], at[2]);
+}
+
+Test(ops, column_reads_says_what_the_text_of_a_partial_names) {
+    for (int n = 0; n < ROWS; n++)
+        for (int k = 0; k < rows[n].operands; k++)
+            for (int variable = 0; variable < 3; variable++)
+                cr_expect_eq((ad__rows[n].reads[k] >> variable & 1) != 0,
+                             names(k == 0 ? ad__rows[n].dx : ad__rows[n].dy, "xyv"[variable]), "%s, partial %d, %c",
+                             rows[n].name, k, "xyv"[variable]);
+}
+
+Test(ops, partial_does_not_change_with_what_it_does_not_read) {
+    for (int n = 0; n < ROWS; n++)
+        for (int k = 0; k < 3*2*PAIRS; k++) {
+            const int operand = k%2, variable = k/2%3;
+            double    at[] = {pairs[k/6][0], pairs[k/6][1], 0.75};
+            if (operand >= rows[n].operands || ad__rows[n].reads[operand] >> variable & 1) continue;
+            const double before = partial_of(n, operand, at);
+            at[variable] = 1.3125;
+            cr_expect(same_bits(partial_of(n, operand, at), before) || isnan(before), "%s, partial %d", rows[n].name, operand);
+        }
+}
+
+Test(ops, constant_partials_are_numbers_and_all_others_are_none) {
+    const struct { ad__row_number r; double x, y; } of[] = {
+        {AD__ROW_neg, -1, NAN}, {AD__ROW_add, 1, 1}, {AD__ROW_sub, 1, -1}, {AD__ROW_mul, NAN, NAN}, {AD__ROW_fmod, 1, NAN},
+        {AD__ROW_doubt, NAN, 0}, {AD__ROW_less, 0, 0}, {AD__ROW_floor, 0, NAN}, {AD__ROW_relu, NAN, NAN},
+        {AD__ROW_polygamma, NAN, NAN}};
+    for (size_t i = 0; i < sizeof of/sizeof *of; i++) {
+        const double x = ad__row_constant(of[i].r, 0), y = ad__row_constant(of[i].r, 1);
+        cr_expect(close_to(x, of[i].x, 0, 0), "%s: %g", rows[of[i].r].name, x);
+        cr_expect(rows[of[i].r].operands == 1 || close_to(y, of[i].y, 0, 0), "%s: %g", rows[of[i].r].name, y);
+    }
+}
+
+/* A program that keeps a partial of a row that selects would multiply by a 0 that should send nothing. */
+Test(ops, partials_are_costly_where_they_call_or_divide_and_nothing_is_selected) {
+    for (int n = 0; n < ROWS; n++) {
+        const ad__row *r = &ad__rows[n];
+        const bool work = strpbrk(r->dx, "(/") != NULL || (r->dy != NULL && strpbrk(r->dy, "(/") != NULL);
+        cr_expect_eq(r->costly, work && !ad__row_selects((ad__row_number)n), "%s", r->name);
+    }
+}
+
+static void expect_within_rounding(int n, double x, double y) {
+    const double v = ad__row_value((ad__row_number)n, x, y), bound = ad__row_rounding((ad__row_number)n, x, y, v);
+    const double error = (double)fabsl((long double)v - exact[n](x, y));
+    if (isfinite(v) && isfinite(error))
+        cr_expect_leq(error, bound + U*0x1p-8*fabs(v), "%s(%g, %g): off by %.2f u, %.2f u allowed", rows[n].name, x, y,
+                      error/fabs(v)/U, bound/fabs(v)/U);
+}
+
+/* The references are good to 2^-64, which is the little more that is allowed. */
+Test(ops, values_are_within_their_rounding_of_long_double) {
+    for (int n = 0; n < ROWS; n++) {
+        if (n == ROW_polygamma) continue;
+        for (int i = 0; i < (rows[n].operands == 1 ? POINTS : PAIRS); i++)
+            expect_within_rounding(n, rows[n].operands == 1 ? points[i] : pairs[i][0],
+                                   rows[n].operands == 1 ? 0 : pairs[i][1]);
+    }
+}
+
+/* erfc of a rounded product, exp of a rounded difference: what is lost grows with the argument. */
+Test(ops, rounding_of_an_argument_grows_with_it_and_so_does_the_bound) {
+    for (double x = -37.3; x < 8; x += 0.0707) expect_within_rounding(ROW_gelu, x, 0);
+    for (double x = -700.3; x < 700; x += 1.707) expect_within_rounding(ROW_exp_sub, x/3, -x*2/3);
+    cr_expect_eq(ad__row_rounding(AD__ROW_gelu, -1e200, 0, -0.0), 0);
+    cr_expect_eq(ad__row_rounding(AD__ROW_exp_sub, -INFINITY, 0, 0), 0);
+}
+
+/* Is the row at (x, y) equal to its own directional derivative there, and not linear? */
+static bool is_cone(ad__row_number r, double x, double y) {
+    static const double direction[][2] = {{1, 0}, {-1, 0}, {0, 1}, {0, -1}, {1, 2}, {-2, 1}, {-1, -1.5}, {1, 1}};
+    const double        at = ad__row_value(r, x, y), t = 0x1p-20;
+    bool                linear = true;
+    for (size_t i = 0; i < sizeof direction/sizeof *direction; i++) {
+        const double dx = direction[i][0], dy = rows[r].operands == 1 ? 0 : direction[i][1];
+        const double own = ad__row_value(r, dx, dy), gone = ad__row_value(r, x + t*dx, y + t*dy) - at;
+        if (!(fabs(gone - t*own) <= 4*U*fabs(t*own))) return false;
+        linear = linear && own == -ad__row_value(r, -dx, -dy);
+    }
+    return !linear;
+}
+
+Test(ops, column_tip_says_where_a_row_is_a_cone) {
+    static const double at[] = {0, 1, -1, 0.5, 3};
+    size_t              tips = 0;
+    for (int n = 0; n < ROWS; n++)
+        for (int k = 0; k < 25; k++) {
+            const double x = at[k/5], y = rows[n].operands == 1 ? 0 : at[k%5];
+            const bool   tip = ad__row_tip((ad__row_number)n, x, y);
+            cr_expect_eq(tip, is_cone((ad__row_number)n, x, y), "%s(%g, %g)", rows[n].name, x, y);
+            cr_expect(!tip || ad__code_has_tip(ad__rows[n].code), "%s", rows[n].name);
+            tips += tip;
+        }
+    cr_expect_eq(tips, 3*5 + 2*5 + 1);                   /* y is not looked at by rows of one operand */
+    cr_expect(!ad__row_tip(AD__ROW_max, INFINITY, INFINITY) && !ad__code_has_tip(AD__sqrt) && !ad__code_has_tip(AD__sum));
+    cr_expect(ad__code_has_tip(AD__min_number) && ad__code_has_tip(AD__number_min));
+}
+
+/* Does the partial in x, moved along x or y, change by no more than its slope, as far as two steps can tell? */
+static bool has_slope(ad__row_number r, double x, double y, bool along_y) {
+    double quotient[2];
+    for (int k = 0; k < 2; k++) {
+        const double h = k == 0 ? 0x1p-12 : 0x1p-24, right = along_y ? ad__row_dx(r, x, y + h, ad__row_value(r, x, y + h))
+                                                                     : ad__row_dx(r, x + h, y, ad__row_value(r, x + h, y));
+        const double here = ad__row_dx(r, x, y, ad__row_value(r, x, y));
+        const double left = along_y ? ad__row_dx(r, x, y - h, ad__row_value(r, x, y - h))
+                                    : ad__row_dx(r, x - h, y, ad__row_value(r, x - h, y));
+        quotient[k] = fmax(fabs(right - here), fabs(left - here))/h;
+        if (isnan(right - here) || isnan(left - here)) return false;
+    }
+    return quotient[1] <= 4*quotient[0] + 1;
+}
+
+/* The kinks of rows that select are told by their sides. A partial that is a row of its own is not looked at in (0, 0). */
+Test(ops, rows_whose_second_derivatives_end_at_0_bend_there) {
+    static const double at[] = {0, 1, -1, 0.5, 2};
+    size_t              bend = 0;
+    for (int n = 0; n < ROWS; n++)
+        for (int k = 0; k < 25; k++) {
+            const ad__row_number r = (ad__row_number)n;
+            const double         x = fabs(at[k/5]), y = at[k%5], v = ad__row_value(r, x, y);
+            const bool           two = rows[n].operands == 2;
+            if (v != 0 || (ad__row_selects(r) && n != ROW_abs) || (n == ROW_hypot_slope && x == 0 && y == 0)) continue;
+            if (!isfinite(ad__row_dx(r, x, y, v)) && !ad__row_bends(r, v)) continue;     /* seen by the first derivative */
+            const bool slope = has_slope(r, x, y, false) && (!two || has_slope(r, x, y, true));
+            cr_expect(slope || ad__row_bends(r, v), "%s(%g, %g)", rows[n].name, x, y);
+            bend += !slope;
+        }
+    cr_expect_geq(bend, 5, "%zu", bend);
+    for (int n = 0; n < ROWS; n++) cr_expect(!ad__row_bends((ad__row_number)n, 0.5), "%s", rows[n].name);
+}
+
+Test(ops, column_in_c_says_which_functions_call_themselves) {
+    for (int n = 0; n < ROWS; n++) {
+        const ad__row *r = &ad__rows[n];
+        const size_t   length = strlen(r->name);
+        const bool     itself = strncmp(r->value, r->name, length) == 0 && r->value[length] == '(';
+        cr_expect_eq(r->in_c != AD__IN_C_text, itself, "%s", r->name);
+        cr_expect_eq(r->in_c == AD__IN_C_special, r->source != NULL, "%s", r->name);
+    }
 }

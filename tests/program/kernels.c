@@ -135,7 +135,7 @@ static double worst_partial(const ad__kernels *k, int number, bool in_y) {
     for (int batch = 0; batch < BATCHES/4; batch++) {
         fill(number, x, y, &state);
         k->value[0][number](LANES, x, y, v);
-        k->push[in_y ? 3 : 0][number](LANES, x, y, v, a, zero, out);
+        k->push[in_y ? 1 : 0][AD__NODES_ONLY][number](LANES, x, y, v, a, zero, out);
         for (int l = 0; l < LANES; l++) {
             const ad__row_number r = (ad__row_number)number;
             const double want = in_y ? ad__row_dy(r, x[l], y[l], v[l]) : ad__row_dx(r, x[l], y[l], v[l]);
@@ -269,7 +269,7 @@ Test(kernels, reverse_adds_to_what_is_there_and_nothing_for_a_zero_adjoint) {
             k->value[0][i](8, x, y, v);
             for (int operand = 0; operand < rows[i].operands; operand++) {
                 if (i == ROW_polygamma && operand == 0) continue;
-                k->push[operand == 0 ? 0 : 3][i](8, x, y, v, a, in, out);
+                k->push[operand][AD__NODES_ONLY][i](8, x, y, v, a, in, out);
                 for (int l = 0; l < 8; l += 2) cr_expect_eq(out[l], l, "%s, %s, lane %d: %g", rows[i].name, k->name, l, out[l]);
                 const ad__row_number r = (ad__row_number)i;
                 const double partial = operand == 0 ? ad__row_dx(r, x[1], y[1], v[1]) : ad__row_dy(r, x[1], y[1], v[1]);

@@ -130,14 +130,14 @@ Test(print, each_list_is_written_up_to_eight_and_the_rest_counted) {
         "#57 = 7.5, ... 3 more\n",
         "rolls      1, of 120 uniform instructions in all; 1 stay alone\n"
         "  roll       40 times (sin, exp, +=) in blocks of 40, 2 results kept inside\n",
-        "  %151       uniform  sum(0, %72, %74, %76, %78, %80, %82, %84, ... 33 more)\n",
+        "  %151       uniform  sum(0, %71, %74, %76, %78, %80, %82, %84, ... 33 more)\n",
         "  %61        varying  logsumexp(input[0], input[1], input[2], input[3], input[4], input[5], input[6], input[7])\n",
         "  %62        varying  logsumexp(input[0], input[1], input[2], input[3], input[4], input[5], input[6], input[7], ... 1 more)\n",
         "  %63        varying  logsumexp(input[0], input[1], input[2], input[3], input[4], input[5], input[6], input[7], ... 2 more)\n",
         "  %64        varying  dot(input[0], input[1], input[2]; input[4], input[5], input[6])\n",
-        "  %67        varying  plus(input[0], input[1])\n",
-        "  %68        varying  pick(input[0], input[1], input[2])\n",
-        "  layer 1 x 9: %69 = weights * (input[0], input[1], input[2], input[3], input[4], input[5], input[6], input[7], "
+        "  %66        varying  plus(input[0], input[1])\n",
+        "  %67        varying  pick(input[0], input[1], input[2])\n",
+        "  layer 1 x 9: %68 = weights * (input[0], input[1], input[2], input[3], input[4], input[5], input[6], input[7], "
         "... 1 more)\n",
         "  %155       varying  pick(input[0], 0.5, 1.5, 2.5, 3.5, 4.5, 5.5, 6.5, ... 4 more)\n",
         "  output 8 = %155\n  guard: %153 is not 0\n  guard: %154 is 0\n",

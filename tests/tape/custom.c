@@ -1,4 +1,5 @@
 /* custom.c - tests of operations of the user's own: they go where the rows go. */
+#include "engine/program/program.h"
 #include "support.h"
 #include "written.h"
 
@@ -307,6 +308,27 @@ Test(custom, program_of_params_alone_runs_it) {
     cr_assert_not_null(p, "%s", ad_tape_message(tape));
     cr_assert_eq(ad_program_gradient(p, (const double[]){0.7, 1.3}, 1, NULL, &mean, grad), AD_OK);
     ad_gradient(y, 2, x, want);
+    cr_expect(close_to(mean, ad_value(y), 1e-14, 0));
+    for (int i = 0; i < 2; i++) cr_expect(close_to(grad[i], want[i], 1e-13, 0), "%.17g and %.17g", grad[i], want[i]);
+    ad_program_free(p);
+}
+
+/* Which operation it is, is a word beside the operands, not one of the program's numbers: two with the same operands are two
+ * values, one used twice is one. */
+Test(custom, which_one_it_is_is_no_number_of_the_program) {
+    double       two = 2, three = 3;
+    const ad_var w = ad_input(tape, 0.7), u = ad_input(tape, 1.3), x = ad_input(tape, 1.1);
+    const ad_var part[] = {cap(&softcap, w, x, &two), cap(&softcap, w, x, &three), cap(&softcap, w, x, &two),
+                           cap(&softcap, w, u, &two), cap(&softcap, w, u, &three), cap(&softcap, w, u, &three)};
+    const ad_var y = ad_logsumexp(6, part), params[] = {w, u};
+    ad_program  *p = ad_compile(&(ad_interface){2, params, 1, &x, 1, &y, 0});
+    const double at[] = {0.7, 1.3}, here = 1.1;
+    double       mean, grad[2], want[2];
+    cr_assert_not_null(p, "%s", ad_tape_message(tape));
+    cr_expect_eq(p->constants, 0, "%u", p->constants);
+    cr_expect_eq(p->nodes, 3 + 4 + 1, "%u values", p->nodes);
+    cr_assert_eq(ad_program_gradient(p, at, 1, &here, &mean, grad), AD_OK);
+    ad_gradient(y, 2, params, want);
     cr_expect(close_to(mean, ad_value(y), 1e-14, 0));
     for (int i = 0; i < 2; i++) cr_expect(close_to(grad[i], want[i], 1e-13, 0), "%.17g and %.17g", grad[i], want[i]);
     ad_program_free(p);

@@ -152,3 +152,62 @@ Test(rules, simplified_operations_record_nothing) {
     const uint8_t negated = tape->code[before + 0];
     cr_expect(negated == AD__neg && tape->code[before + 1] == AD__neg && tape->code[before + 2] == AD__neg);
 }
+
+/* ---- what does not fit ------------------------------------------------------------------------ */
+
+/* x + 1 + 2 + ...: each number takes a slot, and so does each addition. */
+static const char *sum_of(int terms, char text[400]) {
+    strcpy(text, "x");
+    for (int i = 1; i <= terms; i++) snprintf(text + strlen(text), 400 - strlen(text), " + %d", i);
+    return text;
+}
+
+static void expect_refused(unsigned number, const char *text, const char *reason) {
+    cr_expect_null(ad__rule_at(tape, number, text));
+    cr_expect_eq(ad_tape_status(tape), AD_UNSUPPORTED);
+    cr_expect_not_null(strstr(ad_tape_message(tape), reason), "%s", ad_tape_message(tape));
+    ad_tape_clear(tape);
+}
+
+static double computed(const ad__rule *rule, double x) {
+    cr_assert_not_null(rule, "%s", ad_tape_message(tape));
+    return ad__rule_dual(rule, (ad__dual){x, 1}, (ad__dual){0, 0}, (ad__dual){0, 0}).value;
+}
+
+Test(rules, text_of_too_many_numbers_is_refused_and_the_next_is_made) {
+    char text[400];
+    cr_expect_eq(computed(ad__rule_at(tape, 0, sum_of(30, text)), 0.5), 465.5);       /* 30*31/2 + x; 3 + 2*30 slots */
+    expect_refused(1, sum_of(31, text), "more than 64");
+    expect_refused(1, sum_of(61, text), "more than 64");                              /* nodes alone */
+    cr_expect_eq(computed(ad__rule_at(tape, 1, sum_of(2, text)), 0.5), 3.5, "its number is free again");
+    cr_expect_eq(computed(ad__rule_at(tape, 0, "y"), 0.5), 465.5, "what was made stays");
+}
+
+/* An operation takes a slot and a step, a number a slot: sums fill the slots first, signs the steps. */
+static void expect_full(const char *text, double want) {
+    unsigned made = 0;
+    while (made < 2*AD__ROWS && ad__rule_at(tape, made, text) != NULL) made++;
+    cr_assert(made > 10 && made < 2*AD__ROWS, "%u", made);
+    cr_expect_not_null(strstr(ad_tape_message(tape), "no space"), "%s", ad_tape_message(tape));
+    ad_tape_clear(tape);
+    expect_refused(made, text, "no space");
+    for (unsigned i = 0; i < made; i++) cr_expect_eq(computed(ad__rule_at(tape, i, ""), 0.5), want, "%u", i);
+}
+
+Test(rules, more_numbers_than_there_is_space_for_are_refused) {
+    char text[400];
+    expect_full(sum_of(30, text), 465.5);
+}
+
+Test(rules, more_steps_than_there_is_space_for_are_refused) {
+    char text[400] = "";
+    for (int i = 0; i < 40; i++) strcat(text, "-(");
+    strcat(text, "x");
+    for (int i = 0; i < 40; i++) strcat(text, ")");
+    expect_full(text, 0.5);
+}
+
+Test(rules, condition_that_is_no_operation_is_refused) {
+    expect_refused(0, "x ? 1 : 2", "decides by a name");
+    cr_expect_eq(computed(ad__rule_at(tape, 0, "x != 0 ? 1 : 2"), 0.5), 1);
+}
