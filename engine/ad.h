@@ -82,15 +82,12 @@ typedef struct ad_mark {
 namespace ad_handle_ {      /* that of a class is searched by argument: in this one a caller's functions are not found */
 #endif
 
-/* A scalar: a node of a tape, or a plain number when tape is NULL. Passed by value, never freed.
- * The fields are for the library; a program reads them through the functions below. */
+/* A scalar: a node of a tape, or a plain number when tape is NULL. Passed by value, never freed: a pointer and a whole
+ * number, which every language's foreign-function interface can pass. What the bits say is the library's affair and may
+ * change; a program asks through the functions below. */
 typedef struct ad_var {
     ad_tape *tape;
-    union {
-        uint32_t node;
-        double   number;
-        struct { uint32_t node, era; } in;   /* era: counts rewinds, so that a forgotten node is noticed */
-    } at;
+    uint64_t bits;
 } ad_var;
 
 #ifdef __cplusplus

@@ -424,7 +424,7 @@ static ad__slice tape_direction(void *self, const double direction[]) {
 
 static const char *tape_name(void *self, size_t i) {
     const ad__probe *p = self;
-    return ad__name_of(p->tape, p->x[i].at.in.node);
+    return ad__name_of(p->tape, ad__node_of(p->x[i]));
 }
 
 static const double *tape_terms(void *self) {
@@ -435,7 +435,7 @@ static const double *tape_terms(void *self) {
         ad__probe_sweep(p);
         ad__adjoint_sizes(p->tape, p->y, size);
         for (size_t i = 0; i < p->n; i++)
-            if (p->x[i].at.in.node <= p->y) terms[i] = size[p->x[i].at.in.node];
+            if (ad__node_of(p->x[i]) <= p->y) terms[i] = size[ad__node_of(p->x[i])];
         p->terms = terms, terms = NULL;
     }
     free(size);
@@ -450,7 +450,7 @@ static const char *bad_arguments(ad_var y, size_t n, const ad_var x[], size_t ro
     if (tape->status != AD_OK || !ad__check(tape, y, "ad_check", 1)) return tape->message;
     for (size_t i = 0; i < n; i++) {
         if (x[i].tape != NULL && !ad__check(tape, x[i], "ad_check", i + 1)) return tape->message;
-        if (x[i].tape != NULL && tape->code[x[i].at.in.node] == AD__input) continue;
+        if (x[i].tape != NULL && tape->code[ad__node_of(x[i])] == AD__input) continue;
         snprintf(text, room, "ad_check: x[%zu] is not an input of the tape", i);
         return text;
     }

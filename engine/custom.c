@@ -37,7 +37,7 @@ static bool all_numbers(size_t n, const ad_var x[]) {
 /* The numbers are gathered where a node's operands would be. */
 static ad_var folded(ad_tape *tape, const ad_custom_op *op, size_t n, const ad_var x[], void *context) {
     if (!ad__scratch(tape, n + 1)) return ad__failed(tape);
-    for (size_t i = 0; i < n; i++) tape->scratch[i] = x[i].at.number;
+    for (size_t i = 0; i < n; i++) tape->scratch[i] = ad__number_of(x[i]);
     return ad_num(op->value(n, tape->scratch, context));
 }
 

@@ -428,7 +428,7 @@ Test(tape, message_of_a_bad_index_has_the_index) {
 /* Each sentence of tape.c that a caller can bring about. `old` was node 2 of three, over leaves 0 and 1. */
 static ad_var old;
 
-static void sin_of_a_failure(void)   { ad_sin((ad_var){.tape = tape, .at.in = {AD__NO_NODE, 0}}); }
+static void sin_of_a_failure(void) { ad_sin(ad__failed(tape)); }
 static void gradient_at_a_number(void) {
     const ad_var x[] = {ad_input(tape, 1), ad_num(0.5)};
     ad_gradient(ad_mul(x[0], x[0]), 2, x, (double[2]){0});
