@@ -191,6 +191,13 @@ void ad__fail(ad_tape *tape, ad_status status, const char *format, ...) {
     va_end(list);
 }
 
+bool ad__check_reserved(ad_tape *tape, const char *what, const char *type,
+                        const uint64_t reserved[8]) {
+    if (ad__all_zero(reserved)) return true;
+    ad__fail(tape, AD_BAD_ARGUMENT, AD__NOT_ZERO, what, type);
+    return false;
+}
+
 ad_status ad_tape_status(const ad_tape *tape) {
     return tape == NULL ? AD_NO_MEMORY : tape->status;
 }
@@ -205,6 +212,12 @@ void ad_tape_clear(ad_tape *tape) {
     tape->status = AD_OK;
     tape->message[0] = '\0';
     tape->room = tape->capacity;
+}
+
+void ad_tape_fail(ad_tape *tape, ad_status status, const char *sentence) {
+    if (tape == NULL || status == AD_OK) return;
+    const bool said = sentence != NULL && *sentence != '\0';
+    ad__fail(tape, status, "%s", said ? sentence : ad_status_text(status));
 }
 
 /* ---- marks, eras, handles --------------------------------------------------------------------- */

@@ -223,12 +223,15 @@ void ad__pass_free(ad__pass *pass) {
 
 /* ---- results ---------------------------------------------------------------------------------- */
 
-ad_tape *ad__results(const char *what, size_t n, const ad_var y[], FILE *to, ad_status *status) {
+ad_tape *ad__results(const char *what, size_t n, const ad_var y[], const ad_view *view, FILE *to,
+                     ad_status *status) {
     *status = AD_BAD_ARGUMENT;
     if (n == 0 || y == NULL || to == NULL) return NULL;
     ad_tape *tape = NULL;
     for (size_t i = 0; i < n && tape == NULL; i++) tape = y[i].tape;
     if (tape == NULL) return NULL;
+    if (view != NULL && tape->status == AD_OK)
+        ad__check_reserved(tape, what, "ad_view", view->reserved);
     for (size_t i = 0; i < n && tape->status == AD_OK; i++) {
         if (y[i].tape == NULL)
             ad__fail(tape, AD_BAD_ARGUMENT, "%s: result %zu is the plain number %.17g", what, i + 1, ad__number_of(y[i]));

@@ -83,6 +83,16 @@ static inline const char *nn__shown(size_t room, char text[], const char *from, 
     return text;
 }
 
+/* Is the spare room at the end of a caller's struct all 0, as nn.h asks? If not, this is said, with
+ * the names of the function and of the struct. */
+#define NN__NOT_ZERO \
+    "%s: the field reserved of %s must be all 0: begin with {0}, then set what is wanted"
+static inline bool nn__all_zero(const uint64_t reserved[8]) {
+    uint64_t any = 0;
+    for (int i = 0; i < 8; i++) any |= reserved[i];
+    return any == 0;
+}
+
 __attribute__((format(printf, 2, 0)))
 static inline void nn__sentence(char text[NN__MESSAGE], const char *format, va_list list) {
     char           raw[4*NN__MESSAGE];

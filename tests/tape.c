@@ -38,6 +38,7 @@ Test(tape, null_is_allowed_everywhere) {
     ad_scope(NULL, "nowhere");
     ad_scope_end(NULL);
     cr_expect(isnan(ad_value(ad_find(NULL, "nobody"))));
+    ad_tape_fail(NULL, AD_BAD_FILE, "nothing to put it on");
     ad_tape_clear(NULL);
     ad_tape_free(NULL);
     ad_replay(NULL);
@@ -448,6 +449,15 @@ static void open_a_scope_for_null(void) { ad_scope(tape, NULL); }
 static void give_a_name_of_null(void)   { ad_name(ad__handle(tape, 0), NULL); }
 static void find_nobody(void)           { ad_find(tape, "nobody"); }
 static void find_null(void)             { ad_find(tape, NULL); }
+static void fail_with_a_sentence(void)  { ad_tape_fail(tape, AD_BAD_FILE, "layer 3 is missing"); }
+static void fail_without_one(void)      { ad_tape_fail(tape, AD_BAD_FILE, NULL); }
+static void fail_with_no_words(void)    { ad_tape_fail(tape, AD_BAD_FILE, ""); }
+static void fail_with_signs(void)       { ad_tape_fail(tape, AD_STALE, "100%s \x1b"); }
+static void fail_with_nothing(void)     { ad_tape_fail(tape, AD_OK, "all is well"); }
+static void fail_twice(void) {
+    fail_with_a_sentence();
+    ad_tape_fail(tape, AD_STALE, "too late");
+}
 
 Test(tape, messages_word_for_word) {
     static const struct {
@@ -473,6 +483,12 @@ Test(tape, messages_word_for_word) {
         {give_a_name_of_null,   AD_BAD_ARGUMENT, "ad_name: the name is NULL"},
         {find_nobody,           AD_BAD_ARGUMENT, "ad_find: no node is called \"nobody\""},
         {find_null,             AD_BAD_ARGUMENT, "ad_find: no node is called \"\""},
+        {fail_with_a_sentence,  AD_BAD_FILE, "layer 3 is missing"},
+        {fail_without_one,      AD_BAD_FILE, "a file that cannot be read or written"},
+        {fail_with_no_words,    AD_BAD_FILE, "a file that cannot be read or written"},
+        {fail_twice,            AD_BAD_FILE, "layer 3 is missing"},
+        {fail_with_signs,       AD_STALE, "100%s \\x1b"},
+        {fail_with_nothing,     AD_OK, ""},
     };
     for (size_t i = 0; i < sizeof cases/sizeof *cases; i++) {
         ad_tape_free(tape);
