@@ -63,9 +63,9 @@ static size_t block_count(const ad_check_block *b) {
 /* The struct whose spare room is not all 0, or NULL. */
 static const char *not_zero(const ad_check_options *o) {
     if (o == NULL) return NULL;
-    if (!ad__all_zero(o->reserved)) return "ad_check_options";
+    if (!ad__all_zero(o->reserved, o + 1)) return "ad_check_options";
     for (size_t b = 0; o->block != NULL && b < o->blocks; b++)
-        if (!ad__all_zero(o->block[b].reserved)) return "ad_check_block";
+        if (!ad__all_zero(o->block[b].reserved, &o->block[b] + 1)) return "ad_check_block";
     return NULL;
 }
 

@@ -12,7 +12,7 @@ enum { LATEST = 16 };
 
 bool ad__check_op(ad_tape *tape, const char *what, const ad_custom_op *op) {
     if (op == NULL) ad__fail(tape, AD_BAD_ARGUMENT, "%s: the operation is NULL", what);
-    else if (!ad__check_reserved(tape, what, "ad_custom_op", op->reserved)) return false;
+    else if (!ad__check_reserved(tape, what, "ad_custom_op", op->reserved, op + 1)) return false;
     else if (op->name == NULL) ad__fail(tape, AD_BAD_ARGUMENT, "%s: the operation has no name", what);
     else if (op->value == NULL || op->partials == NULL)
         ad__fail(tape, AD_BAD_ARGUMENT, "%s: the operation \"%.*s\" has no %s", what, ad__shown_bytes(op->name),

@@ -275,7 +275,8 @@ static bool claim_leaves(compiler *c, const char *which, const char *what, size_
 }
 
 static bool check_interface(const ad_interface *face, ad_tape *tape) {
-    if (!ad__check_reserved(tape, "ad_compile", "ad_interface", face->reserved)) return false;
+    if (!ad__check_reserved(tape, "ad_compile", "ad_interface", face->reserved, face + 1))
+        return false;
     if (face->outputs == 0) return REFUSE(tape, "no outputs are listed, and at least one is needed");
     if (face->params > 0 && face->param == NULL) return REFUSE(tape, "the list of %zu params is NULL", face->params);
     if (face->inputs > 0 && face->input == NULL) return REFUSE(tape, "the list of %zu inputs is NULL", face->inputs);

@@ -191,9 +191,9 @@ void ad__fail(ad_tape *tape, ad_status status, const char *format, ...) {
     va_end(list);
 }
 
-bool ad__check_reserved(ad_tape *tape, const char *what, const char *type,
-                        const uint64_t reserved[8]) {
-    if (ad__all_zero(reserved)) return true;
+bool ad__check_reserved(ad_tape *tape, const char *what, const char *type, const uint64_t *reserved,
+                        const void *end) {
+    if (ad__all_zero(reserved, end)) return true;
     ad__fail(tape, AD_BAD_ARGUMENT, AD__NOT_ZERO, what, type);
     return false;
 }

@@ -119,8 +119,8 @@ __attribute__((format(printf, 3, 4)))
 void ad__fail(ad_tape *tape, ad_status status, const char *format, ...);
 
 /* Is the spare room of a caller's struct, a `type`, all 0? Otherwise the error is kept. */
-bool ad__check_reserved(ad_tape *tape, const char *what, const char *type,
-                        const uint64_t reserved[8]);
+bool ad__check_reserved(ad_tape *tape, const char *what, const char *type, const uint64_t *reserved,
+                        const void *end);
 
 /* True when x can be used on this tape as operand number `position` of the operation `what`; otherwise
  * the error is kept (on both tapes when x belongs to another). Plain numbers are not asked about. */

@@ -259,9 +259,9 @@ void ad__dot_text(const char *text, FILE *to) {
     escaped(text, dot_special, to);
 }
 
-bool ad__all_zero(const uint64_t reserved[8]) {
+bool ad__all_zero(const uint64_t *reserved, const void *end) {
     uint64_t any = 0;
-    for (int i = 0; i < 8; i++) any |= reserved[i];
+    while (reserved != end) any |= *reserved++;
     return any == 0;
 }
 

@@ -231,7 +231,7 @@ ad_tape *ad__results(const char *what, size_t n, const ad_var y[], const ad_view
     for (size_t i = 0; i < n && tape == NULL; i++) tape = y[i].tape;
     if (tape == NULL) return NULL;
     if (view != NULL && tape->status == AD_OK)
-        ad__check_reserved(tape, what, "ad_view", view->reserved);
+        ad__check_reserved(tape, what, "ad_view", view->reserved, view + 1);
     for (size_t i = 0; i < n && tape->status == AD_OK; i++) {
         if (y[i].tape == NULL)
             ad__fail(tape, AD_BAD_ARGUMENT, "%s: result %zu is the plain number %.17g", what, i + 1, ad__number_of(y[i]));

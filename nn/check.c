@@ -10,7 +10,8 @@ static bool askable(nn_model *model, nn_loss *loss, const nn_data *data,
                     const ad_check_options *options) {
     if (nn_model_status(model) != AD_OK) return false;
     if (options != NULL &&
-        !nn__model_reserved(model, "nn_check", "ad_check_options", options->reserved)) return false;
+        !nn__model_reserved(model, "nn_check", "ad_check_options", options->reserved, options + 1))
+        return false;
     if (loss == NULL) nn__model_fail(model, AD_BAD_ARGUMENT, "nn_check: there is no loss");
     else if (nn_data_status(data) != AD_OK)
         nn__model_fail(model, nn_data_status(data), "nn_check: %s", nn_data_message(data));

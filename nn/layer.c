@@ -24,7 +24,7 @@ nn_layer nn_layer_add(nn_model *model, const char *name, const nn_layer_config *
                        name == NULL ? "name" : "configuration");
         return failed;
     }
-    if (!nn__model_reserved(model, "nn_layer_add", "nn_layer_config", config->reserved))
+    if (!nn__model_reserved(model, "nn_layer_add", "nn_layer_config", config->reserved, config + 1))
         return failed;
     const size_t shape[] = {config->outputs, config->inputs};
     nn_layer     layer = {.inputs = config->inputs, .outputs = config->outputs,
@@ -37,7 +37,7 @@ nn_layer nn_layer_add(nn_model *model, const char *name, const nn_layer_config *
 /* The tape of the weights has the error, so that what is recorded now comes to nothing. */
 static void check_layer(const nn_layer *layer) {
     char text[NN__MESSAGE];
-    if (nn__all_zero(layer->reserved) || layer->weight == NULL) return;
+    if (nn__all_zero(layer->reserved, layer + 1) || layer->weight == NULL) return;
     nn__say(AD_BAD_ARGUMENT, text, NN__NOT_ZERO, "nn_layer_forward", "nn_layer");
     ad_tape_fail(layer->weight[0].tape, AD_BAD_ARGUMENT, text);
 }

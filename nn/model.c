@@ -162,7 +162,7 @@ static bool taken(const nn_model *model, const char *name) {
 }
 
 static bool good_param(nn_model *model, const char *name, size_t count, nn_init init) {
-    if (!nn__model_reserved(model, "nn_param", "nn_init", init.reserved)) return false;
+    if (!nn__model_reserved(model, "nn_param", "nn_init", init.reserved, &init + 1)) return false;
     if (name == NULL || *name == '\0')
         nn__model_fail(model, AD_BAD_ARGUMENT, "nn_param: an array of parameters needs a name");
     else if (taken(model, name))

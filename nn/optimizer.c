@@ -163,8 +163,9 @@ static nn_optimizer *new_optimizer(kind which, double rate, settings set) {
 }
 
 /* The spare room of a configuration, a `type`. */
-static nn_optimizer *checked(nn_optimizer *o, const char *type, const uint64_t reserved[8]) {
-    if (o != NULL && !nn__all_zero(reserved))
+static nn_optimizer *checked(nn_optimizer *o, const char *type, const uint64_t *reserved,
+                             const void *end) {
+    if (o != NULL && !nn__all_zero(reserved, end))
         fail(o, AD_BAD_ARGUMENT, NN__NOT_ZERO, kinds[o->kind].name, type);
     return o;
 }
@@ -186,7 +187,7 @@ nn_optimizer *nn_sgd_new(const nn_sgd_config *c) {
         .momentum = c->momentum, .dampening = c->dampening, .weight_decay = c->weight_decay,
         .nesterov = c->nesterov, .maximize = c->maximize,
     });
-    return checked(o, "nn_sgd_config", c->reserved);
+    return checked(o, "nn_sgd_config", c->reserved, c + 1);
 }
 
 nn_adam_config nn_adam_usual(double rate) {
@@ -205,7 +206,7 @@ static nn_optimizer *new_adam(kind which, const nn_adam_config *c) {
         .beta1 = c->beta1, .beta2 = c->beta2, .epsilon = c->epsilon, .weight_decay = c->weight_decay,
         .amsgrad = c->amsgrad, .maximize = c->maximize,
     });
-    return checked(o, "nn_adam_config", c->reserved);
+    return checked(o, "nn_adam_config", c->reserved, c + 1);
 }
 
 nn_optimizer *nn_adam_new(const nn_adam_config *config) {
@@ -236,7 +237,7 @@ nn_optimizer *nn_rmsprop_new(const nn_rmsprop_config *c) {
         .alpha = c->alpha, .epsilon = c->epsilon, .momentum = c->momentum, .weight_decay = c->weight_decay,
         .centered = c->centered, .maximize = c->maximize,
     });
-    return checked(o, "nn_rmsprop_config", c->reserved);
+    return checked(o, "nn_rmsprop_config", c->reserved, c + 1);
 }
 
 nn_adagrad_config nn_adagrad_usual(double rate) {
@@ -252,7 +253,7 @@ nn_optimizer *nn_adagrad_new(const nn_adagrad_config *c) {
     if (o == NULL) return NULL;
     o->start = c->initial_accumulator;
     check_at_least_0(o, "initial accumulator", o->start);
-    return checked(o, "nn_adagrad_config", c->reserved);
+    return checked(o, "nn_adagrad_config", c->reserved, c + 1);
 }
 
 void nn_optimizer_free(nn_optimizer *optimizer) {

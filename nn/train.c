@@ -359,9 +359,10 @@ static bool progress_into_checkpoint(const nn_train_config *c) {
 
 static void check_configuration(run *r) {
     const nn_train_config *c = r->config;
-    if (!nn__model_reserved(r->model, "nn_train", "nn_train_config", c->reserved)) return;
+    if (!nn__model_reserved(r->model, "nn_train", "nn_train_config", c->reserved, c + 1)) return;
     if (c->schedule != NULL &&
-        !nn__model_reserved(r->model, "nn_train", "nn_schedule", c->schedule->reserved)) return;
+        !nn__model_reserved(r->model, "nn_train", "nn_schedule", c->schedule->reserved,
+                            c->schedule + 1)) return;
     if (c->epochs == 0 || c->batch == 0)
         nn__model_fail(r->model, AD_BAD_ARGUMENT, "nn_train: the number of %s is 0",
                        c->epochs == 0 ? "epochs" : "examples in a batch");
