@@ -13,13 +13,20 @@
  *     printf("%g %g %g\n", ad_value(e), ad_grad(a), ad_grad(b));       6 2 5
  *     ad_tape_free(tape);
  *
- * Three conventions hold everywhere:
+ * Four conventions hold everywhere:
  *   - Numbers are IEEE doubles, angles are radians, counts are size_t and stand before their array,
  *     results stand last, matrices are row-major.
  *   - The first error sticks. A formula is written without checks inside it; what goes wrong first is
  *     kept on the tape with a sentence, operations after it return NaN and do nothing, and the
  *     caller asks once: ad_tape_status, ad_tape_message. ad_tape_clear forgets the error.
  *   - No hidden globals. A tape belongs to one thread at a time; two threads with two tapes never meet.
+ *   - Sizes stay. Structs end in spare room, `reserved`. Later versions take their new fields from
+ *     it, so that a program compiled with this header runs with them. In a struct that the caller
+ *     fills it must be all 0, else AD_BAD_ARGUMENT and a sentence that names the struct: anything
+ *     else was never cleared, or asks for what only a later version can do. So name the fields that
+ *     you set, or begin with {0}, in C++ with {}. An initializer by position may stop before
+ *     `reserved` (-Wmissing-field-initializers warns of that). In what the library fills it means
+ *     nothing.
  *
  * C99 and later, and C++11 and later. */
 #ifndef TAPIR_AD_H
@@ -77,7 +84,8 @@ AD_API const char *ad_status_text(ad_status status);
 typedef struct ad_tape ad_tape;              /* operations, in the order they happened */
 
 /* A place on a tape: the number of nodes and the length of the operand list at that moment, and the
- * count of rewinds, so that a mark whose place was itself forgotten is noticed. */
+ * count of rewinds, so that a mark whose place was itself forgotten is noticed. Handed back as it
+ * was given. Whatever else a tape must forget it finds by the number of the node: no spare room. */
 typedef struct ad_mark {
     uint32_t node, list, era;
 } ad_mark;
@@ -86,15 +94,12 @@ typedef struct ad_mark {
 namespace ad_handle_ {      /* that of a class is searched by argument: in this one a caller's functions are not found */
 #endif
 
-/* A scalar: a node of a tape, or a plain number when tape is NULL. Passed by value, never freed.
- * The fields are for the library; a program reads them through the functions below. */
+/* A scalar: a node of a tape, or a plain number when tape is NULL. Passed by value, never freed: a
+ * pointer and a whole number, which the foreign-function interface of any language can pass. What
+ * the bits say is the library's affair and may change; a program asks the functions below. */
 typedef struct ad_var {
     ad_tape *tape;
-    union {
-        uint32_t node;
-        double   number;
-        struct { uint32_t node, era; } in;   /* era: counts rewinds, so that a forgotten node is noticed */
-    } at;
+    uint64_t bits;
 } ad_var;
 
 #ifdef __cplusplus
@@ -118,6 +123,12 @@ AD_API void    ad_tape_rewind(ad_tape *tape, ad_mark mark);
 AD_API ad_status   ad_tape_status(const ad_tape *tape);    /* the first error, or AD_OK */
 AD_API const char *ad_tape_message(const ad_tape *tape);   /* the same in a sentence; "" for AD_OK. Owned by the tape */
 AD_API void        ad_tape_clear(ad_tape *tape);           /* forget the error, keep the tape */
+
+/* Put an error on the tape, as the functions here do, for libraries built on them: a status, and a
+ * sentence, which is copied; NULL or "": the text of the status. It is kept if it is the first. Of
+ * AD_OK, and with tape NULL: nothing. */
+AD_API void        ad_tape_fail(ad_tape *tape, ad_status status, const char *sentence);
+
 AD_API size_t      ad_tape_length(const ad_tape *tape);    /* nodes recorded; at most 2^32 - 1 */
 AD_API size_t      ad_tape_bytes(const ad_tape *tape);     /* memory held, in bytes */
 
@@ -206,6 +217,7 @@ typedef struct ad_custom_op {
                                double *const partial[], void *context);
     /* The partials recorded from the handles it is given, on their tape. NULL: no second derivative. */
     void      (*record)(size_t n, const ad_var x[], ad_var v, ad_var partial[], void *context);
+    uint64_t    reserved[8];
 } ad_custom_op;
 
 /* One node. On plain numbers alone: the number. A wrong count, or an operation without name, value or
@@ -298,6 +310,7 @@ typedef struct ad_interface {
     size_t inputs;  const ad_var *input;           /* one set per row: an example */
     size_t outputs; const ad_var *output;          /* computed for each row; at least one */
     size_t active;                                 /* the Jacobian is in the first `active` inputs; 0: in all */
+    uint64_t reserved[8];
 } ad_interface;
 
 /* Params and inputs are distinct leaves of one tape; a count of 0 allows NULL for its array. Branches noted
@@ -382,6 +395,7 @@ typedef struct ad_check_block {
     const char   *name;
     size_t        rank;
     const size_t *shape;
+    uint64_t      reserved[8];
 } ad_check_block;
 
 /* All 0 are the defaults. */
@@ -394,6 +408,7 @@ typedef struct ad_check_options {
     const ad_check_block *block;
     const double *direction;      /* n numbers: the derivative along it is checked, nothing else; NULL: as above */
     bool          second;         /* second derivatives too (ad_check) */
+    uint64_t      reserved[8];
 } ad_check_options;
 
 /* A coordinate, or a direction in which all coordinates of a block move (at random, on a sphere, each
@@ -411,6 +426,7 @@ typedef struct ad_check_line {
     double      drowned, turned;  /* in steps as short as this all change is noise; in steps as long as this the function
                                    * turns. NaN or 0 where that was not asked */
     bool        steep;            /* slopes grow without end as steps shrink: a jump, a vertical tangent */
+    uint64_t    reserved[8];
 } ad_check_line;
 
 /* An operand of one operation whose rule was held against differences of that operation alone. */
@@ -425,6 +441,7 @@ typedef struct ad_check_operand {
     ad_verdict  verdict;
     const char *file;             /* where it was recorded, if noted (ad_source); else NULL and 0. Not copied */
     int         line;
+    uint64_t    reserved[8];
 } ad_check_operand;
 
 /* Everything that is printed, and what it was decided by. Owned by the report: read, never written.
@@ -467,6 +484,7 @@ typedef struct ad_check_report {
     double      symmetry, symmetry_tolerance; /* |v.H*w - w.H*v| */
     double      taylor_second;                /* 3 when right */
     ad_verdict  second_verdict;
+    uint64_t    reserved[8];
 } ad_check_report;
 
 /* Is dy/dx[i] = claimed[i]? NULL: is what ad_gradient says right? The values of the leaves are those set
@@ -510,6 +528,7 @@ typedef struct ad_curve_point {
     double central, central_error;            /* (f(x + h) - f(x - h))/2h, and |that - claimed| */
     double romberg, romberg_error;            /* extrapolated from steps 4h, 2h, h */
     double noise;                             /* what rounding of f may do, divided by h */
+    uint64_t reserved[8];
 } ad_curve_point;
 
 /* The error of a claimed derivative against the step, from large steps to small ones. */
@@ -518,6 +537,7 @@ typedef struct ad_curve {
     double      claimed, estimate, error;     /* the best that differences say, and what it may be off */
     size_t      points;
     const ad_curve_point *point;
+    uint64_t    reserved[8];
 } ad_curve;
 
 typedef enum ad_picture { AD_TSV, AD_CHARACTERS, AD_SVG } ad_picture;
@@ -557,6 +577,7 @@ typedef struct ad_view {
     const char *title;                       /* of pictures and pages; NULL: the names of the results */
     bool        bare;                        /* without the check against differences: of words, and of all else
                                               * where there is a bug */
+    uint64_t    reserved[8];
 } ad_view;
 
 /* The same as ad_explain for n results, which must be nodes: the forward pass once, a backward pass for each. */

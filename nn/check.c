@@ -6,8 +6,12 @@
 
 enum { ROWS = 8 };
 
-static bool askable(nn_model *model, nn_loss *loss, const nn_data *data) {
+static bool askable(nn_model *model, nn_loss *loss, const nn_data *data,
+                    const ad_check_options *options) {
     if (nn_model_status(model) != AD_OK) return false;
+    if (options != NULL &&
+        !nn__model_reserved(model, "nn_check", "ad_check_options", options->reserved, options + 1))
+        return false;
     if (loss == NULL) nn__model_fail(model, AD_BAD_ARGUMENT, "nn_check: there is no loss");
     else if (nn_data_status(data) != AD_OK)
         nn__model_fail(model, nn_data_status(data), "nn_check: %s", nn_data_message(data));
@@ -33,7 +37,7 @@ static ad_check_report *check(nn_model *model, ad_var y, const ad_check_options 
     if (block == NULL) return NULL;
     for (size_t i = 0; i < arrays; i++) {
         const nn_array a = nn_model_array(model, i);
-        block[i] = (ad_check_block){a.name, a.rank, a.shape};
+        block[i] = (ad_check_block){.name = a.name, .rank = a.rank, .shape = a.shape};
     }
     own.blocks = arrays, own.block = block;
     ad_check_report *report = ad_check(y, nn_model_count(model), nn_model_params(model), NULL, &own);
@@ -48,7 +52,7 @@ static ad_check_report *refused(const nn_model *model) {
 
 ad_check_report *nn_check(nn_model *model, nn_loss *loss, void *user, const nn_data *data, size_t rows,
                           const ad_check_options *options) {
-    if (!askable(model, loss, data)) return refused(model);
+    if (!askable(model, loss, data, options)) return refused(model);
     const size_t most = rows == 0 ? ROWS : rows, count = most < nn_data_rows(data) ? most : nn_data_rows(data);
     ad_var *row = calloc(nn_data_inputs(data) + nn_data_targets(data) + 1, sizeof *row);
     ad_var *one = calloc(count + 1, sizeof *one);

@@ -53,6 +53,7 @@ static void add_array(checkpoint *c, const char *beginning, const char *name, si
 }
 
 static bool add_entry(checkpoint *c, nn_entry e) {
+    if (!nn__model_reserved(c->model, c->path, "nn_entry", e.reserved, &e + 1)) return false;
     if (e.name == NULL || strlen(e.name) > LONGEST_NAME || (e.real == NULL) == (e.whole == NULL)) {
         nn__model_fail(c->model, AD_BAD_ARGUMENT,
                        "%s: an entry of a checkpoint needs a name of up to %d characters, and either real or whole "

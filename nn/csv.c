@@ -243,10 +243,12 @@ static void read_csv(nn_data *data, const char *path, const nn_csv_config *confi
 #endif
 
 nn_data *nn_data_csv(const char *path, const nn_csv_config *config) {
-    const nn_csv_config usual = {1, false, ','};
+    const nn_csv_config usual = {.targets = 1, .separator = ','};
     nn_data            *data = nn__data_empty();
     if (data == NULL) return NULL;
     if (path == NULL) nn__data_fail(data, AD_BAD_ARGUMENT, "nn_data_csv: no file name");
+    else if (config != NULL && !nn__all_zero(config->reserved, config + 1))
+        nn__data_fail(data, AD_BAD_ARGUMENT, NN__NOT_ZERO, "nn_data_csv", "nn_csv_config");
     else read_csv(data, path, config == NULL ? &usual : config);
     return data;
 }

@@ -35,6 +35,8 @@ static bool good_request(nn_model *model, const nn_mlp *mlp, const nn_data *data
         return false;
     }
     if (mlp == NULL || c == NULL) return refuse(model, mlp == NULL ? "no network" : "no configuration");
+    if (!nn__model_reserved(model, "nn_lesson_new", "nn_lesson_config", c->reserved, c + 1))
+        return false;
     if (c->rows == 0 || c->row == NULL) return refuse(model, "no examples");
     if (!(c->rate > 0) || !isfinite(c->rate)) return refuse(model, "the rate is not a number above 0");
     for (size_t i = 0; i < c->rows; i++)

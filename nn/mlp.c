@@ -16,6 +16,9 @@ struct nn_mlp {
 };
 
 static bool good_config(nn_model *model, const nn_mlp_config *config) {
+    if (config != NULL &&
+        !nn__model_reserved(model, "nn_mlp_new", "nn_mlp_config", config->reserved, config + 1))
+        return false;
     if (config == NULL || config->sizes == NULL || config->layers == 0) {
         nn__model_fail(model, AD_BAD_ARGUMENT, "nn_mlp_new: no layers");
         return false;

@@ -29,25 +29,25 @@ struct nn_model {
 /* ---- initial values --------------------------------------------------------------------------- */
 
 static nn_init symmetric(double bound) {
-    return (nn_init){-bound, bound, 0};
+    return (nn_init){.low = -bound, .high = bound};
 }
 
 nn_init nn_init_uniform(double low, double high) {
-    return (nn_init){low, high, 0};
+    return (nn_init){.low = low, .high = high};
 }
 
 nn_init nn_init_normal(double mean, double deviation) {
-    return (nn_init){mean, mean, deviation};
+    return (nn_init){.low = mean, .high = mean, .deviation = deviation};
 }
 
 nn_init nn_init_zeros(size_t fan_in, size_t fan_out) {
     (void)fan_in, (void)fan_out;
-    return (nn_init){0, 0, 0};
+    return (nn_init){0};
 }
 
 nn_init nn_init_ones(size_t fan_in, size_t fan_out) {
     (void)fan_in, (void)fan_out;
-    return (nn_init){1, 1, 0};
+    return (nn_init){.low = 1, .high = 1};
 }
 
 nn_init nn_init_linear(size_t fan_in, size_t fan_out) {
@@ -162,6 +162,7 @@ static bool taken(const nn_model *model, const char *name) {
 }
 
 static bool good_param(nn_model *model, const char *name, size_t count, nn_init init) {
+    if (!nn__model_reserved(model, "nn_param", "nn_init", init.reserved, &init + 1)) return false;
     if (name == NULL || *name == '\0')
         nn__model_fail(model, AD_BAD_ARGUMENT, "nn_param: an array of parameters needs a name");
     else if (taken(model, name))
@@ -259,7 +260,8 @@ size_t nn_model_arrays(const nn_model *model) {
 nn_array nn_model_array(const nn_model *model, size_t i) {
     if (i >= nn_model_arrays(model)) return (nn_array){0};
     const array *a = &model->array[i];
-    return (nn_array){a->name, a->rank, a->shape, a->count, a->param};
+    return (nn_array){.name = a->name, .rank = a->rank, .shape = a->shape, .count = a->count,
+                      .param = a->param};
 }
 
 void nn_model_values(const nn_model *model, double values[]) {

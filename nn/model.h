@@ -10,6 +10,14 @@
 __attribute__((format(printf, 3, 4)))
 void nn__model_fail(nn_model *model, ad_status status, const char *format, ...);
 
+/* Is the spare room of a caller's struct, a `type`, all 0? Otherwise the error is kept. */
+static inline bool nn__model_reserved(nn_model *model, const char *what, const char *type,
+                                      const uint64_t *reserved, const void *end) {
+    if (nn__all_zero(reserved, end)) return true;
+    nn__model_fail(model, AD_BAD_ARGUMENT, NN__NOT_ZERO, what, type);
+    return false;
+}
+
 /* What nn_model_note says from now on. NULL is allowed. */
 void nn__model_set_note(nn_model *model, const char *sentence);
 

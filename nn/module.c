@@ -91,6 +91,9 @@ struct nn_attention {
 };
 
 static bool good_attention(nn_model *model, const nn_attention_config *c) {
+    if (c != NULL &&
+        !nn__model_reserved(model, "nn_attention_new", "nn_attention_config", c->reserved, c + 1))
+        return false;
     if (c == NULL || c->name == NULL)
         nn__model_fail(model, AD_BAD_ARGUMENT, "nn_attention_new: no %s", c == NULL ? "configuration" : "name");
     else if (c->width == 0 || c->heads == 0 || c->positions == 0 || c->width%c->heads != 0)

@@ -28,6 +28,9 @@
  *     failed object do nothing. Every object may be NULL, which counts as out of memory, so a
  *     program may check once, after nn_train, which passes on the errors of all it was given.
  *   - Randomness comes from a seed and from nothing else: the same seed gives the same run.
+ * As there, structs end in spare room, `reserved`, which is all 0 in those that the caller fills:
+ * configurations, entries, an nn_init, an nn_schedule. (nn_random has none: it is the state of a
+ * published generator.)
  *
  * C99 and later, and C++11 and later. */
 #ifndef TAPIR_NN_H
@@ -75,6 +78,7 @@ typedef struct nn_csv_config {
     size_t targets;                          /* how many of the last columns are targets */
     bool   header;                           /* skip the first line */
     char   separator;                        /* 0: a comma */
+    uint64_t reserved[8];
 } nn_csv_config;
 
 /* The rows of a CSV file (RFC 4180, by libcsv); config NULL: one target, no header, commas. Numbers
@@ -173,6 +177,7 @@ typedef struct nn_model nn_model;            /* named arrays of parameters, cons
  * `deviation` is not 0, that times a normal number. */
 typedef struct nn_init {
     double low, high, deviation;
+    uint64_t reserved[8];
 } nn_init;
 
 /* A rule makes one from the number of inputs of a unit (fan_in) and of units (fan_out). */
@@ -230,6 +235,7 @@ typedef struct nn_array {
     const size_t *shape;                     /* rank numbers */
     size_t        count;                     /* their product */
     const ad_var *param;
+    uint64_t      reserved[8];
 } nn_array;
 
 AD_API size_t   nn_model_arrays(const nn_model *model);
@@ -273,6 +279,7 @@ typedef struct nn_layer {
     const ad_var  *weight;                   /* outputs x inputs, row-major; NULL after an error */
     const ad_var  *bias;                     /* outputs; NULL without */
     nn_activation *activation;
+    uint64_t       reserved[8];
 } nn_layer;
 
 /* What a layer is made of. */
@@ -281,12 +288,14 @@ typedef struct nn_layer_config {
     nn_activation *activation;               /* NULL: the identity */
     nn_init_rule  *weight, *bias;            /* NULL: nn_init_linear */
     bool           without_bias;
+    uint64_t       reserved[8];
 } nn_layer_config;
 
 /* Adds the parameters NAME.weight and NAME.bias to the model; errors as for nn_param. */
 AD_API nn_layer nn_layer_add(nn_model *model, const char *name, const nn_layer_config *config);
 
-/* input: inputs handles or plain numbers; output: outputs handles, another array. */
+/* input: inputs handles or plain numbers; output: outputs handles, another array. Of a layer whose
+ * `reserved` is not all 0: AD_BAD_ARGUMENT on the tape of its weights. */
 AD_API void nn_layer_forward(const nn_layer *layer, const ad_var input[], ad_var output[]);
 
 /* ---- multilayer perceptrons ------------------------------------------------------------------- */
@@ -302,6 +311,7 @@ typedef struct nn_mlp_config {
     nn_init_rule  *weight, *bias;            /* NULL: nn_init_linear */
     const char    *name;                     /* NULL: "layers", which makes layers.0.weight, layers.0.bias, layers.1.weight ... */
     bool           without_bias;
+    uint64_t       reserved[8];
 } nn_mlp_config;
 
 /* Adds the layers to the model. NULL after an error, which is on the model. */
@@ -361,6 +371,7 @@ typedef struct nn_attention_config {
     size_t        width, heads, positions;   /* positions: the most that will be asked for; heads divide width */
     bool          causal;
     nn_init_rule *weight;                    /* NULL: nn_init_xavier, as in PyTorch */
+    uint64_t      reserved[8];
 } nn_attention_config;
 
 AD_API nn_attention *nn_attention_new(nn_model *model, const nn_attention_config *config);
@@ -454,6 +465,7 @@ typedef struct nn_optimizer nn_optimizer;
 typedef struct nn_sgd_config {
     double rate, momentum, dampening, weight_decay;
     bool   nesterov, maximize;
+    uint64_t reserved[8];
 } nn_sgd_config;
 
 AD_API nn_optimizer *nn_sgd(double rate);                       /* with nothing but a rate */
@@ -469,6 +481,7 @@ AD_API nn_optimizer *nn_sgd_new(const nn_sgd_config *config);
 typedef struct nn_adam_config {
     double rate, beta1, beta2, epsilon, weight_decay;
     bool   amsgrad, maximize;
+    uint64_t reserved[8];
 } nn_adam_config;
 
 AD_API nn_adam_config nn_adam_usual(double rate);
@@ -486,6 +499,7 @@ AD_API nn_optimizer  *nn_adamw_new(const nn_adam_config *config);
 typedef struct nn_rmsprop_config {
     double rate, alpha, epsilon, momentum, weight_decay;
     bool   centered, maximize;
+    uint64_t reserved[8];
 } nn_rmsprop_config;
 
 AD_API nn_rmsprop_config nn_rmsprop_usual(double rate);
@@ -498,6 +512,7 @@ AD_API nn_optimizer     *nn_rmsprop_new(const nn_rmsprop_config *config);
 typedef struct nn_adagrad_config {
     double rate, rate_decay, epsilon, weight_decay, initial_accumulator;
     bool   maximize;
+    uint64_t reserved[8];
 } nn_adagrad_config;
 
 AD_API nn_adagrad_config nn_adagrad_usual(double rate);
@@ -528,6 +543,7 @@ typedef struct nn_state {
     const char *name;
     size_t      count;
     double     *value;                       /* owned by the optimizer; to be read and written */
+    uint64_t    reserved[8];
 } nn_state;
 
 AD_API const char *nn_optimizer_name(const nn_optimizer *optimizer);     /* "sgd", "adam", "adamw", "rmsprop", "adagrad" */
@@ -561,6 +577,7 @@ typedef struct nn_schedule {
     nn_schedule_shape shape;
     double            rate, last, factor;
     size_t            steps, warm_up;
+    uint64_t          reserved[8];
 } nn_schedule;
 
 AD_API nn_schedule nn_schedule_constant(double rate);
@@ -605,6 +622,7 @@ typedef struct nn_entry {
     size_t      count;
     double     *real;                        /* an array "training.NAME" of one axis; one number has none */
     uint64_t   *whole;                       /* text in __metadata__: "training.NAME" */
+    uint64_t    reserved[8];
 } nn_entry;
 
 /* A checkpoint: the parameters, all that the optimizer remembers ("optimizer.NAME") and n entries in one
@@ -638,6 +656,7 @@ typedef struct nn_step {
     size_t epoch, step, steps;               /* from 1; in this epoch, from 1; in all */
     double loss;                             /* mean over the examples of the step, before it */
     double rate;
+    uint64_t reserved[8];
 } nn_step;
 
 /* What is known after an epoch. */
@@ -650,6 +669,7 @@ typedef struct nn_epoch {
     double held_out_loss;                    /* mean over the held-out rows; NaN without any */
     double rate;                             /* of the last step */
     bool   best;                             /* better than every epoch before, in what `monitor` says */
+    uint64_t reserved[8];
 } nn_epoch;
 
 /* Called after each step and each epoch; false ends the training, which is no error. They may change
@@ -690,6 +710,7 @@ typedef struct nn_train_config {
     size_t      patience;                    /* stop after so many epochs without a best one; 0: never */
     double      min_delta;                   /* a best one is better by more than this */
     bool        restore_best;                /* in the end the parameters are those after the best epoch */
+    uint64_t    reserved[8];
 } nn_train_config;
 
 /* Minibatch gradient descent. The rows are shuffled anew for each epoch and taken `batch` at a time
@@ -753,6 +774,7 @@ typedef struct nn_lesson_config {
     const char   *title;                     /* NULL: "backpropagation" */
     const char *const *input_names;          /* of each input; NULL: x1, x2, ... */
     const char *const *output_names;         /* of each output; NULL: y1, y2, ... */
+    uint64_t      reserved[8];
 } nn_lesson_config;
 
 /* The data have one target, a class number, or for squares as many targets as the network has outputs. The model's

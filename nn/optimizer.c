@@ -162,6 +162,14 @@ static nn_optimizer *new_optimizer(kind which, double rate, settings set) {
     return o;
 }
 
+/* The spare room of a configuration, a `type`. */
+static nn_optimizer *checked(nn_optimizer *o, const char *type, const uint64_t *reserved,
+                             const void *end) {
+    if (o != NULL && !nn__all_zero(reserved, end))
+        fail(o, AD_BAD_ARGUMENT, NN__NOT_ZERO, kinds[o->kind].name, type);
+    return o;
+}
+
 /* A configuration that is missing is a bad argument of an optimizer that is there to say so. */
 static nn_optimizer *no_settings(kind which) {
     nn_optimizer *o = new_optimizer(which, 1, (settings){0});
@@ -175,10 +183,11 @@ nn_optimizer *nn_sgd(double rate) {
 
 nn_optimizer *nn_sgd_new(const nn_sgd_config *c) {
     if (c == NULL) return no_settings(SGD);
-    return new_optimizer(SGD, c->rate, (settings){
+    nn_optimizer *o = new_optimizer(SGD, c->rate, (settings){
         .momentum = c->momentum, .dampening = c->dampening, .weight_decay = c->weight_decay,
         .nesterov = c->nesterov, .maximize = c->maximize,
     });
+    return checked(o, "nn_sgd_config", c->reserved, c + 1);
 }
 
 nn_adam_config nn_adam_usual(double rate) {
@@ -193,10 +202,11 @@ nn_adam_config nn_adamw_usual(double rate) {
 
 static nn_optimizer *new_adam(kind which, const nn_adam_config *c) {
     if (c == NULL) return no_settings(which);
-    return new_optimizer(which, c->rate, (settings){
+    nn_optimizer *o = new_optimizer(which, c->rate, (settings){
         .beta1 = c->beta1, .beta2 = c->beta2, .epsilon = c->epsilon, .weight_decay = c->weight_decay,
         .amsgrad = c->amsgrad, .maximize = c->maximize,
     });
+    return checked(o, "nn_adam_config", c->reserved, c + 1);
 }
 
 nn_optimizer *nn_adam_new(const nn_adam_config *config) {
@@ -223,10 +233,11 @@ nn_rmsprop_config nn_rmsprop_usual(double rate) {
 
 nn_optimizer *nn_rmsprop_new(const nn_rmsprop_config *c) {
     if (c == NULL) return no_settings(RMSPROP);
-    return new_optimizer(RMSPROP, c->rate, (settings){
+    nn_optimizer *o = new_optimizer(RMSPROP, c->rate, (settings){
         .alpha = c->alpha, .epsilon = c->epsilon, .momentum = c->momentum, .weight_decay = c->weight_decay,
         .centered = c->centered, .maximize = c->maximize,
     });
+    return checked(o, "nn_rmsprop_config", c->reserved, c + 1);
 }
 
 nn_adagrad_config nn_adagrad_usual(double rate) {
@@ -242,7 +253,7 @@ nn_optimizer *nn_adagrad_new(const nn_adagrad_config *c) {
     if (o == NULL) return NULL;
     o->start = c->initial_accumulator;
     check_at_least_0(o, "initial accumulator", o->start);
-    return o;
+    return checked(o, "nn_adagrad_config", c->reserved, c + 1);
 }
 
 void nn_optimizer_free(nn_optimizer *optimizer) {
@@ -332,13 +343,14 @@ size_t nn_optimizer_state_count(const nn_optimizer *optimizer) {
 
 nn_state nn_optimizer_state(nn_optimizer *o, size_t i) {
     if (i >= nn_optimizer_state_count(o)) return (nn_state){0};
-    if (i < 2) return i == 0 ? (nn_state){"steps", 1, &o->steps} : (nn_state){"rate", 1, &o->rate};
+    if (i < 2) return i == 0 ? (nn_state){.name = "steps", .count = 1, .value = &o->steps}
+                             : (nn_state){.name = "rate", .count = 1, .value = &o->rate};
     int k = 0;
     for (size_t left = i - 2;; k++) {
         if (o->state[k] == NULL) continue;
         if (left-- == 0) break;
     }
-    return (nn_state){kinds[o->kind].state[k], o->n, o->state[k]};
+    return (nn_state){.name = kinds[o->kind].state[k], .count = o->n, .value = o->state[k]};
 }
 
 /* ---- clipping --------------------------------------------------------------------------------- */

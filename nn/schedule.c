@@ -1,5 +1,6 @@
 /* schedule.c - the learning rate as a function of the number of steps taken. Pure: nothing to remember. */
 #include "nn.h"
+#include "text.h"
 
 #include <math.h>
 
@@ -45,6 +46,6 @@ double nn_schedule_rate(const nn_schedule *s, size_t step) {
 }
 
 bool nn_schedule_good(const nn_schedule *s) {
-    return isfinite(s->rate) && s->rate > 0 && isfinite(s->last) && s->last >= 0 && isfinite(s->factor) &&
-           s->factor > 0 && s->steps > 0;
+    return nn__all_zero(s->reserved, s + 1) && isfinite(s->rate) && s->rate > 0 &&
+           isfinite(s->last) && s->last >= 0 && isfinite(s->factor) && s->factor > 0 && s->steps > 0;
 }

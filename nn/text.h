@@ -83,6 +83,16 @@ static inline const char *nn__shown(size_t room, char text[], const char *from, 
     return text;
 }
 
+/* Is the spare room of a caller's struct, `reserved` to its end, all 0, as nn.h asks? If not, this
+ * is said, with the names of the function and of the struct. */
+#define NN__NOT_ZERO \
+    "%s: the field reserved of %s must be all 0: begin with {0}, then set what is wanted"
+static inline bool nn__all_zero(const uint64_t *reserved, const void *end) {
+    uint64_t any = 0;
+    while (reserved != end) any |= *reserved++;
+    return any == 0;
+}
+
 /* clang-format off */
 __attribute__((format(printf, 2, 0)))
 static inline void nn__sentence(char text[NN__MESSAGE], const char *format, va_list list) {

@@ -110,8 +110,8 @@ static void history_failed(run *r) {
 enum { ENTRIES = 16 };
 
 /* clang-format off */
-#define WHOLE(field) {#field, 1, NULL, &r->at.field}
-#define REAL(field)  {#field, 1, &r->at.field, NULL}
+#define WHOLE(field) {.name = #field, .count = 1, .whole = &r->at.field}
+#define REAL(field)  {.name = #field, .count = 1, .real = &r->at.field}
 /* clang-format on */
 
 static size_t entries(run *r, nn_entry e[ENTRIES]) {
@@ -120,9 +120,9 @@ static size_t entries(run *r, nn_entry e[ENTRIES]) {
         WHOLE(epoch), WHOLE(done), WHOLE(step), WHOLE(steps), WHOLE(over), WHOLE(best_epoch),
         WHOLE(batch), WHOLE(seed),
         REAL(loss_sum), REAL(seconds), REAL(best), REAL(held_out_loss), REAL(metric),
-        {"random", 4, NULL, r->random.state},
-        {"order", r->rows, r->saved_order, NULL},
-        {"best_values", r->weights.count, r->best_values, NULL},
+        {.name = "random", .count = 4, .whole = r->random.state},
+        {.name = "order", .count = r->rows, .real = r->saved_order},
+        {.name = "best_values", .count = r->weights.count, .real = r->best_values},
         /* clang-format on */
     };
     memcpy(e, all, sizeof all);
@@ -204,7 +204,8 @@ static void take_back(run *r) {
 static void call_on_step(run *r, double loss) {
     if (r->config->on_step == NULL) return;
     const nn_step s = {
-        (size_t)r->at.epoch, (size_t)r->at.step, (size_t)r->at.steps, loss, nn_optimizer_rate(r->optimizer),
+        .epoch = (size_t)r->at.epoch, .step = (size_t)r->at.step, .steps = (size_t)r->at.steps,
+        .loss = loss, .rate = nn_optimizer_rate(r->optimizer),
     };
     lend(r);
     r->stopped = !r->config->on_step(&s, r->user);
@@ -362,6 +363,10 @@ static bool progress_into_checkpoint(const nn_train_config *c) {
 
 static void check_configuration(run *r) {
     const nn_train_config *c = r->config;
+    if (!nn__model_reserved(r->model, "nn_train", "nn_train_config", c->reserved, c + 1)) return;
+    if (c->schedule != NULL &&
+        !nn__model_reserved(r->model, "nn_train", "nn_schedule", c->schedule->reserved,
+                            c->schedule + 1)) return;
     if (c->epochs == 0 || c->batch == 0)
         nn__model_fail(r->model, AD_BAD_ARGUMENT, "nn_train: the number of %s is 0",
                        c->epochs == 0 ? "epochs" : "examples in a batch");

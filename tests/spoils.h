@@ -279,7 +279,7 @@ static ad_var expression(ad_tape *tape, uint64_t *state, ad_var x[EXPRESSION_INP
 static size_t wrong_adjoints(ad_var y, const double right[]) {
     size_t wrong = 0;
     ad_backward(y);
-    for (uint32_t i = 0; i <= y.at.in.node; i++)             /* of NaN nothing can be told */
+    for (uint32_t i = 0; i <= ad__node_of(y); i++)             /* of NaN nothing can be told */
         wrong += right[i] == right[i] && y.tape->adjoint[i] != right[i];
     return wrong;
 }
@@ -289,7 +289,7 @@ static size_t wrong_adjoints(ad_var y, const double right[]) {
 static bool spoil_sweep(ad__spoil_step step, size_t edge, uint64_t seed, size_t *counted, FILE *to) {
     ad_tape     *tape = ad_tape_new();
     ad_var       x[EXPRESSION_INPUTS], y = expression(tape, &seed, x);
-    const size_t nodes = (size_t)y.at.in.node + 1;
+    const size_t nodes = (size_t)ad__node_of(y) + 1;
     double      *right = malloc(nodes*sizeof *right);
     ad_backward(y);
     memcpy(right, tape->adjoint, nodes*sizeof *right);

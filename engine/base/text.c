@@ -259,6 +259,12 @@ void ad__dot_text(const char *text, FILE *to) {
     escaped(text, dot_special, to);
 }
 
+bool ad__all_zero(const uint64_t *reserved, const void *end) {
+    uint64_t any = 0;
+    while (reserved != end) any |= *reserved++;
+    return any == 0;
+}
+
 ad_status ad__written(FILE *to) {
     return fflush(to) != 0 || ferror(to) ? AD_BAD_FILE : AD_OK;
 }

@@ -63,6 +63,12 @@ const char *ad__shortest(double x, char text[AD__SHORTEST]);
 size_t ad__sequence(const char *text);
 bool   ad__is_utf8(const char *text);
 
+/* Is the spare room of a caller's struct, `reserved` to its end, all 0, as ad.h asks? If not, this
+ * is said, with the names of the function and of the struct. */
+#define AD__NOT_ZERO \
+    "%s: the field reserved of %s must be all 0: begin with {0}, then set what is wanted"
+bool ad__all_zero(const uint64_t *reserved, const void *end);
+
 /* AD_OK or AD_BAD_FILE: a full disk is noticed when the buffer leaves. */
 ad_status ad__written(FILE *to);
 

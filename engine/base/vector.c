@@ -3,6 +3,7 @@
  * the compiler to reorder a sum, so the order that suits vectors is written down here. Where the
  * instruction set has fused multiply-add it is asked for by name; nothing else fuses. */
 #include "base/vector.h"
+#include "base/handle.h"
 
 #include <math.h>
 #include <string.h>
@@ -69,10 +70,9 @@ static void add_number(size_t n, double a, double y[]) {
     for (size_t i = 0; i < n; i++) y[i] += a;
 }
 
-/* A handle is two words, tape and place. Where the node is the low half of the second, n handles in a row
- * are an arithmetic progression of words, 0 and 1 apart, and four are compared at once; a layer asks
- * this of every weight it uses. */
-#if UINTPTR_MAX == UINT64_MAX && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+/* A handle is two words, tape and bits. n handles in a row are an arithmetic progression of words, 0 and 1
+ * apart, and four are compared at once; a layer asks this of every weight it uses. */
+#if UINTPTR_MAX == UINT64_MAX
 typedef uint64_t words __attribute__((vector_size(64)));
 
 static bool in_row(size_t n, const ad_var x[]) {
@@ -99,8 +99,8 @@ static bool in_row(size_t n, const ad_var x[]) {
 #else
 static bool in_row(size_t n, const ad_var x[]) {
     for (size_t i = 1; i < n; i++)
-        if (x[i].tape != x[0].tape || x[i].at.in.era != x[0].at.in.era ||
-            x[i].at.in.node != x[0].at.in.node + (uint32_t)i) return false;
+        if (x[i].tape != x[0].tape || ad__era_of(x[i]) != ad__era_of(x[0]) ||
+            ad__node_of(x[i]) != ad__node_of(x[0]) + (uint32_t)i) return false;
     return true;
 }
 #endif
@@ -108,10 +108,9 @@ static bool in_row(size_t n, const ad_var x[]) {
 static bool same_numbers(size_t n, const ad_var x[], const double number[]) {
     uint64_t differ = 0;
     for (size_t i = 0; i < n; i++) {
-        uint64_t a, b;
-        memcpy(&a, &x[i].at.number, sizeof a);
+        uint64_t b;
         memcpy(&b, &number[i], sizeof b);
-        differ |= (uint64_t)(uintptr_t)x[i].tape | (a ^ b);
+        differ |= (uint64_t)(uintptr_t)x[i].tape | (x[i].bits ^ b);
     }
     return differ == 0;
 }

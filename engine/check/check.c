@@ -60,6 +60,24 @@ static size_t block_count(const ad_check_block *b) {
     return count;
 }
 
+/* The struct whose spare room is not all 0, or NULL. */
+static const char *not_zero(const ad_check_options *o) {
+    if (o == NULL) return NULL;
+    if (!ad__all_zero(o->reserved, o + 1)) return "ad_check_options";
+    for (size_t b = 0; o->block != NULL && b < o->blocks; b++)
+        if (!ad__all_zero(o->block[b].reserved, &o->block[b] + 1)) return "ad_check_block";
+    return NULL;
+}
+
+/* NULL: the spare room is all 0. */
+static const char *bad_options(const char *what, const ad_check_options *o,
+                               char text[AD__NAME_ROOM]) {
+    const char *type = not_zero(o);
+    if (type == NULL) return NULL;
+    snprintf(text, AD__NAME_ROOM, AD__NOT_ZERO, what, type);
+    return text;
+}
+
 static bool blocks_fit(const ad_check_options *o, size_t n) {
     size_t total = 0;
     if (o->blocks > 0 && o->block == NULL) return false;
@@ -424,7 +442,7 @@ static ad__slice tape_direction(void *self, const double direction[]) {
 
 static const char *tape_name(void *self, size_t i) {
     const ad__probe *p = self;
-    return ad__name_of(p->tape, p->x[i].at.in.node);
+    return ad__name_of(p->tape, ad__node_of(p->x[i]));
 }
 
 static const double *tape_terms(void *self) {
@@ -435,7 +453,7 @@ static const double *tape_terms(void *self) {
         ad__probe_sweep(p);
         ad__adjoint_sizes(p->tape, p->y, size);
         for (size_t i = 0; i < p->n; i++)
-            if (p->x[i].at.in.node <= p->y) terms[i] = size[p->x[i].at.in.node];
+            if (ad__node_of(p->x[i]) <= p->y) terms[i] = size[ad__node_of(p->x[i])];
         p->terms = terms, terms = NULL;
     }
     free(size);
@@ -444,14 +462,16 @@ static const double *tape_terms(void *self) {
 }
 
 /* NULL: good arguments. */
-static const char *bad_arguments(ad_var y, size_t n, const ad_var x[], size_t room, char text[]) {
+static const char *bad_arguments(ad_var y, size_t n, const ad_var x[],
+                                 const ad_check_options *options, char text[AD__NAME_ROOM]) {
     ad_tape *tape = y.tape;
     if (tape == NULL) return "y is a plain number: it depends on nothing";
     if (tape->status != AD_OK || !ad__operand_valid(tape, y, "ad_check", 1)) return tape->message;
+    if (bad_options("ad_check", options, text) != NULL) return text;
     for (size_t i = 0; i < n; i++) {
         if (x[i].tape != NULL && !ad__operand_valid(tape, x[i], "ad_check", i + 1)) return tape->message;
-        if (x[i].tape != NULL && tape->code[x[i].at.in.node] == AD__input) continue;
-        snprintf(text, room, "ad_check: x[%zu] is not an input of the tape", i);
+        if (x[i].tape != NULL && tape->code[ad__node_of(x[i])] == AD__input) continue;
+        snprintf(text, AD__NAME_ROOM, "ad_check: x[%zu] is not an input of the tape", i);
         return text;
     }
     return NULL;
@@ -498,7 +518,7 @@ ad_check_report *ad_check(ad_var y, size_t n, const ad_var x[], const double cla
                           const ad_check_options *options) {
     char                   text[AD__NAME_ROOM];
     const ad_check_options o = filled(options);
-    const char            *bad = bad_arguments(y, n, x, sizeof text, text);
+    const char            *bad = bad_arguments(y, n, x, options, text);
     ad__report            *r = begin(n, &o);
     ad_tape               *tape = y.tape;
     if (bad != NULL || r == NULL) {
@@ -614,10 +634,13 @@ static void check_callable(callable *c, ad__report *r, const ad_check_options *o
 ad_check_report *ad_check_function(double (*f)(size_t n, const double x[], void *context),
                                    void *context, size_t n, const double x[],
                                    const double claimed[], const ad_check_options *options) {
+    char                   text[AD__NAME_ROOM];
     const ad_check_options o = filled(options);
     const subject          empty = {.n = n};
     ad__report            *r = begin(n, &o);
     if (r == NULL) return NULL;
+    if (bad_options("ad_check_function", options, text) != NULL)
+        return refuse(r, AD_BAD_ARGUMENT, text);
     if (f == NULL || (n > 0 && (x == NULL || claimed == NULL)))
         return refuse(r, AD_BAD_ARGUMENT, "ad_check_function: a function, x and a claimed gradient are needed");
     if (!worth_checking(r, &empty, &o)) return ad__report_done(r);
@@ -833,9 +856,12 @@ static void check_batch(batch *b, const double param[], const double claimed[], 
 
 ad_check_report *ad_check_program(const ad_program *program, const double param[], size_t rows,
                                   const double input[], const ad_check_options *options) {
+    char                   text[AD__NAME_ROOM];
     const ad_check_options o = filled(options);
     ad__report            *r = begin(program == NULL ? 0 : program->params, &o);
     if (r == NULL) return NULL;
+    if (bad_options("ad_check_program", options, text) != NULL)
+        return refuse(r, AD_BAD_ARGUMENT, text);
     if (program == NULL || rows == 0)
         return refuse(r, AD_BAD_ARGUMENT, "ad_check_program: a program and at least one row are needed");
     const size_t n = program->params;
@@ -849,9 +875,9 @@ ad_check_report *ad_check_program(const ad_program *program, const double param[
     if (status == AD_NO_MEMORY) {
         r->no_memory = true;
     } else if (status != AD_OK) {
-        char text[1000];
-        ad_program_message(program, sizeof text, text);
-        ad__report_say(r, status, "%s", text);
+        char said[1000];
+        ad_program_message(program, sizeof said, said);
+        ad__report_say(r, status, "%s", said);
     } else if (worth_checking(r, &empty, &o)) {
         check_batch(&b, param, claimed, &o, r);
     }

@@ -50,7 +50,7 @@ static void measure(curve *c, const ad__slice *line) {
 ad_curve *ad_check_curve(ad_var y, ad_var x, const double *claimed) {
     ad_tape *tape = y.tape;
     if (tape == NULL || tape->status != AD_OK || !ad__operand_valid(tape, y, "ad_check_curve", 1)) return NULL;
-    if (x.tape == NULL || (ad__operand_valid(tape, x, "ad_check_curve", 2) && tape->code[x.at.in.node] != AD__input))
+    if (x.tape == NULL || (ad__operand_valid(tape, x, "ad_check_curve", 2) && tape->code[ad__node_of(x)] != AD__input))
         ad__fail(tape, AD_BAD_ARGUMENT, "ad_check_curve: x is not an input of the tape");
     curve *c = tape->status == AD_OK ? calloc(1, sizeof *c) : NULL;
     if (c == NULL) {
@@ -58,7 +58,7 @@ ad_curve *ad_check_curve(ad_var y, ad_var x, const double *claimed) {
         return NULL;
     }
     ad__probe  p;
-    const char *name = ad__name_of(tape, x.at.in.node);
+    const char *name = ad__name_of(tape, ad__node_of(x));
     snprintf(c->name, sizeof c->name, "%.*s", name != NULL ? ad__cut_bytes(name, 60) : 1, name != NULL ? name : "x");
     c->page.name = c->name, c->page.points = POINTS, c->page.point = c->point;
     if (ad__probe_open(&p, y, 1, &x)) {

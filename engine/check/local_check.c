@@ -374,7 +374,7 @@ static bool sweeps_alike(ad__probe *p) {
     const ad_tape *tape = p->tape;
     ad_backward(ad__handle_of(p->tape, p->y));
     for (size_t i = 0; i < p->n; i++) {
-        const uint32_t x = p->x[i].at.in.node;
+        const uint32_t x = ad__node_of(p->x[i]);
         const double   adjoint = x <= p->y ? tape->adjoint[x] : 0;
         if (adjoint != p->gradient[i] && !(isnan(adjoint) && isnan(p->gradient[i]))) return false;
     }

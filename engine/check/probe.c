@@ -111,7 +111,7 @@ bool ad__probe_same(const ad__probe *p) {
 /* ---- moving ----------------------------------------------------------------------------------- */
 
 static void put(ad__probe *p, size_t i, double value) {
-    p->tape->value[p->x[i].at.in.node] = value;
+    p->tape->value[ad__node_of(p->x[i])] = value;
 }
 
 void ad__probe_back(ad__probe *p) {
@@ -128,7 +128,7 @@ bool ad__probe_move(ad__probe *p, double t, double *moved) {
         *moved = (base + t) - base;
     } else {                                       /* += : an input may stand in x twice */
         for (size_t i = 0; i < p->n; i++)
-            if (p->direction[i] != 0) tape->value[p->x[i].at.in.node] += t*p->direction[i];
+            if (p->direction[i] != 0) tape->value[ad__node_of(p->x[i])] += t*p->direction[i];
     }
     p->evaluations++;
     ad__replay_range(tape, tape->leaves, p->y + 1);
@@ -206,7 +206,7 @@ static bool keep(ad__probe *p) {
 
 bool ad__probe_open(ad__probe *p, ad_var y, size_t n, const ad_var x[]) {
     ad_tape *tape = y.tape;
-    *p = (ad__probe){.tape = tape, .y = y.at.in.node, .n = n, .x = x};
+    *p = (ad__probe){.tape = tape, .y = ad__node_of(y), .n = n, .x = x};
     p->base = malloc((n + 1)*sizeof *p->base);
     p->gradient = malloc((n + 1)*sizeof *p->gradient);
     if (p->base == NULL || p->gradient == NULL || !keep(p) || !find_sides(p)) {
@@ -214,14 +214,14 @@ bool ad__probe_open(ad__probe *p, ad_var y, size_t n, const ad_var x[]) {
                  (unsigned long)p->y + 1);
         return false;
     }
-    for (size_t i = 0; i < n; i++) p->base[i] = tape->value[x[i].at.in.node];
+    for (size_t i = 0; i < n; i++) p->base[i] = tape->value[ad__node_of(x[i])];
     ad__replay_range(tape, tape->leaves, p->y + 1);
     if (tape->status != AD_OK) return false;
     for (size_t k = 0; k < p->sides; k++) p->side[k] = side_of(tape, p->side_node[k]);
     sweep(p);
     if (tape->status != AD_OK) return false;
     p->value = tape->value[p->y];
-    for (size_t i = 0; i < n; i++) p->gradient[i] = x[i].at.in.node <= p->y ? tape->adjoint[x[i].at.in.node] : 0;
+    for (size_t i = 0; i < n; i++) p->gradient[i] = ad__node_of(x[i]) <= p->y ? tape->adjoint[ad__node_of(x[i])] : 0;
     p->noise = rounding_bound(p);
     return true;
 }

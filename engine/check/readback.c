@@ -98,17 +98,17 @@ double ad__readback_noise(ad__readback *b, const double param[], const double in
     const ad_var y = b->value[b->program->output[output]];
     if (y.tape == NULL || !move(b, param, input)) return 0;
     ad_backward(y);
-    return ad__swept_noise(b->tape, y.at.in.node);
+    return ad__swept_noise(b->tape, ad__node_of(y));
 }
 
 bool ad__readback_terms(ad__readback *b, const double param[], const double input[], double terms[]) {
     const ad_var y = b->value[b->program->output[0]];
     if (y.tape == NULL || !move(b, param, input)) return true;
-    double *size = malloc(((size_t)y.at.in.node + 1)*sizeof *size);
+    double *size = malloc(((size_t)ad__node_of(y) + 1)*sizeof *size);
     if (size == NULL) return false;
-    ad__adjoint_sizes(b->tape, y.at.in.node, size);
+    ad__adjoint_sizes(b->tape, ad__node_of(y), size);
     for (size_t i = 0; i < b->program->params; i++)
-        if (b->param[i].at.in.node <= y.at.in.node) terms[i] += size[b->param[i].at.in.node];
+        if (ad__node_of(b->param[i]) <= ad__node_of(y)) terms[i] += size[ad__node_of(b->param[i])];
     free(size);
     return true;
 }

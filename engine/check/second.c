@@ -38,7 +38,7 @@ static ad__sample at(void *context, double t) {
         ad_backward(ad__handle_of(p->tape, p->y));
         total = 0;
         for (size_t i = 0; i < p->n; i++) {
-            const uint32_t x = p->x[i].at.in.node;
+            const uint32_t x = ad__node_of(p->x[i]);
             if (s->w[i] != 0 && x <= p->y) total += s->w[i]*p->tape->adjoint[x];
         }
     }
@@ -53,7 +53,7 @@ static double noise_at(void *context, double t) {
 }
 
 static void label(const ad__probe *p, size_t i, size_t room, char text[]) {
-    const char *name = ad__name_of(p->tape, p->x[i].at.in.node);
+    const char *name = ad__name_of(p->tape, ad__node_of(p->x[i]));
     if (name != NULL) snprintf(text, room, "%.*s", ad__cut_bytes(name, 30), name);
     else snprintf(text, room, "x[%zu]", i);
 }
@@ -126,7 +126,7 @@ static void tangent_sizes(const ad__probe *p, const double direction[], double s
     const ad_tape *tape = p->tape;
     for (uint32_t i = 0; i <= p->y; i++) size[i] = 0;
     for (size_t k = 0; k < p->n; k++)
-        if (p->x[k].at.in.node <= p->y) size[p->x[k].at.in.node] += fabs(direction[k]);
+        if (ad__node_of(p->x[k]) <= p->y) size[ad__node_of(p->x[k])] += fabs(direction[k]);
     for (uint32_t i = tape->leaves; i <= p->y; i++) {
         for (size_t k = 0; k < ad__edges(tape, i); k++) {
             const ad__edge edge = ad__edge_of(tape, i, k);

@@ -97,7 +97,7 @@ static void free_sheet(ad__sheet *s) {
 ad_status ad__sheet_write(const char *what, size_t n, const ad_var y[], const ad_view *view, size_t most, bool placed,
                           void (*write)(const ad__sheet *sheet, FILE *to), FILE *to) {
     ad_status status;
-    ad_tape  *tape = ad__results(what, n, y, to, &status);
+    ad_tape  *tape = ad__results(what, n, y, view, to, &status);
     ad__sheet s;
     if (tape == NULL) return status;
     if (make_sheet(tape, n, y, view, most, placed, &s)) {

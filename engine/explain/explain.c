@@ -236,7 +236,7 @@ static void explain(page *p) {
 ad_status ad_explain_all(size_t n, const ad_var y[], const ad_view *view, FILE *to) {
     static const ad_view usual;
     ad_status            status;
-    ad_tape             *tape = ad__results("ad_explain", n, y, to, &status);
+    ad_tape             *tape = ad__results("ad_explain", n, y, view, to, &status);
     if (tape == NULL) return status;
     page                 p = {.tape = tape, .to = to, .view = view == NULL ? &usual : view};
     const ad__selection *s = &p.traced.selection;
@@ -256,7 +256,7 @@ ad_status ad_explain_all(size_t n, const ad_var y[], const ad_view *view, FILE *
 
 static ad_status constant(ad_var y, FILE *to) {
     const ad__locale locale = ad__locale_enter();
-    fprintf(to, "%.6g is a plain number: it depends on nothing\n", y.at.number);
+    fprintf(to, "%.6g is a plain number: it depends on nothing\n", ad__number_of(y));
     ad__locale_leave(locale);
     return ad__written(to);
 }

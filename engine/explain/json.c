@@ -187,7 +187,7 @@ void ad__json_trace(const ad_tape *tape, const ad__traced *t, const ad__comparis
 
 ad_status ad_explain_json(size_t n, const ad_var y[], const ad_view *view, FILE *to) {
     ad_status     status;
-    ad_tape      *tape = ad__results("ad_explain_json", n, y, to, &status);
+    ad_tape      *tape = ad__results("ad_explain_json", n, y, view, to, &status);
     ad__traced    t;
     ad__comparison *compared = NULL;
     if (tape == NULL) return status;

@@ -105,9 +105,9 @@ static bool room(ways *w) {
 ad_status ad_explain_paths(ad_var y, ad_var x, size_t most, FILE *to) {
     const ad_var both[] = {y, x};
     ad_status    status;
-    ad_tape     *tape = ad__results("ad_explain_paths", 2, both, to, &status);
+    ad_tape     *tape = ad__results("ad_explain_paths", 2, both, NULL, to, &status);
     if (tape == NULL) return status;
-    ways     w = {.tape = tape, .from = x.at.in.node, .last = y.at.in.node,
+    ways     w = {.tape = tape, .from = ad__node_of(x), .last = ad__node_of(y),
                   .most = most == 0 ? 8 : most > MOST_PATHS ? MOST_PATHS : most};
     ad__pass pass = {.last = 0};
     if (w.from > w.last) {
@@ -182,9 +182,9 @@ static void onward(const ad_tape *tape, const bool used[], uint32_t node, uint32
 
 bool ad_explain_nonfinite(ad_var y, FILE *to) {
     ad_status status;
-    ad_tape  *tape = ad__results("ad_explain_nonfinite", 1, &y, to, &status);
-    if (tape == NULL) return y.tape == NULL && !isfinite(y.at.number);
-    const uint32_t last = y.at.in.node;
+    ad_tape  *tape = ad__results("ad_explain_nonfinite", 1, &y, NULL, to, &status);
+    if (tape == NULL) return y.tape == NULL && !isfinite(ad__number_of(y));
+    const uint32_t last = ad__node_of(y);
     bool          *used = ad__leads_to(tape, last);
     uint32_t       first = 0;
     bool           old = false;

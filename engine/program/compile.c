@@ -265,7 +265,7 @@ static bool claim_leaves(compiler *c, const char *which, const char *what, size_
     for (size_t i = 0; i < n; i++) {
         if (x[i].tape == NULL) return REFUSE(c->tape, "%s[%zu] is a plain number", which, i);
         if (!ad__operand_valid(c->tape, x[i], what, i + 1)) return false;
-        const uint32_t node = x[i].at.in.node;
+        const uint32_t node = ad__node_of(x[i]);
         if (c->tape->code[node] != AD__input)
             return REFUSE(c->tape, "%s[%zu] is the result of an operation, not an input of the tape", which, i);
         if (c->id[node] != NONE)
@@ -276,6 +276,8 @@ static bool claim_leaves(compiler *c, const char *which, const char *what, size_
 }
 
 static bool check_interface(const ad_interface *face, ad_tape *tape) {
+    if (!ad__check_reserved(tape, "ad_compile", "ad_interface", face->reserved, face + 1))
+        return false;
     if (face->outputs == 0) return REFUSE(tape, "no outputs are listed, and at least one is needed");
     if (face->params > 0 && face->param == NULL) return REFUSE(tape, "the list of %zu params is NULL", face->params);
     if (face->inputs > 0 && face->input == NULL) return REFUSE(tape, "the list of %zu inputs is NULL", face->inputs);
@@ -346,7 +348,7 @@ static uint32_t fold_reduction(values *v, uint8_t code, size_t place, size_t n) 
     free(x);
     v->words = place;
     v->folded++;
-    return add_constant(v, y.at.number);
+    return add_constant(v, ad__number_of(y));
 }
 
 /* The operand that a where or a pick with a constant in front comes down to; 0 for none. */
@@ -843,8 +845,8 @@ static bool collect_outputs(compiler *c) {
     c->output = array(c, face->outputs, sizeof *c->output, 0);
     if (c->output == NULL) return false;
     for (size_t i = 0; i < face->outputs; i++)
-        c->output[i] = face->output[i].tape == NULL ? add_constant(&c->first, face->output[i].at.number)
-                                                    : c->id[face->output[i].at.in.node];
+        c->output[i] = face->output[i].tape == NULL ? add_constant(&c->first, ad__number_of(face->output[i]))
+                                                    : c->id[ad__node_of(face->output[i])];
     return !c->first.failed;
 }
 
@@ -885,8 +887,8 @@ static bool first_walk(compiler *c) {
     size_t branches = 0;
     const ad_interface *face = c->face;
     for (size_t i = 0; i < face->outputs; i++)
-        if (face->output[i].tape != NULL && face->output[i].at.in.node >= c->end)
-            c->end = face->output[i].at.in.node + 1;
+        if (face->output[i].tape != NULL && ad__node_of(face->output[i]) >= c->end)
+            c->end = ad__node_of(face->output[i]) + 1;
     c->id = array(c, c->tape->length, sizeof *c->id, 0xff);
     c->used = array(c, c->tape->length, sizeof *c->used, 0);
     if (c->id == NULL || c->used == NULL || !keep_own_ops(c)) return false;
@@ -895,7 +897,7 @@ static bool first_walk(compiler *c) {
     if (c->guard == NULL || !claim_leaves(c, "param", "ad_compile: params", face->params, face->param, 0) ||
         !claim_leaves(c, "input", "ad_compile: inputs", face->inputs, face->input, face->params)) return false;
     for (size_t i = 0; i < face->outputs; i++)
-        if (face->output[i].tape != NULL) c->used[face->output[i].at.in.node] = true;
+        if (face->output[i].tape != NULL) c->used[ad__node_of(face->output[i])] = true;
     mark_used(c);
     if (!keep_fixed_leaves(c)) return false;
     collect(c);

@@ -12,6 +12,7 @@ enum { LATEST = 16 };
 
 bool ad__check_op(ad_tape *tape, const char *what, const ad_custom_op *op) {
     if (op == NULL) ad__fail(tape, AD_BAD_ARGUMENT, "%s: the operation is NULL", what);
+    else if (!ad__check_reserved(tape, what, "ad_custom_op", op->reserved, op + 1)) return false;
     else if (op->name == NULL) ad__fail(tape, AD_BAD_ARGUMENT, "%s: the operation has no name", what);
     else if (op->value == NULL || op->partials == NULL)
         ad__fail(tape, AD_BAD_ARGUMENT, "%s: the operation \"%.*s\" has no %s", what, ad__shown_bytes(op->name),
@@ -37,7 +38,7 @@ static bool all_numbers(size_t n, const ad_var x[]) {
 /* The numbers are gathered where a node's operands would be. */
 static ad_var folded(ad_tape *tape, const ad_custom_op *op, size_t n, const ad_var x[], void *context) {
     if (!ad__scratch(tape, n + 1)) return ad__failed(tape);
-    for (size_t i = 0; i < n; i++) tape->scratch[i] = x[i].at.number;
+    for (size_t i = 0; i < n; i++) tape->scratch[i] = ad__number_of(x[i]);
     return ad_num(op->value(n, tape->scratch, context));
 }
 

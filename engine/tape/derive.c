@@ -44,7 +44,7 @@ static bool wanted(const recorder *r, uint32_t node) {
 
 static void find_active(recorder *r, size_t n, const ad_var x[]) {
     for (size_t k = 0; k < n; k++)
-        if (x[k].at.in.node <= r->last) r->active[x[k].at.in.node - r->first] = true;
+        if (ad__node_of(x[k]) <= r->last) r->active[ad__node_of(x[k]) - r->first] = true;
     for (uint32_t i = r->first; i <= r->last; i++) {
         const size_t operands = r->tape->code[i] == AD__branch ? 0 : ad__operands(r->tape, i);
         for (size_t k = 0; k < operands && !r->active[i - r->first]; k++)
@@ -61,15 +61,15 @@ static bool is_number(ad_var x) {
 /* adjoint*partial under the rules of the sweep. Of two nodes either may be 0 in a replay; a plain number that
  * is finite and not 0 needs no rule. */
 static ad_var contribution(ad_var adjoint, ad_var partial, bool selects) {
-    if (is_number(partial) && partial.at.number == 0 && selects) return ad_num(0);
-    const bool plain = (is_number(adjoint) && isfinite(adjoint.at.number)) ||
-                       (is_number(partial) && isfinite(partial.at.number));
+    if (is_number(partial) && ad__number_of(partial) == 0 && selects) return ad_num(0);
+    const bool plain = (is_number(adjoint) && isfinite(ad__number_of(adjoint))) ||
+                       (is_number(partial) && isfinite(ad__number_of(partial)));
     if (plain) return ad__record_simplified(AD__ROW_mul, adjoint, partial);
     return selects ? ad_gate(adjoint, partial) : ad_scale(adjoint, partial);
 }
 
 static bool same(ad_var x, ad_var y) {
-    return x.tape == y.tape && x.at.in.node == y.at.in.node;
+    return x.tape == y.tape && ad__node_of(x) == ad__node_of(y);
 }
 
 static void add_doubt(recorder *r, uint32_t node, ad_var doubt) {
@@ -152,9 +152,9 @@ static void push_group(recorder *r, uint32_t i, int number, ad_var a) {
     const ad__rule *rule = ad__rule_of_reduction(r->tape, code);
     for (size_t k = 0; k < n && rule != NULL; k++) {
         const ad_var x = group_operand(r, i, number, k);
-        if (is_number(x) || !wanted(r, x.at.in.node)) continue;
+        if (is_number(x) || !wanted(r, ad__node_of(x))) continue;
         const ad_var y = code == AD__dot ? group_operand(r, i, 1 - number, k) : ad_num(0);
-        add(r, x.at.in.node, contribution(a, ad__rule_record(rule, x, y, ad__handle_of(r->tape, i)), false), true);
+        add(r, ad__node_of(x), contribution(a, ad__rule_record(rule, x, y, ad__handle_of(r->tape, i)), false), true);
     }
 }
 
@@ -175,19 +175,19 @@ static void push_logsumexp(recorder *r, uint32_t i, ad_var a) {
     const ad_var sum = ad_sum(n, q), total = ad_where(ad_equal(sum, ad_num(0)), ad_num(1), sum);
     for (size_t k = 0; k < n; k++) {
         const ad_var x = group_operand(r, i, 0, k);
-        if (!is_number(x) && wanted(r, x.at.in.node))
-            add(r, x.at.in.node, contribution(a, ad_div(q[k], total), false), true);
+        if (!is_number(x) && wanted(r, ad__node_of(x)))
+            add(r, ad__node_of(x), contribution(a, ad_div(q[k], total), false), true);
     }
     free(q);
 }
 
 /* Whole or nothing, as the condition says now; a condition that is a node may turn in a replay. */
 static void push_choice(recorder *r, ad_var to, ad_var condition, bool yes, ad_var a) {
-    if (is_number(to) || !wanted(r, to.at.in.node)) return;
+    if (is_number(to) || !wanted(r, ad__node_of(to))) return;
     const bool taken = (ad_value(condition) != 0) == yes;
     if (!is_number(condition)) a = yes ? ad_where(condition, a, ad_num(0)) : ad_where(condition, ad_num(0), a);
     else if (!taken) return;
-    add(r, to.at.in.node, a, taken);
+    add(r, ad__node_of(to), a, taken);
 }
 
 static void push_where(recorder *r, uint32_t i, ad_var a) {
@@ -201,7 +201,7 @@ static void push_pick(recorder *r, uint32_t i, ad_var a) {
     const size_t n = r->tape->arg[i].y;
     for (size_t k = 0; k < n; k++) {
         const ad_var to = group_operand(r, i, 1, k);
-        if (is_number(to) || !wanted(r, to.at.in.node)) continue;
+        if (is_number(to) || !wanted(r, ad__node_of(to))) continue;
         push_choice(r, to, ad_equal(index, ad_num((double)k)), true, a);
     }
 }
@@ -213,9 +213,9 @@ static void push_partials(recorder *r, uint32_t i, ad_var a, ad_var x[], ad_var 
     for (size_t k = 0; k < n; k++) x[k] = group_operand(r, i, 0, k), partial[k] = ad_num(NAN);
     own.op->record(n, x, ad__handle_of(r->tape, i), partial, own.context);
     for (size_t k = 0; k < n && r->tape->status == AD_OK; k++) {
-        if (is_number(x[k]) || !wanted(r, x[k].at.in.node)) continue;
+        if (is_number(x[k]) || !wanted(r, ad__node_of(x[k]))) continue;
         if (!is_number(partial[k]) && !ad__operand_valid(r->tape, partial[k], own.op->name, k + 1)) return;
-        add(r, x[k].at.in.node, contribution(a, partial[k], false), true);
+        add(r, ad__node_of(x[k]), contribution(a, partial[k], false), true);
     }
 }
 
@@ -260,8 +260,8 @@ static void visit(recorder *r, uint32_t i, ad_var a) {
 static void name_adjoint(const recorder *r, uint32_t i) {
     const ad_var      adjoint = r->adjoint[i - r->first];
     const char *const x = ad__name_of(r->tape, i), *const y = ad__name_of(r->tape, r->last);
-    if (x == NULL || is_number(adjoint) || r->tape->status != AD_OK || adjoint.at.in.node < r->old ||
-        ad__name_of(r->tape, adjoint.at.in.node) != NULL) return;
+    if (x == NULL || is_number(adjoint) || r->tape->status != AD_OK || ad__node_of(adjoint) < r->old ||
+        ad__name_of(r->tape, ad__node_of(adjoint)) != NULL) return;
     char number[24], name[NAME];
     snprintf(number, sizeof number, "#%lu", (unsigned long)r->last);
     const char *const of = y != NULL ? y : number;
@@ -276,7 +276,7 @@ static void walk(recorder *r) {
     r->live[r->last - r->first] = true;
     for (uint32_t i = r->last + 1; i-- > r->first && r->tape->status == AD_OK;) {
         const ad_var a = r->adjoint[i - r->first];
-        if (!r->active[i - r->first] || (is_number(a) && a.at.number == 0)) continue;
+        if (!r->active[i - r->first] || (is_number(a) && ad__number_of(a) == 0)) continue;
         if (i < r->last) name_adjoint(r, i);
         r->at = i;
         visit(r, i, a);
@@ -285,7 +285,7 @@ static void walk(recorder *r) {
 
 static uint32_t lowest(size_t n, const ad_var x[], uint32_t last) {
     for (size_t k = 0; k < n; k++)
-        if (x[k].at.in.node < last) last = x[k].at.in.node;
+        if (ad__node_of(x[k]) < last) last = ad__node_of(x[k]);
     return last;
 }
 
@@ -294,7 +294,7 @@ static ad_var gradient_of(const recorder *r, uint32_t node) {
 }
 
 static void record(ad_tape *tape, ad_var y, size_t n, const ad_var x[], ad_var grad[]) {
-    const uint32_t last = y.at.in.node, first = lowest(n, x, last);
+    const uint32_t last = ad__node_of(y), first = lowest(n, x, last);
     const size_t   nodes = (size_t)last - first + 1;
     recorder       r = {.tape = tape, .first = first, .last = last, .old = tape->length, .n = n, .x = x};
     r.adjoint = nodes > SIZE_MAX/2/sizeof *r.adjoint ? NULL : malloc(2*nodes*sizeof *r.adjoint);
@@ -307,7 +307,7 @@ static void record(ad_tape *tape, ad_var y, size_t n, const ad_var x[], ad_var g
         find_active(&r, n, x);
         walk(&r);
         for (size_t k = 0; k < n; k++)
-            grad[k] = x[k].at.in.node > last ? ad_num(0) : gradient_of(&r, x[k].at.in.node);
+            grad[k] = ad__node_of(x[k]) > last ? ad_num(0) : gradient_of(&r, ad__node_of(x[k]));
     }
     free(r.adjoint);
     free(r.active);

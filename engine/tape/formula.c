@@ -724,7 +724,7 @@ static void give_name(parser *p, const char *name, size_t length, ad_var x) {
 
 /* A name given to a node that has one already, or to a leaf, would rename it: `y = x` is only bound. */
 static bool made_here(const parser *p, uint32_t before, ad_var x) {
-    return x.tape == p->tape && x.at.in.node >= before && x.at.in.node != AD__NO_NODE;
+    return x.tape == p->tape && ad__node_of(x) >= before && ad__node_of(x) != AD__NO_NODE;
 }
 
 static ad_var statements(parser *p) {

@@ -305,15 +305,15 @@ static double *column(const ad_tape *tape, size_t number) {
 /* Is some node up to y at a kink? */
 static bool any_kink(ad_var y) {
     uint32_t i = y.tape->leaves;
-    while (i <= y.at.in.node && !ad__at_kink(y.tape, i)) i++;
-    return i <= y.at.in.node;
+    while (i <= ad__node_of(y) && !ad__at_kink(y.tape, i)) i++;
+    return i <= ad__node_of(y);
 }
 
 /* The adjoints of y, kept in a column. NULL after an error. */
 static const double *keep_adjoints(ad_var y) {
     ad_tape *tape = y.tape;
     if (!ad__tangent_room(tape, ALL) || !ad__gradient_aside(y, 0, NULL, NULL)) return NULL;
-    return memcpy(column(tape, KINKS), column(tape, TANGENTS), ((size_t)y.at.in.node + 1)*sizeof(double));
+    return memcpy(column(tape, KINKS), column(tape, TANGENTS), ((size_t)ad__node_of(y) + 1)*sizeof(double));
 }
 
 /* Is there a kink whose operands move, but not yet? */
@@ -336,7 +336,7 @@ typedef struct curvature {
 /* Tangents of all nodes up to y; with a look at kinks, where an operation that has one is on the way. */
 static bool tangents(curvature *c, size_t n, const ad_var x[], const double direction[]) {
     ad_tape       *tape = c->y.tape;
-    const uint32_t last = c->y.at.in.node;
+    const uint32_t last = ad__node_of(c->y);
     bool           tips;
     if (!ad__tangent_room(tape, KINKS) || !ad__tangents(tape, last, n, x, direction, c->kinks, &tips)) return false;
     if (c->known || !tips) return true;
@@ -349,7 +349,7 @@ static bool tangents(curvature *c, size_t n, const ad_var x[], const double dire
 /* Adjoints and their slopes, of every node up to y, when each x moves by its direction. */
 static const ad__dual *sweep_duals(curvature *c, size_t n, const ad_var x[], const double direction[]) {
     ad_tape       *tape = c->y.tape;
-    const uint32_t last = c->y.at.in.node;
+    const uint32_t last = ad__node_of(c->y);
     if (!tangents(c, n, x, direction)) return NULL;
     ad__dual *adjoint = (ad__dual *)(void *)column(tape, DUALS);
     memset(adjoint, 0, ((size_t)last + 1)*sizeof *adjoint);
@@ -411,7 +411,7 @@ static bool can_bend(ad_var y, const char *what, size_t n, const ad_var x[]) {
     ad_tape *tape = y.tape;
     if (tape->status != AD_OK || !ad__operand_valid(tape, y, what, 1) || !ad__nodes_valid(tape, what, n, x)) return false;
     for (size_t k = 0; k < n; k++) {
-        const uint32_t node = x[k].at.in.node;
+        const uint32_t node = ad__node_of(x[k]);
         if (tape->code[node] == AD__input) continue;
         ad__fail(tape, AD_BAD_ARGUMENT, "%s: x[%zu] is node #%lu, the result of %s, not an input", what, k,
                  (unsigned long)node, ad__node_name(tape, node));
@@ -429,7 +429,7 @@ void ad_hessian_times(ad_var y, size_t n, const ad_var x[], const double directi
     curvature       c = {.y = y};
     const ad__dual *adjoint = can_bend(y, "ad_hessian_times", n, x) ? sweep_duals(&c, n, x, direction) : NULL;
     for (size_t k = 0; k < n; k++)
-        out[k] = adjoint == NULL ? NAN : x[k].at.in.node > y.at.in.node ? 0 : adjoint[x[k].at.in.node].slope;
+        out[k] = adjoint == NULL ? NAN : ad__node_of(x[k]) > ad__node_of(y) ? 0 : adjoint[ad__node_of(x[k])].slope;
 }
 
 /* Column j along the unit vector of x[j]; what lies above the diagonal is copied to below. */
@@ -440,7 +440,7 @@ static bool fill_hessian(ad_var y, size_t n, const ad_var x[], double h[]) {
         const ad__dual *adjoint = sweep_duals(&c, 1, &x[j], &one);
         if (adjoint == NULL) return false;
         for (size_t i = 0; i <= j; i++)
-            h[i*n + j] = h[j*n + i] = x[i].at.in.node > y.at.in.node ? 0 : adjoint[x[i].at.in.node].slope;
+            h[i*n + j] = h[j*n + i] = ad__node_of(x[i]) > ad__node_of(y) ? 0 : adjoint[ad__node_of(x[i])].slope;
     }
     return true;
 }
@@ -479,10 +479,10 @@ static bool by_columns(ad_tape *tape, size_t m, const ad_var y[], size_t n, cons
     bool         tips;
     uint32_t     last = 0;
     for (size_t i = 0; i < m; i++)
-        if (y[i].tape != NULL && y[i].at.in.node > last) last = y[i].at.in.node;
+        if (y[i].tape != NULL && ad__node_of(y[i]) > last) last = ad__node_of(y[i]);
     for (size_t k = 0; k < n; k++) {
         if (!ad__tangents(tape, last, 1, &x[k], &one, NULL, &tips)) return false;
-        for (size_t i = 0; i < m; i++) j[i*n + k] = y[i].tape == NULL ? 0 : tape->tangent[y[i].at.in.node] + 0;
+        for (size_t i = 0; i < m; i++) j[i*n + k] = y[i].tape == NULL ? 0 : tape->tangent[ad__node_of(y[i])] + 0;
     }
     return settle(m, y, n, x, j);
 }

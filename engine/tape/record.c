@@ -8,11 +8,11 @@
 __attribute__((noinline))
 static ad_var unary(ad__row_number row, ad_var x) {
     ad_tape *tape = x.tape;
-    if (tape == NULL) return ad_num(ad__row_value(row, x.at.number, 0));
+    if (tape == NULL) return ad_num(ad__row_value(row, ad__number_of(x), 0));
     if (tape->status != AD_OK || !ad__operand_valid(tape, x, ad__rows[row].name, 1) || !ad__grow(tape))
         return ad__failed(tape);
-    const double value = ad__row_value(row, tape->value[x.at.in.node], 0);
-    return ad__push(tape, ad__rows[row].code, x.at.in.node, 0, value);
+    const double value = ad__row_value(row, tape->value[ad__node_of(x)], 0);
+    return ad__push(tape, ad__rows[row].code, ad__node_of(x), 0, value);
 }
 
 /* May this operand be used as it is? A plain number, or a fresh handle of the tape. */
@@ -29,16 +29,16 @@ static bool make_ready(ad_tape *tape, ad__row_number row, ad_var x, ad_var y) {
 __attribute__((noinline))
 static ad_var binary(ad__row_number row, ad_var x, ad_var y) {
     ad_tape *tape = x.tape != NULL ? x.tape : y.tape;
-    if (tape == NULL) return ad_num(ad__row_value(row, x.at.number, y.at.number));
+    if (tape == NULL) return ad_num(ad__row_value(row, ad__number_of(x), ad__number_of(y)));
     if ((tape->length >= tape->room || !ready(tape, x) || !ready(tape, y)) &&
         !make_ready(tape, row, x, y)) return ad__failed(tape);
     ad__form form = AD__NODES_ONLY;
-    uint32_t xp = x.at.in.node, yp = y.at.in.node;
-    if (x.tape == NULL) form = AD__X_NUMBER, xp = ad__number(tape, x.at.number);
-    if (y.tape == NULL) form = AD__Y_NUMBER, yp = ad__number(tape, y.at.number);
+    uint32_t xp = ad__node_of(x), yp = ad__node_of(y);
+    if (x.tape == NULL) form = AD__X_NUMBER, xp = ad__number(tape, ad__number_of(x));
+    if (y.tape == NULL) form = AD__Y_NUMBER, yp = ad__number(tape, ad__number_of(y));
     if (tape->status != AD_OK) return ad__failed(tape);
-    const double value = ad__row_value(row, x.tape == NULL ? x.at.number : tape->value[xp],
-                                       y.tape == NULL ? y.at.number : tape->value[yp]);
+    const double value = ad__row_value(row, x.tape == NULL ? ad__number_of(x) : tape->value[xp],
+                                       y.tape == NULL ? ad__number_of(y) : tape->value[yp]);
     return ad__push(tape, (uint8_t)(ad__rows[row].code + form), xp, yp, value);
 }
 
@@ -47,13 +47,13 @@ static ad_var binary(ad__row_number row, ad_var x, ad_var y) {
         ad_tape *t = x.tape;                                                                 \
         if (t == NULL || !ad__fresh(t, x) || t->length >= t->room)                           \
             return unary(AD__ROW_##name, x);                                                 \
-        const uint32_t xp = x.at.in.node;                                                    \
+        const uint32_t xp = ad__node_of(x);                                                    \
         return ad__push(t, AD__##name, xp, 0, ad__value_##name(t->value[xp]));               \
     }
 #define R2(name, ...)                                                                        \
     ad_var ad_##name(ad_var x, ad_var y) {                                                   \
         ad_tape       *t = x.tape;                                                           \
-        const uint32_t xp = x.at.in.node, yp = y.at.in.node;                                 \
+        const uint32_t xp = ad__node_of(x), yp = ad__node_of(y);                                 \
         if (t == NULL || !ad__fresh(t, x) || t->length >= t->room)                           \
             return binary(AD__ROW_##name, x, y);                                             \
         if (y.tape == t && ad__fresh(t, y))                                                  \
@@ -75,10 +75,10 @@ ad_var ad__record_row(ad__row_number row, ad_var x, ad_var y) {
 
 bool ad_branch(ad_var condition) {
     ad_tape *tape = condition.tape;
-    if (tape == NULL) return condition.at.number != 0;
+    if (tape == NULL) return ad__number_of(condition) != 0;
     if (tape->status != AD_OK || !ad__operand_valid(tape, condition, "branch", 1) || !ad__grow(tape))
         return false;
-    const bool taken = tape->value[condition.at.in.node] != 0;
-    ad__push(tape, AD__branch, condition.at.in.node, 0, taken);
+    const bool taken = tape->value[ad__node_of(condition)] != 0;
+    ad__push(tape, AD__branch, ad__node_of(condition), 0, taken);
     return taken;
 }

@@ -127,15 +127,15 @@ static inline bool classify(ad_tape *tape, const char *what, size_t n, const ad_
 static bool put_group(ad_tape *tape, ad__kind kind, size_t n, const ad_var x[], uint32_t words[]) {
     words[0] = kind == SAME_RUN ? AD__RUN : kind;
     if (kind == SAME_RUN) words[1] = tape->run;
-    if (kind == AD__RANGE) words[1] = x[0].at.in.node;
+    if (kind == AD__RANGE) words[1] = ad__node_of(x[0]);
     if (kind == AD__RUN) words[1] = ad__numbers(tape, n, x);
     if (kind == AD__SCATTERED)
-        for (size_t i = 0; i < n; i++) words[1 + i] = x[i].at.in.node;
+        for (size_t i = 0; i < n; i++) words[1 + i] = ad__node_of(x[i]);
     if (kind == AD__MIXED) {
         uint32_t *bits = words + 1 + n;
         memset(bits, 0, bitmap_words(n)*sizeof *bits);
         for (size_t i = 0; i < n; i++) {
-            words[1 + i] = x[i].tape != NULL ? x[i].at.in.node : ad__number(tape, x[i].at.number);
+            words[1 + i] = x[i].tape != NULL ? ad__node_of(x[i]) : ad__number(tape, ad__number_of(x[i]));
             if (x[i].tape == NULL) bits[i/32] |= UINT32_C(1) << i%32;
         }
     }
@@ -174,7 +174,7 @@ ad_var ad__reduce_record(ad_tape *tape, uint8_t code, const char *what, size_t n
     if (!in_place) memcpy(tape->list + place, record, words*sizeof *record);
     tape->list_length += (uint32_t)words;
     const ad_var y = ad__push(tape, code, place, (uint32_t)n, 0);
-    if (!ad__reduce_value(tape, y.at.in.node, &tape->value[y.at.in.node])) {
+    if (!ad__reduce_value(tape, ad__node_of(y), &tape->value[ad__node_of(y)])) {
         tape->length--;
         return ad__failed(tape);
     }
@@ -227,11 +227,18 @@ static double term(double x, double shift) {
     return exp(x == shift ? 0 : x - shift);
 }
 
+/* Read through memcpy, since inside a handle the bits of a number are those of a whole one. */
+static inline double number_at(const void *x) {
+    double number;
+    memcpy(&number, x, sizeof number);
+    return number;
+}
+
 /* Over numbers that stand `stride` bytes apart: alone, or inside handles. */
-static fold fold_of(size_t n, const double *x, size_t stride) {
+static fold fold_of(size_t n, const void *x, size_t stride) {
     const char *at = (const char *)x;
     fold        f = {-INFINITY, 0};
-#define X(i) (*(const double *)(const void *)(at + (i)*stride))
+#define X(i) number_at(at + (i)*stride)
     for (size_t i = 0; i < n; i++)
         if (X(i) > f.shift || X(i) != X(i)) f.shift = X(i);
     for (size_t i = 0; i < n; i++) f.total += term(X(i), f.shift);
@@ -437,7 +444,7 @@ bool ad__reduce_tangent(ad_tape *tape, uint32_t node, const double tangent[], ad
 
 static double folded_sum(size_t n, const ad_var x[]) {
     double total = 0;
-    for (size_t i = 0; i < n; i++) total += x[i].at.number;
+    for (size_t i = 0; i < n; i++) total += ad__number_of(x[i]);
     return total;
 }
 
@@ -451,21 +458,21 @@ ad_var ad_dot(size_t n, const ad_var x[], const ad_var y[]) {
     if (tape == NULL) tape = tape_of(n, y);
     if (tape != NULL) return reduce(tape, AD__dot, n, n, x, n, y);
     double total = 0;
-    for (size_t i = 0; i < n; i++) total += x[i].at.number*y[i].at.number;
+    for (size_t i = 0; i < n; i++) total += ad__number_of(x[i])*ad__number_of(y[i]);
     return ad_num(total);
 }
 
 ad_var ad_logsumexp(size_t n, const ad_var x[]) {
     ad_tape *tape = tape_of(n, x);
     if (tape != NULL) return reduce(tape, AD__logsumexp, n, n, x, 0, NULL);
-    return ad_num(n == 0 ? -INFINITY : logsumexp(fold_of(n, &x->at.number, sizeof *x)));
+    return ad_num(n == 0 ? -INFINITY : logsumexp(fold_of(n, &x->bits, sizeof *x)));
 }
 
 ad_var ad_where(ad_var condition, ad_var yes, ad_var no) {
     const ad_var x[] = {condition, yes, no};
     ad_tape     *tape = tape_of(3, x);
     if (tape != NULL) return reduce(tape, AD__where, 3, 3, x, 0, NULL);
-    return condition.at.number != 0 ? yes : no;
+    return ad__number_of(condition) != 0 ? yes : no;
 }
 
 ad_var ad_pick(ad_var index, size_t n, const ad_var x[]) {
@@ -475,6 +482,6 @@ ad_var ad_pick(ad_var index, size_t n, const ad_var x[]) {
         return ad__failed(tape);
     }
     if (tape != NULL) return reduce(tape, AD__pick, n, 1, &index, n, x);
-    const size_t i = ad__picked(index.at.number, n);
+    const size_t i = ad__picked(ad__number_of(index), n);
     return i < n ? x[i] : ad_num(NAN);
 }

@@ -11,7 +11,7 @@ void ad_backward(ad_var y) {
         tape->swept = 0;                        /* ad_grad must not answer with older adjoints */
         return;
     }
-    const uint32_t last = y.at.in.node;
+    const uint32_t last = ad__node_of(y);
     ad__sweep(tape, last);
     tape->swept = tape->status == AD_OK ? last + 1 : 0;     /* a pick that picks nothing stopped it half-way */
 }
@@ -24,7 +24,7 @@ static double adjoint_of(const ad_tape *tape, uint32_t node) {
 double ad_grad(ad_var x) {
     ad_tape *tape = x.tape;
     if (tape == NULL) return 0;
-    if (!ad__valid(tape, x) || x.at.in.node >= tape->length) {
+    if (!ad__valid(tape, x) || ad__node_of(x) >= tape->length) {
         ad__operand_valid(tape, x, "ad_grad", 1);
         return NAN;
     }
@@ -32,7 +32,7 @@ double ad_grad(ad_var x) {
         ad__fail(tape, AD_NOT_RECORDED, "ad_grad: no ad_backward that succeeded came before it");
         return NAN;
     }
-    return adjoint_of(tape, x.at.in.node);
+    return adjoint_of(tape, ad__node_of(x));
 }
 
 static void fill(size_t n, double x[], double value) {
@@ -49,10 +49,10 @@ void ad_gradient(ad_var y, size_t n, const ad_var x[], double grad[]) {
     if (tape->status == AD_OK && (range || ad__nodes_valid(tape, "ad_gradient", n, x))) ad_backward(y);
     if (tape->status != AD_OK) {
         fill(n, grad, NAN);
-    } else if (range && x[n - 1].at.in.node < tape->swept) {
-        memcpy(grad, tape->adjoint + x[0].at.in.node, n*sizeof *grad);
+    } else if (range && ad__node_of(x[n - 1]) < tape->swept) {
+        memcpy(grad, tape->adjoint + ad__node_of(x[0]), n*sizeof *grad);
     } else {
-        for (size_t i = 0; i < n; i++) grad[i] = adjoint_of(tape, x[i].at.in.node);
+        for (size_t i = 0; i < n; i++) grad[i] = adjoint_of(tape, ad__node_of(x[i]));
     }
 }
 

@@ -130,7 +130,7 @@ static void make_steps(maker *m, ad_var result) {
         begin_sides(m, i);
         make_step(m, i);
     }
-    rule->result = result.tape == NULL ? add_constant(m, result.at.number) : (uint8_t)result.at.in.node;
+    rule->result = result.tape == NULL ? add_constant(m, ad__number_of(result)) : (uint8_t)ad__node_of(result);
     if (m->fault != NULL) return;
     rules->steps += rule->steps;
     rules->slots += rule->slots;
@@ -240,7 +240,7 @@ ad__dual ad__rule_dual(const ad__rule *rule, ad__dual x, ad__dual y, ad__dual v)
 /* ---- steps as nodes --------------------------------------------------------------------------- */
 
 static bool is(ad_var x, double number) {
-    return x.tape == NULL && x.at.number == number;
+    return x.tape == NULL && ad__number_of(x) == number;
 }
 
 static ad_var product(ad_var x, ad_var y) {
@@ -260,7 +260,7 @@ ad_var ad__record_simplified(ad__row_number row, ad_var x, ad_var y) {
     case AD__ROW_div: return is(y, 1) ? x : ad_div(x, y);
     case AD__ROW_pow: return is(y, 1) ? x : is(y, 0) ? ad_num(1) : ad_pow(x, y);
     case AD__ROW_pow_slope:             /* x alone moves: 2*x says it better */
-        return y.tape == NULL && y.at.number != 0 ? product(y, ad__record_simplified(AD__ROW_pow, x, ad_num(y.at.number - 1)))
+        return y.tape == NULL && ad__number_of(y) != 0 ? product(y, ad__record_simplified(AD__ROW_pow, x, ad_num(ad__number_of(y) - 1)))
                                                   : ad_pow_slope(x, y);
     default:          return ad__record_row(row, x, y);
     }
@@ -273,7 +273,7 @@ ad_var ad__rule_record(const ad__rule *rule, ad_var x, ad_var y, ad_var v) {
     for (unsigned i = 0; i < rule->steps; i++) {
         const ad__rule_step *step = &rule->step[i];
         const ad_var    a = slot[step->x];
-        const bool      known = a.tape == NULL, yes = known && a.at.number != 0;
+        const bool      known = a.tape == NULL, yes = known && ad__number_of(a) != 0;
         switch (step->code) {
         case AD__STEP_IF:
             if (known && !yes) i = step->jump - 1u;

@@ -126,7 +126,7 @@ bool ad__tangents(ad_tape *tape, uint32_t last, size_t n, const ad_var x[], cons
     if (!ad__tangent_room(tape, 1)) return false;
     memset(tape->tangent, 0, ((size_t)last + 1)*sizeof *tape->tangent);
     for (size_t k = 0; k < n; k++)
-        if (x[k].at.in.node <= last) tape->tangent[x[k].at.in.node] += direction[k];
+        if (ad__node_of(x[k]) <= last) tape->tangent[ad__node_of(x[k])] += direction[k];
     return adjoint == NULL ? sweep(tape, last, tips) : sweep_along(tape, last, adjoint, tips);
 }
 
@@ -146,7 +146,7 @@ double ad_tangent(ad_var y, size_t n, const ad_var x[], const double direction[]
     if (tape == NULL) return 0;
     if (tape->status != AD_OK || !ad__operand_valid(tape, y, "ad_tangent", 1) ||
         !ad__nodes_valid(tape, "ad_tangent", n, x)) return NAN;
-    const uint32_t last = y.at.in.node;
+    const uint32_t last = ad__node_of(y);
     bool           tips;
     if (!ad__tangents(tape, last, n, x, direction, NULL, &tips)) return NAN;
     const double tangent = tape->tangent[last] + 0;         /* -0 is for the walk alone */

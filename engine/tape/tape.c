@@ -191,6 +191,13 @@ void ad__fail(ad_tape *tape, ad_status status, const char *format, ...) {
     va_end(list);
 }
 
+bool ad__check_reserved(ad_tape *tape, const char *what, const char *type, const uint64_t *reserved,
+                        const void *end) {
+    if (ad__all_zero(reserved, end)) return true;
+    ad__fail(tape, AD_BAD_ARGUMENT, AD__NOT_ZERO, what, type);
+    return false;
+}
+
 ad_status ad_tape_status(const ad_tape *tape) {
     return tape == NULL ? AD_NO_MEMORY : tape->status;
 }
@@ -207,6 +214,12 @@ void ad_tape_clear(ad_tape *tape) {
     tape->room = tape->capacity;
 }
 
+void ad_tape_fail(ad_tape *tape, ad_status status, const char *sentence) {
+    if (tape == NULL || status == AD_OK) return;
+    const bool said = sentence != NULL && *sentence != '\0';
+    ad__fail(tape, status, "%s", said ? sentence : ad_status_text(status));
+}
+
 /* ---- marks, eras, handles --------------------------------------------------------------------- */
 
 /* The last segment that starts at or before the node. */
@@ -221,14 +234,12 @@ static uint32_t segment_of(const ad_tape *tape, uint32_t node) {
 }
 
 bool ad__valid_slow(const ad_tape *tape, ad_var x) {
-    return x.at.in.node < tape->length &&
-           tape->segment[segment_of(tape, x.at.in.node)].era == x.at.in.era;
+    return ad__node_of(x) < tape->length &&
+           tape->segment[segment_of(tape, ad__node_of(x))].era == ad__era_of(x);
 }
 
 ad_var ad__handle_of(ad_tape *tape, uint32_t node) {
-    ad_var x = ad__handle(tape, node);
-    x.at.in.era = tape->segment[segment_of(tape, node)].era;
-    return x;
+    return ad__node_handle(tape, node, tape->segment[segment_of(tape, node)].era);
 }
 
 bool ad__operand_valid(ad_tape *tape, ad_var x, const char *what, size_t position) {
@@ -239,14 +250,14 @@ bool ad__operand_valid(ad_tape *tape, ad_var x, const char *what, size_t positio
         return false;
     }
     if (ad__valid(tape, x)) return true;
-    if (x.at.in.node == AD__NO_NODE && x.at.in.era == 0)
+    if (ad__node_of(x) == AD__NO_NODE && ad__era_of(x) == 0)
         ad__fail(tape, AD_NOT_RECORDED,
                  "%s: operand %zu was never recorded: the operation that should have made it failed",
                  what, position);
     else
         ad__fail(tape, AD_STALE,
                  "%s: operand %zu was node #%lu, forgotten when the tape was rewound", what, position,
-                 (unsigned long)x.at.in.node);
+                 (unsigned long)ad__node_of(x));
     return false;
 }
 
@@ -254,7 +265,7 @@ bool ad__nodes_valid(ad_tape *tape, const char *what, size_t n, const ad_var x[]
     for (size_t i = 0; i < n; i++) {
         if (x[i].tape == NULL) {
             ad__fail(tape, AD_BAD_ARGUMENT, "%s: x[%zu] is the plain number %.17g, not a node", what, i,
-                     x[i].at.number);
+                     ad__number_of(x[i]));
             return false;
         }
         if (!ad__operand_valid(tape, x[i], what, i + 1)) return false;
@@ -321,10 +332,7 @@ void ad_tape_rewind(ad_tape *tape, ad_mark mark) {
 /* ---- leaves and numbers ----------------------------------------------------------------------- */
 
 ad_var ad_num(double number) {
-    ad_var x;
-    x.tape = NULL;
-    x.at.number = number;
-    return x;
+    return ad__number_handle(number);
 }
 
 ad_var ad_input(ad_tape *tape, double value) {
@@ -335,8 +343,8 @@ ad_var ad_input(ad_tape *tape, double value) {
 }
 
 double ad_value(ad_var x) {
-    if (x.tape == NULL) return x.at.number;
-    if (ad__valid(x.tape, x)) return x.tape->value[x.at.in.node];
+    if (x.tape == NULL) return ad__number_of(x);
+    if (ad__valid(x.tape, x)) return x.tape->value[ad__node_of(x)];
     ad__operand_valid(x.tape, x, "ad_value", 1);
     return NAN;
 }
@@ -344,11 +352,11 @@ double ad_value(ad_var x) {
 void ad_set(ad_var input, double value) {
     ad_tape *tape = input.tape;
     if (tape == NULL || tape->status != AD_OK || !ad__operand_valid(tape, input, "ad_set", 1)) return;
-    if (tape->code[input.at.in.node] == AD__input)
-        tape->value[input.at.in.node] = value;
+    if (tape->code[ad__node_of(input)] == AD__input)
+        tape->value[ad__node_of(input)] = value;
     else
         ad__fail(tape, AD_BAD_ARGUMENT, "ad_set: node #%lu is the result of %s, not an input",
-                 (unsigned long)input.at.in.node, ad__code_name(tape->code[input.at.in.node]));
+                 (unsigned long)ad__node_of(input), ad__code_name(tape->code[ad__node_of(input)]));
 }
 
 static uint32_t put_words(ad_tape *tape, uint32_t place, const void *words, uint32_t count) {
@@ -376,8 +384,10 @@ uint32_t ad__numbers(ad_tape *tape, size_t n, const ad_var x[]) {
     if (ad__same_run(tape, n, x)) return tape->run;
     if (!ad__list_room(tape, 2*(uint64_t)n)) return AD__NO_NODE;
     const uint32_t place = even(tape->list_length);
-    for (size_t i = 0; i < n; i++)
-        put_words(tape, place + 2*(uint32_t)i, &x[i].at.number, 2);
+    for (size_t i = 0; i < n; i++) {
+        const double number = ad__number_of(x[i]);
+        put_words(tape, place + 2*(uint32_t)i, &number, 2);
+    }
     tape->run = place;
     tape->run_count = (uint32_t)n;
     return place;
@@ -413,7 +423,7 @@ void ad_name(ad_var x, const char *name) {
     if (tape == NULL || tape->status != AD_OK || !ad__operand_valid(tape, x, "ad_name", 1)) return;
     if (name == NULL)
         ad__fail(tape, AD_BAD_ARGUMENT, "ad_name: the name is NULL");
-    else if (!ad__notes_name(&tape->notes, x.at.in.node, name))
+    else if (!ad__notes_name(&tape->notes, ad__node_of(x), name))
         ad__fail(tape, AD_NO_MEMORY, "out of memory: no space for the name \"%.*s\"", ad__shown_bytes(name), name);
 }
 
@@ -449,6 +459,6 @@ void ad__source_span(ad_tape *tape, uint32_t first, uint32_t last, const char *f
 }
 
 ad_var ad_source(ad_var x, const char *file, int line) {
-    if (x.tape != NULL && ad__valid(x.tape, x)) ad__source_span(x.tape, x.at.in.node, x.at.in.node, file, line);
+    if (x.tape != NULL && ad__valid(x.tape, x)) ad__source_span(x.tape, ad__node_of(x), ad__node_of(x), file, line);
     return x;
 }

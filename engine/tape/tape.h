@@ -20,6 +20,7 @@
 #define TAPIR_TAPE_H
 
 #include "ad.h"
+#include "base/handle.h"
 #include "base/notes.h"
 #include "base/ops.h"
 #include "base/vector.h"
@@ -93,20 +94,16 @@ struct ad_tape {
 /* Is the node of this handle still the one it was made for? (The handle must be of this tape.) */
 bool ad__valid_slow(const ad_tape *tape, ad_var x);
 static inline bool ad__valid(const ad_tape *tape, ad_var x) {
-    return x.at.in.era == tape->era || x.at.in.node < tape->stable || ad__valid_slow(tape, x);
+    return ad__era_of(x) == tape->era || ad__node_of(x) < tape->stable || ad__valid_slow(tape, x);
 }
 /* The quick half of ad__valid: may say no to a good handle, never yes to a bad one. */
 static inline bool ad__fresh(const ad_tape *tape, ad_var x) {
-    return (x.at.in.era == tape->era) | (x.at.in.node < tape->stable);
+    return (ad__era_of(x) == tape->era) | (ad__node_of(x) < tape->stable);
 }
 
 /* A handle for a node recorded just now or never forgotten. */
 static inline ad_var ad__handle(ad_tape *tape, uint32_t node) {
-    ad_var x;
-    x.tape = tape;
-    x.at.in.node = node;
-    x.at.in.era = tape->era;
-    return x;
+    return ad__node_handle(tape, node, tape->era);
 }
 
 /* A handle for any node of the tape, in the era that it was recorded in. */
@@ -114,16 +111,16 @@ ad_var ad__handle_of(ad_tape *tape, uint32_t node);
 
 /* What a failed operation returns: a handle of the tape that names no node (no era is 0). */
 static inline ad_var ad__failed(ad_tape *tape) {
-    ad_var x;
-    x.tape = tape;
-    x.at.in.node = AD__NO_NODE;
-    x.at.in.era = 0;
-    return x;
+    return ad__node_handle(tape, AD__NO_NODE, 0);
 }
 
 /* Keep an error, if it is the first. The text is printf's. */
 __attribute__((format(printf, 3, 4)))
 void ad__fail(ad_tape *tape, ad_status status, const char *format, ...);
+
+/* Is the spare room of a caller's struct, a `type`, all 0? Otherwise the error is kept. */
+bool ad__check_reserved(ad_tape *tape, const char *what, const char *type, const uint64_t *reserved,
+                        const void *end);
 
 /* True when x can be used on this tape as operand number `position` of the operation `what`; otherwise
  * the error is kept (on both tapes when x belongs to another). Plain numbers are not asked about. */
@@ -215,7 +212,7 @@ const char *ad__name_of(const ad_tape *tape, uint32_t node);
 
 /* Nodes a, a+1, ... a+n-1 of this tape, all recorded in one era? Then the ends speak for all. */
 static inline bool ad__consecutive(const ad_tape *tape, size_t n, const ad_var x[]) {
-    return n > 0 && x[0].tape == tape && x[n - 1].at.in.node - x[0].at.in.node == (uint32_t)(n - 1) &&
+    return n > 0 && x[0].tape == tape && ad__node_of(x[n - 1]) - ad__node_of(x[0]) == (uint32_t)(n - 1) &&
            tape->vector->in_row(n, x) && ad__valid(tape, x[0]) && ad__valid(tape, x[n - 1]);
 }
 

@@ -223,15 +223,18 @@ void ad__pass_free(ad__pass *pass) {
 
 /* ---- results ---------------------------------------------------------------------------------- */
 
-ad_tape *ad__results(const char *what, size_t n, const ad_var y[], FILE *to, ad_status *status) {
+ad_tape *ad__results(const char *what, size_t n, const ad_var y[], const ad_view *view, FILE *to,
+                     ad_status *status) {
     *status = AD_BAD_ARGUMENT;
     if (n == 0 || y == NULL || to == NULL) return NULL;
     ad_tape *tape = NULL;
     for (size_t i = 0; i < n && tape == NULL; i++) tape = y[i].tape;
     if (tape == NULL) return NULL;
+    if (view != NULL && tape->status == AD_OK)
+        ad__check_reserved(tape, what, "ad_view", view->reserved, view + 1);
     for (size_t i = 0; i < n && tape->status == AD_OK; i++) {
         if (y[i].tape == NULL)
-            ad__fail(tape, AD_BAD_ARGUMENT, "%s: result %zu is the plain number %.17g", what, i + 1, y[i].at.number);
+            ad__fail(tape, AD_BAD_ARGUMENT, "%s: result %zu is the plain number %.17g", what, i + 1, ad__number_of(y[i]));
         else
             ad__operand_valid(tape, y[i], what, i + 1);
     }
@@ -242,12 +245,12 @@ ad_tape *ad__results(const char *what, size_t n, const ad_var y[], FILE *to, ad_
 bool ad__select(const ad_tape *tape, size_t n, const ad_var y[], ad__selection *s) {
     *s = (ad__selection){0, NULL, NULL};
     for (size_t i = 0; i < n; i++)
-        if (y[i].at.in.node >= s->length) s->length = y[i].at.in.node + 1;
+        if (ad__node_of(y[i]) >= s->length) s->length = ad__node_of(y[i]) + 1;
     s->used = calloc(s->length, sizeof *s->used);
     s->keep = calloc(s->length, sizeof *s->keep);
     if (s->used == NULL || s->keep == NULL) return false;
     for (size_t i = 0; i < n; i++) {
-        const uint32_t last = y[i].at.in.node;
+        const uint32_t last = ad__node_of(y[i]);
         bool          *used = ad__leads_to(tape, last);
         if (used == NULL) return false;
         for (uint32_t k = 0; k <= last; k++) s->used[k] |= used[k];
@@ -323,7 +326,7 @@ bool ad__trace_make(ad_tape *tape, size_t n, const ad_var y[], const ad_view *vi
     }
     if (!ad__values_old(tape, t->selection.length, t->selection.used, &t->old)) return false;
     for (size_t i = 0; i < n; i++) {
-        const uint32_t last = y[i].at.in.node;
+        const uint32_t last = ad__node_of(y[i]);
         if (!ad__pass_make(tape, last, view, &t->pass[i])) return false;
         if (t->right != NULL && !make_right(tape, last, &t->pass[i], &t->right[i])) return false;
     }

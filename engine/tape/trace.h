@@ -57,7 +57,8 @@ bool ad__pass_make(ad_tape *tape, uint32_t last, const ad_view *view, ad__pass *
 void ad__pass_free(ad__pass *pass);
 
 /* Are these results of one tape, and is all well? The tape, or NULL with *status saying why not. */
-ad_tape *ad__results(const char *what, size_t n, const ad_var y[], FILE *to, ad_status *status);
+ad_tape *ad__results(const char *what, size_t n, const ad_var y[], const ad_view *view, FILE *to,
+                     ad_status *status);
 
 /* used[i], i < length: does node i lead to a result? keep[i]: is it one? Both to be freed. False: out of memory. */
 typedef struct ad__selection {

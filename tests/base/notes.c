@@ -18,7 +18,7 @@ static void drop(void) {
 TestSuite(notes, .init = make, .fini = drop);
 
 static const char *scope_of(ad_var x) {
-    const uint32_t scope = ad__notes_scope_of(&tape->notes, x.at.in.node);
+    const uint32_t scope = ad__notes_scope_of(&tape->notes, ad__node_of(x));
     return scope == AD__NO_SCOPE ? "" : tape->notes.scope[scope].text;
 }
 
@@ -26,7 +26,7 @@ Test(notes, a_name_finds_its_newest_node) {
     const ad_var a = ad_input(tape, 1), b = ad_input(tape, 2);
     ad_name(a, "x");
     ad_name(b, "x");
-    cr_expect_eq(ad_find(tape, "x").at.in.node, b.at.in.node);
+    cr_expect_eq(ad__node_of(ad_find(tape, "x")), ad__node_of(b));
     ad_find(tape, "nobody");
     cr_expect_eq(ad_tape_status(tape), AD_BAD_ARGUMENT);
     cr_expect(strstr(ad_tape_message(tape), "nobody") != NULL, "%s", ad_tape_message(tape));
@@ -42,7 +42,7 @@ Test(notes, names_given_out_of_order_are_all_found) {
     }
     for (int i = 0; i < 20; i++) {
         snprintf(name, sizeof name, "n%d", i);
-        cr_expect_str_eq(ad__name_of(tape, x[i].at.in.node), name);
+        cr_expect_str_eq(ad__name_of(tape, ad__node_of(x[i])), name);
     }
 }
 
@@ -82,7 +82,7 @@ Test(notes, a_rewind_forgets_notes_about_forgotten_nodes) {
     ad_name(ad_input(tape, 1), "gone");
     ad_tape_rewind(tape, mark);
     const ad_var a = ad_input(tape, 1);
-    cr_expect_null(ad__name_of(tape, a.at.in.node));
+    cr_expect_null(ad__name_of(tape, ad__node_of(a)));
     cr_expect_str_eq(scope_of(a), "");
 }
 
@@ -130,9 +130,9 @@ Test(notes, a_line_is_forgotten_with_its_node) {
     ad_source((ad_neg)(x), "first.c", 3);
     ad_source((ad_neg)(x), "first.c", 4);
     ad_tape_rewind(tape, mark);
-    cr_expect_null(ad__notes_source_of(&tape->notes, x.at.in.node + 1));
-    ad__source_span(tape, x.at.in.node, x.at.in.node, "other.c", 5);
-    const ad__line *source = ad__notes_source_of(&tape->notes, x.at.in.node);
+    cr_expect_null(ad__notes_source_of(&tape->notes, ad__node_of(x) + 1));
+    ad__source_span(tape, ad__node_of(x), ad__node_of(x), "other.c", 5);
+    const ad__line *source = ad__notes_source_of(&tape->notes, ad__node_of(x));
     cr_assert_not_null(source);
     cr_expect_eq(source->line, 5u);
     cr_expect_str_eq(source->file, "other.c");
@@ -141,7 +141,7 @@ Test(notes, a_line_is_forgotten_with_its_node) {
 Test(notes, a_line_below_0_is_0) {
     const ad_var x = (ad_input)(tape, 1);
     ad_source(x, "here.c", -7);
-    cr_expect_eq(ad__notes_source_of(&tape->notes, x.at.in.node)->line, 0u);
+    cr_expect_eq(ad__notes_source_of(&tape->notes, ad__node_of(x))->line, 0u);
 }
 
 Test(notes, an_end_without_a_beginning_is_an_error) {
@@ -152,7 +152,7 @@ Test(notes, an_end_without_a_beginning_is_an_error) {
 Test(notes, every_operation_notes_its_own_line) {
     const ad_var a = ad_input(tape, 2);
     const ad_var b = ad_exp(ad_neg(a)); const int line = __LINE__;
-    const ad__line *source = ad__notes_source_of(&tape->notes, b.at.in.node - 1);     /* the neg inside */
+    const ad__line *source = ad__notes_source_of(&tape->notes, ad__node_of(b) - 1);     /* the neg inside */
     cr_assert_not_null(source);
     cr_expect_eq(source->line, (uint32_t)line);
     cr_expect(strstr(source->file, "notes.c") != NULL, "%s", source->file);
@@ -161,7 +161,7 @@ Test(notes, every_operation_notes_its_own_line) {
 Test(notes, all_nodes_of_a_formula_note_its_line) {
     const ad_var a = ad_input(tape, 2);
     const ad_var y = ad_formula(tape, exp(-a)*sin(a), a); const int line = __LINE__;
-    for (uint32_t i = a.at.in.node + 1; i <= y.at.in.node; i++) {
+    for (uint32_t i = ad__node_of(a) + 1; i <= ad__node_of(y); i++) {
         const ad__line *source = ad__notes_source_of(&tape->notes, i);
         cr_assert_not_null(source);
         cr_expect_eq(source->line, (uint32_t)line, "node %u", i);

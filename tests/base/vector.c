@@ -1,4 +1,5 @@
 /* vector.c - tests of engine/base/vector.c: every instruction set that the machine has, against plain loops. */
+#include "engine/base/handle.h"
 #include "engine/base/vector.h"
 
 #include "support.h"
@@ -122,9 +123,7 @@ Test(vector, add_scaled_and_add_number_are_plain_loops) {
 /* ---- handles ---------------------------------------------------------------------------------- */
 
 static ad_var handle(ad_tape *tape, uint32_t node, uint32_t era) {
-    ad_var x = {.tape = tape};
-    x.at.in.node = node, x.at.in.era = era;
-    return x;
+    return ad__node_handle(tape, node, era);
 }
 
 Test(vector, in_row_notices_every_handle_that_is_not) {
@@ -161,7 +160,7 @@ Test(vector, same_numbers_compares_bits) {
             x[at] = ad_num(at == 4 ? 0.0 : 77);
             cr_expect_not(loops->same_numbers(20, x, number), "%s: %d", loops->name, at);
             x[at] = handle(tape, 0, 0);
-            memcpy(&x[at].at.number, &number[at], sizeof number[at]);
+            memcpy(&x[at].bits, &number[at], sizeof number[at]);
             cr_expect_not(loops->same_numbers(20, x, number), "%s: a node, %d", loops->name, at);
             x[at] = kept;
         }

@@ -163,7 +163,7 @@ Test(compare, what_strikes_nowhere_does_no_harm) {
             const size_t found = faults(&traced.pass[0]);
             cr_expect(found > 0 || compared.harmed == 0, "seed %d: no fault, and harm", (int)seed);
             ad_backward(y);
-            for (uint32_t i = 0; i <= y.at.in.node; i++)
+            for (uint32_t i = 0; i <= ad__node_of(y); i++)
                 cr_expect(close_to(traced.right[0].adjoint[i], ad_grad(ad__handle(tape, i)), 1e-13, 1e-13), "node %u", i);
             for (size_t k = 0; k < compared.inputs; k++)
                 cr_expect(compared.input[k].open || compared.input[k].agrees == !traced.pass[0].wrong[compared.input[k].node],

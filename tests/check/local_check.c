@@ -124,7 +124,7 @@ Test(local_check, wrong_rule_is_the_culprit_and_the_others_pass) {
     cr_expect_eq(report->local_count[AD_FAIL], 1);
     cr_expect_eq(report->local_count[AD_PASS], 2);
     cr_assert_eq(report->culprits, 1);
-    cr_expect_eq(report->culprit[0].node, c.at.in.node);
+    cr_expect_eq(report->culprit[0].node, ad__node_of(c));
     cr_expect_str_eq(report->culprit[0].operation, "cube");
     const double s = sin(0.8), right = 3*s*s;
     cr_expect(close_to(report->culprit[0].estimate, right, 1e-9, 0));
@@ -209,7 +209,7 @@ Test(local_check, culprit_is_shown_with_its_operands) {
         cr_assert_eq(report->culprits, n == 3 ? 2 : 1);
         const ad_check_operand *o = &report->culprit[0];
         cr_expect_str_eq(o->shown, shown[n - 1], "%s", o->shown);
-        cr_expect(o->node == y.at.in.node && o->operand == 0 && o->at == 2 && o->rule == 6 && o->verdict == AD_FAIL);
+        cr_expect(o->node == ad__node_of(y) && o->operand == 0 && o->at == 2 && o->rule == 6 && o->verdict == AD_FAIL);
         cr_expect(fabs(o->estimate - 4) < 1e-9 && fabs(o->gap - 2) < 1e-9 && isnan(o->left) && isnan(o->right));
         cr_expect(o->error < 1e-9 && o->tolerance < 1e-7 && *o->name == '\0');
         if (n == 3) cr_expect(report->culprit[1].operand == 2 && report->culprit[1].at == 3 && report->culprit[1].rule == 9);

@@ -79,10 +79,10 @@ Test(probe, noise_of_a_node_is_that_of_its_operation) {
     for (size_t k = 0; k < sizeof of/sizeof *of; k++) {
         const ad_var y = ad_parse(tape, of[k].text, 2, "a, b", x);
         cr_assert_eq(ad_tape_status(tape), AD_OK, "%s", ad_tape_message(tape));
-        const double noise = ad__node_noise(tape, y.at.in.node)/U;
+        const double noise = ad__node_noise(tape, ad__node_of(y))/U;
         cr_expect(close_to(noise, of[k].noise, 1e-14, 0), "%s: %.17g, not %.17g", of[k].text, noise, of[k].noise);
     }
-    cr_expect_eq(ad__node_noise(tape, x[0].at.in.node), 0);
+    cr_expect_eq(ad__node_noise(tape, ad__node_of(x[0])), 0);
     ad_tape_free(tape);
 }
 
@@ -141,7 +141,7 @@ Test(probe, number_that_picks_is_a_side) {
     ad_tape     *tape = ad_tape_new();
     const ad_var x = ad_input(tape, 1), some[] = {ad_exp(x), ad_sin(x), ad_cos(x)}, y = ad_pick(x, 3, some);
     ad__probe    p;
-    cr_expect_eq(ad__node_noise(tape, y.at.in.node), 0);
+    cr_expect_eq(ad__node_noise(tape, ad__node_of(y)), 0);
     cr_assert(ad__probe_open(&p, y, 1, &x));
     const ad__slice line = ad__probe_coordinate(&p, 0);
     cr_expect(line.at(line.context, 0).same && !line.at(line.context, 1).same && !line.at(line.context, -1).same);

@@ -47,7 +47,7 @@ static void expect_sound(ad_var y) {
         cr_expect(box->first <= i && i <= box->last);
     }
     cr_expect_eq(nodes, used);
-    cr_expect_eq(fold.box[fold.of[y.at.in.node]].count, 1);
+    cr_expect_eq(fold.box[fold.of[ad__node_of(y)]].count, 1);
 }
 
 Test(fold, nothing_is_folded_where_there_is_space) {
@@ -249,7 +249,7 @@ Test(fold, scopes_around_are_named_from_outside_eight_of_them) {
     cr_expect_str_eq(label, "a");
     ad__scope_label(tape, 2, sizeof label, label);
     cr_expect_str_eq(label, "a / b / c");
-    ad__scope_label(tape, ad__notes_scope_of(&tape->notes, y.at.in.node), sizeof label, label);
+    ad__scope_label(tape, ad__notes_scope_of(&tape->notes, ad__node_of(y)), sizeof label, label);
     cr_expect_str_eq(label, "c / d / e / f / g / h / i / j");
     ad__scope_label(tape, 2, 6, label);
     cr_expect_str_eq(label, "a / b");

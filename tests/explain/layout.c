@@ -280,7 +280,7 @@ Test(layout, what_hangs_on_one_box_each_stands_beside_it) {
 Test(layout, leaf_stands_one_layer_before_its_first_user) {
     const ad_var x = ad_input(tape, 1), late = ad_input(tape, 2), y = ad_sin(ad_sin(x)), z = ad_mul(y, late);
     draw(ad_add(ad_sin(z), late));
-    cr_expect_eq(layout.spot[1].x, layout.spot[fold.of[y.at.in.node]].x);
+    cr_expect_eq(layout.spot[1].x, layout.spot[fold.of[ad__node_of(y)]].x);
 }
 
 /* ---- much of it -------------------------------------------------------------------------------- */

@@ -119,7 +119,7 @@ static void sort_out(state *s, size_t *inputs, ad_var input[]) {
         const double value = ad_value(x);
         ad_set(x, value);
         bool leaf = ad_tape_status(s->tape) == AD_OK;
-        for (size_t k = 0; k < *inputs; k++) leaf = leaf && input[k].at.in.node != x.at.in.node;
+        for (size_t k = 0; k < *inputs; k++) leaf = leaf && ad__node_of(input[k]) != ad__node_of(x);
         if (leaf && *inputs < INPUTS) input[(*inputs)++] = x;
     }
     ad_tape_clear(s->tape);
@@ -137,7 +137,7 @@ static double noise(const ad_tape *tape) {
 static double moves(ad_var y) {
     const ad_tape *tape = y.tape;
     double         sum = 0;
-    for (uint32_t i = 0; i <= y.at.in.node; i++)
+    for (uint32_t i = 0; i <= ad__node_of(y); i++)
         for (size_t k = 0; k < ad__edges(tape, i) && tape->adjoint[i] != 0; k++) {
             const ad__edge edge = ad__edge_of(tape, i, k);
             if (edge.open && tape->tangent[edge.to] != 0)

@@ -195,7 +195,7 @@ Test(compile, guards_are_the_branches_whose_condition_is_not_known) {
     const ad_var want[] = {first, third, second};
     cr_assert_eq(p->guards, 3);
     for (uint32_t k = 0; k < 3; k++) {
-        cr_expect_eq(p->guard[k].node, want[k].at.in.node);
+        cr_expect_eq(p->guard[k].node, ad__node_of(want[k]));
         cr_expect_eq(p->guard[k].taken, ad_value(want[k]) != 0);
         cr_expect_eq(p->node[p->guard[k].value].code, AD__less);
     }
@@ -211,7 +211,7 @@ Test(compile, every_branch_on_one_condition_is_a_guard) {
     for (int i = 0; i < N; i++) ad_branch(condition);
     ad_program *p = compiled(&f, ad_mul(f.a, f.x));
     cr_assert_eq(p->guards, N);
-    for (int i = 0; i < N; i++) cr_expect(p->guard[i].node == condition.at.in.node && p->guard[i].taken);
+    for (int i = 0; i < N; i++) cr_expect(p->guard[i].node == ad__node_of(condition) && p->guard[i].taken);
     close_fixture(&f, p);
 }
 

@@ -66,7 +66,7 @@ static bool refer(const function_of_leaves *f, const double param[], example *e,
     ad_gradient(y, INPUTS, leaf, e->partial);
     e->value = ad_value(y);
     e->noise = e->steepest = 0;
-    for (uint32_t i = 0; y.tape != NULL && i <= y.at.in.node && ad_tape_status(tape) == AD_OK; i++) {
+    for (uint32_t i = 0; y.tape != NULL && i <= ad__node_of(y) && ad_tape_status(tape) == AD_OK; i++) {
         if (tape->adjoint[i] == 0) continue;
         e->noise += U*fabs(tape->adjoint[i]*tape->value[i]);
         e->steepest = fmax(e->steepest, fabs(tape->adjoint[i]));
@@ -526,7 +526,7 @@ Test(lanes, branch_that_would_turn_names_its_two_sides) {
                 for (size_t i = 0; i < count[r]; i++) input[i] = 2;
                 input[count[r] - 1] = turned;
                 snprintf(words, sizeof words, "row %zu: the branch on node #%u (x %s y, x = %g, y = 9) was %s", count[r] - 1,
-                         c.at.in.node, sign[k], turned*turned, taken ? "taken" : "not taken");
+                         ad__node_of(c), sign[k], turned*turned, taken ? "taken" : "not taken");
                 for (int threads = 1; threads <= 2; threads++) {
                     double mean;
 #ifdef _OPENMP

@@ -282,8 +282,8 @@ Test(formula, stages_keep_their_names) {
 
 Test(formula, expression_without_a_name_gets_none) {
     const ad_var y = read_text("inner = x*y; sin(inner)");
-    cr_expect_null(ad__name_of(tape, y.at.in.node));
-    cr_expect_str_eq(ad__name_of(tape, y.at.in.node - 1), "inner");
+    cr_expect_null(ad__name_of(tape, ad__node_of(y)));
+    cr_expect_str_eq(ad__name_of(tape, ad__node_of(y) - 1), "inner");
 }
 
 Test(formula, last_expression_may_be_named) {

@@ -122,7 +122,7 @@ Test(rules, of_a_tape_stand_apart) {
 }
 
 static bool is_number(ad_var x, double number) {
-    return x.tape == NULL && x.at.number == number;
+    return x.tape == NULL && ad__number_of(x) == number;
 }
 
 /* What is 0 or 1 as a plain number leaves the other as it is; a node that happens to be is recorded. */
@@ -135,7 +135,7 @@ Test(rules, simplified_operations_record_nothing) {
         ad__record_simplified(AD__ROW_mul, x, one), ad__record_simplified(AD__ROW_div, x, one),
         ad__record_simplified(AD__ROW_pow, x, one)};
     for (size_t i = 0; i < sizeof kept/sizeof *kept; i++)
-        cr_expect(kept[i].tape == tape && kept[i].at.in.node == x.at.in.node, "%zu", i);
+        cr_expect(kept[i].tape == tape && ad__node_of(kept[i]) == ad__node_of(x), "%zu", i);
     cr_expect(is_number(ad__record_simplified(AD__ROW_mul, zero, x), 0) &&
               is_number(ad__record_simplified(AD__ROW_mul, x, zero), 0) &&
               is_number(ad__record_simplified(AD__ROW_pow, x, zero), 1));

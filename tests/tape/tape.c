@@ -38,6 +38,7 @@ Test(tape, null_is_allowed_everywhere) {
     ad_scope(NULL, "nowhere");
     ad_scope_end(NULL);
     cr_expect(isnan(ad_value(ad_find(NULL, "nobody"))));
+    ad_tape_fail(NULL, AD_BAD_FILE, "nothing to put it on");
     ad_tape_clear(NULL);
     ad_tape_free(NULL);
     ad_replay(NULL);
@@ -428,7 +429,7 @@ Test(tape, message_of_a_bad_index_has_the_index) {
 /* Each sentence of tape.c that a caller can bring about. `old` was node 2 of three, over leaves 0 and 1. */
 static ad_var old;
 
-static void sin_of_a_failure(void)   { ad_sin((ad_var){.tape = tape, .at.in = {AD__NO_NODE, 0}}); }
+static void sin_of_a_failure(void) { ad_sin(ad__failed(tape)); }
 static void gradient_at_a_number(void) {
     const ad_var x[] = {ad_input(tape, 1), ad_num(0.5)};
     ad_gradient(ad_mul(x[0], x[0]), 2, x, (double[2]){0});
@@ -451,6 +452,15 @@ static void open_a_scope_for_null(void) { ad_scope(tape, NULL); }
 static void give_a_name_of_null(void)   { ad_name(ad__handle(tape, 0), NULL); }
 static void find_nobody(void)           { ad_find(tape, "nobody"); }
 static void find_null(void)             { ad_find(tape, NULL); }
+static void fail_with_a_sentence(void)  { ad_tape_fail(tape, AD_BAD_FILE, "layer 3 is missing"); }
+static void fail_without_one(void)      { ad_tape_fail(tape, AD_BAD_FILE, NULL); }
+static void fail_with_no_words(void)    { ad_tape_fail(tape, AD_BAD_FILE, ""); }
+static void fail_with_signs(void)       { ad_tape_fail(tape, AD_STALE, "100%s \x1b"); }
+static void fail_with_nothing(void)     { ad_tape_fail(tape, AD_OK, "all is well"); }
+static void fail_twice(void) {
+    fail_with_a_sentence();
+    ad_tape_fail(tape, AD_STALE, "too late");
+}
 /* clang-format on */
 
 Test(tape, messages_word_for_word) {
@@ -477,6 +487,12 @@ Test(tape, messages_word_for_word) {
         {give_a_name_of_null,   AD_BAD_ARGUMENT, "ad_name: the name is NULL"},
         {find_nobody,           AD_BAD_ARGUMENT, "ad_find: no node is called \"nobody\""},
         {find_null,             AD_BAD_ARGUMENT, "ad_find: no node is called \"\""},
+        {fail_with_a_sentence,  AD_BAD_FILE, "layer 3 is missing"},
+        {fail_without_one,      AD_BAD_FILE, "a file that cannot be read or written"},
+        {fail_with_no_words,    AD_BAD_FILE, "a file that cannot be read or written"},
+        {fail_twice,            AD_BAD_FILE, "layer 3 is missing"},
+        {fail_with_signs,       AD_STALE, "100%s \\x1b"},
+        {fail_with_nothing,     AD_OK, ""},
     };
     for (size_t i = 0; i < sizeof cases/sizeof *cases; i++) {
         ad_tape_free(tape);

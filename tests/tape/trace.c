@@ -20,15 +20,15 @@ static void drop(void) {
 TestSuite(trace, .init = make, .fini = drop);
 
 static void expect_edge(ad_var y, size_t i, ad_var to, double local, bool open) {
-    const ad__edge e = ad__edge_of(tape, y.at.in.node, i);
-    cr_expect_eq(e.to, to.tape == NULL ? AD__NO_NODE : to.at.in.node, "edge %zu", i);
+    const ad__edge e = ad__edge_of(tape, ad__node_of(y), i);
+    cr_expect_eq(e.to, to.tape == NULL ? AD__NO_NODE : ad__node_of(to), "edge %zu", i);
     cr_expect_eq(e.value, ad_value(to), "edge %zu", i);
     cr_expect(close_to(e.local, local, 16*U, 0), "edge %zu: %g, want %g", i, e.local, local);
     cr_expect_eq(e.open, open, "edge %zu", i);
 }
 
 static size_t edges(ad_var y) {
-    return ad__edges(tape, y.at.in.node);
+    return ad__edges(tape, ad__node_of(y));
 }
 
 Test(trace, rows_have_an_edge_for_each_operand) {
@@ -90,15 +90,15 @@ Test(trace, branch_hangs_on_its_condition) {
     ad_branch(c);
     const ad_var noted = ad__handle(tape, (uint32_t)ad_tape_length(tape) - 1);
     cr_expect_eq(edges(noted), 1u);
-    const ad__edge e = ad__edge_of(tape, noted.at.in.node, 0);
-    cr_expect(e.to == c.at.in.node && e.local == 0 && !e.open);
+    const ad__edge e = ad__edge_of(tape, ad__node_of(noted), 0);
+    cr_expect(e.to == ad__node_of(c) && e.local == 0 && !e.open);
 }
 
 Test(trace, leads_to_knows_who_has_a_part) {
     ad_var a = ad_input(tape, 1), b = ad_input(tape, 2), idle = ad_exp(b), y = ad_mul(a, a);
     ad_sin(y);
-    bool *used = ad__leads_to(tape, y.at.in.node);
-    cr_expect(used[a.at.in.node] && used[y.at.in.node] && !used[b.at.in.node] && !used[idle.at.in.node]);
+    bool *used = ad__leads_to(tape, ad__node_of(y));
+    cr_expect(used[ad__node_of(a)] && used[ad__node_of(y)] && !used[ad__node_of(b)] && !used[ad__node_of(idle)]);
     free(used);
 }
 
@@ -123,7 +123,7 @@ static ad_var everything(ad_var x, ad_var y) {
 
 Test(trace, edges_give_the_adjoints_of_the_sweep) {
     const ad_var x = ad_input(tape, 0.3), y = ad_input(tape, 0.6), e = everything(x, y);
-    const uint32_t last = e.at.in.node;
+    const uint32_t last = ad__node_of(e);
     double        *adjoint = calloc((size_t)last + 1, sizeof *adjoint);
     adjoint[last] = 1;
     for (uint32_t i = last; i > 0; i--)
