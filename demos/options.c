@@ -13,7 +13,7 @@
 const char *option_shown(const char *word) {
     static char   text[8][1024];
     static size_t calls;
-    return nn__shown(sizeof *text, text[calls++%8], word, false);
+    return nn__printable(sizeof *text, text[calls++%8], word, false);
 }
 
 bool option_control(const char *word) {

@@ -1,7 +1,7 @@
 /* mlp.c - layers one after the other.
  *
- * The outputs of the hidden layers wait in two rows that take turns; they are the mlp's, so that
- * recording an example allocates nothing. What a layer records stands in a scope with its name, so that
+ * The outputs of the hidden layers alternate between two buffers, owned by the mlp, so that
+ * recording an example does not allocate. Each layer is recorded in a scope of its name, so that
  * pictures frame it. */
 #include "model.h"
 

@@ -168,7 +168,7 @@ Test(checkpoint, of_another_run_is_refused_and_nothing_changes) {
     expect_refused(&b, 4, b.entry, "a.safetensors: the checkpoint of an optimizer \"adam\", not of \"sgd\"");
     expect_refused(&c, 3, c.entry + 1, "an array \"training.loss\", which this run lacks");
     const nn_entry longer[] = {{"loss", 4, other, NULL}, c.entry[1]};
-    expect_refused(&c, 2, longer, "\"training.loss\" is not 4 numbers in a row");
+    expect_refused(&c, 2, longer, "\"training.loss\" is not an array of 4 numbers");
     const nn_entry more[] = {c.entry[0], c.entry[1], {"x", 1, other, NULL}};
     expect_refused(&c, 3, more, "no array \"training.x\" of 1 numbers");
     const nn_entry wholes[] = {c.entry[0], c.entry[1], {"random", 3, NULL, c.random}};

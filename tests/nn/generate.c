@@ -23,7 +23,8 @@ Test(generate, moons_lie_on_their_half_circles) {
     nn_data_free(data);
 }
 
-/* sklearn.datasets.make_moons(4, shuffle=False): (1, 0), (-1, 0) and (0, 0.5), (2, 0.5), the last digits aside. */
+/* sklearn.datasets.make_moons(4, shuffle=False): (1, 0), (-1, 0) and (0, 0.5), (2, 0.5), the last
+ * digits aside. */
 Test(generate, four_moons_are_those_of_scikit_learn) {
     nn_data *data = nn_data_moons(4, 0, 1);
     double   found[4] = {0, 0, 0, 0};

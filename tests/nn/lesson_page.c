@@ -1,4 +1,5 @@
-/* lesson_page.c - tests of nn/lesson_page.c: the data read by a library that others wrote, and what leaves the page. */
+/* lesson_page.c - tests of nn/lesson_page.c: the data read by a library that others wrote, and what
+ * leaves the page. */
 #include "lesson_fixture.h"
 #include "nn/text.h"
 

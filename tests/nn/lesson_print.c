@@ -31,7 +31,7 @@ Test(lesson_print, shows_the_numbers_of_the_example) {
     for (size_t k = 0; k < lesson->outputs; k++) expect_in(" probability %8.4f   wanted ", p->guess[k]);
     for (size_t i = 0; i < 2; i++) expect_in(" %9.4f\n", p->input[i]);
     expect_in(") = %.6g\n", p->loss);
-    expect_in(" -> %.6g   the step went", lesson->after);
+    expect_in(" -> %.6g   the step went", lesson->loss_after);
 }
 
 static void expect_ascii(void) {
@@ -67,7 +67,7 @@ Test(lesson_print, a_step_too_small_to_see_did_not_go_too_far) {
     FILE *to = open_memstream(&text, &length);
     cr_expect_eq(nn_lesson_print(lesson, 1, true, to), AD_OK);
     fclose(to);
-    expect_in(" -> %.6g   the step is too small to see", lesson->after);
+    expect_in(" -> %.6g   the step is too small to see", lesson->loss_after);
 }
 
 Test(lesson_print, names_do_not_steer_the_terminal) {

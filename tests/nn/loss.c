@@ -28,8 +28,8 @@ static bool close_or_same(double x, double y) {
 
 /* ---- cross-entropy ---------------------------------------------------------------------------- */
 
-/* cs231n.github.io/linear-classify, the figure "SVM and Softmax": scores -2.85, 0.86, 0.28 of an image
- * of class 2 have the probabilities 0.016, 0.631, 0.353 (from rounded exponentials) and the
+/* cs231n.github.io/linear-classify, the figure "SVM and Softmax": scores -2.85, 0.86, 0.28 of an
+ * image of class 2 have the probabilities 0.016, 0.631, 0.353 (from rounded exponentials) and the
  * loss 1.04. */
 Test(loss, softmax_example_of_cs231n) {
     const double score[] = {-2.85, 0.86, 0.28}, printed[] = {0.016, 0.631, 0.353};
@@ -142,7 +142,8 @@ Test(loss, cross_entropy_is_accurate_for_logits_of_any_size) {
     }
 }
 
-/* Compiled where the numbers are small, run where they are not; the weights are the logits, but for what a row adds. */
+/* Compiled where the numbers are small, run where they are not; the weights are the logits, but for
+ * what a row adds. */
 Test(loss, cross_entropy_is_accurate_in_programs) {
     double weight[LOGITS], mean, grad[LOGITS], example[2*OFFSETS], value[2*OFFSETS];
     ad_var w[LOGITS], x[LOGITS], input[2] = {ad_input(tape, 0), ad_input(tape, 0)};
@@ -291,7 +292,8 @@ Test(loss, bce_does_not_overflow) {
     }
 }
 
-/* Decimal of Python, 50 digits: log(1 + exp(-30)), exp(-30)/(1 + exp(-30)), log(1 + exp(-700)); and the limits. */
+/* Decimal of Python, 50 digits: log(1 + exp(-30)), exp(-30)/(1 + exp(-30)), log(1 + exp(-700)); and
+ * the limits. */
 Test(loss, bce_of_logits_of_any_size) {
     const double inf = INFINITY, tiny = 9.3576229688397367e-14, tinier = 9.8596765437597708e-305;
     const struct { double logit, target, loss, slope; } cases[] = {

@@ -1,5 +1,6 @@
-/* module.c - tests of nn/module.c. Expected numbers are those of module_reference.py, which computes PyTorch's
- * equations with 50 digits; gradients are those of the engine and are held to differences by its tests. */
+/* module.c - tests of nn/module.c. Expected numbers are those of module_reference.py, which
+ * computes PyTorch's equations with 50 digits; gradients are those of the engine and are held to
+ * differences by its tests. */
 #include "support.h"
 
 #include "nn/nn.h"
@@ -82,7 +83,8 @@ Test(module, softmax_is_recorded_and_has_its_logarithm) {
     for (int i = 0; i < 5; i++) cr_expect(close_to(grad[i], p[1]*((i == 1) - p[i]), 64*U, 0));
 }
 
-/* dp[i]/dx[k] = p[i]*((i == k) - p[k]), that of its logarithm (i == k) - p[k], second derivatives from there. */
+/* dp[i]/dx[k] = p[i]*((i == k) - p[k]), that of its logarithm (i == k) - p[k], second derivatives
+ * from there. */
 static void expect_softmax(double by, const double apart[3], double tolerance) {
     long double  part[3], total = 0;
     double       p[3], grad[3], h[9], jacobian[9], sum = 0;
@@ -273,7 +275,7 @@ static void expect_refused(const void *object, const char *words) {
 Test(module, shapes_that_make_no_sense_are_refused) {
     expect_refused(nn_attention_new(model, NULL), "no configuration");
     expect_refused(nn_attention_new(model, &(nn_attention_config){.width = 4, .heads = 2, .positions = 1}), "no name");
-    expect_refused(nn_attention_new(model, &(nn_attention_config){"a", 5, 2, 3, true, NULL}), "heads divide the width");
+    expect_refused(nn_attention_new(model, &(nn_attention_config){"a", 5, 2, 3, true, NULL}), "heads must divide the width");
     expect_refused(nn_attention_new(model, &(nn_attention_config){"a", 4, 0, 3, true, NULL}), "at least 1");
     expect_refused(nn_embedding_new(model, "e", 0, 3, NULL), "no elements");
     expect_refused(nn_embedding_new(model, NULL, 2, 3, NULL), "no name");

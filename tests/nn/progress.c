@@ -22,7 +22,7 @@ static FILE *terminal(unsigned short columns, int *other_end) {
     return file;
 }
 
-static const nn__moment moment = {
+static const nn__snapshot moment = {
     .epoch = 2, .epochs = 8, .done = 2, .loss = 0.125, .held_out_loss = 0.25, .metric = 0.9, .examples_per_second = 1e6,
     .seconds = 3, .left = 4000,
 };
@@ -105,7 +105,7 @@ Test(progress, numbers_that_are_not_known_are_not_shown) {
     char      *text = NULL;
     size_t     length = 0;
     FILE      *to = open_memstream(&text, &length);
-    nn__moment m = moment;
+    nn__snapshot m = moment;
     m.held_out_loss = m.metric = NAN;
     nn__progress p = nn__progress_open(&(nn_train_config){.progress = true, .stream = to});
     nn__progress_epoch(&p, &m);

@@ -1,4 +1,5 @@
-/* random.c - tests of nn/random.c: the published outputs of both generators, and what is made of them. */
+/* random.c - tests of nn/random.c: the published outputs of both generators, and what is made of
+ * them. */
 #include "nn/nn.h"
 
 #include "expect.h"
@@ -51,7 +52,8 @@ Test(random, uniform_is_the_upper_53_bits) {
     }
 }
 
-/* Chi-square with 9 degrees of freedom: above 27.9 once in a thousand seeds, and this is one seed. */
+/* Chi-square with 9 degrees of freedom: above 27.9 once in a thousand seeds, and this is one
+ * seed. */
 Test(random, below_meets_every_number_equally_often) {
     enum { N = 10, DRAWS = 100000 };
     nn_random random = nn_random_seeded(11);

@@ -1,5 +1,5 @@
-/* replace.c - tests of nn/replace.c: the old file or the new one, whatever goes wrong. Full disks, limits, kills and
- * many writers at once are tried by tests/nn/save.c. */
+/* replace.c - tests of nn/replace.c: the old file or the new one, whatever goes wrong. Full disks,
+ * limits, kills and many writers at once are tried by tests/nn/save.c. */
 #include "nn/replace.h"
 #include "files.h"
 
@@ -57,7 +57,8 @@ static bool drop_root(void) {
     return geteuid() == 0 && seteuid(65534) == 0;
 }
 
-/* A folder of nobody's, or of ours where we are not root, with these rights; remove_folder takes it away. */
+/* A folder of nobody's, or of ours where we are not root, with these rights; remove_folder takes it
+ * away. */
 static const char *folder_with(mode_t mode) {
     const char *folder = file_path("folder");
     cr_assert_eq(mkdir(folder, 0700), 0);

@@ -1,5 +1,5 @@
-/* rows.c - minibatches through programs: equal to the path that records each example, whatever the graphs
- * of the rows, and loud about what cannot be. */
+/* rows.c - minibatches through programs: equal to the path that records each example, whatever the
+ * graphs of the rows, and loud about what cannot be. */
 #include "support.h"
 
 #include "nn/nn.h"
@@ -66,7 +66,8 @@ static ad_var of_one_length(nn_model *m, size_t n, const ad_var line[], void *us
     return ad_mul(logits[(size_t)ad_value(line[0])], logits[(size_t)ad_value(line[INPUTS])]);
 }
 
-/* A bend at 0 of a hidden number, by an `if` that is noted: turns with the row and with the weights. */
+/* A bend at 0 of a hidden number, by an `if` that is noted: turns with the row and with the
+ * weights. */
 static ad_var branching(nn_model *m, size_t n, const ad_var line[], void *user) {
     ad_var y = plain(m, n, line, user);
     const ad_var bent = ad_add(ad_mul(line[1], nn_model_params(m)[0]), ad_mul(line[2], nn_model_params(m)[1]));
@@ -75,7 +76,8 @@ static ad_var branching(nn_model *m, size_t n, const ad_var line[], void *user) 
     return y;
 }
 
-/* A differential equation as a loss, u'' + u - t, with the derivatives of the network in one of its inputs. */
+/* A differential equation as a loss, u'' + u - t, with the derivatives of the network in one of its
+ * inputs. */
 static ad_var residual(const ad_var line[]) {
     ad_var u[CLASSES], slope, bend;
     nn_mlp_forward(mlp, line, u);
@@ -102,8 +104,8 @@ static uint64_t all_alike(size_t columns, const double line[], void *user) {
 
 /* ---- both paths, held to each other ------------------------------------------------------------- */
 
-/* |difference| within roundings: the noise floor u*sum|adjoint*value| of these small graphs is below
- * 1e3*u of the largest number. */
+/* |difference| within roundings: the noise floor u*sum|adjoint*value| of these small graphs is
+ * below 1e3*u of the largest number. */
 static void expect_equal(nn_loss *loss, nn_shape *shape, size_t programs) {
     const size_t count = nn_model_count(model);
     size_t      *line = calloc(EXAMPLES, sizeof *line);
@@ -126,7 +128,7 @@ static void expect_equal(nn_loss *loss, nn_shape *shape, size_t programs) {
             cr_expect(fabs(by_program[i] - by_example[i]) <= 1e3*U*largest, "round %zu, derivative %zu: %.17g and %.17g",
                       round, i, by_program[i], by_example[i]);
         for (size_t i = 0; i < count; i++) w.value[i] -= 0.5*by_example[i];
-        w.ahead = true;
+        w.dirty = true;
     }
     cr_expect_eq(nn__rows_programs(a), programs, "%zu programs", nn__rows_programs(a));
     cr_expect_eq(nn__rows_programs(b), 0);
@@ -158,8 +160,8 @@ Test(rows, loss_may_differentiate_by_its_inputs_on_either_path) {
     expect_equal(physics_informed, NULL, 1);
 }
 
-/* The first call finds that the rows go another way than it thought; the second knows. Seven, because seven times a
- * number over seven is not always that number. */
+/* The first call finds that the rows go another way than it thought; the second knows. Seven,
+ * because seven times a number over seven is not always that number. */
 Test(rows, rounding_does_not_depend_on_when_a_turn_was_found) {
     enum { ALIKE = 7 };
     size_t      alike[ALIKE], n = 0;
@@ -191,7 +193,8 @@ static ad_var many_ways(nn_model *m, size_t n, const ad_var line[], void *user) 
     return y;
 }
 
-/* As many sines as the first number says, which is the number of the row: a graph of its own for each. */
+/* As many sines as the first number says, which is the number of the row: a graph of its own for
+ * each. */
 static ad_var of_any_length(nn_model *m, size_t n, const ad_var line[], void *user) {
     ad_var y = plain(m, n, line, user);
     for (size_t k = 0; k < (size_t)ad_value(line[1]); k++) y = ad_sin(y);
@@ -254,7 +257,8 @@ static void expect_equal_beyond_the_limit(nn_loss *loss) {
     nn_data_free(more);
 }
 
-/* A hundred shapes of ten nodes and more each, and a limit on nodes that is passed after the 64 that are always kept. */
+/* A hundred shapes of ten nodes and more each, and a limit on nodes that is passed after the 64
+ * that are always kept. */
 Test(rows, more_shapes_than_programs_are_recorded_one_by_one_and_that_is_said) {
     enum { MORE = 100 };
     double   x[MORE*WIDTH], mean[2], gradient[2][64];

@@ -1,5 +1,5 @@
-/* safetensors.c - tests of nn/safetensors.c against bytes put together by hand from the description of the format.
- * Models in such files, and files made by others, are tried by tests/nn/save.c. */
+/* safetensors.c - tests of nn/safetensors.c against bytes put together by hand from the description
+ * of the format. Models in such files, and files made by others, are tried by tests/nn/save.c. */
 #include "nn/safetensors.h"
 #include "files.h"
 #include "nn/bytes.h"
@@ -151,14 +151,14 @@ static void expect_not_saved(const char *name, const char *other, const nn__note
 }
 
 Test(safetensors, names_that_the_format_cannot_hold_are_refused_and_nothing_is_written) {
-    expect_not_saved("a", "a", NULL, "the name \"a\" of an array is taken");
-    expect_not_saved("a", "__metadata__", NULL, "is taken");
+    expect_not_saved("a", "a", NULL, "the name \"a\" of an array is already taken");
+    expect_not_saved("a", "__metadata__", NULL, "is already taken");
     expect_not_saved("a", "\xff", NULL, "array 1 (from 0) has a name that is not UTF-8");
 }
 
 Test(safetensors, notes_that_are_not_utf8_are_refused_and_nothing_is_written) {
-    expect_not_saved("a", "b", &(nn__note){"key", "\xff"}, "note 0 (from 0) is not UTF-8");
-    expect_not_saved("a", "b", &(nn__note){"\xff", "text"}, "note 0 (from 0) is not UTF-8");
+    expect_not_saved("a", "b", &(nn__note){"key", "\xff"}, "metadata entry 0 (from 0) is not UTF-8");
+    expect_not_saved("a", "b", &(nn__note){"\xff", "text"}, "metadata entry 0 (from 0) is not UTF-8");
 }
 
 #define ONE(shape, offsets) "{\"a\":{\"dtype\":\"F64\",\"shape\":" shape ",\"data_offsets\":" offsets "}}"
@@ -166,11 +166,11 @@ Test(safetensors, notes_that_are_not_utf8_are_refused_and_nothing_is_written) {
 Test(safetensors, numbers_of_the_header_that_lie_are_refused) {
     expect_refused(file_of(ONE("[2]", "[0,8]"), 16, doubles), "8 bytes between its offsets, but its shape asks for 16");
     expect_refused(file_of(ONE("[1]", "[0,8]"), 16, doubles), "8 bytes that belong to no array");
-    expect_refused(file_of(ONE("[1]", "[8,16]"), 16, doubles), "begins behind a gap");
+    expect_refused(file_of(ONE("[1]", "[8,16]"), 16, doubles), "begins after a gap");
     expect_refused(file_of(ONE("[2]", "[0,16]"), 15, doubles), "the file ends before");
     expect_refused(file_of(ONE("[-1]", "[0,8]"), 8, doubles), "axis 0 (from 0)");
     expect_refused(file_of(ONE("[1.0]", "[0,8]"), 8, doubles), "axis 0 (from 0)");
-    expect_refused(file_of(ONE("[4294967296,4294967296]", "[0,8]"), 8, doubles), "more numbers than can be counted");
+    expect_refused(file_of(ONE("[4294967296,4294967296]", "[0,8]"), 8, doubles), "too many numbers to count");
     expect_refused(file_of(ONE("[1]", "[8,0]"), 8, doubles), "data_offsets");
     expect_refused(file_of(ONE("[1]", "[0]"), 8, doubles), "data_offsets");
     expect_refused(file_of(ONE("[1]", "[0,18446744073709551616]"), 8, doubles), "not JSON");
@@ -179,13 +179,13 @@ Test(safetensors, numbers_of_the_header_that_lie_are_refused) {
 Test(safetensors, headers_that_are_none_are_refused) {
     expect_refused(file_of("", 0, NULL), "does not begin with {");
     expect_refused(file_of(" {}", 0, NULL), "does not begin with {");
-    expect_refused(file_of("{\"a\":1}", 0, NULL), "\"a\" is no object");
+    expect_refused(file_of("{\"a\":1}", 0, NULL), "\"a\" is not an object");
     expect_refused(file_of("{\"a\":{},\"a\":{}}", 0, NULL), "not JSON");
-    expect_refused(file_of("{\"__metadata__\":{\"key\":1}}", 0, NULL), "\"key\" is no text");
+    expect_refused(file_of("{\"__metadata__\":{\"key\":1}}", 0, NULL), "\"key\" is not a string");
     file_write_text(file_path("short"), "1234567");
     expect_refused(file_path("short"), "byte 7: the file ends");
     file_write(file_path("long"), 8, "\xff\xff\xff\xff\xff\xff\xff\x7f");
-    expect_refused(file_path("long"), "the longest allowed");
+    expect_refused(file_path("long"), "at most 100000000 are allowed");
 }
 
 /* A pipe that nobody writes to would never answer. */

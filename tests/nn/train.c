@@ -26,8 +26,8 @@ TestSuite(train, .init = make, .fini = drop);
 
 enum { POINTS = 7, SEEN = 100 };
 
-/* (w*x + b - t)^2, and a diary of the examples asked for, which is complete where training records each
- * example (by_example); rows.c holds the two ways of training to each other. */
+/* (w*x + b - t)^2, and a diary of the examples asked for, which is complete where training records
+ * each example (by_example); rows.c holds the two ways of training to each other. */
 typedef struct line {
     const ad_var *w, *b;
     size_t        asked;
@@ -165,8 +165,8 @@ Test(train, one_step_of_mazurs_network) {
     cr_expect_float_eq(ad_value(mazur_loss(model, 4, x, &m)), 0.291027924, 2e-7);
 }
 
-/* After the first round his error has six right digits, as the same loop in any other language shows;
- * 10,000 rounds later his outputs and error have five and three. */
+/* After the first round his error has six right digits, as the same loop in any other language
+ * shows; 10,000 rounds later his outputs and error have five and three. */
 Test(train, ten_thousand_steps_of_mazurs_network) {
     const double row[] = {0.05, 0.10, 0.01, 0.99};
     const size_t eight[] = {8};
@@ -489,7 +489,7 @@ Test(train, history_and_checkpoint_are_two_files) {
     cr_assert(fputs("precious", file) > 0 && fclose(file) == 0);
     cr_expect_eq(run(line_loss, &l, points(), 1e-3, &(nn_train_config){.epochs = 1, .batch = 1, .history = path,
                                                                       .checkpoint = path}), AD_BAD_ARGUMENT);
-    expect_message("are one file");
+    expect_message("are the same file");
     file = fopen(path, "a");
     nn_model_clear(model);
     cr_expect_eq(run(line_loss, &l, points(), 1e-3, &(nn_train_config){.epochs = 1, .batch = 1, .progress = true, .stream = file,
