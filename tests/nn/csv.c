@@ -73,7 +73,7 @@ Test(csv, blanks_around_a_number_are_no_part_of_it) {
     expect_error("\" \",3\n", NULL, "line 1, column 1: \" \" is not a number");
 }
 
-/* What people put where a number is wanted, and what they are told of it. */
+/* What people write where a number is expected, and the message for it. */
 Test(csv, what_is_no_number_is_called_what_it_is) {
     static const struct { const char *text, *message; } cases[] = {
         {"1,2\n3,abc\n", "line 2, column 2: \"abc\" is not a number: a word; classes are numbers, 0, 1, 2 and so on"},
@@ -115,7 +115,7 @@ Test(csv, a_second_header_line_is_called_one) {
     expect_error("a,b\n1,2\nb,a\n", &header, "line 3, column 1: \"b\" is not a number: a word; classes are numbers, 0, 1, 2 and so on");
 }
 
-/* More names than are kept. */
+/* More header names than are kept. */
 Test(csv, a_long_header_line_is_skipped_as_any_other) {
     static char text[20000], *at = text;
     for (int i = 0; i < 1000; i++) at += sprintf(at, "%scolumn%d", i > 0 ? "," : "", i);
@@ -127,7 +127,7 @@ Test(csv, a_long_header_line_is_skipped_as_any_other) {
     nn_data_free(data);
 }
 
-/* Within quotes a line may end: editors count on, and so does the reader. */
+/* A quoted field may contain line ends: editors count them, and so does the reader. */
 Test(csv, lines_within_quotes_are_counted) {
     const nn_csv_config header = {1, true, 0};
     expect_error("\"a\nb\",c\n1,2\n3,x\n", &header,
@@ -137,7 +137,7 @@ Test(csv, lines_within_quotes_are_counted) {
     expect_error("1,\"2\n\"\n3,4,5\n", NULL, "line 3, column 3: more columns than the 2 of line 1");
 }
 
-/* A byte 0 ends no field: what stands behind it would be lost. */
+/* A zero byte does not end a field: what follows it would be lost. */
 Test(csv, a_byte_0_is_told) {
     const char *path = file_path("zero.csv");
     file_write(path, 8, "1,2\0\0\n3");
@@ -177,7 +177,7 @@ Test(csv, file_without_rows_and_row_without_targets) {
     expect_error("1,2\n", &(nn_csv_config){3, false, 0}, "line 1, column 2: the row ends here, too short for 3 targets");
 }
 
-/* Longer than any block it is read in: fields, quotes and line ends stand across their borders. */
+/* Longer than a block: fields, quotes and line ends cross the block boundaries. */
 Test(csv, table_of_many_blocks_is_read_whole) {
     enum { ROWS = 20000, LINE = 16 };
     char  *text = malloc(ROWS*LINE + 1);

@@ -186,8 +186,7 @@ Test(data, moments_are_those_of_the_population_and_do_not_cancel) {
     nn_data_free(data);
 }
 
-/* A constant column has its number as the mean and the deviation 0, however often it is added
- * up. */
+/* A constant column has its number as the mean and the deviation 0, however many rows there are. */
 Test(data, constant_columns_have_no_deviation) {
     enum { LONG = 100000 };
     static const double constants[] = {0.1, -0.1, 1/3.0, 1e15 + 0.3, 1e308, 1e-310, 0};
@@ -234,7 +233,7 @@ Test(data, moments_neither_overflow_nor_vanish) {
     }
 }
 
-/* x - mean is more than the largest number for the first; the deviation is not. */
+/* x - mean overflows for the first; the deviation does not. */
 Test(data, ends_of_the_range_are_standardized) {
     nn_data *data = nn_data_new(4, 1, 0, ROWS(1.7e308, -1.7e308, -1.7e308, -1.7e308));
     double   mean, deviation;
@@ -246,7 +245,7 @@ Test(data, ends_of_the_range_are_standardized) {
     nn_data_free(data);
 }
 
-/* The smallest number there is has no half: a deviation of 0 is one of a constant column alone. */
+/* Half of the smallest number is 0, but only a constant column has deviation 0. */
 Test(data, deviation_of_what_is_not_constant_is_not_0) {
     nn_data *data = nn_data_new(2, 1, 0, ROWS(0, 0x1p-1074));
     double   mean, deviation;
@@ -255,7 +254,7 @@ Test(data, deviation_of_what_is_not_constant_is_not_0) {
     nn_data_free(data);
 }
 
-/* The mean, 1e15 + 1/16, is no double; what it is rounded by is no part of the deviation. */
+/* The mean, 1e15 + 1/16, is not a double; its rounding does not enter the deviation. */
 Test(data, deviation_is_not_that_from_a_rounded_mean) {
     nn_data *data = nn_data_new(2, 1, 0, ROWS(1e15, 1e15 + 0.125));
     double   mean, deviation;

@@ -95,7 +95,7 @@ Test(history, file_that_cannot_be_written_is_told) {
     cr_expect(nn__history_open(&h, &(nn_train_config){.history = NULL}, 0) && nn__history_close(&h));
 }
 
-/* ---- what is another's ------------------------------------------------------------------------ */
+/* ---- other files ------------------------------------------------------------------------------ */
 
 static double metric(nn_model *model, void *user) {
     (void)model, (void)user;
@@ -151,8 +151,8 @@ Test(history, header_that_a_kill_cut_is_written_again) {
     }
 }
 
-/* One file under two names, each tried for history and checkpoint, with the file there and not:
- * nothing is written or left behind. */
+/* One file under two names, as history and checkpoint in either order, existing or not: nothing is
+ * written or left behind. */
 static void expect_one_file(const char *a, const char *b, bool exists) {
     struct stat about;
     for (int turn = 0; turn < 2; turn++) {
@@ -199,8 +199,8 @@ Test(history, progress_goes_elsewhere) {
     cr_expect(nn__history_close(&h));
 }
 
-/* To open such a pipe the usual way waits for ever, and open for both ways it would take what
- * nobody gets. */
+/* Opening such a pipe for writing blocks forever, and opened for reading and writing it would
+ * accept data that nobody reads. */
 Test(history, pipe_is_written_where_somebody_reads_it, .timeout = 10) {
     static const char first[] = "epoch\tloss\tseconds\texamples_per_second\n3\t0.33333333333333331\t2.000\t100\n";
     const nn_train_config c = {.history = path};

@@ -1,5 +1,5 @@
-/* lesson.c - tests of the lesson of backpropagation. That its numbers are right is shown by
- * tests/lessons, against a network written in another language. */
+/* lesson.c - tests of the lesson of backpropagation. Its numbers are checked by tests/lessons,
+ * against a network written in another language. */
 #include "lesson_fixture.h"
 
 TestSuite(lesson, .init = make, .fini = drop);
@@ -96,8 +96,8 @@ Test(lesson, units_without_a_bias_are_refused) {
     expect_refused(usual(), "every unit must have a bias");
 }
 
-/* The output is the mean of what is wanted: gradients of about 0.5 cancel, and what rounding leaves
- * is no error. */
+/* The output is the mean of the wanted values: gradients of about 0.5 cancel, and the rounding that
+ * is left is not an error. */
 Test(lesson, gradients_that_cancel_are_a_lesson_too) {
     const double x[] = {0.3, 0.7};
     double       wanted[9];

@@ -1,4 +1,4 @@
-/* lesson_print.c - tests of nn/lesson_print.c: what a terminal gets. */
+/* lesson_print.c - tests of nn/lesson_print.c: the output on a terminal. */
 #include "lesson_fixture.h"
 
 static char  *text;
@@ -77,7 +77,7 @@ Test(lesson_print, names_do_not_steer_the_terminal) {
     cr_expect(strstr(text, "b\nc") == NULL && strchr(text, 0x7f) == NULL);
 }
 
-/* U+009B is what ESC [ is, in one character; U+00A0 is none of these. */
+/* U+009B is ESC [ in one character; U+00A0 is not a control character. */
 Test(lesson_print, control_characters_of_two_bytes_do_not_steer_it_either) {
     print(false, "a\xc2\x9b" "2J", (const char *const[]){"\xc2\x90", "\xc2\x80\xc2\x9f", "x\xc2\xa0y"});
     for (const char *at = text; (at = strchr(at, '\xc2')) != NULL; at++) cr_assert_geq((unsigned char)at[1], 0xa0);

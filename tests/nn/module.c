@@ -1,6 +1,6 @@
 /* module.c - tests of nn/module.c. Expected numbers are those of module_reference.py, which
- * computes PyTorch's equations with 50 digits; gradients are those of the engine and are held to
- * differences by its tests. */
+ * computes PyTorch's equations with 50 digits; gradients are those of the engine, whose tests check
+ * them against differences. */
 #include "support.h"
 
 #include "nn/nn.h"
@@ -131,7 +131,7 @@ Test(module, softmax_does_not_depend_on_what_all_have_in_common) {
     expect_softmax(1e4, (const double[]){-700, -20, 0}, 8*U);
 }
 
-/* Recorded where the numbers are small; rows are moved by what they like. */
+/* Recorded for small numbers; each row adds an offset of any size. */
 Test(module, softmax_of_large_numbers_in_programs) {
     enum { N = 3, MOVES = 4 };
     const double moved[MOVES] = {1e15, -1e8, 0, 1e20}, weight[N] = {1, -2, 0.5};
@@ -221,7 +221,8 @@ Test(module, causal_attention_does_not_look_ahead) {
     cr_expect(grad[1] != 0 && grad[WIDTH + 1] != 0);
 }
 
-/* Projections of the identity leave attention itself; the module's parameters carry its name. */
+/* With identity projections the module is plain attention; its parameters have its name as
+ * prefix. */
 Test(module, attention_with_projections) {
     ad_var q[ALL], x[ALL], v[ALL], y[ALL], expected[ALL], scratch[2*POSITIONS];
     double identity[4*WIDTH*WIDTH] = {0}, wanted[ALL];
@@ -238,7 +239,7 @@ Test(module, attention_with_projections) {
     for (int i = 0; i < ALL; i++) wanted[i] = ad_value(expected[i]);
     nn_attention_forward(a, POSITIONS, x, y);
     expect_values(ALL, y, wanted);
-    nn_attention_forward(a, POSITIONS + 1, x, y);        /* more than it was made for: nothing */
+    nn_attention_forward(a, POSITIONS + 1, x, y);        /* more than it was made for: does nothing */
     nn_attention_free(a);
 }
 

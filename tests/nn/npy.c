@@ -1,4 +1,4 @@
-/* npy.c - tests of NumPy's files: those that NumPy makes, those made here, and broken ones. */
+/* npy.c - tests of .npy files: from NumPy, made here, and broken ones. */
 #include "files.h"
 #include "nn/nn.h"
 
@@ -11,7 +11,7 @@ TestSuite(npy, .fini = files_remove);
 
 #define HEADER(shape) "{'descr': '<f8', 'fortran_order': False, 'shape': " shape ", }\n"
 
-/* A file of version 1.0 with this header, and so many bytes of zeros. */
+/* A file of version 1.0 with this header, followed by so many zero bytes. */
 static const char *made(const char *header, size_t zeros) {
     unsigned char bytes[4096] = "\x93NUMPY\x01";
     const size_t  length = strlen(header);
@@ -41,7 +41,7 @@ static void expect_numbers(const char *path, size_t rows, size_t columns, const 
     nn_data_free(data);
 }
 
-/* The path of one of the files that NumPy wrote; the test is skipped where there is no NumPy. */
+/* The path of a file that NumPy wrote; the test is skipped without NumPy. */
 static const char *by_numpy(const char *name) {
     char file[64];
     snprintf(file, sizeof file, "%s.npy", name);
@@ -88,7 +88,7 @@ Test(npy, what_else_numpy_writes_is_refused_in_a_sentence) {
     expect_numbers(by_numpy("largest"), 2, 1, (const double[]){9007199254740992, -9007199254740992});
 }
 
-/* The last axis changes fastest here, whichever did in the file. */
+/* The last axis changes fastest in the table, whichever did in the file. */
 Test(npy, arrays_in_fortran_order_are_read_as_the_same_numbers_in_c_order) {
     double count[120];
     for (size_t i = 0; i < 120; i++) count[i] = (double)i;
@@ -101,8 +101,7 @@ Test(npy, arrays_in_fortran_order_are_read_as_the_same_numbers_in_c_order) {
     expect_error(by_numpy("fortran_nan"), "byte 152: row 1, column 1 (from 0) is nan");
 }
 
-/* Longer than a block that is read at once: 3 x 40000 numbers, of which number k of row r is r +
- * 3*k. */
+/* Longer than a block: 3 x 40000 numbers; number k of row r is r + 3*k. */
 Test(npy, fortran_order_goes_on_from_block_to_block) {
     enum { ROWS = 3, COLUMNS = 40000 };
     static double value[ROWS*COLUMNS];

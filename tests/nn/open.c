@@ -1,5 +1,5 @@
-/* open.c - tests of nn/open.c, and of all loaders on what is no regular file: pipes with and
- * without somebody at the other end, folders, devices. None of them waits without an end. */
+/* open.c - tests of nn/open.c, and of all loaders on files that are not regular: pipes with and
+ * without a writer, folders, devices. None of them blocks forever. */
 #include "nn/open.h"
 #include "files.h"
 
@@ -85,7 +85,7 @@ static void nothing(int signal) {
     (void)signal;
 }
 
-/* A timer that rings again and again makes nobody wait longer. */
+/* Signals of a timer do not prolong the timeout. */
 Test(open, signals_do_not_make_it_wait_longer) {
     const char *path = pipe_path();
     sigaction(SIGALRM, &(struct sigaction){.sa_handler = nothing}, NULL);
@@ -109,8 +109,8 @@ Test(open, a_pipe_that_somebody_opens_later_is_waited_for_and_read_to_its_end) {
     expect_done(child);
 }
 
-/* As "|" of a shell: opened by its path, and its other end is slower than anybody would wait for a
- * named one. */
+/* Like "|" of a shell: opened by its path, with a writer slower than the timeout of a named
+ * pipe. */
 Test(open, a_pipe_without_a_name_is_waited_for) {
     int  end[2];
     char text[8] = "";

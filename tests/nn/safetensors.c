@@ -1,5 +1,5 @@
-/* safetensors.c - tests of nn/safetensors.c against bytes put together by hand from the description
- * of the format. Models in such files, and files made by others, are tried by tests/nn/save.c. */
+/* safetensors.c - tests of nn/safetensors.c against bytes assembled by hand from the format's
+ * description. tests/nn/save.c tests models in such files, and files from other writers. */
 #include "nn/safetensors.h"
 #include "files.h"
 #include "nn/bytes.h"
@@ -23,7 +23,7 @@ TestSuite(safetensors, .init = need_jansson, .fini = files_remove);
 
 enum { ROOM = 1 << 12 };
 
-/* A file of a header and so many bytes of numbers. */
+/* A file with this header and so many bytes of numbers. */
 static const char *file_of(const char *header, size_t bytes, const void *numbers) {
     unsigned char file[ROOM];
     const size_t  length = strlen(header);
@@ -51,7 +51,7 @@ static nn__safetensors *opened(const char *path) {
     return file;
 }
 
-/* 1, -2 as F64; 0.5 as F32: written out, the lowest byte first. */
+/* 1, -2 as F64; 0.5 as F32: little-endian. */
 static const unsigned char doubles[16] = {0, 0, 0, 0, 0, 0, 0xf0, 0x3f, 0, 0, 0, 0, 0, 0, 0, 0xc0};
 static const unsigned char single[4] = {0, 0, 0, 0x3f};
 
@@ -105,7 +105,7 @@ Test(safetensors, an_array_of_no_numbers_is_kept) {
     nn__safetensors_close(f);
 }
 
-/* More numbers than are read at once, and not a multiple of that. */
+/* More numbers than a block, and not a multiple of it. */
 Test(safetensors, numbers_come_back_to_the_bit_whatever_they_are) {
     enum { N = 20011 };
     static double       value[N], back[N];

@@ -1,5 +1,5 @@
-/* save.c - tests of saving and loading models: both ways with a checker written from the format's
- * rules, broken files, full disks, kills while saving. */
+/* save.c - tests of saving and loading models: in both directions with an independent checker
+ * written from the format's rules, broken files, full disks, kills while saving. */
 #include "files.h"
 #include "nn/nn.h"
 
@@ -50,7 +50,7 @@ static void expect_values(const nn_model *model, const double want[COUNT]) {
     cr_expect_arr_eq(have, want, sizeof have);
 }
 
-/* Those of safetensors_files.py. */
+/* The values in safetensors_files.py. */
 static void scripted(double value[COUNT], bool f32_weight, bool f32_bias) {
     for (int i = 0; i < 6; i++) value[i] = 0.1*i - 1;
     value[6] = 1.0/3, value[7] = -2.5e-310, value[8] = 7;
@@ -68,7 +68,7 @@ static const char *header_file(const char *header, size_t length, size_t zeros) 
     return path;
 }
 
-/* The model refuses the file with this sentence, and is what it was. */
+/* The model refuses the file with this message and is unchanged. */
 static void expect_refused(const char *path, const char *message) {
     nn_model *model = model_new();
     double    before[COUNT];
@@ -83,7 +83,7 @@ static void expect_refused(const char *path, const char *message) {
     model_free(model);
 }
 
-/* ---- both ways -------------------------------------------------------------------------------- */
+/* ---- both directions -------------------------------------------------------------------------- */
 
 Test(save, parameters_come_back_to_the_bit) {
     const double value[COUNT] = {-0.0, 5e-324, 1.7976931348623157e308, 1.0/3, -INFINITY, NAN, 0.1, -2.5e-310, 7};
@@ -283,7 +283,7 @@ Test(save, file_cut_anywhere_is_refused) {
     }
 }
 
-/* Any byte of the header may be any other: a sentence or a model, never a crash. */
+/* Any byte of the header changed to any other: an error or a model, never a crash. */
 Test(save, header_with_any_byte_changed_is_read_or_refused) {
     unsigned char bytes[1024];
     nn_model     *model = model_new();
@@ -304,7 +304,7 @@ Test(save, header_with_any_byte_changed_is_read_or_refused) {
     model_free(model);
 }
 
-/* ---- what was there stays --------------------------------------------------------------------- */
+/* ---- the old file survives -------------------------------------------------------------------- */
 
 /* A model whose numbers are all the same. */
 static nn_model *filled(double x) {
@@ -359,7 +359,7 @@ Test(save, file_size_limit_is_a_status_and_the_old_file_stays) {
     model_free(model);
 }
 
-/* A file system of its own with 64 KiB, where the system allows one. */
+/* A separate file system of 64 KiB, if the system allows mounting one. */
 Test(save, full_disk_is_a_status_and_the_old_file_stays) {
     const char *folder = file_path("disk");
     char        path[600], filler[600], block[4096] = "";
@@ -424,7 +424,7 @@ Test(save, symbolic_link_and_mode_are_kept) {
     model_free(model);
 }
 
-/* A child saves two models in turn as fast as it can and is killed: the file is always one of
+/* A child alternately saves two models as fast as it can and is killed: the file is always one of
  * them. */
 Test(save, killed_while_saving_leaves_the_old_file_or_the_new_one) {
     const char *path = file_path("a.safetensors");
@@ -456,8 +456,7 @@ Test(save, killed_while_saving_leaves_the_old_file_or_the_new_one) {
     model_free(loaded);
 }
 
-/* Writers of one file in several processes: no file is ever made of two, and nothing is left of
- * any. */
+/* Several processes write one file: it is never a mix of two, and nothing is left behind. */
 Test(save, writers_of_one_file_do_not_disturb_each_other) {
     const char *path = file_path("a.safetensors");
     pid_t       child[4];
