@@ -115,7 +115,7 @@ static bool show(nn_lesson *lesson, const options *o) {
     if (o->html != NULL) return report_whole("backprop", o->html, write_lesson, lesson);
     if (o->json) status = nn_lesson_json(lesson, stdout);
     else status = nn_lesson_print(lesson, 0, ascii, stdout);         /* the others are in the table of the batch */
-    return status == AD_OK;                              /* if not, output_end reports it */
+    return status == AD_OK;                  /* if not, output_end reports it */
 }
 
 static bool teach(options *o, nn_model *model, const nn_data *data) {

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_OUTPUTS = 32 };      /* also in the message of read_outputs */
+enum { MOST_OUTPUTS = 32 };                  /* also in the message of read_outputs */
 
 static const char usage[] =
     "usage: explain [OPTION ...] 'EXPRESSION' [NAME=VALUE ...]\n"

@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FAILED = 1, OPEN = 3 };              /* exit statuses besides BAD_USE: wrong; not resolved */
+enum { FAILED = 1, OPEN = 3 };               /* exit statuses besides BAD_USE: wrong; not resolved */
 
 static const char usage[] =
     "usage: gradcheck 'EXPRESSION' [NAME=VALUE ...] [OPTION ...]\n"
@@ -60,7 +60,7 @@ typedef struct request {
 typedef struct break_request {
     int    row, operand;
     double factor;
-    bool   met;                      /* its partial derivative was used */
+    bool   met;                              /* its partial derivative was used */
 } break_request;
 
 static int complain(const char *what, const char *argument) {

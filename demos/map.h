@@ -11,7 +11,7 @@ enum { MAP_SIDE = 80, MAP_FRAMES = 6, MAP_CLASSES = 3 };
 typedef struct map_frame {
     char          title[CHART_CAPTION];
     unsigned char cell[MAP_SIDE*MAP_SIDE];       /* the class; row-major, bottom first */
-    double        sure[MAP_SIDE*MAP_SIDE];       /* 0 on the boundary, up to 1 */
+    double        sure[MAP_SIDE*MAP_SIDE];   /* 0 on the boundary, up to 1 */
 } map_frame;
 
 typedef struct map {

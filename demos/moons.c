@@ -35,7 +35,7 @@ typedef struct learner {
     nn_mlp *mlp;
     map    *map;
     nn_model *model;
-    bool      good;                  /* false: a frame failed, which has been reported */
+    bool      good;                          /* false: a frame failed, which has been reported */
 } learner;
 
 static ad_var score(const learner *l, const ad_var point[]) {

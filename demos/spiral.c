@@ -31,7 +31,7 @@ typedef struct learner {
     nn_model *model;
     nn_mlp   *mlp;
     map      *map;
-    bool      good;                  /* false: a frame failed, which has been reported */
+    bool      good;                          /* false: a frame failed, which has been reported */
 } learner;
 
 static ad_var loss(nn_model *model, size_t n, const ad_var row[], void *user) {

@@ -71,7 +71,7 @@ static void embed(transformer *g, size_t t, ad_var token) {
 
 static void feed_forward(transformer *g, size_t t) {
     ad_var *x = g->x + t*g->width, *normed = g->normed + t*g->width;
-    nn_residual(g->width, x, normed, x);                /* normed holds the output of attention */
+    nn_residual(g->width, x, normed, x);     /* normed holds the output of attention */
     nn_rms_norm(g->width, x, NULL, epsilon, normed);
     nn_linear(4*g->width, g->width, g->up, normed, g->hidden);
     for (size_t i = 0; i < 4*g->width; i++) g->hidden[i] = ad_relu(g->hidden[i]);

@@ -7,7 +7,7 @@
 
 enum { ROWS = 8 };
 
-static bool ready(nn_model *model, nn_loss *loss, const nn_data *data) {
+static bool askable(nn_model *model, nn_loss *loss, const nn_data *data) {
     if (nn_model_status(model) != AD_OK) return false;
     if (loss == NULL) nn__model_fail(model, AD_BAD_ARGUMENT, "nn_check: there is no loss");
     else if (nn_data_status(data) != AD_OK)
@@ -49,7 +49,7 @@ static ad_check_report *refused(const nn_model *model) {
 
 ad_check_report *nn_check(nn_model *model, nn_loss *loss, void *user, const nn_data *data, size_t rows,
                           const ad_check_options *options) {
-    if (!ready(model, loss, data)) return refused(model);
+    if (!askable(model, loss, data)) return refused(model);
     const size_t most = rows == 0 ? ROWS : rows, count = most < nn_data_rows(data) ? most : nn_data_rows(data);
     ad_var *row = calloc(nn_data_inputs(data) + nn_data_targets(data) + 1, sizeof *row);
     ad_var *one = calloc(count + 1, sizeof *one);

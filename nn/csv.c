@@ -26,7 +26,7 @@ typedef struct reader {
     bool        header, after_return;        /* header: not yet skipped; after_return: \r, whose \n may follow */
     char        names[HEADER];               /* the fields of the header that fit, each with its \0 */
     size_t      names_length, names_count;
-    size_t      unterminated;                     /* bytes since the last field or line ended, counted by blocks */
+    size_t      unterminated;                /* bytes since the last field or line ended, counted by blocks */
 } reader;
 
 /* The position goes before the sentence. */
@@ -187,7 +187,7 @@ static void parse(reader *r, struct csv_parser *parser, FILE *file) {
     size_t   length;
     while (data->status == AD_OK && (length = fread(block, 1, sizeof block, file)) > 0) {
         const bool   has_bom = first && length >= 3 && memcmp(block, "\xef\xbb\xbf", 3) == 0;
-        const size_t skip = has_bom ? 3 : 0;  /* the byte order mark that some spreadsheets write */
+        const size_t skip = has_bom ? 3 : 0; /* the byte order mark that some spreadsheets write */
         if (csv_parse(parser, block + skip, length - skip, on_field, on_line_end, r) != length - skip)
             break;
         first = false;

@@ -12,7 +12,7 @@
 typedef struct nn__example {
     size_t        row;               /* of the data */
     const double *input, *target;    /* into the lesson's data */
-    double        loss, loss_after;       /* before and after the step */
+    double        loss, loss_after;  /* before and after the step */
     double       *z, *a, *dz, *da;   /* by unit: weighted sum, activation, and dC/dz, dC/da */
     double       *a_after;
     double       *guess;             /* by output: probabilities, or the outputs themselves for squares */
@@ -33,8 +33,8 @@ struct nn_lesson {
     nn__example  *example;
     double     *weight, *new_weight; /* by parameter, before and after the step */
     double     *mean;                /* of the examples' gradients */
-    double     *gradient_of_mean;               /* the gradient of the mean loss, by one sweep over all examples */
-    double      loss, loss_after;         /* means */
+    double     *gradient_of_mean;    /* of the mean loss, by one sweep over all examples */
+    double      loss, loss_after;    /* means */
 };
 
 /* The desired value of output k: 1 or 0 for a class, else the target. */

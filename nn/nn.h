@@ -85,6 +85,7 @@ typedef struct nn_csv_config {
  * rows, or a file that cannot be read. AD_UNSUPPORTED in a build without libcsv. NULL only when
  * memory is out; the caller frees the result in any case. */
 AD_API nn_data *nn_data_csv(const char *path, const nn_csv_config *config);
+
 /* Reads the array of a NumPy file (numpy.lib.format 1.0, 2.0, 3.0): the first axis is the rows, all
  * other axes flattened are the columns (an array of one axis has one column), and the last
  * `targets` columns are targets. Supported types: '<f8', '<f4', '<i8', '<i4', '<i2', '|i1', '<u8',
@@ -108,11 +109,11 @@ AD_API nn_data *nn_data_join(const nn_data *inputs, const nn_data *targets);
 /* Generated tables of two inputs and a class number, in random order; `noise` is the standard
  * deviation of the normal noise added to each input. AD_BAD_ARGUMENT for too few rows, or for a
  * noise or another number that is not finite or out of range. NULL when memory is out.
- *   moons     two half circles: (cos t, sin t) is class 0, (1 - cos t, 0.5 - sin t) class 1, t in equal steps
- *             from 0 to pi: sklearn.datasets.make_moons
+ *   moons     two half circles: (cos t, sin t) is class 0, (1 - cos t, 0.5 - sin t) class 1, t in
+ *             equal steps from 0 to pi: sklearn.datasets.make_moons
  *   circles   of radius 1, class 0, and of radius `factor`, class 1: sklearn.datasets.make_circles
  *   spirals   arms from the center to radius 1, `turns` times around, one for each class
-   *   xor       the corners (0,0), (0,1), (1,0), (1,1) in turn, class x != y; 4 rows without noise
+ *   xor       the corners (0,0), (0,1), (1,0), (1,1) in turn, class x != y; 4 rows without noise
  *             are its truth table */
 AD_API nn_data *nn_data_moons(size_t rows, double noise, uint64_t seed);
 AD_API nn_data *nn_data_circles(size_t rows, double factor, double noise, uint64_t seed);
@@ -163,8 +164,8 @@ AD_API void nn_data_one_hot(nn_data *data, size_t target, size_t classes);
 
 /* Writes shape[0] x ... x shape[axes - 1] numbers, row-major, as a .npy file (format 1.0, '<f8').
  * To write a table, pass the nn_data_rows x columns array at nn_data_row(data, 0). The file is
- * replaced as by nn_model_save. On AD_BAD_ARGUMENT or AD_BAD_FILE, message holds the sentence,
- * truncated to room bytes; it may be NULL if room is 0. */
+ * replaced as by nn_model_save. Returns AD_OK, or AD_BAD_ARGUMENT, AD_BAD_FILE or AD_NO_MEMORY and
+ * then the sentence in message, truncated to room bytes; message may be NULL if room is 0. */
 AD_API ad_status nn_npy_save(const char *path, size_t axes, const size_t shape[], const double value[],
                              size_t room, char message[]);
 
@@ -797,9 +798,10 @@ AD_API ad_status nn_lesson_print(const nn_lesson *lesson, size_t example, bool a
 
 /* Writes JSON: {"format":"tapir-lesson/1", "title", "sizes", "activations", "loss":"cross-entropy"
  * or "squares", "rate", "image", "inputs", "outputs",
- * "layers":[{"weight","bias","new_weight","new_bias","mean_dweight","mean_dbias"}],
- * "examples":[{"row","input","wanted","guess","loss","loss_after","layers":[{"z","a","dz","da","a_after","dweight",
- * "dbias"}]}], "mean_loss", "mean_loss_after", "gap"}: weights as one list, outputs x inputs,
+ * "layers":[{"layer","weight","bias","new_weight","new_bias","mean_dweight","mean_dbias"}],
+ * "examples":[{"row","loss","loss_after","input","wanted","guess",
+ * "layers":[{"layer","z","a","dz","da","a_after","dweight","dbias"}]}], "mean_loss",
+ * "mean_loss_after", "gap"}: weights as one list, outputs x inputs,
  * row-major; gap is the largest difference between the mean of the gradients and the gradient of
  * the mean. */
 AD_API ad_status nn_lesson_json(const nn_lesson *lesson, FILE *to);

@@ -24,7 +24,7 @@ struct nn_optimizer {
     double    rate, steps;                   /* steps: an integer, a double as in checkpoints */
     size_t    n;                             /* parameters; 0 before the first step */
     double   *state[STATES];                 /* n each, or NULL where the settings need none */
-    double    initial;                         /* initial value of the states */
+    double    initial;                       /* initial value of the states */
     ad_status status;                        /* the first error */
     char      message[NN__MESSAGE];
 };
@@ -87,7 +87,7 @@ static void step_rmsprop(nn_optimizer *o, size_t n, double p[restrict], const do
         if (mean != NULL) {
             mean[i] = s->alpha*mean[i] + (1 - s->alpha)*d;
             variance -= mean[i]*mean[i];
-            if (variance < 0) variance = 0;      /* by rounding */
+            if (variance < 0) variance = 0;  /* by rounding */
         }
         double update = d/(sqrt(variance) + s->epsilon);
         if (b != NULL) update = b[i] = s->momentum*b[i] + update;

@@ -30,7 +30,7 @@ enum { MOST_LINKS = 40, MOST_TRIES = 100, TEMPORARY_NAME = sizeof ".tapir-012345
 typedef struct destination {
     char   path[PATH_MAX];                   /* with all links resolved */
     char  *name;                             /* the part of it after the last slash */
-    char   temporary[TEMPORARY_NAME];                     /* the name of the new file; "": it has none yet */
+    char   temporary[TEMPORARY_NAME];        /* the name of the new file; "": it has none yet */
     bool   exists;
     mode_t mode;                             /* of the existing file, and its owner */
     uid_t  owner;

@@ -42,14 +42,14 @@ struct nn__rows {
     ad_var         *leaf;                    /* width */
     variant        *variant;
     size_t          variants, variant_room, nodes, calls;      /* nodes: of all variants */
-    uint32_t       *variant_index;                    /* by row of the data: its variant, UNKNOWN or NO_PROGRAM */
+    uint32_t       *variant_index;           /* by row of the data: its variant, UNKNOWN or NO_PROGRAM */
     size_t          room;                    /* capacity of the next arrays, in rows */
     double         *gathered, *value;        /* room x width; room */
     size_t         *member;                  /* the rows of a group, as indices into the batch */
     bool           *done;
     double         *part, *other;            /* count each: gradients of a program, of a recording */
     char            note[NN__MESSAGE];       /* why rows are recorded one by one unasked */
-    bool            row_known;                  /* the message names its row, or needs none */
+    bool            row_known;               /* the message names its row, or needs none */
     ad_status       status;
     char            message[NN__MESSAGE];
 };

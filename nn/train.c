@@ -44,7 +44,7 @@ typedef struct run {
     nn__weights            weights;
     nn__rows              *examples, *held_out, *score;
     double                *gradient, *best_values;
-    size_t                *held_out_index;              /* 0, 1, ...: all held-out rows */
+    size_t                *held_out_index;   /* 0, 1, ...: all held-out rows */
     size_t                *order;            /* rows: the order of this epoch */
     double                *saved_order;      /* the same for a checkpoint; NULL without one */
     nn_random              random;
