@@ -10,7 +10,7 @@
 __attribute__((format(printf, 3, 4)))
 void nn__model_fail(nn_model *model, ad_status status, const char *format, ...);
 
-/* Sets what nn_model_note returns. NULL is allowed. */
+/* What nn_model_note says from now on. NULL is allowed. */
 void nn__model_set_note(nn_model *model, const char *sentence);
 
 /* The parameters as one array of numbers, for programs and optimizers. They are written back to the

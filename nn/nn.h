@@ -26,8 +26,8 @@
  *     torch.nn.init and torch.optim); each function names the one it follows.
  *   - The first error sticks to the object it happened to: model, data, optimizer. Functions on a
  *     failed object do nothing. Every object may be NULL, which counts as out of memory, so a
- *     program may check once, after nn_train, which passes on the errors of all its arguments.
- *   - Randomness comes only from a seed: the same seed gives the same run.
+ *     program may check once, after nn_train, which passes on the errors of all it was given.
+ *   - Randomness comes from a seed and from nothing else: the same seed gives the same run.
  *
  * C99 and later, and C++11 and later. */
 #ifndef TAPIR_NN_H
@@ -294,7 +294,7 @@ typedef struct nn_layer_config {
 /* Adds the parameters NAME.weight and NAME.bias to the model; errors as for nn_param. */
 AD_API nn_layer nn_layer_add(nn_model *model, const char *name, const nn_layer_config *config);
 
-/* input: `inputs` handles or plain numbers; output: `outputs` handles, another array. */
+/* input: inputs handles or plain numbers; output: outputs handles, another array. */
 AD_API void nn_layer_forward(const nn_layer *layer, const ad_var input[], ad_var output[]);
 
 /* ---- multilayer perceptrons ------------------------------------------------------------------- */
@@ -669,7 +669,7 @@ typedef struct nn_epoch {
     double examples_per_second;              /* in this epoch, without held-out rows and metric */
     double held_out_loss;                    /* mean over the held-out rows; NaN without any */
     double rate;                             /* of the last step */
-    bool   best;                             /* better than every epoch before, by `monitor` */
+    bool   best;                             /* better than every epoch before, in what `monitor` says */
 } nn_epoch;
 
 /* Called after each step and each epoch; returning false ends the training, which is not an error.

@@ -24,7 +24,7 @@ struct nn_optimizer {
     double    rate, steps;                   /* steps: an integer, a double as in checkpoints */
     size_t    n;                             /* parameters; 0 before the first step */
     double   *state[STATES];                 /* n each, or NULL where the settings need none */
-    double    initial;                       /* initial value of the states */
+    double    start;                         /* initial value of the states */
     ad_status status;                        /* the first error */
     char      message[NN__MESSAGE];
 };
@@ -163,8 +163,8 @@ static nn_optimizer *new_optimizer(kind which, double rate, settings set) {
     return o;
 }
 
-/* An optimizer whose only purpose is to report that its configuration was NULL. */
-static nn_optimizer *missing_config(kind which) {
+/* A configuration that is missing is a bad argument of an optimizer that is there to say so. */
+static nn_optimizer *no_settings(kind which) {
     nn_optimizer *o = new_optimizer(which, 1, (settings){0});
     if (o != NULL) fail(o, AD_BAD_ARGUMENT, "nn_%s_new: no configuration", kinds[which].name);
     return o;
@@ -175,7 +175,7 @@ nn_optimizer *nn_sgd(double rate) {
 }
 
 nn_optimizer *nn_sgd_new(const nn_sgd_config *c) {
-    if (c == NULL) return missing_config(SGD);
+    if (c == NULL) return no_settings(SGD);
     return new_optimizer(SGD, c->rate, (settings){
         .momentum = c->momentum, .dampening = c->dampening, .weight_decay = c->weight_decay,
         .nesterov = c->nesterov, .maximize = c->maximize,
@@ -193,7 +193,7 @@ nn_adam_config nn_adamw_usual(double rate) {
 }
 
 static nn_optimizer *new_adam(kind which, const nn_adam_config *c) {
-    if (c == NULL) return missing_config(which);
+    if (c == NULL) return no_settings(which);
     return new_optimizer(which, c->rate, (settings){
         .beta1 = c->beta1, .beta2 = c->beta2, .epsilon = c->epsilon, .weight_decay = c->weight_decay,
         .amsgrad = c->amsgrad, .maximize = c->maximize,
@@ -223,7 +223,7 @@ nn_rmsprop_config nn_rmsprop_usual(double rate) {
 }
 
 nn_optimizer *nn_rmsprop_new(const nn_rmsprop_config *c) {
-    if (c == NULL) return missing_config(RMSPROP);
+    if (c == NULL) return no_settings(RMSPROP);
     return new_optimizer(RMSPROP, c->rate, (settings){
         .alpha = c->alpha, .epsilon = c->epsilon, .momentum = c->momentum, .weight_decay = c->weight_decay,
         .centered = c->centered, .maximize = c->maximize,
@@ -235,14 +235,14 @@ nn_adagrad_config nn_adagrad_usual(double rate) {
 }
 
 nn_optimizer *nn_adagrad_new(const nn_adagrad_config *c) {
-    if (c == NULL) return missing_config(ADAGRAD);
+    if (c == NULL) return no_settings(ADAGRAD);
     nn_optimizer *o = new_optimizer(ADAGRAD, c->rate, (settings){
         .rate_decay = c->rate_decay, .epsilon = c->epsilon, .weight_decay = c->weight_decay,
         .maximize = c->maximize,
     });
     if (o == NULL) return NULL;
-    o->initial = c->initial_accumulator;
-    check_at_least_0(o, "initial accumulator", o->initial);
+    o->start = c->initial_accumulator;
+    check_at_least_0(o, "initial accumulator", o->start);
     return o;
 }
 
@@ -291,7 +291,7 @@ ad_status nn_optimizer_prepare(nn_optimizer *o, size_t n) {
         if (o->state[k] == NULL)
             fail(o, AD_NO_MEMORY, "out of memory: no space for the state of %s for %zu parameters",
                  kinds[o->kind].name, n);
-        for (size_t i = 0; i < n && o->state[k] != NULL; i++) o->state[k][i] = o->initial;
+        for (size_t i = 0; i < n && o->state[k] != NULL; i++) o->state[k][i] = o->start;
     }
     if (o->status == AD_OK) o->n = n;
     return o->status;
