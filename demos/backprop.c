@@ -14,7 +14,7 @@
 enum { MOST_LAYERS = 8, COLUMNS = 4, SPECIES = 3 };
 
 static const char *const columns[COLUMNS] = {"petal length", "petal width", "sepal length", "sepal width"};
-static const size_t      column_of[COLUMNS] = {2, 3, 0, 1};      /* petals first: they are the most informative */
+static const size_t      column_of[COLUMNS] = {2, 3, 0, 1};  /* petals say most */
 static const char *const species[SPECIES] = {"setosa", "versicolor", "virginica"};
 
 typedef struct options {
@@ -114,7 +114,7 @@ static bool show(nn_lesson *lesson, const options *o) {
     ad_status  status = AD_OK;
     if (o->html != NULL) return report_whole("backprop", o->html, write_lesson, lesson);
     if (o->json) status = nn_lesson_json(lesson, stdout);
-    else status = nn_lesson_print(lesson, 0, ascii, stdout);         /* the others are in the table of the batch */
+    else status = nn_lesson_print(lesson, 0, ascii, stdout); /* the others: batch table */
     return status == AD_OK;                  /* if not, output_end reports it */
 }
 

@@ -275,7 +275,7 @@ static int explain(ad_tape *tape, const request *r, char names[], ad_var x[]) {
     if (status == AD_OK) return 0;
     if (ad_tape_status(tape) != AD_OK) fprintf(stderr, "explain: %s\n", ad_tape_message(tape));
     else if (status != AD_BAD_FILE) fprintf(stderr, "explain: %s\n", ad_status_text(status));
-    return BAD_USE;                          /* a failed write has been reported, or output_end reports it */
+    return BAD_USE;                          /* a failed write has been or will be reported */
 }
 
 static int run(int count, char *arguments[]) {

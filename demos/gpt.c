@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { HEADS = 4, BLOCK = 16, COLUMNS = 2 + BLOCK };    /* of a document: how many tokens to predict, then the tokens */
+enum { HEADS = 4, BLOCK = 16, COLUMNS = 2 + BLOCK };    /* number to predict, tokens */
 
 static uint64_t    seed = 1;
 static size_t      steps = 1000, batch = 1, width = 16, samples = 20;

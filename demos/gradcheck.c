@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FAILED = 1, OPEN = 3 };               /* exit statuses besides BAD_USE: wrong; not resolved */
+enum { FAILED = 1, OPEN = 3 };               /* exit statuses: wrong; not resolved */
 
 static const char usage[] =
     "usage: gradcheck 'EXPRESSION' [NAME=VALUE ...] [OPTION ...]\n"
@@ -209,7 +209,8 @@ static int check(request *r, ad_var y) {
  * adjoint is 0. */
 static bool has_effect(const ad_tape *tape, const break_request *b) {
     const bool    row = b->row < AD__ROWS && b->operand >= 0 && b->operand < ad__rows[b->row].operands;
-    const ad__form number = b->operand == 0 ? AD__X_NUMBER : AD__Y_NUMBER;      /* a number has no derivative to break */
+    /* A plain number has no derivative to break. */
+    const ad__form number = b->operand == 0 ? AD__X_NUMBER : AD__Y_NUMBER;
     for (uint32_t i = 0; row && i < tape->length; i++)
         if (ad__code_row(tape->code[i]) == (ad__row_number)b->row && ad__code_form(tape->code[i]) != number) return true;
     return b->met;

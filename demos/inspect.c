@@ -11,7 +11,7 @@
 #include <string.h>
 
 enum { MOST_ROWS = 200, BINS = 30, MOST_LAYERS = 8, SHOWN_UNITS = 8, BAR = 4 };
-static const double flat = 0.03;             /* a slope below this, out of at most about 1, is saturated */
+static const double flat = 0.03;             /* a slope below this is saturated; 1 is usual */
 
 typedef struct histogram {
     double low, high;

@@ -16,7 +16,7 @@ typedef struct map_frame {
 
 typedef struct map {
     const nn_data *data;                     /* x, y, class */
-    size_t         outputs;                  /* 1: class 1 where it is above 0; else the class of the largest */
+    size_t         outputs;                  /* 1: class 1 if above 0; else that of the largest */
     double         left, right, bottom, top;
     ad_program    *program;                  /* the outputs at a point */
     size_t         frames;

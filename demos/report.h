@@ -8,7 +8,7 @@
 
 /* Functions that return false have reported the reason on stderr. */
 
-bool  report_folder(const char *path);       /* creates it and its parents if missing; checks that it is writable */
+bool  report_folder(const char *path);       /* creates it and its parents; checks that it is writable */
 FILE *report_create(const char *folder, const char *name);     /* NULL on failure */
 bool  report_close(FILE *file, const char *folder, const char *name);
 

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NAME = 96, LONGEST_NAME = 80, DIGITS = 21 };      /* DIGITS: those of 2^64 - 1, and a space */
+enum { NAME = 96, LONGEST_NAME = 80, DIGITS = 21 };      /* DIGITS: 2^64 - 1 and a space */
 
 /* An array that is not a parameter, under its name in the file. */
 typedef struct array {

@@ -23,10 +23,10 @@ typedef struct reader {
     const char *path;
     size_t      line, column;                /* column: fields read of this row */
     size_t      row_line, first_line;        /* where this row begins, and the first row */
-    bool        header, after_return;        /* header: not yet skipped; after_return: \r, whose \n may follow */
-    char        names[HEADER];               /* the fields of the header that fit, each with its \0 */
+    bool        header, after_return;        /* header: to be skipped; after_return: after \r */
+    char        names[HEADER];               /* header fields that fit, each with its \0 */
     size_t      names_length, names_count;
-    size_t      unterminated;                /* bytes since the last field or line ended, counted by blocks */
+    size_t      unterminated;                /* bytes since a field or line ended, by blocks */
 } reader;
 
 /* The position goes before the sentence. */

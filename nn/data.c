@@ -283,7 +283,7 @@ static void moments_of(const nn_data *data, size_t column, int exponent, double 
     }
     const double variance = (sum_of(squares) - sum_of(rest)*(sum_of(rest)/n))/n;
     *mean = ldexp(middle, exponent);
-    *deviation = fmax(ldexp(sqrt(fmax(variance, 0)), exponent), DBL_TRUE_MIN);     /* 0 means constant */
+    *deviation = fmax(ldexp(sqrt(fmax(variance, 0)), exponent), DBL_TRUE_MIN); /* 0: constant */
 }
 
 void nn_data_moments(const nn_data *data, double mean[], double deviation[]) {

@@ -32,7 +32,7 @@ static generator begin(const char *what, size_t rows, size_t least, double noise
 }
 
 static size_t rows_of(const generator *m) {
-    return nn_data_rows(m->data);            /* 0 after an error, so that the loops below do nothing */
+    return nn_data_rows(m->data);            /* 0 after an error: no loop below runs */
 }
 
 /* Only noise that overflows a double can make a number that is not finite. */

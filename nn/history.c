@@ -82,7 +82,7 @@ static long end_of_kept_rows(FILE *file, size_t epoch) {
         for (c = fgetc(file); c >= '0' && c <= '9' && number <= epoch; c = fgetc(file))
             number = 10*number + (size_t)(c - '0');
         while (c != EOF && c != '\n') c = fgetc(file);
-        if (number > epoch || c == EOF) break;           /* a row without a newline: the run was killed */
+        if (number > epoch || c == EOF) break;           /* no newline: the run was killed */
         end = ftell(file);
     }
     return end;

@@ -284,7 +284,7 @@ nn_lesson *nn_lesson_new(nn_model *model, const nn_mlp *mlp, const nn_data *data
     lesson->rate = config->rate, lesson->image = config->image;
     lesson->targets = nn_data_targets(data);
     lay_out(lesson, mlp);
-    lesson->squares = config->squares || lesson->outputs == 1;      /* a single output cannot be a choice of classes */
+    lesson->squares = config->squares || lesson->outputs == 1;      /* one output: no classes */
     if (nn_model_status(model) == AD_OK) add_examples(lesson, data, config);
     lesson->title = text_of(lesson, config->title != NULL ? config->title : "backpropagation");
     if (nn_model_status(model) == AD_OK) {

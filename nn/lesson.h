@@ -15,7 +15,7 @@ typedef struct nn__example {
     double        loss, loss_after;  /* before and after the step */
     double       *z, *a, *dz, *da;   /* by unit: weighted sum, activation, and dC/dz, dC/da */
     double       *a_after;
-    double       *guess;             /* by output: probabilities, or the outputs themselves for squares */
+    double       *guess;             /* by output: probabilities, or the outputs for squares */
     double       *gradient;          /* by parameter */
 } nn__example;
 

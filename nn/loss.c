@@ -3,13 +3,13 @@
 
 #include <math.h>
 
-enum { ROOM = 256 };                         /* handles per chunk, on the stack: a loss does not allocate */
+enum { ROOM = 256 };                         /* handles per chunk: a loss does not allocate */
 
 /* The logits relative to that of the label, so that a common offset cancels before anything is
  * rounded; relative to 0 if the label's logit is infinite. */
 typedef struct relative {
-    ad_var finite, label;                    /* finite: 1 if the label's logit is; label: it minus the offset */
-    ad_var total, sum;                       /* logsumexp and, if asked for, sum of the relative logits */
+    ad_var finite, label;                    /* finite: is the label's logit; label: that logit */
+    ad_var total, sum;                       /* logsumexp and, if asked for, sum of all */
 } relative;
 
 /* finite: infinity minus itself is NaN, which is not less than 1. */
@@ -20,7 +20,7 @@ static relative relative_to_label(size_t n, const ad_var logits[], ad_var label,
     ad_var       x[ROOM + 1];
     for (size_t first = 0, m; first < n; first += m) {
         m = n - first < ROOM ? n - first : ROOM;
-        const size_t more = first > 0;       /* 1: the result of the earlier chunks is another operand */
+        const size_t more = first > 0;       /* 1: also the result of earlier chunks */
         for (size_t i = 0; i < m; i++) x[i + 1] = ad_sub(logits[first + i], from);
         x[0] = r.sum;
         if (summed) r.sum = ad_sum(m + more, x + 1 - more);
@@ -44,7 +44,8 @@ ad_var nn_cross_entropy_smooth(size_t classes, const ad_var logits[], ad_var lab
     const relative r = relative_to_label(classes, logits, label, true);
     const ad_var   others = ad_mul(ad_num(smoothing/(double)classes), r.sum);
     const ad_var   truth = smoothing == 1 ? ad_num(0) : ad_mul(ad_num(1 - smoothing), r.label);
-    const ad_var   beaten = ad_both(r.finite, ad_equal(r.total, ad_num(INFINITY)));      /* by an infinite logit */
+    /* Another logit is infinite. */
+    const ad_var   beaten = ad_both(r.finite, ad_equal(r.total, ad_num(INFINITY)));
     return ad_where(beaten, r.total, ad_sub(r.total, ad_add(truth, others)));
 }
 

@@ -12,7 +12,7 @@ struct nn_mlp {
     size_t   layers;
     nn_layer *layer;
     char    **name;                          /* of each layer */
-    ad_var   *row[2];                        /* as wide as the widest hidden layer; NULL without any */
+    ad_var   *row[2];                        /* as wide as the widest hidden layer, or NULL */
 };
 
 static bool good_config(nn_model *model, const nn_mlp_config *config) {

@@ -19,7 +19,7 @@ typedef struct array {
 struct nn_model {
     ad_tape  *tape;
     nn_random random;
-    size_t    arrays, array_room, count, room, end;   /* end: the tape's length after the parameters */
+    size_t    arrays, array_room, count, room, end;   /* end: tape length after the last */
     array    *array;
     ad_var   *param;
     ad_status status;                        /* the first error */

@@ -26,7 +26,7 @@ typedef struct nn__weights {
 bool nn__weights_open(nn__weights *weights, nn_model *model);  /* false: out of memory */
 void nn__weights_close(nn__weights *weights);                  /* flushes first */
 void nn__weights_flush(nn__weights *weights);                 /* writes the values to the tape */
-void nn__weights_fetch(nn__weights *weights);                  /* reads the tape's values, which the caller may have set */
+void nn__weights_fetch(nn__weights *weights);                  /* reads the tape's values */
 
 /* The name of parameter i with its indices: layers.0.weight[3][5]. Returns text. */
 char *nn__param_name(const nn_model *model, size_t i, size_t room, char text[]);

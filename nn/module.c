@@ -87,7 +87,7 @@ struct nn_attention {
     nn_attention_config config;
     char               *name;
     const ad_var       *weight[PROJECTIONS];     /* width x width */
-    ad_var             *row[PROJECTIONS];    /* positions x width; OUTPUT: that projection's input */
+    ad_var             *row[PROJECTIONS];    /* positions x width; OUTPUT: its input */
     ad_var             *scratch;                 /* 2*positions */
 };
 

@@ -13,7 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { TIMEOUT_MS = 10000, PIPE_FILE_SYSTEM = 0x50495045 };        /* PIPEFS_MAGIC of linux/magic.h */
+enum { TIMEOUT_MS = 10000, PIPE_FILE_SYSTEM = 0x50495045 };    /* PIPEFS_MAGIC, linux/magic.h */
 
 static int failed(ad_status *status, char why[NN__MESSAGE]) {
     *status = nn__say(errno == ENOMEM ? AD_NO_MEMORY : AD_BAD_FILE, why, "the file cannot be opened: %s", strerror(errno));

@@ -306,7 +306,8 @@ ad_status nn_optimizer_update(nn_optimizer *o, size_t n, double param[], const d
 
 ad_status nn_optimizer_step(nn_optimizer *optimizer, nn_model *model, const double gradient[]) {
     if (nn_optimizer_status(optimizer) != AD_OK) return nn_optimizer_status(optimizer);
-    if (nn_model_status(model) != AD_OK) return nn_model_status(model);      /* a failed model's gradient must not enter the state */
+    /* The gradient of a failed model must not enter the state. */
+    if (nn_model_status(model) != AD_OK) return nn_model_status(model);
     nn__weights w;
     if (!nn__weights_open(&w, model)) {
         fail(optimizer, AD_NO_MEMORY, "out of memory: no space for a step of %zu parameters", w.count);

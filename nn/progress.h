@@ -20,7 +20,7 @@ typedef struct nn__snapshot {
 } nn__snapshot;
 
 nn__progress nn__progress_open(const nn_train_config *config);
-bool nn__progress_due(const nn__progress *progress, double now);   /* true if the bar should be redrawn */
+bool nn__progress_due(const nn__progress *progress, double now);   /* should the bar be redrawn? */
 void nn__progress_step(nn__progress *progress, const nn__snapshot *moment, double now);
 void nn__progress_epoch(nn__progress *progress, const nn__snapshot *moment);
 void nn__progress_note(nn__progress *progress, const char *sentence);   /* a line of its own */

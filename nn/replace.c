@@ -191,7 +191,7 @@ static void remove_temporary(destination *p) {
 static FILE *create(destination *p, bool nameless) {
     const int file = nameless ? create_nameless(p) : create_named(p);
     if (file < 0) return NULL;
-    if (p->exists) (void)!fchmod(file, p->mode & 0777);      /* if this fails the mode is stricter, which is safe */
+    if (p->exists) (void)!fchmod(file, p->mode & 0777);      /* on failure it is stricter: safe */
     FILE *to = fdopen(file, "wb");
     if (to == NULL) close(file), remove_temporary(p);
     return to;

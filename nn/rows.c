@@ -28,7 +28,7 @@ enum { MOST_PATHS = 64, SOME_PROGRAMS = 64, MOST_NODES = 1 << 22, SURVEY_ROWS = 
 
 typedef struct variant {
     uint64_t    shape;
-    size_t      row, nodes;                  /* the row it was compiled from; the tape's length then */
+    size_t      row, nodes;                  /* compiled from this row, a tape of so many nodes */
     ad_program *program;
 } variant;
 
@@ -42,12 +42,12 @@ struct nn__rows {
     ad_var         *leaf;                    /* width */
     variant        *variant;
     size_t          variants, variant_room, nodes, calls;      /* nodes: of all variants */
-    uint32_t       *variant_index;           /* by row of the data: its variant, UNKNOWN or NO_PROGRAM */
+    uint32_t       *variant_index;           /* by row: its variant, UNKNOWN or NO_PROGRAM */
     size_t          room;                    /* capacity of the next arrays, in rows */
     double         *gathered, *value;        /* room x width; room */
     size_t         *member;                  /* the rows of a group, as indices into the batch */
     bool           *done;
-    double         *part, *other;            /* count each: gradients of a program, of a recording */
+    double         *part, *other;            /* count each: gradient of a program; of a tape */
     char            note[NN__MESSAGE];       /* why rows are recorded one by one unasked */
     bool            row_known;               /* the message names its row, or needs none */
     ad_status       status;
@@ -221,7 +221,7 @@ static uint32_t compile(nn__rows *r, uint64_t shape, size_t row, ad_var y) {
     const size_t nodes = ad_tape_length(r->tape);
     if (too_many(r, shape, row, nodes)) return NO_PROGRAM;
     if (!room_for_variant(r)) return UNKNOWN;
-    const ad_var last = ad_mul(y, ad_num(1));    /* so that branches noted after y guard the program too */
+    const ad_var last = ad_mul(y, ad_num(1));    /* so that branches noted after y count too */
     ad_program  *program = ad_compile(&(ad_interface){
         .params = r->count, .param = nn_model_params(r->weights->model),
         .inputs = r->width, .input = r->leaf, .outputs = 1, .output = &last,
@@ -246,7 +246,7 @@ static ad_status run_one(const nn__rows *r, uint32_t k, size_t row, double *valu
 }
 
 static bool close_enough(double a, double b, double scale) {
-    const double tolerance = 1e-4;           /* rounding differences are far below, different graphs above */
+    const double tolerance = 1e-4;           /* rounding is far below, another graph above */
     return fabs(a - b) <= tolerance*scale || (isnan(a) && isnan(b)) || a == b;
 }
 

@@ -13,7 +13,7 @@ typedef struct nn__rows_config {
     const nn_data *data;
     nn_shape      *shape;                    /* NULL: detected */
     bool           by_example;               /* no programs: record, sweep and rewind each row */
-    size_t         most_nodes;               /* limit on the nodes of all programs; 0: the default */
+    size_t         most_nodes;               /* limit on all programs; 0: the default */
 } nn__rows_config;
 
 nn__rows *nn__rows_new(const nn__rows_config *config);         /* NULL when memory is out */

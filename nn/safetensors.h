@@ -19,7 +19,7 @@ typedef struct nn__item {
     const char   *name;
     size_t        rank;
     const size_t *shape;
-    size_t        count;                     /* of numbers: in param, or in value if param is NULL */
+    size_t        count;                     /* numbers: in param, or if that is NULL in value */
     const ad_var *param;
     const double *value;
 } nn__item;

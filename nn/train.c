@@ -26,7 +26,7 @@ typedef struct position {
     uint64_t epoch, done, step, steps;       /* from 1; examples and steps in it; steps in total */
     uint64_t over;                           /* 1: the caller's watch ended the training */
     uint64_t best_epoch;                     /* 0: none yet */
-    uint64_t batch, seed;                    /* of the run that saved it: a run with others cannot resume */
+    uint64_t batch, seed;                    /* of the run: one with others cannot resume it */
     double   loss_sum, seconds;              /* over this epoch so far; since the start */
     double   best, held_out_loss, metric;    /* best monitored number; of the last epoch */
 } position;
@@ -344,7 +344,7 @@ static const char *bad_number(const nn_train_config *c) {
 static bool plain_name(const char *name) {
     for (; name != NULL && *name != '\0'; name++) {
         const unsigned char c = (unsigned char)name[0], next = (unsigned char)name[1];
-        if (c < 0x20 || c == 0x7f || (c == 0xc2 && next >= 0x80 && next < 0xa0)) return false;      /* U+0080 to 9f */
+        if (c < 0x20 || c == 0x7f || (c == 0xc2 && next >= 0x80 && next < 0xa0)) return false; /* to U+009F */
     }
     return true;
 }

@@ -121,3 +121,12 @@ Test(generate, bad_numbers_are_refused_in_a_sentence) {
         nn_data_free(bad[i]);
     }
 }
+
+Test(generate, too_few_rows_and_too_many_are_told_apart) {
+    nn_data *few = nn_data_moons(1, 0, 1), *many = nn_data_sine(SIZE_MAX, 0, 1);
+    cr_expect_str_eq(nn_data_message(few), "nn_data_moons: 1 rows; at least 2 are needed");
+    cr_expect(strstr(nn_data_message(many), "nn_data_sine: ") && strstr(nn_data_message(many), " rows are too many"),
+              "%s", nn_data_message(many));
+    nn_data_free(few);
+    nn_data_free(many);
+}
