@@ -1,7 +1,7 @@
 /* idx.c - IDX, the format of MNIST's files, plain or gzipped.
  *
  * Two zero bytes, the type, the number of axes, the axes (four bytes each), then the numbers, all
- * big-endian: yann.lecun.com/exdb/mnist. Memory is not allocated on the word of the header: the
+ * big-endian: yann.lecun.com/exdb/mnist. Allocation does not trust the header: the
  * table grows with what was really read. zlib reads plain files too; without it they are read
  * directly, and gzipped ones are refused. */
 #include "bytes.h"
