@@ -1,7 +1,7 @@
-/* backprop - the lesson of backpropagation: one network, a few flowers, and every number of how it learns.
+/* backprop - the lesson of backpropagation: every number as one network learns from a few flowers.
  *
- * A small network sees an iris; the values go forward, a loss says how far off it is, and from right to left
- * every output says what it wants of the weights and of the activations before. See backprop --help. */
+ * A small network sees an iris: the forward pass, the loss, and backward, what every output asks of
+ * the weights and of the previous activations. See backprop --help. */
 #include "nn/nn.h"
 #include "command.h"
 #include "report.h"
@@ -14,7 +14,7 @@
 enum { MOST_LAYERS = 8, COLUMNS = 4, SPECIES = 3 };
 
 static const char *const columns[COLUMNS] = {"petal length", "petal width", "sepal length", "sepal width"};
-static const size_t      column_of[COLUMNS] = {2, 3, 0, 1};      /* the petals say most, so they come first */
+static const size_t      column_of[COLUMNS] = {2, 3, 0, 1};  /* petals say most */
 static const char *const species[SPECIES] = {"setosa", "versicolor", "virginica"};
 
 typedef struct options {
@@ -37,10 +37,10 @@ static const command_option list[] = {
     {"sizes", COMMAND_COUNTS, &asked.sizes, 1, 64, "inputs (1 to 4 measurements), units of the hidden layers, 3"},
     {"activation", COMMAND_NAME, &asked.activation, 0, 0, "of the hidden layers: tanh, relu, sigmoid, ..."},
     {"rows", COMMAND_COUNTS, &asked.rows, 0, 1000000, "which flowers, 0 to 149"},
-    {"batch", COMMAND_COUNT, &asked.batch, 1, COMMAND_MOST_COUNTS, "so many flowers in place of --rows, from all three species"},
+    {"batch", COMMAND_COUNT, &asked.batch, 1, COMMAND_MOST_COUNTS, "so many flowers from all three species, instead of --rows"},
     {"squares", COMMAND_FLAG, &asked.squares, 0, 0, "the loss is the sum of (output - wanted)^2 instead of cross-entropy"},
     {"rate", COMMAND_RATE, &asked.rate, 0, 0, "of the step"},
-    {"epochs", COMMAND_COUNT, &asked.epochs, 0, 100000, "train for so many passes over all flowers first"},
+    {"epochs", COMMAND_COUNT, &asked.epochs, 0, 100000, "first train for so many passes over all flowers"},
     {"seed", COMMAND_SEED, &asked.seed, 0, 0, "of the first weights"},
     {"data", COMMAND_FILE, &asked.data, 0, 0, "the flowers"},
     {0},
@@ -52,19 +52,20 @@ static const char about[] =
     "left, the step of gradient descent, and the loss after it. With several examples, how\n"
     "the gradient of the batch is the mean of theirs.";
 
-/* What the table of options cannot say. */
+/* What the table of options cannot check. */
 static bool good_network(const options *o) {
     const command_counts *sizes = &o->sizes;
     if (nn_activation_named(o->activation) == NULL)
-        return option_complain("backprop", "--activation is none that is known", o->activation);
+        return option_complain("backprop", "--activation takes a known activation", o->activation);
     if (sizes->n >= 2 && sizes->count[0] <= COLUMNS && sizes->count[sizes->n - 1] == SPECIES) return true;
-    fputs("backprop: --sizes begins with 1 to 4 inputs and ends with 3 outputs\n", stderr);
+    fputs("backprop: --sizes must begin with 1 to 4 inputs and end with 3 outputs\n", stderr);
     return false;
 }
 
 /* ---- data and network ------------------------------------------------------------------------- */
 
-/* The chosen measurements, and the species; inputs are standardised over all flowers. NULL: said why. */
+/* The chosen measurements and the species; inputs are standardized over all flowers. NULL on
+ * failure, which has been reported. */
 static nn_data *read_flowers(const options *o) {
     nn_data     *all = nn_data_csv(o->data, NULL), *chosen = NULL;
     const size_t rows = nn_data_rows(all), width = o->sizes.count[0] + 1;
@@ -81,7 +82,7 @@ static nn_data *read_flowers(const options *o) {
         nn_data_standardize(chosen, mean, deviation);
     }
     if (nn_data_status(all) != AD_OK) fprintf(stderr, "backprop: %s\n", nn_data_message(all));
-    else if (nn_data_inputs(all) != COLUMNS) fprintf(stderr, "backprop: %s: five columns are wanted\n", option_shown(o->data));
+    else if (nn_data_inputs(all) != COLUMNS) fprintf(stderr, "backprop: %s: five columns are needed\n", option_shown(o->data));
     else if (chosen == NULL || nn_data_status(chosen) != AD_OK) fprintf(stderr, "backprop: %s\n", nn_data_message(chosen));
     free(value);
     nn_data_free(all);
@@ -95,7 +96,7 @@ static ad_var loss(nn_model *model, size_t n, const ad_var row[], void *mlp) {
     return nn_cross_entropy(SPECIES, logits, row[n - 1]);
 }
 
-/* Every so many rows, so that the species take turns. */
+/* Rows from all over the data, so that the species alternate. */
 static void choose_batch(options *o, size_t rows) {
     if (o->batch == 0) return;
     o->rows.n = o->batch;
@@ -113,8 +114,8 @@ static bool show(nn_lesson *lesson, const options *o) {
     ad_status  status = AD_OK;
     if (o->html != NULL) return report_whole("backprop", o->html, write_lesson, lesson);
     if (o->json) status = nn_lesson_json(lesson, stdout);
-    else status = nn_lesson_print(lesson, 0, ascii, stdout);         /* the table of the batch has the others */
-    return status == AD_OK;                              /* if not, output_end says it */
+    else status = nn_lesson_print(lesson, 0, ascii, stdout); /* the others: batch table */
+    return status == AD_OK;                  /* if not, output_end reports it */
 }
 
 static bool teach(options *o, nn_model *model, const nn_data *data) {

@@ -1,4 +1,4 @@
-/* chart.c - drawings made of characters; see chart.h. */
+/* chart.c - charts drawn with characters; see chart.h. */
 #include "chart.h"
 
 #include <math.h>
@@ -6,7 +6,7 @@
 
 enum { GAP = 3, MARGIN = 2 };
 
-/* What a mark looks like: a letter where blocks cannot be shown, and a colour of the terminal. */
+/* How a mark looks: a letter if blocks cannot be shown, a block, and a terminal color. */
 static const struct look {
     const char *letter, *block, *color;
 } looks[CHART_MARKS] = {

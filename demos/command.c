@@ -18,15 +18,15 @@ static const char *value_word(command_kind kind) {
     return words[kind];
 }
 
-static void print_usual(const command_option *o) {
-    const command_counts *counts = o->place;
+static void print_default(const command_option *o) {
+    const command_counts *counts = o->value;
     switch (o->kind) {
     case COMMAND_FLAG: break;
-    case COMMAND_SEED: printf(" (%llu)", (unsigned long long)*(uint64_t *)o->place); break;
-    case COMMAND_COUNT: printf(" (%zu)", *(size_t *)o->place); break;
-    case COMMAND_RATE: printf(" (%g)", *(double *)o->place); break;
+    case COMMAND_SEED: printf(" (%llu)", (unsigned long long)*(uint64_t *)o->value); break;
+    case COMMAND_COUNT: printf(" (%zu)", *(size_t *)o->value); break;
+    case COMMAND_RATE: printf(" (%g)", *(double *)o->value); break;
     case COMMAND_FILE: case COMMAND_FOLDER: case COMMAND_NAME:
-        if (*(const char **)o->place != NULL) printf(" (%s)", *(const char **)o->place);
+        if (*(const char **)o->value != NULL) printf(" (%s)", *(const char **)o->value);
         break;
     case COMMAND_COUNTS:
         for (size_t i = 0; i < counts->n; i++) printf("%s%zu", i == 0 ? " (" : ",", counts->count[i]);
@@ -43,11 +43,11 @@ static void print_help(const char *about, const command_option option[]) {
             fputc(*at, stdout);
             if (*at == '\n') printf("%*s", HELP_COLUMN, "");
         }
-        print_usual(o);
+        print_default(o);
         fputc('\n', stdout);
     }
     printf("  %-*sthis text\n\n", HELP_COLUMN - 2, "--help");
-    printf("Ends with 0, or with %d when something went wrong, %d when it was asked in the wrong way.\n", BAD_RUN, BAD_USE);
+    printf("Exits with 0, or with %d after an error, %d for wrong usage.\n", BAD_RUN, BAD_USE);
 }
 
 /* ---- values ----------------------------------------------------------------------------------- */
@@ -56,7 +56,7 @@ static bool set_text(const char *program, const char *name, const command_option
     char       what[80];
     const bool control = o->kind != COMMAND_NAME && option_control(word);
     if (*word != '\0' && !control) {
-        *(const char **)o->place = word;
+        *(const char **)o->value = word;
         return true;
     }
     snprintf(what, sizeof what, "%s takes a %s%s", name,
@@ -67,21 +67,21 @@ static bool set_text(const char *program, const char *name, const command_option
 
 static bool set(const char *program, const command_option *o, const char *word) {
     char            name[32];
-    command_counts *counts = o->place;
+    command_counts *counts = o->value;
     snprintf(name, sizeof name, "--%s", o->name);
     switch (o->kind) {
-    case COMMAND_FLAG: return *(bool *)o->place = true;
-    case COMMAND_SEED: return option_seed(program, name, word, o->place);
-    case COMMAND_COUNT: return option_count(program, name, word, o->least, o->most, o->place);
+    case COMMAND_FLAG: return *(bool *)o->value = true;
+    case COMMAND_SEED: return option_seed(program, name, word, o->value);
+    case COMMAND_COUNT: return option_count(program, name, word, o->least, o->most, o->value);
     case COMMAND_COUNTS:
         return option_counts(program, name, word, o->least, o->most, counts->most, counts->count, &counts->n);
-    case COMMAND_RATE: return option_rate(program, name, word, o->place);
+    case COMMAND_RATE: return option_rate(program, name, word, o->value);
     case COMMAND_FILE: case COMMAND_FOLDER: case COMMAND_NAME: return set_text(program, name, o, word);
     }
     return false;
 }
 
-/* getopt's table; what it returns is the place in ours, from 1. */
+/* getopt's table; it returns the index in ours plus 1. */
 static void make_list(const command_option option[], struct option list[MOST_OPTIONS + 2]) {
     size_t n = 0;
     for (; option[n].name != NULL && n < MOST_OPTIONS; n++)
@@ -103,7 +103,7 @@ bool command_read(const char *about, const command_option option[], int count, c
             print_help(about, option);
             return false;
         }
-        if (found == ':') return option_complain(program, "an option without its value", arguments[optind - 1]);
+        if (found == ':') return option_complain(program, "this option needs a value", arguments[optind - 1]);
         if (found == '?') return option_complain(program, "unknown option", arguments[optind - 1]);
         if (!set(program, &option[found - 1], optarg)) return false;
     }

@@ -1,7 +1,7 @@
 /* digits - a network that learns to read handwritten digits.
  *
- * It is trained on four fifths of 1,797 small images and then shown the others: how many it reads,
- * which it takes for which, and the ones it got most wrong. See digits --help. */
+ * It is trained on four fifths of 1,797 small images and tested on the others: how many it reads,
+ * which digits it confuses, and its worst misses. See digits --help. */
 #include "command.h"
 #include "inspect.h"
 #include "nn/nn.h"
@@ -34,15 +34,15 @@ static options chosen = {
 static const command_option list[] = {
     {"seed", COMMAND_SEED, &chosen.seed, 0, 0, "of the initial weights, the split and the order"},
     {"epochs", COMMAND_COUNT, &chosen.epochs, 1, 1000000, "passes over the images"},
-    {"batch", COMMAND_COUNT, &chosen.batch, 1, 1000000, "images a step"},
-    {"rate", COMMAND_RATE, &chosen.rate, 0, 0, "learning rate at the start; it falls to a tenth"},
+    {"batch", COMMAND_COUNT, &chosen.batch, 1, 1000000, "images per step"},
+    {"rate", COMMAND_RATE, &chosen.rate, 0, 0, "initial learning rate; it falls to a tenth"},
     {"hidden", COMMAND_COUNTS, &chosen.hidden, 1, 10000, "units of the hidden layers, 1 to 8 of them"},
     {"data", COMMAND_FILE, &chosen.data, 0, 0, "the images"},
     {"out", COMMAND_FOLDER, &chosen.out, 0, 0,
      "where history.tsv, confusion.tsv, predictions.tsv and, with gnuplot, the\npictures go"},
     {"inspect", COMMAND_FLAG, &chosen.inspect, 0, 0, "look inside too: activations, gradients, dead units, weights as pictures"},
     {"lesson", COMMAND_FILE, &chosen.lesson, 0, 0,
-     "write a page to step through: how the network would learn from a held-out\nimage, one that it misread if there is one"},
+     "write a page to step through: how the network would learn from a held-out\nimage, a misread one if there is any"},
     {"quiet", COMMAND_FLAG, &chosen.quiet, 0, 0, "one line of output"},
     {0},
 };
@@ -51,7 +51,7 @@ static const char about[] =
     "Learns to read handwritten digits, 8 x 8 pixels each: a network of tanh units, trained with\n"
     "stochastic gradient descent on four fifths of the images and tested on the rest.";
 
-/* pixels, hidden units, classes; returns the number of layers. */
+/* sizes: pixels, hidden units, classes; returns the number of layers. */
 static size_t all_sizes(const options *o, size_t sizes[COMMAND_MOST_COUNTS + 2]) {
     sizes[0] = PIXELS;
     memcpy(sizes + 1, o->hidden.count, o->hidden.n*sizeof *sizes);
@@ -61,7 +61,7 @@ static size_t all_sizes(const options *o, size_t sizes[COMMAND_MOST_COUNTS + 2])
 
 /* ---- the network ------------------------------------------------------------------------------ */
 
-/* Right or wrong about one image. */
+/* The network's answer for one image. */
 typedef struct answer {
     size_t row, truth, guess;
     double probability[CLASSES];
@@ -86,7 +86,7 @@ static ad_var loss_of(nn_model *model, size_t inputs, const ad_var input[], void
     return nn_cross_entropy(CLASSES, logits, input[inputs - 1]);
 }
 
-/* 1 when the image is read: its mean over the held-out ones is the accuracy. */
+/* 1 if the image is read correctly: its mean over the held-out ones is the accuracy. */
 static ad_var read_right(nn_model *model, size_t inputs, const ad_var input[], void *user) {
     (void)model;
     const reader *r = user;
@@ -116,7 +116,7 @@ static void ask_all(reader *r, ad_tape *tape) {
     }
 }
 
-/* Keeps the curve, and lowers the rate in equal steps to a tenth in the last epoch. */
+/* Records the curve, and lowers the rate linearly to a tenth in the last epoch. */
 static bool after_epoch(const nn_epoch *e, void *user) {
     reader        *r = user;
     const options *o = r->options;
@@ -163,7 +163,7 @@ static bool read_images(reader *r) {
 
 /* ---- what it learned -------------------------------------------------------------------------- */
 
-/* The least probability given to the truth comes first. */
+/* By rising probability of the true class. */
 static int worse(const void *a, const void *b) {
     const answer *x = a, *y = b;
     const double  p = x->probability[x->truth], q = y->probability[y->truth];
@@ -273,7 +273,7 @@ static bool write_lesson(FILE *to, void *lesson) {
     return nn_lesson_html(lesson, to) == AD_OK;
 }
 
-/* The image whose right class got the least: it has the most to teach. */
+/* The image whose true class got the lowest probability: it teaches the most. */
 static bool teach(const reader *r, nn_model *model) {
     static const char *const names[CLASSES] = {"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"};
     const size_t             rows = nn_data_rows(r->held_out);

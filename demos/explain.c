@@ -1,5 +1,5 @@
-/* explain - both passes of the chain rule through an expression: in words and numbers, as data, as a
- * picture, as a page to step through.
+/* explain - shows both passes of the chain rule through an expression: as text, as data, as a
+ * picture, or as a page to step through.
  *
  *     explain 'e = (a + b)*(b + 1)' a=2 b=1 */
 #include "engine/ad.h"
@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_OUTPUTS = 32 };      /* also in words: read_outputs */
+enum { MOST_OUTPUTS = 32 };                  /* also in the message of read_outputs */
 
 static const char usage[] =
     "usage: explain [OPTION ...] 'EXPRESSION' [NAME=VALUE ...]\n"
@@ -101,9 +101,9 @@ static int read_outputs(request *r, const char *word) {
     return 0;
 }
 
-/* An option that takes a word. */
+/* An option with an argument. */
 static int read_word(request *r, const char *option, const char *word) {
-    if (word == NULL) return complain("a word is missing behind", option);
+    if (word == NULL) return complain("an argument is missing after", option);
     if (strcmp(option, "--order") == 0) return read_order(r, word);
     if (strcmp(option, "--bug") == 0) return read_bug(r, word);
     if (strcmp(option, "--most") == 0) return read_most(r, word);
@@ -144,16 +144,16 @@ static int read_arguments(int count, char *arguments[], request *r) {
             r->variable[r->variables++] = arguments[i];
         }
     }
-    if (bad == 0 && r->second && r->form == HTML) return complain("--second is for words and data, not for", "--html");
+    if (bad == 0 && r->second && r->form == HTML) return complain("--second works with text and data, not with", "--html");
     if (bad == 0 && r->form == PATHS && r->view.bug != AD_BUG_NONE)
-        return complain("a sum over paths has no backward pass that could go wrong: --bug does not go with", "--paths");
+        return complain("a sum over paths has no backward pass that could go wrong: --bug does not work with", "--paths");
     if (bad == 0 && r->expression == NULL) return complain("nothing to explain", "expected an EXPRESSION");
     return bad;
 }
 
 /* ---- the graph -------------------------------------------------------------------------------- */
 
-/* The names of `NAME=VALUE` arguments, separated by commas, and an input for each. */
+/* Reads `NAME=VALUE` arguments: their names, separated by commas, and an input for each. */
 static int read_variables(ad_tape *tape, int n, char *arguments[], char names[], ad_var x[]) {
     for (int i = 0; i < n; i++) {
         char        *text = arguments[i], *end;
@@ -174,7 +174,8 @@ static int read_variables(ad_tape *tape, int n, char *arguments[], char names[],
     return 0;
 }
 
-/* The last expression, or the parts named by --outputs. How many; 0: the tape says why not. */
+/* y: the last expression, or the parts named by --outputs. Returns how many; 0 after an error,
+ * which is on the tape. */
 static size_t results(ad_tape *tape, const request *r, ad_var last, ad_var y[MOST_OUTPUTS]) {
     size_t n = 0;
     y[0] = last;
@@ -191,7 +192,7 @@ static size_t results(ad_tape *tape, const request *r, ad_var last, ad_var y[MOS
 
 /* ---- what is shown ---------------------------------------------------------------------------- */
 
-/* By Graphviz where it is, else by the engine. */
+/* By Graphviz if available, else by the engine. */
 static ad_status draw_svg(const request *r, size_t n, const ad_var y[]) {
     char  *dot = NULL;
     size_t length = 0;
@@ -238,14 +239,14 @@ static ad_status show(ad_tape *tape, const request *r, size_t n, const ad_var y[
     }
 }
 
-/* A plain number in words; there is nothing to draw of it, and no trace. */
+/* A plain number can be shown as text only: it has no graph and no trace. */
 static int show_number(const request *r, ad_var y) {
     if (r->form == WORDS) return ad_explain(y, stdout) == AD_OK ? 0 : unwritten();
     fprintf(stderr, "explain: the expression is the plain number %.6g: there are no steps to show\n", ad_value(y));
     return BAD_USE;
 }
 
-/* The derivatives of the first result, recorded as nodes of their own, and the same for them. */
+/* Records the derivatives of the first result as nodes and shows them in the same way. */
 static ad_status show_second(ad_tape *tape, const request *r, ad_var y, const ad_var x[]) {
     const size_t n = (size_t)r->variables;
     ad_var      *dy = calloc(n + 1, sizeof *dy);
@@ -274,7 +275,7 @@ static int explain(ad_tape *tape, const request *r, char names[], ad_var x[]) {
     if (status == AD_OK) return 0;
     if (ad_tape_status(tape) != AD_OK) fprintf(stderr, "explain: %s\n", ad_tape_message(tape));
     else if (status != AD_BAD_FILE) fprintf(stderr, "explain: %s\n", ad_status_text(status));
-    return BAD_USE;                          /* what could not be written was told, or output_end tells it */
+    return BAD_USE;                          /* a failed write has been or will be reported */
 }
 
 static int run(int count, char *arguments[]) {

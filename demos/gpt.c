@@ -1,8 +1,9 @@
-/* gpt - a character-level GPT, Karpathy's microgpt with all its numbers as scalars, learns the lines of a text
- * file and writes others like them.
+/* gpt - a character-level GPT, Karpathy's microgpt with every number a scalar, learns the lines of
+ * a text file and generates others like them.
  *
- * A document is a line: its bytes between two marks of the beginning, cut after `block` tokens. Documents of one
- * length record the same graph, so each length is one program, compiled when it is first met. */
+ * A document is a line: its bytes between two copies of a beginning-of-sequence token, truncated
+ * after BLOCK tokens. Documents of equal length record the same graph, so each length is one
+ * program, compiled when it is first used. */
 #include "command.h"
 #include "report.h"
 #include "transformer.h"
@@ -15,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { HEADS = 4, BLOCK = 16, COLUMNS = 2 + BLOCK };    /* of a document: how many follow the mark, then the tokens */
+enum { HEADS = 4, BLOCK = 16, COLUMNS = 2 + BLOCK };    /* number to predict, tokens */
 
 static uint64_t    seed = 1;
 static size_t      steps = 1000, batch = 1, width = 16, samples = 20;
@@ -25,18 +26,18 @@ static const char *path = "demos/data/names.txt", *out = "gpt-out";
 static const command_option options[] = {
     {"seed", COMMAND_SEED, &seed, 0, 0, "of the initial weights, the order and the samples"},
     {"steps", COMMAND_COUNT, &steps, 1, 10000000, "of Adam, betas 0.85 and 0.99"},
-    {"batch", COMMAND_COUNT, &batch, 1, 10000, "documents a step"},
+    {"batch", COMMAND_COUNT, &batch, 1, 10000, "documents per step"},
     {"embd", COMMAND_COUNT, &width, HEADS, 1024, "width of the network, a multiple of 4"},
-    {"rate", COMMAND_RATE, &rate, 0, 0, "learning rate at the start; it falls to 0 in a line"},
-    {"samples", COMMAND_COUNT, &samples, 1, 10000, "lines to write in the end"},
-    {"temperature", COMMAND_RATE, &temperature, 0, 0, "below 1 the likely is preferred, above 1 less so"},
-    {"data", COMMAND_FILE, &path, 0, 0, "a document a line"},
+    {"rate", COMMAND_RATE, &rate, 0, 0, "initial learning rate; it falls linearly to 0"},
+    {"samples", COMMAND_COUNT, &samples, 1, 10000, "lines to generate at the end"},
+    {"temperature", COMMAND_RATE, &temperature, 0, 0, "below 1 favors likely tokens, above 1 unlikely ones"},
+    {"data", COMMAND_FILE, &path, 0, 0, "text file with a document on each line"},
     {"out", COMMAND_FOLDER, &out, 0, 0, "where history.tsv, samples.tsv and, with gnuplot, the picture go"},
     {0},
 };
 
 typedef struct writer {
-    size_t       documents, vocabulary;      /* the last token is the mark */
+    size_t       documents, vocabulary;      /* the last token marks the beginning and the end */
     size_t       token[256];                 /* of a byte */
     char         letter[256];                /* of a token */
     double      *row;                        /* documents x COLUMNS */
@@ -77,7 +78,7 @@ static bool read_lines(writer *w, FILE *file) {
     free(line);
     if (!good) return fail(path, "out of memory");
     if (ferror(file)) return fail(path, strerror(errno));
-    return w->documents > 0 || fail(path, "no line in it that is not empty");
+    return w->documents > 0 || fail(path, "no nonempty line");
 }
 
 /* Tokens instead of bytes, numbered in the order of the bytes. */
@@ -171,8 +172,9 @@ static void sample(const writer *w, nn_random *random, char text[BLOCK + 1]) {
     text[n] = '\0';
 }
 
-/* Is there such a line? A text that fills the block counts as known where a line begins like it. */
-static bool known(const writer *w, const char *text) {
+/* True if the text is a line of the data; one that fills the block only has to be a line's
+ * beginning. */
+static bool in_the_data(const writer *w, const char *text) {
     for (size_t d = 0; d < w->documents; d++) {
         const double *token = w->row + d*COLUMNS + 2;
         size_t        i = 0;
@@ -192,7 +194,7 @@ static bool write_samples(const writer *w) {
     for (size_t i = 0; i < samples; i++) {
         char text[BLOCK + 1];
         sample(w, &random, text);
-        const bool there = known(w, text);
+        const bool there = in_the_data(w, text);
         old += there;
         printf("  %s\n", option_shown(text));
         fprintf(file, "%s\t%d\n", option_shown(text), there);
@@ -215,7 +217,7 @@ static void script(FILE *to, const void *what) {
             "set xlabel 'step' tc rgb '#555555'; set ylabel 'cross-entropy of a token' tc rgb '#555555'; set key top right\n"
             "set xrange [0:%zu]\n"
             "plot $loss using 1:2 with points pt 7 ps 0.15 lc rgb '#d8b0a0' title 'of each step', %g with lines dt 2 lc rgb '#888888' "
-            "title 'all tokens alike', $loss using 1:3 with lines lw 2 lc rgb '#c04020' title 'mean of about 50'\n",
+            "title 'uniform over all tokens', $loss using 1:3 with lines lw 2 lc rgb '#c04020' title 'mean of about 50'\n",
             steps, log((double)w->vocabulary));
 }
 

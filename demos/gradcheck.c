@@ -1,9 +1,10 @@
-/* gradcheck - is this derivative right, and if not, which rule is wrong?
+/* gradcheck - checks whether a derivative is right, and if not, which rule is wrong.
  *
  *     gradcheck 'tanh(w*x + b)' w=0.5 x=2 b=-1 --claim w=0.84
  *     gradcheck 'tanh(w*x + b)' w=0.5 x=2 b=-1 --break tanh:1.001
  *
- * --break needs an engine whose rules can be spoiled (engine/base/spoil.h): no other demo links it. */
+ * --break needs an engine whose rules can be made wrong (engine/base/spoil.h): no other demo links
+ * it. */
 #include "engine/base/ops.h"
 #include "engine/base/spoil.h"
 #include "engine/tape/tape.h"
@@ -14,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FAILED = 1, OPEN = 3 };              /* exit statuses beside BAD_USE: wrong; not resolved */
+enum { FAILED = 1, OPEN = 3 };               /* exit statuses: wrong; not resolved */
 
 static const char usage[] =
     "usage: gradcheck 'EXPRESSION' [NAME=VALUE ...] [OPTION ...]\n"
@@ -28,19 +29,19 @@ static const char usage[] =
     "  gradcheck 'exp(sin(x))' x=1 --curve x\n"
     "\n"
     "  --claim NAME=NUMBER    check this number in place of the derivative that was computed\n"
-    "  --break OPERATION:F    spoil one rule on purpose: its first partial derivative times F\n"
+    "  --break OPERATION:F    break one rule on purpose: its first partial derivative times F\n"
     "                         (OPERATION.1:F for the second operand)\n"
     "  --curve NAME           the error of differences against their step, 1 to 1e-13\n"
     "  --svg FILE             ... as a picture;  --tsv  as numbers\n"
     "  --second               second derivatives, too\n"
-    "  --rtol NUMBER          a relative error that is allowed (1e-9)\n"
-    "  --seed NUMBER          of random directions (42)\n"
+    "  --rtol NUMBER          the relative error allowed (1e-9)\n"
+    "  --seed NUMBER          seed of the random directions (42)\n"
     "  --json, --csv          the report for programs\n"
     "  --help                 this text\n"
     "\n"
-    "Ends with 0 when right (PASS, WEAK), with 1 when something is wrong (FAIL), with 2 when asked\n"
-    "in the wrong way or when the answer cannot be written, and with 3 when differences could not\n"
-    "resolve it (INCONCLUSIVE, KINK, DOMAIN, UNSTABLE). Of several verdicts the worst counts.\n";
+    "Exits with 0 when right (PASS, WEAK), with 1 when something is wrong (FAIL), with 2 for wrong\n"
+    "usage or when the answer cannot be written, and with 3 when differences could not resolve\n"
+    "it (INCONCLUSIVE, KINK, DOMAIN, UNSTABLE). Of several verdicts the worst counts.\n";
 
 typedef struct request {
     const char      *expression, *curve, *svg;
@@ -56,11 +57,11 @@ typedef struct request {
     double          *claimed;
 } request;
 
-typedef struct broken {
+typedef struct break_request {
     int    row, operand;
     double factor;
-    bool   met;                      /* such an operand was differentiated */
-} broken;
+    bool   met;                              /* its partial derivative was used */
+} break_request;
 
 static int complain(const char *what, const char *argument) {
     option_complain("gradcheck", what, argument);
@@ -68,7 +69,7 @@ static int complain(const char *what, const char *argument) {
 }
 
 static double spoiled(int row, int operand, double x, double y, double v, double right, void *context) {
-    broken *b = context;
+    break_request *b = context;
     (void)x, (void)y, (void)v;
     if (row != b->row || operand != b->operand) return right;
     b->met = true;
@@ -76,12 +77,12 @@ static double spoiled(int row, int operand, double x, double y, double v, double
 }
 
 /* "tanh:1.001" or "div.1:-1" */
-static int read_break(const char *text, broken *b) {
+static int read_break(const char *text, break_request *b) {
     char        name[40];
     const char *colon = strchr(text, ':');
     char       *end;
     const size_t length = strcspn(text, ".:");
-    if (colon == NULL || length >= sizeof name) return complain("--break wants OPERATION:FACTOR", text);
+    if (colon == NULL || length >= sizeof name) return complain("--break takes OPERATION:FACTOR", text);
     memcpy(name, text, length);
     name[length] = '\0';
     b->factor = strtod(colon + 1, &end);
@@ -96,13 +97,13 @@ static int read_break(const char *text, broken *b) {
     return complain("there is no operation of this name", name);
 }
 
-static size_t place_of(const request *r, const char *name) {
+static size_t variable_index(const request *r, const char *name) {
     size_t i = 0;
     while (i < r->n && strcmp(r->name[i], name) != 0) i++;
     return i;
 }
 
-/* NAME=VALUE; the name is cut off where the = was. NULL when it is none. */
+/* Splits NAME=VALUE in place and returns the name; NULL if it is not of that form. */
 static const char *split(char *text, double *value) {
     const size_t length = option_name(text);
     char        *end;
@@ -117,7 +118,7 @@ static int read_variable(request *r, char *text) {
     double      value;
     const char *name = split(text, &value);
     if (name == NULL) return complain("expected NAME=VALUE or an option", text);
-    if (place_of(r, name) < r->n) return complain("given twice", name);
+    if (variable_index(r, name) < r->n) return complain("given twice", name);
     r->x[r->n] = ad_input(r->tape, value);
     ad_name(r->x[r->n], name);
     r->name[r->n] = name;
@@ -127,14 +128,14 @@ static int read_variable(request *r, char *text) {
     return 0;
 }
 
-static int read_arguments(request *r, int count, char *arguments[], broken *b) {
+static int read_arguments(request *r, int count, char *arguments[], break_request *b) {
     for (int i = 2; i < count; i++) {
         char       *text = arguments[i], *next = i + 1 < count ? arguments[i + 1] : NULL;
         const bool  takes_one = strcmp(text, "--claim") == 0 || strcmp(text, "--break") == 0 ||
                                strcmp(text, "--curve") == 0 || strcmp(text, "--svg") == 0 ||
                                strcmp(text, "--rtol") == 0 || strcmp(text, "--seed") == 0;
         int         bad = 0;
-        if (takes_one && next == NULL) return complain("something is missing after", text);
+        if (takes_one && next == NULL) return complain("an argument is missing after", text);
         if (strcmp(text, "--json") == 0) r->format = AD_JSON;
         else if (strcmp(text, "--csv") == 0) r->format = AD_CSV;
         else if (strcmp(text, "--tsv") == 0) r->tsv = true;
@@ -159,8 +160,8 @@ static int read_claims(request *r, ad_var y) {
     for (size_t k = 0; k < r->claims; k++) {
         double      value;
         const char *name = split(r->claim[k], &value);
-        const size_t i = name == NULL ? r->n : place_of(r, name);
-        if (i == r->n) return complain("a claim about nothing that was given", r->claim[k]);
+        const size_t i = name == NULL ? r->n : variable_index(r, name);
+        if (i == r->n) return complain("--claim takes NAME=NUMBER with a NAME that was given", r->claim[k]);
         r->claimed[i] = value;
     }
     return 0;
@@ -176,7 +177,7 @@ static bool draw_curve(FILE *to, void *context) {
 }
 
 static int draw(request *r, ad_var y) {
-    const size_t i = place_of(r, r->curve);
+    const size_t i = variable_index(r, r->curve);
     if (i == r->n) return complain("there is no variable of this name", r->curve);
     ad_curve *curve = ad_check_curve(y, r->x[i], &r->claimed[i]);
     if (curve == NULL) return failed(r);
@@ -204,17 +205,19 @@ static int check(request *r, ad_var y) {
     return !asked || status != AD_OK ? BAD_USE : status_of(verdict);
 }
 
-/* After a sweep: is there what is to be broken? A row may not have been met because its adjoint is 0. */
-static bool breaks(const ad_tape *tape, const broken *b) {
+/* After a sweep: true if there is a rule to break. It may not have been used only because the
+ * adjoint is 0. */
+static bool has_effect(const ad_tape *tape, const break_request *b) {
     const bool    row = b->row < AD__ROWS && b->operand >= 0 && b->operand < ad__rows[b->row].operands;
-    const ad__form number = b->operand == 0 ? AD__X_NUMBER : AD__Y_NUMBER;      /* a number has no derivative to break */
+    /* A plain number has no derivative to break. */
+    const ad__form number = b->operand == 0 ? AD__X_NUMBER : AD__Y_NUMBER;
     for (uint32_t i = 0; row && i < tape->length; i++)
         if (ad__code_row(tape->code[i]) == (ad__row_number)b->row && ad__code_form(tape->code[i]) != number) return true;
     return b->met;
 }
 
 static int run(request *r, int count, char *arguments[]) {
-    broken b = {-1, 0, 1, false};
+    break_request b = {-1, 0, 1, false};
     int    bad = read_arguments(r, count, arguments, &b);
     if (bad != 0) return bad;
     const ad_var y = ad_parse(r->tape, r->expression, r->n, r->n > 0 ? r->names : NULL, r->x);
@@ -222,8 +225,8 @@ static int run(request *r, int count, char *arguments[]) {
     if (r->has_break) ad__spoil_rules(spoiled, &b);
     bad = read_claims(r, y);
     if (bad != 0) return bad;
-    if (r->has_break && !breaks(r->tape, &b)) {
-        fputs("gradcheck: --break broke nothing: no such operation is here, no such operand, or nothing is sent to it\n", stderr);
+    if (r->has_break && !has_effect(r->tape, &b)) {
+        fputs("gradcheck: --break broke nothing: the expression has no such operation or operand, or no derivative is sent to it\n", stderr);
         return BAD_USE;
     }
     return r->curve != NULL ? draw(r, y) : check(r, y);

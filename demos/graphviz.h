@@ -1,11 +1,11 @@
-/* graphviz.h - a DOT text drawn by Graphviz's library, where it is installed. */
+/* graphviz.h - draws DOT text with Graphviz's library, if it was found at build time. */
 #ifndef TAPIR_DEMOS_GRAPHVIZ_H
 #define TAPIR_DEMOS_GRAPHVIZ_H
 
 #include <stdbool.h>
 #include <stdio.h>
 
-bool graphviz_here(void);                              /* was it there when this was built? */
-bool graphviz_svg(const char *dot, FILE *to);          /* false: it could not draw this */
+bool graphviz_here(void);                    /* true if built with Graphviz */
+bool graphviz_svg(const char *dot, FILE *to);          /* false: it cannot draw this */
 
 #endif

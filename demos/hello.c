@@ -1,4 +1,4 @@
-/* hello - the ten lines of README.md, to the letter; plain.c gives them their --help and looks after their output. */
+/* hello - exactly the ten lines of README.md; plain.c adds --help and checks the output. */
 /* clang-format off */
 #include <stdio.h>
 #include "engine/ad.h"

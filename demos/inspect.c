@@ -1,7 +1,7 @@
-/* inspect.c - inside a perceptron; see inspect.h.
+/* inspect.c - looks inside a perceptron; see inspect.h.
  *
- * An example is recorded once more, layer by layer, keeping the handles of the hidden units: after the sweep
- * each of them has its value and the loss's derivative in it. */
+ * An example is recorded again, layer by layer, keeping the handles of the hidden units: after the
+ * sweep each of them has its value and the derivative of the loss with respect to it. */
 #include "inspect.h"
 #include "report.h"
 
@@ -11,7 +11,7 @@
 #include <string.h>
 
 enum { MOST_ROWS = 200, BINS = 30, MOST_LAYERS = 8, SHOWN_UNITS = 8, BAR = 4 };
-static const double flat = 0.03;             /* of the slope of 1 that an activation may have */
+static const double flat = 0.03;             /* a slope below this is saturated; 1 is usual */
 
 typedef struct histogram {
     double low, high;
@@ -20,7 +20,7 @@ typedef struct histogram {
 
 typedef struct layer {
     size_t    units, dead;
-    double    saturated, strength;           /* share of the activations; root of the mean square gradient */
+    double    saturated, strength;           /* fraction of the activations; RMS gradient */
     histogram activation, gradient;
 } layer;
 
@@ -35,7 +35,7 @@ static bool complain(const char *why) {
 
 /* ---- looking ------------------------------------------------------------------------------------ */
 
-/* A layer recorded: inside[k] is what unit k squashes. */
+/* Records a layer: inside[k] is the weighted sum of unit k, before its activation. */
 static void record(const inspection *i, size_t l, const ad_var x[], ad_var inside[], ad_var y[]) {
     const size_t n = i->sizes[l], m = i->sizes[l + 1];
     const ad_var *bias = nn_model_array(i->model, 2*l + 1).param;
@@ -46,8 +46,8 @@ static void record(const inspection *i, size_t l, const ad_var x[], ad_var insid
     }
 }
 
-/* d loss/d inside over d loss/d activation is the slope. */
-static void note(const ad_var inside[], const ad_var y[], size_t units, double value[], double gradient[], double slope[]) {
+/* The slope of the activation is d loss/d inside over d loss/d activation. */
+static void read_units(const ad_var inside[], const ad_var y[], size_t units, double value[], double gradient[], double slope[]) {
     for (size_t k = 0; k < units; k++) {
         value[k] = ad_value(y[k]), gradient[k] = ad_grad(y[k]);
         slope[k] = gradient[k] == 0 ? NAN : ad_grad(inside[k])/gradient[k];
@@ -87,8 +87,9 @@ static layer summarise(size_t rows, size_t units, const double value[], const do
     return l;
 }
 
-/* All hidden layers of one row. start[l]: where layer l's numbers begin, of rows x units each. */
-static void look(const inspection *i, size_t row, size_t widest, ad_var *room, double *number, const size_t start[],
+/* All hidden layers of one row. start[l]: the offset of the numbers of layer l, rows x units
+ * each. */
+static void inspect_row(const inspection *i, size_t row, size_t widest, ad_var *room, double *number, const size_t start[],
                  size_t total) {
     ad_tape      *tape = nn_model_tape(i->model);
     const ad_mark mark = ad_tape_mark(tape);
@@ -99,12 +100,12 @@ static void look(const inspection *i, size_t row, size_t widest, ad_var *room, d
     ad_backward(i->loss(i->sizes[i->layers], room + 2*i->layers*widest, ad_num(x[i->sizes[0]])));
     for (size_t l = 0; l + 1 < i->layers; l++) {
         double *at = number + start[l] + row*i->sizes[l + 1];
-        note(room + (2*l + 1)*widest, room + (2*l + 2)*widest, i->sizes[l + 1], at, at + total, at + 2*total);
+        read_units(room + (2*l + 1)*widest, room + (2*l + 2)*widest, i->sizes[l + 1], at, at + total, at + 2*total);
     }
     ad_tape_rewind(tape, mark);
 }
 
-static bool look_at_all(const inspection *i, layers *all) {
+static bool inspect_rows(const inspection *i, layers *all) {
     const size_t rows = nn_data_rows(i->data) < MOST_ROWS ? nn_data_rows(i->data) : MOST_ROWS;
     size_t       start[MOST_LAYERS + 1] = {0}, widest = i->sizes[0];
     all->n = i->layers - 1 < MOST_LAYERS ? i->layers - 1 : MOST_LAYERS;
@@ -114,7 +115,7 @@ static bool look_at_all(const inspection *i, layers *all) {
     ad_var      *room = calloc((2*i->layers + 1)*widest, sizeof *room);
     double      *number = calloc(3*total + 1, sizeof *number);
     const bool   good = room != NULL && number != NULL;
-    for (size_t row = 0; row < rows && good; row++) look(i, row, widest, room, number, start, total);
+    for (size_t row = 0; row < rows && good; row++) inspect_row(i, row, widest, room, number, start, total);
     for (size_t l = 0; l < all->n && good; l++) {
         const double *at = number + start[l];
         all->layer[l] = summarise(rows, i->sizes[l + 1], at, at + total, at + 2*total);
@@ -144,14 +145,14 @@ static void bars(terminal t, const char *what, const histogram *h) {
 }
 
 static void show(terminal t, const layers *all) {
-    fputs("\nInside, over the first rows it learned from; the height of a bar is the root of a count.\n", t.to);
+    fputs("\nInside, over the first training rows; the height of a bar is the square root of the count.\n", t.to);
     for (size_t l = 0; l < all->n; l++) {
         const layer *a = &all->layer[l];
-        fprintf(t.to, "\nhidden layer %zu: %zu units, %zu dead (they answer every row alike); %.1f%% saturated (slopes "
+        fprintf(t.to, "\nhidden layer %zu: %zu units, %zu dead (they give every row the same answer); %.1f%% saturated (slopes "
                 "below %g)\n\n", l + 1, a->units, a->dead, 100*a->saturated, flat);
         bars(t, "activations", &a->activation);
         bars(t, "gradients", &a->gradient);
-        fprintf(t.to, "  root of the mean square gradient: %.2e\n", a->strength);
+        fprintf(t.to, "  root mean square gradient: %.2e\n", a->strength);
     }
 }
 
@@ -180,7 +181,7 @@ static void script(FILE *to, const void *what) {
 bool inspect_layers(const inspection *i, terminal t, const char *folder) {
     layers *all = calloc(1, sizeof *all);
     if (all == NULL) return complain("out of memory");
-    bool  good = look_at_all(i, all);
+    bool  good = inspect_rows(i, all);
     FILE *file = good ? report_create(folder, "inspect.tsv") : NULL;
     good = file != NULL;
     if (good) {

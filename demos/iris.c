@@ -1,7 +1,7 @@
 /* iris - a network learns Fisher's three species of iris from four lengths of each flower.
  *
- * Four fifths of the flowers are learned from, in standardised lengths; the moments are those of these flowers
- * alone, so that nothing of the held-out ones leaks into what is learned. */
+ * Four fifths of the flowers are used for training, with standardized lengths; mean and deviation
+ * come from these flowers only, so that nothing leaks from the held-out ones. */
 #include "command.h"
 #include "nn/nn.h"
 #include "report.h"
@@ -23,7 +23,7 @@ static const command_option options[] = {
     {"epochs", COMMAND_COUNT, &epochs, 1, 100000, "passes over the flowers"},
     {"hidden", COMMAND_COUNT, &hidden, 1, 1000, "units of the hidden layer"},
     {"rate", COMMAND_RATE, &rate, 0, 0, "learning rate of Adam"},
-    {"data", COMMAND_FILE, &path, 0, 0, "the flowers: four lengths and a species of 0 to 2 a line"},
+    {"data", COMMAND_FILE, &path, 0, 0, "the flowers: four lengths and a species of 0 to 2 per line"},
     {"out", COMMAND_FOLDER, &out, 0, 0, "where history.tsv, predictions.tsv and, with gnuplot, the picture go"},
     {0},
 };
@@ -68,10 +68,10 @@ static bool test(nn_model *model, const nn_mlp *mlp, const nn_data *data, size_t
         for (size_t k = 0; k < LENGTHS; k++) x[k] = ad_num(row[k]);
         nn_mlp_forward(mlp, x, logits);
         nn_softmax(SPECIES, logits, p);
-        const size_t truth = (size_t)row[LENGTHS], said = nn_argmax(SPECIES, logits);
-        confusion[truth*SPECIES + said]++;
-        *right += truth == said;
-        fprintf(file, "%zu\t%s\t%s\t%.6f\t%.6f\t%.6f\n", i, species[truth], species[said], p[0], p[1], p[2]);
+        const size_t truth = (size_t)row[LENGTHS], guess = nn_argmax(SPECIES, logits);
+        confusion[truth*SPECIES + guess]++;
+        *right += truth == guess;
+        fprintf(file, "%zu\t%s\t%s\t%.6f\t%.6f\t%.6f\n", i, species[truth], species[guess], p[0], p[1], p[2]);
         ad_tape_rewind(nn_model_tape(model), mark);
     }
     return report_close(file, out, "predictions.tsv");

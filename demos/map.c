@@ -1,4 +1,4 @@
-/* map.c - what a classifier says everywhere; see map.h. */
+/* map.c - maps the classes that a classifier predicts; see map.h. */
 #include "map.h"
 #include "report.h"
 
@@ -17,7 +17,7 @@ static bool no_memory(void) {
 
 static ad_program *compiled(nn_model *model, const nn_mlp *mlp, size_t outputs) {
     ad_tape      *tape = nn_model_tape(model);
-    if (nn_model_status(model) != AD_OK) return NULL;       /* the network may be NULL then */
+    if (nn_model_status(model) != AD_OK) return NULL;       /* mlp may be NULL then */
     const ad_mark mark = ad_tape_mark(tape);
     ad_var        point[2] = {ad_input(tape, 0), ad_input(tape, 0)}, output[MAP_CLASSES];
     nn_mlp_forward(mlp, point, output);
@@ -29,8 +29,8 @@ static ad_program *compiled(nn_model *model, const nn_mlp *mlp, size_t outputs) 
     return program;
 }
 
-/* rows points to rows x outputs numbers. */
-static bool ask(const map *m, const nn_model *model, size_t rows, const double point[], double output[]) {
+/* Runs the network on `rows` points; output: rows x outputs. */
+static bool predict(const map *m, const nn_model *model, size_t rows, const double point[], double output[]) {
     double *param = malloc(nn_model_count(model)*sizeof *param);
     if (param == NULL) return no_memory();
     nn_model_values(model, param);
@@ -44,7 +44,7 @@ static bool ask(const map *m, const nn_model *model, size_t rows, const double p
     return good;
 }
 
-/* *sure: how far the answer is from being another one. */
+/* The class; *sure: 0 on the boundary to another class, up to 1. */
 static size_t class_of(size_t outputs, const double output[], double *sure) {
     if (outputs == 1) return *sure = fabs(tanh(output[0])), output[0] > 0;
     size_t best = 0, second = 1;
@@ -78,19 +78,19 @@ void map_free(map *m) {
     free(m);
 }
 
-/* ---- looking ------------------------------------------------------------------------------------ */
+/* ---- frames ------------------------------------------------------------------------------------- */
 
 static double cell_x(const map *m, size_t i) { return m->left + (m->right - m->left)*((double)i + 0.5)/MAP_SIDE; }
 static double cell_y(const map *m, size_t j) { return m->bottom + (m->top - m->bottom)*((double)j + 0.5)/MAP_SIDE; }
 
-bool map_look(map *m, const nn_model *model, const char *title) {
+bool map_add_frame(map *m, const nn_model *model, const char *title) {
     map_frame   *f = &m->frame[m->frames < MAP_FRAMES ? m->frames++ : MAP_FRAMES - 1];
     const size_t cells = MAP_SIDE*MAP_SIDE;
     double      *point = malloc(cells*2*sizeof *point), *output = malloc(cells*m->outputs*sizeof *output);
     bool         good = (point != NULL && output != NULL) || no_memory();
     for (size_t i = 0; i < cells && good; i++)
         point[2*i] = cell_x(m, i%MAP_SIDE), point[2*i + 1] = cell_y(m, i/MAP_SIDE);
-    good = good && ask(m, model, cells, point, output);
+    good = good && predict(m, model, cells, point, output);
     for (size_t i = 0; i < cells && good; i++)
         f->cell[i] = (unsigned char)class_of(m->outputs, output + i*m->outputs, &f->sure[i]);
     snprintf(f->title, sizeof f->title, "%s", title);
@@ -99,14 +99,14 @@ bool map_look(map *m, const nn_model *model, const char *title) {
     return good;
 }
 
-bool map_right(const map *m, const nn_model *model, size_t *right) {
+bool map_count_correct(const map *m, const nn_model *model, size_t *right) {
     const size_t rows = nn_data_rows(m->data);
     double      *point = malloc(rows*2*sizeof *point), *output = malloc(rows*m->outputs*sizeof *output), sure;
     bool         good = (point != NULL && output != NULL) || no_memory();
     *right = 0;
     for (size_t i = 0; i < rows && good; i++)
         point[2*i] = nn_data_row(m->data, i)[0], point[2*i + 1] = nn_data_row(m->data, i)[1];
-    good = good && ask(m, model, rows, point, output);
+    good = good && predict(m, model, rows, point, output);
     for (size_t i = 0; i < rows && good; i++)
         *right += class_of(m->outputs, output + i*m->outputs, &sure) == (size_t)nn_data_row(m->data, i)[2];
     free(point);
@@ -146,7 +146,7 @@ void map_print(const map *m, terminal t, size_t first) {
 
 static const int colors[MAP_CLASSES][3] = {{47, 109, 179}, {201, 70, 44}, {58, 140, 80}};
 
-/* From nearly white to the colour of the class. */
+/* From nearly white to the color of the class. */
 static int tint(const map_frame *f, size_t cell, int channel) {
     return (int)(250 + 0.6*f->sure[cell]*(colors[f->cell[cell]][channel] - 250));
 }

@@ -1,8 +1,9 @@
-/* moons - a network learns to tell two half moons apart: the demo of Karpathy's micrograd, its network (2-16-16-1
- * of relu), its loss and its rates.
+/* moons - a network learns to separate two half moons: the demo of Karpathy's micrograd, with its
+ * network (2-16-16-1, relu), its loss and its rates.
  *
- * All examples make one step; the loss of an example is hinge, max(0, 1 - t*score) with t = -1 or 1, and weight
- * decay of 2e-4 is the gradient of micrograd's 1e-4*sum p^2. The boundary is looked at while it learns. */
+ * Each step is over all examples; the loss of an example is the hinge loss, max(0, 1 - t*score)
+ * with t = -1 or 1, and a weight decay of 2e-4 is the gradient of micrograd's 1e-4*sum p^2. The
+ * boundary is mapped during training. */
 #include "command.h"
 #include "inspect.h"
 #include "map.h"
@@ -24,7 +25,7 @@ static const command_option options[] = {
     {"seed", COMMAND_SEED, &seed, 0, 0, "of the points and the initial weights"},
     {"steps", COMMAND_COUNT, &steps, 1, 100000, "steps, each over all points"},
     {"points", COMMAND_COUNT, &points, 10, 10000, "how many"},
-    {"noise", COMMAND_RATE, &noise, 0, 0, "standard deviation of what moves a point off its moon"},
+    {"noise", COMMAND_RATE, &noise, 0, 0, "standard deviation of the noise on each coordinate"},
     {"out", COMMAND_FOLDER, &out, 0, 0, "where history.tsv, map.tsv and, with gnuplot, the pictures go"},
     {"inspect", COMMAND_FLAG, &inspect, 0, 0, "look inside too: activations, gradients, dead units"},
     {0},
@@ -34,7 +35,7 @@ typedef struct learner {
     nn_mlp *mlp;
     map    *map;
     nn_model *model;
-    bool      good;                  /* false: a picture on the way failed, and was told */
+    bool      good;                          /* false: a frame failed, which has been reported */
 } learner;
 
 static ad_var score(const learner *l, const ad_var point[]) {
@@ -57,17 +58,17 @@ static ad_var loss(nn_model *model, size_t n, const ad_var row[], void *user) {
 static double accuracy(nn_model *model, void *user) {
     const learner *l = user;
     size_t right;
-    return map_right(l->map, model, &right) ? (double)right/(double)points : NAN;
+    return map_count_correct(l->map, model, &right) ? (double)right/(double)points : NAN;
 }
 
-/* Looked at after about 0, 5, 10, 20, 50 and 100 of a hundred steps. */
+/* Adds a frame after about 5, 10, 20, 50 and 100 per cent of the steps. */
 static bool watch(const nn_epoch *e, void *user) {
-    static const size_t moments[] = {5, 10, 20, 50, 100};
+    static const size_t percent[] = {5, 10, 20, 50, 100};
     learner            *l = user;
     char                title[CHART_CAPTION];
     snprintf(title, sizeof title, "step %zu: %.0f%%", e->epoch, 100*e->metric);
-    for (size_t i = 0; i < sizeof moments/sizeof *moments; i++)
-        if (e->epoch == (moments[i]*steps + 99)/100) return l->good = map_look(l->map, l->model, title);
+    for (size_t i = 0; i < sizeof percent/sizeof *percent; i++)
+        if (e->epoch == (percent[i]*steps + 99)/100) return l->good = map_add_frame(l->map, l->model, title);
     return true;
 }
 
@@ -90,7 +91,7 @@ static bool look_inside(const learner *l, const nn_data *data) {
 static bool show(const learner *l) {
     const terminal t = terminal_of(stdout);
     size_t         right;
-    if (!map_right(l->map, l->model, &right)) return false;
+    if (!map_count_correct(l->map, l->model, &right)) return false;
     map_print(l->map, t, 0);
     printf("\n%zu of %zu points on their side: %.1f%%\n", right, points, 100*(double)right/(double)points);
     if (!map_write(l->map, out)) return false;
@@ -108,7 +109,7 @@ static int run(void) {
     printf("two moons of %zu points; network 2-16-16-1 of relu, %zu parameters, seed %llu\n\n", points,
            nn_model_count(l.model), (unsigned long long)seed);
     const bool good = (l.map = map_new(l.model, l.mlp, 1, data)) != NULL && report_folder(out) &&
-                      map_look(l.map, l.model, "at first") && train(&l, data, sgd) && show(&l) &&
+                      map_add_frame(l.map, l.model, "at first") && train(&l, data, sgd) && show(&l) &&
                       (!inspect || look_inside(&l, data));
     map_free(l.map);
     nn_optimizer_free(sgd);

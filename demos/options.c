@@ -1,4 +1,4 @@
-/* options.c - words of a command line as numbers; see options.h. */
+/* options.c - parses command-line arguments; see options.h. */
 #include "options.h"
 
 #include "nn/text.h"
@@ -13,7 +13,7 @@
 const char *option_shown(const char *word) {
     static char   text[8][1024];
     static size_t calls;
-    return nn__shown(sizeof *text, text[calls++%8], word, false);
+    return nn__printable(sizeof *text, text[calls++%8], word, false);
 }
 
 bool option_control(const char *word) {
@@ -21,8 +21,8 @@ bool option_control(const char *word) {
     return *word != '\0';
 }
 
-/* What did not fit was noticed by the stream long ago, or is noticed now; some file systems say so only at the end. One
- * that was closed from the beginning is no loss where nothing was said. */
+/* A failed write shows in ferror, in fflush, or on some file systems only in fclose. A standard
+ * output that was closed from the start is no error if nothing was printed. */
 int output_end(int status, int bad) {
     errno = 0;
     bool failed = fflush(stdout) != 0 || ferror(stdout) != 0;
@@ -34,7 +34,7 @@ int output_end(int status, int bad) {
 }
 
 bool option_complain(const char *program, const char *what, const char *word) {
-    fprintf(stderr, "%s: %s: %s\n(%s --help says how it is used)\n", program, what, option_shown(word), program);
+    fprintf(stderr, "%s: %s: %s\n(see %s --help)\n", program, what, option_shown(word), program);
     return false;
 }
 
@@ -55,9 +55,9 @@ static bool complain_count(const char *program, const char *option, size_t least
                            const char *word) {
     char what[160];
     if (most == SIZE_MAX)
-        snprintf(what, sizeof what, "%s takes whole numbers from %zu on%s", option, least, many);
+        snprintf(what, sizeof what, "%s takes whole numbers of at least %zu%s", option, least, many);
     else
-        snprintf(what, sizeof what, "%s takes whole numbers of %zu to %zu%s", option, least, most, many);
+        snprintf(what, sizeof what, "%s takes whole numbers from %zu to %zu%s", option, least, most, many);
     return option_complain(program, what, word);
 }
 

@@ -1,5 +1,5 @@
-/* options.h - words of a command line as numbers. Each function complains on stderr, naming the option and the
- * word, and returns false where the word is not what it should be. */
+/* options.h - parses command-line arguments. Each function returns false for a bad argument, after
+ * an error message on stderr that names the option and the argument. */
 #ifndef TAPIR_DEMOS_OPTIONS_H
 #define TAPIR_DEMOS_OPTIONS_H
 
@@ -7,32 +7,33 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { BAD_RUN = 1, BAD_USE = 2 };           /* exit statuses: it went wrong; it was asked in the wrong way */
+enum { BAD_RUN = 1, BAD_USE = 2 };           /* exit statuses: failure; wrong usage */
 
-/* A word of the user's for a terminal: what that would obey is written \x1b and the like. Stays until the eighth call
- * after it; a long one is cut. */
+/* The user's text made safe for a terminal: control characters are escaped as \x1b. Valid until the
+ * eighth call after it; long text is truncated. */
 const char *option_shown(const char *word);
 
-/* The exit status of a program: `status`, but `bad`, with a sentence on stderr, where what was said on standard output
- * cannot be written. Last of all: standard output is closed. */
+/* Closes standard output and returns the exit status of the program: `status`, or `bad`, with a
+ * message on stderr, if the output could not be written. To be called last. */
 int output_end(int status, int bad);
 
-/* Is there a control character in it? */
+/* True if it contains a control character. */
 bool option_control(const char *word);
 
 bool option_complain(const char *program, const char *what, const char *word);
 
-/* Letters, digits and underscores that a name begins the word with; 0: none does. */
+/* The length of the name (letters, digits, underscores) that the word begins with; 0: it does
+ * not. */
 size_t option_name(const char *word);
 
-/* A whole number of least to most. Digits alone: no sign, no space. */
+/* A whole number from least to most, digits only: no sign, no space. */
 bool option_count(const char *program, const char *option, const char *word, size_t least, size_t most, size_t *count);
 bool option_seed(const char *program, const char *option, const char *word, uint64_t *seed);
 
 /* A finite number above 0. */
 bool option_rate(const char *program, const char *option, const char *word, double *rate);
 
-/* Up to `room` whole numbers of least to most, separated by commas; how many, in *n. */
+/* Up to `room` whole numbers from least to most, separated by commas; *n: how many. */
 bool option_counts(const char *program, const char *option, const char *word, size_t least, size_t most, size_t room,
                    size_t count[], size_t *n);
 

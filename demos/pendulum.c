@@ -1,10 +1,10 @@
-/* pendulum - a model without layers: how strongly a damped pendulum is pulled and dragged, and how it was let go,
- * found from noisy angles.
+/* pendulum - a model without layers: finds the pull and drag of a damped pendulum, and how it was
+ * released, from noisy angles.
  *
  *     angle'' = -pull*sin(angle) - drag*angle'
  *
- * is integrated in 1,000 steps of Runge and Kutta; the loss is the mean squared distance from the observed
- * angles, and its gradient goes back through all of the integration. */
+ * is integrated in 1,000 Runge-Kutta steps; the loss is the mean squared difference from the
+ * observed angles, and its gradient goes back through the whole integration. */
 #include "chart.h"
 #include "command.h"
 #include "nn/nn.h"
@@ -28,7 +28,7 @@ static const command_option options[] = {
     {"noise", COMMAND_RATE, &noise, 0, 0, "standard deviation of an observed angle, in radians"},
     {"rate", COMMAND_RATE, &rate, 0, 0, "learning rate"},
     {"out", COMMAND_FOLDER, &out, 0, 0, "where history.tsv, pendulum.tsv and, with gnuplot, the\npictures go"},
-    {"quiet", COMMAND_FLAG, &quiet, 0, 0, "print what was found and nothing else, write nothing"},
+    {"quiet", COMMAND_FLAG, &quiet, 0, 0, "print only the result, and write no files"},
     {0},
 };
 
@@ -48,7 +48,7 @@ static ad_var moved(ad_var x, double time, ad_var rate_of_x) {
     return ad_add(x, ad_mul(ad_num(time), rate_of_x));
 }
 
-/* One step of Runge and Kutta's fourth order: v is angle', w is speed'. */
+/* One step of the fourth-order Runge-Kutta method: v is angle', w is speed'. */
 static void step(ad_tape *tape, const ad_var p[PARAMS], ad_var *angle, ad_var *speed) {
     const ad_var v1 = *speed, w1 = acceleration(tape, p, *angle, v1);
     const ad_var v2 = moved(*speed, h/2, w1), w2 = acceleration(tape, p, moved(*angle, h/2, v1), v2);
@@ -58,7 +58,7 @@ static void step(ad_tape *tape, const ad_var p[PARAMS], ad_var *angle, ad_var *s
     *speed = moved(*speed, h/6, ad_formula(tape, w1 + 2*w2 + 2*w3 + w4, w1, w2, w3, w4));
 }
 
-/* The angle after each EVERY steps. With plain numbers for p it is a plain integration. */
+/* The angle after every EVERY steps. With plain numbers for p nothing is recorded. */
 static void swing(ad_tape *tape, const ad_var p[PARAMS], ad_var seen[SEEN]) {
     ad_var angle = p[ANGLE], speed = p[SPEED];
     for (size_t i = 1; i <= STEPS; i++) {

@@ -1,6 +1,6 @@
-/* plain.c - --help, and a sentence for anything else, for a demo that takes no options: so that its own
- * file can be exactly what a page shows. It runs before main; glibc hands it the arguments. After main it looks whether
- * all that was said could be written. */
+/* plain.c - handles the arguments of a demo without options: --help, and an error for anything
+ * else, so that the demo's own file can be exactly what the documentation shows. It runs before
+ * main, with the arguments from glibc. After main it checks that all output could be written. */
 #include "options.h"
 
 #include <stdio.h>

@@ -1,7 +1,9 @@
-/* regression - a network that says how sure it is: for each x the mean and the log variance of y.
+/* regression - a network that predicts its uncertainty: for each x the mean and the log variance of
+ * y.
  *
- * The data is sin x with a noise that grows from left to right. The loss is what a normal distribution with this
- * mean and variance makes of the example: its negative log likelihood, written down here as a formula. */
+ * The data are sin x with noise that grows from left to right. The loss is the negative log
+ * likelihood of the example under a normal distribution with this mean and variance, written as a
+ * formula. */
 #include "chart.h"
 #include "command.h"
 #include "nn/nn.h"
@@ -21,9 +23,9 @@ static const char *out = "regression-out";
 static const command_option options[] = {
     {"seed", COMMAND_SEED, &seed, 0, 0, "of the data, the order and the initial weights"},
     {"epochs", COMMAND_COUNT, &epochs, 1, 100000, "passes over the points"},
-    {"points", COMMAND_COUNT, &points, 40, 100000, "to learn from; as many are held out"},
+    {"points", COMMAND_COUNT, &points, 40, 100000, "for training; as many are held out"},
     {"hidden", COMMAND_COUNT, &hidden, 1, 1000, "units of each of the two hidden layers"},
-    {"rate", COMMAND_RATE, &rate, 0, 0, "learning rate of Adam at the start; it falls as a cosine"},
+    {"rate", COMMAND_RATE, &rate, 0, 0, "initial learning rate of Adam; cosine decay to 0"},
     {"out", COMMAND_FOLDER, &out, 0, 0, "where history.tsv, regression.tsv and, with gnuplot, the picture\ngo"},
     {0},
 };
@@ -37,30 +39,30 @@ static double true_deviation(double x) {
 }
 
 static ad_var loss(nn_model *model, size_t n, const ad_var row[], void *mlp) {
-    ad_var said[2];
-    nn_mlp_forward(mlp, row, said);
-    const ad_var mean = said[0], log_variance = said[1], y = row[n - 1];
+    ad_var output[2];
+    nn_mlp_forward(mlp, row, output);
+    const ad_var mean = output[0], log_variance = output[1], y = row[n - 1];
     return ad_formula(nn_model_tape(model), (log_variance + (y - mean)^2*exp(-log_variance) + log(2*pi))/2,
                       log_variance, y, mean);
 }
 
-static void ask(nn_model *model, const nn_mlp *mlp, double x, double *mean, double *deviation) {
+static void predict(nn_model *model, const nn_mlp *mlp, double x, double *mean, double *deviation) {
     const ad_mark mark = ad_tape_mark(nn_model_tape(model));
-    ad_var        in[1] = {ad_num(x)}, said[2];
-    nn_mlp_forward(mlp, in, said);
-    *mean = ad_value(said[0]), *deviation = exp(ad_value(said[1])/2);
+    ad_var        in[1] = {ad_num(x)}, output[2];
+    nn_mlp_forward(mlp, in, output);
+    *mean = ad_value(output[0]), *deviation = exp(ad_value(output[1])/2);
     ad_tape_rewind(nn_model_tape(model), mark);
 }
 
 /* ---- what it learned ---------------------------------------------------------------------------- */
 
-typedef struct belief {
+typedef struct prediction {
     const nn_data *data;
     double         x[GRID], mean[GRID], deviation[GRID];
-} belief;
+} prediction;
 
 static void script(FILE *to, const void *what) {
-    const belief *b = what;
+    const prediction *b = what;
     fputs("$said << END\n", to);
     for (size_t i = 0; i < GRID; i++)
         fprintf(to, "%g %.8g %.8g %.8g\n", b->x[i], b->mean[i], b->mean[i] - 2*b->deviation[i], b->mean[i] + 2*b->deviation[i]);
@@ -73,7 +75,7 @@ static void script(FILE *to, const void *what) {
           "sin(x) dt 2 lc rgb '#777777' title 'sin x', $said using 1:2 with lines lw 2 lc rgb '#2060a0' title 'mean'\n", to);
 }
 
-static void draw(const belief *b) {
+static void draw(const prediction *b) {
     chart c = chart_of(GRID, 22, -end, end, -2, 2);
     for (size_t i = 0; i < GRID; i++) {
         chart_column(&c, i, b->mean[i] - 2*b->deviation[i], b->mean[i] + 2*b->deviation[i], CHART_BAND);
@@ -86,7 +88,7 @@ static void draw(const belief *b) {
     chart_print(terminal_of(stdout), 1, &c);
 }
 
-static bool write_table(const belief *b) {
+static bool write_table(const prediction *b) {
     FILE *file = report_create(out, "regression.tsv");
     if (file == NULL) return false;
     fputs("x\tmean\tdeviation\ttrue_mean\ttrue_deviation\n", file);
@@ -95,20 +97,21 @@ static bool write_table(const belief *b) {
     return report_close(file, out, "regression.tsv");
 }
 
-/* The share of held-out points within one and two deviations: 68% and 95% of a normal distribution. */
+/* Prints the share of held-out points within one and two deviations: 68% and 95% for a normal
+ * distribution. */
 static bool show(nn_model *model, const nn_mlp *mlp, const nn_data *held_out) {
-    belief       b = {.data = held_out};
+    prediction       b = {.data = held_out};
     const size_t rows = nn_data_rows(held_out);
     size_t       one = 0, two = 0;
     for (size_t i = 0; i < rows; i++) {
         const double *row = nn_data_row(held_out, i);
         double        mean, deviation;
-        ask(model, mlp, row[0], &mean, &deviation);
+        predict(model, mlp, row[0], &mean, &deviation);
         one += fabs(row[1] - mean) <= deviation, two += fabs(row[1] - mean) <= 2*deviation;
     }
     for (size_t i = 0; i < GRID; i++) {
         b.x[i] = end*(2*((double)i + 0.5)/GRID - 1);
-        ask(model, mlp, b.x[i], &b.mean[i], &b.deviation[i]);
+        predict(model, mlp, b.x[i], &b.mean[i], &b.deviation[i]);
     }
     draw(&b);
     printf("\nheld-out points within one deviation: %.1f%% (normal: 68.3%%), within two: %.1f%% (95.4%%)\n\n"

@@ -1,8 +1,9 @@
-/* report.c - files and pictures that a demo leaves behind.
+/* report.c - writes the files and pictures of a demo.
  *
- * gnuplot reads its commands and the numbers from a pipe: nothing is left over. Its quotes cannot hold the end of a
- * line, and it takes a path that begins with | for a program to be run: a path with control characters is refused, and
- * one that is relative begins with "./". -d keeps it from reading what the user's own gnuplot shall do first. */
+ * gnuplot reads commands and numbers from a pipe, so there are no scripts left over. Its quoted
+ * strings cannot contain a newline, and it runs a path that begins with | as a program: so a path
+ * with control characters is refused, and a relative one begins with "./". -d keeps it from reading
+ * the user's startup file. */
 #include "report.h"
 
 #include "options.h"
@@ -71,8 +72,8 @@ bool report_close(FILE *file, const char *folder, const char *name) {
     return path_of(path, folder, name, "") && complain("the file cannot be written", path);
 }
 
-/* An empty file of a name that nobody has, in the folder of `path`: what goes there is renamed to it when it is whole.
- * Its rights are `mode`. */
+/* Creates an empty file of a new name with these permissions in the folder of `path`, to be renamed
+ * to it when it is complete. */
 static FILE *create_beside(const char *path, mode_t mode, char beside[PATH]) {
     const char *slash = strrchr(path, '/');
     const int   folder = slash == NULL ? 0 : (int)(slash - path) + 1;
@@ -94,8 +95,8 @@ static mode_t usual_mode(void) {
     return 0666 & ~mask;
 }
 
-/* Renaming would put a file in the place of a device or a pipe, and of a link to a file. A link to nothing is refused:
- * nothing can be renamed to what it names before that is there. */
+/* Renaming would replace a device or a pipe by a file, and so they are refused; a link to a file is
+ * followed. A dangling link is refused: its target cannot be resolved. */
 static bool replaceable(const char *program, const char *path, char target[PATH_MAX], mode_t *mode) {
     struct stat is;
     *mode = usual_mode();
@@ -136,14 +137,14 @@ bool report_gnuplot(void) {
     return false;
 }
 
-/* Whatever stands before such a character, gnuplot would take what follows for commands of its own. */
+/* After a newline in a path gnuplot would take the rest as commands. */
 static bool quotable(const char *path) {
     if (!option_control(path)) return true;
     errno = EINVAL;
     return complain("gnuplot is not given a path with a control character", path);
 }
 
-/* In gnuplot's single quotes a quote is doubled and nothing else is special, but the end of a line. */
+/* In gnuplot's single quotes only the quote, which is doubled, and the newline are special. */
 static void put_quoted(FILE *to, const char *text) {
     fputc('\'', to);
     for (; *text != '\0'; text++) {
@@ -161,7 +162,7 @@ static const struct format {
              "pointscale 2 background rgb 'white'"},
 };
 
-/* A picture is there whole, or as it was before. */
+/* Replaces the picture atomically. */
 static bool draw_as(const struct format *format, const char *folder, const char *name, int width,
                     int height, report_script *commands, const void *what) {
     char path[PATH], part[PATH], place[PATH + 2];
@@ -183,7 +184,8 @@ static bool draw_as(const struct format *format, const char *folder, const char 
     return false;
 }
 
-/* gnuplot may stop before it has read everything; that shall not stop the program too. */
+/* SIGPIPE is ignored: gnuplot may exit before it has read everything, which must not end the
+ * program. */
 bool report_draw(const char *folder, const char *name, int width, int height, report_script *commands,
                  const void *what) {
     void (*before)(int) = signal(SIGPIPE, SIG_IGN);
@@ -226,7 +228,8 @@ typedef struct titled {
     const char   *title;
 } titled;
 
-/* The fourth column is the share of the row, its square root: so that one mistake in forty is seen. */
+/* The fourth column is the share of the row; mistakes are shaded by its square root, so that one in
+ * forty is visible. */
 static void matrix_script(FILE *to, const void *what) {
     const titled       *t = what;
     const size_t        n = t->matrix.n;

@@ -1,4 +1,4 @@
-/* report.h - files and pictures that a demo leaves behind. */
+/* report.h - writes the files and pictures of a demo. */
 #ifndef TAPIR_DEMOS_REPORT_H
 #define TAPIR_DEMOS_REPORT_H
 
@@ -6,15 +6,15 @@
 #include <stddef.h>
 #include <stdio.h>
 
-/* Functions that return false have said why, on stderr. */
+/* Functions that return false have reported the reason on stderr. */
 
-bool  report_folder(const char *path);       /* makes it, and those above it, where missing; may be written to */
-FILE *report_create(const char *folder, const char *name);     /* NULL: false */
+bool  report_folder(const char *path);       /* creates it and its parents; checks that it is writable */
+FILE *report_create(const char *folder, const char *name);     /* NULL on failure */
 bool  report_close(FILE *file, const char *folder, const char *name);
 
-/* Writes a whole file or nothing: what `write` puts out goes beside PATH, where no other file is touched, and is renamed,
- * so that nothing half-written ever stands there; a device, a pipe or a link to nothing is refused, a link to a file
- * followed. write returns false when it said itself what was wrong. */
+/* Replaces a file atomically: the output of `write` goes to a new file next to it, which is then
+ * renamed. A device, a pipe or a dangling link is refused, a link to a file followed. write returns
+ * false on failure, which it has reported itself unless it is an error of the stream. */
 bool report_whole(const char *program, const char *path, bool (*write)(FILE *to, void *context), void *context);
 
 /* The loss and the held-out accuracy after each epoch: accuracy[i] in 0..1. */
@@ -29,10 +29,10 @@ typedef struct report_matrix {
     const size_t *count;
 } report_matrix;
 
-bool report_gnuplot(void);                   /* is it installed? */
+bool report_gnuplot(void);                   /* true if it is installed */
 
-/* FOLDER/NAME.svg and FOLDER/NAME.png, drawn by gnuplot: the script writes the commands that plot, for a
- * picture of so many pixels. */
+/* FOLDER/NAME.svg and FOLDER/NAME.png, drawn by gnuplot, width x height pixels: the script writes
+ * the plotting commands. */
 typedef void report_script(FILE *gnuplot, const void *what);
 bool report_draw(const char *folder, const char *name, int width, int height, report_script *script, const void *what);
 bool report_draw_curve(const char *folder, const char *name, report_curve curve);

@@ -1,5 +1,5 @@
-/* spiral - three arms wound round each other: a picture of what depth is for. No line, nor any parabola, tells
- * them apart; a network of two hidden layers bends its boundary along them. Karpathy's CS231n toy data. */
+/* spiral - three intertwined arms show what depth is for. No line or parabola separates them; a
+ * network of two hidden layers bends its boundary along them. Karpathy's CS231n toy data. */
 #include "command.h"
 #include "map.h"
 #include "report.h"
@@ -20,9 +20,9 @@ static const command_option options[] = {
     {"epochs", COMMAND_COUNT, &epochs, 1, 100000, "passes over the points"},
     {"points", COMMAND_COUNT, &points, 30, 10000, "how many"},
     {"turns", COMMAND_RATE, &turns, 0, 0, "of each arm"},
-    {"noise", COMMAND_RATE, &noise, 0, 0, "standard deviation of what moves a point off its arm"},
+    {"noise", COMMAND_RATE, &noise, 0, 0, "standard deviation of the noise on each coordinate"},
     {"hidden", COMMAND_COUNTS, &hidden, 1, 1000, "units of the hidden layers, 1 to 8 of them"},
-    {"rate", COMMAND_RATE, &rate, 0, 0, "learning rate of Adam at the start; it falls as a cosine"},
+    {"rate", COMMAND_RATE, &rate, 0, 0, "initial learning rate of Adam; cosine decay to 0"},
     {"out", COMMAND_FOLDER, &out, 0, 0, "where history.tsv, map.tsv and, with gnuplot, the pictures go"},
     {0},
 };
@@ -31,7 +31,7 @@ typedef struct learner {
     nn_model *model;
     nn_mlp   *mlp;
     map      *map;
-    bool      good;                  /* false: a picture on the way failed, and was told */
+    bool      good;                          /* false: a frame failed, which has been reported */
 } learner;
 
 static ad_var loss(nn_model *model, size_t n, const ad_var row[], void *user) {
@@ -45,15 +45,15 @@ static ad_var loss(nn_model *model, size_t n, const ad_var row[], void *user) {
 static double accuracy(nn_model *model, void *user) {
     const learner *l = user;
     size_t right;
-    return map_right(l->map, model, &right) ? (double)right/(double)points : NAN;
+    return map_count_correct(l->map, model, &right) ? (double)right/(double)points : NAN;
 }
 
-/* Looked at in fifths. */
+/* Adds a frame after every fifth of the epochs. */
 static bool watch(const nn_epoch *e, void *user) {
     learner *l = user;
     char     title[CHART_CAPTION];
     snprintf(title, sizeof title, "epoch %zu: %.0f%%", e->epoch, 100*e->metric);
-    l->good = e->epoch*5%epochs >= 5 || map_look(l->map, l->model, title);
+    l->good = e->epoch*5%epochs >= 5 || map_add_frame(l->map, l->model, title);
     return l->good;
 }
 
@@ -71,7 +71,7 @@ static bool learn(learner *l, const nn_data *data, nn_optimizer *adam) {
 
 static bool show(const learner *l) {
     size_t right;
-    if (!map_right(l->map, l->model, &right)) return false;
+    if (!map_count_correct(l->map, l->model, &right)) return false;
     fputc('\n', stdout);
     map_print(l->map, terminal_of(stdout), l->map->frames - 1);
     printf("\n%zu of %zu points in their arm: %.1f%%\n", right, points, 100*(double)right/(double)points);
@@ -92,7 +92,7 @@ static int run(void) {
     printf("three arms of %zu points in all; %zu parameters of tanh, seed %llu\n\n", points, nn_model_count(l.model),
            (unsigned long long)seed);
     const bool good = (l.map = map_new(l.model, l.mlp, CLASSES, data)) != NULL && report_folder(out) &&
-                      map_look(l.map, l.model, "at first") && learn(&l, data, adam) && show(&l);
+                      map_add_frame(l.map, l.model, "at first") && learn(&l, data, adam) && show(&l);
     map_free(l.map);
     nn_optimizer_free(adam);
     nn_mlp_free(l.mlp);

@@ -1,4 +1,4 @@
-/* terminal.c - tables and small pictures made of characters.
+/* terminal.c - tables and small pictures drawn with characters.
  *
  * A pixel is two characters wide, which makes it about square. */
 #include "terminal.h"

@@ -1,4 +1,4 @@
-/* terminal.h - tables and small pictures made of characters. */
+/* terminal.h - tables and small pictures drawn with characters. */
 #ifndef TAPIR_DEMOS_TERMINAL_H
 #define TAPIR_DEMOS_TERMINAL_H
 
@@ -6,27 +6,28 @@
 #include <stddef.h>
 #include <stdio.h>
 
-/* What a stream can show: columns, blocks instead of letters for pictures, colours. */
+/* The capabilities of a stream: its width, block characters for pictures, colors. */
 typedef struct terminal {
     FILE  *to;
     size_t width;
     bool   blocks, colors;
 } terminal;
 
-/* Blocks need a UTF-8 locale (call setlocale first), colours a terminal; NO_COLOR (no-color.org) takes
- * both away. Where there is no terminal the width is 80. */
+/* Blocks need a UTF-8 locale (call setlocale first), colors a terminal; NO_COLOR (no-color.org)
+ * disables both. The width is 80 if there is no terminal. */
 terminal terminal_of(FILE *to);
 
 /* n x n counts, row = truth, column = guess: right ones green, wrong ones red, zeros as dots. */
 void terminal_confusion(terminal t, size_t n, const size_t *count);
 
-/* A grey picture, side x side numbers from 0 (no ink) to 1, row-major, with two lines below it. */
+/* A grayscale picture, side x side numbers from 0 (no ink) to 1, row-major, with two lines below
+ * it. */
 typedef struct terminal_picture {
     const double *ink;
     char          caption[2][32];
 } terminal_picture;
 
-/* As many side by side as the width allows, then the next row of them. */
+/* Prints n pictures in rows, as many side by side as the width allows. */
 void terminal_pictures(terminal t, size_t side, size_t n, const terminal_picture picture[]);
 
 #endif

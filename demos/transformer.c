@@ -24,7 +24,7 @@ static const ad_var *matrix(nn_model *model, const char *name, size_t rows, size
     return nn_param(model, name, 2, (const size_t[]){rows, columns}, small(columns, rows));
 }
 
-static bool rooms(transformer *g) {
+static bool allocate(transformer *g) {
     g->x = calloc(g->block*g->width, sizeof *g->x);
     g->normed = calloc(g->block*g->width, sizeof *g->normed);
     g->hidden = calloc(4*g->width, sizeof *g->hidden);
@@ -45,7 +45,7 @@ transformer *transformer_new(nn_model *model, size_t vocabulary, size_t width, s
     });
     g->up = matrix(model, "up.weight", 4*width, width);
     g->down = matrix(model, "down.weight", width, 4*width);
-    if (rooms(g) && nn_model_status(model) == AD_OK) return g;
+    if (allocate(g) && nn_model_status(model) == AD_OK) return g;
     transformer_free(g);
     return NULL;
 }
@@ -69,9 +69,9 @@ static void embed(transformer *g, size_t t, ad_var token) {
     nn_rms_norm(g->width, x, NULL, epsilon, g->normed + t*g->width);
 }
 
-static void think(transformer *g, size_t t) {
+static void feed_forward(transformer *g, size_t t) {
     ad_var *x = g->x + t*g->width, *normed = g->normed + t*g->width;
-    nn_residual(g->width, x, normed, x);                /* what attention has left there */
+    nn_residual(g->width, x, normed, x);     /* normed holds the output of attention */
     nn_rms_norm(g->width, x, NULL, epsilon, normed);
     nn_linear(4*g->width, g->width, g->up, normed, g->hidden);
     for (size_t i = 0; i < 4*g->width; i++) g->hidden[i] = ad_relu(g->hidden[i]);
@@ -83,7 +83,7 @@ static void think(transformer *g, size_t t) {
 const ad_var *transformer_logits(transformer *g, size_t n, const ad_var token[]) {
     for (size_t t = 0; t < n; t++) embed(g, t, token[t]);
     nn_attention_forward(g->attention, n, g->normed, g->normed);
-    for (size_t t = 0; t < n; t++) think(g, t);
+    for (size_t t = 0; t < n; t++) feed_forward(g, t);
     return g->logits;
 }
 

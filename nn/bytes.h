@@ -1,5 +1,5 @@
-/* bytes.h - numbers in files, whatever order of bytes the machine has. Compilers make one load or
- * store of each. */
+/* bytes.h - numbers in files, independent of the machine's byte order. Compilers turn each function
+ * into a single load or store. */
 #ifndef TAPIR_NN_BYTES_H
 #define TAPIR_NN_BYTES_H
 

@@ -1,5 +1,6 @@
-/* check.c - is the gradient of a model's loss right? The loss of a few examples is recorded, their mean is
- * checked by ad_check with the arrays of the model as blocks, and the recording is forgotten again. */
+/* check.c - checks the gradient of a model's loss. The losses of a few examples are recorded,
+ * ad_check checks their mean with the arrays of the model as blocks, and the recording is
+ * rewound. */
 #include "model.h"
 
 #include <stdlib.h>

@@ -1,8 +1,8 @@
-/* checkpoint.c - a training run in one safetensors file: parameters, what the optimizer remembers, and where
- * the run stands.
+/* checkpoint.c - a training run in one safetensors file: parameters, optimizer state, and the
+ * position of the run.
  *
- * Numbers are F64, so that they come back to the bit; whole numbers of 64 bits do not fit into those and
- * stand in __metadata__ as text. As with a model, everything is read and compared before anything
+ * Numbers are F64, so that every bit is restored; 64-bit integers do not fit into those and are
+ * stored in __metadata__ as text. As with a model, everything is read and checked before anything
  * changes. */
 #include "save.h"
 
@@ -10,16 +10,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NAME = 96, LONGEST_NAME = 80, DIGITS = 21 };      /* of 2^64 - 1, and a space */
+enum { NAME = 96, LONGEST_NAME = 80, DIGITS = 21 };      /* DIGITS: 2^64 - 1 and a space */
 
-/* An array that is no parameter, under its name in the file. */
+/* An array that is not a parameter, under its name in the file. */
 typedef struct array {
     char    name[NAME];
     size_t  shape[1];
     double *value;
 } array;
 
-/* Whole numbers, under their name in the metadata. */
+/* Integers, under their name in the metadata. */
 typedef struct line {
     char      name[NAME];
     size_t    count;
@@ -30,9 +30,9 @@ typedef struct checkpoint {
     const char   *path;
     nn_model     *model;
     nn_optimizer *optimizer;
-    size_t        arrays, reals;             /* reals: numbers of all arrays together */
+    size_t        arrays, reals;             /* reals: numbers in all arrays */
     array        *array;
-    size_t        lines, wholes;             /* wholes: numbers of all lines together */
+    size_t        lines, wholes;             /* wholes: numbers in all lines */
     line         *line;
 } checkpoint;
 
@@ -71,7 +71,8 @@ static bool add_entry(checkpoint *c, nn_entry e) {
     return true;
 }
 
-/* What is kept besides the parameters; the optimizer makes space for what it has not needed so far. */
+/* Lists what is kept besides the parameters; the optimizer allocates its state if it has not
+ * yet. */
 static bool list(checkpoint *c, size_t n, const nn_entry entry[]) {
     const ad_status status = nn_optimizer_prepare(c->optimizer, nn_model_count(c->model));
     if (status != AD_OK) {
@@ -91,7 +92,7 @@ static bool list(checkpoint *c, size_t n, const nn_entry entry[]) {
     return true;
 }
 
-/* False when there is nothing to do, with the reason on the model. */
+/* False after an error, which is on the model. */
 static bool begin(checkpoint *c, size_t n, const nn_entry entry[]) {
     if (!good(c)) return false;
     if (c->path == NULL) nn__model_fail(c->model, AD_BAD_ARGUMENT, "a checkpoint needs a file name");
@@ -108,7 +109,7 @@ static ad_status end(checkpoint *c) {
 
 /* ---- saving ----------------------------------------------------------------------------------- */
 
-/* The metadata: what the file is, which optimizer, the whole numbers. `text` is all their digits. */
+/* The metadata: the format, the optimizer, the integers. `text` receives their digits. */
 static void make_notes(const checkpoint *c, nn__note note[], char *text) {
     note[0] = (nn__note){"format", NN__CHECKPOINT};
     note[1] = (nn__note){"optimizer", nn_optimizer_name(c->optimizer)};
@@ -131,7 +132,7 @@ static void make_items(const checkpoint *c, nn__item item[]) {
     }
 }
 
-/* only_look: nothing is written, and the status is what would come of it. */
+/* only_look: nothing is written; the status is that of a save. */
 static void save(checkpoint *c, bool only_look) {
     const size_t items = nn_model_arrays(c->model) + c->arrays, notes = c->lines + 2;
     char         message[NN__MESSAGE];
@@ -195,7 +196,7 @@ static bool read_array(checkpoint *c, nn__safetensors *file, const array *a, dou
     if (t == NULL)
         nn__say(status, message, "%s: no array \"%s\" of %zu numbers", c->path, a->name, count);
     else if (t->count != count || t->rank != (count != 1))
-        nn__say(status, message, "%s: \"%s\" is not %zu numbers in a row", c->path, a->name, count);
+        nn__say(status, message, "%s: \"%s\" is not an array of %zu numbers", c->path, a->name, count);
     else status = nn__safetensors_read(file, t, value, message);
     if (status != AD_OK) nn__model_fail(c->model, status, "%s", message);
     return status == AD_OK;
@@ -205,7 +206,7 @@ static bool read_arrays(checkpoint *c, nn__safetensors *file, double value[]) {
     for (size_t i = 0; i < nn__safetensors_count(file); i++) {
         const char *name = nn__safetensors_tensor(file, i)->name;
         if (has(c, name)) continue;
-        nn__model_fail(c->model, AD_BAD_FILE, "%s: an array \"%s\", which this run lacks", c->path, name);
+        nn__model_fail(c->model, AD_BAD_FILE, "%s: it has an array \"%s\", which this run lacks", c->path, name);
         return false;
     }
     for (size_t i = 0; i < c->arrays; i++) {
@@ -215,7 +216,7 @@ static bool read_arrays(checkpoint *c, nn__safetensors *file, double value[]) {
     return true;
 }
 
-/* Digits and single spaces between them alone, and no number beyond 64 bits. */
+/* Decimal numbers of at most 64 bits with single spaces between them, and nothing else. */
 static bool read_wholes(const char *text, size_t count, uint64_t value[]) {
     for (size_t k = 0; k < count; k++) {
         char *end;
@@ -243,8 +244,8 @@ static bool read_lines(checkpoint *c, const nn__safetensors *file, uint64_t valu
     return true;
 }
 
-/* Nothing can go wrong any more. */
-static void take(const checkpoint *c, const double param[], const double real[], const uint64_t whole[]) {
+/* Everything has been checked: nothing can fail from here on. */
+static void commit(const checkpoint *c, const double param[], const double real[], const uint64_t whole[]) {
     nn_model_set_values(c->model, param);
     for (size_t i = 0; i < c->arrays; real += c->array[i++].shape[0])
         memcpy(c->array[i].value, real, c->array[i].shape[0]*sizeof *real);
@@ -259,7 +260,7 @@ static void load(checkpoint *c, nn__safetensors *file) {
     if (param == NULL || real == NULL || whole == NULL) out_of_memory(c);
     else if (check_kind(c, file) && nn__model_read(c->model, file, c->path, param) &&
              read_arrays(c, file, real) && read_lines(c, file, whole))
-        take(c, param, real, whole);
+        commit(c, param, real, whole);
     free(param);
     free(real);
     free(whole);

@@ -1,6 +1,7 @@
 /* csv.c - tables from CSV files, by libcsv.
  *
- * While a file is read all its columns count as inputs; the first row says how many there are. */
+ * While a file is read all its columns count as inputs; the first row defines how many there
+ * are. */
 #include "data.h"
 #include "open.h"
 
@@ -16,19 +17,19 @@
 
 enum { HEADER = 1024, LONGEST_FIELD = 1 << 16 };
 
-/* Where the parser stands. Lines and columns count from 1, as editors do. */
+/* The position of the parser. Lines and columns count from 1, as in editors. */
 typedef struct reader {
     nn_data    *data;
     const char *path;
-    size_t      line, column;                /* column: fields of this row so far */
-    size_t      row_line, first_line;        /* where this row begins, and where the first one did */
-    bool        header, after_return;        /* header: still to be skipped; after_return: a \n belongs to it */
-    char        names[HEADER];               /* what was skipped, as much as there is space: each field with a \0 */
+    size_t      line, column;                /* column: fields read of this row */
+    size_t      row_line, first_line;        /* where this row begins, and the first row */
+    bool        header, after_return;        /* header: to be skipped; after_return: after \r */
+    char        names[HEADER];               /* header fields that fit, each with its \0 */
     size_t      names_length, names_count;
-    size_t      unended;                     /* bytes since the last field or line ended, by blocks */
+    size_t      unterminated;                /* bytes since a field or line ended, by blocks */
 } reader;
 
-/* The sentence goes after the place. */
+/* The position goes before the sentence. */
 __attribute__((format(printf, 2, 3)))
 static void fail(const reader *r, const char *format, ...) {
     char    sentence[NN__MESSAGE];
@@ -42,7 +43,7 @@ static void fail(const reader *r, const char *format, ...) {
 
 /* ---- numbers, and what else is found in their place ------------------------------------------- */
 
-/* Decimal alone: strtod would take hexadecimal too. Blanks on either side are no part of it. */
+/* Only decimal: strtod would accept hexadecimal too. Blanks on either side are ignored. */
 static bool read_number(const char *field, size_t length, double *value) {
     char *end;
     *value = strtod(field, &end);
@@ -62,7 +63,7 @@ static bool is_number(const char *field) {
     return read_number(field, strlen(field), &value);
 }
 
-/* Would it be a number, or several of them, but for this sign? */
+/* True if this separator stands between two numbers. */
 static bool divides_numbers(const char *field, char sign) {
     char        part[64];
     const char *at = strchr(field, sign);
@@ -71,7 +72,7 @@ static bool divides_numbers(const char *field, char sign) {
     return is_number(part) && at[1] != '\0' && strchr("+-.0123456789 ", at[1]) != NULL;
 }
 
-/* The field of this column in the line that was skipped. */
+/* True if the field repeats that of the same column in the skipped header line. */
 static bool is_header_again(const reader *r, const char *field) {
     const char *at = r->names;
     if (r->column > r->names_count) return false;
@@ -79,7 +80,7 @@ static bool is_header_again(const reader *r, const char *field) {
     return strcmp(at, field) == 0;
 }
 
-/* What a field is that is no number, and what to do; "" where nothing is known. */
+/* What a field that is not a number looks like, and what to do about it; "" if unknown. */
 static const char *advice(const reader *r, const char *field, size_t length) {
     static const char *const missing[] = {"NA", "N/A", "#N/A", "NULL", "None", "missing", "?", "-", ".", NULL};
     const char              *letter = field + strspn(field, " ");
@@ -88,7 +89,7 @@ static const char *advice(const reader *r, const char *field, size_t length) {
         return ": this is text in UTF-16; UTF-8 is read";
     if (is_header_again(r, field)) return ": the header line again";
     if (one_of(field, missing)) return ": a missing value; leave the row out or fill it in";
-    if (strchr(field, ',') != NULL && divides_numbers(field, ',')) return ": decimals have a point, and thousands no sign";
+    if (strchr(field, ',') != NULL && divides_numbers(field, ',')) return ": use a decimal point and no thousands separator";
     if (divides_numbers(field, ';')) return ": is the separator a semicolon?";
     if (divides_numbers(field, '\t')) return ": is the separator a tab?";
     if (divides_numbers(field, '|')) return ": is the separator |?";
@@ -97,14 +98,14 @@ static const char *advice(const reader *r, const char *field, size_t length) {
     if (!isalpha((unsigned char)*letter) && *letter != '_' && (unsigned char)*letter < 0x80) return "";
     if (r->data->rows > 0) return ": a word; classes are numbers, 0, 1, 2 and so on";
     if (r->column > 1)
-        return ": a word; classes are numbers, 0, 1, 2 and so on, and of a header line the reader has to be told";
+        return ": a word; classes are numbers, 0, 1, 2 and so on, and a header line is skipped only if `header` is set";
     return r->names_count > 0 ? ": this looks like another header line; one is skipped"
-                              : ": this looks like a header line, of which the reader has to be told";
+                              : ": this looks like a header line, which is skipped only if `header` is set";
 }
 
 /* Enough of a field to recognize it. */
 static const char *excerpt(const char *field, char text[24]) {
-    nn__shown(21, text, field, false);
+    nn__printable(21, text, field, false);
     return strlen(field) > 20 ? strcat(text, "...") : text;
 }
 
@@ -118,7 +119,7 @@ static void keep_name(reader *r, const char *field) {
     r->names_count++;
 }
 
-/* Within quotes a field may go over several lines: as many as there are ends of a line in it. */
+/* A quoted field may span several lines: the number of line ends in it. */
 static size_t line_ends(const char *field, size_t length) {
     size_t n = 0;
     for (size_t i = 0; i < length; i++)
@@ -147,7 +148,7 @@ static void on_field(void *field, size_t length, void *context) {
     reader     *r = context;
     const char *text = field == NULL ? "" : field;
     r->after_return = false;
-    r->unended = 0;
+    r->unterminated = 0;
     if (r->column++ == 0) r->row_line = r->line;
     if (r->data->status == AD_OK) read_field(r, text, length);
     r->line += line_ends(text, length);
@@ -168,11 +169,11 @@ static void end_row(reader *r) {
     }
 }
 
-/* Called for every \r and \n outside of quotes, and with -1 at the end of a file without a last
+/* Called for every \r and \n outside quotes, and with -1 at the end of a file that does not end in
  * \n. */
 static void on_line_end(int character, void *context) {
     reader *r = context;
-    r->unended = 0;
+    r->unterminated = 0;
     if (r->data->status == AD_OK && r->column > 0) end_row(r);
     r->column = 0;
     if (character == '\r' || (character == '\n' && !r->after_return)) r->line++;
@@ -185,13 +186,13 @@ static void parse(reader *r, struct csv_parser *parser, FILE *file) {
     bool     first = true;
     size_t   length;
     while (data->status == AD_OK && (length = fread(block, 1, sizeof block, file)) > 0) {
-        const bool   marked = first && length >= 3 && memcmp(block, "\xef\xbb\xbf", 3) == 0;
-        const size_t skip = marked ? 3 : 0;  /* the byte order mark that some spreadsheets write */
+        const bool   has_bom = first && length >= 3 && memcmp(block, "\xef\xbb\xbf", 3) == 0;
+        const size_t skip = has_bom ? 3 : 0; /* the byte order mark that some spreadsheets write */
         if (csv_parse(parser, block + skip, length - skip, on_field, on_line_end, r) != length - skip)
             break;
         first = false;
-        r->unended += length;
-        if (r->unended > LONGEST_FIELD) {    /* /dev/zero has no end at all */
+        r->unterminated += length;
+        if (r->unterminated > LONGEST_FIELD) {    /* /dev/zero never ends */
             r->column++;
             fail(r, "no end of the field within %d bytes", LONGEST_FIELD);
         }
@@ -232,7 +233,7 @@ static void read_csv(nn_data *data, const char *path, const nn_csv_config *confi
         r.line = r.first_line, r.column = data->inputs;
         fail(&r, "the row ends here, too short for %zu targets", config->targets);
     }
-    nn__data_aim(data, config->targets, path);
+    nn__data_set_targets(data, config->targets, path);
 }
 #else
 static void read_csv(nn_data *data, const char *path, const nn_csv_config *config) {

@@ -1,5 +1,5 @@
-/* data.c - tables of examples: their order and their scale. What is in a file or a formula comes in
- * through csv.c, npy.c, idx.c and generate.c. */
+/* data.c - tables of examples: order, columns and scale. They are filled from files and formulas by
+ * csv.c, npy.c, idx.c and generate.c. */
 #include "data.h"
 
 #include <float.h>
@@ -47,7 +47,7 @@ bool nn__data_room(nn_data *data, size_t numbers) {
     return true;
 }
 
-void nn__data_aim(nn_data *data, size_t targets, const char *path) {
+void nn__data_set_targets(nn_data *data, size_t targets, const char *path) {
     if (data->status != AD_OK) return;
     if (targets > data->inputs)
         nn__data_fail(data, AD_BAD_FILE, "%s: a row has %zu numbers, too few for %zu targets", path,
@@ -146,7 +146,8 @@ nn_data *nn_data_split(nn_data *data, double fraction, uint64_t seed) {
     return part;
 }
 
-/* Column by column of the two next to each other, all inputs first. */
+/* The columns of both side by side: those of `left` are the inputs, those of `right` the
+ * targets. */
 static void join_rows(nn_data *data, const nn_data *left, const nn_data *right) {
     const size_t m = columns(left), n = columns(right);
     for (size_t row = 0; row < left->rows; row++) {
@@ -172,14 +173,15 @@ nn_data *nn_data_join(const nn_data *inputs, const nn_data *targets) {
     return data;
 }
 
-/* One more than the largest class in a column; 0, with an error, where a number is no class. */
+/* `classes`, or if that is 0, one more than the largest class in a column; 0, with an error, if a
+ * number is not a class. */
 static size_t count_classes(nn_data *data, size_t column, size_t classes) {
     size_t most = 0;
     for (size_t row = 0; row < data->rows; row++) {
         const double x = nn_data_row(data, row)[column];
         if (!(x >= 0 && x < 0x1p32 && x == floor(x)))
             nn__data_fail(data, AD_BAD_ARGUMENT,
-                          "nn_data_one_hot: row %zu, column %zu (from 0) is %g, which is no class number",
+                          "nn_data_one_hot: row %zu, column %zu (from 0) is %g, which is not a class number",
                           row, column, x);
         else if (classes != 0 && x >= (double)classes)
             nn__data_fail(data, AD_BAD_ARGUMENT,
@@ -194,7 +196,7 @@ static size_t count_classes(nn_data *data, size_t column, size_t classes) {
 void nn_data_one_hot(nn_data *data, size_t target, size_t classes) {
     if (nn_data_status(data) != AD_OK) return;
     if (target >= data->targets) {
-        nn__data_fail(data, AD_BAD_ARGUMENT, "nn_data_one_hot: there is no target %zu (from 0) of %zu",
+        nn__data_fail(data, AD_BAD_ARGUMENT, "nn_data_one_hot: no target %zu (from 0): the data have %zu",
                       target, data->targets);
         return;
     }
@@ -221,7 +223,7 @@ void nn_data_one_hot(nn_data *data, size_t target, size_t classes) {
     data->value = value, data->room = data->rows*width, data->targets += n - 1;
 }
 
-/* A product of finite numbers need not be finite. */
+/* Scaling finite numbers may overflow. */
 static void put(nn_data *data, size_t row, size_t column, double x) {
     if (!isfinite(x))
         nn__data_fail(data, AD_BAD_ARGUMENT, "row %zu, input %zu (from 0) becomes %g when it is scaled", row,
@@ -235,7 +237,7 @@ void nn_data_scale(nn_data *data, double factor) {
             put(data, row, i, factor*data->value[row*columns(data) + i]);
 }
 
-/* A sum whose roundings are summed too (A. Neumaier, 1974). */
+/* Compensated summation (A. Neumaier, 1974): the rounding errors are summed too. */
 typedef struct total {
     double sum, lost;
 } total;
@@ -250,8 +252,8 @@ static double sum_of(total t) {
     return t.sum + t.lost;
 }
 
-/* The exponent of the largest number of a column: divided by 2^that, no sum and no square can overflow, or vanish where
- * the others do not. Is the column the same number in all rows? */
+/* The exponent of the largest number of a column: divided by 2^exponent, no sum and no square can
+ * overflow, nor underflow unless it is negligible. *constant: all rows have the same number. */
 static int scale_of(const nn_data *data, size_t column, bool *constant) {
     const double first = nn_data_row(data, 0)[column];
     double       largest = fabs(first);
@@ -263,11 +265,12 @@ static int scale_of(const nn_data *data, size_t column, bool *constant) {
         largest = fmax(largest, fabs(x));
     }
     frexp(largest, &exponent);
-    return exponent < -1000 ? -1000 : exponent;              /* 2^1000 can be multiplied with */
+    return exponent < -1000 ? -1000 : exponent;              /* 2^1000 is still finite */
 }
 
-/* Of a column that is not constant. Two passes: the one-pass formula cancels where the mean is large against the
- * deviation. The mean has been rounded, so that the differences from it have a mean of their own. */
+/* For a column that is not constant. Two passes: the one-pass formula cancels if the mean is large
+ * compared to the deviation. The mean is rounded, so the mean of the differences from it (`rest`)
+ * is corrected for. */
 static void moments_of(const nn_data *data, size_t column, int exponent, double *mean, double *deviation) {
     const double n = (double)data->rows, by = ldexp(1, -exponent);
     total        sum = {0}, rest = {0}, squares = {0};
@@ -280,7 +283,7 @@ static void moments_of(const nn_data *data, size_t column, int exponent, double 
     }
     const double variance = (sum_of(squares) - sum_of(rest)*(sum_of(rest)/n))/n;
     *mean = ldexp(middle, exponent);
-    *deviation = fmax(ldexp(sqrt(fmax(variance, 0)), exponent), DBL_TRUE_MIN);     /* 0 says: constant */
+    *deviation = fmax(ldexp(sqrt(fmax(variance, 0)), exponent), DBL_TRUE_MIN); /* 0: constant */
 }
 
 void nn_data_moments(const nn_data *data, double mean[], double deviation[]) {
@@ -294,7 +297,7 @@ void nn_data_moments(const nn_data *data, double mean[], double deviation[]) {
     }
 }
 
-/* The difference of two finite numbers may be too large where its quotient is not. */
+/* The difference of two finite numbers may overflow although its quotient does not. */
 static double standardized(double x, double mean, double deviation) {
     const double d = x - mean;
     return deviation == 0 ? d : isfinite(d) ? d/deviation : (x/4 - mean/4)/(deviation/4);

@@ -1,14 +1,15 @@
-/* data.h - the table, as the files see it that fill it from files and formulas. */
+/* data.h - the table, as seen by the files that fill it. */
 #ifndef TAPIR_NN_DATA_H
 #define TAPIR_NN_DATA_H
 
 #include "nn.h"
 #include "text.h"
 
-/* Invariant outside of nn: while the status is AD_OK there is at least one row, every row has
- * inputs + targets numbers, and all of them are finite. After an error there are no rows. */
+/* Invariant, as callers of nn see it: while the status is AD_OK there is at least one row, every
+ * row has inputs + targets numbers, and all of them are finite. After an error there are no
+ * rows. */
 struct nn_data {
-    size_t    rows, inputs, targets, room;   /* room: numbers that fit into value */
+    size_t    rows, inputs, targets, room;   /* room: capacity of value, in numbers */
     double   *value;                         /* rows x (inputs + targets), row-major */
     ad_status status;                        /* the first error */
     char      message[NN__MESSAGE];
@@ -17,7 +18,7 @@ struct nn_data {
 /* A table without rows, to be filled. NULL when memory is out. */
 nn_data *nn__data_empty(void);
 
-/* Keeps the first error, and takes the rows away. */
+/* Keeps the first error, and removes the rows. */
 __attribute__((format(printf, 3, 4)))
 void nn__data_fail(nn_data *data, ad_status status, const char *format, ...);
 
@@ -25,13 +26,13 @@ void nn__data_fail(nn_data *data, ad_status status, const char *format, ...);
 __attribute__((format(printf, 4, 5)))
 void nn__data_fail_at(nn_data *data, const char *path, uint64_t byte, const char *format, ...);
 
-/* Space for so many numbers; false, with AD_NO_MEMORY, where there is none. Grows by doubling, so
- * that a file may be believed only as far as it has been read. */
+/* Makes room for so many numbers; false, with AD_NO_MEMORY, if there is none. Grows by doubling, so
+ * that memory is allocated only for what has been read, not for what a header claims. */
 bool nn__data_room(nn_data *data, size_t numbers);
 
-/* The file is read: its last `targets` columns are targets. */
-void nn__data_aim(nn_data *data, size_t targets, const char *path);
+/* Called when a file has been read: makes the last `targets` columns targets. */
+void nn__data_set_targets(nn_data *data, size_t targets, const char *path);
 
-void nn__data_swap(nn_data *data, size_t a, size_t b);      /* two rows */
+void nn__data_swap(nn_data *data, size_t a, size_t b);      /* swaps two rows */
 
 #endif

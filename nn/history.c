@@ -1,8 +1,8 @@
 /* history.c - a row for each epoch, tab-separated under a header line, numbers in the C locale.
  *
- * Every row is written through, so that a run that is killed leaves what it knew. It may leave an epoch more
- * than its checkpoint knows of: a run that goes on cuts such rows off. Nothing of a file is cut before it is known to
- * be this history and nothing else. */
+ * Every row is flushed, so that a run that is killed leaves the rows of its epochs. It may leave
+ * one epoch more than its checkpoint: a resumed run truncates such rows. A file is not truncated
+ * before it is known to be this history and not another file of the run. */
 #include "history.h"
 
 #include <errno.h>
@@ -44,7 +44,8 @@ static bool write_header(const nn__history *h) {
     return fputc('\n', h->file) != EOF;
 }
 
-/* The first line of a file: the header of this run, a part of it that was left by a run killed as it began, or another. */
+/* The first line of a file: the header of this run, a part of it (left by a run that was killed at
+ * its start), or something else. */
 typedef enum first_line { SAME, CUT, OTHER } first_line;
 
 static first_line look_at_text(FILE *file, const char *text, char end) {
@@ -66,14 +67,14 @@ static bool refuse_columns(nn__history *h) {
         const size_t length = strlen(names);
         snprintf(names + length, sizeof names - length, "%s%s", i == 0 ? "" : ", ", h->column[i]);
     }
-    return refuse(h, AD_BAD_FILE, "%s: the history has other columns than this run, whose are %s: go on with the same, or "
+    return refuse(h, AD_BAD_FILE, "%s: the history has other columns than this run, which has %s: resume with the same columns, or "
                   "name another file", h->path, names);
 }
 
 /* ---- opening ---------------------------------------------------------------------------------- */
 
-/* The place after the header and the rows of epochs up to `epoch`. */
-static long kept(FILE *file, size_t epoch) {
+/* The file offset after the header and the rows up to `epoch`. */
+static long end_of_kept_rows(FILE *file, size_t epoch) {
     long   end = 0;
     size_t number = 0;
     for (int c = '\n'; c != EOF;) {
@@ -81,7 +82,7 @@ static long kept(FILE *file, size_t epoch) {
         for (c = fgetc(file); c >= '0' && c <= '9' && number <= epoch; c = fgetc(file))
             number = 10*number + (size_t)(c - '0');
         while (c != EOF && c != '\n') c = fgetc(file);
-        if (number > epoch || c == EOF) break;           /* a row without its end was cut by a kill */
+        if (number > epoch || c == EOF) break;           /* no newline: the run was killed */
         end = ftell(file);
     }
     return end;
@@ -92,37 +93,39 @@ static bool begin(nn__history *h, bool regular) {
     return (!regular || ftruncate(fileno(h->file), 0) == 0) && write_header(h) ? true : failed(h);
 }
 
-static bool go_on(nn__history *h, size_t epoch) {
+static bool resume(nn__history *h, size_t epoch) {
     const first_line line = look_at_header(h);
     if (line != SAME) return line == CUT ? begin(h, true) : refuse_columns(h);
     rewind(h->file);
-    const long end = kept(h->file, epoch);
+    const long end = end_of_kept_rows(h->file, epoch);
     return end > 0 && ftruncate(fileno(h->file), end) == 0 && fseek(h->file, end, SEEK_SET) == 0 ? true : failed(h);
 }
 
-/* Asked of the files themselves, so that links and other names for a folder count. */
+/* Compares the files, not their names, so that links and other paths to a folder are seen
+ * through. */
 static bool same_file(const struct stat *a, const struct stat *b) {
     return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
 }
 
-static bool alone(nn__history *h, const nn_train_config *c, const struct stat *file) {
+static bool is_separate(nn__history *h, const nn_train_config *c, const struct stat *file) {
     struct stat other;
     FILE *const stream = c->stream != NULL ? c->stream : stderr;
     if (c->checkpoint != NULL && stat(c->checkpoint, &other) == 0 && same_file(file, &other))
-        return refuse(h, AD_BAD_ARGUMENT, "nn_train: %s, the history, and %s, the checkpoint, are one file", c->history,
+        return refuse(h, AD_BAD_ARGUMENT, "nn_train: %s, the history, and %s, the checkpoint, are the same file", c->history,
                       c->checkpoint);
     if (c->progress && fileno(stream) >= 0 && fstat(fileno(stream), &other) == 0 && same_file(file, &other))
         return refuse(h, AD_BAD_ARGUMENT, "nn_train: %s, the history, is also where the progress goes", c->history);
     return true;
 }
 
-/* What was made by opening it, under whatever name. */
+/* Removes a file that opening created, following links. */
 static void remove_again(const char *path) {
     char real[PATH_MAX];
     if (realpath(path, real) != NULL) unlink(real);
 }
 
-/* A pipe with a name is not waited for: its reader may never come. read: what is there is gone on with. */
+/* Does not block on a named pipe, whose reader may never come. read: the existing file is
+ * continued. */
 static int open_to_write(const char *path, bool read) {
     const int file = open(path, (read ? O_RDWR : O_WRONLY) | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0666);
     const int flags = file < 0 ? -1 : fcntl(file, F_GETFL);
@@ -137,14 +140,14 @@ static bool open_file(nn__history *h, const nn_train_config *c, size_t epoch) {
     const int   number = open_to_write(h->path, read);
     if (number < 0 || fstat(number, &file) != 0 || (h->file = fdopen(number, read ? "r+" : "w")) == NULL) {
         if (number < 0 && pipe && errno == ENXIO)
-            refuse(h, AD_BAD_FILE, "%s: the history cannot be written: a pipe that nobody reads", h->path);
+            refuse(h, AD_BAD_FILE, "%s: the history cannot be written: it is a pipe without a reader", h->path);
         else failed(h);
         if (number >= 0) close(number);
         return false;
     }
-    const bool regular = S_ISREG(file.st_mode), good = !regular || alone(h, c, &file);
+    const bool regular = S_ISREG(file.st_mode), good = !regular || is_separate(h, c, &file);
     if (!good && fresh) remove_again(h->path);
-    return good && (epoch > 0 && regular ? go_on(h, epoch) : begin(h, regular));
+    return good && (epoch > 0 && regular ? resume(h, epoch) : begin(h, regular));
 }
 
 bool nn__history_open(nn__history *h, const nn_train_config *c, size_t epoch) {

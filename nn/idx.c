@@ -1,9 +1,9 @@
 /* idx.c - IDX, the format of MNIST's files, plain or gzipped.
  *
- * Two zero bytes, the type, the number of axes, the axes (four bytes each), then the numbers, all with
- * the highest byte first: yann.lecun.com/exdb/mnist. Nothing is allocated because the header says
- * so: the table grows with what was really read. zlib reads plain files too; without it they are
- * read as they are, and gzipped ones are refused. */
+ * Two zero bytes, the type, the number of axes, the axes (four bytes each), then the numbers, all
+ * big-endian: yann.lecun.com/exdb/mnist. Allocation does not trust the header: the
+ * table grows with what was really read. zlib reads plain files too; without it they are read
+ * directly, and gzipped ones are refused. */
 #include "bytes.h"
 #include "data.h"
 #include "open.h"
@@ -26,10 +26,10 @@ typedef struct reader {
     nn_data    *data;
     const char *path;
     stream      from;
-    uint64_t    at;                          /* bytes read so far, unpacked */
+    uint64_t    at;                          /* uncompressed bytes read so far */
 } reader;
 
-/* ---- bytes, unpacked -------------------------------------------------------------------------- */
+/* ---- bytes, uncompressed ---------------------------------------------------------------------- */
 
 #if HAVE_ZLIB
 /* clang-format off */
@@ -37,8 +37,8 @@ static stream to_stream(int file) { return gzdopen(file, "rb"); }
 static void   close_stream(stream from) { gzclose(from); }
 /* clang-format on */
 
-/* As many as there are, up to n; less than n only at the end or after an error. What zlib says of a
- * packed file that ends early comes with the last bytes. */
+/* Reads up to n bytes; fewer only at the end or after an error. zlib reports a gzip file that ends
+ * early together with its last bytes. */
 static size_t read_some(reader *r, size_t n, unsigned char to[]) {
     const int   got = gzread(r->from, to, (unsigned)n);
     int         error = Z_OK;
@@ -50,10 +50,10 @@ static size_t read_some(reader *r, size_t n, unsigned char to[]) {
         nn__data_fail(r->data, AD_BAD_FILE, "%s: the file cannot be read: %s", r->path, strerror(errno));
     else if (error == Z_BUF_ERROR)
         nn__data_fail_at(r->data, r->path, r->at,
-                         "the gzip file ends early: so many bytes could be unpacked");
+                         "the gzip file ends early: the uncompressed data stop here");
     else if (got < 0 || error != Z_OK)
         nn__data_fail_at(r->data, r->path, r->at,
-                         "the gzip file is damaged: so many bytes could be unpacked (%s)", words);
+                         "the gzip file is damaged: the uncompressed data stop here (%s)", words);
     return r->data->status == AD_OK ? (size_t)got : 0;
 }
 #else
@@ -78,7 +78,7 @@ static bool read_all(reader *r, size_t n, unsigned char to[], const char *what) 
     const uint64_t from = r->at;
     if (read_some(r, n, to) == n) return true;
     nn__data_fail_at(r->data, r->path, r->at,
-                     "the file ends in its %s: %zu bytes are wanted from byte %llu on", what, n,
+                     "the file ends in its %s: %zu bytes are needed from byte %llu on", what, n,
          (unsigned long long)from);
     return false;
 }
@@ -111,12 +111,12 @@ static const struct type *read_type(reader *r, size_t *axes) {
         if (head[0] == 0 && head[1] == 0 && types[i].code == head[2] && *axes > 0) return &types[i];
     if (head[0] != 0 || head[1] != 0) nn__data_fail_at(r->data, r->path, 0,
                                                        "not an IDX file: it does not begin with two zero bytes");
-    else if (*axes == 0) nn__data_fail_at(r->data, r->path, 3, "an array without axes has no rows");
+    else if (*axes == 0) nn__data_fail_at(r->data, r->path, 3, "an array without axes, which has no rows");
     else nn__data_fail_at(r->data, r->path, 2, "numbers of type 0x%02x, which IDX does not have", head[2]);
     return NULL;
 }
 
-/* Rows are the first axis, columns all the others together. */
+/* The first axis is the rows; the others, flattened, are the columns. */
 static bool read_axes(reader *r, size_t axes, size_t *rows, size_t *columns) {
     *rows = *columns = 1;
     for (size_t i = 0; i < axes; i++) {
@@ -125,7 +125,7 @@ static bool read_axes(reader *r, size_t axes, size_t *rows, size_t *columns) {
         const size_t n = (size_t)nn__big(bytes, sizeof bytes);
         if (n == 0) nn__data_fail_at(r->data, r->path, r->at - 4, "axis %zu (from 0) has length 0", i);
         else if (*rows > SIZE_MAX/sizeof(double)/ *columns/n)
-            nn__data_fail_at(r->data, r->path, r->at - 4, "the axes have more numbers than can be counted");
+            nn__data_fail_at(r->data, r->path, r->at - 4, "the shape has too many numbers to count");
         if (r->data->status != AD_OK) return false;
         *(i == 0 ? rows : columns) *= n;
     }
@@ -147,12 +147,13 @@ static void put_numbers(reader *r, const struct type *type, size_t first, size_t
     }
 }
 
-/* The end must be where the header says; a packed file is whole only if it ends without an error. */
+/* The file must end where the header says; a gzip file is complete only if it ends without an
+ * error. */
 static void read_end(reader *r) {
     unsigned char more;
     if (r->data->status == AD_OK && read_some(r, 1, &more) != 0)
         nn__data_fail_at(r->data, r->path, r->at - 1,
-                         "more bytes than the %zu rows of %zu numbers that the header promises",
+                         "more bytes than the %zu rows of %zu numbers in the header",
              r->data->rows, r->data->inputs);
 }
 
@@ -195,6 +196,6 @@ nn_data *nn_data_idx(const char *path, size_t targets) {
         read_idx(&r);
         close_stream(r.from);
     }
-    nn__data_aim(data, targets, path);
+    nn__data_set_targets(data, targets, path);
     return data;
 }

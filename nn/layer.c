@@ -10,7 +10,7 @@ static const ad_var *part(nn_model *model, const char *layer, const char *part, 
     char name[NN__MESSAGE];
     if ((size_t)snprintf(name, sizeof name, "%s.%s", layer, part) < sizeof name)
         return nn_param(model, name, rank, shape, init);
-    int shown = 40;                          /* bytes, of whole characters */
+    int shown = 40;                          /* bytes; not cut inside a character */
     while (shown > 37 && ((unsigned char)layer[shown] & 0xc0) == 0x80) shown--;
     nn__model_fail(model, AD_BAD_ARGUMENT, "nn_layer_add: the name is too long: %.*s...", shown, layer);
     return NULL;

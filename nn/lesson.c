@@ -1,9 +1,9 @@
-/* lesson.c - backpropagation through a network, every number of it.
+/* lesson.c - computes every number of backpropagation through a network.
  *
- * Each example is recorded unit by unit, so that weighted sums and activations have nodes of their own
- * whose adjoints can be read; nothing is computed beside the tape. The mean gradient is added up from the
- * examples, and a second time swept from the mean of their losses: a lesson in which the two differ by
- * more than rounding would be wrong, and says so. The parameters are put back after the step. */
+ * Each example is recorded unit by unit, so that weighted sums and activations have nodes of their
+ * own whose adjoints can be read; all numbers come from the tape. The mean gradient is computed
+ * twice: summed over the examples, and by a sweep from the mean of their losses; if the two differ
+ * by more than rounding the lesson fails. The parameters are restored after the step. */
 #include "lesson.h"
 
 #include <math.h>
@@ -41,7 +41,7 @@ static bool good_request(nn_model *model, const nn_mlp *mlp, const nn_data *data
     if (!(c->rate > 0) || !isfinite(c->rate)) return refuse(model, "the rate is not a number above 0");
     for (size_t i = 0; i < c->rows; i++)
         if (c->row[i] >= nn_data_rows(data)) {
-            nn__model_fail(model, AD_BAD_ARGUMENT, "nn_lesson_new: row %zu is wanted, the data have %zu", c->row[i],
+            nn__model_fail(model, AD_BAD_ARGUMENT, "nn_lesson_new: there is no row %zu: the data have %zu", c->row[i],
                            nn_data_rows(data));
             return false;
         }
@@ -52,10 +52,10 @@ static bool good_request(nn_model *model, const nn_mlp *mlp, const nn_data *data
         return false;
     }
     if (nn_data_targets(data) != 1 && (!c->squares || nn_data_targets(data) != last.outputs))
-        return refuse(model, "the data need one target, a class, or for squares as many as there are outputs");
-    if (c->image != 0 && c->image*c->image != first.inputs) return refuse(model, "the inputs are no square picture");
+        return refuse(model, "the data must have one target, a class, or for squares one for each output");
+    if (c->image != 0 && c->image*c->image != first.inputs) return refuse(model, "the inputs are not a square picture of this size");
     for (size_t l = 0; l < nn_mlp_layers(mlp); l++)
-        if (nn_mlp_layer(mlp, l).bias == NULL) return refuse(model, "its tables want a bias in every unit");
+        if (nn_mlp_layer(mlp, l).bias == NULL) return refuse(model, "every unit must have a bias");
     return nn_data_targets(data) != 1 || last.outputs == 1 || good_classes(model, data, c, last.outputs);
 }
 
@@ -70,7 +70,7 @@ static char *text_of(nn_lesson *lesson, const char *text) {
     return copy == NULL ? NULL : strcpy(copy, text);
 }
 
-/* Names as given, or "x1", "x2", ... */
+/* The given names, or "x1", "x2", ... */
 static char **names_of(nn_lesson *lesson, size_t n, const char *const given[], const char *letter) {
     char   made[32];
     char **names = space(lesson, n, sizeof *names);
@@ -121,7 +121,7 @@ static void add_examples(nn_lesson *lesson, const nn_data *data, const nn_lesson
     lesson->weight = space(lesson, lesson->params, sizeof *lesson->weight);
     lesson->new_weight = space(lesson, lesson->params, sizeof *lesson->new_weight);
     lesson->mean = space(lesson, lesson->params, sizeof *lesson->mean);
-    lesson->whole = space(lesson, lesson->params, sizeof *lesson->whole);
+    lesson->gradient_of_mean = space(lesson, lesson->params, sizeof *lesson->gradient_of_mean);
     for (size_t i = 0; i < config->rows && nn_model_status(lesson->model) == AD_OK; i++) {
         nn__example *p = &lesson->example[i];
         double    *row = lesson->data + i*width;
@@ -137,7 +137,7 @@ double nn__wanted(const nn_lesson *lesson, const nn__example *example, size_t k)
     return lesson->targets == 1 && lesson->outputs > 1 ? (double)k == example->target[0] : example->target[k];
 }
 
-/* z and a, handles by unit; returns the loss. */
+/* Records an example; z and a: handles by unit. Returns the loss. */
 static ad_var record(const nn_lesson *lesson, const nn__example *p, ad_var z[], ad_var a[], ad_var row[]) {
     const ad_var *before = row;
     for (size_t i = 0; i < lesson->inputs; i++) row[i] = ad_num(p->input[i]);
@@ -218,26 +218,26 @@ static void average(nn_lesson *lesson) {
     lesson->loss /= n;
 }
 
-/* The gradient of the mean loss in one sweep over all examples, which must be the mean of the gradients, to the
- * rounding of these: where a network has learned, they cancel. */
-static void sweep_whole(nn_lesson *lesson, ad_var z[], ad_var a[], ad_var row[]) {
+/* The gradient of the mean loss in one sweep over all examples. It must equal the mean of the
+ * gradients within the rounding of the largest of them: in a trained network they cancel. */
+static void sweep_mean_loss(nn_lesson *lesson, ad_var z[], ad_var a[], ad_var row[]) {
     ad_tape      *tape = nn_model_tape(lesson->model);
     const ad_mark mark = ad_tape_mark(tape);
     ad_var       *loss = space(lesson, lesson->examples, sizeof *loss);
     if (loss == NULL) return;
     for (size_t k = 0; k < lesson->examples; k++) loss[k] = record(lesson, &lesson->example[k], z, a, row);
     ad_backward(ad_div(ad_sum(lesson->examples, loss), ad_num((double)lesson->examples)));
-    read_gradient(lesson, lesson->whole);
+    read_gradient(lesson, lesson->gradient_of_mean);
     ad_tape_rewind(tape, mark);
     free(loss);
     double largest = 0;
     for (size_t k = 0; k < lesson->examples; k++)
         for (size_t i = 0; i < lesson->params; i++) largest = fmax(largest, fabs(lesson->example[k].gradient[i]));
     for (size_t i = 0; i < lesson->params; i++)
-        if (!(fabs(lesson->whole[i] - lesson->mean[i]) <= 1e-12*largest))
+        if (!(fabs(lesson->gradient_of_mean[i] - lesson->mean[i]) <= 1e-12*largest))
             nn__model_fail(lesson->model, AD_BAD_ARGUMENT,
                            "nn_lesson_new: parameter %zu: the mean of the gradients is %.17g, the gradient of the mean %.17g",
-                           i, lesson->mean[i], lesson->whole[i]);
+                           i, lesson->mean[i], lesson->gradient_of_mean[i]);
 }
 
 static void take_step(nn_lesson *lesson, ad_var z[], ad_var a[], ad_var row[]) {
@@ -248,15 +248,15 @@ static void take_step(nn_lesson *lesson, ad_var z[], ad_var a[], ad_var row[]) {
     for (size_t k = 0; k < lesson->examples; k++) {
         nn__example    *p = &lesson->example[k];
         const ad_mark mark = ad_tape_mark(tape);
-        p->after = ad_value(record(lesson, p, z, a, row));
+        p->loss_after = ad_value(record(lesson, p, z, a, row));
         for (size_t i = 0; i < lesson->units; i++) p->a_after[i] = ad_value(a[i]);
-        lesson->after += p->after/(double)lesson->examples;
+        lesson->loss_after += p->loss_after/(double)lesson->examples;
         ad_tape_rewind(tape, mark);
     }
     set_weights(lesson, lesson->weight);
 }
 
-static void teach(nn_lesson *lesson) {
+static void compute(nn_lesson *lesson) {
     ad_var *z = space(lesson, lesson->units, sizeof *z), *a = space(lesson, lesson->units, sizeof *a);
     ad_var *row = space(lesson, lesson->inputs, sizeof *row);
     if (nn_model_status(lesson->model) == AD_OK) {
@@ -265,10 +265,10 @@ static void teach(nn_lesson *lesson) {
     }
     if (nn_model_status(lesson->model) == AD_OK) {
         average(lesson);
-        sweep_whole(lesson, z, a, row);
+        sweep_mean_loss(lesson, z, a, row);
         take_step(lesson, z, a, row);
     }
-    if (nn_model_status(lesson->model) == AD_OK && !(isfinite(lesson->loss) && isfinite(lesson->after)))
+    if (nn_model_status(lesson->model) == AD_OK && !(isfinite(lesson->loss) && isfinite(lesson->loss_after)))
         refuse(lesson->model, "the loss is not finite");
     free(z);
     free(a);
@@ -286,14 +286,14 @@ nn_lesson *nn_lesson_new(nn_model *model, const nn_mlp *mlp, const nn_data *data
     lesson->rate = config->rate, lesson->image = config->image;
     lesson->targets = nn_data_targets(data);
     lay_out(lesson, mlp);
-    lesson->squares = config->squares || lesson->outputs == 1;      /* one output has no classes to choose from */
+    lesson->squares = config->squares || lesson->outputs == 1;      /* one output: no classes */
     if (nn_model_status(model) == AD_OK) add_examples(lesson, data, config);
     lesson->title = text_of(lesson, config->title != NULL ? config->title : "backpropagation");
     if (nn_model_status(model) == AD_OK) {
         lesson->input_name = names_of(lesson, lesson->inputs, config->input_names, "x");
         lesson->output_name = names_of(lesson, lesson->outputs, config->output_names, "y");
     }
-    if (nn_model_status(model) == AD_OK) teach(lesson);
+    if (nn_model_status(model) == AD_OK) compute(lesson);
     if (nn_model_status(model) == AD_OK) return lesson;
     nn_lesson_free(lesson);
     return NULL;
@@ -314,7 +314,7 @@ void nn_lesson_free(nn_lesson *lesson) {
     free_names(lesson->input_name, lesson->inputs);
     free_names(lesson->output_name, lesson->outputs);
     void *arrays[] = {lesson->size, lesson->unit, lesson->param, lesson->layer, lesson->activation, lesson->data,
-                      lesson->example, lesson->weight, lesson->new_weight, lesson->mean, lesson->whole, lesson->title};
+                      lesson->example, lesson->weight, lesson->new_weight, lesson->mean, lesson->gradient_of_mean, lesson->title};
     for (size_t i = 0; i < sizeof arrays/sizeof *arrays; i++) free(arrays[i]);
     free(lesson);
 }
@@ -324,5 +324,5 @@ double nn_lesson_loss(const nn_lesson *lesson) {
 }
 
 double nn_lesson_loss_after(const nn_lesson *lesson) {
-    return lesson == NULL ? NAN : lesson->after;
+    return lesson == NULL ? NAN : lesson->loss_after;
 }

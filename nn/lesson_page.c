@@ -1,8 +1,8 @@
-/* lesson_page.c - the lesson as data, and as one page that asks nothing of the network.
+/* lesson_page.c - the lesson as JSON, and as one self-contained HTML page.
  *
- * lesson.html is the page; its marks @TITLE@ and @LESSON@ are replaced here. The build turns it into the
- * text that is included below. Numbers are written so that they read back to the bit; all are finite, or
- * there would be no lesson. */
+ * lesson.html is the page; its placeholders @TITLE@ and @LESSON@ are replaced here. The build turns
+ * it into the array that is included below. Numbers are written with 17 digits, so that they read
+ * back exactly; all are finite, or there would be no lesson. */
 #include "lesson.h"
 
 #include <math.h>
@@ -14,8 +14,8 @@ static const char page[] = {
 
 /* ---- data ------------------------------------------------------------------------------------- */
 
-/* Escaped so that it may stand inside a script element too, where "</" would end it. Bytes that are not UTF-8
- * become U+FFFD. */
+/* A JSON string that is safe inside a script element too, which "</" would end. Bytes that are not
+ * UTF-8 become U+FFFD. */
 static void write_text(const char *text, FILE *to) {
     fputc('"', to);
     for (size_t n; *text != '\0'; text += n > 0 ? n : 1) {
@@ -48,7 +48,7 @@ static void write_names(const char *key, size_t n, char *const name[], FILE *to)
     fputs("]", to);
 }
 
-/* The weights and the biases of a layer, out of numbers by parameter. */
+/* The weights and the biases of a layer from x, which has a number for each parameter. */
 static void write_params(const nn_lesson *lesson, size_t l, const char *weight, const char *bias, const double x[],
                          FILE *to) {
     const size_t weights = lesson->size[l]*lesson->size[l + 1];
@@ -57,7 +57,7 @@ static void write_params(const nn_lesson *lesson, size_t l, const char *weight, 
 }
 
 static void write_example(const nn_lesson *lesson, const nn__example *p, FILE *to) {
-    fprintf(to, "{\"row\":%zu,\"loss\":%.17g,\"loss_after\":%.17g", p->row, p->loss, p->after);
+    fprintf(to, "{\"row\":%zu,\"loss\":%.17g,\"loss_after\":%.17g", p->row, p->loss, p->loss_after);
     write_numbers("input", lesson->inputs, p->input, to);
     write_key("wanted", to);
     for (size_t k = 0; k < lesson->outputs; k++) fprintf(to, "%s%.17g", k == 0 ? "[" : ",", nn__wanted(lesson, p, k));
@@ -80,7 +80,7 @@ static void write_example(const nn_lesson *lesson, const nn__example *p, FILE *t
 
 static void write_lesson(const nn_lesson *lesson, FILE *to) {
     double gap = 0;
-    for (size_t i = 0; i < lesson->params; i++) gap = fmax(gap, fabs(lesson->mean[i] - lesson->whole[i]));
+    for (size_t i = 0; i < lesson->params; i++) gap = fmax(gap, fabs(lesson->mean[i] - lesson->gradient_of_mean[i]));
     fputs("{\"format\":\"tapir-lesson/1\",\"title\":", to);
     write_text(lesson->title, to);
     write_key("sizes", to);
@@ -104,7 +104,7 @@ static void write_lesson(const nn_lesson *lesson, FILE *to) {
         fputs(k == 0 ? "\n " : ",\n ", to);
         write_example(lesson, &lesson->example[k], to);
     }
-    fprintf(to, "],\n\"mean_loss\":%.17g,\"mean_loss_after\":%.17g,\"gap\":%.17g}\n", lesson->loss, lesson->after, gap);
+    fprintf(to, "],\n\"mean_loss\":%.17g,\"mean_loss_after\":%.17g,\"gap\":%.17g}\n", lesson->loss, lesson->loss_after, gap);
 }
 
 ad_status nn_lesson_json(const nn_lesson *lesson, FILE *to) {
@@ -117,7 +117,8 @@ ad_status nn_lesson_json(const nn_lesson *lesson, FILE *to) {
 
 /* ---- page ------------------------------------------------------------------------------------- */
 
-/* A text inside an element: what is no character there, or is not UTF-8, becomes U+FFFD, a control character a space. */
+/* The text of an HTML element: noncharacters and bytes that are not UTF-8 become U+FFFD, control
+ * characters a space. */
 static void write_escaped(const char *text, FILE *to) {
     for (size_t n; *text != '\0'; text += n > 0 ? n : 1) {
         n = nn__character(text);

@@ -1,18 +1,18 @@
-/* loss.c - losses of one example, and what its outputs say. */
+/* loss.c - losses of one example, and the prediction in its outputs. */
 #include "nn.h"
 
 #include <math.h>
 
-enum { ROOM = 256 };                         /* handles at a time: a loss allocates nothing */
+enum { ROOM = 256 };                         /* handles per chunk: a loss does not allocate */
 
-/* The logits relative to that of the label, so that what they have in common cancels before anything is rounded. An
- * infinite one is no place to measure from: then they are relative to 0. */
+/* The logits relative to that of the label, so that a common offset cancels before anything is
+ * rounded; relative to 0 if the label's logit is infinite. */
 typedef struct relative {
-    ad_var finite, label;                    /* is the label's logit; what is left of it: 0 where it is */
-    ad_var total, sum;                       /* logsumexp and, where wanted, the sum of all */
+    ad_var finite, label;                    /* finite: is the label's logit; label: that logit */
+    ad_var total, sum;                       /* logsumexp and, if asked for, sum of all */
 } relative;
 
-/* Infinity minus itself is NaN, which is not less than 1. */
+/* finite: infinity minus itself is NaN, which is not less than 1. */
 static relative relative_to_label(size_t n, const ad_var logits[], ad_var label, bool summed) {
     const ad_var own = ad_pick(label, n, logits), finite = ad_less(ad_sub(own, own), ad_num(1));
     const ad_var from = ad_where(finite, own, ad_num(0));
@@ -20,7 +20,7 @@ static relative relative_to_label(size_t n, const ad_var logits[], ad_var label,
     ad_var       x[ROOM + 1];
     for (size_t first = 0, m; first < n; first += m) {
         m = n - first < ROOM ? n - first : ROOM;
-        const size_t more = first > 0;       /* the ones before, as one */
+        const size_t more = first > 0;       /* 1: also the result of earlier chunks */
         for (size_t i = 0; i < m; i++) x[i + 1] = ad_sub(logits[first + i], from);
         x[0] = r.sum;
         if (summed) r.sum = ad_sum(m + more, x + 1 - more);
@@ -30,20 +30,22 @@ static relative relative_to_label(size_t n, const ad_var logits[], ad_var label,
     return r;
 }
 
-/* -log softmax(logits)[label], without the overflow of exp and the underflow of log. */
+/* -log softmax(logits)[label], without overflow in exp or underflow in log. */
 ad_var nn_cross_entropy(size_t classes, const ad_var logits[], ad_var label) {
     const relative r = relative_to_label(classes, logits, label, false);
     return ad_sub(r.total, r.label);
 }
 
-/* (1 - e)*(lse - z[label]) + e/K*sum of (lse - z[k]), put together; a plain number takes no tape's error. */
+/* (1 - e)*(lse - z[label]) + e/K*sum of (lse - z[k]), combined. A smoothing out of range gives a
+ * plain NaN, which puts no error on a tape. */
 ad_var nn_cross_entropy_smooth(size_t classes, const ad_var logits[], ad_var label, double smoothing) {
     if (!(smoothing >= 0 && smoothing <= 1)) return ad_num(NAN);
     if (smoothing == 0) return nn_cross_entropy(classes, logits, label);
     const relative r = relative_to_label(classes, logits, label, true);
     const ad_var   others = ad_mul(ad_num(smoothing/(double)classes), r.sum);
     const ad_var   truth = smoothing == 1 ? ad_num(0) : ad_mul(ad_num(1 - smoothing), r.label);
-    const ad_var   beaten = ad_both(r.finite, ad_equal(r.total, ad_num(INFINITY)));      /* by an infinite one */
+    /* Another logit is infinite. */
+    const ad_var   beaten = ad_both(r.finite, ad_equal(r.total, ad_num(INFINITY)));
     return ad_where(beaten, r.total, ad_sub(r.total, ad_add(truth, others)));
 }
 
@@ -69,16 +71,17 @@ static ad_var absolute(ad_var x, ad_var target, double delta) {
     return ad_abs(ad_sub(x, target));
 }
 
-/* m*(e - m/2) with m = min(e, delta) is both branches in one, and so is its derivative; an infinite delta is never
- * reached. */
+/* m*(e - m/2) with m = min(e, delta) covers both branches, and so does its derivative; an infinite
+ * delta is never reached. */
 static ad_var huber(ad_var x, ad_var target, double delta) {
     if (isinf(delta)) return ad_mul(ad_num(0.5), squared(x, target, 0));
     const ad_var error = ad_abs(ad_sub(x, target)), m = ad_min(error, ad_num(delta));
     return ad_mul(m, ad_sub(error, ad_mul(ad_num(0.5), m)));
 }
 
-/* softplus(x) - target*x as a sum of two terms that are not negative, so that nothing cancels. At an infinite x a weight
- * of 0 leaves its term out, where a product would be NaN; elsewhere products, which depend on the target smoothly. */
+/* softplus(x) - target*x as a sum of two nonnegative terms, so that nothing cancels. At an infinite
+ * x ad_scale drops a term of weight 0, where a product would be NaN; elsewhere products are used,
+ * which are differentiable in the target. */
 static ad_var logistic(ad_var x, ad_var target, double delta) {
     (void)delta;
     const ad_var finite = ad_less(ad_sub(x, x), ad_num(1)), other = ad_sub(ad_num(1), target);
@@ -145,7 +148,7 @@ ad_var nn_hinge_sum(size_t n, const ad_var score[], const ad_var target[]) {
     return sum_of(hinge, n, score, target, 0);
 }
 
-/* ---- what the outputs say --------------------------------------------------------------------- */
+/* ---- predictions ------------------------------------------------------------------------------ */
 
 size_t nn_argmax(size_t n, const ad_var x[]) {
     size_t best = 0;

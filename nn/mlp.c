@@ -1,7 +1,7 @@
 /* mlp.c - layers one after the other.
  *
- * The outputs of the hidden layers wait in two rows that take turns; they are the mlp's, so that
- * recording an example allocates nothing. What a layer records stands in a scope with its name, so that
+ * The outputs of the hidden layers alternate between two buffers, owned by the mlp, so that
+ * recording an example does not allocate. Each layer is recorded in a scope of its name, so that
  * pictures frame it. */
 #include "model.h"
 
@@ -12,7 +12,7 @@ struct nn_mlp {
     size_t   layers;
     nn_layer *layer;
     char    **name;                          /* of each layer */
-    ad_var   *row[2];                        /* as wide as the widest hidden layer; NULL without any */
+    ad_var   *row[2];                        /* as wide as the widest hidden layer, or NULL */
 };
 
 static bool good_config(nn_model *model, const nn_mlp_config *config) {

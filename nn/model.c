@@ -1,9 +1,9 @@
 /* model.c - named arrays of parameters.
  *
  * Invariant: the parameters are inputs first, first + 1, ... first + count - 1 of the tape, in the
- * order of the arrays. That is what lets ad_dot and ad_gradient read and write them where they lie.
- * Handles are kept twice: once in a list for the whole model, which moves as it grows, and once
- * with each array, where callers may keep pointers to them. */
+ * order of the arrays. That lets ad_dot and ad_gradient read and write them in place. Handles are
+ * kept twice: in a list for the whole model, which moves as it grows, and with each array, where
+ * they do not move, because callers may keep pointers to them. */
 #include "model.h"
 
 #include <math.h>
@@ -19,7 +19,7 @@ typedef struct array {
 struct nn_model {
     ad_tape  *tape;
     nn_random random;
-    size_t    arrays, array_room, count, room, end;   /* end: the tape's length behind the parameters */
+    size_t    arrays, array_room, count, room, end;   /* end: tape length after the last */
     array    *array;
     ad_var   *param;
     ad_status status;                        /* the first error */
@@ -145,7 +145,7 @@ void nn_model_clear(nn_model *model) {
 
 /* ---- parameters ------------------------------------------------------------------------------- */
 
-/* The number of elements, or 0 when there are none or too many to count. */
+/* The number of elements; 0 if there are none or too many to count. */
 static size_t elements(size_t rank, const size_t shape[]) {
     size_t count = 1;
     for (size_t i = 0; i < rank; i++) {
@@ -166,7 +166,7 @@ static bool good_param(nn_model *model, const char *name, size_t count, nn_init 
     if (name == NULL || *name == '\0')
         nn__model_fail(model, AD_BAD_ARGUMENT, "nn_param: an array of parameters needs a name");
     else if (taken(model, name))
-        nn__model_fail(model, AD_BAD_ARGUMENT, "nn_param: there is a \"%s\" already", name);
+        nn__model_fail(model, AD_BAD_ARGUMENT, "nn_param: there already is a parameter \"%s\"", name);
     else if (count == 0)
         nn__model_fail(model, AD_BAD_ARGUMENT,
                        "nn_param: the shape of \"%s\" has no elements, or too many to count", name);
@@ -226,7 +226,7 @@ const ad_var *nn_param(nn_model *model, const char *name, size_t rank, const siz
         return NULL;
     }
     const ad_mark mark = ad_tape_mark(model->tape);
-    ad_scope(model->tape, name);                             /* pictures show an array as one */
+    ad_scope(model->tape, name);                             /* pictures draw an array as one box */
     for (size_t i = 0; i < count; i++) a.param[i] = ad_input(model->tape, draw(model, init));
     ad_scope_end(model->tape);
     if (ad_tape_status(model->tape) != AD_OK) {
@@ -283,24 +283,24 @@ bool nn__weights_open(nn__weights *w, nn_model *model) {
 
 void nn__weights_close(nn__weights *w) {
     if (w->value == NULL) return;
-    nn__weights_settle(w);
+    nn__weights_flush(w);
     free(w->value);
 }
 
-/* Past an error of tape or model: what was learned before it is kept. */
-void nn__weights_settle(nn__weights *w) {
-    if (!w->ahead) return;
+/* Even after an error of tape or model: what was learned before it is kept. */
+void nn__weights_flush(nn__weights *w) {
+    if (!w->dirty) return;
     for (size_t i = 0; i < w->count; i++) ad_set(w->model->param[i], w->value[i]);
-    w->ahead = false;
+    w->dirty = false;
 }
 
 void nn__weights_fetch(nn__weights *w) {
     nn_model_values(w->model, w->value);
-    w->ahead = false;
+    w->dirty = false;
 }
 
-/* Row-major: an index counts blocks as large as all later sizes together. */
-char *nn__model_place(const nn_model *model, size_t i, size_t room, char text[]) {
+/* Row-major: the stride of an axis is the product of all later sizes. */
+char *nn__param_name(const nn_model *model, size_t i, size_t room, char text[]) {
     size_t k = 0;
     while (k + 1 < model->arrays && i >= model->array[k].count) i -= model->array[k++].count;
     const array *a = &model->array[k];

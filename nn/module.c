@@ -1,7 +1,8 @@
-/* module.c - the parts that networks other than perceptrons are made of: functions over arrays of handles.
+/* module.c - building blocks of networks other than perceptrons: functions of arrays of handles.
  *
- * Each writes an output only after it has read what that place of the input held, so that the two may be
- * one array where nn.h says so. What attention and an embedding record stands in a scope with their name. */
+ * Each writes an output only after it has read the input of the same index, so that the two may
+ * be the same array where nn.h says so. Attention and embedding are recorded in a scope of their
+ * name. */
 #include "model.h"
 
 #include <math.h>
@@ -19,14 +20,14 @@ void nn_residual(size_t n, const ad_var x[], const ad_var f[], ad_var y[]) {
 }
 
 /* 1/sqrt(mean of x^2 + epsilon) */
-static ad_var shrink(size_t n, const ad_var x[], double epsilon) {
+static ad_var inverse_rms(size_t n, const ad_var x[], double epsilon) {
     const ad_var square = ad_div(ad_dot(n, x, x), ad_num((double)n));
     return ad_div(ad_num(1), ad_sqrt(ad_add(square, ad_num(epsilon))));
 }
 
 void nn_rms_norm(size_t n, const ad_var x[], const ad_var scale[], double epsilon, ad_var y[]) {
     if (n == 0) return;
-    const ad_var factor = shrink(n, x, epsilon);
+    const ad_var factor = inverse_rms(n, x, epsilon);
     for (size_t i = 0; i < n; i++) {
         y[i] = ad_mul(x[i], factor);
         if (scale != NULL) y[i] = ad_mul(y[i], scale[i]);
@@ -42,9 +43,9 @@ void nn_layer_norm(size_t n, const ad_var x[], const ad_var scale[], const ad_va
     for (size_t i = 0; i < n && shift != NULL; i++) y[i] = ad_add(y[i], shift[i]);
 }
 
-/* x - logsumexp(x), the rounding of which is a common error of all: at 1e15 an eighth. It cancels where they are
- * related to each other again, in values and in derivatives of any order, as would any other shift; this one is as
- * smooth as x, which a maximum is not. */
+/* x - logsumexp(x) twice. The rounding of the first logsumexp is an error common to all y: an
+ * eighth at 1e15. Subtracting the logsumexp of the y cancels it, as any common shift, in values and
+ * in derivatives of any order. This shift is as smooth as x, unlike the maximum. */
 void nn_log_softmax(size_t n, const ad_var x[], ad_var y[]) {
     const ad_var total = ad_logsumexp(n, x);
     for (size_t i = 0; i < n; i++) y[i] = ad_sub(x[i], total);
@@ -86,7 +87,7 @@ struct nn_attention {
     nn_attention_config config;
     char               *name;
     const ad_var       *weight[PROJECTIONS];     /* width x width */
-    ad_var             *row[PROJECTIONS];        /* positions x width; OUTPUT: what goes into that projection */
+    ad_var             *row[PROJECTIONS];    /* positions x width; OUTPUT: its input */
     ad_var             *scratch;                 /* 2*positions */
 };
 
@@ -99,7 +100,7 @@ static bool good_attention(nn_model *model, const nn_attention_config *c) {
     else if (c->width == 0 || c->heads == 0 || c->positions == 0 || c->width%c->heads != 0)
         nn__model_fail(model, AD_BAD_ARGUMENT,
                        "nn_attention_new: \"%s\" has width %zu, %zu heads and %zu positions: each must be at "
-                       "least 1, and the heads divide the width", c->name, c->width, c->heads, c->positions);
+                       "least 1, and the heads must divide the width", c->name, c->width, c->heads, c->positions);
     return nn_model_status(model) == AD_OK;
 }
 
@@ -120,7 +121,7 @@ static char *copy(const char *text) {
     return copied == NULL ? NULL : strcpy(copied, text);
 }
 
-static bool attention_rooms(nn_attention *a) {
+static bool allocate_attention(nn_attention *a) {
     const size_t n = a->config.positions, width = a->config.width;
     a->scratch = calloc(n, 2*sizeof *a->scratch);
     a->name = copy(a->config.name);
@@ -136,7 +137,7 @@ nn_attention *nn_attention_new(nn_model *model, const nn_attention_config *confi
     if (nn_model_status(model) != AD_OK || !good_attention(model, config)) return NULL;
     nn_attention *a = calloc(1, sizeof *a);
     if (a != NULL) a->config = *config;
-    if (a == NULL || !attention_rooms(a))
+    if (a == NULL || !allocate_attention(a))
         nn__model_fail(model, AD_NO_MEMORY, "out of memory: no space for attention over %zu positions of %zu "
                        "numbers", config->positions, config->width);
     else
@@ -174,7 +175,7 @@ void nn_attention_forward(const nn_attention *a, size_t positions, const ad_var 
 struct nn_embedding {
     size_t  count, width;
     char   *name;
-    ad_var *column;                          /* width x count: the table turned, as ad_pick takes it */
+    ad_var *column;                          /* width x count: the table transposed, for ad_pick */
 };
 
 nn_embedding *nn_embedding_new(nn_model *model, const char *name, size_t count, size_t width,

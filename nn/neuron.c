@@ -1,5 +1,4 @@
-/* neuron.c - one unit. Its weights are consecutive on the tape, so ad_dot reads them where they
- * lie. */
+/* neuron.c - one unit. Its weights are consecutive on the tape, so ad_dot reads them in place. */
 #include "nn.h"
 
 ad_var nn_neuron(size_t n, const ad_var weight[], const ad_var x[], ad_var bias,

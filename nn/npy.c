@@ -1,9 +1,9 @@
-/* npy.c - NumPy's file of one array.
+/* npy.c - NumPy's .npy file of one array.
  *
  * The format is that of numpy.lib.format, versions 1.0, 2.0 and 3.0: six bytes of magic, two of
- * version, the length of the header (two bytes, from 2.0 on four), the header, which is a literal of a
- * Python dictionary, and the numbers. Nothing of the header is believed before the length of the
- * file agrees with it. */
+ * version, the length of the header (two bytes, from 2.0 on four), the header, which is a literal
+ * of a Python dictionary, and the numbers. The header is not trusted until the length of the file
+ * agrees with it. */
 #include "bytes.h"
 #include "data.h"
 #include "open.h"
@@ -41,8 +41,8 @@ static const struct type {
 };
 /* clang-format on */
 
-/* Before the name stands the order of the bytes: of one byte it says nothing, whichever it is; '=' is that of the
- * machine. */
+/* True if the character before the type name is little-endian order; '=' is the machine's order,
+ * and any order will do for one byte. */
 static bool right_order(char order, size_t bytes) {
     const bool little = __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__;
     return bytes == 1 ? strchr("|<>=", order) != NULL && order != '\0' : order == '<' || (order == '=' && little);
@@ -60,10 +60,10 @@ typedef struct reader {
     nn_data           *data;
     const char        *path;
     FILE              *file;
-    uint64_t           size, start;          /* bytes of the file; where the header's text begins */
+    uint64_t           size, start;          /* bytes of the file; offset of the header's text */
     char               header[LONGEST_HEADER + 1];
-    size_t             length, at;           /* of the header; where in it the reader stands */
-    const struct type *type;                 /* NULL, SIZE_MAX: not read so far */
+    size_t             length, at;           /* of the header; read position in it */
+    const struct type *type;                 /* NULL, and axes SIZE_MAX: not read yet */
     size_t             axes, shape[MOST_AXES];
     bool               ordered, fortran;     /* "fortran_order" was read, and is True */
 } reader;
@@ -74,10 +74,10 @@ static bool good(const reader *r) {
 
 static void fail_here(reader *r, const char *what) {
     nn__data_fail_at(r->data, r->path, r->start + r->at,
-                     "the header is not the dictionary that NumPy writes: %s", what);
+                     "the header is not a dictionary as NumPy writes it: %s", what);
 }
 
-/* The next character that is not a space, where the reader then stands; '\0' at the end. */
+/* Skips to the next character that is not a space and returns it; '\0' at the end. */
 static char next(reader *r) {
     while (r->at < r->length && strchr(" \t\n\r", r->header[r->at]) != NULL && r->header[r->at] != '\0')
         r->at++;
@@ -98,7 +98,7 @@ static bool take_word(reader *r, const char *word) {
     return true;
 }
 
-/* Text between single or double quotes; false where there is none that fits. */
+/* A string in single or double quotes; false if there is none that fits. */
 static bool take_text(reader *r, size_t room, char text[]) {
     const char quote = next(r);
     if (quote != '\'' && quote != '"') return false;
@@ -118,13 +118,13 @@ static void read_type(reader *r) {
     next(r);
     const size_t at = r->at;
     if (!take_text(r, sizeof name, name)) {
-        nn__data_fail_at(r->data, r->path, r->start + at, "'descr' names no simple type of numbers");
+        nn__data_fail_at(r->data, r->path, r->start + at, "'descr' is not a simple number type");
         return;
     }
     r->type = type_named(name);
     if (r->type == NULL)
         nn__data_fail_at(r->data, r->path, r->start + at,
-             "numbers of type '%s'; read are '<f8', '<f4', '<i8', '<i4', '<i2', '|i1', '<u8', '<u4', "
+             "numbers of type '%s' are not supported; supported are '<f8', '<f4', '<i8', '<i4', '<i2', '|i1', '<u8', '<u4', "
              "'<u2', '|u1' and '|b1'", name);
 }
 
@@ -151,12 +151,12 @@ static bool take_number(reader *r, size_t *number) {
 
 static void read_shape(reader *r) {
     if (!take(r, '(')) {
-        fail_here(r, "'shape' is no tuple");
+        fail_here(r, "'shape' is not a tuple");
         return;
     }
     for (r->axes = 0; !take(r, ')'); r->axes++) {
         if (r->axes == MOST_AXES) fail_here(r, "more than 32 axes");
-        else if (!take_number(r, &r->shape[r->axes])) fail_here(r, "an axis is no whole number below 2^64");
+        else if (!take_number(r, &r->shape[r->axes])) fail_here(r, "an axis is not a whole number below 2^64");
         else if (!take(r, ',') && next(r) != ')') fail_here(r, "a comma is missing");
         if (!good(r)) return;
     }
@@ -169,7 +169,7 @@ static void read_pair(reader *r) {
     else if (strcmp(key, "descr") == 0 && r->type == NULL) read_type(r);
     else if (strcmp(key, "fortran_order") == 0 && !r->ordered) read_order(r);
     else if (strcmp(key, "shape") == 0 && r->axes == SIZE_MAX) read_shape(r);
-    else fail_here(r, "a name that does not belong there, or stands there twice");
+    else fail_here(r, "an unknown name, or one that is there twice");
 }
 
 static void read_dictionary(reader *r) {
@@ -182,7 +182,7 @@ static void read_dictionary(reader *r) {
     if (!good(r)) return;
     if (next(r) != '\0' || r->at != r->length) fail_here(r, "text follows it");
     else if (r->type == NULL || !r->ordered || r->axes == SIZE_MAX)
-        fail_here(r, "of 'descr', 'fortran_order' and 'shape' one is missing");
+        fail_here(r, "one of 'descr', 'fortran_order' and 'shape' is missing");
 }
 
 static bool read_bytes(reader *r, uint64_t at, size_t n, void *to) {
@@ -190,7 +190,7 @@ static bool read_bytes(reader *r, uint64_t at, size_t n, void *to) {
     if (ferror(r->file))
         nn__data_fail(r->data, AD_BAD_FILE, "%s: the file cannot be read: %s", r->path, strerror(errno));
     else nn__data_fail_at(r->data, r->path, r->size < at ? at : r->size,
-                          "the file ends here, %zu bytes are wanted from byte %llu on", n,
+                          "the file ends here, but %zu bytes are needed from byte %llu on", n,
               (unsigned long long)at);
     return false;
 }
@@ -199,12 +199,12 @@ static void read_header(reader *r) {
     unsigned char magic[MAGIC + 2], length[4];
     if (!read_bytes(r, 0, sizeof magic, magic)) return;
     if (memcmp(magic, "\x93NUMPY", MAGIC) != 0) {
-        nn__data_fail_at(r->data, r->path, 0, "not a .npy file: it begins otherwise");
+        nn__data_fail_at(r->data, r->path, 0, "not a .npy file: it does not begin with \\x93NUMPY");
         return;
     }
     if (magic[6] < 1 || magic[6] > 3 || magic[7] != 0) {
         nn__data_fail_at(r->data, r->path, MAGIC,
-                         "version %d.%d of the format; read are 1.0, 2.0 and 3.0", magic[6], magic[7]);
+                         "format version %d.%d is not supported; supported are 1.0, 2.0 and 3.0", magic[6], magic[7]);
         return;
     }
     const size_t bytes = magic[6] == 1 ? 2 : 4;
@@ -213,29 +213,30 @@ static void read_header(reader *r) {
     r->length = (size_t)nn__little(length, bytes);
     if (r->length > LONGEST_HEADER)
         nn__data_fail_at(r->data, r->path, sizeof magic,
-                         "a header of %zu bytes; the longest that is read has %d", r->length,
+                         "a header of %zu bytes; the longest supported has %d", r->length,
              LONGEST_HEADER);
     else if (read_bytes(r, r->start, r->length, r->header)) read_dictionary(r);
 }
 
 /* ---- the numbers ------------------------------------------------------------------------------ */
 
-/* Rows are the first axis, columns all the others together. The shape must be that of the file. */
+/* The first axis is the rows; the others, flattened, are the columns. The shape must match the
+ * length of the file. */
 static void read_size(reader *r) {
     const uint64_t first = r->start + r->length, there = r->size - first;
     size_t         rows = r->axes == 0 ? 0 : r->shape[0], columns = 1;
     for (size_t i = 1; i < r->axes; i++) {
         if (r->shape[i] != 0 && columns > SIZE_MAX/r->shape[i]) {
-            nn__data_fail_at(r->data, r->path, r->start, "the shape has more numbers than can be counted");
+            nn__data_fail_at(r->data, r->path, r->start, "the shape has too many numbers to count");
             return;
         }
         columns *= r->shape[i];
     }
     if (rows == 0 || columns == 0)
         nn__data_fail_at(r->data, r->path, r->start,
-                         "an array of %zu axes without rows and columns", r->axes);
+                         "an array of %zu axes that has no rows or no columns", r->axes);
     else if (rows > SIZE_MAX/sizeof(double)/columns)
-        nn__data_fail_at(r->data, r->path, r->start, "the shape has more numbers than can be counted");
+        nn__data_fail_at(r->data, r->path, r->start, "the shape has too many numbers to count");
     else if (there != (uint64_t)rows*columns*r->type->bytes)
         nn__data_fail_at(r->data, r->path, first,
                          "the shape asks for %llu bytes of numbers, but %llu follow",
@@ -243,15 +244,15 @@ static void read_size(reader *r) {
     else r->data->rows = rows, r->data->inputs = columns;
 }
 
-/* Whole numbers beyond 2^53 are not all doubles, and what is read is to be what was written. */
+/* Integers above 2^53 are not all doubles; the table must hold what was written. */
 static bool exact(const struct type *type, uint64_t bits) {
     const bool below_0 = type->number == signed64 && (int64_t)bits < 0;
     return (type->number != signed64 && type->number != unsigned64) || (below_0 ? -bits : bits) <= UINT64_C(1) << 53;
 }
 
-/* Where number i of the file belongs. In Fortran order the first axis changes fastest, the row; what is left counts the
- * other axes, of which in a row the last changes fastest. */
-static size_t place_of(const reader *r, size_t i) {
+/* The index in the table of number i of the file. In Fortran order the first axis, the row, changes
+ * fastest, then the second, ...; within a row of the table the last axis changes fastest. */
+static size_t table_index(const reader *r, size_t i) {
     if (!r->fortran) return i;
     const size_t row = i%r->data->rows;
     size_t       left = i/r->data->rows, column = 0;
@@ -265,14 +266,14 @@ static size_t place_of(const reader *r, size_t i) {
 static void put_number(reader *r, size_t i, uint64_t bits) {
     const struct type *type = r->type;
     const double       x = type->number(bits);
-    const size_t       place = place_of(r, i), row = place/r->data->inputs, column = place%r->data->inputs;
+    const size_t       index = table_index(r, i), row = index/r->data->inputs, column = index%r->data->inputs;
     const uint64_t     byte = r->start + r->length + i*type->bytes;
     if (!isfinite(x))
         nn__data_fail_at(r->data, r->path, byte, "row %zu, column %zu (from 0) is %g", row, column, x);
     else if (!exact(type, bits))
         nn__data_fail_at(r->data, r->path, byte,
                          "row %zu, column %zu (from 0) is about %.17g: too large to be exact", row, column, x);
-    else r->data->value[place] = x;
+    else r->data->value[index] = x;
 }
 
 static void read_numbers(reader *r) {
@@ -318,7 +319,7 @@ nn_data *nn_data_npy(const char *path, size_t targets) {
     else read_npy(r);
     if (r->file != NULL) fclose(r->file);
     free(r);
-    nn__data_aim(data, targets, path);
+    nn__data_set_targets(data, targets, path);
     return data;
 }
 
@@ -330,8 +331,8 @@ typedef struct array {
     const double *value;
 } array;
 
-/* As NumPy writes it: the whole header is a multiple of 64 bytes, filled with spaces up to a last
- * newline. */
+/* As NumPy writes it: magic and header are a multiple of 64 bytes, padded with spaces before a
+ * final newline. */
 static bool write_npy(FILE *to, void *context) {
     const array  *a = context;
     char          text[64 + 21*MOST_AXES + 64];

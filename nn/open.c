@@ -1,8 +1,8 @@
-/* open.c - files opened for reading, and never waited for without an end.
+/* open.c - opens files for reading without ever blocking forever.
  *
- * To open a pipe that has a name waits until somebody opens its other end, who may never come: so it is opened
- * without waiting, and then waited for as long as people are patient. A pipe without a name (standard input of a
- * shell's "|") had somebody at its other end from the beginning, who may take his time. */
+ * Opening a named pipe blocks until the other end is opened, which may never happen: so it is
+ * opened non-blocking, and then polled with a timeout. An unnamed pipe (standard input of a shell's
+ * "|") has had a writer from the beginning, and is given as long as it takes. */
 #include "open.h"
 
 #include <errno.h>
@@ -13,7 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { PATIENCE = 10000, PIPE_FILE_SYSTEM = 0x50495045 };        /* PIPEFS_MAGIC of linux/magic.h */
+enum { TIMEOUT_MS = 10000, PIPE_FILE_SYSTEM = 0x50495045 };    /* PIPEFS_MAGIC, linux/magic.h */
 
 static int failed(ad_status *status, char why[NN__MESSAGE]) {
     *status = nn__say(errno == ENOMEM ? AD_NO_MEMORY : AD_BAD_FILE, why, "the file cannot be opened: %s", strerror(errno));
@@ -24,13 +24,13 @@ static const char *kind(mode_t mode) {
     return S_ISDIR(mode) ? "a folder" : S_ISFIFO(mode) ? "a pipe" : S_ISSOCK(mode) ? "a socket" : "a device";
 }
 
-/* What cannot be opened at all is told by who tries. */
-static bool suits(const char *path, nn__need need, ad_status *status, char why[NN__MESSAGE]) {
+/* True for a file that does not exist, too: opening it reports the error. */
+static bool acceptable(const char *path, nn__need need, ad_status *status, char why[NN__MESSAGE]) {
     struct stat about;
     if (stat(path, &about) != 0 || S_ISREG(about.st_mode)) return true;
     if (need == NN__STREAM && !S_ISDIR(about.st_mode)) return true;
     *status = nn__say(AD_BAD_FILE, why, "not a regular file: %s%s", kind(about.st_mode),
-                      S_ISDIR(about.st_mode) ? "" : ", whose length is not known before it was read");
+                      S_ISDIR(about.st_mode) ? "" : ", whose length is not known before it is read");
     return false;
 }
 
@@ -45,11 +45,11 @@ static double milliseconds(void) {
     return 1e3*(double)now.tv_sec + 1e-6*(double)now.tv_nsec;
 }
 
-/* Something has come, or who wrote is gone again. */
-static bool comes(int file, int patience) {
-    const double  end = milliseconds() + patience;
+/* True once there is data, or the writer has gone again. */
+static bool wait_for_data(int file, int timeout_ms) {
+    const double  end = milliseconds() + timeout_ms;
     struct pollfd pipe = {.fd = file, .events = POLLIN};
-    for (double left = patience; left >= 0; left = end - milliseconds()) {
+    for (double left = timeout_ms; left >= 0; left = end - milliseconds()) {
         const int found = poll(&pipe, 1, (int)left);
         if (found > 0) return true;
         if (found == 0 || errno != EINTR) return false;
@@ -57,14 +57,14 @@ static bool comes(int file, int patience) {
     return false;
 }
 
-int nn__open_within(const char *path, nn__need need, int patience, ad_status *status, char why[NN__MESSAGE]) {
+int nn__open_within(const char *path, nn__need need, int timeout_ms, ad_status *status, char why[NN__MESSAGE]) {
     struct stat about;
-    if (!suits(path, need, status, why)) return -1;
+    if (!acceptable(path, need, status, why)) return -1;
     const int file = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
     if (file < 0) return failed(status, why);
     const bool pipe = fstat(file, &about) == 0 && S_ISFIFO(about.st_mode);
-    if (pipe && has_name(file) && !comes(file, patience)) {
-        *status = nn__say(AD_BAD_FILE, why, "a pipe out of which nothing came for %g seconds", 1e-3*patience);
+    if (pipe && has_name(file) && !wait_for_data(file, timeout_ms)) {
+        *status = nn__say(AD_BAD_FILE, why, "a pipe that delivered no data for %g seconds", 1e-3*timeout_ms);
         close(file);
         return -1;
     }
@@ -74,7 +74,7 @@ int nn__open_within(const char *path, nn__need need, int patience, ad_status *st
 }
 
 int nn__open(const char *path, nn__need need, ad_status *status, char why[NN__MESSAGE]) {
-    return nn__open_within(path, need, PATIENCE, status, why);
+    return nn__open_within(path, need, TIMEOUT_MS, status, why);
 }
 
 FILE *nn__open_file(const char *path, nn__need need, ad_status *status, char why[NN__MESSAGE]) {

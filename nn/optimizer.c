@@ -1,7 +1,7 @@
-/* optimizer.c - from a gradient to new values of the parameters.
+/* optimizer.c - new values of the parameters from a gradient.
  *
- * Every optimizer is a row of `kinds`: its name, the arrays that it remembers, under the names of PyTorch's
- * state, and one function that takes a step. The equations stand in nn.h. */
+ * Every optimizer is a row of `kinds`: its name, its state arrays, under PyTorch's names, and one
+ * function that takes a step. The equations are in nn.h. */
 #include "model.h"
 #include "optimizer.h"
 
@@ -12,7 +12,7 @@ enum { STATES = 3 };
 
 typedef enum kind { SGD, ADAM, ADAMW, RMSPROP, ADAGRAD } kind;
 
-/* What the equations name; each optimizer reads its own. */
+/* The constants of the equations; each optimizer reads its own. */
 typedef struct settings {
     double momentum, dampening, weight_decay, beta1, beta2, epsilon, alpha, rate_decay;
     bool   nesterov, maximize, amsgrad, centered;
@@ -21,10 +21,10 @@ typedef struct settings {
 struct nn_optimizer {
     kind      kind;
     settings  set;
-    double    rate, steps;                   /* steps: a whole number, kept as the checkpoints have it */
+    double    rate, steps;                   /* steps: an integer, a double as in checkpoints */
     size_t    n;                             /* parameters; 0 before the first step */
     double   *state[STATES];                 /* n each, or NULL where the settings need none */
-    double    start;                         /* what states begin with */
+    double    start;                         /* initial value of the states */
     ad_status status;                        /* the first error */
     char      message[NN__MESSAGE];
 };
@@ -41,8 +41,9 @@ static void fail(nn_optimizer *optimizer, ad_status status, const char *format, 
 
 /* ---- one step of each ------------------------------------------------------------------------- */
 
-/* The gradient as all of them take it: uphill if wanted, and weight decay as a part of the loss. */
-static inline double slope(const settings *s, double p, double g) {
+/* The gradient that all of them use: negated to maximize, with weight decay as a part of the
+ * loss. */
+static inline double adjusted_gradient(const settings *s, double p, double g) {
     return (s->maximize ? -g : g) + s->weight_decay*p;
 }
 
@@ -53,10 +54,10 @@ static void step_sgd(nn_optimizer *o, size_t n, double p[restrict], const double
     if (b == NULL && s->weight_decay == 0 && !s->maximize)
         for (size_t i = 0; i < n; i++) p[i] -= rate*g[i];
     else if (b == NULL)
-        for (size_t i = 0; i < n; i++) p[i] -= rate*slope(s, p[i], g[i]);
+        for (size_t i = 0; i < n; i++) p[i] -= rate*adjusted_gradient(s, p[i], g[i]);
     else
         for (size_t i = 0; i < n; i++) {
-            const double d = slope(s, p[i], g[i]);
+            const double d = adjusted_gradient(s, p[i], g[i]);
             b[i] = s->momentum*b[i] + fresh*d;
             p[i] -= rate*(s->nesterov ? d + s->momentum*b[i] : b[i]);
         }
@@ -67,9 +68,9 @@ static void step_adam(nn_optimizer *o, size_t n, double p[restrict], const doubl
     const double step = o->rate/(1 - pow(s.beta1, o->steps)), unbias = 1/sqrt(1 - pow(s.beta2, o->steps));
     const double keep = o->kind == ADAMW ? 1 - o->rate*s.weight_decay : 1;
     double *restrict m = o->state[0], *restrict v = o->state[1], *restrict most = o->state[2];
-    if (o->kind == ADAMW) s.weight_decay = 0;                /* taken off directly, by `keep` */
+    if (o->kind == ADAMW) s.weight_decay = 0;                /* applied directly to p, by `keep` */
     for (size_t i = 0; i < n; i++) {
-        const double d = slope(&s, p[i], g[i]);
+        const double d = adjusted_gradient(&s, p[i], g[i]);
         m[i] = s.beta1*m[i] + (1 - s.beta1)*d;
         v[i] = s.beta2*v[i] + (1 - s.beta2)*d*d;
         if (most != NULL && v[i] > most[i]) most[i] = v[i];
@@ -81,16 +82,16 @@ static void step_rmsprop(nn_optimizer *o, size_t n, double p[restrict], const do
     const settings *s = &o->set;
     double *restrict v = o->state[0], *restrict b = o->state[1], *restrict mean = o->state[2];
     for (size_t i = 0; i < n; i++) {
-        const double d = slope(s, p[i], g[i]);
-        double       spread = v[i] = s->alpha*v[i] + (1 - s->alpha)*d*d;
+        const double d = adjusted_gradient(s, p[i], g[i]);
+        double       variance = v[i] = s->alpha*v[i] + (1 - s->alpha)*d*d;
         if (mean != NULL) {
             mean[i] = s->alpha*mean[i] + (1 - s->alpha)*d;
-            spread -= mean[i]*mean[i];
-            if (spread < 0) spread = 0;      /* a rounding below a variance of 0 */
+            variance -= mean[i]*mean[i];
+            if (variance < 0) variance = 0;  /* by rounding */
         }
-        double move = d/(sqrt(spread) + s->epsilon);
-        if (b != NULL) move = b[i] = s->momentum*b[i] + move;
-        p[i] -= o->rate*move;
+        double update = d/(sqrt(variance) + s->epsilon);
+        if (b != NULL) update = b[i] = s->momentum*b[i] + update;
+        p[i] -= o->rate*update;
     }
 }
 
@@ -99,7 +100,7 @@ static void step_adagrad(nn_optimizer *o, size_t n, double p[restrict], const do
     const double    rate = o->rate/(1 + (o->steps - 1)*s->rate_decay);
     double *restrict sum = o->state[0];
     for (size_t i = 0; i < n; i++) {
-        const double d = slope(s, p[i], g[i]);
+        const double d = adjusted_gradient(s, p[i], g[i]);
         sum[i] += d*d;
         p[i] -= rate*d/(sqrt(sum[i]) + s->epsilon);
     }
@@ -274,7 +275,7 @@ void nn_optimizer_set_rate(nn_optimizer *optimizer, double rate) {
     else fail(optimizer, AD_BAD_ARGUMENT, "the learning rate is %g: it must be finite and above 0", rate);
 }
 
-void nn__optimizer_schedule(nn_optimizer *optimizer, double rate) {
+void nn__optimizer_set_scheduled_rate(nn_optimizer *optimizer, double rate) {
     optimizer->rate = rate;
 }
 
@@ -299,7 +300,7 @@ ad_status nn_optimizer_prepare(nn_optimizer *o, size_t n) {
         if (!needs(o, k)) continue;
         o->state[k] = calloc(n, sizeof *o->state[k]);
         if (o->state[k] == NULL)
-            fail(o, AD_NO_MEMORY, "out of memory: no space for what %s remembers of %zu parameters",
+            fail(o, AD_NO_MEMORY, "out of memory: no space for the state of %s for %zu parameters",
                  kinds[o->kind].name, n);
         for (size_t i = 0; i < n && o->state[k] != NULL; i++) o->state[k][i] = o->start;
     }
@@ -316,14 +317,15 @@ ad_status nn_optimizer_update(nn_optimizer *o, size_t n, double param[], const d
 
 ad_status nn_optimizer_step(nn_optimizer *optimizer, nn_model *model, const double gradient[]) {
     if (nn_optimizer_status(optimizer) != AD_OK) return nn_optimizer_status(optimizer);
-    if (nn_model_status(model) != AD_OK) return nn_model_status(model);      /* its gradient is none to be remembered */
+    /* The gradient of a failed model must not enter the state. */
+    if (nn_model_status(model) != AD_OK) return nn_model_status(model);
     nn__weights w;
     if (!nn__weights_open(&w, model)) {
         fail(optimizer, AD_NO_MEMORY, "out of memory: no space for a step of %zu parameters", w.count);
         return AD_NO_MEMORY;
     }
     const ad_status status = nn_optimizer_update(optimizer, w.count, w.value, gradient);
-    w.ahead = status == AD_OK;
+    w.dirty = status == AD_OK;
     nn__weights_close(&w);
     return status != AD_OK ? status : nn_model_status(model);
 }
@@ -355,7 +357,7 @@ nn_state nn_optimizer_state(nn_optimizer *o, size_t i) {
 
 /* ---- clipping --------------------------------------------------------------------------------- */
 
-/* Scaled by the largest where squares would overflow or vanish. */
+/* Scaled by the largest if squares would overflow or underflow. */
 static double norm_of(size_t n, const double x[]) {
     double sum = 0, largest = 0;
     for (size_t i = 0; i < n; i++) sum += x[i]*x[i];

@@ -1,7 +1,7 @@
 /* progress.c - a bar on a terminal, a line for each epoch elsewhere.
  *
- * The bar is one line that is drawn over itself, ten times a second at most; what it takes is the
- * space that the numbers leave. Numbers are in the C locale. */
+ * The bar is one line that is redrawn in place, at most ten times a second; it takes the space that
+ * the numbers leave. Numbers are in the C locale. */
 #include "progress.h"
 #include "text.h"
 
@@ -18,7 +18,7 @@ nn__progress nn__progress_open(const nn_train_config *config) {
     nn__progress p = {.to = NULL, .metric_name = ""};
     const char  *term = getenv("TERM");
     if (config->metric != NULL || config->score != NULL)
-        nn__shown(sizeof p.metric_name, p.metric_name, config->metric_name != NULL ? config->metric_name : "metric", false);
+        nn__printable(sizeof p.metric_name, p.metric_name, config->metric_name != NULL ? config->metric_name : "metric", false);
     if (!config->progress) return p;
     p.to = config->stream != NULL ? config->stream : stderr;
     const int file = fileno(p.to);           /* -1 for a stream in memory */
@@ -45,7 +45,7 @@ static void append_duration(char line[LINE], double seconds) {
     else append(line, "%lu:%02lu:%02lu", s/3600, s/60%60, s%60);
 }
 
-static void append_numbers(const nn__progress *p, const nn__moment *m, char line[LINE]) {
+static void append_numbers(const nn__progress *p, const nn__snapshot *m, char line[LINE]) {
     append(line, "loss %-8.4g", m->loss);
     if (!isnan(m->held_out_loss)) append(line, "  held out %-8.4g", m->held_out_loss);
     if (*p->metric_name != '\0' && !isnan(m->metric)) append(line, "  %s %-6.4g", p->metric_name, m->metric);
@@ -71,7 +71,7 @@ static void draw_cells(const nn__progress *p, size_t cells, double part) {
         fputs(i < full ? (p->utf8 ? "\u2588" : "#") : (p->utf8 ? "\u2591" : "."), p->to);
 }
 
-static void draw_bar(const nn__progress *p, const nn__moment *m) {
+static void draw_bar(const nn__progress *p, const nn__snapshot *m) {
     const double part = m->done/(double)m->epochs;
     char         head[LINE] = "", tail[LINE] = "";
     append(head, "epoch %zu/%zu ", m->epoch, m->epochs);
@@ -87,7 +87,7 @@ static void draw_bar(const nn__progress *p, const nn__moment *m) {
     fflush(p->to);
 }
 
-static void write_line(const nn__progress *p, const nn__moment *m) {
+static void write_line(const nn__progress *p, const nn__snapshot *m) {
     char line[LINE] = "";
     append(line, "epoch %*zu/%zu  ", snprintf(NULL, 0, "%zu", m->epochs), m->epoch, m->epochs);
     append_numbers(p, m, line);
@@ -101,14 +101,14 @@ bool nn__progress_due(const nn__progress *p, double now) {
     return p->to != NULL && p->terminal && now - p->drawn >= 1e-3*REDRAW_MS;
 }
 
-void nn__progress_step(nn__progress *p, const nn__moment *m, double now) {
+void nn__progress_step(nn__progress *p, const nn__snapshot *m, double now) {
     const locale_t before = nn__locale_enter();
     draw_bar(p, m);
     nn__locale_leave(before);
     p->drawn = now;
 }
 
-void nn__progress_epoch(nn__progress *p, const nn__moment *m) {
+void nn__progress_epoch(nn__progress *p, const nn__snapshot *m) {
     if (p->to == NULL) return;
     const locale_t before = nn__locale_enter();
     if (p->terminal) draw_bar(p, m);
@@ -117,7 +117,7 @@ void nn__progress_epoch(nn__progress *p, const nn__moment *m) {
     p->drawn = 1;
 }
 
-/* On a terminal where the bar was, which is drawn again below. */
+/* On a terminal the note takes the place of the bar, which is redrawn below it. */
 void nn__progress_note(nn__progress *p, const char *sentence) {
     if (p->to == NULL) return;
     fprintf(p->to, p->terminal ? "\r\x1b[Knote: %s\n" : "note: %s\n", sentence);

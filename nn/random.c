@@ -1,9 +1,9 @@
 /* random.c - seeded random numbers that are the same on every machine.
  *
  * xoshiro256++ 1.0, seeded by splitmix64: Blackman and Vigna, "Scrambled linear pseudorandom number
- * generators", 2019; reference code at prng.di.unimi.it. Only whole numbers and one exact product
- * are involved, so no compiler, processor or mathematics library can change a bit; normal numbers
- * alone need a mathematics library, and are as equal between two of them as their log1p and cos. */
+ * generators", 2019; reference code at prng.di.unimi.it. Only integers and one exact product are
+ * involved, so no compiler, processor or math library can change a bit; only normal numbers need a
+ * math library, and agree between two of them as far as their log1p and cos do. */
 #include "nn.h"
 
 #include <math.h>
@@ -47,8 +47,8 @@ double nn_random_normal(nn_random *random) {
     return sqrt(-2*log1p(-u))*cos(2*3.14159265358979323846*v);
 }
 
-/* The first 2^64 mod n numbers are drawn again: what is left is a multiple of n, so that every
- * remainder is met equally often. */
+/* Rejects the first 2^64 mod n numbers: the count of the others is a multiple of n, so that every
+ * remainder is equally likely. */
 size_t nn_random_below(nn_random *random, size_t n) {
     if (n == 0) return 0;
     const uint64_t surplus = (0 - (uint64_t)n)%n;

@@ -1,17 +1,18 @@
-/* replace.c - a file written whole or not at all.
+/* replace.c - replaces a file atomically.
  *
- * The new file is written beside the old one, synced, and renamed: rename is the one step at which the old
- * file ends and the new one begins, and it is atomic. Then the folder is synced, for a name is data of its
- * folder.
+ * The new file is written next to the old one, synced, and renamed: rename is the single step that
+ * replaces the old file by the new one, and it is atomic. Then the folder is synced, because a name
+ * is data of its folder.
  *
- * While it is written the new file has no name (O_TMPFILE): a process that is killed leaves nothing behind.
- * It gets one just before it is renamed: ".tapir-" and 16 hexadecimal digits drawn at random, which is short
- * enough beside any name, and which never takes the place of a file that is there. Where the file system
- * lacks files without a name it has this name from the beginning, and a killed process leaves it.
+ * While it is written the new file has no name (O_TMPFILE): a process that is killed leaves nothing
+ * behind. It gets one just before it is renamed: ".tapir-" and 16 random hexadecimal digits, which
+ * is short enough in any folder, and which never replaces an existing file. If the file system does
+ * not support unnamed files it has this name from the beginning, and a killed process leaves it
+ * behind.
  *
- * So several writers need not know of each other: each has a file of its own, and the last to rename stays.
- * There is no lock that one process could keep from another. Everything is done relative to the folder, opened
- * without the right to list it: to write in it is enough. */
+ * So concurrent writers do not interfere: each has a file of its own, and the last to rename wins.
+ * There is no lock that one process could withhold from another. Everything is done relative to the
+ * folder, opened without the right to list it: permission to write in it is enough. */
 #include "replace.h"
 
 #include <errno.h>
@@ -24,17 +25,17 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { MOST_LINKS = 40, MOST_TRIES = 100, FRESH = sizeof ".tapir-0123456789abcdef", DESCRIPTOR = 40 };
+enum { MOST_LINKS = 40, MOST_TRIES = 100, TEMPORARY_NAME = sizeof ".tapir-0123456789abcdef", DESCRIPTOR = 40 };
 
-typedef struct place {
-    char   path[PATH_MAX];                   /* behind all links */
+typedef struct destination {
+    char   path[PATH_MAX];                   /* with all links resolved */
     char  *name;                             /* the part of it after the last slash */
-    char   fresh[FRESH];                     /* the name of the new file; "": it has none so far */
+    char   temporary[TEMPORARY_NAME];        /* the name of the new file; "": it has none yet */
     bool   exists;
-    mode_t mode;                             /* of the file that is there, and whose it is */
+    mode_t mode;                             /* of the existing file, and its owner */
     uid_t  owner;
     int    folder;
-} place;
+} destination;
 
 static ad_status failed(const char *path, char message[NN__MESSAGE]) {
     const int error = errno;
@@ -54,8 +55,8 @@ static char *last_part(char *path) {
     return slash == NULL ? path : slash + 1;
 }
 
-/* What the link at p->path says takes the place of its last part, or of all of it. */
-static bool follow(place *p) {
+/* Replaces the last part of p->path, or all of it, by the target of the link there. */
+static bool follow(destination *p) {
     char          target[PATH_MAX];
     const ssize_t length = readlink(p->path, target, sizeof target);
     if (length < 0) return false;
@@ -66,8 +67,8 @@ static bool follow(place *p) {
     return true;
 }
 
-/* Where the file really is, or will be: a link may name one that is still to be made. */
-static bool resolve(place *p, const char *path) {
+/* Resolves links to the path where the file is or will be: the target need not exist. */
+static bool resolve(destination *p, const char *path) {
     struct stat about;
     if (strlen(path) >= sizeof p->path) return too_long();
     strcpy(p->path, path);
@@ -80,8 +81,8 @@ static bool resolve(place *p, const char *path) {
     return true;
 }
 
-/* In a folder like /tmp only the owners of a file and of the folder may put another in its place. */
-static bool may_replace(const place *p) {
+/* In a sticky folder like /tmp only the owners of the file and of the folder may replace it. */
+static bool may_replace(const destination *p) {
     struct stat folder;
     const uid_t self = geteuid();
     if (!p->exists || self == 0 || self == p->owner || fstat(p->folder, &folder) != 0) return true;
@@ -90,8 +91,8 @@ static bool may_replace(const place *p) {
     return false;
 }
 
-/* Asked by the path that was given: the system may have reasons not to follow a link, which count here too. */
-static bool look(place *p, const char *path) {
+/* Uses the path as given: if the system refuses to follow a link, that is an error here too. */
+static bool stat_destination(destination *p, const char *path) {
     struct stat about;
     p->exists = stat(path, &about) == 0;
     if (!p->exists) return errno == ENOENT;
@@ -99,7 +100,7 @@ static bool look(place *p, const char *path) {
     return true;
 }
 
-static bool open_folder(place *p) {
+static bool open_folder(destination *p) {
     char         folder[PATH_MAX];
     const size_t length = (size_t)(p->name - p->path);
     memcpy(folder, p->path, length);
@@ -108,10 +109,10 @@ static bool open_folder(place *p) {
     return p->folder >= 0;
 }
 
-/* The folder is open afterwards, or it failed with a sentence. */
-static ad_status find(place *p, const char *path, char message[NN__MESSAGE]) {
-    *p = (place){.folder = -1};
-    if (!look(p, path) || !resolve(p, path)) return failed(path, message);
+/* On AD_OK the folder is open; else message has a sentence. */
+static ad_status find(destination *p, const char *path, char message[NN__MESSAGE]) {
+    *p = (destination){.folder = -1};
+    if (!stat_destination(p, path) || !resolve(p, path)) return failed(path, message);
     if (p->exists && !S_ISREG(p->mode))
         return nn__say(AD_BAD_FILE, message, "%s: not a regular file: nothing is written there", path);
     errno = ENOENT;
@@ -124,41 +125,43 @@ static ad_status find(place *p, const char *path, char message[NN__MESSAGE]) {
 
 /* ---- the new file ----------------------------------------------------------------------------- */
 
-/* Names that another process does not guess are not taken; without randomness they are only unlikely to be. */
-static void draw_name(place *p) {
+/* An unpredictable name cannot be occupied by another process; without getrandom it is only
+ * unlikely to be. */
+static void draw_name(destination *p) {
     unsigned long long bits = 0;
     if (getrandom(&bits, sizeof bits, GRND_NONBLOCK) != (ssize_t)sizeof bits) {
         struct timespec now;
         clock_gettime(CLOCK_REALTIME, &now);
         bits = (unsigned long long)getpid() << 32 ^ (unsigned long long)now.tv_sec << 30 ^ (unsigned long long)now.tv_nsec;
     }
-    sprintf(p->fresh, ".tapir-%016llx", bits);
+    sprintf(p->temporary, ".tapir-%016llx", bits);
 }
 
-/* The rights of the old file are given before there is anything to read; until then only its writer has some. */
-static mode_t first_mode(const place *p) {
+/* The permissions of the old file are set before there is anything to read; until then only the
+ * owner has any. */
+static mode_t first_mode(const destination *p) {
     return p->exists ? 0600 : 0666;
 }
 
-static int create_named(place *p) {
+static int create_named(destination *p) {
     int file = -1;
     for (int tries = 0; file < 0 && tries < MOST_TRIES; tries++) {
         draw_name(p);
-        file = openat(p->folder, p->fresh, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, first_mode(p));
+        file = openat(p->folder, p->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, first_mode(p));
         if (file < 0 && errno != EEXIST) break;
     }
-    if (file < 0) p->fresh[0] = '\0';
+    if (file < 0) p->temporary[0] = '\0';
     return file;
 }
 
-/* By this a file without a name can be given one. */
+/* The path by which an unnamed file can be linked to a name. */
 static const char *descriptor(int file, char text[DESCRIPTOR]) {
     sprintf(text, "/proc/self/fd/%d", file);
     return text;
 }
 
-/* -1 where there is no such file, or no way to name it later. */
-static int create_nameless(const place *p) {
+/* -1 if unnamed files are not supported, or cannot be named later. */
+static int create_nameless(const destination *p) {
     char      text[DESCRIPTOR];
     const int file = openat(p->folder, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, first_mode(p));
     if (file < 0 || access(descriptor(file, text), F_OK) == 0) return file;
@@ -166,31 +169,31 @@ static int create_nameless(const place *p) {
     return -1;
 }
 
-static bool give_name(place *p, int file) {
+static bool give_name(destination *p, int file) {
     char text[DESCRIPTOR];
     for (int tries = 0; tries < MOST_TRIES; tries++) {
         draw_name(p);
-        if (linkat(AT_FDCWD, descriptor(file, text), p->folder, p->fresh, AT_SYMLINK_FOLLOW) == 0) return true;
+        if (linkat(AT_FDCWD, descriptor(file, text), p->folder, p->temporary, AT_SYMLINK_FOLLOW) == 0) return true;
         if (errno != EEXIST) break;
     }
-    p->fresh[0] = '\0';
+    p->temporary[0] = '\0';
     return false;
 }
 
-static void remove_fresh(place *p) {
+static void remove_temporary(destination *p) {
     const int error = errno;
-    if (p->fresh[0] != '\0') unlinkat(p->folder, p->fresh, 0);
-    p->fresh[0] = '\0';
+    if (p->temporary[0] != '\0') unlinkat(p->folder, p->temporary, 0);
+    p->temporary[0] = '\0';
     errno = error;
 }
 
-/* Bits that give a file the rights of its owner are not for what somebody else may have written. */
-static FILE *create(place *p, bool nameless) {
+/* Set-user-id and set-group-id are dropped: they were granted to the old content. */
+static FILE *create(destination *p, bool nameless) {
     const int file = nameless ? create_nameless(p) : create_named(p);
     if (file < 0) return NULL;
-    if (p->exists) (void)!fchmod(file, p->mode & 0777);      /* more private would do too */
+    if (p->exists) (void)!fchmod(file, p->mode & 0777);      /* on failure it is stricter: safe */
     FILE *to = fdopen(file, "wb");
-    if (to == NULL) close(file), remove_fresh(p);
+    if (to == NULL) close(file), remove_temporary(p);
     return to;
 }
 
@@ -203,21 +206,21 @@ static bool close_file(FILE *to, bool good) {
     return good;
 }
 
-static bool take_place(const place *p) {
-    return renameat(p->folder, p->fresh, p->folder, p->name) == 0;
+static bool rename_over(const destination *p) {
+    return renameat(p->folder, p->temporary, p->folder, p->name) == 0;
 }
 
-/* Out of the program, out of the system's memory, and only then under a name. *unnamed: all went well but that. */
-static bool write_file(place *p, FILE *to, nn__writer *write, void *context, bool *unnamed) {
+/* Writes, flushes, syncs, and only then names the file. *unnamed: only naming it failed. */
+static bool write_file(destination *p, FILE *to, nn__writer *write, void *context, bool *unnamed) {
     bool good = write(to, context) && fflush(to) == 0 && fsync(fileno(to)) == 0;
-    *unnamed = good && p->fresh[0] == '\0' && !give_name(p, fileno(to));
-    good = close_file(to, good && !*unnamed) && take_place(p);
-    if (!good) remove_fresh(p);
+    *unnamed = good && p->temporary[0] == '\0' && !give_name(p, fileno(to));
+    good = close_file(to, good && !*unnamed) && rename_over(p);
+    if (!good) remove_temporary(p);
     return good;
 }
 
-/* A file system may have files without a name and yet no way to give them one. */
-static bool write_and_rename(place *p, nn__writer *write, void *context) {
+/* Tries a named file if the file system has unnamed files but cannot name them. */
+static bool write_and_rename(destination *p, nn__writer *write, void *context) {
     bool  unnamed = true, good = false;
     FILE *to = create(p, true);
     if (to != NULL) good = write_file(p, to, write, context, &unnamed);
@@ -226,9 +229,9 @@ static bool write_and_rename(place *p, nn__writer *write, void *context) {
     return to != NULL && write_file(p, to, write, context, &unnamed);
 }
 
-/* A folder that may not be listed cannot be opened for this, and some file systems cannot sync a folder and say
- * EINVAL: there the name is on the disk when the system thinks fit. */
-static bool sync_folder(const place *p) {
+/* A folder without read permission cannot be opened for this (EACCES), and some file systems cannot
+ * sync a folder (EINVAL): there the system decides when the name reaches the disk. */
+static bool sync_folder(const destination *p) {
     const int folder = openat(p->folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (folder < 0) return errno == EACCES;
     const bool good = fsync(folder) == 0 || errno == EINVAL;
@@ -239,7 +242,7 @@ static bool sync_folder(const place *p) {
 }
 
 ad_status nn__replace(const char *path, nn__writer *write, void *context, char message[NN__MESSAGE]) {
-    place     p;
+    destination     p;
     ad_status status = find(&p, path, message);
     if (status != AD_OK) return status;
     if (!write_and_rename(&p, write, context)) status = failed(path, message);
@@ -251,13 +254,13 @@ ad_status nn__replace(const char *path, nn__writer *write, void *context, char m
 }
 
 ad_status nn__replaceable(const char *path, char message[NN__MESSAGE]) {
-    place     p;
+    destination     p;
     ad_status status = find(&p, path, message);
     if (status != AD_OK) return status;
     FILE *to = create(&p, true);
     if (to == NULL) to = create(&p, false);
     if (to == NULL) status = failed(path, message);
-    else fclose(to), remove_fresh(&p);
+    else fclose(to), remove_temporary(&p);
     close(p.folder);
     return status;
 }

@@ -1,31 +1,34 @@
 /* rows.c - the mean of a recorded loss over rows of data, and its gradient.
  *
- * One row is recorded with its numbers as inputs and compiled; the program then serves all rows whose
- * graph is the same. Which those are, a *shape* says: a number that the caller makes of a row, or, where
- * he gives none, one for all, unless a look at a few rows shows that they record differently: then every
- * row is recorded once, when it is first met, and its shape is the number of its nodes. Rows of a shape
- * may still differ by branches (ad_branch): each program of a shape is one way through them, and tells
- * by itself when a row would go another. Where there are too many ways, rows are recorded one by one.
+ * One row is recorded with its numbers as inputs and compiled; the program then serves all rows
+ * with the same graph. Which rows those are is given by their *shape*, a number that the caller
+ * computes from a row. Without a shape function all rows have the same shape, unless a survey of a
+ * few rows shows that they record different graphs: then every row is recorded once, when it is
+ * first used, and its shape is the number of its nodes. Rows of a shape may still differ by
+ * branches (ad_branch): each program of a shape is one path through them, and reports when a row
+ * takes another. Beyond the limits on programs, rows are recorded one by one.
  *
- * Invariant: a row that is run by a program recorded the same graph, or has a shape and takes branches
- * for which the caller promised so. The promise is looked into: some rows of the first call, and one of each
- * of the next, are recorded again, and what they give is compared with what their program says. */
+ * Invariant: a row that is run by a program either recorded the same graph, or has a shape and
+ * takes branches for which the caller promised the same graph. The promise is spot-checked: some
+ * rows of the first call, and one of each of the next calls, are recorded again and compared with
+ * their program. */
 #include "rows.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Programs: ways of one shape, each of which may have to be tried for a row; and, however many there are, this many in
- * any case, more while what they were recorded from is some 1 GiB of programs. */
-enum { MOST_WAYS = 64, SOME_PROGRAMS = 64, MOST_NODES = 1 << 22, SURVEYED = 16, CALLS_CHECKED = 16 };
-/* Instead of a program: not met yet; recorded each time. */
+/* Limits on programs. MOST_PATHS: for one shape, because each may have to be tried for a row.
+ * SOME_PROGRAMS: always allowed in total; more only while they were recorded from at most
+ * MOST_NODES nodes, which is about 1 GiB of programs. */
+enum { MOST_PATHS = 64, SOME_PROGRAMS = 64, MOST_NODES = 1 << 22, SURVEY_ROWS = 16, CALLS_CHECKED = 16 };
+/* In place of an index of a program: not seen yet; recorded every time. */
 #define UNKNOWN UINT32_MAX
-#define ALONE   (UINT32_MAX - 1)
+#define NO_PROGRAM   (UINT32_MAX - 1)
 
 typedef struct variant {
     uint64_t    shape;
-    size_t      row, nodes;                  /* what it was compiled from, and how long that was on the tape */
+    size_t      row, nodes;                  /* compiled from this row, a tape of so many nodes */
     ad_program *program;
 } variant;
 
@@ -35,18 +38,18 @@ struct nn__rows {
     ad_tape        *tape;
     ad_mark         mark;
     size_t          width, count;
-    bool            by_example, recorded;    /* recorded: shapes are found by recording each row */
+    bool            by_example, recorded;    /* recorded: each row is recorded to find its shape */
     ad_var         *leaf;                    /* width */
     variant        *variant;
-    size_t          variants, variant_room, nodes, calls;      /* nodes: that all variants were recorded from */
-    uint32_t       *variant_index;                    /* by row of the data: its variant, or UNKNOWN, or ALONE */
-    size_t          room;                    /* rows that fit into the next arrays */
-    double         *gathered, *value;        /* rows x width; rows */
-    size_t         *member;                  /* rows of a group */
+    size_t          variants, variant_room, nodes, calls;      /* nodes: of all variants */
+    uint32_t       *variant_index;           /* by row: its variant, UNKNOWN or NO_PROGRAM */
+    size_t          room;                    /* capacity of the next arrays, in rows */
+    double         *gathered, *value;        /* room x width; room */
+    size_t         *member;                  /* the rows of a group, as indices into the batch */
     bool           *done;
-    double         *part, *other;            /* count: gradients of a group, of one row */
-    char            note[NN__MESSAGE];       /* why rows are recorded one by one though nobody asked for it */
-    bool            blamed;                  /* no row needs to be found for the message any more */
+    double         *part, *other;            /* count each: gradient of a program; of a tape */
+    char            note[NN__MESSAGE];       /* why rows are recorded one by one unasked */
+    bool            row_known;               /* the message names its row, or needs none */
     ad_status       status;
     char            message[NN__MESSAGE];
 };
@@ -141,25 +144,26 @@ static bool good_loss(nn__rows *r, size_t row, ad_var y) {
     else if (nn_model_count(r->weights->model) != r->count)
         fail(r, AD_BAD_ARGUMENT, "the loss added parameters to the model");
     else if (y.tape == NULL)
-        fail(r, AD_BAD_ARGUMENT, "row %zu: the loss is the plain number %g: no parameter has a part in it",
+        fail(r, AD_BAD_ARGUMENT, "row %zu: the loss is the plain number %g: it does not depend on any parameter",
              row, ad_value(y));
     else if (y.tape != r->tape)
         fail(r, AD_TWO_TAPES, "row %zu: the loss is a variable of another tape than the model's", row);
     return r->status == AD_OK;
 }
 
-/* The loss of a row, recorded above the mark with its numbers as leaves, for a loss may differentiate by them. */
+/* Records the loss of a row above the mark, with its numbers as leaves, because a loss may
+ * differentiate with respect to them. */
 static ad_var record(nn__rows *r, size_t row) {
     const double *x = nn_data_row(r->config.data, row);
-    nn__weights_settle(r->weights);
+    nn__weights_flush(r->weights);
     for (size_t i = 0; i < r->width; i++) r->leaf[i] = ad_input(r->tape, x[i]);
     const ad_var y = r->config.loss(r->weights->model, r->width, r->leaf, r->config.user);
     good_loss(r, row, y);
     return y;
 }
 
-/* The path of teaching: record, sweep, forget. NaN after an error. */
-static double alone(nn__rows *r, size_t row, double gradient[]) {
+/* Without a program: record, sweep, rewind. Returns the loss, NaN after an error. */
+static double run_by_recording(nn__rows *r, size_t row, double gradient[]) {
     const ad_var y = record(r, row);
     const double value = r->status == AD_OK ? ad_value(y) : NAN;
     if (r->status == AD_OK && gradient != NULL)
@@ -174,7 +178,7 @@ static size_t most_nodes(const nn__rows *r) {
     return r->config.most_nodes > 0 ? r->config.most_nodes : MOST_NODES;
 }
 
-/* Said once, of the first such row: the training goes on, but slowly. */
+/* Keeps the first note only: training continues, but slowly. */
 __attribute__((format(printf, 2, 3)))
 static void note(nn__rows *r, const char *format, ...) {
     if (r->note[0] != '\0') return;
@@ -185,18 +189,18 @@ static void note(nn__rows *r, const char *format, ...) {
 }
 
 static bool too_many(nn__rows *r, uint64_t shape, size_t row, size_t nodes) {
-    size_t ways = 0;
-    for (size_t k = 0; k < r->variants; k++) ways += r->variant[k].shape == shape;
+    size_t paths = 0;
+    for (size_t k = 0; k < r->variants; k++) paths += r->variant[k].shape == shape;
     const bool full = r->variants >= SOME_PROGRAMS && r->nodes + nodes > most_nodes(r);
-    if (ways == MOST_WAYS)
-        note(r, "row %zu goes another way through its branches than %d programs of its shape, and no more are kept: rows "
-             "like it are recorded one by one, about ten times slower; ad_where has both sides in one program", row,
-             MOST_WAYS);
+    if (paths == MOST_PATHS)
+        note(r, "row %zu takes another path through its branches than the %d programs of its shape, and no more are kept: rows "
+             "like it are recorded one by one, about ten times slower; ad_where puts both sides in one program", row,
+             MOST_PATHS);
     else if (full)
         note(r, "row %zu has another shape than %zu programs of %zu nodes together, and no more are kept: rows like it are "
              "recorded one by one, about ten times slower; pad sequences to a few lengths (buckets), or to one with a mask",
              row, r->variants, r->nodes);
-    return ways == MOST_WAYS || full;
+    return paths == MOST_PATHS || full;
 }
 
 static bool room_for_variant(nn__rows *r) {
@@ -211,20 +215,20 @@ static bool room_for_variant(nn__rows *r) {
     return true;
 }
 
-/* A program of what was just recorded. ALONE when there are too many, or when it holds something that
- * programs cannot do. */
+/* Compiles what was just recorded. NO_PROGRAM if there are too many programs, or if programs do not
+ * support something in it. */
 static uint32_t compile(nn__rows *r, uint64_t shape, size_t row, ad_var y) {
     const size_t nodes = ad_tape_length(r->tape);
-    if (too_many(r, shape, row, nodes)) return ALONE;
+    if (too_many(r, shape, row, nodes)) return NO_PROGRAM;
     if (!room_for_variant(r)) return UNKNOWN;
-    const ad_var last = ad_mul(y, ad_num(1));    /* so that branches noted after y guard the program too */
+    const ad_var last = ad_mul(y, ad_num(1));    /* so that branches noted after y count too */
     ad_program  *program = ad_compile(&(ad_interface){
         .params = r->count, .param = nn_model_params(r->weights->model),
         .inputs = r->width, .input = r->leaf, .outputs = 1, .output = &last,
     });
     if (program == NULL && ad_tape_status(r->tape) == AD_UNSUPPORTED) {
         ad_tape_clear(r->tape);
-        return ALONE;
+        return NO_PROGRAM;
     }
     if (program == NULL) {
         fail(r, ad_tape_status(r->tape), "row %zu: %s", row, ad_tape_message(r->tape));
@@ -235,18 +239,19 @@ static uint32_t compile(nn__rows *r, uint64_t shape, size_t row, ad_var y) {
     return (uint32_t)r->variants++;
 }
 
-/* How a variant takes a row alone. A batch takes it the same way: lanes do not depend on their place. */
-static ad_status take(const nn__rows *r, uint32_t k, size_t row, double *value) {
+/* Runs a variant on one row. In a batch it would take the same branches: lanes are independent. */
+static ad_status run_one(const nn__rows *r, uint32_t k, size_t row, double *value) {
     const double *x = nn_data_row(r->config.data, row);
     return ad_program_values(r->variant[k].program, r->weights->value, 1, x, value);
 }
 
-static bool alike(double a, double b, double scale) {
-    const double tolerance = 1e-4;           /* other roundings are far below, another graph is above */
+static bool close_enough(double a, double b, double scale) {
+    const double tolerance = 1e-4;           /* rounding is far below, another graph above */
     return fabs(a - b) <= tolerance*scale || (isnan(a) && isnan(b)) || a == b;
 }
 
-/* Is what was recorded, y, what the program makes of that row: the loss and all its derivatives? */
+/* True if the recorded loss y and all its derivatives are what the program computes for that
+ * row. */
 static bool same_graph(nn__rows *r, uint32_t k, size_t row, ad_var y) {
     const double *x = nn_data_row(r->config.data, row);
     double        mean, largest = 0;
@@ -257,8 +262,8 @@ static bool same_graph(nn__rows *r, uint32_t k, size_t row, ad_var y) {
         if (fabs(r->part[i]) > largest) largest = fabs(r->part[i]);
         if (fabs(r->other[i]) > largest) largest = fabs(r->other[i]);
     }
-    bool same = alike(mean, ad_value(y), fabs(mean) + fabs(ad_value(y)));
-    for (size_t i = 0; i < r->count && same; i++) same = alike(r->part[i], r->other[i], largest);
+    bool same = close_enough(mean, ad_value(y), fabs(mean) + fabs(ad_value(y)));
+    for (size_t i = 0; i < r->count && same; i++) same = close_enough(r->part[i], r->other[i], largest);
     return same;
 }
 
@@ -268,7 +273,7 @@ static uint64_t shape_of(const nn__rows *r, size_t row) {
     return r->recorded ? ad_tape_length(r->tape) : 0;
 }
 
-/* Record the row and find the variant that is it, or make one. */
+/* Records the row and finds the variant with the same graph, or compiles one. */
 static uint32_t find_by_recording(nn__rows *r, size_t row) {
     const ad_var y = record(r, row);
     uint32_t     found = UNKNOWN;
@@ -278,24 +283,27 @@ static uint32_t find_by_recording(nn__rows *r, size_t row) {
         for (uint32_t k = 0; k < r->variants && found == UNKNOWN && r->recorded; k++)
             if (r->variant[k].shape == shape && same_graph(r, k, row, y)) found = k;
         if (found == UNKNOWN) found = compile(r, shape, row, y);
-        /* A branch on a number within a rounding of its edge may turn even in the program made of it. */
-        if (found < r->variants && take(r, found, row, &value) == AD_BRANCH_CHANGED) found = ALONE;
+        /* A branch on a number within rounding of its threshold may change even in the program
+         * compiled from it. */
+        if (found < r->variants && run_one(r, found, row, &value) == AD_BRANCH_CHANGED) found = NO_PROGRAM;
     }
     forget(r);
     return found;
 }
 
-/* The variant for a row: one of its shape that takes it; a fresh row goes to the first of its shape. */
-static uint32_t find(nn__rows *r, size_t row, bool turned) {
+/* The variant for a row: one of its shape whose branches it takes (branched), or for a row not seen
+ * yet the first of its shape, which will report a branch. */
+static uint32_t find(nn__rows *r, size_t row, bool branched) {
     double value;
     for (uint32_t k = 0; k < r->variants && !r->recorded; k++)
-        if (r->variant[k].shape == shape_of(r, row) && (!turned || take(r, k, row, &value) == AD_OK)) return k;
+        if (r->variant[k].shape == shape_of(r, row) && (!branched || run_one(r, k, row, &value) == AD_OK)) return k;
     return find_by_recording(r, row);
 }
 
-/* A look at rows from all over the data: do they record one graph, but for noted branches? */
+/* Compares rows from all over the data: do they record the same graph, except for noted
+ * branches? */
 static void survey(nn__rows *r) {
-    const size_t rows = nn_data_rows(r->config.data), n = rows < SURVEYED ? rows : SURVEYED;
+    const size_t rows = nn_data_rows(r->config.data), n = rows < SURVEY_ROWS ? rows : SURVEY_ROWS;
     for (size_t i = 0; i < n && r->status == AD_OK && !r->recorded; i++) {
         const size_t   row = i*(rows/n);
         const uint32_t k = r->variant_index[row] = find(r, row, true);
@@ -309,39 +317,39 @@ static void survey(nn__rows *r) {
     for (size_t i = 0; i < rows; i++) r->variant_index[i] = UNKNOWN;
 }
 
-/* A loss that is another at each recording (dropout from a generator of its own) cannot be compiled. */
+/* A loss that differs between recordings (dropout with its own generator) cannot be compiled. */
 static bool repeatable(nn__rows *r, size_t row, double first) {
-    const double again = alone(r, row, NULL);
-    if (r->status != AD_OK || alike(first, again, fabs(first) + fabs(again))) return r->status == AD_OK;
+    const double again = run_by_recording(r, row, NULL);
+    if (r->status != AD_OK || close_enough(first, again, fabs(first) + fabs(again))) return r->status == AD_OK;
     fail(r, AD_BAD_ARGUMENT,
-         "row %zu: the loss is %.6g when recorded and %.6g when recorded again: a program would keep the "
-         "first for ever; train with by_example", row, first, again);
+         "row %zu: the loss is %.6g when recorded and %.6g when recorded again: a program would repeat "
+         "the first recording; train with by_example", row, first, again);
     return false;
 }
 
-/* One row of this call, recorded again: the promise that it has the graph of its program. */
-static void look_into(nn__rows *r, size_t row) {
+/* Records one row of this call again, to check that it has the graph of its program. */
+static void recheck(nn__rows *r, size_t row) {
     const uint32_t k = r->variant_index[row];
     if (r->status != AD_OK || k >= r->variants || r->variant[k].row == row) return;
     const ad_var y = record(r, row);
     const double value = r->status == AD_OK ? ad_value(y) : NAN;
     const size_t nodes = ad_tape_length(r->tape);
-    double       taken;
-    const bool   same = r->status != AD_OK || take(r, k, row, &taken) != AD_OK || same_graph(r, k, row, y);
+    double       computed;
+    const bool   same = r->status != AD_OK || run_one(r, k, row, &computed) != AD_OK || same_graph(r, k, row, y);
     forget(r);
     if (!same && repeatable(r, row, value))
         fail(r, AD_BAD_ARGUMENT,
-             "row %zu records another graph than row %zu, %zu nodes to %zu, though %s: note the turn with "
-             "ad_branch, %s",
+             "row %zu records another graph than row %zu, %zu nodes to %zu, though %s: note the branch "
+             "with ad_branch, %s",
              row, r->variant[k].row, nodes, r->variant[k].nodes,
              r->config.shape != NULL ? "both have the same shape" : "other rows record the same one",
              r->config.shape != NULL ? "or give it a shape of its own"
-                                     : "or say with `shape` which rows are alike");
+                                     : "or tell rows apart with `shape`");
 }
 
 /* ---- a batch ---------------------------------------------------------------------------------- */
 
-/* Rows that are not done and have this variant_index, gathered. */
+/* Gathers the rows that are not done and have this variant_index; returns how many. */
 static size_t gather(nn__rows *r, uint32_t variant_index, size_t n, const size_t row[]) {
     size_t members = 0;
     for (size_t k = 0; k < n; k++) {
@@ -353,7 +361,7 @@ static size_t gather(nn__rows *r, uint32_t variant_index, size_t n, const size_t
     return members;
 }
 
-/* The gathered rows: their mean loss and its gradient. */
+/* The mean loss of the gathered rows and, unless part is NULL, its gradient. */
 static ad_status run_program(nn__rows *r, const ad_program *program, size_t n, double *mean, double part[]) {
     if (part != NULL) return ad_program_gradient(program, r->weights->value, n, r->gathered, mean, part);
     const ad_status status = ad_program_values(program, r->weights->value, n, r->gathered, r->value);
@@ -368,13 +376,14 @@ static void add(nn__rows *r, size_t n, double mean, double *total, double gradie
     for (size_t i = 0; i < r->count && gradient != NULL; i++) gradient[i] += (double)n*r->part[i];
 }
 
-/* All rows of the group of the first; when some of them go another way now, none: they have new homes. */
+/* Runs all rows that share the variant of the first one. If some of them take another branch now,
+ * runs none, and assigns those their new variants. */
 static void run_group(nn__rows *r, size_t first, size_t n, const size_t row[], double *total,
                       double gradient[]) {
     const uint32_t variant_index = r->variant_index[row[first]];
     double         mean;
-    if (variant_index == ALONE) {
-        mean = alone(r, row[first], gradient == NULL ? NULL : r->part);
+    if (variant_index == NO_PROGRAM) {
+        mean = run_by_recording(r, row[first], gradient == NULL ? NULL : r->part);
         if (r->status == AD_OK) add(r, 1, mean, total, gradient);
         r->done[first] = true;
         return;
@@ -385,23 +394,23 @@ static void run_group(nn__rows *r, size_t first, size_t n, const size_t row[], d
     if (status == AD_BRANCH_CHANGED) {
         double value;
         for (size_t i = 0; i < members && r->status == AD_OK; i++)
-            if (take(r, variant_index, row[r->member[i]], &value) == AD_BRANCH_CHANGED)
+            if (run_one(r, variant_index, row[r->member[i]], &value) == AD_BRANCH_CHANGED)
                 r->variant_index[row[r->member[i]]] = find(r, row[r->member[i]], true);
     } else if (status != AD_OK) {
         char words[NN__MESSAGE];
         ad_program_message(r->variant[variant_index].program, sizeof words, words);
         fail(r, status, "a program of the batch: %s", words);
-        r->blamed = false;
+        r->row_known = false;
     } else {
         add(r, members, mean, total, gradient);
         for (size_t i = 0; i < members; i++) r->done[r->member[i]] = true;
     }
 }
 
-/* The usual case, all rows in one program. False when it is not, or branches turned. */
+/* The usual case, all rows in one program. False if they are not, or if a branch changed. */
 static bool run_together(nn__rows *r, size_t n, const size_t row[], double *mean, double gradient[]) {
     const uint32_t variant_index = r->variant_index[row[0]];
-    if (variant_index == ALONE) return false;
+    if (variant_index == NO_PROGRAM) return false;
     for (size_t k = 0; k < n; k++) {
         if (r->variant_index[row[k]] != variant_index) return false;
         memcpy(r->gathered + k*r->width, nn_data_row(r->config.data, row[k]), r->width*sizeof *r->gathered);
@@ -409,8 +418,9 @@ static bool run_together(nn__rows *r, size_t n, const size_t row[], double *mean
     return run_program(r, r->variant[variant_index].program, n, mean, gradient) == AD_OK;
 }
 
-/* Group by group, in the order of their first rows. A batch that is one group is taken whole, also after branches
- * have turned: else a run that goes on from a checkpoint would round otherwise than one that knew the turn. */
+/* Group by group, in the order of their first rows. A batch that is one group is run as a whole
+ * even after branches changed: otherwise a run resumed from a checkpoint would round differently
+ * from one that had already assigned these rows. */
 static void run_groups(nn__rows *r, size_t n, const size_t row[], double *mean, double gradient[]) {
     double total = 0;
     memset(r->done, 0, n*sizeof *r->done);
@@ -427,22 +437,23 @@ static void run_groups(nn__rows *r, size_t n, const size_t row[], double *mean, 
     for (size_t i = 0; i < r->count && gradient != NULL; i++) gradient[i] /= (double)n;
 }
 
-static void give_homes(nn__rows *r, size_t n, const size_t row[]) {
+static void assign_variants(nn__rows *r, size_t n, const size_t row[]) {
     if (r->by_example) {
-        for (size_t k = 0; k < n; k++) r->variant_index[row[k]] = ALONE;
+        for (size_t k = 0; k < n; k++) r->variant_index[row[k]] = NO_PROGRAM;
         return;
     }
     if (r->calls == 0 && r->config.shape == NULL) survey(r);
     for (size_t k = 0; k < n && r->status == AD_OK; k++)
         if (r->variant_index[row[k]] == UNKNOWN) r->variant_index[row[k]] = find(r, row[k], false);
-    const size_t looks = r->calls == 0 && r->config.shape != NULL ? SURVEYED : r->calls < CALLS_CHECKED ? 1 : 0;
-    for (size_t k = 0; k < looks && k < n && !r->recorded; k++) look_into(r, row[(r->calls + k)%n]);
+    const size_t checks = r->calls == 0 && r->config.shape != NULL ? SURVEY_ROWS : r->calls < CALLS_CHECKED ? 1 : 0;
+    for (size_t k = 0; k < checks && k < n && !r->recorded; k++) recheck(r, row[(r->calls + k)%n]);
     r->calls++;
 }
 
 /* ---- numbers that are not finite --------------------------------------------------------------- */
 
-/* Infinity and NaN times 0 are NaN, which stays in a sum. Four sums, so that none waits for another. */
+/* Infinity and NaN times 0 are NaN, which persists in a sum. Four sums, so that their latencies
+ * overlap. */
 static bool all_finite(size_t n, const double x[]) {
     double sum[4] = {0};
     size_t i = 0;
@@ -458,7 +469,7 @@ static size_t first_bad(size_t n, const double x[]) {
     return i;
 }
 
-/* A NaN has a sign, which says nothing. */
+/* The sign of a NaN is meaningless. */
 static double without_sign(double x) {
     return isnan(x) ? NAN : x;
 }
@@ -467,11 +478,12 @@ static void blame_derivative(nn__rows *r, const char *where, const double gradie
     char         place[NN__MESSAGE/2];
     const size_t i = first_bad(r->count, gradient);
     fail(r, AD_BAD_ARGUMENT, "%sthe derivative of the loss in %s is %g", where,
-         nn__model_place(r->weights->model, i, sizeof place, place), without_sign(gradient[i]));
+         nn__param_name(r->weights->model, i, sizeof place, place), without_sign(gradient[i]));
 }
 
-/* "; the first number that is not finite is ..." of a row whose loss is none; nothing where memory is out. */
-static void first_of(nn__rows *r, size_t row, char words[NN__MESSAGE/2]) {
+/* words: "; the first number that is not finite is ..." for a row whose loss is not; "" when memory
+ * is out. */
+static void explain_nonfinite(nn__rows *r, size_t row, char words[NN__MESSAGE/2]) {
     static const char before[] = "first     ";
     char        *text = NULL;
     size_t       length = 0;
@@ -493,17 +505,18 @@ static void first_of(nn__rows *r, size_t row, char words[NN__MESSAGE/2]) {
     forget(r);
 }
 
-/* Which row is it? Each is recorded by itself, so that the tape's own words are heard. */
+/* Finds the row that caused an error: each is recorded by itself, so that the tape's own message is
+ * reported. */
 static void blame(nn__rows *r, size_t n, const size_t row[], double mean, const double gradient[]) {
     const ad_status status = r->status;
     char            words[NN__MESSAGE], where[32], first[NN__MESSAGE/2];
     memcpy(words, r->message, sizeof words);
     r->status = AD_OK;
     for (size_t k = 0; k < n && r->status == AD_OK; k++) {
-        const double value = alone(r, row[k], r->other);
+        const double value = run_by_recording(r, row[k], r->other);
         snprintf(where, sizeof where, "row %zu: ", row[k]);
         if (r->status == AD_OK && !isfinite(value)) {
-            first_of(r, row[k], first);
+            explain_nonfinite(r, row[k], first);
             fail(r, AD_BAD_ARGUMENT, "%sthe loss is %g%s", where, without_sign(value), first);
         }
         else if (r->status == AD_OK && !all_finite(r->count, r->other)) blame_derivative(r, where, r->other);
@@ -517,13 +530,13 @@ static void blame(nn__rows *r, size_t n, const size_t row[], double mean, const 
 ad_status nn__rows_run(nn__rows *r, size_t n, const size_t row[], double *mean, double gradient[]) {
     if (r == NULL) return AD_NO_MEMORY;
     r->status = AD_OK;
-    r->blamed = true;
+    r->row_known = true;
     r->message[0] = '\0';
     *mean = 0;
     if (!room_for(r, n)) return r->status;
-    give_homes(r, n, row);
+    assign_variants(r, n, row);
     if (r->status == AD_OK) run_groups(r, n, row, mean, gradient);
     const bool wrong = gradient != NULL && (!isfinite(*mean) || !all_finite(r->count, gradient));
-    if (!r->blamed || (r->status == AD_OK && wrong)) blame(r, n, row, *mean, gradient);
+    if (!r->row_known || (r->status == AD_OK && wrong)) blame(r, n, row, *mean, gradient);
     return r->status;
 }

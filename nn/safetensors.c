@@ -1,7 +1,7 @@
-/* safetensors.c - named arrays of numbers in one file that other tools read too.
+/* safetensors.c - reads and writes safetensors files: named arrays of numbers.
  *
- * Invariant of an open file: its tensors, in the order of their offsets, fill the file from the end of
- * the header to its last byte, each as long as its type and shape say. */
+ * Invariant of an open file: its tensors, in the order of their offsets, fill the file from the end
+ * of the header to its last byte, and each has the size that its type and shape imply. */
 #include "safetensors.h"
 
 #include "bytes.h"
@@ -58,7 +58,7 @@ static ad_status put_notes(json_t *root, size_t notes, const nn__note note[], ch
     if (json_object_set_new(root, "__metadata__", metadata) != 0) return out_of_memory(message);
     for (size_t i = 0; i < notes; i++) {
         if (!nn__is_utf8(note[i].key) || !nn__is_utf8(note[i].text))
-            return nn__say(AD_BAD_ARGUMENT, message, "note %zu (from 0) is not UTF-8", i);
+            return nn__say(AD_BAD_ARGUMENT, message, "metadata entry %zu (from 0) is not UTF-8", i);
         if (json_object_set_new(metadata, note[i].key, json_string(note[i].text)) != 0) return out_of_memory(message);
     }
     return AD_OK;
@@ -72,7 +72,7 @@ static ad_status put_items(json_t *root, const writing *w, char message[NN__MESS
         if (!nn__is_utf8(item->name))
             return nn__say(AD_BAD_ARGUMENT, message, "array %zu (from 0) has a name that is not UTF-8", i);
         if (json_object_get(root, item->name) != NULL || strcmp(item->name, "__metadata__") == 0)
-            return nn__say(AD_BAD_ARGUMENT, message, "the name \"%s\" of an array is taken", item->name);
+            return nn__say(AD_BAD_ARGUMENT, message, "the name \"%s\" of an array is already taken", item->name);
         if (json_object_set_new(root, item->name, describe(item, bytes, begin)) != 0)
             return out_of_memory(message);
         begin += item->count*bytes;
@@ -80,7 +80,7 @@ static ad_status put_items(json_t *root, const writing *w, char message[NN__MESS
     return AD_OK;
 }
 
-/* Numbers that would not be finite any more. */
+/* Finds finite numbers that overflow F32. */
 static ad_status check_range(const writing *w, char message[NN__MESSAGE]) {
     for (size_t i = 0; i < w->items && w->single; i++)
         for (size_t k = 0; k < w->item[i].count; k++) {
@@ -92,7 +92,7 @@ static ad_status check_range(const writing *w, char message[NN__MESSAGE]) {
     return AD_OK;
 }
 
-/* Filled with spaces, so that the numbers begin at a multiple of their size. */
+/* Padded with spaces, so that the numbers are aligned to their size. */
 static ad_status make_header(writing *w, size_t notes, const nn__note note[], char message[NN__MESSAGE]) {
     json_t   *root = json_object();
     ad_status status = root == NULL ? out_of_memory(message)
@@ -161,7 +161,7 @@ ad_status nn__safetensors_check(const char *path, size_t items, const nn__item i
 struct nn__safetensors {
     const char *path;
     FILE       *file;
-    uint64_t    size, start;                 /* bytes of the file, and before the numbers */
+    uint64_t    size, start;                 /* size of the file; offset of the numbers */
     json_t     *root;                        /* owns the names */
     size_t      count;
     nn__tensor *tensor;                      /* in the order of their offsets */
@@ -194,7 +194,7 @@ static bool read_length(nn__safetensors *f) {
     if (!read_bytes(f, LENGTH, bytes)) return false;
     const uint64_t length = nn__little(bytes, LENGTH);
     if (length > longest_header)
-        return fail(f, AD_BAD_FILE, "byte 0: a header of %llu bytes; the longest allowed has %llu",
+        return fail(f, AD_BAD_FILE, "byte 0: a header of %llu bytes; at most %llu are allowed",
                     (unsigned long long)length, (unsigned long long)longest_header);
     if (length > f->size - LENGTH)
         return fail(f, AD_BAD_FILE, "byte %llu: the file ends in its header of %llu bytes",
@@ -222,16 +222,16 @@ static bool read_header(nn__safetensors *f) {
 
 static bool read_type(nn__safetensors *f, nn__tensor *t, const json_t *value) {
     const char *type = json_string_value(value);
-    if (type == NULL) return fail(f, AD_BAD_FILE, "\"%s\": \"dtype\" is missing or no text", t->name);
+    if (type == NULL) return fail(f, AD_BAD_FILE, "\"%s\": \"dtype\" is missing or not a string", t->name);
     t->bytes = strcmp(type, "F64") == 0 ? 8 : strcmp(type, "F32") == 0 ? 4 : 0;
     if (t->bytes == 0)
-        return fail(f, AD_BAD_FILE, "\"%s\": numbers of type \"%s\"; read are \"F64\" and \"F32\"", t->name, type);
+        return fail(f, AD_BAD_FILE, "\"%s\": numbers of type \"%s\" are not supported; supported are \"F64\" and \"F32\"", t->name, type);
     return true;
 }
 
 static bool read_shape(nn__safetensors *f, nn__tensor *t, const json_t *value) {
     if (!json_is_array(value))
-        return fail(f, AD_BAD_FILE, "\"%s\": \"shape\" is missing or no list", t->name);
+        return fail(f, AD_BAD_FILE, "\"%s\": \"shape\" is missing or not an array", t->name);
     t->rank = json_array_size(value);
     t->count = 1;
     t->shape = calloc(t->rank + 1, sizeof *t->shape);
@@ -239,11 +239,11 @@ static bool read_shape(nn__safetensors *f, nn__tensor *t, const json_t *value) {
     for (size_t i = 0; i < t->rank; i++) {
         const json_t *axis = json_array_get(value, i);
         if (!json_is_integer(axis) || json_integer_value(axis) < 0)
-            return fail(f, AD_BAD_FILE, "\"%s\": axis %zu (from 0) of its shape is no whole number from 0 on",
+            return fail(f, AD_BAD_FILE, "\"%s\": axis %zu (from 0) of its shape is not a whole number of at least 0",
                         t->name, i);
         t->shape[i] = (size_t)json_integer_value(axis);
         if (t->shape[i] != 0 && t->count > SIZE_MAX/sizeof(double)/t->shape[i])
-            return fail(f, AD_BAD_FILE, "\"%s\": its shape has more numbers than can be counted", t->name);
+            return fail(f, AD_BAD_FILE, "\"%s\": its shape has too many numbers to count", t->name);
         t->count *= t->shape[i];
     }
     return true;
@@ -253,11 +253,11 @@ static bool read_offsets(nn__safetensors *f, nn__tensor *t, const json_t *value)
     const json_t *begin = json_array_get(value, 0), *end = json_array_get(value, 1);
     if (json_array_size(value) != 2 || !json_is_integer(begin) || !json_is_integer(end) ||
         json_integer_value(begin) < 0 || json_integer_value(end) < json_integer_value(begin))
-        return fail(f, AD_BAD_FILE, "\"%s\": \"data_offsets\" are not two whole numbers from 0 on, the lower first",
+        return fail(f, AD_BAD_FILE, "\"%s\": \"data_offsets\" are not two whole numbers of at least 0, the lower first",
                     t->name);
     t->begin = (uint64_t)json_integer_value(begin), t->end = (uint64_t)json_integer_value(end);
     if (t->end > f->size - f->start)
-        return fail(f, AD_BAD_FILE, "byte %llu: the file ends before \"%s\", which ends %llu bytes behind the header",
+        return fail(f, AD_BAD_FILE, "byte %llu: the file ends before \"%s\", which ends %llu bytes after the header",
                     (unsigned long long)f->size, t->name, (unsigned long long)t->end);
     if (t->end - t->begin != t->count*t->bytes)
         return fail(f, AD_BAD_FILE, "\"%s\": %llu bytes between its offsets, but its shape asks for %llu", t->name,
@@ -268,9 +268,9 @@ static bool read_offsets(nn__safetensors *f, nn__tensor *t, const json_t *value)
 static bool read_notes(nn__safetensors *f, json_t *notes) {
     const char *key;
     json_t     *text;
-    if (!json_is_object(notes)) return fail(f, AD_BAD_FILE, "\"__metadata__\" is no object");
+    if (!json_is_object(notes)) return fail(f, AD_BAD_FILE, "\"__metadata__\" is not an object");
     json_object_foreach(notes, key, text)
-        if (!json_is_string(text)) return fail(f, AD_BAD_FILE, "\"__metadata__\": \"%s\" is no text", key);
+        if (!json_is_string(text)) return fail(f, AD_BAD_FILE, "\"__metadata__\": \"%s\" is not a string", key);
     return true;
 }
 
@@ -280,7 +280,8 @@ static int by_offset(const void *a, const void *b) {
     return x->end < y->end ? -1 : x->end > y->end;
 }
 
-/* In the order of their offsets each begins where the one before ends, and the last ends the file. */
+/* In the order of their offsets each tensor begins where the previous one ends, and the last ends
+ * at the end of the file. */
 static bool check_layout(nn__safetensors *f) {
     uint64_t at = 0;
     qsort(f->tensor, f->count, sizeof *f->tensor, by_offset);
@@ -288,7 +289,7 @@ static bool check_layout(nn__safetensors *f) {
         const nn__tensor *t = &f->tensor[i];
         if (t->begin != at)
             return fail(f, AD_BAD_FILE, "byte %llu: \"%s\" %s", (unsigned long long)(f->start + t->begin), t->name,
-                        t->begin < at ? "overlaps the array before it" : "begins behind a gap");
+                        t->begin < at ? "overlaps the array before it" : "begins after a gap");
         at = t->end;
     }
     if (at != f->size - f->start)
@@ -309,7 +310,7 @@ static bool read_tensors(nn__safetensors *f) {
         }
         nn__tensor *t = &f->tensor[f->count++];
         t->name = name;
-        if (!json_is_object(entry)) return fail(f, AD_BAD_FILE, "\"%s\" is no object", name);
+        if (!json_is_object(entry)) return fail(f, AD_BAD_FILE, "\"%s\" is not an object", name);
         if (!read_type(f, t, json_object_get(entry, "dtype")) ||
             !read_shape(f, t, json_object_get(entry, "shape")) ||
             !read_offsets(f, t, json_object_get(entry, "data_offsets")))
@@ -412,7 +413,7 @@ nn__safetensors *nn__safetensors_open(const char *path, ad_status *status, char 
     return NULL;
 }
 
-/* No file is ever open, so none of these is ever called with one. */
+/* No file is ever open, so file is always NULL in these. */
 void nn__safetensors_close(nn__safetensors *f) {
     (void)f;
 }

@@ -1,6 +1,6 @@
 /* save.c - the parameters of a model, to a safetensors file and back.
  *
- * A file is loaded whole or not at all: the model changes only after every array was found, compared and
+ * Loading is all or nothing: the model changes only after every array has been found, checked and
  * read. */
 #include "save.h"
 
@@ -68,9 +68,9 @@ static bool read_array(nn_model *model, nn__safetensors *file, const char *path,
     const nn__tensor *t = nn__safetensors_find(file, a.name);
     ad_status         status = AD_BAD_FILE;
     if (t == NULL)
-        nn__say(status, message, "%s: no array \"%s\", which the model has", path, a.name);
+        nn__say(status, message, "%s: there is no array \"%s\", which the model has", path, a.name);
     else if (!same_shape(t, a))
-        nn__say(status, message, "%s: \"%s\" is %s, in the model it is %s", path, a.name,
+        nn__say(status, message, "%s: \"%s\" is %s, but %s in the model", path, a.name,
                 shape_text(t->rank, t->shape, theirs), shape_text(a.rank, a.shape, ours));
     else status = nn__safetensors_read(file, t, value, message);
     if (status != AD_OK) nn__model_fail(model, status, "%s", message);
@@ -92,7 +92,7 @@ bool nn__model_read(nn_model *model, nn__safetensors *file, const char *path, do
     for (size_t i = 0; i < nn__safetensors_count(file); i++) {
         const char *name = nn__safetensors_tensor(file, i)->name;
         if (known(model, file, name)) continue;
-        nn__model_fail(model, AD_BAD_FILE, "%s: an array \"%s\", which the model lacks", path, name);
+        nn__model_fail(model, AD_BAD_FILE, "%s: it has an array \"%s\", which the model lacks", path, name);
         return false;
     }
     for (size_t i = 0; i < nn_model_arrays(model); i++) {

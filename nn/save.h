@@ -5,8 +5,8 @@
 #include "model.h"
 #include "safetensors.h"
 
-/* The file of a checkpoint says so in its metadata; the arrays that are not parameters have names with
- * one of two beginnings. */
+/* The format in the metadata of a checkpoint, and the two prefixes of its arrays that are not
+ * parameters. */
 #define NN__CHECKPOINT "tapir-checkpoint/1"
 #define NN__OPTIMIZER  "optimizer."
 #define NN__TRAINING   "training."
@@ -16,11 +16,12 @@ bool nn__is_checkpoint(const nn__safetensors *file);
 /* The model's arrays as items; item has space for nn_model_arrays. */
 void nn__model_items(const nn_model *model, nn__item item[]);
 
-/* The numbers of all parameters, in the model's order, once each array was found under its name with its
- * shape; false with the error on the model. */
+/* Reads the values of all parameters, in the model's order, checking that each array is there with
+ * its shape and that there are no others; false with the error on the model. */
 bool nn__model_read(nn_model *model, nn__safetensors *file, const char *path, double value[]);
 
-/* Would nn_checkpoint_save succeed, as far as can be known before? The status and the sentence are the model's. */
+/* Checks, as far as possible in advance, whether nn_checkpoint_save would succeed. The status and
+ * the sentence are the model's. */
 ad_status nn__checkpoint_check(const char *path, nn_model *model, nn_optimizer *optimizer, size_t n,
                                const nn_entry entry[]);
 

@@ -1,4 +1,5 @@
-/* schedule.c - the learning rate as a function of the number of steps taken. Pure: nothing to remember. */
+/* schedule.c - the learning rate as a function of the number of steps taken. Pure functions,
+ * without state. */
 #include "nn.h"
 #include "text.h"
 

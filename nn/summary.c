@@ -16,26 +16,27 @@ static bool same_layer(const char *a, const char *b) {
     return n == layer_length(b) && strncmp(a, b, n) == 0;
 }
 
-/* The layer of an array as people see it. */
+/* The printable name of an array's layer. */
 static const char *layer_name(nn_array a, char name[SHAPES]) {
     char raw[SHAPES];
     snprintf(raw, sizeof raw, "%.*s", (int)layer_length(a.name), a.name);
-    return nn__shown(SHAPES, name, raw, false);
+    return nn__printable(SHAPES, name, raw, false);
 }
 
-/* "weight 3 x 4", after what the text has already. */
+/* Appends "weight 3 x 4". */
 static void append_shape(char text[SHAPES], nn_array a) {
     const size_t cut = layer_length(a.name);
     size_t       length = strlen(text);
     char         part[SHAPES];
 #define APPEND(...) if (length < SHAPES) length += (size_t)snprintf(text + length, SHAPES - length, __VA_ARGS__)
     if (length > 0) APPEND(", ");
-    APPEND("%s", nn__shown(SHAPES, part, a.name[cut] == '.' ? a.name + cut + 1 : "", false));
+    APPEND("%s", nn__printable(SHAPES, part, a.name[cut] == '.' ? a.name + cut + 1 : "", false));
     for (size_t d = 0; d < a.rank; d++) APPEND("%s%zu", d > 0 ? " x " : a.name[cut] == '.' ? " " : "", a.shape[d]);
 #undef APPEND
 }
 
-/* The arrays from i on that are of one layer: their number, shapes and parameters. */
+/* The arrays of one layer, from array i on: returns how many; their shapes and number of
+ * parameters. */
 static size_t gather(const nn_model *model, size_t i, char shapes[SHAPES], size_t *count) {
     const char *name = nn_model_array(model, i).name;
     size_t      n = 0;

@@ -1,7 +1,7 @@
-/* text.h - sentences and numbers of nn, in the C locale whatever the program's locale is.
+/* text.h - formats messages and numbers of nn, in the C locale whatever the program's locale is.
  *
- * In a header, because every floor of nn speaks and a function of four lines is no floor of its
- * own. */
+ * A header only, because every file of nn has messages and a few short functions are not worth a
+ * file below all others. */
 #ifndef TAPIR_NN_TEXT_H
 #define TAPIR_NN_TEXT_H
 
@@ -13,9 +13,9 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { NN__MESSAGE = 512 };                  /* room for a path or a name of any usual length and a sentence */
+enum { NN__MESSAGE = 512 };                  /* fits a usual path or name and a sentence */
 
-/* Where no C locale can be had, numbers keep the caller's. */
+/* If the C locale is not available the caller's stays. */
 static inline locale_t nn__locale_enter(void) {
     const locale_t c = newlocale(LC_ALL_MASK, "C", (locale_t)0);
     return c == (locale_t)0 ? (locale_t)0 : uselocale(c);
@@ -27,12 +27,13 @@ static inline void nn__locale_leave(locale_t before) {
     if (c != LC_GLOBAL_LOCALE) freelocale(c);
 }
 
-/* AD_OK or AD_BAD_FILE: a full disk is noticed when the buffer leaves. */
+/* AD_OK or AD_BAD_FILE: a full disk shows only when the buffer is flushed. */
 static inline ad_status nn__written(FILE *to) {
     return fflush(to) != 0 || ferror(to) ? AD_BAD_FILE : AD_OK;
 }
 
-/* Bytes of the UTF-8 sequence that begins here; 0: none does. RFC 3629: no overlong forms, no surrogates. */
+/* The length in bytes of the UTF-8 sequence at text; 0 if it is not valid (RFC 3629: no overlong
+ * forms, no surrogates). */
 static inline size_t nn__character(const char *text) {
     const unsigned char *at = (const unsigned char *)text;
     const size_t         n = at[0] < 0x80 ? 1 : at[0] < 0xc2 ? 0 : at[0] < 0xe0 ? 2 : at[0] < 0xf0 ? 3
@@ -50,30 +51,32 @@ static inline bool nn__is_utf8(const char *text) {
     return true;
 }
 
-/* The next character of a text as a terminal may have it; how many bytes of the text it is. */
-static inline size_t nn__harmless(const char *text, char piece[8]) {
+/* The next character of a text, escaped if it is not safe on a terminal; returns its bytes in the
+ * text. */
+static inline size_t nn__escape_character(const char *text, char piece[8]) {
     const unsigned char *at = (const unsigned char *)text;
     const size_t         n = nn__character(text);
     unsigned             c = n < 2 ? at[0] : at[0] & (0xffu >> (n + 1));
     for (size_t i = 1; i < n; i++) c = c << 6 | (at[i] & 0x3fu);
     const bool control = c < 0x20 || (c >= 0x7f && c < 0xa0);
-    const bool turns = c == 0x61c || c == 0x200e || c == 0x200f || (c >= 0x2028 && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069);
+    const bool directional = c == 0x61c || c == 0x200e || c == 0x200f || (c >= 0x2028 && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069);
     if (n == 0 || (control && n == 1)) snprintf(piece, 8, "\\x%02x", c & 0xff);
-    else if (control || turns) snprintf(piece, 8, "\\u%04x", c & 0xffff);
+    else if (control || directional) snprintf(piece, 8, "\\u%04x", c & 0xffff);
     else snprintf(piece, 8, "%.*s", (int)n, text);
     return n == 0 ? 1 : n;
 }
 
-/* A text of the user's or of a file's as people see it, cut to fit, no UTF-8 sequence in two: what a terminal would
- * obey (control characters), what turns the direction of the text around it, and bytes that are not UTF-8 are written
- * \x1b or \u202e. lines: a line may end where an indented one follows, as in the messages of formulas. Returns text. */
-static inline const char *nn__shown(size_t room, char text[], const char *from, bool lines) {
+/* A text from the user or a file made safe to print, truncated to fit at a character: control
+ * characters, characters that change the direction of text, and bytes that are not UTF-8 are
+ * escaped as \x1b or \u202e. lines: newlines before indented lines are kept, as in the messages of
+ * formulas. Returns text. */
+static inline const char *nn__printable(size_t room, char text[], const char *from, bool lines) {
     size_t length = 0;
     while (*from != '\0') {
-        char   piece[8] = {*from};                           /* most characters are themselves */
+        char   piece[8] = {*from};                           /* most characters need no escape */
         size_t n = 1, bytes = 1;
         if ((*from < ' ' || *from > '~') && !(lines && strncmp(from, "\n  ", 3) == 0))
-            n = nn__harmless(from, piece), bytes = strlen(piece);
+            n = nn__escape_character(from, piece), bytes = strlen(piece);
         if (bytes >= room - length) break;
         memcpy(text + length, piece, bytes);
         length += bytes;
@@ -100,11 +103,11 @@ static inline void nn__sentence(char text[NN__MESSAGE], const char *format, va_l
     const locale_t before = nn__locale_enter();
     vsnprintf(raw, sizeof raw, format, list);
     nn__locale_leave(before);
-    nn__shown(NN__MESSAGE, text, raw, true);
+    nn__printable(NN__MESSAGE, text, raw, true);
 }
 /* clang-format on */
 
-/* The same for a function that has no object to keep its error with: returns the status. */
+/* The same for a function without an object to keep its error in: returns the status. */
 /* clang-format off */
 __attribute__((format(printf, 3, 4)))
 static inline ad_status nn__say(ad_status status, char text[NN__MESSAGE], const char *format, ...) {

@@ -1,11 +1,12 @@
 /* train.c - minibatch gradient descent.
  *
- * The parameters are trained as an array of numbers; the tape gets them when somebody is about to look:
- * a row that is recorded, the metric, the caller's functions, and in the end. What rows.c makes of a
- * batch depends on nothing but the data and the order, which the seed decides.
+ * The parameters are trained as an array of numbers, which is written to the tape only before
+ * something reads it there: the recording of a row, the metric, the caller's functions, and the end
+ * of training. What rows.c computes for a batch depends only on the data and the order, which the
+ * seed determines.
  *
- * All that a run knows at the end of a step is in its parameters, its optimizer and `entries`: that is what a
- * checkpoint holds, and a run that goes on from one ends with the same bits. */
+ * The whole state of a run at the end of a step is in its parameters, its optimizer and `entries`:
+ * that is what a checkpoint holds, and a run resumed from one ends with the same bits. */
 #include "history.h"
 #include "optimizer.h"
 #include "progress.h"
@@ -20,15 +21,15 @@
 #include <time.h>
 #include <unistd.h>
 
-/* What a checkpoint has to know beside parameters and optimizer. */
-typedef struct place {
-    uint64_t epoch, done, step, steps;       /* from 1, examples and steps in it, steps in all */
-    uint64_t over;                           /* 1: the caller's watch has ended the training */
+/* The state in a checkpoint besides parameters and optimizer. */
+typedef struct position {
+    uint64_t epoch, done, step, steps;       /* from 1; examples and steps in it; steps in total */
+    uint64_t over;                           /* 1: the caller's watch ended the training */
     uint64_t best_epoch;                     /* 0: none yet */
-    uint64_t batch, seed;                    /* of the run that saved it: another one cannot go on from there */
-    double   loss_sum, seconds;              /* over this epoch so far; since the beginning */
-    double   best, held_out_loss, metric;    /* the best number that was watched; after the last epoch */
-} place;
+    uint64_t batch, seed;                    /* of the run: one with others cannot resume it */
+    double   loss_sum, seconds;              /* over this epoch so far; since the start */
+    double   best, held_out_loss, metric;    /* best monitored number; of the last epoch */
+} position;
 
 typedef struct run {
     nn_model              *model;
@@ -38,20 +39,20 @@ typedef struct run {
     const nn_train_config *config;
     nn_loss               *loss;
     ad_tape               *tape;
-    ad_mark                mark;             /* above the parameters, and above all the caller recorded */
+    ad_mark                mark;             /* above all that the caller recorded */
     size_t                 rows, held_out_rows;
     nn__weights            weights;
     nn__rows              *examples, *held_out, *score;
     double                *gradient, *best_values;
-    size_t                *all;              /* 0, 1, ... : the held-out rows */
+    size_t                *held_out_index;   /* 0, 1, ...: all held-out rows */
     size_t                *order;            /* rows: the order of this epoch */
-    double                *saved_order;      /* the same as a checkpoint has it; NULL without one */
+    double                *saved_order;      /* the same for a checkpoint; NULL without one */
     nn_random              random;
     nn__history            history;
     nn__progress           progress;
-    place                  at;
+    position                  at;
     double                 start, epoch_start;
-    size_t                 first_done;       /* examples of this epoch that an earlier run took */
+    size_t                 first_done;       /* examples of this epoch that an earlier run did */
     size_t                 unsaved;          /* steps since the last checkpoint */
     bool                   stopped;          /* by the caller's on_step */
 } run;
@@ -68,11 +69,11 @@ static bool good(const run *r) {
 
 /* ---- progress --------------------------------------------------------------------------------- */
 
-static nn__moment moment_of(const run *r, double t) {
+static nn__snapshot snapshot_of(const run *r, double t) {
     const double done = (double)(r->at.epoch - 1) + (double)r->at.done/(double)r->rows;
     const double all = (double)r->config->epochs, seconds = t - r->start;
     const double speed = (double)(r->at.done - r->first_done)/(t - r->epoch_start);
-    return (nn__moment){
+    return (nn__snapshot){
         .epoch = r->at.epoch, .epochs = r->config->epochs, .done = done,
         .loss = r->at.loss_sum/(double)r->at.done, .held_out_loss = r->at.held_out_loss, .metric = r->at.metric,
         .examples_per_second = speed, .seconds = seconds,
@@ -84,16 +85,16 @@ static void show_step(run *r) {
     if (r->progress.to == NULL) return;
     const double t = now();
     if (!nn__progress_due(&r->progress, t)) return;
-    const nn__moment m = moment_of(r, t);
+    const nn__snapshot m = snapshot_of(r, t);
     nn__progress_step(&r->progress, &m, t);
 }
 
 static void show_epoch(run *r) {
-    const nn__moment m = moment_of(r, now());
+    const nn__snapshot m = snapshot_of(r, now());
     nn__progress_epoch(&r->progress, &m);
 }
 
-/* Once in a training. */
+/* At most once per training. */
 static void pass_on_note(run *r, const nn__rows *rows) {
     const char *note = nn__rows_note(rows);
     if (note[0] == '\0' || nn_model_note(r->model)[0] != '\0') return;
@@ -132,25 +133,25 @@ static size_t entries(run *r, nn_entry e[ENTRIES]) {
 static void save(run *r) {
     nn_entry e[ENTRIES];
     if (r->config->checkpoint == NULL || !good(r)) return;
-    nn__weights_settle(&r->weights);
+    nn__weights_flush(&r->weights);
     for (size_t i = 0; i < r->rows; i++) r->saved_order[i] = (double)r->order[i];
     r->at.seconds = now() - r->start;
     r->unsaved = 0;
     nn_checkpoint_save(r->config->checkpoint, r->model, r->optimizer, entries(r, e), e);
 }
 
-static void save_now_and_then(run *r) {
+static void save_if_due(run *r) {
     if (r->config->checkpoint_steps > 0 && ++r->unsaved >= r->config->checkpoint_steps) save(r);
 }
 
-/* What would be refused after an epoch is refused before it. */
+/* Refuses before the first step what saving would refuse after an epoch. */
 static void check_checkpoint(run *r) {
     nn_entry e[ENTRIES];
     if (r->config->checkpoint == NULL || !good(r)) return;
     nn__checkpoint_check(r->config->checkpoint, r->model, r->optimizer, entries(r, e), e);
 }
 
-/* Each row once. `order` is taken where it is. */
+/* Takes the order of a checkpoint; false unless it has each row once. */
 static bool take_order(run *r) {
     const double *order = r->saved_order;
     bool *seen = calloc(r->rows, sizeof *seen), good = seen != NULL;
@@ -163,28 +164,28 @@ static bool take_order(run *r) {
     return good;
 }
 
-static void check_place(run *r) {
+static void check_position(run *r) {
     const uint64_t *s = r->random.state;
     const char     *path = r->config->checkpoint;
     if (r->at.epoch == 0 || r->at.done == 0 || r->at.done > r->rows || (s[0] | s[1] | s[2] | s[3]) == 0 ||
         !take_order(r))
-        nn__model_fail(r->model, AD_BAD_FILE, "%s: no position of a run over %zu rows", path, r->rows);
+        nn__model_fail(r->model, AD_BAD_FILE, "%s: not the position of a run over %zu rows", path, r->rows);
     else if (r->at.batch != r->config->batch || r->at.seed != r->config->seed)
         nn__model_fail(r->model, AD_BAD_FILE,
-                       "%s: the checkpoint is of a run in batches of %llu with seed %llu, not of %zu with %llu", path,
+                       "%s: the checkpoint is of a run with batches of %llu and seed %llu, not %zu and %llu", path,
                        (unsigned long long)r->at.batch, (unsigned long long)r->at.seed, r->config->batch,
                        (unsigned long long)r->config->seed);
 }
 
-/* From the checkpoint, if there is one and the caller wants to. */
+/* Loads the checkpoint, if there is one and the caller wants to. */
 static bool resume(run *r) {
     nn_entry    e[ENTRIES];
     const char *path = r->config->checkpoint;
     if (path == NULL || !r->config->resume || (access(path, F_OK) != 0 && errno == ENOENT)) return false;
     if (nn_checkpoint_load(path, r->model, r->optimizer, entries(r, e), e) != AD_OK) return false;
-    check_place(r);
+    check_position(r);
     if (good(r)) nn__weights_fetch(&r->weights);
-    else r->weights.ahead = true;            /* the parameters as they were */
+    else r->weights.dirty = true;            /* restores the parameters as they were */
     r->first_done = (size_t)r->at.done;
     r->start -= r->at.seconds;
     return good(r);
@@ -192,12 +193,12 @@ static bool resume(run *r) {
 
 /* ---- a step ----------------------------------------------------------------------------------- */
 
-/* What the caller's functions see, they may change. */
-static void lend(run *r) {
-    nn__weights_settle(&r->weights);
+/* The caller's functions see the parameters on the tape and may change them. */
+static void flush_parameters(run *r) {
+    nn__weights_flush(&r->weights);
 }
 
-static void take_back(run *r) {
+static void reload_parameters(run *r) {
     nn__weights_fetch(&r->weights);
 }
 
@@ -207,12 +208,12 @@ static void call_on_step(run *r, double loss) {
         .epoch = (size_t)r->at.epoch, .step = (size_t)r->at.step, .steps = (size_t)r->at.steps,
         .loss = loss, .rate = nn_optimizer_rate(r->optimizer),
     };
-    lend(r);
+    flush_parameters(r);
     r->stopped = !r->config->on_step(&s, r->user);
-    take_back(r);
+    reload_parameters(r);
 }
 
-static void shape_gradient(run *r, size_t n) {
+static void scale_and_clip(run *r, size_t n) {
     const nn_train_config *c = r->config;
     const size_t           count = r->weights.count;
     if (c->sum)
@@ -221,7 +222,7 @@ static void shape_gradient(run *r, size_t n) {
     if (c->clip_value > 0) nn_clip_value(count, r->gradient, c->clip_value);
 }
 
-/* The examples at order[done .. done + n - 1]: their mean gradient, then the parameters. */
+/* A step over the examples order[done .. done + n - 1]. */
 static void take_step(run *r, size_t n) {
     double mean;
     r->at.step++;
@@ -232,15 +233,15 @@ static void take_step(run *r, size_t n) {
         return;
     }
     pass_on_note(r, r->examples);
-    shape_gradient(r, n);
+    scale_and_clip(r, n);
     if (r->config->schedule != NULL)
-        nn__optimizer_schedule(r->optimizer, nn_schedule_rate(r->config->schedule, (size_t)r->at.steps));
+        nn__optimizer_set_scheduled_rate(r->optimizer, nn_schedule_rate(r->config->schedule, (size_t)r->at.steps));
     status = nn_optimizer_update(r->optimizer, r->weights.count, r->weights.value, r->gradient);
     if (status != AD_OK) {
         nn__model_fail(r->model, status, "%s", nn_optimizer_message(r->optimizer));
         return;
     }
-    r->weights.ahead = true;
+    r->weights.dirty = true;
     r->at.loss_sum += (double)n*mean;
     r->at.done += n;
     r->at.steps++;
@@ -251,7 +252,7 @@ static void take_step(run *r, size_t n) {
 
 static void measure_rows(run *r, nn__rows *rows, const char *what, double *mean) {
     if (rows == NULL || !good(r)) return;
-    const ad_status status = nn__rows_run(rows, r->held_out_rows, r->all, mean, NULL);
+    const ad_status status = nn__rows_run(rows, r->held_out_rows, r->held_out_index, mean, NULL);
     if (status != AD_OK)
         nn__model_fail(r->model, status, "%s after epoch %zu, held-out %s", what,
                        (size_t)r->at.epoch, nn__rows_message(rows));
@@ -262,16 +263,16 @@ static void measure(run *r) {
     measure_rows(r, r->held_out, "the loss", &r->at.held_out_loss);
     measure_rows(r, r->score, "the score", &r->at.metric);
     if (r->config->metric == NULL || !good(r)) return;
-    lend(r);
+    flush_parameters(r);
     r->at.metric = r->config->metric(r->model, r->user);
     ad_tape_rewind(r->tape, r->mark);
     if (ad_tape_status(r->tape) != AD_OK)
         nn__model_fail(r->model, ad_tape_status(r->tape), "the metric after epoch %zu: %s", (size_t)r->at.epoch,
                        ad_tape_message(r->tape));
-    take_back(r);
+    reload_parameters(r);
 }
 
-/* Is this epoch better than the best so far? NaN never is. */
+/* True, and remembered, if this epoch is better than the best so far; NaN never is. */
 static bool best_so_far(run *r, double loss) {
     const nn_train_config *c = r->config;
     const double x = c->monitor == NN_HIGHEST_METRIC  ? -r->at.metric
@@ -292,7 +293,7 @@ static bool more_epochs(const run *r) {
     return !r->stopped && !r->at.over && r->at.epoch < r->config->epochs && !out_of_patience(r);
 }
 
-/* What is known at its end, to all who asked. */
+/* Measures, then reports to progress, history and watch. */
 static void end_epoch(run *r, double seconds) {
     const double loss = r->at.loss_sum/(double)r->rows;
     measure(r);
@@ -305,9 +306,9 @@ static void end_epoch(run *r, double seconds) {
     show_epoch(r);
     if (!nn__history_write(&r->history, &e)) history_failed(r);
     if (r->config->watch != NULL && good(r)) {
-        lend(r);
+        flush_parameters(r);
         r->at.over = !r->config->watch(&e, r->user);
-        take_back(r);
+        reload_parameters(r);
     }
 }
 
@@ -319,7 +320,8 @@ static void begin_epoch(run *r) {
     if (!r->config->in_order) nn_random_shuffle(&r->random, r->rows, r->order);
 }
 
-/* From where it stands to its end; after the last step of an epoch nothing is saved until all is known. */
+/* Runs the epoch from its current position to its end. After its last step nothing is saved before
+ * it has been measured. */
 static void run_epoch(run *r) {
     const size_t batch = r->config->batch;
     r->epoch_start = now();
@@ -328,7 +330,7 @@ static void run_epoch(run *r) {
         take_step(r, left < batch ? left : batch);
         if (!good(r)) return;
         show_step(r);
-        if (r->at.done < r->rows) save_now_and_then(r);
+        if (r->at.done < r->rows) save_if_due(r);
     }
     if (r->at.done == r->rows) end_epoch(r, now() - r->epoch_start);
     save(r);
@@ -343,16 +345,16 @@ static const char *bad_number(const nn_train_config *c) {
                                                            : NULL;
 }
 
-/* A name that is one field of a line: no tab, no newline, nothing that a terminal obeys. */
+/* True if the name fits in a field of the history: no tab, newline or other control character. */
 static bool plain_name(const char *name) {
     for (; name != NULL && *name != '\0'; name++) {
         const unsigned char c = (unsigned char)name[0], next = (unsigned char)name[1];
-        if (c < 0x20 || c == 0x7f || (c == 0xc2 && next >= 0x80 && next < 0xa0)) return false;      /* U+0080 to 9f */
+        if (c < 0x20 || c == 0x7f || (c == 0xc2 && next >= 0x80 && next < 0xa0)) return false; /* to U+009F */
     }
     return true;
 }
 
-/* A checkpoint takes the place of the file that has its name: what is written to that file afterwards is lost. */
+/* A checkpoint replaces the file of its name: progress written to the old file would be lost. */
 static bool progress_into_checkpoint(const nn_train_config *c) {
     struct stat file, progress;
     FILE *const stream = c->stream != NULL ? c->stream : stderr;
@@ -396,9 +398,9 @@ static void check_configuration(run *r) {
                        nn_data_targets(r->data));
     else if (c->score != NULL && (c->held_out == NULL || c->metric != NULL))
         nn__model_fail(r->model, AD_BAD_ARGUMENT, "nn_train: a score %s",
-                       c->held_out == NULL ? "needs held-out rows" : "and a metric are two numbers for one place");
+                       c->held_out == NULL ? "needs held-out rows" : "and a metric cannot be combined");
     else if (c->monitor != NN_LOWEST_LOSS && c->score == NULL && c->metric == NULL)
-        nn__model_fail(r->model, AD_BAD_ARGUMENT, "nn_train: there is no metric to watch");
+        nn__model_fail(r->model, AD_BAD_ARGUMENT, "nn_train: there is no metric to monitor");
 }
 
 static void check_arguments(run *r) {
@@ -426,11 +428,11 @@ static bool allocate_held_out(run *r) {
     const nn_train_config *c = r->config;
     if (c->held_out == NULL) return true;
     r->held_out_rows = nn_data_rows(c->held_out);
-    r->all = calloc(r->held_out_rows, sizeof *r->all);
+    r->held_out_index = calloc(r->held_out_rows, sizeof *r->held_out_index);
     r->held_out = rows_of(r, r->loss, c->held_out);
     if (c->score != NULL) r->score = rows_of(r, c->score, c->held_out);
-    for (size_t i = 0; i < r->held_out_rows && r->all != NULL; i++) r->all[i] = i;
-    return r->all != NULL && r->held_out != NULL && (c->score == NULL || r->score != NULL);
+    for (size_t i = 0; i < r->held_out_rows && r->held_out_index != NULL; i++) r->held_out_index[i] = i;
+    return r->held_out_index != NULL && r->held_out != NULL && (c->score == NULL || r->score != NULL);
 }
 
 static bool allocate(run *r) {
@@ -454,7 +456,7 @@ static void release(run *r) {
     nn__rows_free(r->score);
     free(r->gradient);
     free(r->best_values);
-    free(r->all);
+    free(r->held_out_index);
     free(r->order);
     free(r->saved_order);
 }
@@ -462,18 +464,18 @@ static void release(run *r) {
 static void restore_best(run *r) {
     if (r->best_values == NULL || r->at.best_epoch == 0) return;
     memcpy(r->weights.value, r->best_values, r->weights.count*sizeof *r->best_values);
-    r->weights.ahead = true;
+    r->weights.dirty = true;
 }
 
 static void train(run *r) {
     r->random = nn_random_seeded(r->config->seed);
     r->progress = nn__progress_open(r->config);
     r->start = now();
-    const bool   goes_on = resume(r);
-    const size_t whole_epochs = !goes_on ? 0 : (size_t)(r->at.done == r->rows ? r->at.epoch : r->at.epoch - 1);
-    if ((goes_on && r->at.done < r->rows) || more_epochs(r)) check_checkpoint(r);
-    if (good(r) && !nn__history_open(&r->history, r->config, whole_epochs)) history_failed(r);
-    if (goes_on && r->at.done < r->rows && good(r)) run_epoch(r);
+    const bool   resumed = resume(r);
+    const size_t finished_epochs = !resumed ? 0 : (size_t)(r->at.done == r->rows ? r->at.epoch : r->at.epoch - 1);
+    if ((resumed && r->at.done < r->rows) || more_epochs(r)) check_checkpoint(r);
+    if (good(r) && !nn__history_open(&r->history, r->config, finished_epochs)) history_failed(r);
+    if (resumed && r->at.done < r->rows && good(r)) run_epoch(r);
     while (good(r) && more_epochs(r)) {
         begin_epoch(r);
         run_epoch(r);

@@ -281,7 +281,7 @@ Test(resume, position_that_is_none_is_refused) {
     memcpy(bytes + size - 8, bytes + size - 16, 8);
     file_write(j.checkpoint, size, bytes);
     cr_expect_eq(run(&j), AD_BAD_FILE);
-    cr_expect(strstr(message(), "kept: no position of a run over 70 rows"), "%s", message());
+    cr_expect(strstr(message(), "kept: not the position of a run over 70 rows"), "%s", message());
     memset(bytes + size - 8, 0x7f, 8);
     file_write(j.checkpoint, size, bytes);
     cr_expect_eq(run(&j), AD_BAD_FILE);
@@ -353,7 +353,7 @@ Test(resume, a_checkpoint_that_cannot_be_written_is_refused_before_the_first_ste
     expect_refused_before(file_path("no/run.safetensors"), NULL, strerror(ENOENT));
     expect_refused_before("/dev/null", NULL, "not a regular file");
     expect_refused_before(file_path("a"), "\xff", "is not UTF-8");
-    expect_refused_before(file_path("a"), "training.order", "\"training.order\" of an array is taken");
+    expect_refused_before(file_path("a"), "training.order", "\"training.order\" of an array is already taken");
     cr_expect_not(file_exists(file_path("a")));
 }
 

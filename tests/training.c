@@ -371,8 +371,8 @@ Test(training, configurations_that_make_no_sense_are_refused) {
     expect_refused((nn_train_config){.epochs = 1, .batch = 5, .held_out = broken}, AD_BAD_ARGUMENT, "nan");
     expect_refused((nn_train_config){.epochs = 1, .batch = 5, .score = far_off}, AD_BAD_ARGUMENT, "needs held-out rows");
     expect_refused((nn_train_config){.epochs = 1, .batch = 5, .held_out = l.held_out, .score = far_off, .metric = nothing},
-                   AD_BAD_ARGUMENT, "two numbers");
-    expect_refused((nn_train_config){.epochs = 1, .batch = 5, .monitor = NN_HIGHEST_METRIC}, AD_BAD_ARGUMENT, "no metric to watch");
+                   AD_BAD_ARGUMENT, "cannot be combined");
+    expect_refused((nn_train_config){.epochs = 1, .batch = 5, .monitor = NN_HIGHEST_METRIC}, AD_BAD_ARGUMENT, "no metric to monitor");
     nn_data_free(narrow);
     nn_data_free(broken);
 }

@@ -1,4 +1,4 @@
-/* nn_check.c - tests of nn/check.c: the gradient of a model's loss, array by array. */
+/* check.c - tests of nn/check.c: the gradient of a model's loss, array by array. */
 #include "nn/nn.h"
 
 #include "expect.h"
@@ -14,7 +14,7 @@ static ad_var loss(nn_model *model, size_t n, const ad_var row[], void *mlp) {
     return nn_cross_entropy(2, out, row[n - 1]);
 }
 
-/* (u*v)' + u - t, with the derivative of the network in an input. */
+/* (u*v)' + u - t, with the derivative of the network with respect to an input. */
 static ad_var physics_informed(nn_model *model, size_t n, const ad_var row[], void *mlp) {
     ad_var out[2], slope;
     (void)model;

@@ -1,4 +1,4 @@
-/* checkpoint.c - tests of keeping a run: parameters, optimizer, numbers of the run. */
+/* checkpoint.c - tests of saving and resuming a run: parameters, optimizer, numbers of the run. */
 #include "files.h"
 #include "nn/nn.h"
 
@@ -17,7 +17,7 @@ TestSuite(checkpoint, .init = need_jansson, .fini = files_remove);
 
 enum { COUNT = 4 };
 
-/* A model, an optimizer, and what a loop of its own would keep. */
+/* A model, an optimizer, and what a hand-written loop would keep. */
 typedef struct run {
     ad_tape      *tape;
     nn_model     *model;
@@ -144,7 +144,7 @@ Test(checkpoint, model_can_be_loaded_from_a_checkpoint) {
     run_free(&b);
 }
 
-/* The sentence, and that nothing of the run has changed. */
+/* The message, and that nothing in the run has changed. */
 static void expect_refused(run *b, size_t n, const nn_entry entry[], const char *message) {
     double before[COUNT], after[COUNT];
     b->step = 77, b->loss[0] = 5;
@@ -168,7 +168,7 @@ Test(checkpoint, of_another_run_is_refused_and_nothing_changes) {
     expect_refused(&b, 4, b.entry, "a.safetensors: the checkpoint of an optimizer \"adam\", not of \"sgd\"");
     expect_refused(&c, 3, c.entry + 1, "an array \"training.loss\", which this run lacks");
     const nn_entry longer[] = {{"loss", 4, other, NULL}, c.entry[1]};
-    expect_refused(&c, 2, longer, "\"training.loss\" is not 4 numbers in a row");
+    expect_refused(&c, 2, longer, "\"training.loss\" is not an array of 4 numbers");
     const nn_entry more[] = {c.entry[0], c.entry[1], {"x", 1, other, NULL}};
     expect_refused(&c, 3, more, "no array \"training.x\" of 1 numbers");
     const nn_entry wholes[] = {c.entry[0], c.entry[1], {"random", 3, NULL, c.random}};
@@ -182,7 +182,7 @@ Test(checkpoint, of_another_run_is_refused_and_nothing_changes) {
     run_free(&c);
 }
 
-/* Every byte of the metadata changed in turn: refused or read, and never half. */
+/* Changes every byte of the metadata in turn: the file is refused or read completely. */
 Test(checkpoint, changed_whole_numbers_are_read_or_refused) {
     char bytes[8192];
     run  a, b;

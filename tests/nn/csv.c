@@ -73,16 +73,16 @@ Test(csv, blanks_around_a_number_are_no_part_of_it) {
     expect_error("\" \",3\n", NULL, "line 1, column 1: \" \" is not a number");
 }
 
-/* What people put where a number is wanted, and what they are told of it. */
+/* What people write where a number is expected, and the message for it. */
 Test(csv, what_is_no_number_is_called_what_it_is) {
     static const struct { const char *text, *message; } cases[] = {
         {"1,2\n3,abc\n", "line 2, column 2: \"abc\" is not a number: a word; classes are numbers, 0, 1, 2 and so on"},
-        {"1,setosa\n", "line 1, column 2: \"setosa\" is not a number: a word; classes are numbers, 0, 1, 2 and so on, and of a header "
-                       "line the reader has to be told"},
-        {"x,y\n1,2\n", "line 1, column 1: \"x\" is not a number: this looks like a header line, of which the reader has to be told"},
-        {"\"x\ny\",y\n", "line 1, column 1: \"x\\x0ay\" is not a number: this looks like a header line, of which the reader has to be told"},
-        {"\xc3\xa9t\xc3\xa9,y\n1,2\n", "line 1, column 1: \"\xc3\xa9t\xc3\xa9\" is not a number: this looks like a header line, of which the "
-                                     "reader has to be told"},
+        {"1,setosa\n", "line 1, column 2: \"setosa\" is not a number: a word; classes are numbers, 0, 1, 2 and so on, "
+                       "and a header line is skipped only if `header` is set"},
+        {"x,y\n1,2\n", "line 1, column 1: \"x\" is not a number: this looks like a header line, which is skipped only if `header` is set"},
+        {"\"x\ny\",y\n", "line 1, column 1: \"x\\x0ay\" is not a number: this looks like a header line, which is skipped only if `header` is set"},
+        {"\xc3\xa9t\xc3\xa9,y\n1,2\n", "line 1, column 1: \"\xc3\xa9t\xc3\xa9\" is not a number: this looks like a header line, "
+                                     "which is skipped only if `header` is set"},
         {"1,2\n3,NA\n", "line 2, column 2: \"NA\" is not a number: a missing value; leave the row out or fill it in"},
         {"1,?\n", "line 1, column 2: \"?\" is not a number: a missing value; leave the row out or fill it in"},
         {"null,1\n", "line 1, column 1: \"null\" is not a number: a missing value; leave the row out or fill it in"},
@@ -90,20 +90,20 @@ Test(csv, what_is_no_number_is_called_what_it_is) {
         {"1.5\t-2\n", "line 1, column 1: \"1.5\\x09-2\" is not a number: is the separator a tab?"},
         {"1|2\n", "line 1, column 1: \"1|2\" is not a number: is the separator |?"},
         {"1 2\n", "line 1, column 1: \"1 2\" is not a number: is the separator a blank?"},
-        {"\"3,14\",2\n", "line 1, column 1: \"3,14\" is not a number: decimals have a point, and thousands no sign"},
-        {"\"1,234.5\",2\n", "line 1, column 1: \"1,234.5\" is not a number: decimals have a point, and thousands no sign"},
+        {"\"3,14\",2\n", "line 1, column 1: \"3,14\" is not a number: use a decimal point and no thousands separator"},
+        {"\"1,234.5\",2\n", "line 1, column 1: \"1,234.5\" is not a number: use a decimal point and no thousands separator"},
         {"0x1p3,2\n", "line 1, column 1: \"0x1p3\" is not a number: numbers are decimal"},
         {"12%,2\n", "line 1, column 1: \"12%\" is not a number"},
         {"\xff\xfe" "1,2\n", "line 1, column 1: \"\\xff\\xfe1\" is not a number: this is text in UTF-16; UTF-8 is read"},
         {"1,2\n3,inf\n", "line 2, column 2: \"inf\" is not a finite number"},
         {"1,a\xe2\x80\xae" "b\x1b[2J\n", "line 1, column 2: \"a\\u202eb\\x1b[2J\" is not a number: a word; classes are numbers, 0, 1, 2 and so on, "
-                                      "and of a header line the reader has to be told"},
+                                      "and a header line is skipped only if `header` is set"},
         {"1,averyverylongwordindeed\n", "line 1, column 2: \"averyverylongwordind...\" is not a number: a word; classes are numbers, 0, 1, 2 "
-                                        "and so on, and of a header line the reader has to be told"},
+                                        "and so on, and a header line is skipped only if `header` is set"},
     };
     for (size_t i = 0; i < sizeof cases/sizeof *cases; i++) expect_error(cases[i].text, NULL, cases[i].message);
     expect_error("1,5;2\n", &(nn_csv_config){1, false, ';'},
-                 "line 1, column 1: \"1,5\" is not a number: decimals have a point, and thousands no sign");
+                 "line 1, column 1: \"1,5\" is not a number: use a decimal point and no thousands separator");
 }
 
 Test(csv, a_second_header_line_is_called_one) {
@@ -115,7 +115,7 @@ Test(csv, a_second_header_line_is_called_one) {
     expect_error("a,b\n1,2\nb,a\n", &header, "line 3, column 1: \"b\" is not a number: a word; classes are numbers, 0, 1, 2 and so on");
 }
 
-/* More names than are kept. */
+/* More header names than are kept. */
 Test(csv, a_long_header_line_is_skipped_as_any_other) {
     static char text[20000], *at = text;
     for (int i = 0; i < 1000; i++) at += sprintf(at, "%scolumn%d", i > 0 ? "," : "", i);
@@ -127,7 +127,7 @@ Test(csv, a_long_header_line_is_skipped_as_any_other) {
     nn_data_free(data);
 }
 
-/* Within quotes a line may end: editors count on, and so does the reader. */
+/* A quoted field may contain line ends: editors count them, and so does the reader. */
 Test(csv, lines_within_quotes_are_counted) {
     const nn_csv_config header = {1, true, 0};
     expect_error("\"a\nb\",c\n1,2\n3,x\n", &header,
@@ -137,7 +137,7 @@ Test(csv, lines_within_quotes_are_counted) {
     expect_error("1,\"2\n\"\n3,4,5\n", NULL, "line 3, column 3: more columns than the 2 of line 1");
 }
 
-/* A byte 0 ends no field: what stands behind it would be lost. */
+/* A zero byte does not end a field: what follows it would be lost. */
 Test(csv, a_byte_0_is_told) {
     const char *path = file_path("zero.csv");
     file_write(path, 8, "1,2\0\0\n3");
@@ -177,7 +177,7 @@ Test(csv, file_without_rows_and_row_without_targets) {
     expect_error("1,2\n", &(nn_csv_config){3, false, 0}, "line 1, column 2: the row ends here, too short for 3 targets");
 }
 
-/* Longer than any block it is read in: fields, quotes and line ends stand across their borders. */
+/* Longer than a block: fields, quotes and line ends cross the block boundaries. */
 Test(csv, table_of_many_blocks_is_read_whole) {
     enum { ROWS = 20000, LINE = 16 };
     char  *text = malloc(ROWS*LINE + 1);

@@ -122,11 +122,11 @@ Test(data, one_hot_of_one_class_is_a_column_of_ones) {
 
 Test(data, one_hot_refuses_what_is_no_class) {
     static const struct { double label; size_t target, classes; const char *message; } cases[] = {
-        {0.5, 0, 0, "row 1, column 1 (from 0) is 0.5, which is no class number"},
-        {-1, 0, 0, "row 1, column 1 (from 0) is -1, which is no class number"},
+        {0.5, 0, 0, "row 1, column 1 (from 0) is 0.5, which is not a class number"},
+        {-1, 0, 0, "row 1, column 1 (from 0) is -1, which is not a class number"},
         {3, 0, 3, "row 1, column 1 (from 0) is class 3 of 3"},
-        {1e300, 0, 0, "is 1e+300, which is no class number"},
-        {1, 1, 0, "there is no target 1 (from 0) of 1"},
+        {1e300, 0, 0, "is 1e+300, which is not a class number"},
+        {1, 1, 0, "no target 1 (from 0): the data have 1"},
         {0xffffffff, 0, SIZE_MAX, "too many numbers to count"},
     };
     for (size_t i = 0; i < sizeof cases/sizeof *cases; i++) {
@@ -186,7 +186,7 @@ Test(data, moments_are_those_of_the_population_and_do_not_cancel) {
     nn_data_free(data);
 }
 
-/* A constant column has its number as the mean and the deviation 0, however often it is added up. */
+/* A constant column has its number as the mean and the deviation 0, however many rows there are. */
 Test(data, constant_columns_have_no_deviation) {
     enum { LONG = 100000 };
     static const double constants[] = {0.1, -0.1, 1/3.0, 1e15 + 0.3, 1e308, 1e-310, 0};
@@ -233,7 +233,7 @@ Test(data, moments_neither_overflow_nor_vanish) {
     }
 }
 
-/* x - mean is more than the largest number for the first; the deviation is not. */
+/* x - mean overflows for the first; the deviation does not. */
 Test(data, ends_of_the_range_are_standardized) {
     nn_data *data = nn_data_new(4, 1, 0, ROWS(1.7e308, -1.7e308, -1.7e308, -1.7e308));
     double   mean, deviation;
@@ -245,7 +245,7 @@ Test(data, ends_of_the_range_are_standardized) {
     nn_data_free(data);
 }
 
-/* The smallest number there is has no half: a deviation of 0 is one of a constant column alone. */
+/* Half of the smallest number is 0, but only a constant column has deviation 0. */
 Test(data, deviation_of_what_is_not_constant_is_not_0) {
     nn_data *data = nn_data_new(2, 1, 0, ROWS(0, 0x1p-1074));
     double   mean, deviation;
@@ -254,7 +254,7 @@ Test(data, deviation_of_what_is_not_constant_is_not_0) {
     nn_data_free(data);
 }
 
-/* The mean, 1e15 + 1/16, is no double; what it is rounded by is no part of the deviation. */
+/* The mean, 1e15 + 1/16, is not a double; its rounding does not enter the deviation. */
 Test(data, deviation_is_not_that_from_a_rounded_mean) {
     nn_data *data = nn_data_new(2, 1, 0, ROWS(1e15, 1e15 + 0.125));
     double   mean, deviation;

@@ -23,7 +23,8 @@ Test(generate, moons_lie_on_their_half_circles) {
     nn_data_free(data);
 }
 
-/* sklearn.datasets.make_moons(4, shuffle=False): (1, 0), (-1, 0) and (0, 0.5), (2, 0.5), the last digits aside. */
+/* sklearn.datasets.make_moons(4, shuffle=False): (1, 0), (-1, 0) and (0, 0.5), (2, 0.5), the last
+ * digits aside. */
 Test(generate, four_moons_are_those_of_scikit_learn) {
     nn_data *data = nn_data_moons(4, 0, 1);
     double   found[4] = {0, 0, 0, 0};
@@ -119,4 +120,13 @@ Test(generate, bad_numbers_are_refused_in_a_sentence) {
         cr_expect_eq(nn_data_rows(bad[i]), 0);
         nn_data_free(bad[i]);
     }
+}
+
+Test(generate, too_few_rows_and_too_many_are_told_apart) {
+    nn_data *few = nn_data_moons(1, 0, 1), *many = nn_data_sine(SIZE_MAX, 0, 1);
+    cr_expect_str_eq(nn_data_message(few), "nn_data_moons: 1 rows; at least 2 are needed");
+    cr_expect(strstr(nn_data_message(many), "nn_data_sine: ") && strstr(nn_data_message(many), " rows are too many"),
+              "%s", nn_data_message(many));
+    nn_data_free(few);
+    nn_data_free(many);
 }

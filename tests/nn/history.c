@@ -95,7 +95,7 @@ Test(history, file_that_cannot_be_written_is_told) {
     cr_expect(nn__history_open(&h, &(nn_train_config){.history = NULL}, 0) && nn__history_close(&h));
 }
 
-/* ---- what is another's ------------------------------------------------------------------------ */
+/* ---- other files ------------------------------------------------------------------------------ */
 
 static double metric(nn_model *model, void *user) {
     (void)model, (void)user;
@@ -124,8 +124,8 @@ Test(history, run_with_other_columns_is_refused_and_the_file_stays) {
         write_epochs(i == 0 ? &plain : &accuracy, 0, 1, 5);
         content(before);
         for (size_t k = (size_t)i; k < sizeof others/sizeof *others; k++)
-            expect_refused(&others[k], 5, AD_BAD_FILE, "other columns than this run, whose are epoch, loss, ");
-        if (i == 1) expect_refused(&plain, 5, AD_BAD_FILE, "whose are epoch, loss, seconds, examples_per_second:");
+            expect_refused(&others[k], 5, AD_BAD_FILE, "other columns than this run, which has epoch, loss, ");
+        if (i == 1) expect_refused(&plain, 5, AD_BAD_FILE, "which has epoch, loss, seconds, examples_per_second:");
         cr_expect_str_eq(content(after), before);
     }
     nn_data_free(data);
@@ -151,15 +151,15 @@ Test(history, header_that_a_kill_cut_is_written_again) {
     }
 }
 
-/* One file under two names, each tried for history and checkpoint, with the file there and not: nothing is written or
- * left behind. */
+/* One file under two names, as history and checkpoint in either order, existing or not: nothing is
+ * written or left behind. */
 static void expect_one_file(const char *a, const char *b, bool exists) {
     struct stat about;
     for (int turn = 0; turn < 2; turn++) {
         char                  text[TEXT];
         const nn_train_config c = {.history = turn == 0 ? a : b, .checkpoint = turn == 0 ? b : a};
-        expect_refused(&c, 0, AD_BAD_ARGUMENT, "are one file");
-        expect_refused(&c, 2, AD_BAD_ARGUMENT, "are one file");
+        expect_refused(&c, 0, AD_BAD_ARGUMENT, "are the same file");
+        expect_refused(&c, 2, AD_BAD_ARGUMENT, "are the same file");
         if (exists) cr_expect_str_eq(content(text), "precious");
         else cr_expect(stat(path, &about) != 0, "%s, %s: a file was left", a, b);
     }
@@ -199,14 +199,15 @@ Test(history, progress_goes_elsewhere) {
     cr_expect(nn__history_close(&h));
 }
 
-/* To open such a pipe the usual way waits for ever, and open for both ways it would take what nobody gets. */
+/* Opening such a pipe for writing blocks forever, and opened for reading and writing it would
+ * accept data that nobody reads. */
 Test(history, pipe_is_written_where_somebody_reads_it, .timeout = 10) {
     static const char first[] = "epoch\tloss\tseconds\texamples_per_second\n3\t0.33333333333333331\t2.000\t100\n";
     const nn_train_config c = {.history = path};
     cr_assert_eq(mkfifo(path, 0600), 0);
     for (size_t kept = 0; kept < 3; kept++) {
         char text[TEXT] = "";
-        expect_refused(&c, kept, AD_BAD_FILE, "a pipe that nobody reads");
+        expect_refused(&c, kept, AD_BAD_FILE, "it is a pipe without a reader");
         const int from = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
         cr_assert_geq(from, 0);
         write_epochs(&c, kept, 3, 3);

@@ -68,19 +68,19 @@ Test(idx, images_and_labels_join) {
 Test(idx, size_that_lies_is_refused_without_believing_it) {
     unsigned char bytes[sizeof images + 1] = {0};
     memcpy(bytes, images, sizeof images);
-    expect_error(made(sizeof bytes, bytes), "byte 24: more bytes than the 2 rows of 4 numbers that the header");
+    expect_error(made(sizeof bytes, bytes), "byte 24: more bytes than the 2 rows of 4 numbers in the header");
     bytes[7] = 3;
-    expect_error(made(sizeof images, bytes), "byte 24: the file ends in its numbers: 12 bytes are wanted from byte 16 on");
+    expect_error(made(sizeof images, bytes), "byte 24: the file ends in its numbers: 12 bytes are needed from byte 16 on");
     memset(bytes + 4, 0x7f, 4);
-    expect_error(made(sizeof images, bytes), "byte 24: the file ends in its numbers: 65536 bytes are wanted");
+    expect_error(made(sizeof images, bytes), "byte 24: the file ends in its numbers: 65536 bytes are needed");
     memset(bytes + 4, 0xff, 12);
-    expect_error(made(sizeof images, bytes), "byte 8: the axes have more numbers than can be counted");
+    expect_error(made(sizeof images, bytes), "byte 8: the shape has too many numbers to count");
 }
 
 Test(idx, header_that_makes_no_sense_is_refused_with_the_byte) {
     expect_error(made(4, "\x89PNG"), "byte 0: not an IDX file: it does not begin with two zero bytes");
     expect_error(made(4, "\0\0\x0a\x01"), "byte 2: numbers of type 0x0a, which IDX does not have");
-    expect_error(made(4, "\0\0\x08\0"), "byte 3: an array without axes has no rows");
+    expect_error(made(4, "\0\0\x08\0"), "byte 3: an array without axes, which has no rows");
     expect_error(made(8, "\0\0\x08\x01\0\0\0\0"), "byte 4: axis 0 (from 0) has length 0");
     expect_error(made(16, "\0\0\x0e\x01\0\0\0\x01\x7f\xf8\0\0\0\0\0\0"), "byte 8: row 0, column 0 (from 0) is nan");
     expect_error(made(12, "\0\0\x0d\x01\0\0\0\x01\xff\x80\0\0"), "byte 8: row 0, column 0 (from 0) is -inf");
@@ -123,7 +123,8 @@ Test(idx, long_gzipped_file_is_read) {
     nn_data_free(data);
 }
 
-/* The last eight bytes are the checksum and the length: cut there, every number could be unpacked. */
+/* The last eight bytes are the checksum and the length: cut there, every number could be
+ * unpacked. */
 Test(idx, gzip_that_ends_early_is_refused_wherever_it_ends) {
     unsigned char bytes[256];
     const size_t  size = file_read(packed(sizeof images, images), sizeof bytes, bytes);

@@ -1,5 +1,5 @@
-/* lesson.c - tests of the lesson of backpropagation. That its numbers are right is shown by tests/lessons, against a
- * network written in another language. */
+/* lesson.c - tests of the lesson of backpropagation. Its numbers are checked by tests/lessons,
+ * against a network written in another language. */
 #include "lesson_fixture.h"
 
 TestSuite(lesson, .init = make, .fini = drop);
@@ -93,10 +93,11 @@ Test(lesson, a_class_between_two_is_refused_for_squares_too) {
 Test(lesson, units_without_a_bias_are_refused) {
     nn_mlp_free(mlp);
     mlp = nn_mlp_new(model, &(nn_mlp_config){.layers = 1, .sizes = (const size_t[]){2, 3}, .without_bias = true, .name = "bare"});
-    expect_refused(usual(), "a bias in every unit");
+    expect_refused(usual(), "every unit must have a bias");
 }
 
-/* The output is the mean of what is wanted: gradients of about 0.5 cancel, and what rounding leaves is no error. */
+/* The output is the mean of the wanted values: gradients of about 0.5 cancel, and the rounding that
+ * is left is not an error. */
 Test(lesson, gradients_that_cancel_are_a_lesson_too) {
     const double x[] = {0.3, 0.7};
     double       wanted[9];

@@ -1,4 +1,5 @@
-/* lesson_page.c - tests of nn/lesson_page.c: the data read by a library that others wrote, and what leaves the page. */
+/* lesson_page.c - tests of nn/lesson_page.c: the JSON as read by an independent library, and the
+ * escaping in the page. */
 #include "lesson_fixture.h"
 #include "nn/text.h"
 
@@ -75,7 +76,7 @@ Test(lesson_page, bytes_that_are_not_utf8_become_the_sign_for_that) {
 }
 #endif
 
-/* The names stand in the data, which is UTF-8 as well; the title also in <title> and <h1>. */
+/* The names are in the data, which is UTF-8 as well; the title is also in <title> and <h1>. */
 Test(lesson_page, page_is_utf8_whatever_bytes_title_and_names_have) {
     write_lesson(nn_lesson_html, "a\xff\xe2\x88<\xe2\x88\x82\x1b\xc2\x9b\xef\xbf\xbfz&#", (const char *const[]){"\xed\xa0\x80", "\xc0\x80", "\xe2\x88"});
     cr_expect(nn__is_utf8(text));

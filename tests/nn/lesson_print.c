@@ -1,4 +1,4 @@
-/* lesson_print.c - tests of nn/lesson_print.c: what a terminal gets. */
+/* lesson_print.c - tests of nn/lesson_print.c: the output on a terminal. */
 #include "lesson_fixture.h"
 
 static char  *text;
@@ -31,7 +31,7 @@ Test(lesson_print, shows_the_numbers_of_the_example) {
     for (size_t k = 0; k < lesson->outputs; k++) expect_in(" probability %8.4f   wanted ", p->guess[k]);
     for (size_t i = 0; i < 2; i++) expect_in(" %9.4f\n", p->input[i]);
     expect_in(") = %.6g\n", p->loss);
-    expect_in(" -> %.6g   the step went", lesson->after);
+    expect_in(" -> %.6g   the step went", lesson->loss_after);
 }
 
 static void expect_ascii(void) {
@@ -67,7 +67,7 @@ Test(lesson_print, a_step_too_small_to_see_did_not_go_too_far) {
     FILE *to = open_memstream(&text, &length);
     cr_expect_eq(nn_lesson_print(lesson, 1, true, to), AD_OK);
     fclose(to);
-    expect_in(" -> %.6g   the step is too small to see", lesson->after);
+    expect_in(" -> %.6g   the step is too small to see", lesson->loss_after);
 }
 
 Test(lesson_print, names_do_not_steer_the_terminal) {
@@ -77,7 +77,7 @@ Test(lesson_print, names_do_not_steer_the_terminal) {
     cr_expect(strstr(text, "b\nc") == NULL && strchr(text, 0x7f) == NULL);
 }
 
-/* U+009B is what ESC [ is, in one character; U+00A0 is none of these. */
+/* U+009B is ESC [ in one character; U+00A0 is not a control character. */
 Test(lesson_print, control_characters_of_two_bytes_do_not_steer_it_either) {
     print(false, "a\xc2\x9b" "2J", (const char *const[]){"\xc2\x90", "\xc2\x80\xc2\x9f", "x\xc2\xa0y"});
     for (const char *at = text; (at = strchr(at, '\xc2')) != NULL; at++) cr_assert_geq((unsigned char)at[1], 0xa0);

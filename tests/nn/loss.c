@@ -28,8 +28,8 @@ static bool close_or_same(double x, double y) {
 
 /* ---- cross-entropy ---------------------------------------------------------------------------- */
 
-/* cs231n.github.io/linear-classify, the figure "SVM and Softmax": scores -2.85, 0.86, 0.28 of an image
- * of class 2 have the probabilities 0.016, 0.631, 0.353 (from rounded exponentials) and the
+/* cs231n.github.io/linear-classify, the figure "SVM and Softmax": scores -2.85, 0.86, 0.28 of an
+ * image of class 2 have the probabilities 0.016, 0.631, 0.353 (from rounded exponentials) and the
  * loss 1.04. */
 Test(loss, softmax_example_of_cs231n) {
     const double score[] = {-2.85, 0.86, 0.28}, printed[] = {0.016, 0.631, 0.353};
@@ -41,7 +41,7 @@ Test(loss, softmax_example_of_cs231n) {
     for (int i = 0; i < 3; i++) cr_expect_float_eq(p[i], printed[i], 0.001);
 }
 
-/* A network that knows nothing gives all K classes the same: ln K. */
+/* An untrained network gives all K classes the same probability: ln K. */
 Test(loss, equal_logits_cost_ln_k) {
     double value[100];
     ad_var x[100];
@@ -95,7 +95,7 @@ static const double apart[LOGITS] = {0, 1, -2, 0.5},
                     offset[] = {0, 1e6, -1e6, 1e8, 1e15, -1e15, 1e20, -1e300, 1.6e308};
 enum { OFFSETS = sizeof offset/sizeof *offset };
 
-/* In long double, from the logits as they are when the offset has rounded them. */
+/* In long double, from the logits after adding the offset has rounded them. */
 static void expected_softmax(double by, double p[LOGITS]) {
     long double part[LOGITS], total = 0;
     for (int i = 0; i < LOGITS; i++) total += part[i] = expl((long double)(by + apart[i]) - (by + 1));
@@ -106,7 +106,7 @@ static void shifted(double by, ad_var x[LOGITS]) {
     for (int i = 0; i < LOGITS; i++) x[i] = ad_input(tape, by + apart[i]);
 }
 
-/* p - truth, and diag(p) - p*p', by sweeps and as recorded. */
+/* p - truth, and diag(p) - p*p', by sweeps and by recorded gradients. */
 static void expect_derivatives(ad_var loss, const ad_var x[LOGITS], const double p[LOGITS], const double truth[LOGITS]) {
     double grad[LOGITS], h[LOGITS*LOGITS], again[LOGITS];
     ad_var recorded[LOGITS];
@@ -142,7 +142,8 @@ Test(loss, cross_entropy_is_accurate_for_logits_of_any_size) {
     }
 }
 
-/* Compiled where the numbers are small, run where they are not; the weights are the logits, but for what a row adds. */
+/* Compiled for small numbers, run for large ones; the logits are the weights plus the offset of the
+ * row. */
 Test(loss, cross_entropy_is_accurate_in_programs) {
     double weight[LOGITS], mean, grad[LOGITS], example[2*OFFSETS], value[2*OFFSETS];
     ad_var w[LOGITS], x[LOGITS], input[2] = {ad_input(tape, 0), ad_input(tape, 0)};
@@ -165,7 +166,7 @@ Test(loss, cross_entropy_is_accurate_in_programs) {
     ad_program_free(p);
 }
 
-/* More classes than are taken at a time. */
+/* More classes than fit in a chunk. */
 Test(loss, cross_entropy_of_many_classes) {
     enum { MANY = 777 };
     static ad_var x[MANY];
@@ -187,7 +188,7 @@ Test(loss, cross_entropy_of_many_classes) {
     }
 }
 
-/* The limits; PyTorch says the same where it says a number. */
+/* The limits; PyTorch agrees where it gives a number. */
 Test(loss, cross_entropy_of_infinite_logits) {
     const double inf = INFINITY, none = NAN;
     /* clang-format off */
@@ -213,7 +214,7 @@ Test(loss, cross_entropy_of_infinite_logits) {
         }
 }
 
-/* A class that is masked out has no share, and receives nothing. */
+/* A masked class has probability 0 and gets no gradient. */
 Test(loss, cross_entropy_with_a_masked_class) {
     ad_var x[3];
     double grad[3];
@@ -293,7 +294,8 @@ Test(loss, bce_does_not_overflow) {
     }
 }
 
-/* Decimal of Python, 50 digits: log(1 + exp(-30)), exp(-30)/(1 + exp(-30)), log(1 + exp(-700)); and the limits. */
+/* Decimal of Python, 50 digits: log(1 + exp(-30)), exp(-30)/(1 + exp(-30)), log(1 + exp(-700)); and
+ * the limits. */
 Test(loss, bce_of_logits_of_any_size) {
     const double inf = INFINITY, tiny = 9.3576229688397367e-14, tinier = 9.8596765437597708e-305;
     /* clang-format off */

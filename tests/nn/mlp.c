@@ -81,7 +81,7 @@ Test(mlp, recording_again_takes_no_memory) {
     nn_mlp_free(mlp);
 }
 
-/* In plain C from the parameters as they lie: weights of a layer row by row, then its biases. */
+/* In plain C from the parameters in their order: weights of a layer row by row, then its biases. */
 static void forward_by_hand(size_t layers, const size_t sizes[], const double x[], double (*hidden)(double),
                             double out[]) {
     const ad_var *p = nn_model_params(model);
@@ -130,7 +130,7 @@ Test(mlp, one_layer_is_a_linear_map) {
     expect_forward(1, sizes, NULL, tanh);
 }
 
-/* The universal case: no weights make XOR with fewer than two layers, these make it with two. */
+/* XOR: impossible with one layer; these weights compute it with two. */
 Test(mlp, xor_with_given_weights) {
     const size_t sizes[] = {2, 2, 1};
     const double w[] = {1, 1, 1, 1, 0, -1, 1, -2, 0};    /* Goodfellow et al., Deep Learning, 6.1 */

@@ -64,11 +64,11 @@ Test(model, place_of_a_parameter_in_words) {
     nn_param(model, "bias", 1, shape, nn_init_uniform(0, 1));
     nn_param(model, "scale", 0, NULL, nn_init_uniform(0, 1));
     nn_param(model, "layers.0.weight", 3, shape, nn_init_uniform(0, 1));
-    cr_expect_str_eq(nn__model_place(model, 1, sizeof text, text), "bias[1]");
-    cr_expect_str_eq(nn__model_place(model, 2, sizeof text, text), "scale");
-    cr_expect_str_eq(nn__model_place(model, 3 + 1*12 + 2*4 + 3, sizeof text, text),
+    cr_expect_str_eq(nn__param_name(model, 1, sizeof text, text), "bias[1]");
+    cr_expect_str_eq(nn__param_name(model, 2, sizeof text, text), "scale");
+    cr_expect_str_eq(nn__param_name(model, 3 + 1*12 + 2*4 + 3, sizeof text, text),
                      "layers.0.weight[1][2][3]");
-    cr_expect_str_eq(nn__model_place(model, 3, 10, text), "layers.0.");
+    cr_expect_str_eq(nn__param_name(model, 3, 10, text), "layers.0.");
 }
 
 /* ---- initial values --------------------------------------------------------------------------- */
@@ -104,7 +104,8 @@ Test(model, values_fill_their_interval) {
     cr_expect_float_eq(mean, 3.5, 4*3/sqrt(12.0*1e4), "four standard errors");
 }
 
-/* pytorch.org/docs, torch.nn.init: kaiming_normal_ (gain sqrt(2)) and xavier_normal_ with gain 1. */
+/* pytorch.org/docs, torch.nn.init: kaiming_normal_ (gain sqrt(2)) and xavier_normal_ with gain
+ * 1. */
 Test(model, normal_rules_give_the_deviations_of_pytorch) {
     cr_expect_float_eq(nn_init_he_normal(64, 10).deviation, sqrt(2.0/64), 1e-16);
     cr_expect_float_eq(nn_init_xavier_normal(64, 10).deviation, sqrt(2.0/74), 1e-16);

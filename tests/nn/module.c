@@ -1,5 +1,6 @@
-/* module.c - tests of nn/module.c. Expected numbers are those of module_reference.py, which computes PyTorch's
- * equations with 50 digits; gradients are those of the engine and are held to differences by its tests. */
+/* module.c - tests of nn/module.c. Expected numbers are those of module_reference.py, which
+ * computes PyTorch's equations with 50 digits; gradients are those of the engine, whose tests check
+ * them against differences. */
 #include "support.h"
 
 #include "nn/nn.h"
@@ -82,7 +83,8 @@ Test(module, softmax_is_recorded_and_has_its_logarithm) {
     for (int i = 0; i < 5; i++) cr_expect(close_to(grad[i], p[1]*((i == 1) - p[i]), 64*U, 0));
 }
 
-/* dp[i]/dx[k] = p[i]*((i == k) - p[k]), that of its logarithm (i == k) - p[k], second derivatives from there. */
+/* dp[i]/dx[k] = p[i]*((i == k) - p[k]), that of its logarithm (i == k) - p[k], second derivatives
+ * from there. */
 static void expect_softmax(double by, const double apart[3], double tolerance) {
     long double  part[3], total = 0;
     double       p[3], grad[3], h[9], jacobian[9], sum = 0;
@@ -129,7 +131,7 @@ Test(module, softmax_does_not_depend_on_what_all_have_in_common) {
     expect_softmax(1e4, (const double[]){-700, -20, 0}, 8*U);
 }
 
-/* Recorded where the numbers are small; rows are moved by what they like. */
+/* Recorded for small numbers; each row adds an offset of any size. */
 Test(module, softmax_of_large_numbers_in_programs) {
     enum { N = 3, MOVES = 4 };
     const double moved[MOVES] = {1e15, -1e8, 0, 1e20}, weight[N] = {1, -2, 0.5};
@@ -227,7 +229,8 @@ Test(module, causal_attention_does_not_look_ahead) {
     cr_expect(grad[1] != 0 && grad[WIDTH + 1] != 0);
 }
 
-/* Projections of the identity leave attention itself; the module's parameters carry its name. */
+/* With identity projections the module is plain attention; its parameters have its name as
+ * prefix. */
 Test(module, attention_with_projections) {
     ad_var q[ALL], x[ALL], v[ALL], y[ALL], expected[ALL], scratch[2*POSITIONS];
     double identity[4*WIDTH*WIDTH] = {0}, wanted[ALL];
@@ -244,7 +247,7 @@ Test(module, attention_with_projections) {
     for (int i = 0; i < ALL; i++) wanted[i] = ad_value(expected[i]);
     nn_attention_forward(a, POSITIONS, x, y);
     expect_values(ALL, y, wanted);
-    nn_attention_forward(a, POSITIONS + 1, x, y);        /* more than it was made for: nothing */
+    nn_attention_forward(a, POSITIONS + 1, x, y);        /* more than it was made for: does nothing */
     nn_attention_free(a);
 }
 
@@ -281,7 +284,7 @@ static void expect_refused(const void *object, const char *words) {
 Test(module, shapes_that_make_no_sense_are_refused) {
     expect_refused(nn_attention_new(model, NULL), "no configuration");
     expect_refused(nn_attention_new(model, &(nn_attention_config){.width = 4, .heads = 2, .positions = 1}), "no name");
-    expect_refused(nn_attention_new(model, &(nn_attention_config){"a", 5, 2, 3, true, NULL}), "heads divide the width");
+    expect_refused(nn_attention_new(model, &(nn_attention_config){"a", 5, 2, 3, true, NULL}), "heads must divide the width");
     expect_refused(nn_attention_new(model, &(nn_attention_config){"a", 4, 0, 3, true, NULL}), "at least 1");
     expect_refused(nn_embedding_new(model, "e", 0, 3, NULL), "no elements");
     expect_refused(nn_embedding_new(model, NULL, 2, 3, NULL), "no name");

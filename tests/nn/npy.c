@@ -1,4 +1,4 @@
-/* npy.c - tests of NumPy's files: those that NumPy makes, those made here, and broken ones. */
+/* npy.c - tests of .npy files: from NumPy, made here, and broken ones. */
 #include "files.h"
 #include "nn/nn.h"
 
@@ -11,7 +11,7 @@ TestSuite(npy, .fini = files_remove);
 
 #define HEADER(shape) "{'descr': '<f8', 'fortran_order': False, 'shape': " shape ", }\n"
 
-/* A file of version 1.0 with this header, and so many bytes of zeros. */
+/* A file of version 1.0 with this header, followed by so many zero bytes. */
 static const char *made(const char *header, size_t zeros) {
     unsigned char bytes[4096] = "\x93NUMPY\x01";
     const size_t  length = strlen(header);
@@ -41,7 +41,7 @@ static void expect_numbers(const char *path, size_t rows, size_t columns, const 
     nn_data_free(data);
 }
 
-/* The path of one of the files that NumPy wrote; the test is skipped where there is no NumPy. */
+/* The path of a file that NumPy wrote; the test is skipped without NumPy. */
 static const char *by_numpy(const char *name) {
     char file[64];
     snprintf(file, sizeof file, "%s.npy", name);
@@ -74,12 +74,12 @@ Test(npy, numpys_arrays_of_every_type_version_and_shape_are_read) {
 }
 
 Test(npy, what_else_numpy_writes_is_refused_in_a_sentence) {
-    expect_error(by_numpy("big_endian"), "byte 20: numbers of type '>f8'; read are '<f8', '<f4'");
+    expect_error(by_numpy("big_endian"), "byte 20: numbers of type '>f8' are not supported; supported are '<f8', '<f4'");
     expect_error(by_numpy("half"), "byte 20: numbers of type '<f2'");
     expect_error(by_numpy("complex"), "byte 20: numbers of type '<c16'");
-    expect_error(by_numpy("record"), "byte 20: 'descr' names no simple type of numbers");
-    expect_error(by_numpy("axes0"), "byte 10: an array of 0 axes without rows and columns");
-    expect_error(by_numpy("empty"), "byte 10: an array of 2 axes without rows and columns");
+    expect_error(by_numpy("record"), "byte 20: 'descr' is not a simple number type");
+    expect_error(by_numpy("axes0"), "byte 10: an array of 0 axes that has no rows or no columns");
+    expect_error(by_numpy("empty"), "byte 10: an array of 2 axes that has no rows or no columns");
     expect_error(by_numpy("nan"), "byte 152: row 1, column 1 (from 0) is nan");
     expect_error(by_numpy("large"), "byte 136: row 1, column 0 (from 0) is about 9007199254740994: too large");
     expect_error(by_numpy("large_odd"), "byte 136: row 1, column 0 (from 0) is about 9007199254740992: too large");
@@ -88,7 +88,7 @@ Test(npy, what_else_numpy_writes_is_refused_in_a_sentence) {
     expect_numbers(by_numpy("largest"), 2, 1, (const double[]){9007199254740992, -9007199254740992});
 }
 
-/* The last axis changes fastest here, whichever did in the file. */
+/* The last axis changes fastest in the table, whichever did in the file. */
 Test(npy, arrays_in_fortran_order_are_read_as_the_same_numbers_in_c_order) {
     double count[120];
     for (size_t i = 0; i < 120; i++) count[i] = (double)i;
@@ -101,7 +101,7 @@ Test(npy, arrays_in_fortran_order_are_read_as_the_same_numbers_in_c_order) {
     expect_error(by_numpy("fortran_nan"), "byte 152: row 1, column 1 (from 0) is nan");
 }
 
-/* Longer than a block that is read at once: 3 x 40000 numbers, of which number k of row r is r + 3*k. */
+/* Longer than a block: 3 x 40000 numbers; number k of row r is r + 3*k. */
 Test(npy, fortran_order_goes_on_from_block_to_block) {
     enum { ROWS = 3, COLUMNS = 40000 };
     static double value[ROWS*COLUMNS];
@@ -123,7 +123,8 @@ Test(npy, fortran_order_goes_on_from_block_to_block) {
     nn_data_free(data);
 }
 
-/* cnpy writes '<' for all types, NumPy '|' for those of one byte; '=' is the order of the machine. */
+/* cnpy writes '<' for all types, NumPy '|' for those of one byte; '=' is the order of the
+ * machine. */
 Test(npy, order_of_bytes_is_of_no_account_where_there_is_one) {
     static const char *const good[] = {"|i1", "<i1", ">i1", "=i1", "|u1", "<u1", ">u1", "=u1", "|b1", "<b1", ">b1", "=b1",
                                        "<i2", "=i2", "<f8", "=f8", "=u4"};
@@ -136,7 +137,7 @@ Test(npy, order_of_bytes_is_of_no_account_where_there_is_one) {
     for (size_t i = 0; i < sizeof bad/sizeof *bad; i++) {
         char message[100];
         snprintf(header, sizeof header, "{'descr': '%s', 'fortran_order': False, 'shape': (2, 1), }\n", bad[i]);
-        snprintf(message, sizeof message, "byte 20: numbers of type '%s'; read are '<f8', ", bad[i]);
+        snprintf(message, sizeof message, "byte 20: numbers of type '%s' are not supported; supported are '<f8', ", bad[i]);
         expect_error(made(header, 2), message);
     }
 }
@@ -184,32 +185,32 @@ Test(npy, header_is_read_as_python_reads_it) {
 
 Test(npy, header_that_is_no_such_dictionary_is_refused_with_the_byte) {
     static const struct { const char *header, *message; } cases[] = {
-        {"", "byte 10: the header is not the dictionary"},
-        {"[]", "byte 10: the header is not the dictionary that NumPy writes: it does not begin with {"},
-        {"{}", "byte 12: the header is not the dictionary that NumPy writes: of 'descr', "},
-        {"{'descr': '<f8'", "byte 25: the header is not the dictionary that NumPy writes: a comma"},
-        {"{'descr' '<f8'}", "byte 19: the header is not the dictionary that NumPy writes: a colon"},
-        {"{'descr': '<f8', 'descr': '<f8'}", "byte 35: the header is not the dictionary that NumPy writes: "
-                                             "a name that does not belong there, or stands there twice"},
-        {"{'descr': '<f8\n'}", "byte 20: 'descr' names no simple type"},
-        {"{'fortran_order': 1}", "byte 28: the header is not the dictionary that NumPy writes: 'fortran_order'"},
-        {"{'shape': 3}", "byte 20: the header is not the dictionary that NumPy writes: 'shape' is no tuple"},
-        {"{'shape': (-1,)}", "byte 21: the header is not the dictionary that NumPy writes: an axis"},
-        {"{'shape': (1", "byte 22: the header is not the dictionary that NumPy writes: a comma"},
-        {HEADER("(1,)") "1", "byte 68: the header is not the dictionary that NumPy writes: text follows it"},
-        {HEADER("(18446744073709551616,)"), "byte 80: the header is not the dictionary that NumPy writes: "
-                                            "an axis is no whole number below 2^64"},
+        {"", "byte 10: the header is not a dictionary"},
+        {"[]", "byte 10: the header is not a dictionary as NumPy writes it: it does not begin with {"},
+        {"{}", "byte 12: the header is not a dictionary as NumPy writes it: one of 'descr', "},
+        {"{'descr': '<f8'", "byte 25: the header is not a dictionary as NumPy writes it: a comma"},
+        {"{'descr' '<f8'}", "byte 19: the header is not a dictionary as NumPy writes it: a colon"},
+        {"{'descr': '<f8', 'descr': '<f8'}", "byte 35: the header is not a dictionary as NumPy writes it: "
+                                             "an unknown name, or one that is there twice"},
+        {"{'descr': '<f8\n'}", "byte 20: 'descr' is not a simple number type"},
+        {"{'fortran_order': 1}", "byte 28: the header is not a dictionary as NumPy writes it: 'fortran_order'"},
+        {"{'shape': 3}", "byte 20: the header is not a dictionary as NumPy writes it: 'shape' is not a tuple"},
+        {"{'shape': (-1,)}", "byte 21: the header is not a dictionary as NumPy writes it: an axis"},
+        {"{'shape': (1", "byte 22: the header is not a dictionary as NumPy writes it: a comma"},
+        {HEADER("(1,)") "1", "byte 68: the header is not a dictionary as NumPy writes it: text follows it"},
+        {HEADER("(18446744073709551616,)"), "byte 80: the header is not a dictionary as NumPy writes it: "
+                                            "an axis is not a whole number below 2^64"},
         {HEADER("(1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1)"),
-         "byte 125: the header is not the dictionary that NumPy writes: more than 32 axes"},
+         "byte 125: the header is not a dictionary as NumPy writes it: more than 32 axes"},
     };
     for (size_t i = 0; i < sizeof cases/sizeof *cases; i++)
         expect_error(made(cases[i].header, 0), cases[i].message);
 }
 
 Test(npy, shape_that_overflows_or_lies_is_refused_before_memory_is_asked_for) {
-    expect_error(made(HEADER("(4294967296, 4294967296)"), 8), "byte 10: the shape has more numbers than");
-    expect_error(made(HEADER("(1, 4294967296, 4294967296)"), 8), "byte 10: the shape has more numbers than");
-    expect_error(made(HEADER("(2305843009213693952,)"), 8), "byte 10: the shape has more numbers than");
+    expect_error(made(HEADER("(4294967296, 4294967296)"), 8), "byte 10: the shape has too many numbers to count");
+    expect_error(made(HEADER("(1, 4294967296, 4294967296)"), 8), "byte 10: the shape has too many numbers to count");
+    expect_error(made(HEADER("(2305843009213693952,)"), 8), "byte 10: the shape has too many numbers to count");
     expect_error(made(HEADER("(1000000000000, 1000)"), 8),
                  "byte 85: the shape asks for 8000000000000000 bytes of numbers, but 8 follow");
     expect_error(made(HEADER("(2, 2)"), 31), "byte 70: the shape asks for 32 bytes of numbers, but 31 follow");
@@ -219,11 +220,11 @@ Test(npy, shape_that_overflows_or_lies_is_refused_before_memory_is_asked_for) {
 Test(npy, beginning_that_is_not_numpys_is_refused) {
     const char *path = file_path("a.npy");
     file_write(path, 8, "PK\x03\x04....");
-    expect_error(path, "byte 0: not a .npy file: it begins otherwise");
+    expect_error(path, "byte 0: not a .npy file: it does not begin with \\x93NUMPY");
     file_write(path, 8, "\x93NUMPY\x04\x00");
-    expect_error(path, "byte 6: version 4.0 of the format; read are 1.0, 2.0 and 3.0");
+    expect_error(path, "byte 6: format version 4.0 is not supported; supported are 1.0, 2.0 and 3.0");
     file_write(path, 12, "\x93NUMPY\x02\x00\xff\xff\xff\xff");
-    expect_error(path, "byte 8: a header of 4294967295 bytes; the longest that is read has 65535");
+    expect_error(path, "byte 8: a header of 4294967295 bytes; the longest supported has 65535");
 }
 
 Test(npy, file_cut_anywhere_is_refused) {

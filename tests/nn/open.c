@@ -1,5 +1,5 @@
-/* open.c - tests of nn/open.c, and of all loaders on what is no regular file: pipes with and without somebody at the
- * other end, folders, devices. None of them waits without an end. */
+/* open.c - tests of nn/open.c, and of all loaders on files that are not regular: pipes with and
+ * without a writer, folders, devices. None of them blocks forever. */
 #include "nn/open.h"
 #include "files.h"
 
@@ -68,7 +68,7 @@ Test(open, a_folder_is_no_file_and_a_device_has_no_length) {
     expect_refused(nn__open(file_path("."), NN__STREAM, &status, why), "not a regular file: a folder");
     expect_refused(nn__open(file_path("."), NN__WHOLE, &status, why), "not a regular file: a folder");
     expect_refused(nn__open("/dev/null", NN__WHOLE, &status, why),
-                   "not a regular file: a device, whose length is not known before it was read");
+                   "not a regular file: a device, whose length is not known before it is read");
     const int file = nn__open("/dev/null", NN__STREAM, &status, why);
     cr_expect_geq(file, 0);
     close(file);
@@ -76,16 +76,16 @@ Test(open, a_folder_is_no_file_and_a_device_has_no_length) {
 
 Test(open, a_pipe_that_nobody_writes_to_is_given_up) {
     const char *path = pipe_path();
-    expect_refused(nn__open_within(path, NN__STREAM, 50, &status, why), "a pipe out of which nothing came for 0.05 seconds");
+    expect_refused(nn__open_within(path, NN__STREAM, 50, &status, why), "a pipe that delivered no data for 0.05 seconds");
     expect_refused(nn__open_within(path, NN__WHOLE, 50, &status, why),
-                   "not a regular file: a pipe, whose length is not known before it was read");
+                   "not a regular file: a pipe, whose length is not known before it is read");
 }
 
 static void nothing(int signal) {
     (void)signal;
 }
 
-/* A timer that rings again and again makes nobody wait longer. */
+/* Signals of a timer do not prolong the timeout. */
 Test(open, signals_do_not_make_it_wait_longer) {
     const char *path = pipe_path();
     sigaction(SIGALRM, &(struct sigaction){.sa_handler = nothing}, NULL);
@@ -93,7 +93,7 @@ Test(open, signals_do_not_make_it_wait_longer) {
     timer_t timer;
     cr_assert_eq(timer_create(CLOCK_MONOTONIC, NULL, &timer), 0);
     timer_settime(timer, 0, &often, NULL);
-    expect_refused(nn__open_within(path, NN__STREAM, 50, &status, why), "a pipe out of which nothing came for 0.05 seconds");
+    expect_refused(nn__open_within(path, NN__STREAM, 50, &status, why), "a pipe that delivered no data for 0.05 seconds");
     timer_delete(timer);
 }
 
@@ -109,7 +109,8 @@ Test(open, a_pipe_that_somebody_opens_later_is_waited_for_and_read_to_its_end) {
     expect_done(child);
 }
 
-/* As "|" of a shell: opened by its path, and its other end is slower than anybody would wait for a named one. */
+/* Like "|" of a shell: opened by its path, with a writer slower than the timeout of a named
+ * pipe. */
 Test(open, a_pipe_without_a_name_is_waited_for) {
     int  end[2];
     char text[8] = "";

@@ -80,7 +80,7 @@ Test(optimizer, error_of_the_model_is_returned) {
     cr_expect_eq(nn_optimizer_step(adam, model, (const double[]){NAN, NAN}), AD_BAD_ARGUMENT);
     cr_expect_eq(nn_optimizer_status(adam), AD_OK);
     cr_expect(ad_value(w[0]) == 1 && ad_value(w[1]) == 1);
-    nn_model_clear(model);                          /* what was no gradient is not remembered either */
+    nn_model_clear(model);                          /* the bad gradient is not in the state either */
     cr_expect_eq(nn_optimizer_step(adam, model, (const double[]){1, 1}), AD_OK);
     cr_expect_float_eq(ad_value(w[0]), 0.5, 1e-7, "%g", ad_value(w[0]));
     nn_optimizer_free(adam);

@@ -1,4 +1,4 @@
-/* progress.c - tests of nn/progress.c: what a terminal and what a file is shown. */
+/* progress.c - tests of nn/progress.c: the output on a terminal and in a file. */
 #include "nn/nn.h"
 #include "nn/progress.h"
 
@@ -12,7 +12,7 @@
 
 enum { TEXT = 4096 };
 
-/* A terminal of so many columns: what is written to the stream is read from the other end. */
+/* A pseudoterminal of so many columns: output written to the stream is read from the other end. */
 static FILE *terminal(unsigned short columns, int *other_end) {
     const struct winsize size = {.ws_row = 24, .ws_col = columns};
     *other_end = posix_openpt(O_RDWR | O_NOCTTY | O_NONBLOCK);
@@ -22,12 +22,12 @@ static FILE *terminal(unsigned short columns, int *other_end) {
     return file;
 }
 
-static const nn__moment moment = {
+static const nn__snapshot moment = {
     .epoch = 2, .epochs = 8, .done = 2, .loss = 0.125, .held_out_loss = 0.25, .metric = 0.9, .examples_per_second = 1e6,
     .seconds = 3, .left = 4000,
 };
 
-/* What a bar for the moment writes. */
+/* The output of a bar for this snapshot. */
 static void drawn(unsigned short columns, const char *term, char text[TEXT]) {
     int   other_end;
     FILE *file = terminal(columns, &other_end);
@@ -77,7 +77,7 @@ Test(progress, note_on_a_terminal_takes_the_place_of_the_bar) {
     nn__progress_step(&p, &moment, 1);
     nn__progress_note(&p, "it is late");
     nn__progress_close(&p);
-    size_t length = 0;                           /* what was written in pieces may be read in pieces */
+    size_t length = 0;                           /* several writes may need several reads */
     for (ssize_t n = 1; n > 0 && length < TEXT - 1 && memchr(text, '\n', length) == NULL; length += n > 0 ? (size_t)n : 0)
         n = read(other_end, text + length, TEXT - 1 - length);
     text[length] = '\0';
@@ -105,7 +105,7 @@ Test(progress, numbers_that_are_not_known_are_not_shown) {
     char      *text = NULL;
     size_t     length = 0;
     FILE      *to = open_memstream(&text, &length);
-    nn__moment m = moment;
+    nn__snapshot m = moment;
     m.held_out_loss = m.metric = NAN;
     nn__progress p = nn__progress_open(&(nn_train_config){.progress = true, .stream = to});
     nn__progress_epoch(&p, &m);

@@ -1,4 +1,5 @@
-/* random.c - tests of nn/random.c: the published outputs of both generators, and what is made of them. */
+/* random.c - tests of nn/random.c: the published outputs of both generators, and the numbers
+ * derived from them. */
 #include "nn/nn.h"
 
 #include "expect.h"
@@ -51,7 +52,8 @@ Test(random, uniform_is_the_upper_53_bits) {
     }
 }
 
-/* Chi-square with 9 degrees of freedom: above 27.9 once in a thousand seeds, and this is one seed. */
+/* Chi-square with 9 degrees of freedom: above 27.9 once in a thousand seeds, and this is one
+ * seed. */
 Test(random, below_meets_every_number_equally_often) {
     enum { N = 10, DRAWS = 100000 };
     nn_random random = nn_random_seeded(11);
@@ -65,7 +67,7 @@ Test(random, below_meets_every_number_equally_often) {
     cr_expect(chi < 27.9, "chi-square %g", chi);
 }
 
-/* Of 3*2^62 the remainder would meet the lower third twice as often as the others. */
+/* With n = 3*2^62 a plain remainder would give the lower third twice as often. */
 Test(random, below_a_large_number_is_not_biased) {
     enum { DRAWS = 30000 };
     const size_t n = (size_t)3 << 62 >> (sizeof(size_t) < 8 ? 32 : 0), third = n/3;
@@ -86,7 +88,8 @@ Test(random, below_one_and_below_nothing_is_zero) {
     cr_expect_eq(nn_random_below(&random, 0), 0u);
 }
 
-/* Knuth, volume 2, algorithm 3.4.2 P: the last is exchanged with any, then the one before it ... */
+/* Knuth, volume 2, algorithm 3.4.2 P: the last is swapped with a random one, then the one before
+ * it, ... */
 Test(random, shuffle_is_fisher_and_yates_from_the_last) {
     enum { N = 20 };
     nn_random random = nn_random_seeded(2), same = random;

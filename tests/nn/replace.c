@@ -1,5 +1,5 @@
-/* replace.c - tests of nn/replace.c: the old file or the new one, whatever goes wrong. Full disks, limits, kills and
- * many writers at once are tried by tests/nn/save.c. */
+/* replace.c - tests of nn/replace.c: the old file or the new one, whatever goes wrong. Full disks,
+ * limits, kills and many writers at once are tried by tests/nn/save.c. */
 #include "nn/replace.h"
 #include "files.h"
 
@@ -28,7 +28,7 @@ static bool write_text(FILE *to, void *context) {
     return fputs(context, to) >= 0;
 }
 
-/* Half of it, then nothing goes any more. */
+/* Writes half, then fails. */
 static bool write_half(FILE *to, void *context) {
     fputs(context, to);
     fflush(to);
@@ -47,17 +47,18 @@ static void expect_text(const char *path, const char *want) {
     cr_expect(n == strlen(want) && strcmp(text, want) == 0, "%s holds \"%s\", not \"%s\"", path, text, want);
 }
 
-/* So many files are in the folder, none else. */
+/* Expects exactly so many files in the folder. */
 static void expect_files(size_t want, const char *folder) {
     cr_expect_eq(files_count(folder), want, "%zu files in %s, not %zu", files_count(folder), folder, want);
 }
 
-/* As a user who may not do everything. False: this is one, or there is no way to become one. */
+/* Becomes an unprivileged user. False if this already is one, or cannot become one. */
 static bool drop_root(void) {
     return geteuid() == 0 && seteuid(65534) == 0;
 }
 
-/* A folder of nobody's, or of ours where we are not root, with these rights; remove_folder takes it away. */
+/* A folder with these permissions, owned by nobody, or by us if we are not root; remove_folder
+ * deletes it. */
 static const char *folder_with(mode_t mode) {
     const char *folder = file_path("folder");
     cr_assert_eq(mkdir(folder, 0700), 0);
@@ -106,7 +107,7 @@ Test(replace, a_writer_that_fails_leaves_the_old_file_and_its_error_is_told) {
     expect_files(1, file_path("."));
 }
 
-/* Whatever it is called, a file beside it is somebody's. */
+/* A file next to it belongs to somebody, whatever its name. */
 Test(replace, files_beside_it_are_left_alone) {
     static const char *const names[] = {"a.new", "a.tmp", ".tapir-", ".tapir-0000000000000000", "a~"};
     for (size_t i = 0; i < sizeof names/sizeof *names; i++) file_write_text(file_path(names[i]), "another");
@@ -136,7 +137,7 @@ Test(replace, a_process_that_is_killed_leaves_the_old_file_and_nothing_else) {
     expect_files(1, file_path("."));
 }
 
-/* Anybody who may open the folder may lock it, for as long as he likes. */
+/* Anyone who can open the folder can lock it, for as long as they like. */
 Test(replace, a_lock_on_the_folder_or_the_file_is_not_waited_for, .timeout = 20) {
     const int folder = open(file_path("."), O_RDONLY | O_DIRECTORY), file = open(file_path("a"), O_RDONLY);
     cr_assert_eq(flock(folder, LOCK_EX), 0);
@@ -161,7 +162,7 @@ Test(replace, a_folder_that_may_be_written_but_not_listed_will_do) {
     remove_folder("folder/b");
 }
 
-/* In /tmp a file of somebody else's may be read and, if he likes, written, but not replaced. */
+/* In /tmp a file of another user may be readable and writable, but cannot be replaced. */
 Test(replace, somebody_elses_file_in_a_folder_of_all_is_refused_before_anything_is_written) {
     if (geteuid() != 0) cr_skip_test("only root can make somebody else's file");
     const char *folder = folder_with(01777), *file = file_path("folder/b");
@@ -177,7 +178,7 @@ Test(replace, somebody_elses_file_in_a_folder_of_all_is_refused_before_anything_
     remove_folder("folder/b");
 }
 
-/* Where /proc is not there a file without a name could not be given one. */
+/* Without /proc an unnamed file cannot be given a name. */
 Test(replace, without_proc_it_has_a_name_from_the_beginning) {
     if (unshare(CLONE_NEWNS) != 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
         mount("tmpfs", "/proc", "tmpfs", 0, NULL) != 0) cr_skip_test("nothing can be mounted here");
@@ -206,7 +207,7 @@ Test(replace, a_link_to_nothing_stays_and_its_file_is_made) {
     char whole[600];
     snprintf(whole, sizeof whole, "%s", file_path("second"));
     cr_assert_eq(symlink("first", file_path("link")), 0);
-    cr_assert_eq(symlink(whole, file_path("first")), 0);       /* one is relative, one is not */
+    cr_assert_eq(symlink(whole, file_path("first")), 0);       /* one is absolute, one relative */
     cr_expect_eq(nn__replaceable(file_path("link"), message), AD_OK, "%s", message);
     cr_expect_not(file_exists(file_path("second")));
     cr_expect_eq(replace(file_path("link"), write_text), AD_OK, "%s", message);
@@ -247,7 +248,7 @@ Test(replace, the_mode_of_the_file_is_kept) {
     }
 }
 
-/* What runs with the rights of its owner is what he put there, not what was saved over it. */
+/* Set-user-id was granted to the old content, not to what is saved over it. */
 Test(replace, bits_that_lend_the_rights_of_the_owner_are_not_kept) {
     static const mode_t modes[] = {04755, 02755, 01644, 07777};
     struct stat         about;
@@ -305,7 +306,7 @@ Test(replace, names_that_are_too_long_are_refused) {
     expect_refused(file_path(name), strerror(ENAMETOOLONG));
 }
 
-/* ---- looking before --------------------------------------------------------------------------- */
+/* ---- checks in advance ------------------------------------------------------------------------ */
 
 static void expect_not_replaceable(const char *path, const char *words) {
     cr_expect_eq(nn__replaceable(path, message), AD_BAD_FILE, "%s", path);

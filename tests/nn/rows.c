@@ -1,5 +1,5 @@
-/* rows.c - minibatches through programs: equal to the path that records each example, whatever the graphs
- * of the rows, and loud about what cannot be. */
+/* rows.c - tests of nn/rows.c: minibatches through programs give the same as recording each
+ * example, whatever the graphs of the rows, and errors are reported. */
 #include "support.h"
 
 #include "nn/nn.h"
@@ -49,7 +49,7 @@ static ad_var plain(nn_model *m, size_t n, const ad_var line[], void *user) {
     return nn_cross_entropy(CLASSES, logits, line[n - 1]);
 }
 
-/* The row's first number says how often the outputs are squashed again. */
+/* The first number of the row is how many more tanh are applied to the first output. */
 static ad_var of_several_lengths(nn_model *m, size_t n, const ad_var line[], void *user) {
     (void)m, (void)user;
     ad_var logits[CLASSES];
@@ -58,7 +58,8 @@ static ad_var of_several_lengths(nn_model *m, size_t n, const ad_var line[], voi
     return nn_cross_entropy(CLASSES, logits, line[n - 1]);
 }
 
-/* As many nodes for every row, but other ones: the first number chooses in C, unnoticed. */
+/* The same number of nodes for every row, but different ones: the first number decides in C,
+ * unrecorded. */
 static ad_var of_one_length(nn_model *m, size_t n, const ad_var line[], void *user) {
     (void)m, (void)user, (void)n;
     ad_var logits[CLASSES];
@@ -66,7 +67,8 @@ static ad_var of_one_length(nn_model *m, size_t n, const ad_var line[], void *us
     return ad_mul(logits[(size_t)ad_value(line[0])], logits[(size_t)ad_value(line[INPUTS])]);
 }
 
-/* A bend at 0 of a hidden number, by an `if` that is noted: turns with the row and with the weights. */
+/* A kink at 0 of a hidden unit, by an `if` noted with ad_branch: it depends on the row and the
+ * weights. */
 static ad_var branching(nn_model *m, size_t n, const ad_var line[], void *user) {
     ad_var y = plain(m, n, line, user);
     const ad_var bent = ad_add(ad_mul(line[1], nn_model_params(m)[0]), ad_mul(line[2], nn_model_params(m)[1]));
@@ -75,7 +77,8 @@ static ad_var branching(nn_model *m, size_t n, const ad_var line[], void *user) 
     return y;
 }
 
-/* A differential equation as a loss, u'' + u - t, with the derivatives of the network in one of its inputs. */
+/* A differential equation as a loss, u'' + u - t, with derivatives of the network with respect to
+ * one of its inputs. */
 static ad_var residual(const ad_var line[]) {
     ad_var u[CLASSES], slope, bend;
     nn_mlp_forward(mlp, line, u);
@@ -100,10 +103,10 @@ static uint64_t all_alike(size_t columns, const double line[], void *user) {
     return 0;
 }
 
-/* ---- both paths, held to each other ------------------------------------------------------------- */
+/* ---- both paths, compared ----------------------------------------------------------------------- */
 
-/* |difference| within roundings: the noise floor u*sum|adjoint*value| of these small graphs is below
- * 1e3*u of the largest number. */
+/* |difference| within rounding: the noise floor u*sum|adjoint*value| of these small graphs is
+ * below 1e3*u of the largest number. */
 static void expect_equal(nn_loss *loss, nn_shape *shape, size_t programs) {
     const size_t count = nn_model_count(model);
     size_t      *line = calloc(EXAMPLES, sizeof *line);
@@ -126,7 +129,7 @@ static void expect_equal(nn_loss *loss, nn_shape *shape, size_t programs) {
             cr_expect(fabs(by_program[i] - by_example[i]) <= 1e3*U*largest, "round %zu, derivative %zu: %.17g and %.17g",
                       round, i, by_program[i], by_example[i]);
         for (size_t i = 0; i < count; i++) w.value[i] -= 0.5*by_example[i];
-        w.ahead = true;
+        w.dirty = true;
     }
     cr_expect_eq(nn__rows_programs(a), programs, "%zu programs", nn__rows_programs(a));
     cr_expect_eq(nn__rows_programs(b), 0);
@@ -158,8 +161,8 @@ Test(rows, loss_may_differentiate_by_its_inputs_on_either_path) {
     expect_equal(physics_informed, NULL, 1);
 }
 
-/* The first call finds that the rows go another way than it thought; the second knows. Seven, because seven times a
- * number over seven is not always that number. */
+/* The first call finds that the rows take another branch than expected; the second knows it. Seven
+ * rows, because seven times a number over seven is not always that number. */
 Test(rows, rounding_does_not_depend_on_when_a_turn_was_found) {
     enum { ALIKE = 7 };
     size_t      alike[ALIKE], n = 0;
@@ -180,7 +183,7 @@ Test(rows, rounding_does_not_depend_on_when_a_turn_was_found) {
     nn__weights_close(&w);
 }
 
-/* Forty noted branches, all ways of one length: more of them than programs are kept. */
+/* Forty noted branches, all paths of the same length: more paths than programs are kept. */
 static ad_var many_ways(nn_model *m, size_t n, const ad_var line[], void *user) {
     ad_var y = plain(m, n, line, user);
     for (int k = 0; k < 40; k++) {
@@ -191,7 +194,7 @@ static ad_var many_ways(nn_model *m, size_t n, const ad_var line[], void *user) 
     return y;
 }
 
-/* As many sines as the first number says, which is the number of the row: a graph of its own for each. */
+/* As many sines as the first number, which is the index of the row: each row has its own graph. */
 static ad_var of_any_length(nn_model *m, size_t n, const ad_var line[], void *user) {
     ad_var y = plain(m, n, line, user);
     for (size_t k = 0; k < (size_t)ad_value(line[1]); k++) y = ad_sin(y);
@@ -254,7 +257,8 @@ static void expect_equal_beyond_the_limit(nn_loss *loss) {
     nn_data_free(more);
 }
 
-/* A hundred shapes of ten nodes and more each, and a limit on nodes that is passed after the 64 that are always kept. */
+/* A hundred shapes of ten nodes and more each, and a limit on nodes that is passed after the 64
+ * that are always kept. */
 Test(rows, more_shapes_than_programs_are_recorded_one_by_one_and_that_is_said) {
     enum { MORE = 100 };
     double   x[MORE*WIDTH], mean[2], gradient[2][64];
@@ -292,14 +296,14 @@ Test(rows, more_ways_than_programs_are_recorded_one_by_one) {
 
 /* ---- training --------------------------------------------------------------------------------- */
 
-/* As often as it is in a text. */
+/* How often it occurs in a text. */
 static size_t times(const char *text, const char *words) {
     size_t n = 0;
     for (const char *at = text; (at = strstr(at, words)) != NULL; at++) n++;
     return n;
 }
 
-/* Once in a training, whichever rows it is about, in the progress and on the model. */
+/* Once per training, whichever rows cause it, in the progress and on the model. */
 Test(rows, training_that_is_slow_for_want_of_programs_says_so_once) {
     enum { MORE = 90 };
     double x[MORE*WIDTH];
@@ -347,7 +351,7 @@ Test(rows, training_by_programs_and_by_examples_ends_at_the_same_weights) {
         cr_expect(close_to(a[i], b[i], 1e-12, 1e-13), "parameter %zu: %.17g and %.17g", i, a[i], b[i]);
 }
 
-/* ---- what cannot be ------------------------------------------------------------------------------ */
+/* ---- errors -------------------------------------------------------------------------------------- */
 
 static void expect_refused(nn_loss *loss, void *user, bool by_example, nn_shape *shape, ad_status status, const char *words) {
     nn_optimizer *sgd = nn_sgd(0.3);

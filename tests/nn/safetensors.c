@@ -1,5 +1,5 @@
-/* safetensors.c - tests of nn/safetensors.c against bytes put together by hand from the description of the format.
- * Models in such files, and files made by others, are tried by tests/nn/save.c. */
+/* safetensors.c - tests of nn/safetensors.c against bytes assembled by hand from the format's
+ * description. tests/nn/save.c tests models in such files, and files from other writers. */
 #include "nn/safetensors.h"
 #include "files.h"
 #include "nn/bytes.h"
@@ -23,7 +23,7 @@ TestSuite(safetensors, .init = need_jansson, .fini = files_remove);
 
 enum { ROOM = 1 << 12 };
 
-/* A file of a header and so many bytes of numbers. */
+/* A file with this header and so many bytes of numbers. */
 static const char *file_of(const char *header, size_t bytes, const void *numbers) {
     unsigned char file[ROOM];
     const size_t  length = strlen(header);
@@ -51,7 +51,7 @@ static nn__safetensors *opened(const char *path) {
     return file;
 }
 
-/* 1, -2 as F64; 0.5 as F32: written out, the lowest byte first. */
+/* 1, -2 as F64; 0.5 as F32: little-endian. */
 static const unsigned char doubles[16] = {0, 0, 0, 0, 0, 0, 0xf0, 0x3f, 0, 0, 0, 0, 0, 0, 0, 0xc0};
 static const unsigned char single[4] = {0, 0, 0, 0x3f};
 
@@ -105,7 +105,7 @@ Test(safetensors, an_array_of_no_numbers_is_kept) {
     nn__safetensors_close(f);
 }
 
-/* More numbers than are read at once, and not a multiple of that. */
+/* More numbers than a block, and not a multiple of it. */
 Test(safetensors, numbers_come_back_to_the_bit_whatever_they_are) {
     enum { N = 20011 };
     static double       value[N], back[N];
@@ -151,14 +151,14 @@ static void expect_not_saved(const char *name, const char *other, const nn__note
 }
 
 Test(safetensors, names_that_the_format_cannot_hold_are_refused_and_nothing_is_written) {
-    expect_not_saved("a", "a", NULL, "the name \"a\" of an array is taken");
-    expect_not_saved("a", "__metadata__", NULL, "is taken");
+    expect_not_saved("a", "a", NULL, "the name \"a\" of an array is already taken");
+    expect_not_saved("a", "__metadata__", NULL, "is already taken");
     expect_not_saved("a", "\xff", NULL, "array 1 (from 0) has a name that is not UTF-8");
 }
 
 Test(safetensors, notes_that_are_not_utf8_are_refused_and_nothing_is_written) {
-    expect_not_saved("a", "b", &(nn__note){"key", "\xff"}, "note 0 (from 0) is not UTF-8");
-    expect_not_saved("a", "b", &(nn__note){"\xff", "text"}, "note 0 (from 0) is not UTF-8");
+    expect_not_saved("a", "b", &(nn__note){"key", "\xff"}, "metadata entry 0 (from 0) is not UTF-8");
+    expect_not_saved("a", "b", &(nn__note){"\xff", "text"}, "metadata entry 0 (from 0) is not UTF-8");
 }
 
 #define ONE(shape, offsets) "{\"a\":{\"dtype\":\"F64\",\"shape\":" shape ",\"data_offsets\":" offsets "}}"
@@ -166,11 +166,11 @@ Test(safetensors, notes_that_are_not_utf8_are_refused_and_nothing_is_written) {
 Test(safetensors, numbers_of_the_header_that_lie_are_refused) {
     expect_refused(file_of(ONE("[2]", "[0,8]"), 16, doubles), "8 bytes between its offsets, but its shape asks for 16");
     expect_refused(file_of(ONE("[1]", "[0,8]"), 16, doubles), "8 bytes that belong to no array");
-    expect_refused(file_of(ONE("[1]", "[8,16]"), 16, doubles), "begins behind a gap");
+    expect_refused(file_of(ONE("[1]", "[8,16]"), 16, doubles), "begins after a gap");
     expect_refused(file_of(ONE("[2]", "[0,16]"), 15, doubles), "the file ends before");
     expect_refused(file_of(ONE("[-1]", "[0,8]"), 8, doubles), "axis 0 (from 0)");
     expect_refused(file_of(ONE("[1.0]", "[0,8]"), 8, doubles), "axis 0 (from 0)");
-    expect_refused(file_of(ONE("[4294967296,4294967296]", "[0,8]"), 8, doubles), "more numbers than can be counted");
+    expect_refused(file_of(ONE("[4294967296,4294967296]", "[0,8]"), 8, doubles), "too many numbers to count");
     expect_refused(file_of(ONE("[1]", "[8,0]"), 8, doubles), "data_offsets");
     expect_refused(file_of(ONE("[1]", "[0]"), 8, doubles), "data_offsets");
     expect_refused(file_of(ONE("[1]", "[0,18446744073709551616]"), 8, doubles), "not JSON");
@@ -179,13 +179,13 @@ Test(safetensors, numbers_of_the_header_that_lie_are_refused) {
 Test(safetensors, headers_that_are_none_are_refused) {
     expect_refused(file_of("", 0, NULL), "does not begin with {");
     expect_refused(file_of(" {}", 0, NULL), "does not begin with {");
-    expect_refused(file_of("{\"a\":1}", 0, NULL), "\"a\" is no object");
+    expect_refused(file_of("{\"a\":1}", 0, NULL), "\"a\" is not an object");
     expect_refused(file_of("{\"a\":{},\"a\":{}}", 0, NULL), "not JSON");
-    expect_refused(file_of("{\"__metadata__\":{\"key\":1}}", 0, NULL), "\"key\" is no text");
+    expect_refused(file_of("{\"__metadata__\":{\"key\":1}}", 0, NULL), "\"key\" is not a string");
     file_write_text(file_path("short"), "1234567");
     expect_refused(file_path("short"), "byte 7: the file ends");
     file_write(file_path("long"), 8, "\xff\xff\xff\xff\xff\xff\xff\x7f");
-    expect_refused(file_path("long"), "the longest allowed");
+    expect_refused(file_path("long"), "at most 100000000 are allowed");
 }
 
 /* A pipe that nobody writes to would never answer. */

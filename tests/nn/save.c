@@ -1,5 +1,5 @@
-/* save.c - tests of saving and loading models: both ways with a checker written from the format's rules,
- * broken files, full disks, kills while saving. */
+/* save.c - tests of saving and loading models: in both directions with an independent checker
+ * written from the format's rules, broken files, full disks, kills while saving. */
 #include "files.h"
 #include "nn/nn.h"
 
@@ -50,7 +50,7 @@ static void expect_values(const nn_model *model, const double want[COUNT]) {
     cr_expect_arr_eq(have, want, sizeof have);
 }
 
-/* Those of safetensors_files.py. */
+/* The values in safetensors_files.py. */
 static void scripted(double value[COUNT], bool f32_weight, bool f32_bias) {
     for (int i = 0; i < 6; i++) value[i] = 0.1*i - 1;
     value[6] = 1.0/3, value[7] = -2.5e-310, value[8] = 7;
@@ -68,7 +68,7 @@ static const char *header_file(const char *header, size_t length, size_t zeros) 
     return path;
 }
 
-/* The model refuses the file with this sentence, and is what it was. */
+/* The model refuses the file with this message and is unchanged. */
 static void expect_refused(const char *path, const char *message) {
     nn_model *model = model_new();
     double    before[COUNT];
@@ -83,7 +83,7 @@ static void expect_refused(const char *path, const char *message) {
     model_free(model);
 }
 
-/* ---- both ways -------------------------------------------------------------------------------- */
+/* ---- both directions -------------------------------------------------------------------------- */
 
 Test(save, parameters_come_back_to_the_bit) {
     const double value[COUNT] = {-0.0, 5e-324, 1.7976931348623157e308, 1.0/3, -INFINITY, NAN, 0.1, -2.5e-310, 7};
@@ -204,7 +204,7 @@ Test(save, offsets_that_overlap_leave_gaps_or_lie_are_refused) {
     expect_header_refused("{" WEIGHT ",\"bias\":{\"dtype\":\"F64\",\"shape\":[2],\"data_offsets\":[0,16]}}", 48,
                           "byte 127: \"weight\" overlaps the array before it");
     expect_header_refused("{" WEIGHT ",\"bias\":{\"dtype\":\"F64\",\"shape\":[2],\"data_offsets\":[56,72]}}", 72,
-                          "byte 184: \"bias\" begins behind a gap");
+                          "byte 184: \"bias\" begins after a gap");
     expect_header_refused("{" WEIGHT "}", 49, "byte 118: 1 bytes that belong to no array");
     expect_header_refused("{}", 8, "byte 10: 8 bytes that belong to no array");
     expect_header_refused("{\"weight\":{\"dtype\":\"F64\",\"shape\":[2,3],\"data_offsets\":[0,40]}}", 40,
@@ -219,20 +219,20 @@ Test(save, offsets_that_overlap_leave_gaps_or_lie_are_refused) {
 
 Test(save, numbers_that_overflow_are_refused) {
     expect_header_refused("{\"weight\":{\"dtype\":\"F64\",\"shape\":[4294967296,4294967296],\"data_offsets\":[0,0]}}", 0,
-                          "\"weight\": its shape has more numbers than can be counted");
+                          "\"weight\": its shape has too many numbers to count");
     expect_header_refused("{\"weight\":{\"dtype\":\"F64\",\"shape\":[2305843009213693952],\"data_offsets\":[0,0]}}", 0,
-                          "\"weight\": its shape has more numbers than can be counted");
+                          "\"weight\": its shape has too many numbers to count");
     expect_header_refused("{\"weight\":{\"dtype\":\"F64\",\"shape\":[2,3],\"data_offsets\":[9223372036854775800,"
                           "9223372036854775807]}}", 48, "byte 153: the file ends before \"weight\"");
     expect_header_refused("{\"weight\":{\"dtype\":\"F64\",\"shape\":[2,3],\"data_offsets\":[0,18446744073709551615]}}",
                           48, "byte 85: the header is not JSON: too big integer near '18446744073709551615'");
     expect_header_refused("{\"weight\":{\"dtype\":\"F64\",\"shape\":[-2,3],\"data_offsets\":[0,48]}}", 48,
-                          "\"weight\": axis 0 (from 0) of its shape is no whole number from 0 on");
+                          "\"weight\": axis 0 (from 0) of its shape is not a whole number of at least 0");
 }
 
 Test(save, header_of_a_length_that_lies_is_refused_before_memory_is_asked_for) {
     expect_refused(header_file("{}", (size_t)1 << 60, 0),
-                   "byte 0: a header of 1152921504606846976 bytes; the longest allowed has 100000000");
+                   "byte 0: a header of 1152921504606846976 bytes; at most 100000000 are allowed");
     expect_refused(header_file("{}", 100000001, 0), "byte 0: a header of 100000001 bytes");
     expect_refused(header_file("{}", 3, 0), "byte 10: the file ends in its header of 3 bytes");
     expect_refused(header_file("{}", SIZE_MAX, 0), "byte 0: a header of 18446744073709551615 bytes");
@@ -243,28 +243,28 @@ Test(save, header_that_is_not_what_the_format_says_is_refused) {
     expect_header_refused(" {}", 0, "byte 8: the header does not begin with {");
     expect_header_refused("{\"weight\"", 0, "byte 17: the header is not JSON: ':' expected near end of file");
     expect_header_refused("{" WEIGHT "," WEIGHT "}", 48, "byte 78: the header is not JSON: duplicate object key near");
-    expect_header_refused("{\"weight\":1}", 0, "\"weight\" is no object");
-    expect_header_refused("{\"weight\":{}}", 0, "\"weight\": \"dtype\" is missing or no text");
+    expect_header_refused("{\"weight\":1}", 0, "\"weight\" is not an object");
+    expect_header_refused("{\"weight\":{}}", 0, "\"weight\": \"dtype\" is missing or not a string");
     expect_header_refused("{\"weight\":{\"dtype\":\"I64\",\"shape\":[2,3],\"data_offsets\":[0,48]}}", 48,
-                          "\"weight\": numbers of type \"I64\"; read are \"F64\" and \"F32\"");
+                          "\"weight\": numbers of type \"I64\" are not supported; supported are \"F64\" and \"F32\"");
     expect_header_refused("{\"weight\":{\"dtype\":\"F64\",\"data_offsets\":[0,48]}}", 48,
-                          "\"weight\": \"shape\" is missing or no list");
+                          "\"weight\": \"shape\" is missing or not an array");
     expect_header_refused("{\"weight\":{\"dtype\":\"F64\",\"shape\":[6]}}", 48,
                           "\"weight\": \"data_offsets\" are not two whole numbers");
-    expect_header_refused("{\"__metadata__\":3}", 0, "\"__metadata__\" is no object");
-    expect_header_refused("{\"__metadata__\":{\"a\":3}}", 0, "\"__metadata__\": \"a\" is no text");
+    expect_header_refused("{\"__metadata__\":3}", 0, "\"__metadata__\" is not an object");
+    expect_header_refused("{\"__metadata__\":{\"a\":3}}", 0, "\"__metadata__\": \"a\" is not a string");
 }
 
 Test(save, arrays_must_be_those_of_the_model) {
-    expect_header_refused("{" WEIGHT "," BIAS "}", 64, "no array \"scale\", which the model has");
+    expect_header_refused("{" WEIGHT "," BIAS "}", 64, "there is no array \"scale\", which the model has");
     expect_header_refused("{" WEIGHT "," BIAS "," SCALE ",\"x\":{\"dtype\":\"F32\",\"shape\":[0],\"data_offsets\":[72,72]}}",
-                          72, "an array \"x\", which the model lacks");
+                          72, "it has an array \"x\", which the model lacks");
     expect_header_refused("{\"weight\":{\"dtype\":\"F64\",\"shape\":[3,2],\"data_offsets\":[0,48]}," BIAS "," SCALE "}", 72,
-                          "\"weight\" is 3 x 2, in the model it is 2 x 3");
+                          "\"weight\" is 3 x 2, but 2 x 3 in the model");
     expect_header_refused("{\"weight\":{\"dtype\":\"F64\",\"shape\":[6],\"data_offsets\":[0,48]}," BIAS "," SCALE "}", 72,
-                          "\"weight\" is 6, in the model it is 2 x 3");
+                          "\"weight\" is 6, but 2 x 3 in the model");
     expect_header_refused("{" WEIGHT "," BIAS ",\"scale\":{\"dtype\":\"F64\",\"shape\":[1],\"data_offsets\":[64,72]}}", 72,
-                          "\"scale\" is 1, in the model it is one number");
+                          "\"scale\" is 1, but one number in the model");
 }
 
 Test(save, file_cut_anywhere_is_refused) {
@@ -283,7 +283,7 @@ Test(save, file_cut_anywhere_is_refused) {
     }
 }
 
-/* Any byte of the header may be any other: a sentence or a model, never a crash. */
+/* Any byte of the header changed to any other: an error or a model, never a crash. */
 Test(save, header_with_any_byte_changed_is_read_or_refused) {
     unsigned char bytes[1024];
     nn_model     *model = model_new();
@@ -304,7 +304,7 @@ Test(save, header_with_any_byte_changed_is_read_or_refused) {
     model_free(model);
 }
 
-/* ---- what was there stays --------------------------------------------------------------------- */
+/* ---- the old file survives -------------------------------------------------------------------- */
 
 /* A model whose numbers are all the same. */
 static nn_model *filled(double x) {
@@ -359,7 +359,7 @@ Test(save, file_size_limit_is_a_status_and_the_old_file_stays) {
     model_free(model);
 }
 
-/* A file system of its own with 64 KiB, where the system allows one. */
+/* A separate file system of 64 KiB, if the system allows mounting one. */
 Test(save, full_disk_is_a_status_and_the_old_file_stays) {
     const char *folder = file_path("disk");
     char        path[600], filler[600], block[4096] = "";
@@ -424,7 +424,8 @@ Test(save, symbolic_link_and_mode_are_kept) {
     model_free(model);
 }
 
-/* A child saves two models in turn as fast as it can and is killed: the file is always one of them. */
+/* A child alternately saves two models as fast as it can and is killed: the file is always one of
+ * them. */
 Test(save, killed_while_saving_leaves_the_old_file_or_the_new_one) {
     const char *path = file_path("a.safetensors");
     nn_model   *one = filled(1), *two = filled(2), *loaded = model_new();
@@ -455,7 +456,7 @@ Test(save, killed_while_saving_leaves_the_old_file_or_the_new_one) {
     model_free(loaded);
 }
 
-/* Writers of one file in several processes: no file is ever made of two, and nothing is left of any. */
+/* Several processes write one file: it is never a mix of two, and nothing is left behind. */
 Test(save, writers_of_one_file_do_not_disturb_each_other) {
     const char *path = file_path("a.safetensors");
     pid_t       child[4];

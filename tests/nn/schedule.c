@@ -33,7 +33,7 @@ Test(schedule, linear_arrives_and_stays) {
     cr_expect_eq(at(s, SIZE_MAX), 0.5);
 }
 
-/* Half a wave: the ends, the middle, and symmetry about it. */
+/* Half a cosine period: the ends, the middle, and symmetry about it. */
 Test(schedule, cosine_is_half_a_wave) {
     const nn_schedule s = nn_schedule_cosine(1, 0.2, 10);
     cr_expect_eq(at(s, 0), 1);

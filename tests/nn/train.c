@@ -1,5 +1,5 @@
-/* train.c - tests of nn/train.c: a step is what the equations say, a run is what its seed says, and
- * what goes wrong is told with its place. */
+/* train.c - tests of nn/train.c: steps follow the equations, runs are determined by their seed, and
+ * errors are reported with their position. */
 #include "nn/nn.h"
 
 #include "expect.h"
@@ -26,8 +26,8 @@ TestSuite(train, .init = make, .fini = drop);
 
 enum { POINTS = 7, SEEN = 100 };
 
-/* (w*x + b - t)^2, and a diary of the examples asked for, which is complete where training records each
- * example (by_example); rows.c holds the two ways of training to each other. */
+/* (w*x + b - t)^2, with a log of the examples it was called for, which is complete if training
+ * records each example (by_example); rows.c compares the two ways of training. */
 typedef struct line {
     const ad_var *w, *b;
     size_t        asked;
@@ -165,8 +165,8 @@ Test(train, one_step_of_mazurs_network) {
     cr_expect_float_eq(ad_value(mazur_loss(model, 4, x, &m)), 0.291027924, 2e-7);
 }
 
-/* After the first round his error has six right digits, as the same loop in any other language shows;
- * 10,000 rounds later his outputs and error have five and three. */
+/* After the first round the published error has six correct digits, as the same loop in any other
+ * language shows; 10,000 rounds later the published outputs have five and the error three. */
 Test(train, ten_thousand_steps_of_mazurs_network) {
     const double row[] = {0.05, 0.10, 0.01, 0.99};
     const size_t eight[] = {8};
@@ -185,7 +185,7 @@ Test(train, ten_thousand_steps_of_mazurs_network) {
 
 enum { INPUTS = 6, CLASSES = 10, EXAMPLES = 200 };
 
-/* Points whose largest coordinates say the class, from a seed. */
+/* Random points whose class is the index of their largest coordinate. */
 static nn_data *clusters(void) {
     double    values[EXAMPLES*(INPUTS + 1)];
     nn_random random = nn_random_seeded(77);
@@ -229,7 +229,7 @@ static classifier new_classifier(nn_model *m) {
     return (classifier){.mlp = nn_mlp_new(m, &(nn_mlp_config){.layers = 2, .sizes = class_sizes})};
 }
 
-/* A step of almost nothing, so that the mean over the epoch is that of the untrained network. */
+/* A tiny step, so that the mean over the epoch is that of the untrained network. */
 Test(train, untrained_network_loses_about_ln_k) {
     classifier c = new_classifier(model);
     run(class_loss, &c, clusters(), 1e-12,
@@ -267,7 +267,7 @@ Test(train, same_seed_gives_the_same_run_to_the_bit) {
     cr_expect_arr_neq(one, other, sizeof one);
 }
 
-/* ---- what is told ----------------------------------------------------------------------------- */
+/* ---- what is reported ------------------------------------------------------------------------- */
 
 static char path[] = "/tmp/tapir-test-XXXXXX";
 
@@ -308,7 +308,7 @@ Test(train, history_has_a_header_and_a_row_for_each_epoch) {
     unlink(path);
 }
 
-/* The mean of the losses, each as it was when its example was learned from. */
+/* The mean of the losses, each before the step of its example. */
 Test(train, loss_of_an_epoch_is_the_mean_over_its_examples) {
     line   l = new_line();
     double w = 0.5, b = -1, mean = 0, told = NAN;
@@ -365,13 +365,13 @@ Test(train, watch_ends_the_training_without_an_error) {
     cr_expect_eq(l.asked, (size_t)(2*POINTS));
 }
 
-/* ---- what goes wrong -------------------------------------------------------------------------- */
+/* ---- errors ----------------------------------------------------------------------------------- */
 
 static void expect_message(const char *part) {
     cr_expect(strstr(nn_model_message(model), part) != NULL, "%s", nn_model_message(model));
 }
 
-/* The loss of x = 3 is the root of a negative number in the second epoch. */
+/* The loss of x = 3 is the square root of a negative number in the second epoch. */
 static ad_var root_loss(nn_model *m, size_t n, const ad_var row[], void *user) {
     line        *l = user;
     const ad_var square = line_loss(m, n, row, user);
@@ -403,7 +403,7 @@ Test(train, parameters_stay_as_the_bad_step_found_them) {
     cr_expect(ad_value(*l.w) == w && ad_value(*l.b) == b);
 }
 
-/* Finite itself, but with an infinite slope at w = 0. */
+/* Finite, but with an infinite derivative at w = 0. */
 static ad_var steep_loss(nn_model *m, size_t n, const ad_var row[], void *user) {
     (void)m, (void)n, (void)row;
     const line *l = user;
@@ -489,7 +489,7 @@ Test(train, history_and_checkpoint_are_two_files) {
     cr_assert(fputs("precious", file) > 0 && fclose(file) == 0);
     cr_expect_eq(run(line_loss, &l, points(), 1e-3, &(nn_train_config){.epochs = 1, .batch = 1, .history = path,
                                                                       .checkpoint = path}), AD_BAD_ARGUMENT);
-    expect_message("are one file");
+    expect_message("are the same file");
     file = fopen(path, "a");
     nn_model_clear(model);
     cr_expect_eq(run(line_loss, &l, points(), 1e-3, &(nn_train_config){.epochs = 1, .batch = 1, .progress = true, .stream = file,
