@@ -351,7 +351,7 @@ static void taylor(task *t) {
     t->r->page.taylor = ad__taylor_slope(&line, along(s, t->direction), 0, 1);
 }
 
-/* ---- what comes before ------------------------------------------------------------------------ */
+/* ---- preconditions ---------------------------------------------------------------------------- */
 
 static bool same(double a, double b) {
     return a == b || (isnan(a) && isnan(b));

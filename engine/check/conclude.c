@@ -98,8 +98,8 @@ static void say_why(ad__report *r) {
 
 /* ---- not a number ----------------------------------------------------------------------------- */
 
-/* The first edge, in the order of the sweep, with a partial that is not finite, or whose product
- * with a number is NaN. */
+/* The first edge, in the order of the sweep, whose partial is not finite, or whose partial times
+ * the adjoint is NaN. */
 typedef struct bad_partial {
     uint32_t node;
     size_t   operand;

@@ -243,7 +243,8 @@ static double one_side(const ladder *l, const double slope[], double scale, doub
 
 /* ---- the estimate ----------------------------------------------------------------------------- */
 
-/* The value per unit of x, or the median slope of all steps, whichever is larger. */
+/* The value per unit of x, or the median over all steps of the steeper one-sided slope, whichever
+ * is larger. */
 static double scale_of(const ad__slice *line, const ladder *l) {
     double slope[MOST_LEVELS];
     int    count = 0;
