@@ -244,7 +244,7 @@ AD_API ad_var ad_parse_at(const char *file, int line, ad_tape *tape, const char 
 AD_API void ad_replay(ad_tape *tape);              /* recomputes every value, first node to last */
 
 /* Adjoints dy/dnode of every node, last to first, from zero each time. A zero adjoint
- * contributes nothing, so that 0*inf does not make NaN where nothing depends on the operand.
+ * contributes nothing, so that 0*inf does not make NaN where y does not depend on the node.
  * On a plain number: nothing (the derivative of a constant needs no sweep). */
 AD_API void   ad_backward(ad_var y);
 
@@ -315,9 +315,9 @@ AD_API void        ad_program_free(ad_program *program);
  * row gets does not depend on its place. Arrays of params have `params` numbers, inputs are rows x
  * inputs; a count of 0 allows NULL.
  *
- * AD_BRANCH_CHANGED: in some row a noted branch would go the other way; the message has both sides
- * of its comparison. AD_BAD_ARGUMENT: NULL where an array is needed, sizes that overflow, an index
- * of ad_pick out of range. AD_NO_MEMORY. Results are not to be used then. */
+ * AD_BRANCH_CHANGED: in some row a noted branch would go the other way; the message has both sides.
+ * AD_BAD_ARGUMENT: NULL where an array is needed, sizes that overflow, an index of ad_pick out of range.
+ * AD_NO_MEMORY. After any of these the results must not be used. */
 
 /* rows x inputs -> rows x outputs. With rows = 0: AD_OK. */
 AD_API ad_status ad_program_values(const ad_program *program, const double param[], size_t rows,
@@ -536,8 +536,7 @@ AD_API ad_status ad_explain(ad_var y, FILE *to);
 typedef enum ad_order { AD_ORDER_TAPE, AD_ORDER_DEPTH_FIRST } ad_order;
 
 /* Three famous ways to get it wrong, for teaching; in texts they are called:
- *   no-accumulate   a contribution overwrites what stands there instead of being added
- *                   (AD_BUG_OVERWRITE)
+ *   no-accumulate   a contribution overwrites the adjoint instead of being added (AD_BUG_OVERWRITE)
  *   depth-first     a node passes on what it has when it is first reached, complete or not
  *   stale           adjoints of an earlier pass were not set to zero
  * Everything written about such a pass names the bug and shows, beside its derivatives, the right
@@ -560,8 +559,7 @@ AD_API ad_status ad_explain_all(size_t n, const ad_var y[], const ad_view *view,
 /* The trace as data:
  *   {"format":"tapir-trace/1",
  *    "nodes":[{"id","op","name","scope","shown","numbers","words","args","value"}],
- *                                                                   args: ids, or {"value"} for a
- *                                                                   plain number
+ *              args: ids, or {"value"} for a plain number
  *    "output":id,
  *    "steps":[{"node","upstream","edges":[{"to","local","contribution","before","after"}]}],
  *    "result":{name: gradient}}
