@@ -597,15 +597,15 @@ double ad__measured_noise(ad__sample (*at)(void *context, double t), void *conte
     double noise = rounding, jumped = 0, step = ldexp(GOLDEN*unit, -51);
     /* spacings accepted without a test: the first, or the two after a level one, where few steps
      * are seen */
-    int    as_they_come = 1;
+    int    untested = 1;
     /* For a small x also the spacings up to those of 1, since steps go up to that too. */
     for (int k = 0; k < SPACINGS || (k < MOST_SPACINGS && step < 0x1p-13); k++, step *= 4) {
         const spacing s = look(at, context, here.moved, step);
         /* from few points, few roundings: they may be level by chance */
         const double  much = k < NARROW ? 100 : 8;
         if (!isfinite(s.noise)) continue;
-        as_they_come = s.level ? 3 : as_they_come;
-        if (as_they_come-- > 0 || s.noise <= much*fmax(noise, jumped)) {
+        untested = s.level ? 3 : untested;
+        if (untested-- > 0 || s.noise <= much*fmax(noise, jumped)) {
             noise = fmax(noise, fmax(s.noise, jumped)), jumped = 0;
             continue;
         }
