@@ -28,7 +28,7 @@ enum { LEVELS = 20, MOST_LEVELS = 32, COLUMNS = 5, FEWEST = 3, RUN = 4 };
 #define PREFILTER     1e-9       /* the smallest tolerance that the cheap estimate can certify */
 #define RESOLVED      1e-5       /* an error this small relative to the slope resolves it */
 #define WEAK          1e-6       /* ... relative to the function's scale: the slope is small */
-#define INFORMATIVE   0.01 /* noise relative to the slope up to which a step can still contradict */
+#define INFORMATIVE   0.01       /* noise beside the slope at which a step can still contradict */
 #define NOISY         64         /* noise of this many roundings of the value has another source */
 #define ALIASED       0x1p-20    /* f turning in steps this short may turn within one place */
 #define HIDDEN        32         /* what is less than this many times the noise can hide in it */

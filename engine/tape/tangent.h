@@ -4,8 +4,7 @@
 
 #include "tape/tape.h"
 
-/* The entries that an array by node has for the operands of a row; 0 for plain numbers, and for y
- * of a row of one operand. */
+/* What an array by node holds for the operands of a node that is a row; 0 for plain numbers, and for y of a row of one. */
 typedef struct ad__at_row {
     double x, y;
 } ad__at_row;
@@ -15,14 +14,13 @@ ad__at_row ad__at_row_of(const ad_tape *tape, uint32_t node, const double by_nod
 /* Is the node a row at its tip (ad__row_tip)? */
 bool ad__at_kink(const ad_tape *tape, uint32_t node);
 
-/* Fills in tape->tangent[i] for every node i <= last: its derivative when each x[k] moves by
- * direction[k]. A node that occurs in x twice moves by both; a node in x that is itself computed
- * from others in x moves by its own direction and by theirs, so that the result is the sum of
- * ad_gradient's grad[k]*direction[k]. A node that moves but has the slope 0 gets AD__LEVEL_TANGENT.
- * With adjoints (NULL: none), a row at its tip (ad__row_tip) whose adjoint is 0 gets the tangent
- * that it really has in this direction, not that of the convention: the row's own value at the
- * tangents of its operands. *tips: was there any operation that has a tip? The caller has checked
- * x. False with the error kept: out of memory, a pick out of range. */
+/* tape->tangent[i], for every node i <= last: its derivative when each x[k] moves by direction[k]. A
+ * node that stands in x twice moves by both; a node that is itself computed from others in x moves by
+ * its own direction and by theirs, so that the result is sum of ad_gradient's grad[k]*direction[k].
+ * What moves but is level has AD__LEVEL_TANGENT. With adjoints (NULL: none), a row at its tip (ad__row_tip) whose adjoint is
+ * 0 has the tangent that it really has in this direction, not that of the convention: the row itself at the tangents of
+ * its operands. *tips: did any operation that has a tip come by?
+ * x is checked by the caller. False with the error kept: out of memory, a pick out of range. */
 bool ad__tangents(ad_tape *tape, uint32_t last, size_t n, const ad_var x[], const double direction[],
                   const double adjoint[], bool *tips);
 
