@@ -91,7 +91,7 @@ typedef struct ad_mark {
 } ad_mark;
 
 #ifdef __cplusplus
-namespace ad_handle_ {      /* that of a class is searched by argument: in this one a caller's functions are not found */
+namespace ad_handle_ {      /* argument-dependent lookup must not find a caller's functions */
 #endif
 
 /* A scalar: a node of a tape, or a plain number when tape is NULL. Passed by value, never freed: a
@@ -139,22 +139,23 @@ AD_API ad_var ad_num(double number);                   /* a plain number; operat
 AD_API double ad_value(ad_var x);                      /* NaN, and the error on the tape, where x names no node */
 
 /* Give an input another value. ad_value and operations recorded from now on see it at once, older
- * operations at the next ad_replay. Of another node AD_BAD_ARGUMENT; of a plain number nothing. */
+ * operations at the next ad_replay. For another node: AD_BAD_ARGUMENT; for a plain number:
+ * nothing. */
 AD_API void ad_set(ad_var input, double value);
 
 /* Name a node for messages, explanations and pictures; the text is copied. A second name replaces
- * the first. On a plain number: nothing. Where people read, here and in all messages, control characters, marks that turn
- * the direction of the text and bytes that are not UTF-8 are written \x1b or \u202e; ad_find and the fields of a report
- * have the name as it was given. */
+ * the first. On a plain number: nothing. In all text for people, messages included, control
+ * characters, characters that change the direction of the text and bytes that are not UTF-8 are
+ * written \x1b or \u202e; ad_find and the fields of a report have the name as it was given. */
 AD_API void ad_name(ad_var x, const char *name);
 
 /* The node of this name, of several the last on the tape; AD_BAD_ARGUMENT when there is none. */
 AD_API ad_var ad_find(ad_tape *tape, const char *name);
 
 /* Operations recorded between the two calls belong to a scope ("layer 0"); scopes nest. Pictures draw a
- * frame around a scope, and fold it into one box where there is too much to show. The name is copied. A
- * scope is forgotten with its first node, or rewinding to where it has none yet; to a place inside opens it again.
- * An end without a beginning is AD_BAD_ARGUMENT. */
+ * frame around a scope, and fold it into one box if there is too much to show. The name is copied.
+ * Rewinding to before the first node of a scope forgets the scope; rewinding to a place inside it
+ * opens it again. An end without a beginning is AD_BAD_ARGUMENT. */
 AD_API void ad_scope(ad_tape *tape, const char *name);
 AD_API void ad_scope_end(ad_tape *tape);
 
@@ -194,24 +195,26 @@ AD_API ad_var ad_where(ad_var condition, ad_var yes, ad_var no);
 AD_API ad_var ad_pick(ad_var index, size_t n, const ad_var x[]);
 
 /* For `if` in the caller's program: true when condition is not 0. The decision is noted on the
- * tape; a replay in which it would turn stops there with AD_BRANCH_CHANGED and a message that has both sides
- * of the comparison, later values as they were. false after an error. */
+ * tape; a replay in which it would go the other way stops there with AD_BRANCH_CHANGED and a
+ * message that has both sides of the comparison; later values stay as they were. false after an
+ * error. */
 AD_API bool ad_branch(ad_var condition);
 
 /* ---- operations of your own ------------------------------------------------------------------- */
 
-/* An operation that is not in the table: its value, its partials, and what else it can do. The struct and
- * the context outlive the tapes and programs that use them; the functions may be called from any
- * thread, must not touch the tape, and must depend on their arguments alone.
- * What they return is taken as it comes: NaN is a value, and a partial that is not written is NaN. */
+/* An operation that is not in the table: its value, its partials, and what else it can do. The
+ * struct and the context must outlive the tapes and programs that use them; the functions may be
+ * called from any thread, must not touch the tape, and must depend on their arguments alone.
+ * What they return is used as it is: NaN is a value, and a partial that is not written is NaN. */
 typedef struct ad_custom_op {
     const char *name;
     size_t      operands;                              /* SIZE_MAX: any number */
     double    (*value)(size_t n, const double x[], void *context);
     /* partial[i] = dv/dx[i] where the value is v */
     void      (*partials)(size_t n, const double x[], double v, double partial[], void *context);
-    /* The same for `width` lanes of a program at once: x[k][lane], v[lane], partial[k][lane]. NULL: lane by lane. A
-     * lane in which nothing arrives may be asked for too; what is not written counts as NaN where something does. */
+    /* The same for `width` lanes of a program at once: x[k][lane], v[lane], partial[k][lane]. NULL:
+     * lane by lane. Lanes whose adjoint is 0 may be included; in the others what is not written
+     * counts as NaN. */
     void      (*lane_values)(size_t n, size_t width, const double *const x[], double v[], void *context);
     void      (*lane_partials)(size_t n, size_t width, const double *const x[], const double v[],
                                double *const partial[], void *context);
@@ -248,16 +251,16 @@ AD_API ad_status ad_tape_define(ad_tape *tape, const ad_custom_op *op, void *con
  * For no variables: ad_parse(tape, text, 0, NULL, NULL). */
 AD_API ad_var ad_parse(ad_tape *tape, const char *text, size_t n, const char *names, const ad_var vars[]);
 
-/* The same, and every node it records is noted to come from this line: see ad_source. */
+/* The same; notes that every node it records comes from this line, see ad_source. */
 AD_API ad_var ad_parse_at(const char *file, int line, ad_tape *tape, const char *text, size_t n,
                           const char *names, const ad_var vars[]);
 
 /* ---- values again, and derivatives ------------------------------------------------------------ */
 
-AD_API void ad_replay(ad_tape *tape);              /* every value again, first node to last */
+AD_API void ad_replay(ad_tape *tape);              /* recomputes every value, first node to last */
 
-/* Adjoints dy/dnode of every node, last to first, from zero each time. A zero adjoint pushes
- * nothing, so that 0 * inf does not make NaN where nothing depends on anything.
+/* Adjoints dy/dnode of every node, last to first, from zero each time. A zero adjoint
+ * contributes nothing, so that 0*inf does not make NaN where y does not depend on the node.
  * On a plain number: nothing (the derivative of a constant needs no sweep). */
 AD_API void   ad_backward(ad_var y);
 
@@ -269,39 +272,42 @@ AD_API void   ad_gradient(ad_var y, size_t n, const ad_var x[], double grad[]);
 
 /* The derivative of y when each x[i] moves by direction[i]: the sum of grad[i]*direction[i], by one walk
  * from the first node to the last, with the partials of the reverse sweep. Adjoints are left alone. A
- * tangent of zero brings nothing. 0 when y is a plain number; NaN after an error. */
+ * tangent of zero contributes nothing. 0 when y is a plain number; NaN after an error. */
 AD_API double ad_tangent(ad_var y, size_t n, const ad_var x[], const double direction[]);
 
 /* j[i*n + k] = dy[i]/dx[k], m x n, by n walks forward or m in reverse, whichever are fewer; plain numbers
  * among the y have a row of zeros. Adjoints are left alone. All NaN after an error. */
 AD_API void ad_jacobian(size_t m, const ad_var y[], size_t n, const ad_var x[], double j[]);
 
-/* The reverse sweep recorded as nodes: grad[i] is dy/dx[i] as a variable, which a replay computes again and
- * which can be differentiated again, to any order:
+/* The reverse sweep recorded as nodes: grad[i] is dy/dx[i] as a variable, which a replay computes
+ * again and which can be differentiated again, to any order:
  *
  *     ad_record_gradient(y, 1, &x, &dy);  ad_record_gradient(dy, 1, &x, &ddy);
  *
- * The partials are recorded from the texts of the rows; nodes that do not lead from some x to y are left
- * out. A derivative that is constant is a plain number, one that is a node of the caller's is that node.
- * The adjoint of a node with a name is named too: "d loss / d w". An adjoint that is 0, now or in a replay, sends
- * nothing, as in ad_backward; where it is 0 at a kink, or before an infinite partial, and the next derivative cannot be told
- * from there, that one is NaN (docs/derivatives.md). Only products and sums that are made here are simplified (0*a where a is
- * finite, 1*a, a + 0). For a derivative of the gradient, x are inputs. After an error no node is added, and grad
- * are handles that name none. */
+ * The partials are recorded from the texts of the rows; nodes that do not lead from some x to y are
+ * left out. A derivative that is constant is a plain number, one that is a node of the caller's is
+ * that node. The adjoint of a node with a name is named too: "d loss / d w". An adjoint that is 0,
+ * now or in a replay, contributes nothing, as in ad_backward; if it is 0 at a kink, or before an
+ * infinite partial, so that the next derivative cannot be determined, that derivative is NaN
+ * (docs/derivatives.md). Only products and sums that are made here are simplified (0*a if a is
+ * finite, 1*a, a + 0). For a derivative of the gradient, x must be inputs. After an error no node
+ * is added, and grad are handles that name none. */
 AD_API void ad_record_gradient(ad_var y, size_t n, const ad_var x[], ad_var grad[]);
 
-/* Second derivatives of y, n x n, symmetric to the bit; and the Hessian times a direction, at the cost of a few
- * gradients whatever n is. x are inputs (AD_BAD_ARGUMENT). Nothing is recorded and adjoints are
- * left alone. 0 for a plain number y; all NaN after an error. At a kink that the first derivative does not see (|x|^2 at 0)
- * they are those of the side that the direction, or +x[k], leads to; NaN where 0*inf is met on the way. */
+/* Second derivatives of y, n x n, symmetric to the bit; and the Hessian times a direction, at the
+ * cost of a few gradients whatever n is. x must be inputs (else AD_BAD_ARGUMENT). Nothing is
+ * recorded and adjoints are left alone. 0 for a plain number y; all NaN after an error. At a kink
+ * where the first derivative is still smooth (|x|^2 at 0) they are those of the side that the
+ * direction, or +x[k], leads to; NaN if 0*inf occurs on the way. */
 AD_API void ad_hessian(ad_var y, size_t n, const ad_var x[], double h[]);
 AD_API void ad_hessian_times(ad_var y, size_t n, const ad_var x[], const double direction[], double out[]);
 
 /* ---- programs --------------------------------------------------------------------------------- */
 
 /* A recorded piece of tape, compiled, to be run over many examples at once: record one example as
- * scalars, run it over a minibatch as lanes of vectors. Which leaves are shared by all rows (weights)
- * and which are different in each (an example) is said here; a leaf in neither list is a constant. */
+ * scalars, run it over a minibatch as lanes of vectors. Which leaves are shared by all rows
+ * (weights) and which differ from row to row (an example) is given by ad_interface; a leaf in
+ * neither list is a constant. */
 typedef struct ad_program ad_program;
 
 /* What a program takes and gives. */
@@ -319,15 +325,16 @@ typedef struct ad_interface {
 AD_API ad_program *ad_compile(const ad_interface *interface);
 AD_API void        ad_program_free(ad_program *program);
 
-/* A program is constant while it runs: threads may share it. Rows are split into chunks that do not depend
- * on the number of threads (OpenMP, where it was found), and added in a fixed order, so that the answer is the
- * same to the bit for any number of them, within one instruction set. A child forked from a process that had other
- * threads uses one, for OpenMP's do not outlive a fork. What a row gets does not depend on its
- * place. Arrays of params have `params` numbers, inputs are rows x inputs; a count of 0 allows NULL.
+/* A program is constant while it runs: threads may share it. Rows are split into chunks that do not
+ * depend on the number of threads (OpenMP, where it was found), and added in a fixed order, so that
+ * the answer is the same to the bit for any number of them, within one instruction set. A child
+ * forked from a process that had other threads uses one, for OpenMP's do not outlive a fork. What a
+ * row gets does not depend on its place. Arrays of params have `params` numbers, inputs are rows x
+ * inputs; a count of 0 allows NULL.
  *
- * AD_BRANCH_CHANGED: in some row a noted branch would turn; the message has both sides of its comparison.
+ * AD_BRANCH_CHANGED: in some row a noted branch would go the other way; the message has both sides.
  * AD_BAD_ARGUMENT: NULL where an array is needed, sizes that overflow, an index of ad_pick out of range.
- * AD_NO_MEMORY. Results are not to be used then. */
+ * AD_NO_MEMORY. After any of these the results must not be used. */
 
 /* rows x inputs -> rows x outputs. With rows = 0: AD_OK. */
 AD_API ad_status ad_program_values(const ad_program *program, const double param[], size_t rows,
@@ -339,16 +346,18 @@ AD_API ad_status ad_program_gradient(const ad_program *program, const double par
 AD_API ad_status ad_program_jacobian(const ad_program *program, const double param[], size_t rows,
                                      const double input[], double jacobian[]);
 
-/* The last failure in a sentence, with its row: copied into text, cut to fit; returns its whole length. Of NULL: "". */
+/* The last failure in a sentence, with its row: copied into text, cut to fit; returns its whole
+ * length. For NULL: "". */
 AD_API size_t ad_program_message(const ad_program *program, size_t room, char text[]);
 
 /* A stand-alone C99 file that needs math.h alone, with
  *     double NAME(const double *param, const double *input, double *grad)
- * which returns output 0 for one row and writes its gradient in the params to grad, unless grad is NULL. Where
- * a noted branch would turn or an index picks nothing, value and gradient are NaN. A NAME that is no
- * identifier, a keyword of C, a name that its library has or keeps for itself (strlen, size_t; all that begin
- * with str, mem, wcs, is or to and have no _), or a macro of compilers (unix) is AD_BAD_ARGUMENT, a custom
- * operation AD_UNSUPPORTED: nothing is written then. AD_BAD_FILE: not all could be written. */
+ * which returns output 0 for one row and writes its gradient in the params to grad, unless grad is
+ * NULL. Where a noted branch would go the other way or an index is out of range, value and gradient
+ * are NaN. A NAME that is not an identifier, or is a keyword of C, a name that the C library uses
+ * or reserves (strlen, size_t; all that begin with str, mem, wcs, is or to and contain no _), or a
+ * macro of compilers (unix), is AD_BAD_ARGUMENT, a custom operation AD_UNSUPPORTED; then nothing is
+ * written. AD_BAD_FILE: not all could be written. */
 AD_API ad_status ad_program_emit_c(const ad_program *program, const char *name, FILE *to);
 
 /* The instructions in words, what each pass of the compiler did, the memory of a lane and the block chosen. */
@@ -398,13 +407,13 @@ typedef struct ad_check_block {
     uint64_t      reserved[8];
 } ad_check_block;
 
-/* All 0 are the defaults. */
+/* All zeros: the defaults. */
 typedef struct ad_check_options {
     double        rtol;           /* a relative error that is allowed; 0: 1e-9 */
     uint64_t      seed;           /* of random directions; 0: 42 */
     size_t        coordinates;    /* so many x are checked one by one, more of them along directions, to be
                                    * bisected when one fails; 0: 100 */
-    size_t        blocks;         /* they must hold all n coordinates; 0: one block without a name */
+    size_t        blocks;         /* they must cover all n coordinates; 0: one block without a name */
     const ad_check_block *block;
     const double *direction;      /* n numbers: the derivative along it is checked, nothing else; NULL: as above */
     bool          second;         /* second derivatives too (ad_check) */
@@ -423,13 +432,13 @@ typedef struct ad_check_line {
     double      gap, tolerance;   /* |claimed - estimate| (or the distance from [left, right]), and what was allowed */
     double      step;             /* of the differences used */
     ad_verdict  verdict;
-    double      drowned, turned;  /* in steps as short as this all change is noise; in steps as long as this the function
-                                   * turns. NaN or 0 where that was not asked */
-    bool        steep;            /* slopes grow without end as steps shrink: a jump, a vertical tangent */
+    double      drowned, turned;  /* in steps this short all change is noise; in steps this long the
+                                   * function turns. NaN or 0 if not computed */
+    bool        steep;            /* slopes grow without bound as steps shrink: a jump, a vertical tangent */
     uint64_t    reserved[8];
 } ad_check_line;
 
-/* An operand of one operation whose rule was held against differences of that operation alone. */
+/* An operand of one operation whose rule was compared with differences of that operation alone. */
 typedef struct ad_check_operand {
     size_t      node, operand;    /* its number on the tape; which operand, from 0 */
     const char *operation;        /* "tanh": the row of ops.def, or the user's own name */
@@ -446,7 +455,7 @@ typedef struct ad_check_operand {
 
 /* Everything that is printed, and what it was decided by. Owned by the report: read, never written.
  *
- * A failure is placed by three layers. *local*: each operation's own partial derivatives against
+ * A failure is located by three layers. *local*: each operation's own partial derivatives against
  * differences of that operation at its operands. *sweep*: the derivative along random directions, forward
  * against reverse, over the same partials. *global*: differences of the whole function. */
 typedef struct ad_check_report {
@@ -468,7 +477,7 @@ typedef struct ad_check_report {
     bool        has_tape;
     size_t      nodes, operands;              /* that lead to y; operands checked */
     size_t      local_count[AD_VERDICT_COUNT];
-    size_t      culprits;                     /* of those that failed the worst 8, worst first */
+    size_t      culprits;                     /* of the operands that failed the worst 8, worst first */
     const ad_check_operand *culprit;
     ad_verdict  sweep;
     double      forward, reverse;             /* derivative along the random direction with the largest gap */
@@ -480,7 +489,7 @@ typedef struct ad_check_report {
     bool        has_second;
     size_t      second_count[AD_VERDICT_COUNT];
     size_t      second_lines;
-    const ad_check_line *second;              /* H*v by differences of gradients: "a, b" is d2y/(da db), "w.Hv" w.H*v */
+    const ad_check_line *second;              /* H*v by differences of gradients: "a, b" is d2y/(da db), "w.Hv" is w.H*v */
     double      symmetry, symmetry_tolerance; /* |v.H*w - w.H*v| */
     double      taylor_second;                /* 3 when right */
     ad_verdict  second_verdict;
@@ -510,7 +519,7 @@ AD_API ad_check_report *ad_check_program(const ad_program *program, const double
  * NULL when memory is out. */
 AD_API ad_check_report *ad_check_refused(ad_status status, const char *sentence);
 
-/* Of NULL: AD_INCONCLUSIVE, of a coordinate that there is not, too. */
+/* AD_INCONCLUSIVE for NULL, and for a coordinate that does not exist. */
 AD_API ad_verdict ad_check_verdict(const ad_check_report *report);
 AD_API ad_verdict ad_check_coordinate(const ad_check_report *report, size_t i);
 
@@ -550,9 +559,10 @@ AD_API void      ad_curve_free(ad_curve *curve);
 
 /* ---- explanations and pictures ---------------------------------------------------------------- */
 
-/* The forward and the backward steps that lead to y, in words and numbers, then the derivatives with
- * respect to its inputs, each compared with differences of replayed values (which are restored
- * afterwards). Where inputs were set and nothing was replayed since, that is said, and nothing is compared. AD_OK, the status of the tape, or AD_BAD_FILE when writing fails. Numbers are written
+/* The forward and the backward steps that lead to y, in words and numbers, then the derivatives
+ * with respect to its inputs, each compared with differences of replayed values (which are restored
+ * afterwards). If inputs were set and not replayed since, the text says so, and nothing is
+ * compared. AD_OK, the status of the tape, or AD_BAD_FILE when writing fails. Numbers are written
  * in the C locale. */
 AD_API ad_status ad_explain(ad_var y, FILE *to);
 
@@ -560,23 +570,22 @@ AD_API ad_status ad_explain(ad_var y, FILE *to);
  * search from the result finishes them, reversed, which is micrograd's. Both meet a node after all its users. */
 typedef enum ad_order { AD_ORDER_TAPE, AD_ORDER_DEPTH_FIRST } ad_order;
 
-/* Three famous ways to get it wrong, for a class to see; in texts they are called:
- *   no-accumulate   a contribution overwrites what stands there instead of being added (AD_BUG_OVERWRITE)
+/* Three famous ways to get it wrong, for teaching; in texts they are called:
+ *   no-accumulate   a contribution overwrites the adjoint instead of being added (AD_BUG_OVERWRITE)
  *   depth-first     a node passes on what it has when it is first reached, complete or not
- *   stale           adjoints of a pass before were not set to zero
- * Whatever is written of such a pass names the bug, and has beside its derivatives what would have been right (by the
- * pass without the bug) and what differences say. */
+ *   stale           adjoints of an earlier pass were not set to zero
+ * Everything written about such a pass names the bug and shows, beside its derivatives, the right
+ * ones (from the pass without the bug) and what differences say. */
 typedef enum ad_bug { AD_BUG_NONE, AD_BUG_OVERWRITE, AD_BUG_DEPTH_FIRST, AD_BUG_STALE } ad_bug;
 
-/* How to explain and what to draw; all zeros, or NULL in place of it, is the usual way. */
+/* How to explain and what to draw; all zeros, or NULL in its place: the defaults. */
 typedef struct ad_view {
     ad_order    order;
     ad_bug      bug;                         /* wrong on purpose */
     size_t      most;                        /* boxes shown before scopes, then stretches of nodes, are folded
                                               * into one; 0: 200 in words, 60 in pictures, 2000 in pages */
     const char *title;                       /* of pictures and pages; NULL: the names of the results */
-    bool        bare;                        /* without the check against differences: of words, and of all else
-                                              * where there is a bug */
+    bool        bare;                        /* without the comparison with differences */
     uint64_t    reserved[8];
 } ad_view;
 
@@ -586,40 +595,43 @@ AD_API ad_status ad_explain_all(size_t n, const ad_var y[], const ad_view *view,
 /* The trace as data:
  *   {"format":"tapir-trace/1",
  *    "nodes":[{"id","op","name","scope","shown","numbers","words","args","value"}],
- *                                                                   args: ids, or {"value"} for a plain number
+ *              args: ids, or {"value"} for a plain number
  *    "output":id,
  *    "steps":[{"node","upstream","edges":[{"to","local","contribution","before","after"}]}],
  *    "result":{name: gradient}}
- * A node without a name has "#id" in its place in the result, as has one whose name is taken, begins with # or is
- * not UTF-8. Of several results the first stands there, the
- * others in "more":[{"output","steps","result"}]. JSON has no NaN and no infinity: they are the strings "NaN",
- * "Infinity", "-Infinity".
+ * A node without a name has "#id" in its place in the result, as has one whose name is taken,
+ * begins with # or is not UTF-8. If there are several results, this is the first; the others are in
+ * "more":[{"output","steps","result"}]. JSON has no NaN and no infinity: they are the strings
+ * "NaN", "Infinity", "-Infinity".
  *
- * With a bug there is more: at the top "bug", its name, and "does", what it does, in words; in each step "right", what
- * "upstream" would be at the end of a right pass; in an edge where the bug strikes "fault": "lost", what stood there was
- * overwritten; "late", the node was visited before, and has passed on less; "left", what stood there is from an earlier
- * pass. Beside each "result" stand "right":{name: gradient} of the pass without the bug; and, unless the view is bare or
- * the graph too large, "differences":{name: number}, NaN where none could be formed, "disagree":[name] of those that
- * they refute, "right_disagrees":[name] of "right" that they refute too, if any (a kink, a wrong rule), and "check", all
- * that in words. Without a bug "differences", "disagree" and "check" are there where a derivative might be
- * wrong all the same and they do not all agree: an operation of the user's own, a kink or a jump, something that is not finite. "old":
- * true says that inputs were set since the values were computed, and nothing was replayed. */
+ * With a bug there is more. At the top: "bug", its name, and "does", what it does, in words. In
+ * each step: "right", what "upstream" is at the end of a pass without the bug. In an edge affected
+ * by the bug, "fault": "lost", the previous adjoint was overwritten; "late", the node was visited
+ * before, and has passed on less; "left", the previous adjoint is from an earlier pass. Beside each
+ * "result": "right":{name: gradient} of the pass without the bug; and, unless the view is bare or
+ * the graph too large, "differences":{name: number}, NaN if none could be formed,
+ * "disagree":[name], the derivatives that they contradict, "right_disagrees":[name], those of
+ * "right" that they contradict too, if any (a kink, a wrong rule), and "check", all that in words.
+ * Without a bug "differences", "disagree" and "check" are present if a derivative might be wrong
+ * (there is a custom operation, a kink or a jump, or something that is not finite) and they do not
+ * all agree. "old": true means that inputs were set since the values were computed, and nothing was
+ * replayed. */
 AD_API ad_status ad_explain_json(size_t n, const ad_var y[], const ad_view *view, FILE *to);
 
 /* dy/dx as the sum over the paths from x to y of the products of the local derivatives along them: how many
  * there are (counted, not walked), the `most` largest (64 at most; 0: 8), and the sum of all. */
 AD_API ad_status ad_explain_paths(ad_var y, ad_var x, size_t most, FILE *to);
 
-/* Where NaN and infinity come from: the first node leading to y whose value is not finite, with its operands,
- * its name and, if noted, its line; then the way on to y. False: everything is finite, `to` is
- * NULL, or the tape holds why nothing could be said. Of a plain number nothing is written. */
+/* Where NaN and infinity come from: the first node leading to y whose value is not finite, with its
+ * operands, its name and, if noted, its line; then how it reaches y. False: everything is finite,
+ * `to` is NULL, or the tape holds the error. For a plain number nothing is written. */
 AD_API bool ad_explain_nonfinite(ad_var y, FILE *to);
 
 /* The graph that leads to n results. Boxes hold name, value and gradient (of the first result), edges the local
  * derivative, frames are scopes. DOT is for Graphviz; SVG is laid out here, in layers from left to right; HTML is
  * one page that needs no network, to step through both passes with a slider or the arrow keys. Names are
- * escaped. What was folded is said in the picture, as is a bug, that values are old, and a check by differences that has
- * something to tell (see ad_explain_json). */
+ * escaped. The picture also says what was folded, which bug there is, if values are old, and what a
+ * comparison with differences has to report (see ad_explain_json). */
 AD_API ad_status ad_draw_dot(size_t n, const ad_var y[], const ad_view *view, FILE *to);
 AD_API ad_status ad_draw_svg(size_t n, const ad_var y[], const ad_view *view, FILE *to);
 AD_API ad_status ad_draw_html(size_t n, const ad_var y[], const ad_view *view, FILE *to);

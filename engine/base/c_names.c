@@ -1,21 +1,23 @@
-/* c_names.c - the words that C, its library and its compilers have taken: keywords, what the headers of ISO C declare or
- * define from C99 to C23 (clause 7 of ISO/IEC 9899:2024), what clause 7.33 reserves for later ones (7.31 of C11), and what
- * compilers predefine without an underscore in front.
+/* c_names.c - the names that C, its library and its compilers have taken: keywords, what the
+ * headers of ISO C declare or define from C99 to C23 (clause 7 of ISO/IEC 9899:2024), what clause
+ * 7.33 reserves for the future (7.31 of C11), and what compilers predefine without a leading
+ * underscore.
  *
- * Names beginning with an underscore are not here: none of them is anybody's to give. */
+ * Names that begin with an underscore are not listed: all of them are reserved. */
 #include "base/c_names.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
 
-/* Words are separated by spaces; a line of a header goes on as long as it needs. */
+/* Words are separated by spaces; the list of a header may span several lines. */
 static const char keywords[] =
     "alignas alignof asm auto bool break case char complex const constexpr continue default do double else enum extern false "
     "float for goto if imaginary inline int long nullptr register restrict return short signed sizeof static static_assert "
     "struct switch thread_local true typedef typeof typeof_unqual union unsigned void volatile while";
 
-/* math.h and complex.h: with f and l behind them too. From j0 on: POSIX and the BSDs, which math.h has as well. */
+/* math.h and complex.h: with the suffixes f and l too. From j0 on: POSIX and BSD functions that
+ * math.h also declares. */
 static const char functions_of_numbers[] =
     "acos acosh acospi asin asinh asinpi atan atan2 atan2pi atanh atanpi canonicalize cbrt ceil compoundn copysign cos cosh "
     "cospi erf erfc exp exp10 exp10m1 exp2 exp2m1 expm1 fabs fdim floor fma fmax fmaximum fmaximum_mag fmaximum_mag_num "
@@ -41,14 +43,14 @@ static const char *const headers[] = {
     "CHAR_MIN CHAR_WIDTH LLONG_MAX LLONG_MIN LLONG_WIDTH LONG_MAX LONG_MIN LONG_WIDTH MB_LEN_MAX SCHAR_MAX SCHAR_MIN "
     "SCHAR_WIDTH SHRT_MAX SHRT_MIN SHRT_WIDTH UCHAR_MAX UCHAR_WIDTH ULLONG_MAX ULLONG_WIDTH ULONG_MAX ULONG_WIDTH USHRT_MAX "
     "USHRT_WIDTH",
-    /* locale.h, math.h: what is not for three types; narrowing operations */
+    /* locale.h; math.h: what has no f and l variants; narrowing operations */
     "lconv localeconv setlocale double_t float_t HUGE HUGE_VAL HUGE_VALF HUGE_VALL INFINITY MATH_ERREXCEPT MATH_ERRNO NAN "
     "SNAN SNANF SNANL fpclassify iscanonical iseqsig isfinite isgreater isgreaterequal isless islessequal islessgreater "
     "isnormal issignaling issubnormal isunordered iszero math_errhandling signbit signgam daddl ddivl dfmal dmull dsqrtl "
     "dsubl fadd faddl fdiv fdivl ffma ffmal fmul fmull fsqrt fsqrtl fsub fsubl",
     /* setjmp.h, signal.h, stdarg.h, stdalign.h, stdnoreturn.h */
     "jmp_buf longjmp setjmp raise signal sig_atomic_t va_arg va_copy va_end va_list va_start noreturn",
-    /* stdatomic.h is patterns but for these; stdbit.h, stdckdint.h */
+    /* stdatomic.h is covered by patterns except for these; stdbit.h, stdckdint.h */
     "kill_dependency memory_order ckd_add ckd_mul ckd_sub",
     /* stddef.h, stdio.h */
     "max_align_t NULL nullptr_t offsetof ptrdiff_t rsize_t size_t unreachable wchar_t BUFSIZ EOF FILE FILENAME_MAX FOPEN_MAX "
@@ -63,7 +65,7 @@ static const char *const headers[] = {
     "free_aligned_sized free_sized getenv labs ldiv ldiv_t llabs lldiv lldiv_t malloc mblen mbstowcs mbstowcs_s mbtowc "
     "memalignment once_flag ONCE_FLAG_INIT qsort quick_exit rand realloc set_constraint_handler_s srand system wcstombs "
     "wcstombs_s wctomb wctomb_s",
-    /* string.h: the rest is patterns; threads.h, time.h */
+    /* string.h: the rest is covered by patterns; threads.h, time.h */
     "thread_local TSS_DTOR_ITERATIONS CLOCKS_PER_SEC asctime asctime_r asctime_s clock clock_t ctime ctime_r ctime_s difftime "
     "gmtime gmtime_r gmtime_s localtime localtime_r localtime_s mktime time time_t timegm timespec_get timespec_getres tm "
     "timespec",
@@ -74,13 +76,13 @@ static const char *const headers[] = {
     "vsnwprintf_s vswprintf vswprintf_s vswscanf vswscanf_s vwprintf vwprintf_s vwscanf vwscanf_s wcrtomb wcrtomb_s wctob "
     "wctrans wctrans_t wctype wctype_t wint_t wmemchr wmemcmp wmemcpy wmemcpy_s wmemmove wmemmove_s wmemset wprintf "
     "wprintf_s wscanf wscanf_s",
-    /* predefined by gcc and clang, on one machine or another, unless they keep strictly to a standard */
+    /* predefined by gcc and clang, on some machine, unless they follow a standard strictly */
     "unix linux i386 sun sparc mips MIPSEB MIPSEL vax m68k mc68000 hppa hpux PPC arm avr pyr sel tahoe bfin i960 "
     "ns32000 vms VMS MSDOS WIN32 WIN64 WINNT",
     "main",
 };
 
-/* Begins with `prefix`, then with one of the characters from `from` to `to`. */
+/* Names that begin with `prefix` and continue with a character from `from` to `to`. */
 /* clang-format off */
 static const struct { const char *prefix; char from, to; } patterns[] = {
     {"atomic_", 'a', 'z'}, {"cnd_", 'a', 'z'},  {"memory_order_", 'a', 'z'}, {"mtx_", 'a', 'z'},
@@ -92,7 +94,7 @@ static const struct { const char *prefix; char from, to; } patterns[] = {
     {"SIG", 'A', 'Z'},     {"SIG_", 'A', 'Z'},  {"TIME_", 'A', 'Z'},
 };
 /* clang-format on */
-/* Of the length n, one of the words? */
+/* Is the name, of length n, one of the words? */
 static bool among(const char *words, const char *name, size_t n) {
     for (const char *at = words; (at = strstr(at, name)) != NULL; at++) {
         const bool begins = at == words || at[-1] == ' ', ends = at[n] == ' ' || at[n] == '\0';
@@ -101,7 +103,7 @@ static bool among(const char *words, const char *name, size_t n) {
     return false;
 }
 
-/* The same word without a last f or l. */
+/* The same, with or without a final f or l. */
 static bool among_numbers(const char *name, size_t n) {
     char shorter[64];
     if (among(functions_of_numbers, name, n)) return true;
@@ -133,8 +135,9 @@ static bool patterned(const char *name) {
     return integer(name);
 }
 
-/* Functions that string.h, wchar.h, ctype.h and wctype.h have or may get. An underscore is in none of those that there are
- * but for the checked ones, strcpy_s; so names like total_loss stay free. */
+/* Functions that string.h, wchar.h, ctype.h and wctype.h declare or may declare. None has an
+ * underscore except in the suffixes _s, _l and _r (strcpy_s), so names like total_loss stay
+ * free. */
 static bool reserved(const char *name) {
     static const char *const beginnings[] = {"is", "mem", "str", "to", "wcs"};
     for (size_t i = 0; i < sizeof beginnings/sizeof *beginnings; i++) {
@@ -150,6 +153,6 @@ const char *ad__c_name_taken(const char *name) {
     if (among_numbers(name, n) || patterned(name)) return "it has a meaning in C already";
     for (size_t i = 0; i < sizeof headers/sizeof *headers; i++)
         if (among(headers[i], name, n)) return "it has a meaning in C already";
-    if (reserved(name)) return "names that begin with is, to, mem, str or wcs and have no _ in them are for C's library";
+    if (reserved(name)) return "names that begin with is, to, mem, str or wcs and contain no _ are reserved for C's library";
     return NULL;
 }

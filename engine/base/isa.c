@@ -1,4 +1,5 @@
-/* isa.c - the level, and what was built for it. Features are asked for one by one, by names that gcc and clang both know. */
+/* isa.c - the level of the machine, and the kernels built for it. Features are queried one by one,
+ * by names that gcc and clang both know. */
 #include "base/isa.h"
 
 #include "base/vector.h"
@@ -19,10 +20,10 @@ static int best_level(void) {
 
 int ad__isa_level(void) {
     const int   best = best_level();
-    const char *wish = getenv("TAPIR_ISA");
-    if (wish == NULL || wish[0] != 'v' || strlen(wish) != 2 || wish[1] < '2' || wish[1] > '4')
+    const char *name = getenv("TAPIR_ISA");
+    if (name == NULL || name[0] != 'v' || strlen(name) != 2 || name[1] < '2' || name[1] > '4')
         return best;
-    return wish[1] - '0' < best ? wish[1] - '0' : best;
+    return name[1] - '0' < best ? name[1] - '0' : best;
 }
 #else
 int ad__isa_level(void) {

@@ -1,5 +1,5 @@
-/* notes.c - names, scopes and places in source files; see notes.h. Lists grow by doubling, and a note
- * about the newest node, the usual one, goes at the end without moving anything. */
+/* notes.c - names, scopes and places in source files; see notes.h. Lists grow by doubling; a note
+ * on the newest node, the usual case, is appended without moving anything. */
 #include "base/notes.h"
 
 #include <stdlib.h>
@@ -25,7 +25,8 @@ size_t ad__notes_bytes(const ad__notes *notes) {
     return bytes;
 }
 
-/* Space for one more entry; the list as it is now, or NULL when memory is out. */
+/* Makes room for one more entry; returns the list, which may have moved, or NULL if memory is
+ * out. */
 static void *space(void *list, uint32_t count, uint32_t *room, size_t bytes) {
     if (count < *room) return list;
     if (*room > UINT32_MAX/2) return NULL;
@@ -43,7 +44,7 @@ static char *copy(const char *text) {
 
 /* ---- names ------------------------------------------------------------------------------------ */
 
-/* Where the name of a node stands or would stand. */
+/* The index of a node's name in the list, or where it would be inserted. */
 static uint32_t name_place(const ad__notes *notes, uint32_t node) {
     uint32_t low = 0, high = notes->names;
     if (high > 0 && notes->name[high - 1].node < node) return high;
@@ -88,7 +89,7 @@ const ad__line *ad__notes_source_of(const ad__notes *notes, uint32_t node) {
     return low < notes->sources && notes->source[low].first <= node ? &notes->source[low] : NULL;
 }
 
-/* The innermost call is the first to say where a node comes from, and is believed. */
+/* The innermost call is the first to note where a node comes from, and is kept. */
 bool ad__notes_source(ad__notes *notes, ad__line source) {
     if (notes->sources > 0 && notes->source[notes->sources - 1].last >= source.last) return true;
     ad__line *list = space(notes->source, notes->sources, &notes->source_room, sizeof *list);
@@ -128,7 +129,8 @@ bool ad__notes_close(ad__notes *notes, uint32_t node) {
     return true;
 }
 
-/* The last scope that starts at or before the node, or one of those that it stands in. */
+/* The last scope that starts at or before the node, or the nearest of its ancestors that contains
+ * it. */
 uint32_t ad__notes_scope_of(const ad__notes *notes, uint32_t node) {
     uint32_t low = 0, high = notes->scopes;
     while (low < high) {
@@ -155,7 +157,8 @@ void ad__notes_forget(ad__notes *notes, uint32_t from) {
     }
 }
 
-/* What was forgotten still stands there: a scope's text is kept for the next one. Of what is open none has ended. */
+/* Forgotten entries are still in the array, with their texts. An open scope has an open parent, so
+ * all of these have no end. */
 void ad__notes_reopen(ad__notes *notes, uint32_t scopes, uint32_t open) {
     notes->scopes = scopes, notes->open = open;
     for (uint32_t i = open; i != AD__NO_SCOPE; i = notes->scope[i].parent) notes->scope[i].end = UINT32_MAX;

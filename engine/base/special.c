@@ -1,5 +1,5 @@
-/* special.c - polygamma, by recurrence to the right, the asymptotic series there, and reflection
- * for arguments left of 1/2. Formulas: Abramowitz and Stegun 6.3 and 6.4, DLMF 5.15. */
+/* special.c - polygamma: the recurrence moves x to the right, where the asymptotic series holds;
+ * reflection for arguments left of 1/2. Formulas: Abramowitz and Stegun 6.3 and 6.4, DLMF 5.15. */
 #include "base/special.h"
 
 #include <math.h>
@@ -10,8 +10,9 @@ double ad__lgamma(double x) {
     return lgamma_r(x, &sign);
 }
 
-/* The functions behind polygamma are code and text, in pieces of at most 4095 characters, a string
- * of C99. Their names begin with ad__ even where they are static, so that the exporter knows them. */
+/* The functions behind polygamma are both code and text, in pieces of at most 4095 characters, the
+ * limit of a C99 string literal. Their names begin with ad__ even though they are static, so that
+ * the exporter can recognise them. */
 /* clang-format off */
 AD__CODE_AND_TEXT(digamma_source,
 /* Bernoulli numbers B2, B4, ..., B24 (DLMF 24.2). */
@@ -22,15 +23,15 @@ static const double ad__bernoulli[] = {
     -174611.0/330, 854513.0/138, -236364091.0/2730,
 };
 
-/* sin and cos of pi*x, or both with the other sign, without the rounding of pi*x: x is first reduced
- * to [-1/2, 1/2], exactly. */
+/* sin and cos of pi*x, or both negated, without the rounding of pi*x: x is first reduced to [-1/2,
+ * 1/2], exactly. */
 static void ad__sincos_pi(double x, double *s, double *c) {
     const double rest = x - nearbyint(x);
     *s = sin(ad__pi*rest);
     *c = cos(ad__pi*rest);
 }
 
-/* 6.3.18: log x - 1/(2x) - sum B2k / (2k x^2k), good to rounding from x = 10 on. */
+/* 6.3.18: log x - 1/(2x) - sum B2k / (2k x^2k), accurate to rounding from x = 10 on. */
 static double ad__digamma_right(double x) {
     double sum = 0;
     for (; x < 10; x += 1) sum -= 1/x;
@@ -52,8 +53,8 @@ static double ad__digamma(double x) {
 )
 
 AD__CODE_AND_TEXT(zeta_source,
-/* n! zeta(n + 1, x) for x >= 1/2: the terms up to n + 10, then Euler and Maclaurin for the rest
- * (6.4.11); that far out the first twelve Bernoulli terms are good to rounding. */
+/* n! zeta(n + 1, x) for x >= 1/2: the terms up to n + 10, then Euler-Maclaurin for the rest
+ * (6.4.11); that far out the first twelve Bernoulli terms are accurate to rounding. */
 static double ad__scaled_zeta(int n, double x) {
     double sum = 0, factorial = 1;
     for (int k = 2; k < n; k++) factorial *= k;                                /* (n-1)! */

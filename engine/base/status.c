@@ -1,4 +1,4 @@
-/* status.c - the texts of errors and verdicts; the lists themselves stand in ad.h. */
+/* status.c - the texts of errors and verdicts; the lists themselves are in ad.h. */
 #include "ad.h"
 
 const char *ad_status_text(ad_status status) {

@@ -1,5 +1,5 @@
-/* suggest.c - what the writer of a formula may have meant: names and signs of other notations, and the nearest of several
- * words, by the distance of Damerau (1964) with adjacent exchanges. */
+/* suggest.c - what the author of a formula may have meant: names and signs of other notations, and
+ * the nearest of several words by the distance of Damerau (1964), with adjacent transpositions. */
 #include "base/suggest.h"
 
 #include <ctype.h>
@@ -7,7 +7,7 @@
 
 enum { LONGEST = 24 };
 
-/* Small letters, without underscores; 0 if it is too long. */
+/* Lower case, without underscores; 0 if it is too long. */
 static size_t plain(const char *word, size_t length, char to[LONGEST + 1]) {
     size_t n = 0;
     for (size_t i = 0; i < length; i++) {
@@ -27,7 +27,7 @@ static size_t distance(const char *a, size_t na, const char *b, size_t nb) {
     size_t d[LONGEST + 1][LONGEST + 1];
     for (size_t i = 0; i <= na; i++) {
         for (size_t j = 0; j <= nb; j++) {
-            d[i][j] = i + j;                              /* a border, or more than enough */
+            d[i][j] = i + j; /* at a border; elsewhere an upper bound */
             if (i == 0 || j == 0) continue;
             d[i][j] = least(d[i - 1][j - 1] + (a[i - 1] != b[j - 1]), least(d[i - 1][j], d[i][j - 1]) + 1);
             if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) d[i][j] = least(d[i][j], d[i - 2][j - 2] + 1);
@@ -85,7 +85,7 @@ static const pair constants[] = {
 };
 /* clang-format on */
 
-/* Longer signs before their beginnings. */
+/* Longer signs before their prefixes. */
 /* clang-format off */
 static const pair operators[] = {
     {"**", "^"},            {"//", "floor(x/y)"},   {"%", "fmod(x, y)"},    {"=>", ">="},

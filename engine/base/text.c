@@ -1,4 +1,4 @@
-/* text.c - the C locale for a moment, and the written form of a step. */
+/* text.c - how numbers, names and messages are written; see text.h. */
 #include "base/text.h"
 
 #include <ctype.h>
@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* glibc keeps one "C" locale for everybody: making it takes no memory and it need not be freed.
- * Where it cannot be had, numbers keep the caller's locale. */
+/* glibc has one static "C" locale: making it allocates nothing and it need not be freed. If it is
+ * not available, numbers keep the caller's locale. */
 ad__locale ad__locale_enter(void) {
     const locale_t c = newlocale(LC_ALL_MASK, "C", (locale_t)0);
     return c == (locale_t)0 ? (locale_t)0 : uselocale(c);
@@ -61,17 +61,19 @@ static uint32_t character(const char *text, size_t n) {
     return c;
 }
 
-/* ASCII's own, and those that UTF-8 writes in two bytes: U+009B begins a command of a terminal as ESC [ does. */
+/* Those of ASCII, and those that UTF-8 writes in two bytes: U+009B begins a terminal command as ESC
+ * [ does. */
 static bool control(uint32_t c) {
     return c < 0x20 || (c >= 0x7f && c < 0xa0);
 }
 
-/* What ends a line, or turns the direction in which the text around it is read. */
+/* Ends a line, or changes the direction in which the text around it is read. */
 static bool misleading(uint32_t c) {
     return c == 0x61c || c == 0x200e || c == 0x200f || (c >= 0x2028 && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069);
 }
 
-/* The next character as a terminal may have it; how many bytes of the text it is. */
+/* The next character in a form that is safe for a terminal; returns the bytes of the text that it
+ * takes. */
 static size_t harmless(const char *text, char piece[8]) {
     const size_t   n = ad__sequence(text);
     const uint32_t c = character(text, n);
@@ -81,7 +83,8 @@ static size_t harmless(const char *text, char piece[8]) {
     return n == 0 ? 1 : n;
 }
 
-/* In a message of several lines those after the first are indented, and end where they should. */
+/* In a message of several lines, those after the first are indented: only a line feed before an
+ * indentation is our own. */
 static bool own_line_end(const char *at) {
     return at[0] == '\n' && at[1] == ' ' && at[2] == ' ';
 }
@@ -89,7 +92,7 @@ static bool own_line_end(const char *at) {
 static char *write_harmless(size_t room, char text[], const char *from, bool lines) {
     size_t length = 0;
     while (*from != '\0') {
-        char   piece[8] = {*from};                           /* most characters are themselves */
+        char   piece[8] = {*from}; /* most characters stand for themselves */
         size_t n = 1, bytes = 1;
         if ((*from < ' ' || *from > '~') && !(lines && own_line_end(from)))
             n = harmless(from, piece), bytes = strlen(piece);
@@ -160,8 +163,8 @@ const char *ad__file_name(const char *path) {
     return slash == NULL ? path : slash + 1;
 }
 
-/* Where any decimal of up to 15 digits reads back as x, it is what x is to 15 digits, zeros at the end left out; among
- * the numbers next to 0, which are further apart, there may be a shorter one. */
+/* If x has a decimal of up to 15 digits that reads back as x, then %.15g gives it, without trailing
+ * zeros. Subnormal numbers are further apart, so there a shorter one may do. */
 const char *ad__shortest(double x, char text[AD__SHORTEST]) {
     for (int digits = fabs(x) < DBL_MIN ? 1 : 15; digits <= 17; digits++) {
         snprintf(text, AD__SHORTEST, "%.*g", digits, x);
@@ -176,17 +179,18 @@ bool ad__is_utf8(const char *text) {
     return true;
 }
 
-/* Those that XML may not have beside control characters. */
+/* Not allowed in XML, in addition to control characters. */
 static bool unknown(uint32_t c) {
     return c == 0xfffe || c == 0xffff;
 }
 
-/* Writes each character with `special`, which returns what stands for one of ASCII (at `at`), a control character or an
- * unknown one, or NULL for itself. What is no character becomes U+FFFD. */
+/* Writes a text, asking `special` about each character that is ASCII (at `at`), a control character
+ * or not allowed in XML: it returns the replacement, or NULL for none. Invalid bytes become
+ * U+FFFD. */
 static void escaped(const char *text, const char *(*special)(const char *at, uint32_t c, char room[16]), FILE *to) {
     char room[16];
     for (;;) {
-        size_t usual = 0;                                    /* those that are themselves go out together */
+        size_t usual = 0; /* characters that need no replacement are written together */
         while (text[usual] >= ' ' && text[usual] <= '~' && special(text + usual, (uint32_t)text[usual], room) == NULL) usual++;
         if (usual > 0) fwrite(text, 1, usual, to);
         text += usual;
@@ -223,7 +227,7 @@ static const char *xml_special(const char *at, uint32_t c, char room[16]) {
     }
 }
 
-/* Graphviz reads "&lt;" as a sign of its own, wherever it stands. */
+/* Graphviz reads "&lt;" as a character reference, even inside a quoted string. */
 static bool reference(const char *text) {
     const size_t length = strspn(text + 1, "#0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ");
     return *text == '&' && length > 0 && text[1 + length] == ';';

@@ -1,7 +1,7 @@
-/* vector.c - sums and products over arrays; see vector.h. Built once for each instruction set, with
- * AD__LEVEL naming it. The loops run over sixteen independent partial sums: strict arithmetic forbids
- * the compiler to reorder a sum, so the order that suits vectors is written down here. Where the
- * instruction set has fused multiply-add it is asked for by name; nothing else fuses. */
+/* vector.c - sums and products over arrays; see vector.h. Built once for each instruction set,
+ * named by AD__LEVEL. The loops run over sixteen independent partial sums: strict arithmetic
+ * forbids the compiler to reorder a sum, so an order that vectorizes is written out here. Fused
+ * multiply-add is called explicitly if the instruction set has it; nothing else is fused. */
 #include "base/vector.h"
 #include "base/handle.h"
 
@@ -30,8 +30,8 @@ static double total(double part[LANES]) {
     return part[0];
 }
 
-/* The first block sets the partial sums, so that nothing needs to be cleared; few numbers are added
- * from left to right. */
+/* The first block initializes the partial sums, so nothing needs clearing; fewer than LANES numbers
+ * are added left to right. */
 static double sum(size_t n, const double x[]) {
     double part[LANES];
     if (n < LANES) {

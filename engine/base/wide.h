@@ -1,5 +1,5 @@
-/* wide.h - vectors as long as the instruction set has them, and how those that lie across each other are
- * turned or added up. For files that are built once for each instruction set. */
+/* wide.h - vectors as long as the instruction set has them, and how a square of them is transposed,
+ * or each added up. For files that are built once for each instruction set. */
 #ifndef TAPIR_WIDE_H
 #define TAPIR_WIDE_H
 
@@ -25,7 +25,7 @@ INLINE void store_vector(double *to, vector v) {
     *(vector *)(void *)to = v;
 }
 
-/* Rows of examples begin anywhere. */
+/* For addresses that are not aligned: rows of examples begin anywhere. */
 typedef double loose_vector __attribute__((vector_size(VECTOR*sizeof(double)), aligned(sizeof(double)), may_alias));
 
 INLINE vector load_loose(const double *from) {
@@ -36,7 +36,8 @@ INLINE void store_loose(double *to, vector v) {
     *(loose_vector *)(void *)to = v;
 }
 
-/* Of two vectors taken as runs of 1, 2 or 4: the even runs of a and b in turn, and the odd ones. */
+/* Of two vectors seen as runs of 1, 2 or 4 elements: the even runs of a and b, alternating, and the
+ * odd ones. */
 #if defined(__AVX512F__)
 #define EVEN1(a, b) __builtin_shufflevector(a, b, 0, 8, 2, 10, 4, 12, 6, 14)
 #define ODD1(a, b)  __builtin_shufflevector(a, b, 1, 9, 3, 11, 5, 13, 7, 15)
@@ -64,7 +65,7 @@ INLINE void store_loose(double *to, vector v) {
         }
 /* clang-format on */
 
-/* v[i][j] and v[j][i] change places. */
+/* Transposes: v[i][j] and v[j][i] change places. */
 INLINE void turn(vector v[VECTOR]) {
     TURN_STAGE(1, EVEN1, ODD1)
 #if defined(__AVX__)
@@ -75,7 +76,7 @@ INLINE void turn(vector v[VECTOR]) {
 #endif
 }
 
-/* Element i: the sum of all elements of v[i], in pairs, pairs of pairs, and so on. */
+/* Element i is the sum of all elements of v[i], added in pairs, pairs of pairs, and so on. */
 INLINE vector across(const vector v[VECTOR]) {
 #if defined(__AVX512F__)
     vector pair[4], four[2];

@@ -1,8 +1,10 @@
-/* check.c - is this gradient right? The whole function by differences, coordinate by coordinate or along
- * directions, and with a tape the two layers inside it; then one conclusion.
+/* check.c - is this gradient right? The ok function is compared with differences, coordinate by
+ * coordinate or along directions, and a tape also has its rules and its sweep checked; then one
+ * conclusion is drawn.
  *
- * What differences say is found without a look at the claim; the claim only decides how much of it is
- * needed. A function that gives two values for one x, or none, is found out before anything else. */
+ * The estimate by differences is made without looking at the claim; the claim only decides how much
+ * of that work is needed. Before anything else a function is called again: one that gives two
+ * values for the same x, or none, is not checked further. */
 #include "check/conclude.h"
 #include "check/local_check.h"
 #include "program/program.h"
@@ -15,12 +17,13 @@
 #include <string.h>
 
 enum { DIRECTIONS = 4, FEW = 4, COORDINATES = 100, MOST_FOUND = AD__CULPRITS, STACK = 128, MOST_ALONE = 64, KINK_DIRECTIONS = 8,
-       NEARBY = 8, MOST_PRICED = 16 };
+       NEARBY = 8, NOISE_ROWS = 16 };
 
 #define RTOL 1e-9
 #define SEED 42
 
-/* What is checked: n numbers, a claim about each, and a way to get a line along any of them. */
+/* What is checked: n numbers, a claim about each, and a way to get the function along a line
+ * through any of them. */
 typedef struct subject {
     size_t        n;
     const double *x, *claimed;
@@ -28,7 +31,8 @@ typedef struct subject {
     ad__slice    (*direction)(void *self, const double direction[]);
     const char *(*name)(void *self, size_t i);           /* NULL: it has none */
     void         *self;
-    const double *(*terms)(void *self);                  /* n: sizes of what the claims were added up from. NULL: not known */
+    /* n: sizes of the terms that the claims are sums of. NULL: not known */
+    const double *(*terms)(void *self);
 } subject;
 
 typedef struct task {
@@ -37,7 +41,8 @@ typedef struct task {
     ad__report       *r;
     uint64_t          random;
     double           *direction, *part;                  /* n each */
-    size_t            found, kinked;                     /* of a bisection: coordinates that fail, that are on a kink */
+    /* of a bisection: how many coordinates fail, and how many are on a kink */
+    size_t            found, kinked;
 } task;
 
 static ad_check_options filled(const ad_check_options *given) {
@@ -50,7 +55,7 @@ static ad_check_options filled(const ad_check_options *given) {
 
 /* ---- blocks and names ------------------------------------------------------------------------- */
 
-/* Elements of a block; SIZE_MAX when that cannot be counted. */
+/* The number of elements of a block; SIZE_MAX if it overflows. */
 static size_t block_count(const ad_check_block *b) {
     size_t count = 1;
     for (size_t d = 0; d < b->rank; d++) {
@@ -90,7 +95,7 @@ static bool blocks_fit(const ad_check_options *o, size_t n) {
     return o->blocks == 0 || total == n;
 }
 
-/* "layers.0.weight[1][2]": row-major, an index counts blocks as large as all later sizes together. */
+/* "layers.0.weight[1][2]": row-major; the stride of an index is the product of all later sizes. */
 static void place_in_block(const ad_check_block *b, size_t i, char text[AD__NAME_ROOM]) {
     const int shown = ad__cut_bytes(b->name, 80);
     size_t    left = block_count(b), length = (size_t)snprintf(text, AD__NAME_ROOM, "%.*s", shown, b->name);
@@ -122,7 +127,7 @@ static void name_of(const task *t, size_t i, char text[AD__NAME_ROOM]) {
 
 /* ---- the global layer ------------------------------------------------------------------------- */
 
-/* NULL: not known, or out of memory, which the report then knows. */
+/* NULL: not known, or out of memory, which is then noted in the report. */
 static const double *terms_of(task *t) {
     const double *terms = t->s->terms != NULL ? t->s->terms(t->s->self) : NULL;
     if (t->s->terms != NULL && terms == NULL) t->r->no_memory = true;
@@ -167,14 +172,14 @@ static ad__judgement judge_along(task *t, const double direction[], double *clai
     return j;
 }
 
-/* The direction, cut down to from..end-1. */
+/* Does the direction, restricted to coordinates from..end-1, fail? */
 static bool part_fails(task *t, size_t from, size_t end) {
     double claimed;
     for (size_t i = 0; i < t->s->n; i++) t->part[i] = i >= from && i < end ? t->direction[i] : 0;
     return judge_along(t, t->part, &claimed).verdict == AD_FAIL;
 }
 
-/* Halves of a part that fails, as long as they fail themselves, down to single coordinates. */
+/* Halve a range that fails, keeping the halves that fail themselves, down to single coordinates. */
 static void bisect(task *t, size_t from, size_t end) {
     size_t stack[STACK][2], depth = 1;
     stack[0][0] = from, stack[0][1] = end;
@@ -195,8 +200,8 @@ static void bisect(task *t, size_t from, size_t end) {
     }
 }
 
-/* Of a function with kinks at x, a claim that is right in every coordinate need not be the slope along a direction: so a
- * direction alone does not accuse where the search ends at nothing but kinks. */
+/* At a kink a claim that is right in every coordinate need not be the slope along a direction. So a
+ * failing direction is reported as KINK, not FAIL, if the bisection ends at nothing but kinks. */
 static void find_wrong(task *t, size_t from, size_t count) {
     ad__report  *r = t->r;
     const size_t line = r->first.count - 1, found = t->found;
@@ -221,7 +226,7 @@ static void check_block(task *t, const char *name, size_t from, size_t count) {
         for (size_t i = 0; i < s->n; i++) t->direction[i] = 0;
         ad__random_direction(&t->random, count, s->x + from, t->direction + from);
         for (size_t i = from; i < from + count; i++)
-            if (!isfinite(s->claimed[i])) t->direction[i] = 0;         /* judged one by one before this */
+            if (!isfinite(s->claimed[i])) t->direction[i] = 0; /* checked one by one before this */
         const ad__judgement j = judge_along(t, t->direction, &claimed);
         ad__report_line(t->r, &t->r->first, name, SIZE_MAX, claimed, &j);
         if (j.verdict > worst) worst = j.verdict;
@@ -232,7 +237,8 @@ static void check_block(task *t, const char *name, size_t from, size_t count) {
     if (worst == AD_FAIL) find_wrong(t, from, count);
 }
 
-/* A claim that is not finite would hide all others in a sum. */
+/* In a sum a claim that is not finite would hide all others, so these are checked first, one by
+ * one. */
 static void check_not_finite(task *t) {
     const subject *s = t->s;
     size_t looked = 0;
@@ -255,7 +261,8 @@ static void check_given(task *t) {
 
 /* ---- kinks of several coordinates ------------------------------------------------------------- */
 
-/* Slopes along a direction, at x and at places near x, where the function is smooth as a rule: from the least to the most. */
+/* The range of the slopes along a direction, at x and at points near x, where the function is
+ * smooth as a rule. */
 typedef struct slopes {
     double low, high;
 } slopes;
@@ -270,7 +277,8 @@ static double value_at(task *t, const double displacement[]) {
     return line.at(line.context, 1).value;
 }
 
-/* The slope at a random place as far from x as NEAR, by one central difference that is much shorter. */
+/* The slope at a random point near x (at the distance `far`), by one central difference with a much
+ * shorter step. */
 static double slope_nearby(task *t, const double direction[]) {
     const double far = 0x1p-10, step = 0x1p-22;
     double      *away = t->part, up, down;
@@ -283,8 +291,10 @@ static double slope_nearby(task *t, const double direction[]) {
     return (up - down)/(2*step);
 }
 
-/* All coordinates on a kink along one direction. A claim is a subgradient only if along it, too, it is among the slopes that the
- * function has at x and around; what other pieces of the function may have that were not met is within their own spread. */
+/* Moves all coordinates that are on a kink along one direction. A claim is a subgradient only if
+ * its slope along the direction is also among those that the function has at x and around it.
+ * Pieces of the function that were not sampled may have other slopes, so the range is widened by
+ * its own length. */
 static bool refuted_along(task *t, const double direction[]) {
     double        claimed;
     ad__judgement j = judge_along(t, direction, &claimed);
@@ -300,7 +310,8 @@ static bool refuted_along(task *t, const double direction[]) {
     return true;
 }
 
-/* Forwards together, every other one backwards, and at random. */
+/* Directions of the kinked coordinates: 0 all forwards; 1 alternating signs; then at random, even
+ * ones all forwards. */
 static void kink_direction(task *t, int k) {
     const double *x = t->s->x;
     int           sign = 1;
@@ -316,7 +327,8 @@ static void kink_direction(task *t, int k) {
     }
 }
 
-/* In every coordinate alone the claim may lie between the slopes of the sides and be no subgradient all the same. */
+/* Coordinate by coordinate the claim may lie between the one-sided slopes and still be no
+ * subgradient. */
 static void check_kinks(task *t) {
     size_t kinks = 0;
     for (size_t i = 0; i < t->s->n; i++) kinks += t->r->coordinate[i] == AD_KINK;
@@ -357,13 +369,13 @@ static void taylor(task *t) {
     t->r->page.taylor = ad__taylor_slope(&line, along(s, t->direction), 0, 1);
 }
 
-/* ---- what comes before ------------------------------------------------------------------------ */
+/* ---- preconditions ---------------------------------------------------------------------------- */
 
 static bool same(double a, double b) {
     return a == b || (isnan(a) && isnan(b));
 }
 
-/* False, and it is said why, when there is nothing to be checked. */
+/* False, with the reason in the report, if there is nothing to check or the options are bad. */
 static bool worth_checking(ad__report *r, const subject *s, const ad_check_options *o) {
     if (s->n == 0) {
         ad__report_say(r, AD_OK, "n = 0: there is nothing to check");
@@ -371,7 +383,7 @@ static bool worth_checking(ad__report *r, const subject *s, const ad_check_optio
         ad__report_say(r, AD_BAD_ARGUMENT, "rtol is %g: a finite number, not below 0, is needed", o->rtol);
     } else if (!blocks_fit(o, s->n)) {
         ad__report_say(r, AD_BAD_ARGUMENT,
-                       "the %zu blocks do not hold the %zu coordinates, each of them once",
+                       "the %zu blocks do not cover the %zu coordinates, each of them once",
                        o->blocks, s->n);
     } else {
         return true;
@@ -391,7 +403,7 @@ static void unstable(ad__report *r, double first, double second) {
                    first, second);
 }
 
-/* Claims that cannot be right are found even where nothing else can be said. */
+/* Without a value there are no differences; wrong rules and sweeps are found all the same. */
 static void without_value(ad__report *r, double value) {
     all_coordinates(r, AD_DOMAIN);
     ad__report_say(r, AD_OK, "the function is %g at x: it has no derivative there", isnan(value) ? NAN : value);
@@ -461,7 +473,7 @@ static const double *tape_terms(void *self) {
     return p->terms;
 }
 
-/* NULL: good arguments. */
+/* NULL if the arguments are good, else what is wrong with them. */
 static const char *bad_arguments(ad_var y, size_t n, const ad_var x[],
                                  const ad_check_options *options, char text[AD__NAME_ROOM]) {
     ad_tape *tape = y.tape;
@@ -477,7 +489,7 @@ static const char *bad_arguments(ad_var y, size_t n, const ad_var x[],
     return NULL;
 }
 
-/* Only an operation of the user's own can give another value for the same x. */
+/* Only a custom operation can give another value for the same x. */
 static double value_again(ad__probe *p) {
     ad_tape *tape = p->tape;
     p->evaluations++;
@@ -550,9 +562,9 @@ typedef struct callable {
     const double *x, *direction;
     double       *at;
     double        value, noise;
-    double      (*rounding_bound)(const double x[], void *context);      /* what roundings may do to a value; NULL: it is not known */
-    const double *(*sizes)(void *self);                          /* of the terms of its gradient; NULL */
-    double       *terms;                                         /* n, made by that */
+    double      (*rounding_bound)(const double x[], void *context); /* of a value; NULL: not known */
+    const double *(*sizes)(void *self); /* of the terms of its gradient; NULL: not known */
+    double       *terms;                                         /* n, made by `sizes` */
 } callable;
 
 static double call(callable *c) {
@@ -560,7 +572,7 @@ static double call(callable *c) {
     return c->f(c->n, c->at, c->context);
 }
 
-/* A function may have written into its array: all of it is set each time. */
+/* The array is filled again for each call, since the function may have written into it. */
 static ad__sample call_at(void *context, double t) {
     callable *c = context;
     double    moved = t;
@@ -575,13 +587,13 @@ static ad__sample call_at(void *context, double t) {
     return (ad__sample){moved, call(c), true};
 }
 
-/* Values beside x may be rounded more coarsely than those at x. */
+/* Values away from x may be rounded more coarsely than those at x. */
 static double call_noise(void *context, double t) {
     const callable *c = context;
     const double    size = c->direction == NULL ? fabs(c->x[c->coordinate]) : 1;
     const double    measured = ad__measured_noise(call_at, context, t, size > 0 ? fmax(size, fabs(t)) : 1);
     if (c->rounding_bound == NULL) return measured;
-    call_at(context, t);                              /* for the place alone */
+    call_at(context, t);                              /* only to set c->at */
     return fmax(measured, c->rounding_bound(c->at, c->context));
 }
 
@@ -598,7 +610,8 @@ static ad__slice call_direction(void *self, const double direction[]) {
     return (ad__slice){call_at, call_noise, c, c->value, c->noise, 0, c->rounding_bound != NULL};
 }
 
-/* Rounding of x + t*direction counts as noise too, so it is measured along a direction, relative to x. */
+/* Rounding of x + t*direction counts as noise too; so it is measured along a direction, scaled to
+ * x. */
 static double measured(task *t, callable *c) {
     ad__random_direction(&t->random, c->n, c->x, t->direction);
     for (size_t i = 0; i < c->n; i++)
@@ -662,7 +675,7 @@ typedef struct batch {
     ad_status         status;
 } batch;
 
-/* The mean of output 0, from the values alone: another path than the one that claims. */
+/* The mean of output 0, from values alone: not the code path that computed the gradient. */
 static double batch_mean(size_t n, const double x[], void *context) {
     batch       *b = context;
     const size_t outputs = b->program->outputs;
@@ -677,10 +690,11 @@ static double batch_mean(size_t n, const double x[], void *context) {
     return total/(double)b->rows;
 }
 
-/* The mean of what roundings may do to some of the rows; asked only before something fails. */
+/* The mean of what rounding may do to a sample of the rows; costly, so only computed
+ * if a claim would fail or nothing was conclusive. */
 static double batch_noise(const double x[], void *context) {
     batch       *b = context;
-    const size_t step = b->rows/MOST_PRICED + 1;
+    const size_t step = b->rows/NOISE_ROWS + 1;
     double       total = 0;
     size_t       rows = 0;
     ad__readback back;
@@ -692,21 +706,21 @@ static double batch_noise(const double x[], void *context) {
     return rows > 0 ? total/(double)rows : 0;
 }
 
-/* The same of the terms of the gradient. NULL: out of memory. */
+/* In the same way the sizes of the terms of the gradient. NULL: out of memory. */
 static const double *batch_terms(void *self) {
     callable    *c = self;
     const batch *b = c->context;
-    const size_t step = b->rows/MOST_PRICED + 1, rows = (b->rows - 1)/step + 1;
+    const size_t step = b->rows/NOISE_ROWS + 1, rows = (b->rows - 1)/step + 1;
     ad__readback back;
     if (c->terms != NULL) return c->terms;
     double         *terms = calloc(c->n + 1, sizeof *terms);
     const ad_status status = ad__readback_open(&back, b->program, c->x, b->input);
-    bool            whole = terms != NULL && status != AD_NO_MEMORY;
-    for (size_t i = 0; whole && status == AD_OK && i < b->rows; i += step)
-        whole = ad__readback_terms(&back, c->x, b->input == NULL ? NULL : b->input + i*b->program->inputs, terms);
+    bool            ok = terms != NULL && status != AD_NO_MEMORY;
+    for (size_t i = 0; ok && status == AD_OK && i < b->rows; i += step)
+        ok = ad__readback_terms(&back, c->x, b->input == NULL ? NULL : b->input + i*b->program->inputs, terms);
     ad__readback_close(&back);
-    for (size_t i = 0; whole && i < c->n; i++) terms[i] /= (double)rows;
-    if (whole) return c->terms = terms;
+    for (size_t i = 0; ok && i < c->n; i++) terms[i] /= (double)rows;
+    if (ok) return c->terms = terms;
     free(terms);
     return NULL;
 }
@@ -720,7 +734,7 @@ static double row_noise(const batch *row, const double param[], size_t output, a
     return noise;
 }
 
-/* Some of the rows, one after the other, as a function of the parameters. */
+/* `count` rows from `from` on, as a function of the parameters. */
 static batch rows_of(const batch *all, size_t from, size_t count) {
     batch b = *all;
     b.rows = count;
@@ -728,7 +742,8 @@ static batch rows_of(const batch *all, size_t from, size_t count) {
     return b;
 }
 
-/* What went well before does so again, unless memory is out or an operation of the user's own is not deterministic. */
+/* A call that succeeded before succeeds again, unless memory is out or a custom operation is not
+ * deterministic. */
 static bool went_well(const ad_program *program, ad_status status, ad__report *r) {
     char text[1000];
     if (status == AD_NO_MEMORY) r->no_memory = true;
@@ -739,8 +754,9 @@ static bool went_well(const ad_program *program, ad_status status, ad__report *r
     return false;
 }
 
-/* Where a direction accuses, or does not settle it, coordinates speak: beside a kink or a jump they may be right and the slope
- * along a direction no sum of theirs. The worst of them; of more than are checked one by one only the direction is known. */
+/* If a direction fails or is inconclusive, the coordinates decide: near a kink or a jump each of
+ * them may be right although the slope along the direction is not the sum of theirs. Returns the
+ * worst of them. With too many to check one by one, the direction is all that is known. */
 static ad__judgement by_coordinates(task *t, const ad__judgement *along, double *claimed) {
     ad__judgement worst = {AD_PASS, NAN, NAN, {0}};
     size_t        which = SIZE_MAX;
@@ -754,7 +770,7 @@ static ad__judgement by_coordinates(task *t, const ad__judgement *along, double 
     return worst;
 }
 
-/* The mean over some rows, along one random direction. */
+/* The mean gradient over some of the rows, along one random direction. */
 static void check_part(const batch *all, size_t from, size_t count, task *t, ad__report *r, const char *name) {
     batch    b = rows_of(all, from, count);
     double  *claimed = malloc(2*(t->s->n + 1)*sizeof *claimed), mean;
@@ -784,7 +800,8 @@ static void check_part(const batch *all, size_t from, size_t count, task *t, ad_
     free(claimed);
 }
 
-/* A few rows alone, and all but the last: then one of the two counts is no multiple of any block. */
+/* Three single rows, and all rows but the last: so one of the row counts is not a multiple of any
+ * block size. */
 static void check_parts(const batch *all, task *t, ad__report *r) {
     char         name[AD__NAME_ROOM];
     const size_t alone[] = {0, all->rows/2, all->rows - 1};
@@ -796,7 +813,8 @@ static void check_parts(const batch *all, task *t, ad__report *r) {
     if (all->rows > 2 && !r->no_memory) check_part(all, 0, all->rows - 1, t, r, "all rows but the last");
 }
 
-/* A row among others has the value that it has alone, but for rounding. Only what is wrong makes a line. */
+/* A row among others must have the value that it has alone, up to rounding. Only a mismatch gets a
+ * line. */
 static void check_values(const batch *all, const double param[], double one[], ad__report *r) {
     const size_t outputs = all->program->outputs, step = all->rows/MOST_ALONE + 1;
     char         name[AD__NAME_ROOM];
@@ -817,7 +835,7 @@ static void check_values(const batch *all, const double param[], double one[], a
     }
 }
 
-/* The rows apart, when their mean could be judged. */
+/* Subsets of the rows, if their mean could be judged. */
 static void check_rows(batch *all, const double param[], const double claimed[], const ad_check_options *o, ad__report *r) {
     const subject s = {.n = all->program->params, .x = param, .claimed = claimed};
     task          t;
@@ -846,7 +864,7 @@ static void check_batch(batch *b, const double param[], const double claimed[], 
     if (b->status != AD_OK && *r->message == '\0' && !ad__report_has(r, AD_FAIL)) {
         char text[1000];
         ad_program_message(b->program, sizeof text, text);
-        ad__report_say(r, AD_OK, "beside these parameters: %s", text);
+        ad__report_say(r, AD_OK, "near these parameters: %s", text);
     }
     if (b->status == AD_NO_MEMORY) r->no_memory = true;
     if (!r->no_memory) ad__conclude_function(r);

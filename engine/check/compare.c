@@ -1,12 +1,13 @@
-/* compare.c - the derivatives that a backward pass ends with, held against differences of replayed values; see
- * compare.h. The differences know nothing of rules nor of passes, so they notice what is wrong with either. */
+/* compare.c - the derivatives that a backward pass ends with, compared with differences of replayed
+ * values; see compare.h. The differences use neither rules nor passes, so they catch errors in
+ * both. */
 #include "check/compare.h"
 
 #include "check/probe.h"
 
 #include <stdlib.h>
 
-/* Replays that the comparison may take, in nodes. */
+/* The most node evaluations that replays for a comparison may take. */
 #define MOST_CHECKING 5e7
 
 static bool is_input(const ad_tape *tape, const ad__pass *pass, uint32_t node) {
@@ -17,7 +18,7 @@ static bool within(double claimed, double slope, double error) {
     return fabs(slope - claimed) <= 10*error + 1e-9*fmax(fabs(slope), fabs(claimed));
 }
 
-/* right: NULL without a bug. */
+/* right: the pass without the bug; NULL if there is none. */
 static ad__compared compare(ad_tape *tape, const ad__pass *pass, const ad__pass *right, uint32_t node, double *worst) {
     double slope = 0, error = 0;
     if (!ad__difference(ad__handle_of(tape, pass->last), ad__handle_of(tape, node), &slope, &error))
@@ -54,9 +55,10 @@ void ad__compare_free(ad__comparison *c) {
     free(c->input);
 }
 
-/* ---- where there may be something to tell ----------------------------------------------------- */
+/* ---- whether there may be something to report -------------------------------------------------- */
 
-/* Does a row that selects stand on its kink or jump: is the next number, in some operand, on another side? */
+/* Is an operation that selects at its kink or jump, that is, does moving some operand to the next
+ * number change its side? */
 static bool on_a_kink(const ad_tape *tape, uint32_t node, ad__row_number row) {
     const size_t n = ad__edges(tape, node);
     const double x = ad__edge_of(tape, node, 0).value, y = n > 1 ? ad__edge_of(tape, node, 1).value : 0;
@@ -81,7 +83,7 @@ static bool may_be_wrong(const ad_tape *tape, const ad__pass *pass) {
     return false;
 }
 
-/* Some input may be wrong: refuted, or without differences. */
+/* True if some input may be wrong: contradicted, or without a difference. */
 static bool tells(const ad__comparison *c) {
     return c->checked && c->agree < c->inputs;
 }
@@ -118,7 +120,7 @@ void ad__compare_all_free(size_t n, ad__comparison c[]) {
 
 /* ---- in words --------------------------------------------------------------------------------- */
 
-/* What the differences that were formed say of the bug. */
+/* What the differences that could be formed say about the bug. */
 static const char *of_the_bug(const ad__comparison *c, ad_bug bug) {
     if (bug == AD_BUG_NONE) return "";
     return c->harmed == 0 ? ": in this graph the bug makes no difference"

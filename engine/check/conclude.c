@@ -1,8 +1,9 @@
-/* conclude.c - the conclusion of a check in a sentence.
+/* conclude.c - the conclusion of a check, as a sentence.
  *
- * The worst speaks: a rule before the sweep, the sweep before the claim, the gradient before second derivatives; then what
- * could not be resolved, and why. A derivative that is not a number because inf met 0 is no fault of a rule, nor of
- * values that belong to another function: the node is named at which that happened. */
+ * The most basic fault is reported: a rule before the sweep, the sweep before the claim, the
+ * gradient before second derivatives; then what could not be resolved, and why. A derivative that
+ * is NaN because infinity met 0 is neither the fault of a rule nor a sign that the values belong to
+ * another function: the node where it happened is named. */
 #include "check/conclude.h"
 
 #include "tape/reduce.h"
@@ -17,7 +18,7 @@
 
 /* ---- lines ------------------------------------------------------------------------------------ */
 
-/* Of the lines with this verdict the first; one of a coordinate says more than one of a direction. NULL: none. */
+/* The first line with this verdict, coordinates before directions, as they say more. NULL: none. */
 static const ad_check_line *first_line(const ad__lines *lines, ad_verdict verdict) {
     const ad_check_line *first = NULL;
     for (size_t k = 0; k < lines->count; k++) {
@@ -97,27 +98,28 @@ static void say_why(ad__report *r) {
 
 /* ---- not a number ----------------------------------------------------------------------------- */
 
-/* In the order of the sweep the first node with a partial that is not finite, or one that makes NaN of a number. */
-typedef struct stop {
+/* The first edge, in the order of the sweep, whose partial is not finite, or whose partial times
+ * the adjoint is NaN. */
+typedef struct bad_partial {
     uint32_t node;
     size_t   operand;
     double   adjoint, partial;
-} stop;
+} bad_partial;
 
-static bool find_stop(const ad_tape *tape, uint32_t last, bool makes_nan, stop *s) {
+static bool find_bad_partial(const ad_tape *tape, uint32_t last, bool makes_nan, bad_partial *s) {
     for (uint32_t i = last + 1; i-- > tape->leaves;) {
         const double a = tape->adjoint[i];
         const size_t edges = a == 0 || isnan(a) ? 0 : ad__edges(tape, i);
         for (size_t k = 0; k < edges; k++) {
             const ad__edge edge = ad__edge_of(tape, i, k);
-            *s = (stop){i, k, a, edge.local};
+            *s = (bad_partial){i, k, a, edge.local};
             if (edge.open && (makes_nan ? isnan(a*edge.local) : !isfinite(edge.local))) return true;
         }
     }
     return false;
 }
 
-static void say_stop(ad__report *r, const ad_tape *tape, const char *name, double derivative, stop from, bool nan, stop at) {
+static void say_bad_partial(ad__report *r, const ad_tape *tape, const char *name, double derivative, bad_partial from, bool nan, bad_partial at) {
     char       head[AD__HEADLINE], then[AD__HEADLINE];
     const char *what = ad__node_name(tape, from.node);
     ad__headline(tape, from.node, sizeof head, head);
@@ -130,7 +132,8 @@ static void say_stop(ad__report *r, const ad_tape *tape, const char *name, doubl
                        "the derivative of %s is %g", name, at.adjoint, at.partial, then, head, what, from.partial);
 }
 
-/* The tape's own derivative is not finite where that of the function is: of what? The tape is swept at x. */
+/* Names the node where a derivative of the tape becomes infinite or NaN although the function has a
+ * finite one. Sweeps the tape at x. False: not the case. */
 static bool say_not_finite(const ad__probe *p, ad__report *r) {
     const ad_check_line *l = NULL;
     for (size_t k = 0; k < r->first.count && l == NULL; k++) {
@@ -139,11 +142,11 @@ static bool say_not_finite(const ad__probe *p, ad__report *r) {
         if (one->verdict == AD_FAIL && own && !isfinite(one->claimed)) l = one;
     }
     if (l == NULL) return false;
-    stop from, at;
+    bad_partial from, at;
     ad__probe_sweep(p);
-    if (!find_stop(p->tape, p->y, false, &from)) return false;
-    const bool nan = find_stop(p->tape, p->y, true, &at);
-    say_stop(r, p->tape, l->name, l->claimed, from, nan, nan ? at : from);
+    if (!find_bad_partial(p->tape, p->y, false, &from)) return false;
+    const bool nan = find_bad_partial(p->tape, p->y, true, &at);
+    say_bad_partial(r, p->tape, l->name, l->claimed, from, nan, nan ? at : from);
     return true;
 }
 
@@ -167,7 +170,7 @@ static bool say_second_not_finite(const ad__probe *p, ad__report *r) {
 
 /* ---- what is wrong ---------------------------------------------------------------------------- */
 
-/* The tape's own gradient against what the lines found. */
+/* Does the tape's own gradient agree with the differences of the lines? */
 static bool own_gradient_agrees(const ad__probe *p, const ad__report *r) {
     for (size_t k = 0; k < r->first.count; k++) {
         const ad_check_line *l = &r->first.line[k];
@@ -191,12 +194,12 @@ static void say_culprit(ad__report *r) {
 
 static void say_sweep(ad__report *r) {
     if (!r->page.repeatable)
-        ad__report_say(r, AD_OK, "the sweep is wrong, no rule is: a second one gave other adjoints");
+        ad__report_say(r, AD_OK, "the sweep is wrong, not a rule: a second one gave different adjoints");
     else if (r->page.sweep_node != SIZE_MAX)
-        ad__report_say(r, AD_OK, "the sweep is wrong, no rule is: the adjoint of node #%zu is not the sum of what its users send",
+        ad__report_say(r, AD_OK, "the sweep is wrong, not a rule: the adjoint of node #%zu is not the sum of what its users send",
                        r->page.sweep_node);
     else
-        ad__report_say(r, AD_OK, "the sweep is wrong, no rule is: forward and reverse disagree");
+        ad__report_say(r, AD_OK, "the sweep is wrong, not a rule: forward and reverse disagree");
 }
 
 static void say_failed(const ad__probe *p, ad__report *r, const char *first, bool own) {
@@ -208,7 +211,7 @@ static void say_failed(const ad__probe *p, ad__report *r, const char *first, boo
                        "function that was differentiated", first);
 }
 
-/* False: nothing to say. */
+/* False: there is nothing to report. */
 static bool say_second(const ad__probe *p, ad__report *r) {
     const ad_check_line *failed = first_line(&r->second, AD_FAIL);
     if (r->page.has_second && worst_of(&r->first) <= AD_WEAK && say_second_not_finite(p, r)) return true;
@@ -230,7 +233,7 @@ void ad__conclude_tape(const ad__probe *p, ad__report *r, bool own) {
     else if (r->page.sweep == AD_FAIL) say_sweep(r);
     else if (failed != NULL) say_failed(p, r, failed->name, own);
     else if (say_second(p, r)) return;
-    else if (p->stopped != AD_OK) ad__report_say(r, AD_OK, "beside x: %s", p->reason);
+    else if (p->stopped != AD_OK) ad__report_say(r, AD_OK, "near x: %s", p->reason);
     else say_why(r);
 }
 

@@ -1,11 +1,12 @@
-/* conclude.h - the conclusion of a check in a sentence. */
+/* conclude.h - the conclusion of a check, as a sentence. */
 #ifndef TAPIR_CONCLUDE_H
 #define TAPIR_CONCLUDE_H
 
 #include "check/probe.h"
 #include "check/report.h"
 
-/* Each says something unless it is said already: what is wrong and where, else why this is no PASS, else that it is one. */
+/* Each sets the message unless there is one already: what is wrong and where; else why this is no
+ * PASS; else that it is one. */
 void ad__conclude_function(ad__report *r);
 void ad__conclude_tape(const ad__probe *p, ad__report *r, bool own);      /* own: the claim is the tape's own gradient */
 

@@ -1,9 +1,10 @@
-/* curve.c - the experiment that shows what differences can and cannot say: the error of a difference against
- * its step, from 1 to 1e-13.
+/* curve.c - an experiment on what differences can and cannot show: the error of a difference
+ * against its step, from 1 to 1e-13.
  *
- * A right derivative draws a V: to the left the error of the formula falls with the step, to the right
- * rounding grows as the step shrinks. A derivative that is wrong by 1e-3 draws a plateau at 1e-3, since no step
- * can make that smaller. A kink at the distance d is a cliff at the step d. */
+ * A right derivative draws a V: on the left the error of the formula falls with the step, on the
+ * right rounding grows as the step shrinks. A derivative that is wrong by 1e-3 draws a plateau at
+ * 1e-3, since no step can make that error smaller. A kink at the distance d is a cliff at the step
+ * d. */
 #include "check/probe.h"
 #include "base/text.h"
 
@@ -13,7 +14,7 @@
 enum { PER_DECADE = 4, DECADES = 13, POINTS = PER_DECADE*DECADES + 1 };
 
 typedef struct curve {
-    ad_curve       page;                                  /* first: a pointer to one is a pointer to the other */
+    ad_curve       page; /* must be first: a pointer to one is a pointer to the other */
     ad_curve_point point[POINTS];
     char           name[64];
 } curve;
@@ -25,7 +26,7 @@ static double central(const ad__slice *line, double h) {
     return (up.value - down.value)/(up.moved - down.moved);
 }
 
-/* From steps 4h, 2h, h: the smallest is h. */
+/* Extrapolates from steps h, 2h and 4h. */
 static double romberg(const double step_h, const double step_2h, const double step_4h) {
     const double fine = (4*step_h - step_2h)/3, coarse = (4*step_2h - step_4h)/3;
     return (16*fine - coarse)/15;
@@ -81,14 +82,15 @@ void ad_curve_free(ad_curve *c) {
 
 /* ---- drawing ---------------------------------------------------------------------------------- */
 
-/* Decades of relative error that are drawn: whole ones, from that of the smallest to that of the largest. */
+/* The decades of relative error that are drawn: from the smallest error to the largest, rounded
+ * outwards. */
 typedef struct frame {
     int low, high;
 } frame;
 
 enum { DEEPEST = -17 };
 
-/* The exponent of an error; NaN for what cannot be drawn. */
+/* The exponent of an error; NaN if it cannot be drawn. */
 static double height(double error) {
     return error == 0 ? DEEPEST : isfinite(error) ? fmax(log10(error), DEEPEST) : NAN;
 }
@@ -183,7 +185,7 @@ static void axes(const ad_curve *c, frame f, FILE *to) {
             (TOP + HEIGHT - BOTTOM)/2);
 }
 
-/* A point that cannot be drawn ends a piece of the line. */
+/* A point that cannot be drawn breaks the line. */
 static void draw_line(const ad_curve *c, frame f, int line, FILE *to) {
     static const char *const color[LINES] = {"#1f6fb4", "#c43c00", "#888888"};
     static const char *const dash[LINES] = {"", "", " stroke-dasharray=\"5 4\""};

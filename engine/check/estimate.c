@@ -1,16 +1,19 @@
-/* estimate.c - differences at steps h, h/4, h/16, ..., extrapolated to h = 0 as Romberg did in 1955, and judged.
+/* estimate.c - differences at steps h, h/4, h/16, ..., extrapolated to h = 0 (Romberg 1955), and a
+ * verdict on a claim.
  *
- * Central differences err by even powers of h, one-sided ones by all powers, so each column of the table
- * removes one. Which entry to believe is decided by the function, not by a formula for the best step:
- * it is the one with the least estimated error among those that every finer step confirms, as far as
- * the noise of that step lets it see. Rounding errors of the value, divided by the step, are that noise.
+ * The error of a central difference is a series in even powers of h, that of a one-sided one a
+ * series in all powers, so each column of the table removes one term. Which entry to trust is
+ * decided by the function, not by a formula for the best step: the one with the smallest estimated
+ * error among those that every finer step confirms, as far as the noise of that step allows. Noise
+ * is the rounding error of the values divided by the step.
  *
- * Steps at which the function has no value, or is on the other side of a kink, say nothing about the
- * slope at x: only levels finer than the last of them count.
+ * Steps at which the function has no value, or is on the other side of a kink, say nothing about
+ * the slope at x: only levels finer than the last of them count.
  *
- * A step that is long beside the scale of the function sees a bounded function as level, and so do all longer ones:
- * they agree with each other and with nothing else. What tells is the steps that are shorter. So nothing is accused
- * before the steps have gone down to the last places of x, and nothing that still turns there is judged at all. */
+ * A step that is long compared with the scale of the function sees a bounded function as flat, and
+ * so do all longer ones: they agree with each other and with nothing else. Only shorter steps
+ * reveal it. So no claim is called wrong before the steps have gone down to the last places of x,
+ * and a function that still turns there is not judged at all. */
 #include "check/estimate.h"
 
 #include <math.h>
@@ -18,30 +21,30 @@
 
 enum { LEVELS = 20, MOST_LEVELS = 32, COLUMNS = 5, FEWEST = 3, RUN = 4 };
 
-#define SMALL_SIZE    0x1p-12    /* below this, steps that are small beside 1 are not small beside x */
+#define SMALL_SIZE    0x1p-12    /* below this, steps small beside 1 are not small beside x */
 #define AMPLIFIED     1.2        /* extrapolation enlarges noise by (16 + 1)/15, less in later columns */
-#define SMALLEST      0x1p-1073  /* two of the smallest numbers: what underflow may cost */
+#define SMALLEST      0x1p-1073  /* two of the smallest numbers: the most that underflow may cost */
 #define NEGLIGIBLE    0x1p-1000  /* a function of this size is 0, within the noise of underflow */
-#define PREFILTER     1e-9       /* the cheap estimate certifies no less than this */
-#define RESOLVED      1e-5       /* an estimate as good as this relative to the slope resolves it */
-#define WEAK          1e-6       /* ... relative to the scale of the function: the slope is small */
+#define PREFILTER     1e-9       /* the smallest tolerance that the cheap estimate can certify */
+#define RESOLVED      1e-5       /* an error this small relative to the slope resolves it */
+#define WEAK          1e-6       /* ... relative to the function's scale: the slope is small */
 #define INFORMATIVE   0.01       /* noise beside the slope at which a step can still contradict */
-#define NOISY         64         /* noise of so many roundings of the value comes from somewhere else */
-#define ALIASED       0x1p-20    /* turning in steps this short beside x may be turning within its last place */
-#define HIDDEN        32         /* what is not so many times as large as the noise can be hidden in it */
+#define NOISY         64         /* noise of this many roundings of the value has another source */
+#define ALIASED       0x1p-20    /* f turning in steps this short may turn within one place */
+#define HIDDEN        32         /* what is less than this many times the noise can hide in it */
 
 /* ---- sampling --------------------------------------------------------------------------------- */
 
 typedef struct ladder {
     int    levels;
     double h[MOST_LEVELS], central[MOST_LEVELS], left[MOST_LEVELS], right[MOST_LEVELS];
-    double noise[MOST_LEVELS];            /* of a central difference; of a one-sided one it is twice that */
+    double noise[MOST_LEVELS]; /* of a central difference; a one-sided one has twice that */
     bool   finite_left[MOST_LEVELS], finite_right[MOST_LEVELS], same[MOST_LEVELS];
-    double range[MOST_LEVELS];            /* how far values were from the one at x */
+    double range[MOST_LEVELS];            /* how far the values were from the one at x */
     size_t evaluations;
 } ladder;
 
-/* Where there is no value, the difference of the other side is taken to the one at x. */
+/* Where there is no value, that at x stands in for it: the difference is one-sided. */
 static double noise_of(const ad__slice *line, double value) {
     return line->noise + 2*AD__ROUNDING*fabs(isfinite(value) ? value : line->value) + SMALLEST;
 }
@@ -50,7 +53,8 @@ static double away(const ad__slice *line, double value) {
     return isfinite(value) ? fabs(value - line->value) : 0;
 }
 
-/* What is computed from x has no more places than x, and a few steps away from x its roundings may go one way. */
+/* What is computed from x has no more places than x, and a few places away from x its roundings may
+ * all have one sign. */
 static double last_places(const ad__slice *line, double slope, double width) {
     return isfinite(slope) ? 2*AD__ROUNDING*line->size*fabs(slope)/width : 0;
 }
@@ -70,7 +74,8 @@ static void sample_level(const ad__slice *line, const ad__sample *up, const ad__
     l->range[k] = fmax(away(line, up->value), away(line, down->value));
 }
 
-/* Steps end where x cannot be moved by them: there a quarter of the step is more than half of the last place of x. */
+/* The ladder ends at steps that no longer move x accurately: where a displacement is off by more
+ * than a quarter of the step. */
 static void sample(const ad__slice *line, double first, int levels, ladder *l) {
     double h = first;
     l->levels = 0, l->evaluations = 0;
@@ -104,7 +109,7 @@ static ladder finer_than_bad(const ladder *all, bool left, bool right, bool same
 
 typedef struct choice {
     double slope, error, step;
-    double three;                         /* how far off three successive levels, this among them, are at most */
+    double three; /* the most that three successive levels, this one among them, are off */
 } choice;
 
 typedef double table[MOST_LEVELS][COLUMNS];
@@ -122,22 +127,23 @@ static void romberg(int levels, const double slope[], double base, table t) {
     }
 }
 
-/* What an entry may be off: what the last column changed, and a coarser step beside it; so that one that
- * agrees by chance is not believed. */
+/* The error estimate of an entry: what the last column changed, and the distance to the next
+ * coarser step, so that an entry that agrees by chance is not trusted. */
 static double entry_error(table t, int k, int j, double base, double noise) {
     const double coarser = j < columns(k - 1) ? fabs(t[k][j] - t[k - 1][j]) : 0;
     return fmax(j > 0 ? fabs(t[k][j] - t[k][j - 1]) : coarser, coarser/base) + AMPLIFIED*noise;
 }
 
-/* What is extrapolated: slopes at steps h with their noise, the base of their table, how far those of both sides are apart
- * (NULL: of one side alone), a slope of ordinary size. */
+/* What is extrapolated: slopes at steps h with their noise, the base of the table, how far the two
+ * one-sided slopes are apart (`bend`; NULL if the slopes are one-sided), and a typical slope. */
 typedef struct steps {
     int           levels;
     const double *h, *slope, *noise, *bend;
     double        base, scale;
 } steps;
 
-/* By every finer step, as far as its noise lets it see: it has the same slope, and the function bends no more in it. */
+/* Does every finer step confirm the entry, as far as its noise allows: with the same slope, and no
+ * more bend? */
 static bool confirmed(const steps *s, table t, int k, int j, double error) {
     bool informative = false;
     for (int m = k + 1; m < s->levels; m++) {
@@ -148,12 +154,13 @@ static bool confirmed(const steps *s, table t, int k, int j, double error) {
     return informative;
 }
 
-/* How far level m is from the entry at most, in its column or the last it has. */
+/* A bound on the distance of level m from the entry, in the same column or the last one that level
+ * has. */
 static double apart(table t, const double noise[], int k, int j, int m) {
     return fabs(t[m][j < columns(m) ? j : columns(m) - 1] - t[k][j]) + noise[m];
 }
 
-/* Of the three windows of three levels that hold level k, the one that agrees best. */
+/* Of the three windows of three levels that contain level k, the one that agrees best. */
 static double three_levels(table t, int levels, const double noise[], int k, int j) {
     double best = INFINITY;
     for (int from = k - 2; from <= k; from++) {
@@ -183,8 +190,8 @@ static bool extrapolate(const steps *s, choice *best) {
 
 /* ---- kinks ------------------------------------------------------------------------------------ */
 
-/* How D+ - D- (or a slope itself) goes on over RUN levels up to level k: as it is, or growing. A smooth
- * function's falls to a quarter from level to level; that of |x|^p goes by 4^(1 - p). */
+/* How |D+ - D-| (or a slope itself) changes over RUN levels up to level k. That of a smooth
+ * function falls to a quarter from level to level, that of |x|^p changes by 4^(1 - p). */
 typedef enum course { FALLS, STAYS, GROWS } course;
 
 static course course_of(const double size[], int k) {
@@ -197,7 +204,7 @@ static course course_of(const double size[], int k) {
     return stays ? STAYS : grows ? GROWS : FALLS;
 }
 
-/* The course over the finest run that stands clear of the noise and that no finer level contradicts. */
+/* The course over the finest run that is clear of the noise and that no finer level contradicts. */
 static course finest_course(int levels, const double size[], const double noise[], double clear) {
     for (int k = levels - 1; k >= RUN - 1; k--) {
         bool seen = true;
@@ -215,7 +222,8 @@ static course finest_course(int levels, const double size[], const double noise[
 
 static course jump_course(const ladder *l, double jump[MOST_LEVELS]) {
     for (int k = 0; k < l->levels; k++) jump[k] = fabs(l->right[k] - l->left[k]);
-    return finest_course(l->levels, jump, l->noise, 8);        /* noise of a jump: at most 4 of these */
+    /* the noise of a jump is at most 4 times this */
+    return finest_course(l->levels, jump, l->noise, 8);
 }
 
 static course slope_course(const ladder *l) {
@@ -235,7 +243,8 @@ static double one_side(const ladder *l, const double slope[], double scale, doub
 
 /* ---- the estimate ----------------------------------------------------------------------------- */
 
-/* The value per unit of x, or the slope at a step of middle size: half of all are larger. */
+/* The value per unit of x, or the median over all steps of the steeper one-sided slope, whichever
+ * is larger. */
 static double scale_of(const ad__slice *line, const ladder *l) {
     double slope[MOST_LEVELS];
     int    count = 0;
@@ -255,7 +264,7 @@ static void sides(const ladder *l, ad__estimate *e) {
     e->right = one_side(l, l->right, e->scale, &e->side_error);
 }
 
-/* The steepest slope that stands clear of the noise; 0 where none does. */
+/* The steepest slope that is clear of the noise; 0 if none is. */
 static double steepest(const ladder *l) {
     double slope = 0;
     for (int k = 0; k < l->levels; k++)
@@ -270,7 +279,8 @@ static double range_from(const ladder *l, double step) {
     return range;
 }
 
-/* Two lengths: in one step that is this short all change is noise, in one that is this long the function has turned. */
+/* Two lengths: a step this short sees nothing but noise; within one this long the function must
+ * have turned. */
 static void lengths(const ad__slice *line, const ladder *l, ad__estimate *e) {
     const double slope = steepest(l);
     if (!(slope > 0)) return;
@@ -278,8 +288,8 @@ static void lengths(const ad__slice *line, const ladder *l, ad__estimate *e) {
     e->turned = range_from(l, INFINITY)/slope;
 }
 
-/* Is the shortest step as far from the value at x as steps up to 64 times as long? Where the function is resolved, it is 64
- * times as near as the longest of them. */
+/* Is the value at the shortest step about as far from that at x as those at steps up to 64 times as
+ * long? If the function is resolved, it is 64 times as near as the value at the longest of them. */
 static bool far_at_last(const ladder *l) {
     const int last = l->levels - 1;
     double    far = 0;
@@ -287,7 +297,7 @@ static bool far_at_last(const ladder *l) {
     return l->range[last] > 8*(2*l->h[last]*l->noise[last]) && l->range[last] > far/16;
 }
 
-/* Does the function still turn between the shortest steps? Then it is not resolved by any. */
+/* Does the function still turn between the shortest steps? Then no step resolves it. */
 static bool turns_at_last(const ladder *l) {
     const int k = l->levels - 1;
     if (far_at_last(l)) return true;
@@ -295,8 +305,8 @@ static bool turns_at_last(const ladder *l) {
     return change > 8*(l->noise[k] + l->noise[k - 1]) && 2*change > fmax(fabs(l->central[k]), fabs(l->central[k - 1]));
 }
 
-/* At a jump or a vertical tangent slopes grow from step to step by a power of the step; where the function turns within the
- * shortest, at random. */
+/* At a jump or a vertical tangent slopes grow by a constant factor from step to step; if the
+ * function turns within the shortest steps, at random. */
 static bool erratic(const ladder *l, const double bend[]) {
     int last = l->levels - 1;
     while (last > 0 && !(bend[last] > 8*l->noise[last])) last--;
@@ -309,7 +319,8 @@ static bool erratic(const ladder *l, const double bend[]) {
     return most > 2*least;
 }
 
-/* From levels that all have values on both sides. */
+/* The estimate from levels that all have values on both sides. False: these levels do not give
+ * one. */
 static bool from_levels(const ladder *l, ad__estimate *e) {
     if (l->levels < FEWEST) return false;
     double       bend[MOST_LEVELS];
@@ -358,7 +369,7 @@ static ad__estimate from_ladder(const ad__slice *line, double first, int levels)
     use = finer_than_bad(&all, true, true, false);
     if (changes && from_levels(&use, &wide) && (!found_near || wide.shape != AD__SMOOTH)) return wide;
     if (found_near || use.levels >= FEWEST) return near;
-    near.shape = AD__EDGE;                          /* no values on a side, however near */
+    near.shape = AD__EDGE;                          /* no values on one side, at any step */
     near.side_error = 0;
     use = finer_than_bad(&all, true, false, false);
     if (use.levels >= FEWEST) near.left = one_side(&use, use.left, near.scale, &near.side_error);
@@ -367,7 +378,8 @@ static ad__estimate from_ladder(const ad__slice *line, double first, int levels)
     return near;
 }
 
-/* Of two ladders, the one with an answer; of two answers, the surer, unless the finer contradicts it. */
+/* Of two ladders, the one with an answer; of two answers, the more accurate, unless the finer one
+ * contradicts it. */
 static ad__estimate better(const ad__estimate *coarse, const ad__estimate *fine) {
     if (coarse->shape != AD__SMOOTH || fine->shape != AD__SMOOTH)
         return coarse->shape == AD__SMOOTH && fine->shape >= AD__EDGE ? *coarse
@@ -402,12 +414,12 @@ static double larger(double x, double y) {
     return fmax(fabs(x), fabs(y));
 }
 
-/* Two central differences and the jump at each, for the many cases in which that is enough. The claim
- * decides whether it is, never what the estimate is. */
+/* Two central differences and the bend at each, for the many cases in which that is enough. The
+ * claim decides whether it is enough, never what the estimate is. */
 static bool prefiltered(const ad__slice *line, double claimed, double rtol, ad__judgement *j) {
     if (!(rtol >= PREFILTER) || !isfinite(claimed)) return false;
     double central[2], jump[2], noise[2], h = cbrt(2*AD__ROUNDING)*fmax(1, line->size);
-    if (h > line->size/4 && line->size > 0) return false;          /* not small beside x */
+    if (h > line->size/4 && line->size > 0) return false;          /* not small compared with x */
     const double step = h;
     for (int k = 0; k < 2; k++, h *= 2) {
         const ad__sample up = line->at(line->context, h), down = line->at(line->context, -h);
@@ -428,7 +440,7 @@ static bool prefiltered(const ad__slice *line, double claimed, double rtol, ad__
     return true;
 }
 
-/* A claim at a kink lies between the slopes of its sides. */
+/* At a kink a claim must lie between the two one-sided slopes. */
 static ad_verdict judge_kink(double claimed, double rtol, ad__judgement *j) {
     const ad__estimate *e = &j->estimate;
     const double low = fmin(e->left, e->right), high = fmax(e->left, e->right);
@@ -437,7 +449,8 @@ static ad_verdict judge_kink(double claimed, double rtol, ad__judgement *j) {
     return j->gap <= j->tolerance ? AD_KINK : AD_FAIL;
 }
 
-/* The noise at the ends of the steps used may be larger than at x. */
+/* Adds to the error if the noise at the ends of the steps used is larger than at x; false if it is
+ * not. */
 static bool noise_at_the_ends(const ad__slice *line, ad__estimate *e, double *noise) {
     if (line->noise_at == NULL) return false;
     const double step = e->step;
@@ -449,18 +462,20 @@ static bool noise_at_the_ends(const ad__slice *line, ad__estimate *e, double *no
     return true;
 }
 
-/* Where x has so few digits that the function turns within the last of them, its values look like noise: it is far more than
- * rounding, nearly all that the values do, and, where it is not known to be noise, what a slope as the claimed one makes of the
- * last place of x. */
+/* If x has so few digits that the function turns within its last place, the values look like noise.
+ * So a contradiction does not count if the noise is far more than rounding and nearly all that the
+ * values do; and, unless the noise is a known bound, if a slope as large as the claimed one could
+ * turn one last place of x into that much noise. */
 static bool hides(const ad__slice *line, const ad__estimate *e, double noise, double claimed) {
     const double last_place = 2*AD__ROUNDING*(line->size > 0 ? line->size : 1);
     return noise > NOISY*AD__ROUNDING*fabs(line->value) && e->range <= HIDDEN*noise &&
            (line->bounded || HIDDEN*HIDDEN*fabs(claimed)*last_place >= noise);
 }
 
-/* By chance a period may nearly fit into a last place of x, or into some, and what is seen of the function is smooth and slow:
- * sin at 1e22. It turns in steps that are short beside x, and a slope as the claimed one would carry it out of all that was seen
- * in one last place: then nothing that can be called tells whether it has it. */
+/* By chance a period may nearly fit into one last place of x, or a few, and the samples look smooth
+ * and slow: sin at 1e22. Such a function turns within steps that are short compared with x, and a
+ * slope as large as the claimed one would leave the range of all samples within one last place;
+ * then no evaluation can tell whether it has that slope. */
 static bool aliased(const ad__slice *line, const ad__estimate *e, double claimed) {
     return e->turned < ALIASED*line->size && e->range > 0 &&
            fabs(claimed)*2*AD__ROUNDING*line->size > HIDDEN*e->range;
@@ -509,7 +524,7 @@ void ad__allow_rounding(ad__judgement *j, double terms, double claimed) {
     const double allowed = AD__TERMS*terms;
     const bool   smooth = j->estimate.shape == AD__SMOOTH;
     if (j->verdict != AD_FAIL || !(smooth || j->estimate.shape == AD__KINKED) || !(j->gap <= allowed)) return;
-    if (!smooth) {                                          /* what the sides say, as one slope */
+    if (!smooth) {                                          /* both sides, as one slope */
         j->estimate.slope = (j->estimate.left + j->estimate.right)/2;
         j->estimate.error = fabs(j->estimate.right - j->estimate.left)/2 + j->estimate.side_error;
     }
@@ -521,16 +536,17 @@ void ad__allow_rounding(ad__judgement *j, double terms, double claimed) {
 
 enum { POINTS = 10, ORDER = 6, SPACINGS = 20, MOST_SPACINGS = 32, NARROW = 3 };
 
-#define GOLDEN 0.6180339887498949         /* steps that are no multiple of any step a function may have */
+#define GOLDEN 0.6180339887498949         /* not a multiple of any step a function may have */
 
-/* The root of the mean square of the differences of order 6 of values with independent errors is
- * sqrt(12!/(6!6!)) times that of the errors (J. More, S. Wild, Estimating computational noise, SIAM J.
- * Sci. Comput. 33, 2011). What a smooth function adds goes with the sixth power of the step. Points on
- * one side of x, so that a kink or a jump at x is not taken for noise. */
+/* The root mean square of the differences of order 6 of values with independent errors is
+ * sqrt(12!/(6!6!)) times that of the errors (J. More, S. Wild, Estimating computational noise, SIAM
+ * J. Sci. Comput. 33, 2011). What a smooth function adds is of the sixth power of the step. All
+ * points are on one side of x, so that a kink or a jump at x is not taken for noise. */
 static double differences_of_order_6(ad__sample (*at)(void *, double), void *context, double t, double step, bool *level) {
     double           d[POINTS], largest = 0, square = 0;
     const ad__sample first = at(context, t + step);
-    const double     whole = first.moved - t;             /* of places of x, so that points are evenly spaced */
+    /* a whole number of places of x, so that the points are evenly spaced */
+    const double     whole = first.moved - t;
     if (whole == 0) return NAN;
     d[0] = first.value, *level = true;
     for (int i = 1; i < POINTS; i++) d[i] = at(context, t + (i + 1)*whole).value, *level = *level && d[i] == d[0];
@@ -541,11 +557,12 @@ static double differences_of_order_6(ad__sample (*at)(void *, double), void *con
         largest = fmax(largest, fabs(d[i]));
     }
     if (largest == 0) return 0;
-    for (int i = 0; i < POINTS - ORDER; i++) square += d[i]/largest*(d[i]/largest);      /* the square of 1e-200 is 0 */
+    /* scaled first: the square of 1e-200 is 0 */
+    for (int i = 0; i < POINTS - ORDER; i++) square += d[i]/largest*(d[i]/largest);
     return largest*sqrt(square/(POINTS - ORDER)/924);
 }
 
-/* On the quieter side; level: all values there are the same. */
+/* The noise on the quieter side; level: all values there are the same. */
 typedef struct spacing {
     double noise;
     bool   level;
@@ -559,8 +576,9 @@ static spacing look(ad__sample (*at)(void *, double), void *context, double t, d
     return (spacing){4*(to_right ? right : left), to_right ? right_level : left_level};
 }
 
-/* What is seen at this spacing and not at a quarter of it: is it the shape of the function? Of that 1/64 is seen at half of the
- * spacing, 1/8 at 0.7 of it and 3/8 at 0.85. Of values that come in steps nothing is seen, or nearly all. */
+/* Is what is seen at this spacing, and not at a quarter of it, the shape of the function? If so,
+ * 1/64 of it is seen at half the spacing, 1/8 at 0.7 of it and 3/8 at 0.85. For values that come in
+ * steps it is none, or nearly all. */
 static bool grows_into(ad__sample (*at)(void *, double), void *context, double t, double step, double noise, double seen) {
     const double half = look(at, context, t, step/2).noise, most = look(at, context, t, step*0.7071067811865476).noise;
     if (half > 8*noise && half < seen/8 && most <= 16*half) return true;
@@ -568,22 +586,26 @@ static bool grows_into(ad__sample (*at)(void *, double), void *context, double t
     return most > seen/16 && most < seen/4 && nearly > seen/5 && nearly < seen*0.6;
 }
 
-/* Noise is measured where it lives: from points a few places of x apart on, and at wider spacings as long as it stays what it
- * was. Where it grows it is the shape of the function that is seen, by 4^6 from one spacing to the next, up to the size of an
- * oscillation, which is no noise however wide the spacing. But values that come in steps are level at a narrow
- * spacing, and at a wide one their noise is there at once, and stays. */
+/* Noise is measured at its own scale: from points a few places of x apart, and at wider spacings as
+ * long as it stays the same. Where it grows, by 4^6 from one spacing to the next, it is the shape
+ * of the function, up to the amplitude of an oscillation, which is not noise at any spacing. But
+ * values that come in steps are level at a narrow spacing; at a wide one their noise appears at
+ * once, and stays. */
 double ad__measured_noise(ad__sample (*at)(void *context, double t), void *context, double t, double unit) {
     const ad__sample here = at(context, t);
     const double     rounding = AD__ROUNDING*fabs(here.value);
     double noise = rounding, jumped = 0, step = ldexp(GOLDEN*unit, -51);
-    int    as_they_come = 1;              /* spacings: the first, or the two after a level one, where few steps are seen */
-    /* Of a small x up to the spacings of 1, which steps have too. */
+    /* spacings accepted without a test: the first, or the two after a level one, where few steps
+     * are seen */
+    int    untested = 1;
+    /* For a small x also the spacings up to those of 1, since steps go up to that too. */
     for (int k = 0; k < SPACINGS || (k < MOST_SPACINGS && step < 0x1p-13); k++, step *= 4) {
         const spacing s = look(at, context, here.moved, step);
-        const double  much = k < NARROW ? 100 : 8;         /* from few points, few roundings: they may be level by luck */
+        /* from few points, few roundings: they may be level by chance */
+        const double  much = k < NARROW ? 100 : 8;
         if (!isfinite(s.noise)) continue;
-        as_they_come = s.level ? 3 : as_they_come;
-        if (as_they_come-- > 0 || s.noise <= much*fmax(noise, jumped)) {
+        untested = s.level ? 3 : untested;
+        if (untested-- > 0 || s.noise <= much*fmax(noise, jumped)) {
             noise = fmax(noise, fmax(s.noise, jumped)), jumped = 0;
             continue;
         }
@@ -608,7 +630,7 @@ double ad__taylor_slope(const ad__slice *line, double slope, double curvature, i
         if (clear && before > 0) ratio[count++] = log2(before/rest)/2;
         before = clear ? rest : 0;
     }
-    if (count < FEWEST) return NAN;            /* the finest: there the next power of h counts least */
+    if (count < FEWEST) return NAN; /* the finest three: there the next power of h counts least */
     double total = 0;
     for (int i = count - FEWEST; i < count; i++) total += ratio[i];
     return total/FEWEST;

@@ -1,11 +1,12 @@
 /* local_check.c - is a rule wrong, or the sweep?
  *
- * Rules: one operation is a function of its operands and of nothing else, so its partial derivatives can
- * be held against differences of it alone, at the operands that stand on the tape. Whatever the graph
- * around it does, a wrong rule is found at its own node.
+ * Rules: an operation depends on its operands and on nothing else, so its partial derivatives can
+ * be compared with differences of that operation alone, at the operands recorded on the tape.
+ * Whatever the graph around it does, a wrong rule is found at its own node.
  *
- * The sweep: in a right one the adjoint of a node is the sum of adjoint*partial over its users; and since
- * the same partials give the derivative along a direction from first to last, both must agree. */
+ * The sweep: in a correct one the adjoint of a node is the sum of adjoint*partial over its users;
+ * and since the same partials give the derivative along a direction from first to last, both must
+ * agree. */
 #include "check/local_check.h"
 
 #include "tape/reduce.h"
@@ -49,10 +50,10 @@ void ad__random_direction(uint64_t *state, size_t n, const double x[], double di
 typedef struct operation {
     ad_tape       *tape;
     uint32_t       node;
-    ad__row_number row;              /* AD__ROWS for others */
+    ad__row_number row;              /* AD__ROWS for operations that are no row */
     double         x, y, side;       /* of a row */
-    size_t         operand;          /* what moves: one operand ... */
-    size_t         operands;         /* ... or, when direction is not NULL, all of these nodes */
+    size_t         operand;          /* which operand moves ... */
+    size_t         operands;         /* ... or, if direction is not NULL, how many nodes move */
     const uint32_t *moved;
     const double  *direction, *base;
 } operation;
@@ -65,14 +66,14 @@ static ad__sample row_at(void *context, double t) {
     return (ad__sample){there - base, v, side == o->side || (side != side && o->side != o->side)};
 }
 
-/* Operations of any number of operands are replayed, each alone, with their operands moved. */
-static double again(const operation *o) {
+/* Replays the node alone, with its operands where they were moved to; NaN if that fails. */
+static double replay_alone(const operation *o) {
     ad_tape     *tape = o->tape;
     const double kept = tape->value[o->node];
     ad__replay_range(tape, o->node, o->node + 1);
-    const bool whole = tape->status == AD_OK;
-    if (!whole) ad_tape_clear(tape);
-    const double v = whole ? tape->value[o->node] : NAN;
+    const bool ok = tape->status == AD_OK;
+    if (!ok) ad_tape_clear(tape);
+    const double v = ok ? tape->value[o->node] : NAN;
     tape->value[o->node] = kept;
     return v;
 }
@@ -83,12 +84,12 @@ static ad__sample nodes_at(void *context, double t) {
     for (size_t k = 0; k < o->operands; k++)
         value[o->moved[k]] = o->base[k] + (o->direction == NULL ? t : t*o->direction[k]);
     if (o->direction == NULL) moved = value[o->moved[0]] - o->base[0];
-    const double v = again(o);
+    const double v = replay_alone(o);
     for (size_t k = 0; k < o->operands; k++) value[o->moved[k]] = o->base[k];
     return (ad__sample){moved, v, true};
 }
 
-/* The error of the value v, whatever it is now. */
+/* The rounding error that the node would have if its value were v. */
 static double noise_of_value(const operation *o, double v) {
     const double kept = o->tape->value[o->node];
     o->tape->value[o->node] = v;
@@ -160,7 +161,8 @@ static void check_row(ad__report *r, ad_tape *tape, uint32_t node, double rtol) 
     o.side = ad__row_side(o.row, o.x, o.y, v);
     for (size_t k = 0; k < ad__rows[o.row].operands; k++) {
         const ad__edge edge = ad__edge_of(tape, node, k);
-        if (edge.to == AD__NO_NODE || o.row == AD__ROW_doubt) continue;        /* a doubt has no rule to be wrong */
+        /* ad_doubt has no rule that could be wrong */
+        if (edge.to == AD__NO_NODE || o.row == AD__ROW_doubt) continue;
         o.operand = k;
         const ad__slice line = {row_at, row_noise_at, &o, v, noise_of_value(&o, v), fabs(edge.value), true};
         const ad__judgement j = isfinite(v) ? ad__judge(&line, edge.local, rtol) : no_value();
@@ -168,8 +170,8 @@ static void check_row(ad__report *r, ad_tape *tape, uint32_t node, double rtol) 
     }
 }
 
-/* The operands of a node that has many, each node once: where they stand, which operand came first, and the
- * sum of its partials. */
+/* The operands of a node with many, each node once: its value, the position at which it occurs
+ * first, and the sum of its partials. */
 typedef struct operands {
     size_t    count;
     uint32_t *node;
@@ -181,14 +183,14 @@ static void free_operands(operands *o) {
     free(o->node), free(o->first), free(o->base), free(o->partial), free(o->direction);
 }
 
-typedef struct place {
+typedef struct occurrence {
     uint32_t node;
     size_t   first;
     double   value, partial;
-} place;
+} occurrence;
 
 static int by_node(const void *a, const void *b) {
-    const place *x = a, *y = b;
+    const occurrence *x = a, *y = b;
     if (x->node != y->node) return x->node < y->node ? -1 : 1;
     return (x->first > y->first) - (x->first < y->first);
 }
@@ -196,17 +198,17 @@ static int by_node(const void *a, const void *b) {
 static bool collect(const ad_tape *tape, uint32_t node, operands *o) {
     const size_t edges = ad__edges(tape, node);
     const uint8_t code = tape->code[node];
-    place *all = malloc((edges + 1)*sizeof *all);
+    occurrence *all = malloc((edges + 1)*sizeof *all);
     *o = (operands){0, malloc((edges + 1)*sizeof *o->node), malloc((edges + 1)*sizeof *o->first),
                     malloc((edges + 1)*sizeof(double)), malloc((edges + 1)*sizeof(double)),
                     malloc((edges + 1)*sizeof(double))};
-    const bool whole = all && o->node && o->first && o->base && o->partial && o->direction;
+    const bool ok = all && o->node && o->first && o->base && o->partial && o->direction;
     size_t     n = 0;
-    for (size_t k = code == AD__where || code == AD__pick ? 1 : 0; whole && k < edges; k++) {
+    for (size_t k = code == AD__where || code == AD__pick ? 1 : 0; ok && k < edges; k++) {
         const ad__edge edge = ad__edge_of(tape, node, k);
-        if (edge.to != AD__NO_NODE) all[n++] = (place){edge.to, k, edge.value, edge.local};
+        if (edge.to != AD__NO_NODE) all[n++] = (occurrence){edge.to, k, edge.value, edge.local};
     }
-    if (whole) qsort(all, n, sizeof *all, by_node);
+    if (ok) qsort(all, n, sizeof *all, by_node);
     for (size_t k = 0; k < n; k++) {
         const size_t at = o->count - 1;
         if (k > 0 && all[k].node == all[k - 1].node) {
@@ -217,7 +219,7 @@ static bool collect(const ad_tape *tape, uint32_t node, operands *o) {
         o->base[o->count] = all[k].value, o->partial[o->count++] = all[k].partial;
     }
     free(all);
-    return whole;
+    return ok;
 }
 
 static ad__judgement judge_nodes(operation *o, double v, double size, double claimed, double rtol) {
@@ -226,7 +228,8 @@ static ad__judgement judge_nodes(operation *o, double v, double size, double cla
     return ad__judge(&line, claimed, rtol);
 }
 
-/* Is this operand of a where its condition too, and 0? It cannot be moved without turning the choice. */
+/* Is this operand also the condition of the where, and 0? It cannot be moved without switching the
+ * choice. */
 static bool decides(const ad_tape *tape, uint32_t node, uint32_t operand) {
     return tape->code[node] == AD__where && ad__edge_of(tape, node, 0).to == operand && tape->value[operand] == 0;
 }
@@ -249,8 +252,8 @@ static ad__judgement judge_all(const operands *all, operation *o, double v, uint
     return j;
 }
 
-/* Few operands one by one; many along two directions, and one by one where those fail: for a node of n
- * operands that is n additions a step, not n*n. */
+/* A few operands are checked one by one; many along two directions, and one by one only if those
+ * fail: for a node of n operands that is n additions a step, not n*n. */
 static void check_nary(ad__report *r, ad_tape *tape, uint32_t node, double rtol) {
     operands all;
     if (!collect(tape, node, &all)) {
@@ -259,7 +262,7 @@ static void check_nary(ad__report *r, ad_tape *tape, uint32_t node, double rtol)
         return;
     }
     operation    o = {.tape = tape, .node = node, .row = AD__ROWS};
-    const double v = again(&o);
+    const double v = replay_alone(&o);
     uint64_t     seed = node;
     ad_verdict   worst = all.count <= ONE_BY_ONE ? AD_FAIL : AD_PASS;
     for (int d = 0; worst != AD_FAIL && d < LOCAL_DIRECTIONS; d++) {
@@ -292,7 +295,8 @@ void ad__check_rules(ad__probe *p, ad__report *r, double rtol) {
 
 /* ---- the sweep -------------------------------------------------------------------------------- */
 
-/* What the users of each node send to it: how much, in how many parts, of which size. */
+/* What the users of each node contribute to its adjoint: the sum, the sum of absolute values, and
+ * the number of contributions. */
 typedef struct incoming {
     double  *sum, *size;
     uint32_t *parts;
@@ -321,7 +325,7 @@ static bool send_all(const ad_tape *tape, uint32_t last, incoming *m) {
     return true;
 }
 
-/* The first node, coming from y, whose adjoint is not what its users send. */
+/* The first node, starting from y, whose adjoint is not the sum of its users' contributions. */
 static size_t wrong_adjoint(const ad_tape *tape, uint32_t last, const incoming *m) {
     for (uint32_t i = last + 1; i-- > 0;) {
         const double gap = fabs(tape->adjoint[i] - m->sum[i]);
@@ -331,8 +335,8 @@ static size_t wrong_adjoint(const ad_tape *tape, uint32_t last, const incoming *
     return SIZE_MAX;
 }
 
-/* A bound of what rounding does to both derivatives along a direction: an error of a few u in each
- * contribution, and one u in each addition. */
+/* A bound on what rounding does to both derivatives along a direction: an error of a few u in each
+ * contribution, and of one u in each addition. */
 static double rounding_of_sweeps(const ad_tape *tape, uint32_t last, const incoming *m) {
     double total = 0;
     for (uint32_t i = tape->leaves; i <= last; i++) {

@@ -1,8 +1,9 @@
 /* probe.c - a tape as a function of numbers.
  *
- * Rounding errors of a recorded function are known better than those of any other: an error in the value
- * of node i reaches y multiplied by the adjoint of i, so u times the sum of c*|adjoint*value| bounds them all,
- * c being how many halves of a unit in the last place that operation may be off. */
+ * The rounding errors of a recorded function can be bounded better than those of any other: an
+ * error in the value of node i reaches y multiplied by the adjoint of i, so u times the sum of
+ * c*|adjoint*value| bounds them all, where c is the error of the operation in halves of a unit in
+ * the last place. */
 #include "check/probe.h"
 
 #include "tape/reduce.h"
@@ -42,7 +43,7 @@ double ad__node_noise(const ad_tape *tape, uint32_t node) {
     return ad__row_rounding(row, at.x, at.y, tape->value[node]);
 }
 
-/* What is not finite is left out: it is seen elsewhere. */
+/* Terms that are not finite are left out: other checks report them. */
 double ad__swept_noise(const ad_tape *tape, uint32_t last) {
     double total = 0;
     for (uint32_t i = tape->leaves; i <= last; i++) {
@@ -126,7 +127,7 @@ bool ad__probe_move(ad__probe *p, double t, double *moved) {
         const double base = p->base[p->coordinate];
         put(p, p->coordinate, base + t);
         *moved = (base + t) - base;
-    } else {                                       /* += : an input may stand in x twice */
+    } else {                                       /* +=: an input may occur in x twice */
         for (size_t i = 0; i < p->n; i++)
             if (p->direction[i] != 0) tape->value[ad__node_of(p->x[i])] += t*p->direction[i];
     }
@@ -144,8 +145,8 @@ bool ad__probe_move(ad__probe *p, double t, double *moved) {
 static ad__sample at(void *context, double t) {
     ad__probe *p = context;
     double     moved;
-    const bool whole = ad__probe_move(p, t, &moved);
-    const ad__sample s = {moved, whole ? p->tape->value[p->y] : NAN, whole && ad__probe_same(p)};
+    const bool ok = ad__probe_move(p, t, &moved);
+    const ad__sample s = {moved, ok ? p->tape->value[p->y] : NAN, ok && ad__probe_same(p)};
     ad__probe_back(p);
     return s;
 }

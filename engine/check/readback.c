@@ -1,26 +1,27 @@
 /* readback.c - a program recorded on a tape again.
  *
- * A function that can only be called tells its noise by its values, and where those are level to the bit it tells nothing: p +
- * (t - p) has lost all of t when p is large. But a program is a list of operations in which operands stand before
- * users, so it can be recorded as it was, and a sweep over the recording bounds what each rounding may do (probe.h). */
+ * The noise of a function that can only be called is estimated from its values, and where those are
+ * constant to the bit that estimate is 0: p + (t - p) has lost all of t if p is large. But a
+ * program is a list of operations in which operands come before their users, so it can be recorded
+ * again as it was, and a sweep over the recording bounds what each rounding may do (probe.h). */
 #include "check/readback.h"
 
 #include "check/probe.h"
 
 #include <stdlib.h>
 
-/* Operands of a value that has a list, from number `first` on. */
+/* The operands of a value that has a list, starting with number `first`. */
 static const ad_var *listed(const ad__readback *b, const ad__node *node, size_t first, size_t n, ad_var operand[]) {
     for (size_t k = 0; k < n; k++) operand[k] = b->value[b->program->word[node->x + first + k]];
     return operand;
 }
 
-/* Weights of a layer are known by where they stand among the uniform values. */
-static ad_var layer_dot(const ad__readback *b, const ad__node *node, const uint32_t at_home[], ad_var operand[]) {
+/* The weights of a layer are given by their slots among the uniform values. */
+static ad_var layer_dot(const ad__readback *b, const ad__node *node, const uint32_t by_slot[], ad_var operand[]) {
     const ad_program *p = b->program;
     const ad__layer  *l = &p->layer[node->x];
     for (size_t k = 0; k < l->n; k++) {
-        operand[k] = b->value[at_home[p->word[l->weight + (size_t)node->y*l->n + k]]];
+        operand[k] = b->value[by_slot[p->word[l->weight + (size_t)node->y*l->n + k]]];
         operand[l->n + k] = b->value[p->word[l->input + k]];
     }
     return ad_dot(l->n, operand, operand + l->n);
@@ -31,7 +32,7 @@ static ad_var custom(const ad__readback *b, const ad__node *node, ad_var operand
     return ad_custom(b->tape, own->op, node->y, listed(b, node, 0, node->y, operand), own->context);
 }
 
-static ad_var again(const ad__readback *b, uint32_t i, const uint32_t at_home[], ad_var operand[]) {
+static ad_var record_node(const ad__readback *b, uint32_t i, const uint32_t by_slot[], ad_var operand[]) {
     const ad_program *p = b->program;
     const ad__node   *node = &p->node[i];
     const size_t      n = node->y;
@@ -39,7 +40,7 @@ static ad_var again(const ad__readback *b, uint32_t i, const uint32_t at_home[],
     case AD__CONSTANT:  return ad_num(p->constant[node->x]);
     case AD__PARAM:     return b->param[node->x];
     case AD__ROW_INPUT: return b->input[node->x];
-    case AD__LAYER_DOT: return layer_dot(b, node, at_home, operand);
+    case AD__LAYER_DOT: return layer_dot(b, node, by_slot, operand);
     case AD__sum:       return ad_sum(n, listed(b, node, 0, n, operand));
     case AD__dot:       listed(b, node, 0, 2*n, operand); return ad_dot(n, operand, operand + n);
     case AD__logsumexp: return ad_logsumexp(n, listed(b, node, 0, n, operand));
@@ -51,16 +52,16 @@ static ad_var again(const ad__readback *b, uint32_t i, const uint32_t at_home[],
     }
 }
 
-static ad_status record(ad__readback *b, uint32_t at_home[]) {
+static ad_status record(ad__readback *b, uint32_t by_slot[]) {
     const ad_program *p = b->program;
     size_t            most = 2;
     for (uint32_t i = 0; i < p->nodes; i++) {
         const size_t operands = 2*ad__value_operands(p, &p->node[i]) + 2;
         if (operands > most) most = operands;
-        if (!(p->node[i].flags & AD__VARYING)) at_home[p->node[i].home] = i;
+        if (!(p->node[i].flags & AD__VARYING)) by_slot[p->node[i].home] = i;
     }
     ad_var *operand = malloc(most*sizeof *operand);
-    for (uint32_t i = 0; operand != NULL && i < p->nodes; i++) b->value[i] = again(b, i, at_home, operand);
+    for (uint32_t i = 0; operand != NULL && i < p->nodes; i++) b->value[i] = record_node(b, i, by_slot, operand);
     free(operand);
     return operand == NULL ? AD_NO_MEMORY : ad_tape_status(b->tape);
 }
@@ -70,12 +71,12 @@ ad_status ad__readback_open(ad__readback *b, const ad_program *program, const do
     b->param = malloc((program->params + 1)*sizeof *b->param);
     b->input = malloc((program->inputs + 1)*sizeof *b->input);
     b->value = malloc((program->nodes + 1)*sizeof *b->value);
-    uint32_t  *at_home = calloc((size_t)program->uniforms + 1, sizeof *at_home);
-    const bool room = b->tape != NULL && b->param != NULL && b->input != NULL && b->value != NULL && at_home != NULL;
+    uint32_t  *by_slot = calloc((size_t)program->uniforms + 1, sizeof *by_slot);
+    const bool room = b->tape != NULL && b->param != NULL && b->input != NULL && b->value != NULL && by_slot != NULL;
     for (size_t i = 0; room && i < program->params; i++) b->param[i] = ad_input(b->tape, param[i]);
     for (size_t i = 0; room && i < program->inputs; i++) b->input[i] = ad_input(b->tape, input[i]);
-    const ad_status status = room ? record(b, at_home) : AD_NO_MEMORY;
-    free(at_home);
+    const ad_status status = room ? record(b, by_slot) : AD_NO_MEMORY;
+    free(by_slot);
     return status;
 }
 
@@ -84,14 +85,15 @@ void ad__readback_close(ad__readback *b) {
     free(b->param), free(b->input), free(b->value);
 }
 
-/* Values at these parameters and this row. False: it has none; the error is forgotten. */
+/* Computes the values at these parameters and this row. False: there are none; the error is
+ * cleared. */
 static bool move(ad__readback *b, const double param[], const double input[]) {
     for (size_t i = 0; i < b->program->params; i++) ad_set(b->param[i], param[i]);
     for (size_t i = 0; i < b->program->inputs; i++) ad_set(b->input[i], input[i]);
     ad_replay(b->tape);
-    const bool whole = ad_tape_status(b->tape) == AD_OK;
+    const bool ok = ad_tape_status(b->tape) == AD_OK;
     ad_tape_clear(b->tape);
-    return whole;
+    return ok;
 }
 
 double ad__readback_noise(ad__readback *b, const double param[], const double input[], size_t output) {

@@ -1,4 +1,4 @@
-/* report.c - the report of a check: put together, printed as a page, as JSON, as CSV, freed. */
+/* report.c - the report of a check: building it, printing it as text, JSON or CSV, freeing it. */
 #include "check/report.h"
 
 #include "base/text.h"
@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- putting together ------------------------------------------------------------------------- */
+/* ---- building ---------------------------------------------------------------------------------- */
 
 ad__report *ad__report_new(size_t n) {
     ad__report *r = calloc(1, sizeof *r);
@@ -75,7 +75,7 @@ static void free_culprit(ad_check_operand *o) {
     free((void *)(uintptr_t)o->shown);
 }
 
-/* Worst first; of equals the one further left on the tape. */
+/* Worst first; of equal ones the earlier on the tape. */
 void ad__report_culprit(ad__report *r, const ad_check_operand *operand) {
     size_t place = r->page.culprits;
     while (place > 0 && excess(operand) > excess(&r->culprit[place - 1])) place--;
@@ -116,7 +116,8 @@ ad_check_report *ad__report_done(ad__report *r) {
     }
     for (size_t i = 0; i < page->lines; i++) page->count[page->line[i].verdict]++;
     for (size_t i = 0; i < page->second_lines; i++) page->second_count[page->second[i].verdict]++;
-    /* Without lines it stands already; and lines of a function that gives two values mean nothing. */
+    /* Without lines the verdict is set already; and the lines of a function that gives two values
+     * for one x mean nothing. */
     const bool judged = page->lines > 0 && page->verdict != AD_UNSTABLE;
     if (judged) page->verdict = AD_PASS;
     for (size_t i = 0; judged && i < page->lines; i++) worse(&page->verdict, page->line[i].verdict);
@@ -148,18 +149,18 @@ ad_verdict ad_check_coordinate(const ad_check_report *report, size_t i) {
     return report == NULL || i >= report->n ? AD_INCONCLUSIVE : (ad_verdict)report->coordinate[i];
 }
 
-/* ---- as a page -------------------------------------------------------------------------------- */
+/* ---- as text ----------------------------------------------------------------------------------- */
 
 enum { SHOWN_LINES = 24, COLUMN = 24, NAME = 512 };
 
-/* Not a number and 0 print without a sign, which says nothing. */
+/* NaN and 0 are printed without their sign, which means nothing. */
 static const char *digits(double x, const char *format, char text[COLUMN]) {
     if (isnan(x)) return "nan";
     snprintf(text, COLUMN, format, x + 0.0);
     return text;
 }
 
-/* "1 of 17 (14 pass, 2 weak)": the worst verdict's share, the others in brackets. */
+/* "1 of 17 (14 pass, 2 weak)": how many have the worst verdict, and the others in brackets. */
 static void tally(FILE *to, const size_t count[], ad_verdict worst) {
     size_t total = 0, others = 0;
     for (int v = 0; v < AD_VERDICT_COUNT; v++) total += count[v];
@@ -213,7 +214,7 @@ static void show_lines(FILE *to, size_t n, const ad_check_line line[]) {
     if (width > 40) width = 40;
     fprintf(to, "  %-*s  %-17s  %-26s  %-13s  %-6s  %s\n", width, "coordinate", "claimed",
             "differences +- error", "gap/tolerance", "step", "verdict");
-    for (int round = 0; round < 2; round++) {          /* what is not well comes first */
+    for (int round = 0; round < 2; round++) {          /* problems first */
         for (size_t i = 0; i < n; i++) {
             if ((line[i].verdict == AD_PASS) != (round == 1)) continue;
             if (n > SHOWN_LINES && shown >= SHOWN_LINES) hidden++;
@@ -250,7 +251,7 @@ static void show_inside(const ad_check_report *r, FILE *to) {
     if (r->local_count[AD_FAIL] > r->culprits)
         fprintf(to, "local: ... and %zu more\n", r->local_count[AD_FAIL] - r->culprits);
     fprintf(to, "sweep: forward against reverse %s (%s)\n", digits(r->sweep_gap, "%.1e", a),
-            r->sweep == AD_PASS ? "ok" : r->sweep == AD_FAIL ? "WRONG" : "could not be told");
+            r->sweep == AD_PASS ? "ok" : r->sweep == AD_FAIL ? "WRONG" : "inconclusive");
 }
 
 static void show_second(const ad_check_report *r, FILE *to) {

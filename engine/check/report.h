@@ -1,4 +1,4 @@
-/* report.h - a report while it is being made. The public struct stands first, so that a pointer to one
+/* report.h - a report under construction. The public struct comes first, so that a pointer to one
  * is a pointer to the other. */
 #ifndef TAPIR_REPORT_H
 #define TAPIR_REPORT_H
@@ -17,21 +17,22 @@ typedef struct ad__report {
     ad__lines        first, second;
     ad_check_operand culprit[AD__CULPRITS];
     unsigned char   *coordinate;
-    char             message[1400];      /* a sentence, and that of a tape */
-    char             no_second[1300];    /* why second derivatives could not be had: told if nothing is wrong */
+    char             message[1400];      /* a sentence, which may quote a tape's message */
+    char             no_second[1300];    /* why there are none; reported if nothing is wrong */
     size_t           infinite;           /* the first coordinate of x that is not finite; SIZE_MAX: none */
-    bool             no_memory;          /* sticks; the report is then given up */
+    bool             no_memory;          /* sticks; the report is then discarded */
 } ad__report;
 
 ad__report *ad__report_new(size_t n);                            /* NULL: out of memory */
 void ad__report_line(ad__report *r, ad__lines *lines, const char *name, size_t coordinate, double claimed,
                      const ad__judgement *j);
-bool ad__report_has(const ad__report *r, ad_verdict verdict);                  /* in a line of the gradient */
+bool ad__report_has(const ad__report *r, ad_verdict verdict); /* in a line of the gradient */
 void ad__report_culprit(ad__report *r, const ad_check_operand *operand);      /* texts are copied */
 __attribute__((format(printf, 3, 4)))
 void ad__report_say(ad__report *r, ad_status status, const char *format, ...);
 
-/* Counts and the worst verdict, from all that was put in. NULL, and all freed, when memory was out. */
+/* Computes the counts and the worst verdict from what was added. NULL, with everything freed, if
+ * memory was out. */
 ad_check_report *ad__report_done(ad__report *r);
 
 #endif

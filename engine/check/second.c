@@ -1,6 +1,6 @@
-/* second.c - are second derivatives right? The gradient is a function like any other: its differences along
- * a direction v are held against H*v. Then two things that every Hessian has: it is symmetric, and
- * f + t*g.v + t*t/2*v.Hv leaves an error of the third order in t. */
+/* second.c - are second derivatives right? The gradient is a function like any other: its
+ * differences along a direction v are compared with H*v. Then two properties that every Hessian
+ * has: it is symmetric, and f + t*g.v + t*t/2*v.Hv leaves an error of third order in t. */
 #include "check/second.h"
 
 #include "check/local_check.h"
@@ -13,9 +13,9 @@
 
 enum { ONE_BY_ONE = 10, DIRECTIONS = 4 };
 
-#define SYMMETRY 1e-11          /* of the sizes of what is added up; errors of rules are far larger */
+#define SYMMETRY 1e-11          /* of the sizes of the terms; errors of rules are far larger */
 
-/* w.gradient at x + t*v, where v is what the probe moves along. */
+/* w.gradient at x + t*v, where v is the direction of the probe. */
 typedef struct slope {
     ad__probe    *p;
     const double *w;
@@ -72,8 +72,10 @@ static double finite_or_0(double x) {
     return isfinite(x) ? fabs(x) : 0;
 }
 
-/* Of one operand it may be a difference of terms of the size of the first derivative: of sigmoid it is nearly 0 near 0. Of two
- * operands it may be a difference of terms of this size: of atan2 it is 0 on the diagonal, of hypot nearly along x. */
+/* The size of the terms that a second partial may be a difference of. With one operand these can be
+ * as large as the first derivative: that of sigmoid is nearly 0 near 0. With two operands they can
+ * be as large as a first derivative over an operand: that of atan2 is 0 on the diagonal, that of
+ * hypot nearly 0 along x. */
 static double size_of_partial(ad_tape *tape, uint32_t node, const ad__edge edge[2], int j, int k) {
     const double size = finite_or_0(second_partial(tape, node, edge, j, k));
     if (size == 0) return 0;
@@ -121,7 +123,7 @@ static double terms_of_node(ad_tape *tape, uint32_t node, const double v[], cons
     return code == AD__dot ? dot_terms(tape, node, v, w) : code == AD__logsumexp ? softmax_terms(tape, node, v, w) : 0;
 }
 
-/* Tangents in which nothing cancels: the sizes of all their terms are added. */
+/* Tangents without cancellation: the sizes of all their terms are added. */
 static void tangent_sizes(const ad__probe *p, const double direction[], double size[]) {
     const ad_tape *tape = p->tape;
     for (uint32_t i = 0; i <= p->y; i++) size[i] = 0;
@@ -135,8 +137,8 @@ static void tangent_sizes(const ad__probe *p, const double direction[], double s
     }
 }
 
-/* v.Hw is the sum over all nodes of adjoint * second derivative * tangent along v * tangent along w: how large are the terms of
- * that? Values are those at x. NaN: out of memory. */
+/* v.Hw is the sum over all nodes of adjoint * second derivative * tangent along v * tangent along
+ * w. Returns the sum of the sizes of its terms. Values must be those at x. NaN: out of memory. */
 static double sizes_of_terms(ad__probe *p, const double v[], const double w[]) {
     const size_t nodes = (size_t)p->y + 1;
     double      *along_v = calloc(3*nodes, sizeof *along_v), total = 0;
@@ -149,7 +151,7 @@ static double sizes_of_terms(ad__probe *p, const double v[], const double w[]) {
     return total;
 }
 
-/* A derivative, or a second one, of a row that is not finite; 0: all are. */
+/* A first or second derivative of a row that is not finite; 0 if all are finite. */
 static double infinite_partial(ad_tape *tape, uint32_t node) {
     const int operands = (int)ad__edges(tape, node);
     ad__edge  edge[2] = {{.to = AD__NO_NODE}, {.to = AD__NO_NODE}};
@@ -181,7 +183,7 @@ bool ad__second_not_finite(const ad__probe *p, uint32_t *node, double *number) {
 
 /* ---- the parts of the check ------------------------------------------------------------------- */
 
-/* Values of the tape at x: a replay may have left it elsewhere. */
+/* Puts the values of the tape back to those at x: a replay may have moved them. */
 static void at_x(ad__probe *p) {
     ad__probe_back(p);
     ad__replay_range(p->tape, p->tape->leaves, p->y + 1);
@@ -193,14 +195,16 @@ static bool times(ad__probe *p, const double v[], double out[]) {
     return p->tape->status == AD_OK;
 }
 
-/* w.Hv, claimed, against differences of w.gradient along v, which is what the probe moves along. */
+/* Compares the claim w.Hv with differences of w.gradient along v, the direction of the probe. */
 static void check_line(slope *s, ad__report *r, const char *name, double size, const double v[], double claimed, double rtol) {
     const double value = weighted(s->p->n, s->w, s->p->gradient);
     if (!isfinite(value)) return;
-    const bool      lossy = s->p->noise > 64*AD__ROUNDING*fabs(s->p->value);      /* roundings on the way outweigh the last one */
+    /* earlier roundings outweigh the last one */
+    const bool      lossy = s->p->noise > 64*AD__ROUNDING*fabs(s->p->value);
     const ad__slice line = {at, noise_at, s, value, noise_at(s, 0), size, lossy};
     ad__judgement   j = ad__judge(&line, claimed, rtol);
-    if (j.verdict == AD_WEAK && claimed == 0 && j.estimate.level) j.verdict = AD_PASS;       /* 0 exactly, at every step */
+    /* exactly 0, at every step */
+    if (j.verdict == AD_WEAK && claimed == 0 && j.estimate.level) j.verdict = AD_PASS;
     if (j.verdict == AD_FAIL) {
         at_x(s->p);
         const double terms = sizes_of_terms(s->p, v, s->w);
@@ -257,16 +261,16 @@ static bool check_symmetry(ad__probe *p, ad__report *r, double v[], double w[], 
 }
 
 static bool check(ad__probe *p, ad__report *r, uint64_t seed, double rtol, double v[], double w[], double out[]) {
-    bool whole = true;
-    for (size_t j = 0; whole && p->n <= ONE_BY_ONE && j < p->n; j++) whole = check_column(p, r, j, v, w, out, rtol);
-    for (int d = 0; whole && p->n > ONE_BY_ONE && d < DIRECTIONS; d++) {
+    bool ok = true;
+    for (size_t j = 0; ok && p->n <= ONE_BY_ONE && j < p->n; j++) ok = check_column(p, r, j, v, w, out, rtol);
+    for (int d = 0; ok && p->n > ONE_BY_ONE && d < DIRECTIONS; d++) {
         ad__random_direction(&seed, p->n, p->base, v);
         ad__random_direction(&seed, p->n, p->base, w);
-        whole = check_along(p, r, v, w, out, rtol);
+        ok = check_along(p, r, v, w, out, rtol);
     }
     ad__random_direction(&seed, p->n, p->base, v);
     ad__random_direction(&seed, p->n, p->base, w);
-    return whole && check_symmetry(p, r, v, w, out);
+    return ok && check_symmetry(p, r, v, w, out);
 }
 
 void ad__check_second(ad__probe *p, ad__report *r, const ad_check_options *options) {
@@ -283,6 +287,7 @@ void ad__check_second(ad__probe *p, ad__report *r, const ad_check_options *optio
         if (tape->status == AD_NO_MEMORY) r->no_memory = true;
         else snprintf(r->no_second, sizeof r->no_second, "%s", tape->message), ad_tape_clear(tape);
     }
-    if (tape->status == AD_NO_MEMORY) r->no_memory = true;       /* for a rule, perhaps */
+    /* making a rule may have run out of memory */
+    if (tape->status == AD_NO_MEMORY) r->no_memory = true;
     free(space);
 }

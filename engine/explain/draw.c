@@ -1,18 +1,18 @@
-/* draw.c - graphs as DOT and as SVG. A box shows name, value and gradient; an edge the local derivative;
- * a frame is a scope. Boxes come in the order of the tape, so a scope, being a stretch of it, opens and
- * closes once. */
+/* draw.c - graphs as DOT and as SVG. A box shows name, value and gradient; an edge the local
+ * derivative; a frame is a scope. Boxes come in the order of the tape, and a scope is a contiguous
+ * range of it, so each scope opens and closes once. */
 #include "explain/draw.h"
 
 #include "base/text.h"
 
 #include <stdlib.h>
 
-/* WRONG_HEIGHT: of boxes with a line more, for what is right. */
+/* WRONG_HEIGHT: of boxes with one more line, for the right gradient. */
 enum { BOX_HEIGHT = 62, WRONG_HEIGHT = 80, MOST_TEXT = 26, MOST_FRAMES = 200, MOST_BOXES = 60 };
 enum { WARNING = AD__CONCLUSION + 16, DOT_COLUMNS = 84 };
 
 static const double CHARACTER = 7.3, PADDING = 22, NARROWEST = 118;      /* "grad -0.123456" */
-static const double SMALL_CHARACTER = 6.75, LINE = 16;                   /* of what stands above and below */
+static const double SMALL_CHARACTER = 6.75, LINE = 16; /* of the text above and below */
 
 /* ---- sheets ----------------------------------------------------------------------------------- */
 
@@ -30,7 +30,7 @@ static void choose_title(ad__sheet *s) {
     if (i < s->traced.n) snprintf(s->title + length, sizeof s->title - length, ", \xe2\x80\xa6");
 }
 
-/* Of a character, or of a byte that is none and is shown as a sign for that. */
+/* Of a character, or of an invalid byte, which is shown as a replacement character. */
 static size_t bytes_of(const char *text) {
     const size_t n = ad__sequence(text);
     return n == 0 ? 1 : n;
@@ -124,7 +124,7 @@ static double gradient(const ad__sheet *s, uint32_t node) {
     return gradient_in(&s->traced.pass[0], node);
 }
 
-/* How many gradients in a box the bug made wrong. */
+/* How many gradients in a box are wrong because of the bug. */
 static uint32_t count_wrong(const ad__sheet *s, const ad__box *box) {
     uint32_t count = 0;
     for (uint32_t i = box->first; buggy(s) && i <= box->last && i <= s->traced.pass[0].last; i++)
@@ -136,7 +136,7 @@ static bool is_wrong(const ad__sheet *s, const ad__box *box) {
     return box->count == 1 && count_wrong(s, box) > 0;
 }
 
-/* Of one node that the bug made wrong: what would have been right. */
+/* What the gradient of a single node would be without the bug. */
 static double right_gradient(const ad__sheet *s, const ad__box *box) {
     return gradient_in(&s->traced.right[0], box->first);
 }
@@ -145,7 +145,7 @@ static bool plain(const ad__sheet *s, const ad__link *link) {
     return s->fold.box[link->from].count == 1 && s->fold.box[link->to].count == 1;
 }
 
-/* The scope that a box stands in; that of a folded scope is around it. */
+/* The scope that a box is in; a folded scope is in its parent. */
 static uint32_t scope_of(const ad__sheet *s, const ad__box *box) {
     if (box->scope != AD__NO_SCOPE) return s->tape->notes.scope[box->scope].parent;
     const uint32_t scope = ad__notes_scope_of(&s->tape->notes, box->first);
@@ -158,7 +158,7 @@ static bool inside(const ad__sheet *s, uint32_t scope, uint32_t around) {
     return false;
 }
 
-/* What is wrong with the numbers, on purpose or because values are old; "" is the usual way. */
+/* Why the numbers are not to be trusted: a bug on purpose, or old values; "" if neither. */
 static const char *warning(const ad__sheet *s, char text[WARNING]) {
     size_t length = 0;
     text[0] = '\0';
@@ -169,7 +169,8 @@ static const char *warning(const ad__sheet *s, char text[WARNING]) {
     return text;
 }
 
-/* What differences say of the pass that is drawn; "" where they were not asked, or have nothing to tell. */
+/* What differences say about the pass that is drawn; "" if they were not computed, or have nothing
+ * to report. */
 static const char *conclusion(const ad__sheet *s, char text[WARNING]) {
     char said[AD__CONCLUSION];
     text[0] = '\0';
@@ -179,7 +180,8 @@ static const char *conclusion(const ad__sheet *s, char text[WARNING]) {
     return text;
 }
 
-/* Bytes of the beginning of a text of ASCII that fit into a line, broken between words where that can be. */
+/* How many bytes at the beginning of an ASCII text fit into a line, broken between words if
+ * possible. */
 static size_t line_length(const char *text, size_t most) {
     const size_t whole = strlen(text);
     if (whole <= most) return whole;
@@ -214,7 +216,7 @@ static void dot_box(const ad__sheet *s, uint32_t k, FILE *to) {
                               : "");
 }
 
-/* Clusters are opened and closed on the way from scope to scope. */
+/* Clusters are closed and opened on the way from one box's scope to the next. */
 static void dot_boxes(const ad__sheet *s, FILE *to) {
     uint32_t now = AD__NO_SCOPE;
     for (uint32_t k = 0; k <= s->fold.boxes; k++) {
@@ -290,7 +292,7 @@ static const char style[] =
     ".grad{fill:#ff8f85}.local{fill:#9da7b1;stroke:#0d1117}.frame text,.said{fill:#9da7b1}}\n"
     "</style>\n";
 
-/* Beside a bug. */
+/* For a picture with a bug. */
 static const char wrong_style[] =
     "<style>\n"
     ".bug{text-anchor:start;font-size:11px;font-weight:bold;fill:#b3261e}\n"
@@ -310,7 +312,8 @@ static void svg_frame(const ad__sheet *s, uint32_t scope, FILE *to) {
         members++;
     }
     if (members < 2) return;
-    for (uint32_t k = 0; k < s->fold.boxes; k++) {       /* a frame around strangers would say something false */
+    /* a frame around boxes of other scopes would be wrong */
+    for (uint32_t k = 0; k < s->fold.boxes; k++) {
         const ad__spot *at = &s->layout.spot[k];
         if (!inside(s, scope_of(s, &s->fold.box[k]), scope) && at->x > left && at->x < right && at->y > top &&
             at->y < bottom) return;
@@ -321,7 +324,7 @@ static void svg_frame(const ad__sheet *s, uint32_t scope, FILE *to) {
     fputs("</text></g>\n", to);
 }
 
-/* Smooth through the joints: each piece leaves and arrives horizontally. */
+/* Smooth through the joints: each segment starts and ends horizontally. */
 static void svg_edge(const ad__sheet *s, size_t k, FILE *to) {
     const ad__link  *link = &s->layout.link[k];
     const ad__point *p = s->layout.point + link->first;
@@ -340,7 +343,7 @@ static void svg_edge(const ad__sheet *s, size_t k, FILE *to) {
     fputs("</g>\n", to);
 }
 
-/* Beside a bug each box has a line more, for what is right; in a page it is filled in there. */
+/* With a bug each box has one more line, for the right gradient; a page fills it in later. */
 static void svg_right(const ad__sheet *s, const ad__box *box, bool page, FILE *to) {
     if (!buggy(s)) return;
     fputs("<text class=\"right\" y=\"32\">", to);
@@ -375,7 +378,8 @@ static void svg_box(const ad__sheet *s, uint32_t k, bool page, FILE *to) {
     fputs("</g>\n", to);
 }
 
-/* Lines of a text broken between words, each below the one before; how many. to NULL: they are only counted. */
+/* Writes a text as lines broken between words, one below the other; returns their number. With `to`
+ * NULL they are only counted. */
 static int svg_lines(const char *class, const char *text, double y, double width, FILE *to) {
     const size_t most = (size_t)((width - 24)/SMALL_CHARACTER);
     int          lines = 0;
@@ -390,7 +394,7 @@ static int svg_lines(const char *class, const char *text, double y, double width
     return lines;
 }
 
-/* What stands above and below a picture of its own: the title, the bug, what was folded, the check. */
+/* The text above and below a stand-alone picture: title, bug, what was folded, check. */
 typedef struct margins {
     char   bug[WARNING], check[WARNING];
     double width, head, foot;

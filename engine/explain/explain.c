@@ -1,8 +1,8 @@
-/* explain.c - both passes in words and numbers, the sum over paths, and where a NaN comes from.
+/* explain.c - both passes in words and numbers.
  *
- * The numbers are those of trace.h; what the backward pass ends with is then held against differences of
- * replayed values. Where there is too much to show, scopes and stretches of nodes are folded: one line then
- * says what a whole box sends to the nodes outside it. */
+ * The numbers are those of trace.h; what the backward pass ends with is then compared with
+ * differences of replayed values. If there is too much to show, scopes and ranges of nodes are
+ * folded: one line then says what a whole box sends to the nodes outside it. */
 #include "check/compare.h"
 #include "explain/fold.h"
 #include "base/text.h"
@@ -23,7 +23,7 @@ typedef struct page {
 
 /* ---- forward ---------------------------------------------------------------------------------- */
 
-/* An entry of a list that is broken at the right margin and goes on under its first entry. */
+/* An entry of a list that is wrapped at the right margin and continues below its first entry. */
 static void entry(page *p, const char *text) {
     const int length = (int)strlen(text);
     if (p->column > INDENT && p->column + 4 + length > WIDTH) {
@@ -57,7 +57,7 @@ static void forward(page *p) {
     fputc('\n', p->to);
 }
 
-/* A result as what is differentiated: "f", "(d f / d x)". */
+/* A result as it appears in a derivative: "f", "(d f / d x)". */
 static const char *differentiated(const page *p, uint32_t node, char text[AD__LABEL + 2]) {
     char label[AD__LABEL];
     ad__label(p->tape, node, label);
@@ -67,7 +67,7 @@ static const char *differentiated(const page *p, uint32_t node, char text[AD__LA
 
 /* ---- reverse ---------------------------------------------------------------------------------- */
 
-/* What is to be said of a contribution: of a fork, and of what a bug makes of it. */
+/* A remark on a contribution: that it is at a fork, or what a bug did to it. */
 static void remark(page *p, const ad__sent *s) {
     switch (s->fault) {
     case AD__LOST: fputs("   fork: what stood here is lost\n", p->to); break;
@@ -110,7 +110,8 @@ static void show_step(page *p, const ad__pass *pass, size_t k, int width) {
         fputs(step->upstream == 0 ? "nothing arrives, nothing is sent\n" : "nothing is sent on\n", p->to);
 }
 
-/* All that the contributions from `first` to before `until` bring to one node: from what it had to what it got. */
+/* Everything that the contributions from `first` to before `until` bring to one node: what it had
+ * before and has after. */
 static void show_total(page *p, const ad__sent *first, const ad__sent *until, int indent) {
     char     to[AD__LABEL];
     ad__sent total = *first;
@@ -127,7 +128,7 @@ static void show_total(page *p, const ad__sent *first, const ad__sent *until, in
     else remark(p, &total);
 }
 
-/* What the steps k..end-1 of one box send out of it, each receiver once. */
+/* What steps k..end-1, all of one box, send out of it, with one line for each receiver. */
 static void show_folded(page *p, const ad__pass *pass, size_t k, size_t end, int width) {
     char            head[AD__HEADLINE];
     const uint32_t  box = p->fold.of[pass->step[k].node];
@@ -148,7 +149,7 @@ static void show_folded(page *p, const ad__pass *pass, size_t k, size_t end, int
     if (shown == 0) fputs("nothing is sent on\n", p->to);
 }
 
-/* A pass that is wrong on purpose says so before it begins. */
+/* A pass that is wrong on purpose is announced before it begins. */
 static void warn(page *p) {
     if (p->view->bug == AD_BUG_NONE) return;
     begin(p, "bug");
@@ -200,7 +201,8 @@ static void derivatives(page *p, const char *title, const ad__pass *pass) {
     fputc('\n', p->to);
 }
 
-/* What the pass without the bug ends with is right, unless differences refute that too. */
+/* The results of the pass without the bug are called right, unless differences contradict them
+ * too. */
 static void result(page *p, size_t i) {
     char           text[AD__CONCLUSION];
     ad__comparison c;
@@ -215,7 +217,8 @@ static void result(page *p, size_t i) {
 
 /* ---- explanations ----------------------------------------------------------------------------- */
 
-/* The boxes of a box that is folded must be visited one after the other: in another order nothing is folded. */
+/* The nodes of a folded box must be visited one after the other: in any other order nothing is
+ * folded. */
 static size_t most_boxes(const ad_view *view) {
     if (view->order != AD_ORDER_TAPE || view->bug == AD_BUG_DEPTH_FIRST) return SIZE_MAX/2;
     return view->most == 0 ? MOST_LINES : view->most;

@@ -1,5 +1,5 @@
-/* fold.c - nodes put together into boxes; see fold.h. Every pass walks the boxes once, in the order of the
- * tape, and writes the boxes that are left over the beginning of the same array. */
+/* fold.c - merges nodes into boxes; see fold.h. Every pass walks the boxes once, in the order of
+ * the tape, and writes the remaining boxes to the beginning of the same array. */
 #include "explain/fold.h"
 
 #include "base/text.h"
@@ -30,14 +30,14 @@ static uint32_t depth_of(const ad_tape *tape, uint32_t scope) {
     return depth;
 }
 
-/* The scope around a box that is `depth` deep, or AD__NO_SCOPE. */
+/* The scope at this depth that contains a box, or AD__NO_SCOPE. */
 static uint32_t scope_at(const ad_tape *tape, const ad__box *box, uint32_t depth) {
     uint32_t scope = ad__notes_scope_of(&tape->notes, box->first);
     for (uint32_t deep = depth_of(tape, scope); deep > depth; deep--) scope = tape->notes.scope[scope].parent;
     return scope != AD__NO_SCOPE && depth_of(tape, scope) == depth ? scope : AD__NO_SCOPE;
 }
 
-/* A box may join the one before it when nothing of either must stay alone. */
+/* Merges a box into the one before it; neither may contain a node that must stay alone. */
 static void join(ad__box *to, const ad__box *box, uint32_t scope) {
     to->last = box->last;
     to->count += box->count;
@@ -62,7 +62,7 @@ static void fold_scopes(const ad_tape *tape, const bool keep[], uint32_t depth, 
 
 /* ---- stretches -------------------------------------------------------------------------------- */
 
-/* Leaves and operations are told apart, as long as that leaves few enough boxes. */
+/* Leaves and operations are not merged with each other, as long as few enough boxes remain. */
 static bool alike(const ad_tape *tape, const ad__box *a, const ad__box *b) {
     return (tape->code[a->first] == AD__input) == (tape->code[b->first] == AD__input);
 }
@@ -104,7 +104,7 @@ bool ad__fold_make(const ad_tape *tape, uint32_t length, const bool used[], cons
     }
     for (uint32_t depth = deepest; depth > 0 && fold->boxes > most; depth--) fold_scopes(tape, keep, depth, fold);
     const uint32_t all = fold->boxes;
-    /* a few boxes stay alone or end early; what is then left over is folded by twos */
+    /* some boxes stay alone or end early; what is then still too much is merged in pairs */
     if (fold->boxes > most) fold_stretches(tape, keep, all/(most > 8 ? most - 4 : 1) + 1, true, fold);
     for (size_t times = 0; fold->boxes > most && times < 32; times++) fold_stretches(tape, keep, 2, times < 8, fold);
     number(fold);

@@ -1,4 +1,4 @@
-/* json.c - the trace as data. Every number is written so that it reads back to the bit. */
+/* json.c - the trace as JSON. Every number is written so that it reads back to the bit. */
 #include "explain/json.h"
 
 #include "explain/fold.h"
@@ -63,7 +63,7 @@ static void write_sent(const ad__sent *s, FILE *to) {
     fputc('}', to);
 }
 
-/* right: NULL without a bug. */
+/* right: the pass without the bug; NULL if there is none. */
 static void write_step(const ad__pass *pass, const ad__step *step, const ad__pass *right, FILE *to) {
     fprintf(to, "{\"node\":%lu,\"upstream\":", (unsigned long)step->node);
     ad__json_number(step->upstream, to);
@@ -79,8 +79,9 @@ static void write_step(const ad__pass *pass, const ad__step *step, const ad__pas
     fputs("]}", to);
 }
 
-/* Is this the first input of its name? Others are written by number, so that no key comes twice: also those whose
- * name is no UTF-8, as different ones may look the same, or looks like a number. */
+/* Is this the first input of its name? Others are written by number, so that no key occurs twice;
+ * so are those whose name looks like a number or is not UTF-8, as different ones may be written the
+ * same. */
 static bool first_of_name(const ad_tape *tape, const ad__pass *pass, uint32_t node) {
     const char *name = ad__name_of(tape, node);
     if (name == NULL || name[0] == '#' || !ad__is_utf8(name)) return false;
@@ -112,7 +113,8 @@ static void write_derivatives(const ad_tape *tape, const ad__pass *pass, FILE *t
     fputc('}', to);
 }
 
-/* The names of those that differences refute, in this pass or in that without the bug. */
+/* The names of the inputs whose derivatives differences contradict, in this pass or in the one
+ * without the bug. */
 static void write_disagreeing(const ad_tape *tape, const ad__pass *pass, const ad__comparison *c, bool right, FILE *to) {
     bool first = true;
     for (size_t k = 0; k < c->inputs; k++) {

@@ -1,8 +1,9 @@
 /* layout.c - a layered drawing; see layout.h.
  *
- * Vertices are the boxes, then the joints of long edges, one in each layer that an edge passes. Each layer is
- * an array of vertices from top to bottom. The order is improved by sweeps to the right and to the left;
- * heights then by moving every vertex to the mean of its neighbours, as far as the order and the gaps allow. */
+ * Vertices are the boxes, then the joints of long edges, one in each layer that an edge passes
+ * through. Each layer is an array of vertices from top to bottom. The order is improved by sweeps
+ * to the right and to the left; then heights, by moving every vertex to the mean of its neighbours
+ * as far as the order and the gaps allow. */
 #include "explain/layout.h"
 
 #include "tape/trace.h"
@@ -21,7 +22,7 @@ static int by_ends(const void *a, const void *b) {
     return x->from < y->from ? -1 : x->from > y->from;
 }
 
-/* Every edge between two boxes, then equal ones made one. */
+/* Collects every edge between two boxes, then merges those with the same ends. */
 static void collect(const ad_tape *tape, const ad__fold *fold, ad__layout *layout) {
     size_t all = 0, n = 0;
     for (uint32_t i = 0; i < fold->length; i++) {
@@ -66,22 +67,23 @@ typedef struct drawing {
     ad__layout     *layout;
     uint32_t        boxes, vertices, layers;
     uint32_t       *layer;               /* by vertex */
-    uint32_t       *start, *order;       /* by layer: where it begins in `order`, vertices top to bottom */
-    double         *y, *wish;            /* by vertex */
-    uint32_t       *left_start, *left, *right_start, *right;       /* neighbours in the layers beside */
+    /* by layer: its first index in `order`; vertices, top to bottom */
+    uint32_t       *start, *order;
+    double         *y, *target;            /* by vertex; target: where it should be */
+    uint32_t       *left_start, *left, *right_start, *right; /* neighbours in the adjacent layers */
     uint32_t      (*pair)[2];            /* neighbours, left and right */
     size_t          pairs;
     bool            joints;
 } drawing;
 
-/* One more than the furthest operand; leaves as near to their first user as can be. */
+/* The layer after that of the last operand; leaves as close to their first user as possible. */
 static void choose_layers(drawing *d) {
     const ad__layout *l = d->layout;
     for (size_t k = 0; k < l->links; k++)
         if (d->layer[l->link[k].to] < d->layer[l->link[k].from] + 1)
             d->layer[l->link[k].to] = d->layer[l->link[k].from] + 1;
     uint32_t *nearest = d->order;        /* not yet in use, and large enough */
-    bool     *leaf = (bool *)(void *)d->wish;
+    bool     *leaf = (bool *)(void *)d->target;
     for (uint32_t k = 0; k < d->boxes; k++) nearest[k] = UINT32_MAX, leaf[k] = true;
     for (size_t k = 0; k < l->links; k++) {
         leaf[l->link[k].to] = false;
@@ -93,7 +95,7 @@ static void choose_layers(drawing *d) {
     }
 }
 
-/* Joints get their layers, links their points, and neighbours are noted. */
+/* Assigns layers to joints and points to links, and lists the pairs of neighbours. */
 static void cut_links(drawing *d) {
     ad__layout *l = d->layout;
     uint32_t    vertex = d->boxes, point = 0;
@@ -121,7 +123,7 @@ static void group(uint32_t n, size_t pairs, uint32_t (*pair)[2], int key, uint32
         const uint32_t at = pair[k][key];
         list[--start[at + 1]] = pair[k][1 - key];
     }
-    /* start[at + 1] has come down to where `at` begins: shift it back into place */
+    /* start[at + 1] is now where the list of `at` begins: shift by one */
     for (uint32_t i = 0; i < n; i++) start[i] = start[i + 1];
     start[n] = (uint32_t)pairs;
 }
@@ -137,7 +139,8 @@ static void fill_layers(drawing *d) {
 
 /* ---- order and heights ------------------------------------------------------------------------ */
 
-/* The mean height of the neighbours on one side or both; where there are none, its own. */
+/* The mean height of the neighbours on one side or both; the vertex's own height if there are
+ * none. */
 static double mean(const drawing *d, uint32_t i, bool left, bool right) {
     double   sum = 0;
     uint32_t n = 0;
@@ -146,14 +149,14 @@ static double mean(const drawing *d, uint32_t i, bool left, bool right) {
     return n == 0 ? d->y[i] : sum/n;
 }
 
-/* Merge sort: stable, so that what is equal stays in the order of the tape. */
-static void sort_by_wish(const double wish[], uint32_t n, uint32_t x[], uint32_t room[]) {
+/* Merge sort: stable, so that equal ones stay in the order of the tape. */
+static void sort_by_target(const double target[], uint32_t n, uint32_t x[], uint32_t room[]) {
     for (uint32_t width = 1; width < n; width *= 2) {
         for (uint32_t low = 0; low < n; low += 2*width) {
             const uint32_t middle = low + width < n ? low + width : n, high = middle + width < n ? middle + width : n;
             uint32_t       a = low, b = middle;
             for (uint32_t k = low; k < high; k++)
-                room[k] = b == high || (a < middle && wish[x[a]] <= wish[x[b]]) ? x[a++] : x[b++];
+                room[k] = b == high || (a < middle && target[x[a]] <= target[x[b]]) ? x[a++] : x[b++];
         }
         memcpy(x, room, n*sizeof *x);
     }
@@ -162,8 +165,8 @@ static void sort_by_wish(const double wish[], uint32_t n, uint32_t x[], uint32_t
 static void order_layer(drawing *d, uint32_t layer, bool left, uint32_t room[]) {
     uint32_t      *x = d->order + d->start[layer];
     const uint32_t n = d->start[layer + 1] - d->start[layer];
-    for (uint32_t k = 0; k < n; k++) d->wish[x[k]] = mean(d, x[k], left, !left);
-    sort_by_wish(d->wish, n, x, room);
+    for (uint32_t k = 0; k < n; k++) d->target[x[k]] = mean(d, x[k], left, !left);
+    sort_by_target(d->target, n, x, room);
     for (uint32_t k = 0; k < n; k++) d->y[x[k]] = k - 0.5*n;
 }
 
@@ -172,19 +175,19 @@ static double gap(const drawing *d, uint32_t a, uint32_t b, double height) {
     return (box ? 0.5*height : 0) + (other ? 0.5*height : 0) + (box || other ? BOX_GAP : JOINT_GAP);
 }
 
-/* Everybody to the wish, pushed apart from the top down and from the bottom up; the mean of the two keeps the
- * gaps and favours neither side. */
+/* Moves every vertex to its target, pushed apart once from the top down and once from the bottom
+ * up; the mean of the two keeps the gaps and favours neither side. */
 static void place_layer(drawing *d, uint32_t layer, bool left, bool right, double height, double room[]) {
     const uint32_t *x = d->order + d->start[layer], n = d->start[layer + 1] - d->start[layer];
-    for (uint32_t k = 0; k < n; k++) d->wish[x[k]] = mean(d, x[k], left, right);
+    for (uint32_t k = 0; k < n; k++) d->target[x[k]] = mean(d, x[k], left, right);
     for (uint32_t k = 0; k < n; k++) {
         const double least = k == 0 ? -INFINITY : room[k - 1] + gap(d, x[k - 1], x[k], height);
-        room[k] = d->wish[x[k]] > least ? d->wish[x[k]] : least;
+        room[k] = d->target[x[k]] > least ? d->target[x[k]] : least;
     }
     double below = INFINITY;
     for (uint32_t k = n; k-- > 0;) {
         const double most = k + 1 == n ? INFINITY : below - gap(d, x[k], x[k + 1], height);
-        below = d->wish[x[k]] < most ? d->wish[x[k]] : most;
+        below = d->target[x[k]] < most ? d->target[x[k]] : most;
         d->y[x[k]] = 0.5*(room[k] + below);
     }
 }
@@ -208,7 +211,7 @@ static void arrange(drawing *d, double height, uint32_t room[], double heights[]
 static void place_boxes(drawing *d, const double width[], double height, ad__point *x_of) {
     ad__layout *l = d->layout;
     double      x = MARGIN, top = INFINITY, bottom = -INFINITY;
-    for (uint32_t layer = 0; layer < d->layers; layer++) {           /* x_of: where a layer begins and ends */
+    for (uint32_t layer = 0; layer < d->layers; layer++) { /* x_of: where a layer begins and ends */
         double widest = 0;
         for (uint32_t k = d->start[layer]; k < d->start[layer + 1]; k++)
             if (d->order[k] < d->boxes && width[d->order[k]] > widest) widest = width[d->order[k]];
@@ -231,7 +234,7 @@ static double before_end(const ad__layout *l, size_t k) {
     return l->point[l->link[k].first + l->link[k].points - 2].y;
 }
 
-/* Edges that end in one box arrive below each other, in the order of where they come from. */
+/* Edges that end at one box arrive below each other, in the order of where they come from. */
 static void place_ends(drawing *d) {
     ad__layout *l = d->layout;
     for (size_t first = 0, end; first < l->links; first = end) {
@@ -309,7 +312,7 @@ bool ad__layout_make(const ad_tape *tape, const ad__fold *fold, const double wid
     uint32_t *layer = numbers(&good, (size_t)d.boxes, sizeof *layer);
     d.layer = layer;
     d.order = numbers(&good, d.boxes, sizeof *d.order);
-    d.wish = numbers(&good, d.boxes, sizeof *d.wish);
+    d.target = numbers(&good, d.boxes, sizeof *d.target);
     layout->spot = numbers(&good, d.boxes, sizeof *layout->spot);
     size_t joints = 0;
     if (good) {
@@ -320,12 +323,12 @@ bool ad__layout_make(const ad_tape *tape, const ad__fold *fold, const double wid
     }
     d.vertices = d.boxes + (uint32_t)joints;
     free(d.order);
-    free(d.wish);
+    free(d.target);
     const size_t pairs = layout->links + joints, n = d.vertices;
     d.layer = numbers(&good, n, sizeof *d.layer);
     d.start = numbers(&good, d.layers, sizeof *d.start);
     d.order = numbers(&good, n, sizeof *d.order);
-    d.y = numbers(&good, n, sizeof *d.y), d.wish = numbers(&good, n, sizeof *d.wish);
+    d.y = numbers(&good, n, sizeof *d.y), d.target = numbers(&good, n, sizeof *d.target);
     d.left_start = numbers(&good, n + 1, sizeof *d.left_start), d.left = numbers(&good, pairs + d.layers, sizeof *d.left);
     d.right_start = numbers(&good, n + 1, sizeof *d.right_start), d.right = numbers(&good, pairs, sizeof *d.right);
     d.pair = numbers(&good, pairs, sizeof *d.pair);
@@ -335,7 +338,7 @@ bool ad__layout_make(const ad_tape *tape, const ad__fold *fold, const double wid
         cut_links(&d);
         good = draw(&d, width, height);
     }
-    free(layer), free(d.layer), free(d.start), free(d.order), free(d.y), free(d.wish);
+    free(layer), free(d.layer), free(d.start), free(d.order), free(d.y), free(d.target);
     free(d.left_start), free(d.left), free(d.right_start), free(d.right), free(d.pair);
     return good;
 }

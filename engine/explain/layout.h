@@ -1,8 +1,9 @@
-/* layout.h - where boxes stand in a picture: in layers, operands left of their users.
+/* layout.h - the positions of boxes in a picture: in layers, operands left of their users.
  *
- * K. Sugiyama, S. Tagawa, M. Toda, "Methods for visual understanding of hierarchical system structures",
- * IEEE Transactions on Systems, Man, and Cybernetics 11, 1981: layers by the longest path, edges that cross
- * layers cut into short ones, order within a layer by the mean place of the neighbours. */
+ * K. Sugiyama, S. Tagawa, M. Toda, "Methods for visual understanding of hierarchical system
+ * structures", IEEE Transactions on Systems, Man, and Cybernetics 11, 1981: layers by the longest
+ * path, edges that span several layers cut into short ones, the order within a layer by the mean
+ * position of the neighbours. */
 #ifndef TAPIR_LAYOUT_H
 #define TAPIR_LAYOUT_H
 
@@ -11,8 +12,8 @@
 /* An edge between two boxes, from operand to user. */
 typedef struct ad__link {
     uint32_t from, to;
-    double   local;              /* the sum of the local derivatives, if both boxes are single nodes */
-    uint32_t first, points;      /* of the line: a place in `point` */
+    double   local; /* the sum of the local derivatives if both boxes are single nodes */
+    uint32_t first, points;      /* its polyline: point[first .. first + points - 1] */
 } ad__link;
 
 typedef struct ad__point {
@@ -31,12 +32,13 @@ typedef struct ad__layout {
     ad__point *point;
 } ad__layout;
 
-/* width[k] is that of box k; all are `height` high. False: out of memory. Free it in any case. */
+/* width[k] is that of box k; all have the same height. False: out of memory. Free it in any
+ * case. */
 bool ad__layout_make(const ad_tape *tape, const ad__fold *fold, const double width[], double height,
                      ad__layout *layout);
 void ad__layout_free(ad__layout *layout);
 
-/* The links alone, without a place for anything: for DOT. */
+/* Only the links, without positions: for DOT. */
 bool ad__layout_links(const ad_tape *tape, const ad__fold *fold, ad__layout *layout);
 
 #endif

@@ -1,7 +1,7 @@
-/* page.c - a page to step through both passes: one file that asks nothing of the network.
+/* page.c - a page to step through both passes: one file that needs no network.
  *
- * page.html is the page; here its marks @TITLE@, @FOLDED@, @BUG@, @SVG@, @TRACE@, @SILENT@ and @BOXES@ are replaced.
- * The build turns it into the text that is included below. */
+ * page.html is the template; the placeholders @TITLE@, @FOLDED@, @BUG@, @SVG@, @TRACE@, @UNSENT@
+ * and @BOXES@ are replaced here. The build turns it into the text that is included below. */
 #include "explain/draw.h"
 #include "explain/json.h"
 #include "base/text.h"
@@ -12,7 +12,7 @@ static const char page[] = {
 #include "page.inc"
 };
 
-/* Which nodes a box holds, and which two boxes an edge joins. */
+/* Which nodes a box contains, and which two boxes an edge connects. */
 static void write_boxes(const ad__sheet *s, FILE *to) {
     char text[AD__HEADLINE];
     fputs("{\"boxes\":[", to);
@@ -36,7 +36,8 @@ static void write_boxes(const ad__sheet *s, FILE *to) {
     fputs("]}", to);
 }
 
-/* What stands below the title of a page whose backward pass is wrong on purpose, or whose values are old. */
+/* The note below the title of a page whose backward pass is wrong on purpose, or whose values are
+ * old. */
 static void write_bug(const ad__sheet *s, FILE *to) {
     const ad_bug bug = s->traced.bug;
     if (s->traced.old) fputs("<p class=\"bug\" role=\"note\"><b>Old values:</b> " AD__OLD_VALUES ".</p>\n", to);
@@ -45,7 +46,8 @@ static void write_bug(const ad__sheet *s, FILE *to) {
             ad__bug_name(bug), ad__bug_does(bug));
 }
 
-/* The edges of one node as [node, to, local]; whether there was one before. */
+/* The edges of one node as [node, to, local], preceded by a comma if there were `any` before;
+ * returns whether there are any now. */
 static bool write_edges(const ad_tape *tape, uint32_t node, bool any, FILE *to) {
     for (size_t i = 0; i < ad__edges(tape, node); i++) {
         const ad__edge edge = ad__edge_of(tape, node, i);
@@ -58,8 +60,9 @@ static bool write_edges(const ad_tape *tape, uint32_t node, bool any, FILE *to) 
     return any;
 }
 
-/* A step at which nothing arrives sends nothing, and the trace is silent about its edges; but paths run along them. */
-static void write_silent(const ad__sheet *s, FILE *to) {
+/* The edges of steps whose adjoint is 0: nothing is sent along them, so the trace does not have
+ * them; but paths do. */
+static void write_unsent(const ad__sheet *s, FILE *to) {
     bool any = false;
     fputc('[', to);
     for (size_t i = 0; i < s->traced.n; i++) {
@@ -75,7 +78,7 @@ static void write_mark(const ad__sheet *s, const char *mark, size_t length, FILE
     if (IS("TITLE")) ad__draw_title(s, to);
     else if (IS("FOLDED")) fputs(s->folded, to);
     else if (IS("BUG")) write_bug(s, to);
-    else if (IS("SILENT")) write_silent(s, to);
+    else if (IS("UNSENT")) write_unsent(s, to);
     else if (IS("SVG")) ad__draw_svg(s, true, to);
     else if (IS("TRACE")) ad__json_trace(s->tape, &s->traced, s->compared, to);
     else write_boxes(s, to);

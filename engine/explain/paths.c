@@ -1,8 +1,9 @@
-/* paths.c - a derivative as a sum over paths, and the way of a number that is not finite.
+/* paths.c - a derivative as a sum over paths, and where a number that is not finite comes from.
  *
- * Paths are counted, not walked: the number from node i on is the sum over its users. The k with the
- * largest products are found the same way: a node's list is the best of what its users' lists become when
- * an edge is put before them. Each entry remembers where it came from, so a path is read off at the end. */
+ * Paths are counted, not enumerated: the number from node i to y is the sum over its users. The k
+ * paths with the largest products are found the same way: the list of a node is the best of its
+ * users' lists, each entry extended by the edge to the user. Each entry refers to the one that it
+ * extends, so a path is read off at the end. */
 #include "base/text.h"
 #include "tape/trace.h"
 
@@ -10,27 +11,29 @@
 
 enum { MOST_PATHS = 64, MOST_STEPS = 12 };
 
-/* A path from a node to y: the product along it; its first edge, and which of the paths goes on from there. */
-typedef struct way {
+/* A path from a node to y: the product along it, the local derivative and user of its first edge,
+ * and the rank of the rest of the path in that user's list. */
+typedef struct path {
     double   product, local;
     uint32_t to, rank;
-} way;
+} path;
 
-typedef struct ways {
+typedef struct path_search {
     const ad_tape *tape;
     uint32_t       from, last;
     size_t         most;
     double        *count;              /* paths from a node to y */
     uint32_t      *kept;               /* how many of them are in its list */
-    way           *list;               /* by node, `most` each, largest first */
-} ways;
+    path           *list;               /* by node, `most` each, largest first */
+} path_search;
 
 static double rank_of(double product) {
-    return product != product ? INFINITY : fabs(product);        /* NaN is what one wants to see */
+    /* NaN first: it is what one is looking for */
+    return product != product ? INFINITY : fabs(product);
 }
 
-static void insert(ways *w, uint32_t node, way new) {
-    way     *list = w->list + node*w->most;
+static void insert(path_search *w, uint32_t node, path new) {
+    path     *list = w->list + node*w->most;
     uint32_t at = w->kept[node];
     if (at == w->most && !(rank_of(new.product) > rank_of(list[at - 1].product))) return;
     if (at < w->most) w->kept[node]++;
@@ -39,26 +42,26 @@ static void insert(ways *w, uint32_t node, way new) {
     list[at] = new;
 }
 
-static void extend(ways *w, uint32_t node) {
+static void extend(path_search *w, uint32_t node) {
     const size_t edges = w->count[node] == 0 ? 0 : ad__edges(w->tape, node);
     for (size_t i = 0; i < edges; i++) {
         const ad__edge edge = ad__edge_of(w->tape, node, i);
         if (!edge.open || edge.to < w->from) continue;
         w->count[edge.to] += w->count[node];
         for (uint32_t k = 0; k < w->kept[node]; k++)
-            insert(w, edge.to, (way){edge.local*w->list[node*w->most + k].product, edge.local, node, k});
+            insert(w, edge.to, (path){edge.local*w->list[node*w->most + k].product, edge.local, node, k});
     }
 }
 
-static void find(ways *w) {
+static void find(path_search *w) {
     w->count[w->last] = 1;
     w->kept[w->last] = 1;
-    w->list[w->last*w->most] = (way){1, 1, w->last, 0};
+    w->list[w->last*w->most] = (path){1, 1, w->last, 0};
     for (uint32_t i = w->last; i > w->from; i--) extend(w, i);
 }
 
-/* "b -> #3 -> e    1 * 3 = 3"; the middle of a long one is left out. */
-static void show(const ways *w, way at, FILE *to) {
+/* "b -> #3 -> e 1 * 3 = 3"; the middle of a long path is left out. */
+static void show(const path_search *w, path at, FILE *to) {
     char           text[AD__LABEL], chain[2048], factors[1024] = "the empty product";
     const double   product = at.product;
     size_t         steps = 0, hidden = 0;
@@ -81,7 +84,7 @@ static void show(const ways *w, way at, FILE *to) {
     fprintf(to, "  %-40s  %s = %.6g\n", chain, factors, ad__tidy(product));
 }
 
-static void report(const ways *w, double adjoint, FILE *to) {
+static void report(const path_search *w, double adjoint, FILE *to) {
     char           y[AD__LABEL], x[AD__LABEL];
     const uint32_t shown = w->kept[w->from];
     const double   count = w->count[w->from];
@@ -94,7 +97,7 @@ static void report(const ways *w, double adjoint, FILE *to) {
             count > shown ? " over all of them" : "", x);
 }
 
-static bool room(ways *w) {
+static bool room(path_search *w) {
     const size_t nodes = (size_t)w->last + 1;
     w->count = calloc(nodes, sizeof *w->count);
     w->kept = calloc(nodes, sizeof *w->kept);
@@ -107,7 +110,7 @@ ad_status ad_explain_paths(ad_var y, ad_var x, size_t most, FILE *to) {
     ad_status    status;
     ad_tape     *tape = ad__results("ad_explain_paths", 2, both, NULL, to, &status);
     if (tape == NULL) return status;
-    ways     w = {.tape = tape, .from = ad__node_of(x), .last = ad__node_of(y),
+    path_search w = {.tape = tape, .from = ad__node_of(x), .last = ad__node_of(y),
                   .most = most == 0 ? 8 : most > MOST_PATHS ? MOST_PATHS : most};
     ad__pass pass = {.last = 0};
     if (w.from > w.last) {
@@ -161,7 +164,8 @@ static void operands(const ad_tape *tape, uint32_t node, FILE *to) {
     if (n > MOST) fprintf(to, "          and %zu operand%s more\n", n - MOST, n - MOST == 1 ? "" : "s");
 }
 
-/* From the first one on: the next node that uses it and is not finite either, and so on to y. */
+/* Follows it from the first node: the next node that uses it and is not finite either, and so on to
+ * y. */
 static void onward(const ad_tape *tape, const bool used[], uint32_t node, uint32_t last, FILE *to) {
     enum { MOST = 20 };
     size_t shown = 0;

@@ -1,8 +1,8 @@
-/* custom.c - operations of the user's own, recorded. How their values and partials are asked for again stands
- * in reduce.c, beside those of the other operations of any number of operands.
+/* custom.c - recording custom operations. How their values and partials are evaluated later is in
+ * reduce.c, with the other operations of any number of operands.
  *
- * A node names its operation by a place in the tape's list of those in use, which is ascending in the first
- * node that used each, so that a rewind cuts it back. */
+ * A node refers to its operation by an index into the tape's list of operations in use. The list is
+ * ascending in the first node that used each, so that a rewind cuts it back. */
 #include "tape/custom.h"
 
 #include "tape/reduce.h"
@@ -20,8 +20,8 @@ bool ad__check_op(ad_tape *tape, const char *what, const ad_custom_op *op) {
     return tape->status == AD_OK;
 }
 
-/* The place in the list of those in use; AD__NO_NODE after an error. Only the latest are looked at, so that a
- * context for every node costs no search through all of them. */
+/* The index in the list of operations in use; AD__NO_NODE after an error. Only the latest entries
+ * are searched, so that a new context for every node does not cost a search through all of them. */
 static uint32_t place_of(ad_tape *tape, const ad_custom_op *op, void *context) {
     const uint32_t n = tape->used.n;
     for (uint32_t i = n; i-- > (n > LATEST ? n - LATEST : 0);)
@@ -35,7 +35,8 @@ static bool all_numbers(size_t n, const ad_var x[]) {
     return true;
 }
 
-/* The numbers are gathered where a node's operands would be. */
+/* Operands that are all numbers give a number; they are gathered where a node's operands would
+ * be. */
 static ad_var folded(ad_tape *tape, const ad_custom_op *op, size_t n, const ad_var x[], void *context) {
     if (!ad__scratch(tape, n + 1)) return ad__failed(tape);
     for (size_t i = 0; i < n; i++) tape->scratch[i] = ad__number_of(x[i]);

@@ -1,14 +1,15 @@
 /* formula.c - mathematics as text, recorded on a tape.
  *
- * A recursive descent over C's expression grammar, by precedence: each binding strength is a row of
- * `operators`, and `expression(p, strength)` reads everything that binds at least that tightly. The
- * recursion follows the nesting of the text, never the graph, and is limited to DEEPEST. Operations are
- * recorded as they are read; the first error sticks to the tape and stops the reading.
+ * A recursive descent over C's expression grammar, by precedence: each operator is a row of
+ * `operators` with its binding strength, and `expression(p, strength)` reads everything that binds
+ * at least that tightly. The recursion follows the nesting of the text, never the graph, and is
+ * limited to DEEPEST. Operations are recorded as they are read; the first error sticks to the tape
+ * and stops the parsing.
  *
- * Names are bound to handles: first those that the formula itself gave (`h = ...;`), then the
+ * Names are bound to handles: first those that the formula itself defined (`h = ...;`), then the
  * caller's. A name is a C postfix expression and is compared as text without spaces.
  *
- * What cannot be read is looked at once more, for what other notations would have meant by it: the message says so. */
+ * If a text cannot be parsed, the message suggests what it would mean in other notations. */
 #include "tape/custom.h"
 #include "base/suggest.h"
 #include "base/text.h"
@@ -20,7 +21,7 @@
 enum { DEEPEST = 1000, SHOWN = 60, HINT = 400, PIECE = 24, LISTED = 10 };
 
 typedef struct binding {
-    const char *name;          /* in the text: not terminated, spaces inside count for nothing */
+    const char *name;          /* in the text: not terminated; spaces inside are ignored */
     size_t      length;
     ad_var      value;
 } binding;
@@ -29,7 +30,7 @@ typedef struct parser {
     ad_tape    *tape;
     const char *text, *at;
     const char *last;          /* where the operand before `at` begins */
-    char        hint[HINT];    /* said behind the place: "; did you mean log?" */
+    char        hint[HINT];    /* appended after the position: "; did you mean log?" */
     binding    *names;         /* the caller's, then the formula's own */
     size_t      count, room;
     int         depth, signs;  /* open conditionals; open signs and powers */
@@ -42,19 +43,19 @@ static ad_var expected(parser *p, const char *what);
 
 /* ---- errors ----------------------------------------------------------------------------------- */
 
-/* As many columns as a beginning of a line takes in a message. */
+/* How many columns the first n bytes of a line take in a message. */
 static int columns(const char *from, int n) {
     char beginning[SHOWN + 1], shown[6*SHOWN + 1];
     snprintf(beginning, sizeof beginning, "%.*s", n, from);
     return (int)strlen(ad__shown_text(sizeof shown, shown, beginning));
 }
 
-/* Inside a UTF-8 sequence, where nothing may be cut. */
+/* True inside a UTF-8 sequence, where a text must not be cut. */
 static bool continues(char c) {
     return ((unsigned char)c & 0xc0) == 0x80;
 }
 
-/* A line of the text around the place, and a caret under it. */
+/* Keeps an error with the line of the text around the place and a caret under it. */
 static ad_var error_at(parser *p, const char *place, const char *what, const char *name, size_t length) {
     if (p->failed) return ad__failed(p->tape);
     p->failed = true;
@@ -75,7 +76,7 @@ static ad_var error(parser *p, const char *what) {
     return error_at(p, p->at, what, "", 0);
 }
 
-/* Behind what is said already. True, so that a list of guesses can end with the first that fits. */
+/* Appends to the hint. True, so that a chain of guesses can end with the first that fits. */
 __attribute__((format(printf, 2, 3))) static bool add_hint(parser *p, const char *format, ...) {
     const size_t n = strlen(p->hint);
     va_list      list;
@@ -139,7 +140,7 @@ static const char *postfix_end(const char *at) {
     }
 }
 
-/* Equal when spaces are left out? */
+/* Equal when spaces are ignored? */
 static bool same_name(const char *a, size_t na, const char *b, size_t nb) {
     const char *ea = a + na, *eb = b + nb;
     for (;;) {
@@ -178,7 +179,7 @@ static const binding *find(const parser *p, const char *name, size_t length) {
     return NULL;
 }
 
-/* As it was given, but without spaces, cut to a length that leaves room for others. */
+/* The name without spaces, cut so that others fit too. */
 static void add_name(parser *p, const binding *b) {
     char   text[PIECE + 4];
     size_t n = 0, i = 0;
@@ -255,7 +256,7 @@ static bool read_arguments(parser *p, arguments *a) {
     return false;
 }
 
-/* C's names for rows that go by another here. */
+/* C's names for rows that have another name here. */
 /* clang-format off */
 static const struct { const char *c; size_t row; } aliases[] = {
     {"fabs", AD__ROW_abs}, {"fmin", AD__ROW_min}, {"fmax", AD__ROW_max},
@@ -327,7 +328,7 @@ static void try_functions(const parser *p, ad__nearest *n) {
         ad__nearest_try(n, p->tape->defined.op[i].op->name, strlen(p->tape->defined.op[i].op->name));
 }
 
-/* The function that was meant by a word, as the end of "did you mean". */
+/* Adds "did you mean" for a word in the place of a function. */
 static bool meant_function(parser *p, const char *name, size_t length) {
     ad__nearest near = {.word = name, .length = length};
     const char *other = ad__foreign_function(name, length);
@@ -338,7 +339,7 @@ static bool meant_function(parser *p, const char *name, size_t length) {
                                          near.best);
 }
 
-/* The name of a variable before a parenthesis: 2*x(y + 1) is a product elsewhere. */
+/* A variable before a parenthesis may be meant as a product: 2*x(y + 1). */
 static ad_var no_function(parser *p, const char *name, size_t length) {
     if (find(p, name, length) != NULL && length <= PIECE) add_hint(p, "; did you mean %.*s*(...)?", (int)length, name);
     else meant_function(p, name, length);
@@ -366,7 +367,7 @@ static const char *piece(const char *at, char text[PIECE + 1]) {
     return text;
 }
 
-/* Two operands without a sign between them. */
+/* For two operands without an operator between them. */
 static bool meant_product(parser *p, const char *left, size_t length, const char *right) {
     char text[PIECE + 1];
     while (length > 0 && isspace((unsigned char)left[length - 1])) length--;
@@ -374,7 +375,7 @@ static bool meant_product(parser *p, const char *left, size_t length, const char
     return add_hint(p, "; did you mean %.*s*%s?", (int)length, left, piece(right, text));
 }
 
-/* Something stands where an operator belongs. */
+/* Reports that something else stands where an operator belongs. */
 static ad_var expected(parser *p, const char *what) {
     const char *at = p->at, *sign = ad__foreign_operator(at), *operand = ad__foreign_operand(at);
     const size_t n = word_length(at);
@@ -455,7 +456,7 @@ static ad_var unknown_name(parser *p, const char *name, size_t length) {
     return error_at(p, name, "unknown name", name, length);
 }
 
-/* Something else stands where an operand belongs. */
+/* Reports that something else stands where an operand belongs. */
 static ad_var no_operand(parser *p) {
     const char before = p->at > p->text ? p->at[-1] : ' ', *sign = ad__foreign_operand(p->at);
     if (*p->at == '\0') return error(p, "the text ends where an operand belongs");
@@ -514,7 +515,7 @@ static ad_var apply(parser *p, const char *name, size_t length, const arguments 
     return ad__record_row((ad__row_number)row, a->x[0], a->x[a->n - 1]);
 }
 
-/* A word, and not one that means something already? */
+/* Is it a word that does not mean anything else already? */
 static bool free_name(const char *name) {
     const size_t length = strlen(name);
     if (length == 0 || word_length(name) != length || is(name, length, "pi")) return false;
@@ -615,7 +616,7 @@ static ad_var more_or_equal(ad_var x, ad_var y) { return ad_less_equal(y, x); }
 
 enum { UNARY = 7, POWER = 8 };
 
-/* Longer symbols before their beginnings. */
+/* Longer symbols before their prefixes. */
 static const struct {
     const char *symbol;
     int         strength;
@@ -648,7 +649,7 @@ static ad_var prefixed(parser *p) {
     return primary(p);
 }
 
-/* The index of the operator that stands here, or -1. `x = ` is no comparison. */
+/* The index of the operator at this position, or -1. The = of an assignment is not a comparison. */
 static int operator_here(parser *p) {
     spaces(p);
     for (size_t i = 0; i < sizeof operators/sizeof *operators; i++)
@@ -656,7 +657,8 @@ static int operator_here(parser *p) {
     return -1;
 }
 
-/* A power may have a sign behind it, and is right-associative: 2^-x^2 is 2^(-(x^2)). */
+/* The exponent of a power may have a sign, and powers are right-associative: 2^-x^2 is
+ * 2^(-(x^2)). */
 static ad_var right_operand(parser *p, int strength) {
     return strength == POWER ? expression(p, UNARY) : expression(p, strength + 1);
 }
@@ -697,7 +699,7 @@ static ad_var conditional(parser *p) {
 
 /* ---- statements ------------------------------------------------------------------------------- */
 
-/* `name =` here? A plain word, and not the beginning of ==. */
+/* Is there a `name =` here? Only for a plain word, and not at ==. */
 static bool assignment(parser *p, const char **name, size_t *length) {
     spaces(p);
     *name = p->at;
@@ -722,7 +724,8 @@ static void give_name(parser *p, const char *name, size_t length, ad_var x) {
     bind(p, name, length, x);
 }
 
-/* A name given to a node that has one already, or to a leaf, would rename it: `y = x` is only bound. */
+/* True if the statement made this node. Naming a node that has a name already, or a leaf, would
+ * rename it: `y = x` only binds. */
 static bool made_here(const parser *p, uint32_t before, ad_var x) {
     return x.tape == p->tape && ad__node_of(x) >= before && ad__node_of(x) != AD__NO_NODE;
 }

@@ -1,8 +1,8 @@
-/* record.c - one function for each row of ops.def: compute the value, leave a node.
+/* record.c - one function for each row of ops.def: computes the value and records a node.
  *
- * The common case, good handles of one tape with space left, is the whole body of each function and
+ * The common case, valid handles of one tape with room left, is the whole body of each function and
  * takes a few comparisons; every other case (plain numbers, growth, errors) goes to `unary` and
- * `binary`, which ask everything. */
+ * `binary`, which check everything. */
 #include "tape/tape.h"
 
 __attribute__((noinline))
@@ -15,7 +15,7 @@ static ad_var unary(ad__row_number row, ad_var x) {
     return ad__push(tape, ad__rows[row].code, ad__node_of(x), 0, value);
 }
 
-/* May this operand be used as it is? A plain number, or a fresh handle of the tape. */
+/* May this operand be used as it is: is it a plain number, or a fresh handle of the tape? */
 static inline bool ready(const ad_tape *tape, ad_var x) {
     return x.tape == NULL || (x.tape == tape && ad__fresh(tape, x));
 }

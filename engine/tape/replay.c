@@ -1,6 +1,5 @@
-/* replay.c - values again, first to last.
- * Invariant: when node i is visited the values of its operands are the new ones, because operands
- * stand to its left. */
+/* replay.c - recomputes values, first to last. Invariant: when node i is visited the values of its
+ * operands are the new ones, because operands stand to its left. */
 #include "tape/reduce.h"
 #include "base/text.h"
 

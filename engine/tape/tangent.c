@@ -1,13 +1,14 @@
-/* tangent.c - directional derivatives, first operation to last.
- * Invariant: when node i is visited the tangents of its operands are complete, because operands stand
- * to its left. The partials are those of the reverse sweep; only the direction of the walk differs. */
+/* tangent.c - directional derivatives, first operation to last. Invariant: when node i is visited
+ * the tangents of its operands are complete, because operands stand to its left. The partials are
+ * those of the reverse sweep; only the direction of the walk differs. */
 #include "tape/tangent.h"
 
 #include "tape/reduce.h"
 
 #include <stdlib.h>
 
-/* What does not move is not even asked for its partial. A sum that turns out to be 0 or NaN is looked at again. */
+/* An operand that does not move is not asked for its partial. A sum that comes out as 0 or NaN is
+ * computed again, with care. */
 #define MOVE(p, d, side)                                                          \
     do {                                                                          \
         const double t = tangent[p];                                              \
@@ -43,7 +44,7 @@ bool ad__at_kink(const ad_tape *tape, uint32_t node) {
     return ad__row_tip(ad__code_row(tape->code[node]), at.x, at.y);
 }
 
-/* The tangent of a row, with an eye on partials of 0 and on what is level. */
+/* The tangent of a row, with attention to partials of 0 and to operands that do not move. */
 __attribute__((noinline))
 static double with_care(const ad_tape *tape, uint32_t i) {
     const ad__row_number row = ad__code_row(tape->code[i]);
@@ -55,7 +56,8 @@ static double with_care(const ad_tape *tape, uint32_t i) {
     return ad__tangent_of(moved);
 }
 
-/* A row at a tip, and at the tangents of its operands. */
+/* At a tip the tangent is the row's own value at the tangents of its operands. False: not at a
+ * tip. */
 static bool along_direction(const ad_tape *tape, uint32_t i, double *tangent) {
     if (!ad__at_kink(tape, i)) return false;
     const ad__at_row t = ad__at_row_of(tape, i, tape->tangent);
@@ -63,7 +65,8 @@ static bool along_direction(const ad_tape *tape, uint32_t i, double *tangent) {
     return true;
 }
 
-/* Expanded twice, so that the usual walk asks nothing about kinks but whether it came by an operation that has one. */
+/* Expanded twice, so that the usual walk notes nothing about kinks except whether it passed an
+ * operation that has one. */
 __attribute__((always_inline))
 static inline bool walk(ad_tape *tape, uint32_t last, const double adjoint[], bool *tips) {
     const uint8_t *code = tape->code;
@@ -130,7 +133,8 @@ bool ad__tangents(ad_tape *tape, uint32_t last, size_t n, const ad_var x[], cons
     return adjoint == NULL ? sweep(tape, last, tips) : sweep_along(tape, last, adjoint, tips);
 }
 
-/* Infinite partials may meet zeros, or each other, on the way up and not on the way down. */
+/* On the way up infinite partials may meet zeros, or each other, that they do not meet on the way
+ * down. */
 static double by_reverse(ad_var y, size_t n, const ad_var x[], const double direction[]) {
     double *grad = malloc(n*sizeof *grad), total = 0;
     if (grad == NULL) ad__fail(y.tape, AD_NO_MEMORY, "out of memory: no space for a gradient of %zu numbers", n);
@@ -149,6 +153,6 @@ double ad_tangent(ad_var y, size_t n, const ad_var x[], const double direction[]
     const uint32_t last = ad__node_of(y);
     bool           tips;
     if (!ad__tangents(tape, last, n, x, direction, NULL, &tips)) return NAN;
-    const double tangent = tape->tangent[last] + 0;         /* -0 is for the walk alone */
+    const double tangent = tape->tangent[last] + 0; /* + 0: -0 has a meaning only inside the walk */
     return tangent == tangent ? tangent : by_reverse(y, n, x, direction);
 }

@@ -1,10 +1,10 @@
 /* tape.c - the memory of a tape: growth, leaves, marks and rewinding, names, the error that sticks.
- * The layout and its invariants stand in tape.h.
+ * The layout and its invariants are in tape.h.
  *
- * Forgotten nodes. A rewind ends an era. The tape remembers which stretch of nodes was recorded in
- * which era, as segments; a handle is good when its era is that of the stretch its node stands in.
- * Rewinding to the same mark again and again keeps the number of segments. Eras are 32 bits: a
- * handle forgotten for exactly 2^32 rewinds would be taken for a new one. */
+ * Forgotten nodes. A rewind ends an era. The tape remembers, as segments, which range of nodes was
+ * recorded in which era; a handle is valid if its era is that of the segment that its node is in.
+ * Rewinding to the same mark repeatedly does not add segments. Eras are 32 bits: a handle that was
+ * forgotten exactly 2^32 rewinds ago would be taken for a new one. */
 #include "tape/tape.h"
 
 #include "base/text.h"
@@ -15,8 +15,8 @@
 
 enum { FIRST_NODES = 64, FIRST_WORDS = 64, GAP = 136 };
 
-/* Arrays from this size on are aligned to it and ask for huge pages: fresh memory is the largest
- * cost of a first pass, and page table look-ups that of the later ones. */
+/* Arrays of at least this size are aligned to it and ask for huge pages: fresh memory is the
+ * largest cost of a first pass, and page table look-ups that of later ones. */
 #define HUGE_PAGE ((size_t)2 << 20)
 
 /* ---- memory ----------------------------------------------------------------------------------- */
@@ -25,12 +25,12 @@ static void *allocate(size_t bytes) {
     if (bytes < HUGE_PAGE) return malloc(bytes);
     void *memory = aligned_alloc(HUGE_PAGE, (bytes + HUGE_PAGE - 1)/HUGE_PAGE*HUGE_PAGE);
 #ifdef MADV_HUGEPAGE
-    if (memory != NULL) madvise(memory, bytes, MADV_HUGEPAGE);   /* a wish: failing is no error */
+    if (memory != NULL) madvise(memory, bytes, MADV_HUGEPAGE);   /* a hint: failing is no error */
 #endif
     return memory;
 }
 
-/* More bytes than a size can count, as 32-bit machines may meet. */
+/* More bytes than a size_t can count, which can happen on 32-bit machines. */
 static bool too_large(uint32_t count, size_t bytes) {
     return (uint64_t)count*bytes > SIZE_MAX/2;
 }
@@ -70,9 +70,9 @@ static size_t node_bytes(void) {
     return 2*sizeof(double) + sizeof(ad__arg) + sizeof(uint8_t);
 }
 
-/* Lay the four arrays out in one block, so that growing succeeds or fails as a whole. Gaps between them
- * keep columns of one node from sharing the low twelve bits of their addresses: a load that follows a
- * store with the same low bits waits for it (measured here: 15 ns). */
+/* Lays the four arrays out in one block, so that growing succeeds or fails as a whole. Gaps between
+ * them keep the columns of one node from sharing the low twelve bits of their addresses: a load
+ * that follows a store with the same low bits waits for it (measured here: 15 ns). */
 static bool set_capacity(ad_tape *tape, uint32_t capacity) {
     char *block = too_large(capacity, node_bytes()) ? NULL : allocate(capacity*node_bytes() + 2*GAP*sizeof(double));
     if (block == NULL) return false;
@@ -278,12 +278,12 @@ ad_mark ad_tape_mark(const ad_tape *tape) {
                         : (ad_mark){tape->length, tape->list_length, tape->era};
 }
 
-/* Segments that begin at or after the mark give way to one that begins there. There is space for it
- * unless the mark cuts the last segment in two. */
+/* Segments that begin at or after the mark are replaced by one that begins there. There is room for
+ * it unless the mark cuts the last segment in two. */
 static bool begin_era(ad_tape *tape, uint32_t start) {
     uint32_t keep = tape->segments;
     while (keep > 0 && tape->segment[keep - 1].start >= start) keep--;
-    if (keep > 0 && keep == tape->segment_room) {       /* a tape has space for one from the start */
+    if (keep > 0 && keep == tape->segment_room) {       /* a tape has room for one from the start */
         const uint32_t room = 2*keep;
         ad__segment *segment = realloc(tape->segment, room*sizeof *segment);
         if (segment == NULL) return false;
@@ -296,7 +296,7 @@ static bool begin_era(ad_tape *tape, uint32_t start) {
     return true;
 }
 
-/* Eras wrap round, so that "later" is a difference, not a comparison. */
+/* Eras wrap around, so "later" is a difference, not a comparison. */
 static bool later(uint32_t era, uint32_t than) {
     return era != than && era - than < UINT32_MAX/2;
 }
@@ -365,7 +365,7 @@ static uint32_t put_words(ad_tape *tape, uint32_t place, const void *words, uint
     return place;
 }
 
-/* Numbers stand at even places, where an array of double may begin. */
+/* Numbers start at even indices, where an array of double may begin. */
 static uint32_t even(uint32_t place) {
     return place + place%2;
 }
@@ -393,7 +393,7 @@ uint32_t ad__numbers(ad_tape *tape, size_t n, const ad_var x[]) {
     return place;
 }
 
-/* ---- operations of the user's ----------------------------------------------------------------- */
+/* ---- custom operations ------------------------------------------------------------------------ */
 
 bool ad__add_own_op(ad_tape *tape, ad__own_ops *list, ad__own_op op) {
     if (list->n == list->room) {
@@ -427,7 +427,7 @@ void ad_name(ad_var x, const char *name) {
         ad__fail(tape, AD_NO_MEMORY, "out of memory: no space for the name \"%.*s\"", ad__shown_bytes(name), name);
 }
 
-/* The newest first: a name that is given again in a later step means that step's node. */
+/* Newest first: a name that is given again in a later step refers to that step's node. */
 ad_var ad_find(ad_tape *tape, const char *name) {
     if (tape == NULL) return ad_num(NAN);
     if (tape->status != AD_OK) return ad__failed(tape);

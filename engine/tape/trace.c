@@ -1,8 +1,8 @@
 /* trace.c - edges one at a time, and the backward pass step by step; see trace.h.
  *
- * The pass is the reverse sweep walked edge by edge, with adjoints of its own, so that every contribution
- * is kept with what stood there before and after. No recursion: the depth-first orders keep their own
- * stack, of nodes and of the next operand to be looked at. */
+ * The pass is the reverse sweep walked edge by edge, with adjoints of its own, so that every
+ * contribution is recorded with the adjoint before and after it. No recursion: the depth-first
+ * orders keep their own stack of nodes and next operands. */
 #include "tape/trace.h"
 
 #include "tape/reduce.h"
@@ -78,8 +78,9 @@ static void enter(walk *w, uint32_t node) {
     w->next[w->depth++] = 0;
 }
 
-/* Nodes that lead to `last` in `order`, which has space for last + 1; how many. Depth first, either as
- * they are first reached or as they are finished, the last one first. */
+/* Writes the nodes that lead to `last` to `order`, which has room for last + 1, and returns how
+ * many there are. Depth first: either as they are first reached, or in reverse of the order in
+ * which they are finished. */
 static size_t depth_first(walk *w, uint32_t last, bool finished, uint32_t order[]) {
     size_t found = 0;
     enter(w, last);
@@ -111,7 +112,7 @@ static size_t tape_order(const bool used[], uint32_t last, uint32_t order[]) {
     return found;
 }
 
-/* The order of visits, an array to be freed; NULL: out of memory. */
+/* The order of visits, to be freed by the caller; NULL: out of memory. */
 static uint32_t *visits(const ad_tape *tape, const ad__pass *pass, const ad_view *view, size_t *count) {
     const size_t n = (size_t)pass->last + 1;
     const bool   early = view->bug == AD_BUG_DEPTH_FIRST;
@@ -151,7 +152,8 @@ static bool reserve(ad_tape *tape, ad__pass *pass) {
     return pass->step != NULL && pass->sent != NULL;
 }
 
-/* `met`: nodes that a bug has something to say of. Depth first: those visited; stale: those that received something. */
+/* `met`: with the depth-first bug, nodes that were visited; with the stale bug, nodes that have
+ * received something. */
 static ad__fault fault_of(ad_bug bug, bool met[], uint32_t to, double before, double contribution) {
     const bool first = met != NULL && !met[to];
     if (bug == AD_BUG_OVERWRITE) return before != 0 ? AD__LOST : AD__SOUND;
@@ -190,7 +192,7 @@ static bool run_all(const ad_tape *tape, ad__pass *pass, size_t count, const uin
     bool *met = NULL;
     if (bug != AD_BUG_NONE && (met = calloc((size_t)pass->last + 1, sizeof *met)) == NULL) return false;
     run(tape, pass, count, order, bug, met);
-    if (bug == AD_BUG_STALE) {                            /* once more, onto what is there */
+    if (bug == AD_BUG_STALE) { /* run again on top of the adjoints of the first pass */
         memset(met, 0, ((size_t)pass->last + 1)*sizeof *met);
         run(tape, pass, count, order, bug, met);
     }
@@ -286,13 +288,13 @@ bool ad__values_old(ad_tape *tape, uint32_t length, const bool used[], bool *old
     return true;
 }
 
-/* Beside what was added up: the same contributions in another order are no fault. */
+/* Relative to what was added up: the same contributions in another order are not an error. */
 static bool differs(double is, double should, double size) {
     const double gap = fabs(is - should);
     return !same_value(is, should) && !(isfinite(gap) && gap <= 1e-9*fmax(size, fmax(fabs(is), fabs(should))));
 }
 
-/* pass->wrong, by the pass without the bug. False: out of memory. */
+/* Fills in pass->wrong by comparison with the pass without the bug. False: out of memory. */
 static bool find_wrong(ad__pass *pass, const ad__pass *right) {
     const size_t n = (size_t)pass->last + 1;
     double      *size = calloc(n, sizeof *size);

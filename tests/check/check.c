@@ -1,5 +1,6 @@
-/* check.c - tests of engine/check/check.c, report.c and local_check.c: what a report says of right gradients, of wrong
- * ones, and of functions that cannot be checked. That every wrong rule is found is tests/tape/spoil.c. */
+/* check.c - tests of engine/check/check.c, report.c and local_check.c: what a report says about
+ * right gradients, wrong ones, and functions that cannot be checked. That every wrong rule is found
+ * is shown by tests/tape/spoil.c. */
 #include "engine/ad.h"
 #include "support.h"
 
@@ -165,7 +166,7 @@ Test(check, branch_that_turned_at_x_is_a_status) {
 
 Test(check, operands_of_every_node_that_leads_to_y_are_checked) {
     bench b = FORMULA("h = tanh(a*b); sum(h, a, b, h*h, 2, sin(h))", 0.3, 1.7);
-    ad_exp(ad_exp(b.x[0]));                                 /* leads nowhere */
+    ad_exp(ad_exp(b.x[0]));                                 /* leads to no result */
     ad_check_report *r = check(&b, NULL);
     cr_expect_eq(r->nodes, 5);
     cr_expect_eq(r->operands, 2 + 1 + 2 + 1 + 5);
@@ -411,7 +412,8 @@ Test(check, coordinates_of_blocks_are_named_in_order) {
     ad_check_free(r);
 }
 
-/* Four directions for the table, the others one by one. A wrong one in a block is looked for there alone. */
+/* Four directions for the table, the others one by one. A wrong coordinate is searched for in its
+ * block only. */
 Test(check, blocks_of_more_than_four_go_along_directions) {
     static const char *const right[] = {"table", "table", "table", "table", "number", "row[0]", "row[1]", "row[2]", "pair[0][0]",
                                         "pair[0][1]"};
@@ -465,7 +467,7 @@ Test(check, blocks_must_hold_every_coordinate_once) {
     for (size_t k = 0; k < sizeof bad/sizeof *bad; k++) {
         ad_check_report *r = ad_check_function(ramp, NULL, 6, x, grad, &(ad_check_options){
             .blocks = bad[k].blocks, .block = bad[k].block});
-        snprintf(want, sizeof want, "the %zu blocks do not hold the 6 coordinates, each of them once", bad[k].blocks);
+        snprintf(want, sizeof want, "the %zu blocks do not cover the 6 coordinates, each of them once", bad[k].blocks);
         cr_expect(r->status == AD_BAD_ARGUMENT && strcmp(r->message, want) == 0, "%zu: %s", k, r->message);
         ad_check_free(r);
     }
@@ -493,7 +495,8 @@ Test(check, long_names_are_cut_off) {
     ad_tape_free(b.tape);
 }
 
-/* Of many that are wrong, eight are looked up; of claims that are no numbers too, and those beyond fail unseen. */
+/* If many are wrong, eight are looked up. The same goes for claims that are NaN; further ones fail
+ * without being looked up. */
 Test(check, eight_wrong_coordinates_are_looked_up) {
     double x[RAMP], grad[RAMP];
     size_t failed = 0, lines = 0;
@@ -527,8 +530,8 @@ Test(check, calls_are_counted_and_a_straight_line_costs_four) {
     cr_expect(calls[1] - calls[0] == 4 && calls[2] - calls[1] == 4, "%zu %zu %zu", calls[0], calls[1], calls[2]);
 }
 
-/* Four steps up and down for each coordinate, 40 more where they are not enough, 20 steps of Taylor's line, and the
- * value before and after: the first of docs/checking.md. */
+/* Four evaluations for each coordinate, 40 more if they are not enough, 20 for the Taylor line, and
+ * the value before and after: the first example of docs/checking.md. */
 Test(check, replays_are_counted) {
     bench b = FORMULA("(a + b)*(b + 1)", 2, 1);
     ad_check_report *r = check(&b, NULL);
@@ -644,7 +647,7 @@ static const ad_check_line *line_called(const ad_check_report *r, const char *na
     return NULL;
 }
 
-/* w*x by an operation with lanes of its own, some of which may be wrong. */
+/* w*x by an operation with lane functions of its own, some of which may be wrong. */
 static double times_value(size_t n, const double x[], void *context) {
     (void)n, (void)context;
     return x[0]*x[1];
@@ -707,7 +710,8 @@ Test(check, rows_of_a_program_are_checked_alone_and_all_but_one) {
     ad_check_free(r);
 }
 
-/* A program of one, two, three rows: those there are, each alone; all but the last where that is more than one. */
+/* A program run on one, two and three rows: each sampled row alone; all but the last only if there
+ * are more than two. */
 Test(check, rows_alone_are_the_first_the_one_in_the_middle_and_the_last) {
     static const char *const one[] = {"x[0]"}, *const two[] = {"w", "row 0 alone", "row 1 alone"},
         *const three[] = {"w", "row 0 alone", "row 1 alone", "row 2 alone", "all rows but the last"},
@@ -733,14 +737,14 @@ Test(check, rows_alone_are_the_first_the_one_in_the_middle_and_the_last) {
     ad_tape_free(tape);
 }
 
-/* w*x, but 2^-20 more for the x of the context where it does not stand in the first lane. */
+/* w*x, but 2^-20 more for the x given by the context unless it is in the first lane. */
 static void shifted_for(size_t n, size_t width, const double *const x[], double v[], void *context) {
     times_lanes(n, width, x, v, context);
     for (size_t l = 1; l < width; l++)
         if (x[1][l] == *(const double *)context) v[l] += 0x1p-20;
 }
 
-/* Of 132 rows every third is looked at and the last. */
+/* Of 132 rows every third one is compared, and the last. */
 Test(check, value_of_every_third_row_of_132_is_held_against_itself_alone) {
     enum { ROWS_ = 132 };
     const ad_custom_op op = {"shifted", 2, times_value, times_partials, shifted_for, right_lane_partials, NULL};
@@ -773,14 +777,15 @@ Test(check, value_of_every_third_row_of_132_is_held_against_itself_alone) {
     ad_tape_free(tape);
 }
 
-/* From 1 on floor(w) picks what there is not; so small an rtol is not left to the cheap case, whose steps end before. */
+/* From 1 on floor(w) picks an element that does not exist. With so small an rtol the cheap case,
+ * whose steps stop short of that, is not used. */
 Test(check, program_that_fails_beside_the_parameters_says_so) {
     ad_tape    *tape = ad_tape_new();
     ad_var      w = ad_input(tape, 0.9), square = ad_mul(w, w), y = ad_pick(ad_floor(w), 1, &square);
     ad_program *program = ad_compile(&(ad_interface){.params = 1, .param = &w, .outputs = 1, .output = &y});
     cr_assert_not_null(program, "%s", ad_tape_message(tape));
     ad_check_report *r = ad_check_program(program, VALUES(0.9), 1, NULL, &(ad_check_options){.rtol = 1e-12});
-    cr_expect(strncmp(r->message, "beside these parameters: ", 25) == 0 && strstr(r->message, "pick") != NULL, "%s", printed(r, AD_TEXT));
+    cr_expect(strncmp(r->message, "near these parameters: ", 23) == 0 && strstr(r->message, "pick") != NULL, "%s", printed(r, AD_TEXT));
     cr_expect(r->status == AD_OK && ad_check_verdict(r) == AD_PASS, "%s", printed(r, AD_TEXT));
     ad_check_free(r);
     r = ad_check_program(program, VALUES(0.9), 1, NULL, &(ad_check_options){.rtol = -1});
@@ -819,7 +824,7 @@ Test(check, wrong_gradients_of_rows_that_cancel_in_the_mean_fail) {
 
 /* ---- operations of the user's own that return nonsense ---------------------------------------- */
 
-/* x*y, if it were right. The context is a count of calls. */
+/* x*y, or nonsense. The context counts the calls. */
 static double product(size_t n, const double x[], void *context) {
     (void)n, (void)context;
     return x[0]*x[1];
@@ -878,7 +883,7 @@ static void records_wrong(size_t n, const ad_var x[], ad_var v, ad_var partial[]
     (void)n, (void)v, (void)context;
     partial[0] = ad_mul(x[1], ad_num(1 + 1e-7)), partial[1] = x[0];
 }
-static ad_var stranger;                              /* of another tape */
+static ad_var stranger;                              /* a node of another tape */
 
 static void records_elsewhere(size_t n, const ad_var x[], ad_var v, ad_var partial[], void *context) {
     (void)n, (void)x, (void)v, (void)context;
@@ -912,7 +917,7 @@ static bench of_nonsense(const ad_custom_op *op, int *calls) {
     return b;
 }
 
-/* Nothing may be PASS, and all of it can be printed. */
+/* Nothing may be PASS, and everything can be printed. */
 static void expect_verdict(ad_check_report *r, const char *name, ad_verdict want) {
     cr_assert_not_null(r, "%s", name);
     cr_expect_eq(ad_check_verdict(r), want, "%s: %s\n%s", name, ad_verdict_text(ad_check_verdict(r)), printed(r, AD_TEXT));
@@ -938,7 +943,8 @@ Test(check, nonsense_of_an_operation_is_no_pass_on_a_tape) {
 static void expect_no_pass_in_a_program(const struct nonsense *k) {
     int         calls;
     bench       b = of_nonsense(&k->op, &calls);
-    const bool  lanes[] = {true, false};             /* an input of each row among the operands, or params alone */
+    /* with an input of the row among the operands, or with params only */
+    const bool  lanes[] = {true, false};
     for (int l = 0; l < 2; l++) {
         ad_program *program = ad_compile(&(ad_interface){.params = lanes[l] ? 1 : 2, .param = b.x,
             .inputs = lanes[l], .input = b.x + 1, .outputs = 1, .output = &b.y});
@@ -980,7 +986,8 @@ Test(check, wrong_record_of_an_operation_fails_in_second_order) {
     ad_tape_free(b.tape);
 }
 
-/* Its partials are wrong, and without `record` it has no second derivatives: the first is what must be said. */
+/* Its partials are wrong, and without `record` it has no second derivatives: the former is what
+ * must be reported. */
 Test(check, a_culprit_is_named_though_there_are_no_second_derivatives) {
     const ad_custom_op op = {"wrong_partial", 2, product, wrong_partial, NULL, NULL, NULL};
     int                calls;
@@ -1006,7 +1013,7 @@ Test(check, record_on_another_tape_is_said_and_no_pass) {
     ad_tape_free(b.tape), ad_tape_free(other);
 }
 
-/* 0, until so many calls are over; then 9. */
+/* 0 for the first so many calls; then 9. */
 typedef struct patience {
     size_t calls, most;
 } patience;
@@ -1021,8 +1028,8 @@ static void level(size_t n, const double x[], double v, double partial[], void *
     partial[0] = partial[1] = 0;
 }
 
-/* w*x is picked by 0, and by 9 there is nothing. Three rows are the last to be looked at, all together and then alone:
- * whichever of these six values is the first without a result, it is said. */
+/* w*x is picked by 0; by 9 nothing is. Three rows are evaluated last, together and then alone:
+ * whichever of these six values is the first without a result, it is reported. */
 Test(check, program_that_fails_at_last_is_not_deterministic) {
     const ad_custom_op op = {"patient", 2, patient, level, NULL, NULL, NULL};
     patience    p = {0, SIZE_MAX};
@@ -1050,7 +1057,7 @@ Test(check, program_that_fails_at_last_is_not_deterministic) {
 
 /* ---- what is concluded ------------------------------------------------------------------------ */
 
-/* a*b, where b is not an operand but looked up behind the back of the tape. */
+/* a*b, where b is not an operand but read behind the tape's back. */
 static double product_with_hidden(size_t n, const double x[], void *context) {
     (void)n;
     return x[0]*ad_value(*(const ad_var *)context);
@@ -1076,7 +1083,7 @@ Test(check, operation_that_sees_more_than_its_operands_is_found_out_by_the_whole
     ad_tape_free(b.tape);
 }
 
-/* Neither a direction nor a kink says anything against the tape's own gradient. */
+/* Neither a direction nor a kink contradicts the tape's own gradient. */
 Test(check, wrong_claim_is_told_from_a_wrong_tape_among_kinks_and_directions) {
     enum { MANY = 120 };
     bench b = FORMULA("relu(a)*b + b*b", 0, 2);
@@ -1109,12 +1116,13 @@ Test(check, sweep_that_is_not_the_same_again_is_said_to_be_wrong) {
     bench b = of_nonsense(&op, &calls);
     ad_check_report *r = check(&b, NULL);
     cr_expect(ad_check_verdict(r) == AD_FAIL && !r->repeatable && r->culprits == 0);
-    cr_expect_str_eq(r->message, "the sweep is wrong, no rule is: a second one gave other adjoints");
+    cr_expect_str_eq(r->message, "the sweep is wrong, not a rule: a second one gave different adjoints");
     ad_check_free(r);
     ad_tape_free(b.tape);
 }
 
-/* a*b with second derivatives that are wrong in da/db alone, by 1e-7; a*a where the only one is. */
+/* a*b with second derivatives that are wrong only in da/db, by 1e-7; a*a if that is the only
+ * one. */
 Test(check, wrong_second_derivative_is_named) {
     const ad_custom_op op = {"half_right", 2, product, product_partials, NULL, NULL, records_wrong};
     int                calls;
@@ -1196,7 +1204,7 @@ typedef struct promise {
     size_t passed, wrong, caught;
 } promise;
 
-/* On every path; where a path passes, claims that are wrong by so much must fail on it. */
+/* On every path; where a path passes, claims that are wrong by this much must fail on it. */
 static void keep_promise(const char *text, const double x[2], promise *p) {
     const double wrong[] = {1.01, -1, 1.001, 0.999};
     bench        b = formula(text, 2, x);
@@ -1240,7 +1248,8 @@ Test(check, right_gradients_are_never_accused_and_wrong_ones_are) {
     cr_expect_gt(p.passed, 100, "%zu of %zu", p.passed, 2*4*sizeof texts/sizeof *texts);
 }
 
-/* Small and large coordinates, where terms of the derivative cancel and steps of one size are none of another. */
+/* Small and large coordinates, where terms of the derivative cancel and steps that suit one
+ * coordinate are useless for another. */
 Test(check, right_gradients_of_any_scale_are_not_accused) {
     /* clang-format off */
     static const char *const texts[] = {
@@ -1263,7 +1272,7 @@ Test(check, right_gradients_of_any_scale_are_not_accused) {
     }
 }
 
-/* Equalities and comparisons that hold just at x, and x at infinity. */
+/* Equalities and comparisons that hold only at x itself, and x at infinity. */
 Test(check, tape_and_program_have_one_verdict_where_a_choice_is_made_at_x) {
     /* clang-format off */
     const struct { const char *text; double x[2]; ad_verdict verdict; } of[] = {
@@ -1290,7 +1299,8 @@ Test(check, tape_and_program_have_one_verdict_where_a_choice_is_made_at_x) {
     }
 }
 
-/* What decides is the other side too, and 0: it cannot move without turning the choice, which is no fault of a rule. */
+/* The condition is also one of the choices, and 0: it cannot be moved without switching the choice,
+ * which is not the fault of a rule. */
 Test(check, condition_that_is_an_operand_accuses_no_rule) {
     bench            b = formula("where(a, sin(b), a)*b", 2, VALUES(0, 2));
     ad_check_report *r = ad_check(b.y, 2, b.x, NULL, NULL);
@@ -1299,7 +1309,8 @@ Test(check, condition_that_is_an_operand_accuses_no_rule) {
     ad_tape_free(b.tape);
 }
 
-/* p + (t - p) is t but for roundings of the size of p, which no value shows when they are level. */
+/* p + (t - p) is t except for roundings of the size of p, which do not show in the values if those
+ * are all equal. */
 Test(check, roundings_inside_a_program_are_not_accused) {
     const double p[] = {1e12, -1e14, 1e16, 1e17, 1e20, 1e300};
     for (size_t k = 0; k < sizeof p/sizeof *p; k++) {
@@ -1310,7 +1321,7 @@ Test(check, roundings_inside_a_program_are_not_accused) {
     }
 }
 
-/* Claims that lie between the slopes of the sides in every coordinate alone, and along (1, 1) between none. */
+/* Claims that lie between the one-sided slopes in every coordinate, but not along (1, 1). */
 Test(check, claim_at_kinks_that_is_no_subgradient_fails) {
     /* clang-format off */
     const struct { const char *text; double x[2], claimed[2]; ad_verdict verdict; } of[] = {
@@ -1341,7 +1352,8 @@ Test(check, claim_at_kinks_that_is_no_subgradient_fails) {
     }
 }
 
-/* Of many units at 0 with weights of both signs 0 is a subgradient, though no slope along most directions. */
+/* Of many units at 0 with weights of both signs, 0 is a subgradient, although it is not the slope
+ * along most directions. */
 Test(check, many_kinks_at_once_are_no_failure) {
     for (size_t n = 8; n <= 300; n += 292) {
         ad_tape *tape = ad_tape_new();

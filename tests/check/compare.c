@@ -1,5 +1,5 @@
-/* compare.c - tests of engine/check/compare.c: what differences say of right passes, of wrong ones, and of places where there
- * are none. */
+/* compare.c - tests of engine/check/compare.c: what differences say about right passes, about wrong
+ * ones, and where there are none. */
 #include "engine/check/compare.h"
 
 #include "support.h"
@@ -55,8 +55,8 @@ Test(compare, a_right_pass_agrees_input_by_input) {
     cr_expect_null(traced.right);
 }
 
-/* Overwritten, b keeps only what the sum sends last: 2 of 5. Left from an earlier pass, everything below the result
- * grows; see tests/explain/explain.c for the numbers. */
+/* With overwriting, b keeps only what the sum sends last: 2 of 5. With stale adjoints everything
+ * below the result grows; see tests/explain/explain.c for the numbers. */
 Test(compare, each_bug_is_noticed_where_it_does_harm) {
     const ad_var y = example();
     compare(y, AD_BUG_OVERWRITE);
@@ -72,8 +72,9 @@ Test(compare, each_bug_is_noticed_where_it_does_harm) {
     expect_said("2 of 2 agree with differences to 1e-16: in this graph the bug makes no difference");
 }
 
-/* abs has no derivative at 0, so there are no differences of 3x + 2|x| + 4x: that the bug loses the 3 or the 4 is known by
- * the right pass alone, and nobody may say that it makes no difference. z is right. */
+/* abs has no derivative at 0, so there are no differences of 3x + 2|x| + 4x: that the bug loses the
+ * 3 or the 4 is known only from the right pass, and no text may say that it makes no difference. z
+ * is right. */
 Test(compare, where_there_are_no_differences_the_bug_is_not_declared_harmless) {
     const ad_var x = ad_input(tape, 0), z = ad_input(tape, 2);
     const ad_var kinked = ad_add(ad_mul(x, ad_num(3)), ad_mul(ad_abs(x), ad_num(2)));
@@ -84,7 +85,7 @@ Test(compare, where_there_are_no_differences_the_bug_is_not_declared_harmless) {
     cr_expect(strstr(said, "no difference:") == NULL && strstr(said, "makes no difference") == NULL, "%s", said);
 }
 
-/* A rule that is wrong without any bug: not the bug's doing, and not its lesson. */
+/* A rule that is wrong without any bug: the bug is not to blame, and its lesson is not given. */
 static double square(size_t n, const double x[], void *context) {
     (void)n, (void)context;
     return x[0]*x[0];
@@ -110,7 +111,8 @@ Test(compare, what_is_not_wanted_is_not_asked) {
     for (size_t i = 0; i < 2; i++) cr_expect(compared.input[i].difference != compared.input[i].difference);
 }
 
-/* Terms that nearly cancel, added up in another order: off by roundings, which are no fault of the bug. */
+/* Terms that nearly cancel, added up in another order: off by roundings, which is not the bug's
+ * fault. */
 Test(compare, rounding_in_another_order_is_not_called_wrong) {
     const ad_var x = ad_input(tape, 0.3);
     ad_var       term[9];
@@ -150,8 +152,9 @@ static size_t faults(const ad__pass *pass) {
     return count;
 }
 
-/* A bug that strikes nowhere does no harm; what is called right is what a sweep gives; and of what differences refute the
- * pass without the bug knows as well. 400 graphs, of which each bug strikes in some and not in others. */
+/* A bug that changes nothing does no harm; the gradient called right is that of a sweep; and inputs
+ * whose differences contradict the pass without the bug are counted. 400 graphs, some affected by
+ * each bug and some not. */
 Test(compare, what_strikes_nowhere_does_no_harm) {
     static const ad_order order[] = {AD_ORDER_TAPE, AD_ORDER_DEPTH_FIRST};
     for (ad_bug bug = AD_BUG_OVERWRITE; bug <= AD_BUG_STALE; bug++) {

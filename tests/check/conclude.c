@@ -1,5 +1,5 @@
-/* conclude.c - tests of engine/check/conclude.c: what is said of a check, whatever came of it. Sentences about rules, sweeps and
- * claims that are wrong are in tests/check/check.c. */
+/* conclude.c - tests of engine/check/conclude.c: what is said about a check, whatever its outcome.
+ * Sentences about wrong rules, sweeps and claims are tested in tests/check/check.c. */
 #include "support.h"
 
 #include "expect.h"
@@ -68,7 +68,7 @@ Test(conclude, inf_times_0_is_named_where_it_happened) {
     expect_said("cbrt(a*a*a) + b", 0, 3, false, AD_FAIL, "comes from node #4 cbrt(#3)");
 }
 
-/* A claim of NaN that the tape did not make is the claim's fault. */
+/* If the tape did not produce it, NaN in a claim is the fault of the claim. */
 Test(conclude, not_a_number_in_a_claim_is_the_claims_fault) {
     const double claimed[] = {NAN, 1};
     x[0] = ad_input(tape, 2), x[1] = ad_input(tape, 3);

@@ -1,5 +1,5 @@
-/* curve.c - tests of engine/check/curve.c: the V of a right derivative, the plateau of a wrong one, the cliff of a
- * kink, and the three ways to see them. */
+/* curve.c - tests of engine/check/curve.c: the V of a right derivative, the plateau of a wrong one,
+ * the cliff of a kink, and the three output formats. */
 #include "support.h"
 
 #include "expect.h"
@@ -48,7 +48,7 @@ Test(curve, right_derivative_draws_a_v) {
     ad_curve_free(c);
 }
 
-/* Central differences err by h*h*f'''/6. */
+/* The error of a central difference is h*h*f'''/6. */
 Test(curve, error_of_the_formula_falls_with_the_square_of_the_step) {
     ad_curve *c = curve_of("exp(x)", NULL);
     for (size_t i = 0; i < c->points; i++) {
@@ -95,8 +95,9 @@ Test(curve, steps_go_from_1_to_1e_13_four_to_a_decade) {
     ad_curve_free(c);
 }
 
-/* x^7 at 1: a central difference is 7 + 35h^2 + 21h^4 + h^6; of h, 2h and 4h together 7 + 64h^6 is left. Errors are relative
- * to the larger of what is claimed and what differences say; a power is good to four roundings. */
+/* x^7 at 1: a central difference is 7 + 35h^2 + 21h^4 + h^6; extrapolated from h, 2h and 4h it is 7
+ * + 64h^6. Errors are relative to the larger of the claim and the estimate; a power is accurate to
+ * four roundings. */
 Test(curve, numbers_are_those_of_a_polynomial_by_hand) {
     const double claims[] = {7, 0, -14}, unit[] = {7, 7, 14};
     for (int k = 0; k < 3; k++) {
@@ -145,7 +146,7 @@ Test(curve, name_is_cut_off_and_a_node_without_one_is_x) {
 }
 
 Test(curve, numbers_are_a_table_with_a_row_for_every_point) {
-    ad_curve   *c = curve_of("log(x - 0.9)", NULL);                       /* not a number for steps over 0.1 */
+    ad_curve   *c = curve_of("log(x - 0.9)", NULL); /* NaN for steps over 0.1 */
     size_t      lines = 0, tabs = 0;
     const char *text = printed(c, AD_TSV);
     for (const char *at = text; *at != '\0'; at++) lines += *at == '\n', tabs += *at == '\t';
@@ -175,8 +176,8 @@ Test(curve, svg_is_closed_and_escapes_names) {
     ad_curve_free(c);
 }
 
-/* A curve by hand: a V with its foot at 1e-4 between errors of 1, a difference that is not a number, one that is 0, noise
- * that goes over the frame. */
+/* A curve by hand: a V with its foot at 1e-4 between errors of 1, a difference that is NaN, one
+ * that is 0, noise that goes beyond the frame. */
 static ad_curve by_hand(ad_curve_point point[5]) {
     const double central[] = {1, 1e-2, 1e-4, 0, NAN}, noise[] = {1e-16, 1e-12, 1e-8, 1e-3, 1e10};
     for (int i = 0; i < 5; i++)
@@ -341,7 +342,8 @@ Test(curve, by_hand_as_svg) {
         "<line x1=\"80\" y1=\"420.0\" x2=\"690\" y2=\"420.0\" stroke=\"#e4e4e4\"/>\n");
 }
 
-/* Errors of 5, 50 and 500 reach from 0.1, where every frame begins, to 1000; of 1 and less, to 1 and no further. */
+/* Errors of 5, 50 and 500: from 0.1, where every frame begins, to 1000; of 1 and less: to 1 and no
+ * further. */
 Test(curve, frame_reaches_from_the_smallest_to_the_largest) {
     const struct { double error[3]; const char *first, *last; int count; const char *lines; } of[] = {
         {{5, 50, 500}, "         |.\n  1e2    |*\n", "         |\n          +", 5, "points=\"80.0,77.8 \"/>"},

@@ -1,5 +1,5 @@
-/* estimate.c - tests of engine/check/estimate.c: functions whose derivatives are known, at places that are easy
- * and at places that are not. */
+/* estimate.c - tests of engine/check/estimate.c: functions with known derivatives, at easy points
+ * and at hard ones. */
 #include "engine/check/estimate.h"
 
 #include "expect.h"
@@ -156,8 +156,8 @@ Test(estimate, function_without_values_on_a_side_is_at_the_edge_of_its_domain) {
     cr_expect_eq(ad__estimate_slope(&line).shape, AD__EDGE);
 }
 
-/* (x + 1e10) - 1e10 is a staircase with steps of 2^-19; sinf has 24 bits. Neither may raise an alarm, and a
- * gross error is still seen. */
+/* (x + 1e10) - 1e10 is a staircase with steps of 2^-19; sinf has 24 bits. Neither may cause a false
+ * alarm, and a gross error is still detected. */
 Test(estimate, noise_is_measured_and_never_taken_for_a_wrong_slope) {
     for (int i = 0; i < 200; i++) {
         const double x = 0.01 + 0.0137*i;
@@ -183,7 +183,8 @@ Test(estimate, cheap_case_costs_four_evaluations) {
     cr_expect_eq(ad__judge(&line, 1, 1e-9).estimate.evaluations, 4);
 }
 
-/* Twenty steps up and down; a second time where x is small and x itself is the unit of the steps. */
+/* Twenty steps up and down; twice that if x is small and x itself is the unit of the second
+ * ladder. */
 Test(estimate, what_is_not_cheap_costs_forty_more) {
     place p = {sin, 0.3}, tiny_x = {sin, 1e-6};
     const ad__slice line = line_at(&p), small = line_at(&tiny_x);
@@ -215,7 +216,7 @@ Test(estimate, taylor_slope_of_a_straight_line_is_too_small_to_see) {
     cr_expect(isnan(ad__taylor_slope(&line, 1, 0, 1)));
 }
 
-/* x*x, looked at in the first so many steps: later ones are on another side of a branch. */
+/* x*x; later evaluations than the first so many are on another side of a branch. */
 typedef struct short_sight {
     int steps, seen;
 } short_sight;
@@ -244,7 +245,8 @@ static double coarse_away_from_x(void *context, double t) {
     return t == 0 ? 1e-16 : 1e-3;
 }
 
-/* Where the function is coarser at the ends of a step than at x, a gap that this explains is no failure. */
+/* If values are coarser at the ends of a step than at x, a gap that this explains is not a
+ * failure. */
 Test(estimate, noise_at_the_ends_of_the_step_is_counted) {
     ad__slice line = {straight_at, NULL, NULL, 1, 1e-16, 1, false};
     cr_expect_eq(ad__judge(&line, 1 + 1e-4, 1e-9).verdict, AD_FAIL);
@@ -254,8 +256,8 @@ Test(estimate, noise_at_the_ends_of_the_step_is_counted) {
 
 /* ---- by hand ---------------------------------------------------------------------------------- */
 
-/* c[0]|t| + c[1]t + c[2]t^2 + c[3]t^3, known to `noise`; 0 at x, so that every difference has all its digits. No value
- * outside of low...high, another side outside of left...right. */
+/* c[0]|t| + c[1]t + c[2]t^2 + c[3]t^3, with the error `noise`; 0 at x, so that every difference has
+ * all its digits. No value outside of low...high, another side outside of left...right. */
 typedef struct cubic {
     double c[4], low, high, left, right;
 } cubic;
@@ -272,9 +274,10 @@ static ad__slice cubic_line(cubic *p, double noise) {
     return (ad__slice){cubic_at, NULL, p, 0, noise, 1, false};
 }
 
-/* Steps are 1/4, 1/16, 1/64, ...: differences of a cubic are 2 + h^2, the second column of the table is exact, and the third
- * tells. So the third step is the best, with what noise does to its difference, 2 noise/2h, and 1.2 times as much after the
- * extrapolation. The eleventh of the 20 steepest one-sided slopes 2 + h + h^2 is that of the step 4^-10. */
+/* Steps are 1/4, 1/16, 1/64, ...: differences of a cubic are 2 + h^2, the second column of the
+ * table is exact, and the third shows that it is. So the third step is the best, with the noise of
+ * its difference, 2 noise/2h, and 1.2 times as much after the extrapolation. The eleventh of the 20
+ * steepest one-sided slopes 2 + h + h^2 is that of the step 4^-10. */
 Test(estimate, cubic_is_resolved_at_the_third_step) {
     cubic              p = {{0, 2, 1, 1}, ALL_OF_IT};
     const ad__slice    line = cubic_line(&p, 1e-9);
@@ -286,7 +289,7 @@ Test(estimate, cubic_is_resolved_at_the_third_step) {
     cr_expect(isnan(e.left) && isnan(e.right) && e.evaluations == 40);
 }
 
-/* One-sided differences of |t| + 2t + t^2 are 3 + h and 1 - h, their noise is twice as large. */
+/* One-sided differences of |t| + 2t + t^2 are 3 + h and 1 - h; their noise is twice as large. */
 Test(estimate, sides_of_a_kink_are_resolved_at_the_third_step) {
     cubic              p = {{1, 2, 1, 0}, ALL_OF_IT};
     const ad__slice    line = cubic_line(&p, 1e-9);
@@ -297,7 +300,8 @@ Test(estimate, sides_of_a_kink_are_resolved_at_the_third_step) {
     cr_expect(isnan(e.slope) && e.error == INFINITY);
 }
 
-/* No value on one side, and on the other only within 1/100: the slope 2 of that side is found by the steps that have one. */
+/* No value on one side, and on the other only within 1/100: the slope 2 of that side is found by
+ * the steps that have values. */
 Test(estimate, side_that_ends_soon_has_its_slope_at_the_edge) {
     cubic              left = {{0, 2, 1, 0}, -0.01, 0, -INFINITY, INFINITY}, right = {{0, 2, 1, 0}, 0, 0.01, -INFINITY, INFINITY};
     const ad__slice    before = cubic_line(&left, 1e-9), behind = cubic_line(&right, 1e-9);
@@ -307,7 +311,7 @@ Test(estimate, side_that_ends_soon_has_its_slope_at_the_edge) {
     cr_expect(fabs(b.right - 2) < 1e-6 && isnan(b.left), "%g %g", b.left, b.right);
 }
 
-/* Without values beyond 1/100, or on another side there, the first three steps are left out. */
+/* Without values beyond 1/100, or on another side there, the first three steps are skipped. */
 Test(estimate, steps_without_a_value_or_on_another_side_are_left_out) {
     static cubic bad[] = {{{0, 2, 1, 1}, -0.01, INFINITY, -INFINITY, INFINITY}, {{0, 2, 1, 1}, -INFINITY, 0.01, -INFINITY, INFINITY},
                           {{0, 2, 1, 1}, -INFINITY, INFINITY, -0.01, INFINITY}, {{0, 2, 1, 1}, -INFINITY, INFINITY, -INFINITY, 0.01}};
@@ -320,7 +324,7 @@ Test(estimate, steps_without_a_value_or_on_another_side_are_left_out) {
     }
 }
 
-/* To the left of x, to the right, or on both sides there is nothing. */
+/* There are no values left of x, right of x, or on either side. */
 Test(estimate, edge_has_the_slope_of_the_side_that_is_there) {
     cubic left = {{0, 2, 1, 0}, -INFINITY, 0, -INFINITY, INFINITY}, right = {{0, 2, 1, 0}, 0, INFINITY, -INFINITY, INFINITY};
     cubic none = {{0, 2, 1, 0}, 0, 0, -INFINITY, INFINITY};
@@ -331,7 +335,8 @@ Test(estimate, edge_has_the_slope_of_the_side_that_is_there) {
     cr_expect(n.shape == AD__EDGE && isnan(n.left) && isnan(n.right) && n.side_error == 0);
 }
 
-/* The estimate of the cubic is 2 with an error of 76.8 noise, and ten times that is tolerated, or rtol of the larger. */
+/* The estimate of the cubic is 2 with an error of 76.8 noise; ten times that is tolerated, or rtol
+ * times the larger of estimate and claim. */
 Test(estimate, judgement_of_a_smooth_slope_by_hand) {
     /* clang-format off */
     const struct { double noise, claimed, rtol, gap, tolerance; ad_verdict verdict; } of[] = {
@@ -356,8 +361,8 @@ Test(estimate, judgement_of_a_smooth_slope_by_hand) {
     }
 }
 
-/* Between the slopes 1 and 3 of the sides there is no gap; ten times the error of the sides, 153.6 noise, or rtol of the
- * largest is tolerated. */
+/* Between the one-sided slopes 1 and 3 the gap is 0; the tolerance is ten times their error, 153.6
+ * noise, or rtol times the larger slope. */
 Test(estimate, judgement_at_a_kink_by_hand) {
     /* clang-format off */
     const struct { double claimed, rtol, gap, tolerance; ad_verdict verdict; } of[] = {
@@ -379,8 +384,8 @@ Test(estimate, judgement_at_a_kink_by_hand) {
     }
 }
 
-/* Two steps, h = cbrt(2u) and 2h: 2 + h^2 and 2 + 4h^2 leave 2. Where noise is above what 1e-9 allows, a kink is near, or a
- * step is on another side, all steps are made. */
+/* Two steps, h = cbrt(2u) and 2h: 2 + h^2 and 2 + 4h^2 give 2. If the noise is above what 1e-9
+ * allows, a kink is near, or a step is on another side, all steps are made. */
 Test(estimate, cheap_case_by_hand) {
     const double        h = cbrt(0x1p-52);
     cubic               p = {{0, 2, 1, 1}, ALL_OF_IT};
@@ -398,7 +403,7 @@ Test(estimate, cheap_case_by_hand) {
     }
 }
 
-/* What is left of 2t + t^2 + t^3 falls exactly as t^2, and as t^3 where the curvature is given. */
+/* The remainder of 2t + t^2 + t^3 falls exactly as t^2, or as t^3 if the curvature is given. */
 Test(estimate, taylor_slopes_of_polynomials_are_whole) {
     cubic           square = {{0, 2, 1, 0}, ALL_OF_IT}, p = {{0, 2, 1, 1}, ALL_OF_IT};
     const ad__slice of_square = cubic_line(&square, 1e-18), line = cubic_line(&p, 1e-18);
@@ -408,8 +413,9 @@ Test(estimate, taylor_slopes_of_polynomials_are_whole) {
     cr_expect_float_eq(ad__taylor_slope(&line, 1, 2, 2), 1, 1e-3);
 }
 
-/* Values that go up and down by n from call to call have differences of order 6 of 64n, whose mean square is 924 times that
- * of independent errors (More and Wild 2011); four times that is the noise. */
+/* Values that alternate by +n and -n from call to call have differences of order 6 of 64n, whose
+ * mean square is 924 times that of independent errors (More and Wild 2011); four times that is the
+ * noise. */
 static ad__sample up_and_down(void *context, double t) {
     int *calls = context;
     return (ad__sample){t, ++*calls%2 == 0 ? 1e-6 : -1e-6, true};
@@ -431,7 +437,7 @@ Test(estimate, straight_line_is_resolved_at_the_second_step) {
     cr_expect_float_eq(e.error, 1.2*16e-9, 1e-14);
 }
 
-/* Slopes that are the sines of 1, 4, 16, ... agree nowhere. */
+/* Slopes that are the sines of 1, 4, 16, ... never agree. */
 static ad__sample restless(void *context, double t) {
     (void)context;
     return (ad__sample){t, t*sin(1/fabs(t)), true};
@@ -445,8 +451,9 @@ Test(estimate, slopes_that_agree_nowhere_are_not_resolved) {
     cr_expect_eq(j.verdict, AD_INCONCLUSIVE, "%s", ad_verdict_text(j.verdict));
 }
 
-/* Steps that are small beside 1 are not small beside a small x: there the cheap case, with its one step of 6e-6, is left out,
- * and all steps are made twice, from 1/4 and from x/4 on. The surer one of both is the answer. */
+/* Steps that are small compared with 1 are not small compared with a small x: there the cheap case,
+ * with its one step of 6e-6, is skipped, and all steps are made twice, from 1/4 and from x/4 on.
+ * The more accurate of the two is the answer. */
 Test(estimate, small_x_has_steps_of_its_own_size) {
     const struct { double size; size_t cheap, full; } of[] = {{0, 4, 40}, {1e-6, 84, 80}, {1e-4, 4, 80}, {1e-3, 4, 40}, {1, 4, 40}};
     for (size_t k = 0; k < sizeof of/sizeof *of; k++) {
@@ -465,7 +472,7 @@ Test(estimate, small_x_has_steps_of_its_own_size) {
     cr_expect(of_near.shape == AD__SMOOTH && of_near.evaluations == 80);
 }
 
-/* The value beside x, where that is larger than the slope. */
+/* The value at x over 1, if that is larger than the slope, gives the scale. */
 static ad__sample high_above(void *context, double t) {
     (void)context;
     return (ad__sample){t, 1000 + 2*t, true};
@@ -495,7 +502,8 @@ static double dtiny_bell(double x) { return -2*x*exp(-x*x); }
 static double logistic(double x) { return 1/(1 + exp(-1000*(x - 1))); }
 /* clang-format on */
 
-/* An amplitude of 1 is no noise. u*|kx| is: what the product is rounded by. Four times the root of the mean square are taken. */
+/* An amplitude of 1 is not noise; u*|kx| is, the rounding error of the product. Four times the root
+ * mean square is taken. */
 Test(estimate, oscillation_is_not_taken_for_noise) {
     const double k[] = {1e3, 1e5, 1e6, 1e8};
     for (size_t i = 0; i < 4; i++) {
@@ -507,7 +515,8 @@ Test(estimate, oscillation_is_not_taken_for_noise) {
     }
 }
 
-/* The square of a difference of 1e-200 is 0; its noise is not. exp(-510) = 3e-222 has an error of 510u relative to it. */
+/* The square of a difference of 1e-200 is 0; its noise is not. exp(-510) = 3e-222 has a relative
+ * error of 510u. */
 Test(estimate, noise_of_values_whose_squares_underflow_is_seen) {
     place p = {logistic, 0.49};
     const double noise = noise_at(&p, 0)/logistic(0.49);
@@ -540,7 +549,8 @@ Test(estimate, right_slopes_of_oscillations_pass_and_wrong_ones_fail) {
     cr_expect_gt(resolved, asked - asked/5, "%zu of %zu", resolved, asked);
 }
 
-/* One unit in the last place of 1e22 is 2e6 radians: no step is short enough, and no claim can be told from another. */
+/* One unit in the last place of 1e22 is 2e6 radians: no step is short enough, and no claim can be
+ * distinguished from another. */
 Test(estimate, function_that_turns_within_the_last_place_of_x_is_not_resolved) {
     place           p = {sin, 1e22};
     const ad__slice exact = {at, NULL, &p, sin(1e22), AD__ROUNDING, 1e22, true}, measured = line_at(&p);
@@ -551,8 +561,9 @@ Test(estimate, function_that_turns_within_the_last_place_of_x_is_not_resolved) {
     }
 }
 
-/* By chance a period nearly fits into a last place of x, or into four, and the values that can be asked for are smooth. At
- * 5.392527567609447e+229 one last place is 0.0225 radians beyond a multiple of 2 pi. */
+/* By chance a period nearly fits into one last place of x, or into four, and the values at all
+ * doubles nearby look smooth. At 5.392527567609447e+229 one last place is 0.0225 radians beyond a
+ * multiple of 2 pi. */
 Test(estimate, period_that_fits_into_the_last_place_of_x_is_not_taken_for_a_slope) {
     place  p = {sin, 5.392527567609447e+229};
     double x = 1e17;
@@ -567,7 +578,8 @@ Test(estimate, period_that_fits_into_the_last_place_of_x_is_not_taken_for_a_slop
 
 static double slow(double x) { return 1e-9*x; }
 
-/* A claim that is too large by far, at an x whose last place is long, of a function that is resolved. */
+/* A claim that is much too large, at an x with a coarse last place, for a function that is
+ * resolved. */
 Test(estimate, slope_that_is_resolved_at_a_huge_x_still_refutes) {
     place           p = {slow, 1e22};
     const ad__slice line = {at, NULL, &p, slow(1e22), AD__ROUNDING*slow(1e22), 1e22, true};
@@ -576,7 +588,8 @@ Test(estimate, slope_that_is_resolved_at_a_huge_x_still_refutes) {
     cr_expect_eq(ad__judge(&line, 1e20, 1e-9).verdict, AD_FAIL);
 }
 
-/* sin at 1e12 turns within 1; the first twenty steps end at 0.9, so that the last places of x must be used. */
+/* sin at 1e12 turns within 1; the first twenty steps end at 0.9, so steps down to the last places
+ * of x are needed. */
 Test(estimate, steps_go_down_to_the_last_places_of_x_where_that_is_needed) {
     place           p = {sin, 1e12};
     const ad__slice line = {at, NULL, &p, sin(1e12), AD__ROUNDING, 1e12, true};
@@ -595,7 +608,8 @@ Test(estimate, lengths_of_an_oscillation_are_told) {
     cr_expect(e.drowned > 1e-17 && e.drowned < 1e-14, "u*1.3e6/1e6, a few times: %g", e.drowned);
 }
 
-/* A gap that is 1e-13 of the terms is no fault; it passes only where that is nothing beside the slope. */
+/* A gap of 1e-13 of the terms does not fail; it passes only if that is negligible compared with the
+ * slope. */
 Test(estimate, rounding_of_terms_is_allowed_by_hand) {
     const struct { double gap, terms, claimed; ad_verdict before, after; } of[] = {
         {1e-10, 1e4, 2, AD_FAIL, AD_PASS}, {1e-10, 1e2, 2, AD_FAIL, AD_FAIL}, {1e-10, 1e4, 1e-9, AD_FAIL, AD_WEAK},
@@ -608,7 +622,8 @@ Test(estimate, rounding_of_terms_is_allowed_by_hand) {
     }
 }
 
-/* Where noise looks like a kink the gap is to its sides; what they say is then told as one slope. */
+/* If noise looks like a kink, the gap is that to the one-sided slopes; these are then reported as
+ * one slope. */
 Test(estimate, rounding_of_terms_is_allowed_beside_a_kink_too) {
     for (int k = 0; k < 2; k++) {
         ad__judgement j = {AD_FAIL, 10, 1e-3, {.shape = AD__KINKED, .slope = NAN, .error = INFINITY, .left = 4, .right = 2, .side_error = 0.5}};

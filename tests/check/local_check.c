@@ -1,5 +1,6 @@
-/* local_check.c - tests of engine/check/local_check.c: each rule alone, and the sweep, where both are right and where an operation of
- * the user's own makes them wrong. Every row's rule spoiled, and every step of the sweep: tests/tape/spoil.c. */
+/* local_check.c - tests of engine/check/local_check.c: each rule alone, and the sweep, where both
+ * are right and where a custom operation makes them wrong. tests/tape/spoil.c breaks every row's
+ * rule, and every step of the sweep. */
 #include "engine/check/local_check.h"
 #include "support.h"
 
@@ -150,7 +151,7 @@ Test(local_check, kink_is_no_failure) {
 Test(local_check, overflow_on_the_way_is_inconclusive) {
     const ad_var x = ad_input(tape, 800), y = ad_mul(ad_exp(x), ad_num(0));
     cr_assert_eq(ad_tape_status(tape), AD_OK);
-    if (!ad__probe_open(&probe, y, 1, &x)) return;         /* said already when the probe is opened */
+    if (!ad__probe_open(&probe, y, 1, &x)) return; /* already reported when the probe is opened */
     r = ad__report_new(1);
     ad__check_rules(&probe, r, 1e-9);
     ad__check_sweep(&probe, r, 7);
@@ -158,7 +159,8 @@ Test(local_check, overflow_on_the_way_is_inconclusive) {
     cr_expect_eq(report->local_count[AD_PASS] + report->local_count[AD_FAIL], 0);
 }
 
-/* Beyond a few operands of one node directions stand for all of them, and the wrong one is found all the same. */
+/* Beyond a few operands of a node directions stand for all of them, and the wrong one is found all
+ * the same. */
 static double weighted(size_t n, const double x[], void *context) {
     (void)context;
     double total = 0;
@@ -266,7 +268,7 @@ Test(local_check, what_decides_is_no_operand) {
     cr_expect(report->operands == 3 && report->local_count[AD_FAIL] == 0);
 }
 
-/* Four are asked one by one, 90 along two directions; alone each would take four values. */
+/* Four are checked one by one, 90 along two directions; one by one each would take four values. */
 Test(local_check, many_operands_cost_a_few_values) {
     const ad_custom_op op = {.name = "squares", .operands = SIZE_MAX, .value = sum_of_squares, .partials = twice};
     size_t             calls = 0;
@@ -285,7 +287,7 @@ Test(local_check, many_operands_cost_a_few_values) {
     cr_expect_lt(calls, 2*90, "%zu", calls);
 }
 
-/* What rounding explains is small beside the derivative, however small that is. */
+/* What rounding explains is small compared with the derivative, however small that is. */
 Test(local_check, tolerance_of_the_sweep_has_its_size) {
     const double size[] = {1, 1e-30, 1e+30};
     for (size_t k = 0; k < 3; k++) {

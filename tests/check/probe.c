@@ -1,4 +1,4 @@
-/* probe.c - tests of engine/check/probe.c: a tape at other places, and the tape afterwards. */
+/* probe.c - tests of engine/check/probe.c: a tape at other points, and the tape afterwards. */
 #include "engine/check/probe.h"
 #include "support.h"
 
@@ -61,8 +61,9 @@ Test(probe, noise_bounds_the_rounding_of_a_sum_that_cancels) {
     ad_tape_free(tape);
 }
 
-/* What probe.h says of one rounding: of correctly rounded operations u, of others 4u, of those that only choose nothing;
- * where a result may be smaller than what it is made of, of the sizes of that. a = 2, b = -3. */
+/* The rounding bounds of probe.h: u for correctly rounded operations, 4u for others, 0 for those
+ * that only select; if a result may be smaller than its terms, relative to the sizes of these. a =
+ * 2, b = -3. */
 Test(probe, noise_of_a_node_is_that_of_its_operation) {
     const struct { const char *text; double noise; } of[] = {
         {"a + b", 1}, {"a - b", 5}, {"a*b", 6}, {"a/b", 2/3.0}, {"sqrt(a)", sqrt(2)}, {"leaky_relu(b)", 0.03},
@@ -113,7 +114,8 @@ Test(probe, noise_is_what_the_roundings_of_all_nodes_add_up_to) {
     ad_tape_free(tape);
 }
 
-/* Of each pair of steps the first stays on the side of a = 2, b = 3, c = 0.5, and the second does not. */
+/* In each pair of steps the first stays on the side of a = 2, b = 3, c = 0.5, and the second does
+ * not. */
 Test(probe, side_of_every_choice_is_looked_at) {
     const struct { const char *text; size_t i; double stays, leaves; } of[] = {
         {"relu(a)*relu(c)", 0, -1, -3}, {"relu(a)*relu(c)", 2, 1, -1}, {"max(a, b)", 1, -0.5, -2}, {"max(a, b)", 0, 0.5, 2},
@@ -149,7 +151,7 @@ Test(probe, number_that_picks_is_a_side) {
     ad_tape_free(tape);
 }
 
-/* A side that is not a number is the same as itself, and as no number. */
+/* A side that is NaN equals itself, and no number. */
 Test(probe, side_that_is_no_number_is_one) {
     ad_tape     *tape = ad_tape_new();
     const ad_var x = ad_input(tape, 1), y = ad_where(ad_num(1), x, ad_floor(ad_log(ad_sub(x, ad_num(1.5)))));
@@ -249,7 +251,7 @@ Test(probe, input_that_stands_twice_in_x_moves_by_both) {
     ad_tape_free(tape);
 }
 
-/* Beside an implementation that knows nothing of this one: tests/support.c. */
+/* Compared with an implementation that shares no code with this one: tests/support.c. */
 static double replayed(double at, void *context) {
     const ad_var *xy = context;
     ad_set(xy[0], at);
@@ -270,7 +272,7 @@ Test(probe, difference_agrees_with_another_implementation) {
 
 /* ---- differences of a node ------------------------------------------------------------------- */
 
-/* The slope is as near as ten times the estimated error, and that is small. */
+/* The error is within ten times its estimate, and that is small. */
 static void expect_slope(ad_var y, ad_var x, double want, double relative) {
     double slope = NAN, error = NAN;
     cr_assert(ad__difference(y, x, &slope, &error));
@@ -298,7 +300,7 @@ Test(probe, large_and_small_arguments_have_steps_of_their_size) {
     ad_tape_free(tape);
 }
 
-/* The first steps leave the domain of the root; closer ones do not. */
+/* The first steps leave the domain of the root; shorter ones do not. */
 Test(probe, steps_out_of_the_domain_are_made_smaller) {
     ad_tape *tape = ad_tape_new();
     ad_var x = ad_input(tape, 1e-3);
@@ -316,7 +318,8 @@ Test(probe, nothing_finite_around_gives_no_difference) {
     ad_tape_free(tape);
 }
 
-/* Beyond 1 the program would have gone another way; the replay stops there, and closer steps do not. */
+/* Beyond 1 the program would have taken the other branch; the replay stops there, and shorter steps
+ * do not reach it. */
 Test(probe, branches_that_turn_are_kept_away_from) {
     ad_tape *tape = ad_tape_new();
     ad_var x = ad_input(tape, 0.99), y = x;
@@ -336,7 +339,8 @@ Test(probe, held_error_is_kept_and_gives_no_difference) {
     ad_tape_free(tape);
 }
 
-/* The error at a kink does not shrink, so that nobody takes the mean of both sides for a derivative. */
+/* The error at a kink does not shrink, so the mean of the two sides is not taken for a
+ * derivative. */
 Test(probe, kink_is_told_by_the_error) {
     ad_tape *tape = ad_tape_new();
     double slope, error;

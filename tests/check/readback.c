@@ -1,4 +1,5 @@
-/* readback.c - tests of engine/check/readback.c: a program recorded again has its values, and its roundings have bounds. */
+/* readback.c - tests of engine/check/readback.c: a program recorded again has the same values, and
+ * bounds on its roundings. */
 #include "engine/check/readback.h"
 #include "support.h"
 
@@ -19,7 +20,8 @@ static void twice_partials(size_t n, const double x[], double v, double partial[
     partial[0] = 2*x[1], partial[1] = 2*x[0];
 }
 
-/* All codes of a program: rows, sums, dots that become layers, logsumexp, where, pick, an operation of the user's own. */
+/* All codes of a program: rows, sums, dots that become layers, logsumexp, where, pick, a custom
+ * operation. */
 static ad_program *compiled(ad_tape *tape, double *context, size_t outputs) {
     static ad_custom_op op = {"twice", 2, twice, twice_partials, NULL, NULL, NULL};
     ad_var w[PARAMS], in[INPUTS], y[8];
@@ -53,7 +55,8 @@ Test(readback, every_value_is_what_the_program_computes) {
     ad_tape_free(tape);
 }
 
-/* At p = 1e16 a unit in the last place is 2; t - p and the sum with p are rounded by half of it at most. */
+/* At p = 1e16 a unit in the last place is 2; t - p and the sum with p are off by at most half of it
+ * each. */
 Test(readback, roundings_inside_have_their_bounds) {
     ad_tape     *tape = ad_tape_new();
     const double at[] = {1e16, 100}, small[] = {1, 100};

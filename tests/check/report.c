@@ -1,4 +1,4 @@
-/* report.c - tests of engine/check/report.c: a report put together by hand, and what is printed of it. */
+/* report.c - tests of engine/check/report.c: a report built by hand, and what is printed of it. */
 #include "engine/check/report.h"
 #include "support.h"
 
@@ -107,7 +107,7 @@ Test(report, table_is_as_wide_as_its_longest_name) {
               strstr(page, "\n  b                      2.5 "), "%s", page);
 }
 
-/* Texts that are wider than a table's columns are not cut off, nor do they run over. */
+/* Texts wider than a table's columns are neither cut off nor overflow. */
 Test(report, wide_numbers_keep_their_digits) {
     ad__report         *r = ad__report_new(1);
     const ad__judgement j = {.verdict = AD_KINK, .gap = 1e-300, .tolerance = 1e-9,
@@ -145,7 +145,8 @@ Test(report, function_that_is_not_deterministic_stays_unstable) {
     cr_expect_eq(report->verdict, AD_UNSTABLE);
 }
 
-/* A number that means nothing where a function has a kink is NaN, and one-sided slopes where it is smooth. */
+/* What has no meaning for a shape is NaN: the slope at a kink, and one-sided slopes where the
+ * function is smooth. */
 Test(report, line_has_the_numbers_that_its_shape_allows) {
     ad__report *r = ad__report_new(2);
     add(r, &r->first, "smooth", AD_PASS, AD__SMOOTH);
@@ -332,7 +333,8 @@ Test(report, page_of_a_refusal_is_its_sentence) {
     expect_text(printed(AD_CSV), "layer,name,claimed,estimate,error,left,right,gap,tolerance,step,verdict,file,line\n");
 }
 
-/* One line, nothing wrong with it, no slope of Taylor's to be seen; a sweep that could not be told, then one that is wrong. */
+/* One good line, a Taylor slope too small to see; a sweep that is inconclusive, then one that is
+ * wrong. */
 Test(report, page_of_a_tape_without_culprits) {
     ad__report *r = ad__report_new(1);
     add(r, &r->first, "w", AD_PASS, AD__SMOOTH);
@@ -344,7 +346,7 @@ Test(report, page_of_a_tape_without_culprits) {
         "  coordinate  claimed            differences +- error        gap/tolerance  step    verdict\n"
         "  w           2.5                2 +- 1e-10                  1.0e-03        2^-3    PASS\n"
         "local: 3 operands of 2 operations, each against differences of its operation alone: ok\n"
-        "sweep: forward against reverse nan (could not be told)\n");
+        "sweep: forward against reverse nan (inconclusive)\n");
     report->sweep = AD_FAIL;
     cr_expect(strstr(printed(AD_TEXT), "sweep: forward against reverse nan (WRONG)\n") != NULL, "%s", text);
 }
@@ -356,7 +358,7 @@ Test(report, page_of_a_second_order_without_lines) {
     cr_expect(strstr(printed(AD_TEXT), "second order: PASS  0 of 0  Taylor slope too small to see (want 3)\n") != NULL, "%s", text);
 }
 
-/* 24 lines of a table are shown, those that are not well before all others. */
+/* 24 lines of a table are shown, problems before all others. */
 Test(report, long_tables_are_cut_off) {
     for (int lines = 24; lines <= 26; lines += 2) {
         ad__report *r = ad__report_new(26);

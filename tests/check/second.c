@@ -1,5 +1,5 @@
-/* second.c - tests of engine/check/second.c: second derivatives against differences of gradients. That a wrong one
- * is found is in tests/tape/spoil.c. */
+/* second.c - tests of engine/check/second.c: second derivatives compared with differences of
+ * gradients. That a wrong one is found is shown by tests/tape/spoil.c. */
 #include "support.h"
 
 #include "expect.h"
@@ -120,7 +120,7 @@ Test(second, small_second_derivatives_are_held_against_their_size) {
     ad_tape_free(tape);
 }
 
-/* An input to the right of y has second derivatives of 0. */
+/* An input recorded after y has second derivatives of 0. */
 Test(second, input_that_comes_later_counts_for_nothing) {
     ad_tape         *tape = ad_tape_new();
     const ad_var     a = ad_input(tape, 0.7), y = ad_mul(ad_exp(a), a), x[] = {a, ad_input(tape, 1)};
@@ -163,7 +163,8 @@ Test(second, operation_without_second_derivatives_is_inconclusive_and_why_is_sai
 
 /* ---- what rounding does to H ------------------------------------------------------------------ */
 
-/* v.Hw of these cancels: all of H is p(1 - p), of a p that is nearly 1. Bounds follow the terms, which are of size 1. */
+/* v.Hw of these cancels: all of H is p(1 - p), with a p that is nearly 1. Bounds follow the terms,
+ * which are of size 1. */
 Test(second, hessians_that_cancel_are_symmetric_enough) {
     static const char *const texts[] = {"logsumexp(a, b)", "exp(a)/(exp(a) + exp(b))", "log(1 + exp(a - b))", "log(exp(a) + exp(b))",
                                         "atan2(a, b)", "a/b - b/a"};
@@ -183,7 +184,8 @@ Test(second, hessians_that_cancel_are_symmetric_enough) {
     }
 }
 
-/* 1/y - (x/y)/y is 0 to the bit at x = y, and so are its differences; its own derivative is a sum of terms of 1/y^2. */
+/* 1/y - (x/y)/y is 0 to the bit at x = y, and so are its differences; its own derivative is a sum
+ * of terms of size 1/y^2. */
 Test(second, terms_that_cancel_are_not_accused) {
     static const char *const texts[] = {"a/a - sinh(b)", "atan2(b/a, b)*a", "b/b + a*a"};
     const double at[] = {2254.7, 0.00029763682264404506};
@@ -213,7 +215,7 @@ Test(second, oscillations_are_not_accused) {
     }
 }
 
-/* 0 at every step, to the bit, is a second derivative of 0 exactly. */
+/* A difference that is 0 to the bit at every step is a second derivative of exactly 0. */
 Test(second, exact_zeros_pass) {
     static const char *const texts[] = {"a + 2*b", "sin(a) + b*b", "sum(a, b, 3)", "a*a*b"};
     const double at[] = {0.7, 1.3};

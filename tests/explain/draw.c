@@ -1,5 +1,6 @@
-/* draw.c - tests of engine/explain/draw.c: what stands in a picture, counted and read from its text. That other programs can
- * read the files, whatever names they hold, is shown by tests/pictures. */
+/* draw.c - tests of engine/explain/draw.c: what a picture contains, counted in and read from its
+ * text. That other programs can read the files, whatever names they contain, is shown by
+ * tests/pictures. */
 #include "engine/explain/draw.h"
 #include "engine/base/text.h"
 #include "written.h"
@@ -25,7 +26,7 @@ static ad_var named(double x, const char *name) {
     return input;
 }
 
-/* (a + b)*(b + 1) at 2, 1: five nodes, of which numbers are none, and five edges. */
+/* (a + b)*(b + 1) at 2, 1: five nodes (numbers are none) and five edges. */
 static ad_var textbook(void) {
     const ad_var a = named(2, "a"), b = named(1, "b"), sum = ad_add(a, b), next = ad_add(b, ad_num(1));
     return ad_mul(sum, next);
@@ -58,7 +59,7 @@ Test(draw, svg_has_the_same_boxes_and_edges_each_with_an_id_of_its_own) {
     cr_expect(strstr(svg, ">grad 5<") != NULL);
 }
 
-/* Every box stands inside the picture, and no two stand on the same place. */
+/* Every box is inside the picture, and no two overlap. */
 Test(draw, boxes_stand_inside_the_picture_and_apart) {
     ad_var y = named(0.5, "x");
     for (int i = 0; i < 18; i++) y = ad_add(ad_sin(y), ad_mul(y, ad_num(0.5)));
@@ -121,7 +122,7 @@ static void expect_text(const char *text, const char *want) {
     cr_expect_str_eq(text, want, "it is\n%s\nand not\n%s", text, want);
 }
 
-/* Without what stands in <style>. */
+/* Without the contents of <style>. */
 static void expect_svg(const char *svg, const char *want) {
     static char text[20000];
     const char *style = strstr(svg, "<style>"), *end = strstr(svg, "</style>\n");
@@ -262,8 +263,8 @@ static void append(char *text, const char *letter, size_t times) {
     while (times-- > 0) strcat(text, letter);
 }
 
-/* A box of the picture shows 26 characters, one of the DOT file 52; where there are more, an ellipsis follows. They are
- * counted as characters, whatever bytes they have. Here the text is "#2 NAME = hypot(NAME, NAME)". */
+/* A box of the SVG shows 26 characters, one of the DOT file 52; an ellipsis follows if there are
+ * more. Characters are counted, not bytes. Here the text is "#2 NAME = hypot(NAME, NAME)". */
 Test(draw, text_is_cut_after_so_many_characters) {
     static const char *const letters[] = {"n", "\xc3\xa4", "\xe2\x88\x82"};
     for (size_t k = 0; k < 3; k++)
@@ -321,7 +322,8 @@ Test(draw, picture_of_every_bug_names_it) {
     }
 }
 
-/* A bare picture is without the check; a folded box counts what is wrong inside it: all seven but the result. */
+/* A bare picture has no check; a folded box counts the wrong gradients inside it: all seven but the
+ * result. */
 Test(draw, folded_boxes_count_their_wrong_gradients) {
     ad_var y = named(0.5, "x");
     for (int i = 0; i < 7; i++) y = ad_sin(y);
@@ -355,7 +357,8 @@ Test(draw, picture_of_old_values_says_so) {
 
 /* ---- names ------------------------------------------------------------------------------------ */
 
-/* Whatever bytes they have, and wherever they are cut: what is written is UTF-8, and no reference is cut. */
+/* Whatever bytes the names have, and wherever they are cut: the output is UTF-8, and no reference
+ * is cut. */
 Test(draw, what_is_written_is_utf8) {
     static const char *const odd[] = {"\xe2\x88\x82", "\xf0\x9f\x8c\xb3", "\xff", "\xe2\x88", "\x80", "&", "\x1b", "\xc2\x9b", "\xef\xbf\xbf"};
     for (size_t k = 0; k < sizeof odd/sizeof *odd; k++)
@@ -373,7 +376,7 @@ Test(draw, what_is_written_is_utf8) {
                     cr_expect(ad__is_utf8(made), "%s", made);
                     for (const char *at = made; *at != '\0'; at++) cr_assert((unsigned char)*at >= 0x20 || *at == '\n');
                     cr_expect_eq(count_of(made, "\xc2\x9b") + count_of(made, "\xef\xbf\xbf"), 0, "%s", made);
-                    /* no sign for a byte that is none where all are characters: nothing was cut in two */
+                    /* no replacement character if all bytes are valid: nothing was cut in two */
                     cr_expect(k > 1 || count_of(made, "\xef\xbf\xbd") == 0, "%s", made);
                     cr_expect(i == 0 || k != 5 || count_of(made, "&amp;") == count_of(made, "&"), "%s", made);
                 }
@@ -382,7 +385,7 @@ Test(draw, what_is_written_is_utf8) {
         }
 }
 
-/* A title is cut to 255 bytes, after a character. */
+/* A title is cut to 255 bytes, after a whole character. */
 Test(draw, long_title_ends_with_an_ellipsis) {
     char title[600] = "";
     append(title, "\xe2\x88\x82", 150);
@@ -406,7 +409,8 @@ Test(draw, title_of_many_results_says_that_there_are_more) {
     cr_expect(strstr(text, "_00003, a_name_of_forty_bytes_and_a_number_00004, \xe2\x80\xa6\";") != NULL, "%.400s", text);
 }
 
-/* As wide as what it shows, whatever is shown for bytes that are no characters: 7.3 for each, and 22. */
+/* As wide as what it shows, which is a replacement character for each invalid byte: 7.3 for each,
+ * and 22. */
 Test(draw, box_is_wide_enough_for_bytes_that_are_no_characters) {
     for (size_t n = 1; n < 30; n++) {
         char   name[100] = "";
@@ -422,13 +426,13 @@ Test(draw, box_is_wide_enough_for_bytes_that_are_no_characters) {
     }
 }
 
-/* At 0.5*118 each narrow box ends; one of 20 characters is 20*7.3 + 22 = 168 wide. */
+/* Narrow boxes are 118 wide; one of 20 characters is 20*7.3 + 22 = 168 wide. */
 Test(draw, box_is_as_wide_as_its_text) {
     const char *text = written(ad_draw_svg, named(1, "nnnnnnnnnnnnnnnnn"), NULL);
     cr_expect(strstr(text, "<rect x=\"-84.0\" y=\"-31.0\" width=\"168.0\" height=\"62.0\" rx=\"6\"/>") != NULL, "%s", text);
 }
 
-/* A gradient is that of the first result; what leads only to the second has 0. */
+/* The gradient shown is that of the first result; it is 0 for what leads only to the second. */
 Test(draw, gradients_are_those_of_the_first_result) {
     const ad_var a = named(2, "a"), b = named(3, "b"), first = ad_mul(a, a), y[] = {first, ad_mul(b, first)};
     static char  text[20000];
@@ -441,7 +445,8 @@ Test(draw, gradients_are_those_of_the_first_result) {
     cr_expect_eq(count_of(text, "fillcolor=\"#fff1cc\""), 2, "%s", text);
 }
 
-/* A frame is drawn around two boxes or more, and only where no stranger stands between them. */
+/* A frame is drawn around two boxes or more, and only if no box of another scope is between
+ * them. */
 Test(draw, scope_of_one_box_has_no_frame) {
     const ad_var a = named(2, "a");
     ad_scope(tape, "one");

@@ -41,7 +41,7 @@ static void expect_not(const char *words) {
     cr_expect(strstr(text, words) == NULL, "\"%s\" is in\n%s", words, text);
 }
 
-/* In this order, not necessarily side by side. */
+/* In this order, but not necessarily adjacent. */
 static void expect_in_order(size_t n, const char *const words[]) {
     const char *at = text;
     for (size_t i = 0; i < n; i++) {
@@ -134,7 +134,7 @@ Test(explain, page_of_the_example) {
         "check     2 of 2 agree with differences to 1e-16\n");
 }
 
-/* The numbers of reverse_pass_has_every_contribution, but for what each bug makes of them. */
+/* The numbers of reverse_pass_has_every_contribution, except for what each bug makes of them. */
 Test(explain, pages_of_the_bugs) {
     const ad_var e = example();
     expect_page(1, &e, (ad_view){.bug = AD_BUG_OVERWRITE},
@@ -176,7 +176,7 @@ Test(explain, pages_of_the_bugs) {
         "check     2 of 2 DISAGREE with differences: what an earlier pass left must be set to zero before the next\n");
 }
 
-/* The list of values is broken at the margin; each result has its backward pass. */
+/* The list of values is wrapped at the margin; each result has its backward pass. */
 Test(explain, page_of_two_results_without_checks) {
     const ad_var e = example(), a = ad_find(tape, "a"), sine = ad_sin(ad_find(tape, "b"));
     expect_page(2, (ad_var[]){e, ad_mul(a, sine)}, (ad_view){.bare = true},
@@ -196,8 +196,8 @@ Test(explain, page_of_two_results_without_checks) {
         "result    d#6/da = 0.841471    d#6/db = 1.0806\n");
 }
 
-/* 0.999329 = tanh 4, 0.986614 = tanh 2.5; 0.0265744 = (1 - 0.986614^2)*0.999329, half of it for #0. Node #1 has
- * received 0.5*(1 - 0.999329^2)*0.986614 = 0.00066 from the other scope before. */
+/* 0.999329 = tanh 4, 0.986614 = tanh 2.5; 0.0265744 = (1 - 0.986614^2)*0.999329, half of it for #0.
+ * Node #1 has already received 0.5*(1 - 0.999329^2)*0.986614 = 0.00066 from the other scope. */
 Test(explain, page_of_folded_scopes) {
     ad_var x[3], h[2];
     for (int i = 0; i < 3; i++) x[i] = ad_input(tape, i + 1);
@@ -222,7 +222,8 @@ Test(explain, page_of_folded_scopes) {
         "result    dy/d#0 = 0.0132872    dy/d#1 = 0.0272359    dy/d#2 = 0.001323\n");
 }
 
-/* The same graph with overwriting: node #1 keeps what the second scope sends last, and what the first sent is lost. */
+/* The same graph with overwriting: node #1 keeps what the second scope sends last, and the
+ * contribution of the first is lost. */
 Test(explain, folded_boxes_overwrite_and_leave_like_single_steps) {
     ad_var x[3], h[2];
     for (int i = 0; i < 3; i++) x[i] = ad_input(tape, i + 1);
@@ -245,7 +246,8 @@ Test(explain, folded_boxes_overwrite_and_leave_like_single_steps) {
     expect("right d#9/d#0 = 0.0132872 d#9/d#1 = 0.0272359 d#9/d#2 = 0.001323\n");
 }
 
-/* relu(a) - relu(-a) is a, but at 0 the sweep takes both slopes to be 0: nor is the pass without the bug right. */
+/* relu(a) - relu(-a) is a, but at 0 the sweep takes both slopes to be 0: the pass without the bug
+ * is not right either. */
 Test(explain, what_differences_refute_is_not_called_right) {
     const ad_var a = ad_input(tape, 0), b = ad_input(tape, 3);
     const ad_var y = ad_add(ad_sub(ad_relu(a), ad_relu(ad_neg(a))), ad_mul(b, b));
@@ -283,7 +285,8 @@ Test(explain, nothing_that_arrives_or_is_sent_on_is_told) {
         "result    d#6/d#0 = 0    d#6/d#1 = 0    d#6/d#2 = 1\n");
 }
 
-/* On the tape the sum comes last; of the product's operands it is the first, and so is finished before. */
+/* On the tape the sum comes last; it is the first of the product's operands, and so it is finished
+ * earlier. */
 Test(explain, depth_first_order_follows_the_operands) {
     const ad_var a = ad_input(tape, 2), b = ad_input(tape, 1), next = ad_add(b, ad_num(1)), sum = ad_add(a, b);
     const ad_var e = ad_mul(sum, next);
@@ -295,7 +298,8 @@ Test(explain, depth_first_order_follows_the_operands) {
     expect_in_order(7, finished);
 }
 
-/* exp(x) + exp(x)^2 at 0 has the derivative 1 + 2; reached first by the sum, exp(x) sends on the 1 alone. */
+/* exp(x) + exp(x)^2 at 0 has the derivative 1 + 2; reached first by the sum, exp(x) sends on only
+ * the 1. */
 Test(explain, a_node_that_passes_on_too_early_loses_what_comes_after) {
     const ad_var x = ad_input(tape, 0), one = ad_exp(x), square = ad_mul(one, one), y = ad_add(one, square);
     ad_backward(y);
@@ -311,7 +315,7 @@ Test(explain, a_node_that_passes_on_too_early_loses_what_comes_after) {
     expect_in_order(9, words);
 }
 
-/* A folded box with so many receivers, and a step with so many. */
+/* A folded box with this many receivers, and a step with as many. */
 static void expect_receivers(int n) {
     ad_var x[20], inside = ad_num(0);
     for (int i = 0; i < n; i++) x[i] = ad_input(tape, 0);
@@ -337,7 +341,7 @@ Test(explain, eight_receivers_are_shown_and_the_others_counted) {
     }
 }
 
-/* The derivatives of a result, as many as a page of words has lines. */
+/* The derivatives of a result, up to the number of lines that an explanation in words shows. */
 Test(explain, two_hundred_derivatives_are_shown_and_the_others_counted) {
     static ad_var x[202];
     for (size_t n = 200; n <= 202; n++) {
@@ -354,7 +358,7 @@ Test(explain, two_hundred_derivatives_are_shown_and_the_others_counted) {
     }
 }
 
-/* A list that ends in column 100 stays on its line. */
+/* A list that ends in column 100 is not wrapped. */
 Test(explain, lists_are_broken_after_column_100) {
     for (size_t length = 10; length < 30; length++) {
         char name[2][40] = {""};
@@ -475,8 +479,9 @@ Test(explain, value_set_and_not_replayed_stays_as_it_was) {
 
 /* ---- old values ------------------------------------------------------------------------------ */
 
-/* After ad_set the values of a node's users are those of before: 4*4 is not 9, and the mixture has no derivative that
- * could be compared with anything. exp'(3) = e^3 was once called a wrong rule at 4. */
+/* After ad_set the values of a node's users are still the old ones: 4*4 is not 9, and the mixture
+ * has no derivative that could be compared with anything. exp'(3) = e^3 was once called a wrong
+ * rule at 4. */
 Test(explain, values_older_than_their_inputs_are_said_to_be_old) {
     const ad_var x = ad_input(tape, 3), y = ad_exp(ad_mul(x, ad_num(2)));
     explain(y);
@@ -511,7 +516,7 @@ Test(explain, values_that_only_another_result_has_are_not_old) {
     expect("OLD");
 }
 
-/* A replay would stop at the branch: old as well, and no error is left on the tape. */
+/* A replay would stop at the branch: the values are old too, and no error is left on the tape. */
 Test(explain, values_behind_a_branch_that_would_turn_are_old) {
     const ad_var x = ad_input(tape, 1), y = ad_branch(ad_less(x, ad_num(2))) ? ad_mul(x, x) : x;
     ad_set(x, 5);
@@ -583,7 +588,7 @@ Test(explain, index_is_no_reason_to_fail) {
     cr_expect_eq(ad_value(index), 1);
 }
 
-/* No differences there, and no contradiction either. */
+/* There are no differences, but no contradiction either. */
 Test(explain, kink_is_not_called_right) {
     ad_var x = ad_input(tape, 0);
     explain(ad_abs(x));

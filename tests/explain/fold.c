@@ -1,4 +1,4 @@
-/* fold.c - tests of graphs made smaller. */
+/* fold.c - tests of engine/explain/fold.c: graphs made smaller. */
 #include "engine/explain/fold.h"
 
 #include "engine/tape/trace.h"
@@ -32,7 +32,7 @@ static void fold_to(ad_var y, size_t most) {
     cr_assert(ad__fold_make(tape, chosen.length, chosen.used, chosen.keep, most, &fold));
 }
 
-/* Every node in one box, boxes in the order of the tape, the result alone. */
+/* Every node is in one box, boxes are in the order of the tape, the result is alone. */
 static void expect_sound(ad_var y) {
     uint32_t nodes = 0;
     for (uint32_t k = 0; k < fold.boxes; k++) {
@@ -113,7 +113,7 @@ Test(fold, says_what_it_did) {
 
 /* ---- which boxes ------------------------------------------------------------------------------ */
 
-/* All boxes, each by its label or, where it is one node, its number; then what was done. */
+/* All boxes, each by its label or, for a single node, its number; then the summary. */
 static void expect_boxes(size_t n, const ad_var y[], size_t most, const char *want) {
     char text[2000] = "", label[128];
     ad__select_free(&chosen);
@@ -130,7 +130,7 @@ static void expect_boxes(size_t n, const ad_var y[], size_t most, const char *wa
     cr_expect_str_eq(text, want, "%zu at the most: %s", most, text);
 }
 
-/* Six inputs, a sum of their sines in two scopes of three, and a product with a seventh input. */
+/* Six inputs, the sum of their sines in two scopes of three, and a product with a seventh input. */
 Test(fold, scopes_then_stretches_in_which_inputs_stand_apart) {
     ad_var x[6], half[2];
     for (int i = 0; i < 6; i++) x[i] = ad_input(tape, i);
@@ -172,7 +172,7 @@ Test(fold, scopes_then_stretches_in_which_inputs_stand_apart) {
     expect_boxes(1, &y, 1, "[#0 ... #19: 20 operations] [#20] 1 stretch of nodes is folded");
 }
 
-/* Nodes that do not lead to a result are no boxes, results are never folded. */
+/* Nodes that do not lead to a result get no box; results are never folded. */
 Test(fold, results_stay_alone_and_others_are_left_out) {
     ad_var       y = ad_input(tape, 1);
     const ad_var other = ad_input(tape, 2);
@@ -202,7 +202,7 @@ Test(fold, results_stay_alone_and_others_are_left_out) {
                  "[#14] 2 stretches of nodes are folded");
 }
 
-/* A scope that is left and entered again, by the same name, is another. */
+/* A scope that is left and entered again under the same name is another scope. */
 Test(fold, neighbouring_scopes_of_the_same_depth_are_two_boxes) {
     ad_var y = ad_input(tape, 1);
     for (int k = 0; k < 3; k++) {

@@ -1,5 +1,5 @@
-/* json.c - tests of engine/explain/json.c, read by a library that others wrote. What the passes are is shown by tests/tape/trace.c
- * and tests/explain/explain.c. */
+/* json.c - tests of engine/explain/json.c, with an independent parser. What the passes contain is
+ * shown by tests/tape/trace.c and tests/explain/explain.c. */
 #include "engine/explain/json.h"
 #include "support.h"
 
@@ -24,7 +24,7 @@ static void drop(void) {
 
 TestSuite(json, .init = make, .fini = drop);
 
-/* No key may come twice. */
+/* No key may occur twice. */
 static void read_view(size_t n, const ad_var y[], const ad_view *view) {
     char        *text = NULL;
     size_t       length = 0;
@@ -85,8 +85,8 @@ Test(json, derivatives_are_those_of_a_sweep) {
     cr_expect(close_to(number_of(result, "c"), grad[2], 4*U, 0));
 }
 
-/* before + contribution is after, and contribution is local times upstream: in the order of the steps, the numbers
- * add up to the result. */
+/* before + contribution is after, and contribution is local times upstream: in the order of the
+ * steps the numbers add up to the result. */
 Test(json, steps_add_up_to_the_result) {
     const ad_var a = named(0.7, "a"), y = ad_mul(ad_sin(a), ad_add(ad_mul(a, a), ad_num(2)));
     double       adjoint[16] = {0};
@@ -197,7 +197,7 @@ Test(json, small_trace_word_by_word) {
     free(text);
 }
 
-/* An operation of that name, and an input that leads nowhere, are not among the results. */
+/* An operation of that name, and an input that leads to no result, are not among the results. */
 Test(json, names_of_what_is_no_result_leave_the_key_to_an_input) {
     const ad_var dead = named(5, "w"), x = ad_input(tape, 2), v = ad_sin(x);
     ad_name(v, "w"), ad_exp(dead);
@@ -225,7 +225,7 @@ Test(json, an_input_named_like_the_number_of_another_has_a_key_of_its_own) {
     cr_expect_eq(number_of(json_object_get(root, "result"), "#1"), 3);
 }
 
-/* Both would be written as the sign for what is no character. */
+/* Both would be written with replacement characters. */
 Test(json, names_that_are_not_utf8_have_keys_of_their_own) {
     const ad_var x[] = {named(3, "\xff"), named(5, "\xfe")}, y = ad_mul(x[0], x[1]);
     read_trace(1, &y);
@@ -337,7 +337,8 @@ Test(json, trace_of_what_was_left_says_where) {
     const ad_var y = example();
     read_view(1, &y, &(ad_view){.bug = AD_BUG_STALE});
     cr_expect_str_eq(text_of(root, "bug"), "stale");
-    cr_expect_str_eq(text_of(edge_at(1, 0), "fault"), "left");          /* b had 5 of the pass before */
+    /* b still had 5 from the earlier pass */
+    cr_expect_str_eq(text_of(edge_at(1, 0), "fault"), "left");
     cr_expect_eq(number_of(edge_at(1, 0), "before"), 5);
     cr_expect_null(json_object_get(edge_at(2, 1), "fault"));            /* a true fork */
     expect_numbers(root, "result", 6, 15);
@@ -355,7 +356,7 @@ Test(json, the_other_results_say_what_is_right_too) {
     expect_numbers(other, "differences", 12, 9);
 }
 
-/* abs has no slope at 0; bare, none is asked for, and what is right is still there. */
+/* abs has no slope at 0; a bare view computes no differences, but still has what is right. */
 Test(json, differences_that_are_not_are_no_numbers) {
     const ad_var a = named(0, "a"), y = ad_add(ad_abs(a), ad_add(a, a));
     read_view(1, &y, &(ad_view){.bug = AD_BUG_OVERWRITE});
@@ -380,7 +381,8 @@ static void thrice(size_t n, const double x[], double v, double partial[], void 
     partial[0] = *(const double *)context*x[0];
 }
 
-/* The derivative of x^2 at 3 is 6; a rule that says 3x is refuted, one that says 2x has nothing to tell. */
+/* The derivative of x^2 at 3 is 6; a rule that says 3x is contradicted, one that says 2x has
+ * nothing to report. */
 Test(json, a_rule_of_the_users_own_is_checked_and_refuted) {
     static const ad_custom_op op = {.name = "square", .operands = 1, .value = squared, .partials = thrice};
     double       factor = 3;
@@ -463,7 +465,8 @@ Test(json, values_older_than_their_inputs_are_called_old) {
 
 /* ---- names ------------------------------------------------------------------------------------ */
 
-/* jansson refuses what is no UTF-8, and a sign for it in a name of whole characters says that one was cut in two. */
+/* jansson rejects what is not UTF-8; and a replacement character in a name of valid characters
+ * would mean that one was cut. */
 static double first_of(size_t n, const double x[], void *context) {
     (void)n, (void)context;
     return x[0];

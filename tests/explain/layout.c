@@ -1,4 +1,5 @@
-/* layout.c - tests of where boxes stand: nothing covers anything, and operands stand left of their users. */
+/* layout.c - tests of where boxes are placed: nothing overlaps, and operands are left of their
+ * users. */
 #include "engine/explain/layout.h"
 
 #include "engine/tape/trace.h"
@@ -135,8 +136,8 @@ static void expect_places(const char *wanted) {
     cr_expect_str_eq(text, wanted, "%s", text);
 }
 
-/* By hand: layers are as wide as their widest box, 64 apart; two boxes in a layer stand 18 apart, around the height of
- * what they hang on; two edges arrive 14 apart; 24 around everything. */
+/* By hand: layers are as wide as their widest box, 64 apart; two boxes in a layer are 18 apart,
+ * centred at the height of their neighbour; two edges arrive 14 apart; the margin is 24. */
 Test(layout, of_a_diamond) {
     const ad_var x = ad_input(tape, 1);
     draw(ad_mul(ad_sin(x), ad_cos(x)));
@@ -151,7 +152,8 @@ Test(layout, of_a_diamond) {
                   "2-3 328,117 392,90\n");
 }
 
-/* By hand: four edges share the height of a box without the 6 at each end, (50 - 12)/4 = 9.5 for each. */
+/* By hand: four edges share the height of a box without the 6 at each end, (50 - 12)/4 = 9.5 for
+ * each. */
 Test(layout, of_four_edges_into_one_box) {
     ad_var x[4];
     for (int i = 0; i < 4; i++) x[i] = ad_input(tape, i);
@@ -168,8 +170,8 @@ Test(layout, of_four_edges_into_one_box) {
                   "3-4 144,253 248,165.25\n");
 }
 
-/* By hand: the edge passes two layers 18 below the lower ends of their boxes, horizontally, and x and y stand at the mean
- * of 49 and 49 + 25 + 18. */
+/* By hand: the edge passes two layers horizontally, 18 below the bottom of their boxes, and x and y
+ * are at the mean of 49 and 49 + 25 + 18. */
 Test(layout, of_an_edge_beside_two_boxes) {
     const ad_var x = ad_input(tape, 1);
     draw(ad_add(x, ad_sin(ad_sin(x))));
@@ -184,8 +186,8 @@ Test(layout, of_an_edge_beside_two_boxes) {
                   "2-3 512,49 576,63.5\n");
 }
 
-/* Where heights do not come to rest at once, they are those of another program, written from the description at the
- * top of layout.c. */
+/* If heights do not settle at once, they are compared with those of another program, written from
+ * the description at the top of layout.c. */
 Test(layout, of_edges_beside_each_other) {
     ad_var x[5];
     for (int i = 0; i < 4; i++) x[i] = ad_input(tape, i);
@@ -241,7 +243,7 @@ Test(layout, of_a_lopsided_graph) {
 
 /* ---- order ------------------------------------------------------------------------------------- */
 
-/* Of edges from one layer to the next. */
+/* Of the edges from one layer to the next. */
 static int crossings(void) {
     int n = 0;
     for (size_t k = 0; k < layout.links; k++)
@@ -253,7 +255,8 @@ static int crossings(void) {
     return n;
 }
 
-/* A tree can be drawn so, whatever the order it was recorded in: here the leaves of one branch are five apart. */
+/* A tree can always be drawn so, whatever the order it was recorded in: here the leaves of one
+ * branch are five apart. */
 Test(layout, edges_of_a_tree_do_not_cross) {
     ad_var x[15], sum[5];
     for (int i = 0; i < 15; i++) x[i] = ad_input(tape, i);

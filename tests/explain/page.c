@@ -1,5 +1,5 @@
-/* page.c - tests of engine/explain/page.c: what stands in a page. That it can be stepped through is shown by tests/pages, in a
- * browser. */
+/* page.c - tests of engine/explain/page.c: what a page contains. That it can be stepped through is
+ * shown by tests/pages, in a browser. */
 #include "engine/base/text.h"
 #include "written.h"
 
@@ -35,7 +35,7 @@ Test(page, is_one_whole_document_without_a_mark_left) {
     for (size_t k = 0; k < sizeof marks/sizeof *marks; k++) cr_expect_eq(count_of(page, marks[k]), 0, "%s", marks[k]);
 }
 
-/* But for the name of SVG, which is no address to be fetched. */
+/* Except for the namespace of SVG, which is not an address to fetch. */
 Test(page, asks_nothing_of_the_network) {
     const char *page = written(ad_draw_html, chain(3, "x"), NULL);
     cr_expect_eq(count_of(page, "http://"), count_of(page, "http://www.w3.org/2000/svg"));
@@ -81,7 +81,7 @@ Test(page, folded_boxes_name_all_their_nodes) {
     cr_expect(strstr(page, "folded</p>") != NULL);
 }
 
-/* A scope of three operations, without the one that leads nowhere, and a stretch of six. */
+/* A scope of three operations, without the one that leads to no result, and a stretch of six. */
 Test(page, boxes_and_links_word_by_word) {
     ad_var x = ad_input(tape, 0.5), y;
     ad_name(x, "x");
@@ -102,18 +102,20 @@ Test(page, boxes_and_links_word_by_word) {
                            "\"links\":[[0,1],[1,3],[2,4],[3,4]]}</script>\n") != NULL);
     cr_expect_eq(count_of(page, "<title>#12: the chain rule, step by step</title>\n"), 1);
     cr_expect_eq(count_of(page, "<h1>#12</h1>\n<p class=\"soft\">1 scope and 1 stretch of nodes are folded</p>\n"), 1);
-    cr_expect_eq(count_of(page, "@media (prefers-color-scheme: dark)"), 1);        /* an @ that is no mark */
+    /* an @ that is no placeholder */
+    cr_expect_eq(count_of(page, "@media (prefers-color-scheme: dark)"), 1);
     cr_expect_eq(strcmp(page + strlen(page) - 8, "</html>\n"), 0);
 }
 
-/* The drawing's boxes and edges have the names by which the script finds them. */
+/* The boxes and edges of the drawing have the ids by which the script finds them. */
 Test(page, box_of_two_nodes_has_a_label_and_each_box_and_link_a_name) {
     const char *page = written(ad_draw_html, chain(2, "x"), &(ad_view){.most = 2});
     cr_expect(strstr(page, "{\"boxes\":[\n{\"nodes\":[0,1],\"label\":\"#0 ... #1: 2 operations\"},\n{\"nodes\":[2]}],\n") != NULL);
     cr_expect_eq(count_of(page, "id=\"b0\""), 1);
     cr_expect_eq(count_of(page, "id=\"b1\""), 1);
     cr_expect_eq(count_of(page, "id=\"e0\""), 1);
-    cr_expect_eq(count_of(page, "tabindex=\"0\" role=\"img\""), 2);      /* numbers come with the steps: a box is empty */
+    /* the steps fill in the numbers: a box is empty */
+    cr_expect_eq(count_of(page, "tabindex=\"0\" role=\"img\""), 2);
 }
 
 Test(page, two_thousand_boxes_are_shown_before_any_is_folded) {
@@ -129,7 +131,7 @@ Test(page, marks_and_tags_in_names_and_titles_are_texts) {
     cr_expect(strstr(page, "<title>&lt;b&gt;@TRACE@ &amp; &quot;co&quot;") != NULL, "%.300s", page);
 }
 
-/* Title, heading and a note, for who does not step through it; the rest is shown by tests/pages. */
+/* Title, heading and a note, for readers who do not step through it; tests/pages shows the rest. */
 Test(page, page_of_a_bug_names_it_before_any_step) {
     static const char *const name[] = {"", "no-accumulate", "depth-first", "stale"};
     for (ad_bug bug = AD_BUG_NONE; bug <= AD_BUG_STALE; bug++) {

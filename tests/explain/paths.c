@@ -1,4 +1,5 @@
-/* paths.c - tests of the sum over paths. */
+/* paths.c - tests of engine/explain/paths.c: the sum over paths, and where NaN and infinity come
+ * from. */
 #include "support.h"
 
 #include "expect.h"
@@ -105,7 +106,7 @@ Test(paths, of_more_than_thirteen_steps_the_middle_is_left_out) {
     }
 }
 
-/* Eight are shown where nothing is said, 64 at the most. */
+/* Eight are shown by default, 64 at most. */
 Test(paths, as_many_are_shown_as_are_asked_for) {
     const ad_var x = ad_input(tape, 1);
     ad_var       y = x;
