@@ -178,15 +178,16 @@ static void add_up(scratch *s, int k, double (*restrict x)[BLOCK], const double 
             to->first[i] += part;
         }
     }
-    for (int i = 0, pair = 0; i < D; i++)
-        for (int j = 0; j <= i; j++, pair++) {
-            lanes even = to->second[pair], odd = {0};
-            for (int r = 0; r < BLOCK; r += 2*LANES) {
-                even += hand_load(s->shared_c[i] + r)*hand_load(s->c[j] + r);
-                odd += hand_load(s->shared_c[i] + r + LANES)*hand_load(s->c[j] + r + LANES);
-            }
-            to->second[pair] = even + odd;
+#pragma GCC unroll 10
+    for (int i = 0; i < D; i++) {
+        lanes *second = to->second + i*(i + 1)/2, sum[D];
+        for (int j = 0; j <= i; j++) sum[j] = second[j];
+        for (int r = 0; r < BLOCK; r += LANES) {
+            const lanes part = hand_load(s->shared_c[i] + r);
+            for (int j = 0; j <= i; j++) sum[j] += part*hand_load(s->c[j] + r);
         }
+        for (int j = 0; j <= i; j++) second[j] = sum[j];
+    }
 }
 
 static double sum_of(lanes x) {
