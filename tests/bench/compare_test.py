@@ -108,7 +108,7 @@ def titles_meet_whose_brackets_differ(small):
 
 
 def processes_take_turns(small):
-    small.compare("v1", "a", "--runs", "4")
+    small.compare("v1", "--runs", "4", "a")
     assert small.ran() == "old new new old old new new old".split()
 
 
