@@ -1,7 +1,7 @@
-/* bundle.c - bundle adjustment: the Jacobian of the reprojection error of 10,000 observations, one a row, as
- * ADBench has it (src/cpp/shared/ba.h). A row: a camera (rotation vector 3, centre 3, focal length, principal
- * point 2, radial distortion 2), a point 3, a weight, and where the point was seen, 2. Two errors in the first
- * fifteen of them. */
+/* bundle.c - bundle adjustment: the Jacobian of the reprojection error of 10,000 observations, one
+ * a row, as ADBench has it (src/cpp/shared/ba.h). A row: a camera (rotation vector 3, centre 3,
+ * focal length, principal point 2, radial distortion 2), a point 3, a weight, and where the point
+ * was seen, 2. Two errors in the first fifteen of them. */
 #include "bench.h"
 #include "hand.h"
 
@@ -12,7 +12,7 @@ typedef struct work {
     double *row, *by_hand, *by_tapir;
 } work;
 
-/* ---- with Tapir --------------------------------------------------------------------------------- */
+/* ---- with Tapir ------------------------------------------------------------------------------ */
 
 static void cross(const ad_var a[3], const ad_var b[3], ad_var out[3]) {
     for (int i = 0; i < 3; i++)
@@ -70,9 +70,10 @@ static double by_tapir(void *context) {
     return bench_result(w->program, status, w->by_tapir[ROWS/2*ERRORS*ACTIVE]);
 }
 
-/* ---- by hand ------------------------------------------------------------------------------------ */
+/* ---- by hand --------------------------------------------------------------------------------- */
 
-/* Eight observations at a time, one a lane: columns are made of their rows, and rows of the results. */
+/* Eight observations at a time, one a lane: columns are made of their rows, and rows of the
+ * results. */
 
 HAND_INLINE void cross_lanes(const lanes a[3], const lanes b[3], lanes out[3]) {
     out[0] = a[1]*b[2] - a[2]*b[1];
@@ -98,7 +99,8 @@ HAND_INLINE void sine_and_cosine(const lanes *angle, lanes *sine, lanes *cosine)
     for (int l = 0; l < LANES; l++) c[l] = cos(in[l]);
 }
 
-HAND_INLINE void rotate_lanes(const lanes rotation[3], const lanes point[3], lanes out[3], turn *t) {
+HAND_INLINE void rotate_lanes(const lanes rotation[3], const lanes point[3], lanes out[3],
+                              turn *t) {
     lanes angle;
     t->square = dot_lanes(rotation, rotation);
     for (int l = 0; l < LANES; l++) angle[l] = sqrt(t->square[l]);
@@ -111,12 +113,13 @@ HAND_INLINE void rotate_lanes(const lanes rotation[3], const lanes point[3], lan
 }
 
 /* up: adjoint of the turned point. Sets the adjoints of the rotation and of the point. */
-HAND_INLINE void rotate_back(const lanes rotation[3], const lanes point[3], const turn *t, const lanes up[3],
-                             lanes rotation_up[3], lanes point_up[3]) {
+HAND_INLINE void rotate_back(const lanes rotation[3], const lanes point[3], const turn *t,
+                             const lanes up[3], lanes rotation_up[3], lanes point_up[3]) {
     lanes axis_up[3], turned_up[3], extra[3], unturned[3];
     for (int i = 0; i < 3; i++) turned_up[i] = up[i]*t->sine;
     const lanes along_up = dot_lanes(up, t->axis), dot_up = along_up*(1 - t->cosine);
-    const lanes cosine_up = dot_lanes(up, point) - along_up*t->dot, sine_up = dot_lanes(up, t->turned);
+    const lanes cosine_up = dot_lanes(up, point) - along_up*t->dot,
+                sine_up = dot_lanes(up, t->turned);
     cross_lanes(turned_up, t->axis, point_up);
     cross_lanes(point, turned_up, extra);
     for (int i = 0; i < 3; i++) {
@@ -124,13 +127,16 @@ HAND_INLINE void rotate_back(const lanes rotation[3], const lanes point[3], cons
         axis_up[i] = up[i]*t->along + extra[i] + dot_up*point[i];
     }
     const lanes inverse_up = dot_lanes(axis_up, rotation);
-    const lanes angle_up = sine_up*t->cosine - cosine_up*t->sine - inverse_up*t->inverse*t->inverse;
-    cross_lanes(point, up, unturned);                  /* without a rotation: point + rotation x point */
+    const lanes angle_up =
+        sine_up*t->cosine - cosine_up*t->sine - inverse_up*t->inverse*t->inverse;
+    cross_lanes(point, up, unturned); /* without a rotation: point + rotation x point */
     for (int i = 0; i < 3; i++)
-        rotation_up[i] = hand_where(t->square, axis_up[i]*t->inverse + angle_up*t->axis[i], unturned[i]);
+        rotation_up[i] =
+            hand_where(t->square, axis_up[i]*t->inverse + angle_up*t->axis[i], unturned[i]);
 }
 
-/* Columns from and to eight rows, eight columns at a time; the last eight overlap those before where they must. */
+/* Columns from and to eight rows, eight columns at a time; the last eight overlap those before
+ * where they must. */
 HAND_INLINE void columns_of(const double *row, lanes column[COLUMNS]) {
     for (int first = 0; first + LANES <= COLUMNS; first += LANES) {
         lanes part[LANES];
@@ -158,13 +164,16 @@ static void eight_by_hand(const double row[restrict], double out[restrict]) {
     rotate_lanes(x, away, camera, &t);
     const lanes depth = 1/camera[2];
     for (int i = 0; i < 2; i++) flat[i] = camera[i]*depth;
-    const lanes square = flat[0]*flat[0] + flat[1]*flat[1], stretch = 1 + square*(radial[0] + radial[1]*square);
+    const lanes square = flat[0]*flat[0] + flat[1]*flat[1],
+                stretch = 1 + square*(radial[0] + radial[1]*square);
     for (int k = 0; k < ERRORS; k++) {
         lanes      *jacobian = all + k*ACTIVE;
         const lanes place_up = weight*focal, stretch_up = place_up*flat[k];
         const lanes square_up = 2*stretch_up*(radial[0] + 2*radial[1]*square);
         lanes       camera_up[3];
-        for (int i = 0; i < 2; i++) camera_up[i] = (square_up*flat[i] + (i == k ? place_up*stretch : (lanes){0}))*depth;
+        for (int i = 0; i < 2; i++)
+            camera_up[i] =
+                (square_up*flat[i] + (i == k ? place_up*stretch : (lanes){0}))*depth;
         camera_up[2] = -(camera_up[0]*flat[0] + camera_up[1]*flat[1]);
         rotate_back(x, away, &t, camera_up, jacobian, jacobian + CAMERA);
         for (int i = 0; i < 3; i++) jacobian[3 + i] = -jacobian[CAMERA + i];
@@ -180,11 +189,12 @@ static void eight_by_hand(const double row[restrict], double out[restrict]) {
 
 static double by_hand(void *context) {
     work *w = context;
-    for (size_t r = 0; r < ROWS; r += LANES) eight_by_hand(w->row + r*COLUMNS, w->by_hand + r*ERRORS*ACTIVE);
+    for (size_t r = 0; r < ROWS; r += LANES)
+        eight_by_hand(w->row + r*COLUMNS, w->by_hand + r*ERRORS*ACTIVE);
     return w->by_hand[ROWS/2*ERRORS*ACTIVE];
 }
 
-/* ---- data ------------------------------------------------------------------------------------------ */
+/* ---- data ------------------------------------------------------------------------------------ */
 
 static double *observations(void) {
     double  *row = bench_numbers((size_t)ROWS*COLUMNS);

@@ -1,16 +1,17 @@
-/* chain.c - x = x*a + b, 10^7 operations, one call an operation: the price of recording and sweeping
- * when the arithmetic costs nothing. By hand: the same loop and its adjoint. Each x is needed once more, on the way
- * back; only every thousandth is kept, and those between are computed again while the adjoint of the thousand behind
- * them waits for its products, so that nothing leaves the nearest cache. */
+/* chain.c - x = x*a + b, 10^7 operations, one call an operation: the price of recording and
+ * sweeping when the arithmetic costs nothing. By hand: the same loop and its adjoint. Each x is
+ * needed once more, on the way back; only every thousandth is kept, and those between are computed
+ * again while the adjoint of the thousand behind them waits for its products, so that nothing
+ * leaves the nearest cache. */
 #include "bench.h"
 
-enum { STEPS = 5000000, BLOCK = 1000, BLOCKS = STEPS/BLOCK };      /* two operations each */
+enum { STEPS = 5000000, BLOCK = 1000, BLOCKS = STEPS/BLOCK }; /* two operations each */
 
 typedef struct work {
     ad_tape *tape;
     ad_mark  leaves;
     ad_var   x, a, b;
-    double   kept[BLOCKS];      /* x before each block, for the hand-written adjoint */
+    double   kept[BLOCKS]; /* x before each block, for the hand-written adjoint */
 } work;
 
 typedef struct adjoints {
@@ -18,7 +19,8 @@ typedef struct adjoints {
 } adjoints;
 
 /* The adjoints of a block whose x were `before`, and the x of another, from x on. */
-static adjoints back(adjoints d, const double before[restrict], double a, double b, double x, double again[restrict]) {
+static adjoints back(adjoints d, const double before[restrict], double a, double b, double x,
+                     double again[restrict]) {
     for (int i = 0; i < BLOCK; i++) {
         again[i] = x;
         x = x*a + b;
@@ -32,7 +34,7 @@ static adjoints back(adjoints d, const double before[restrict], double a, double
 static double by_hand(void *context) {
     work        *w = context;
     const double a = ad_value(w->a), b = ad_value(w->b);
-    double       x = ad_value(w->x), before[2][BLOCK] = {{0}};               /* of block k: before[k%2] */
+    double       x = ad_value(w->x), before[2][BLOCK] = {{0}}; /* of block k: before[k%2] */
     adjoints     d = {0};
     for (int k = 0; k < BLOCKS; k++) {
         w->kept[k] = x;

@@ -1,9 +1,10 @@
-/* gpt.c - the loss of demos/transformer.h and its gradient: microgpt's sizes, documents of 8 tokens, a usual name.
+/* gpt.c - the loss of demos/transformer.h and its gradient: microgpt's sizes, documents of 8
+ * tokens, a usual name.
  *
- * One document, where every number of a program is one of its own, and batches of 32, which are lanes. By hand:
- * the same forward pass, keeping what the way back needs, and the way back, document by document; the eight
- * positions of a document are the lanes of a vector, but where its rows are needed for the gradients of weights.
- * The tokens are inputs on both sides. */
+ * One document, where every number of a program is one of its own, and batches of 32, which are
+ * lanes. By hand: the same forward pass, keeping what the way back needs, and the way back,
+ * document by document; the eight positions of a document are the lanes of a vector, but where its
+ * rows are needed for the gradients of weights. The tokens are inputs on both sides. */
 #include "bench.h"
 #include "demos/transformer.h"
 #include "hand.h"
@@ -21,10 +22,11 @@ typedef struct weights {
 
 enum { PARAMS = sizeof(weights)/sizeof(double) };
 
-/* What a document keeps: by number of the row, with the eight positions in the lanes; and what the gradients of the
- * weights need, by position. */
+/* What a document keeps: by number of the row, with the eight positions in the lanes; and what the
+ * gradients of the weights need, by position. */
 typedef struct kept {
-    lanes  e[W], x[W], a[W], q[W], k[W], v[W], o[W], y[W], m[W], u[H], z[W], p[V], share[HEADS][N], r1, r2, r3;
+    lanes e[W], x[W], a[W], q[W], k[W], v[W], o[W], y[W], m[W], u[H], z[W], p[V], share[HEADS][N],
+        r1, r2, r3;
     double a_rows[N][W], o_rows[N][W], m_rows[N][W], u_rows[N][H], z_rows[N][W];
 } kept;
 
@@ -34,7 +36,7 @@ typedef struct work {
     double     *param, *by_hand, *by_tapir, text[DOCUMENTS][N + 1];
 } work;
 
-/* ---- by hand ------------------------------------------------------------------------------------ */
+/* ---- by hand --------------------------------------------------------------------------------- */
 
 /* rows[l][i] = x[i][l], n a multiple of 8; and back. */
 HAND_INLINE void to_rows(int n, const lanes *x, double *rows) {
@@ -88,8 +90,8 @@ HAND_INLINE void weights_layer(int m, int n, const lanes *dy, const double *x_ro
             for (int v = 0; v < 2; v++) x[t][v] = hand_load(x_rows + t*n + first + v*LANES);
         for (int i = 0; i < m; i++) {
             const lanes_number *up = (const lanes_number *)&dy[i];
-            double       *to = dw + i*n + first;
-            lanes         sum[2] = {hand_load(to), hand_load(to + LANES)};
+            double             *to = dw + i*n + first;
+            lanes               sum[2] = {hand_load(to), hand_load(to + LANES)};
             for (int t = 0; t < N; t++)
                 for (int v = 0; v < 2; v++) sum[v] += up[t]*x[t][v];
             hand_store(to, sum[0]), hand_store(to + LANES, sum[1]);
@@ -126,8 +128,8 @@ static inline lanes looks_at(int s) {
     return out;
 }
 
-/* share[h][s]: how much of position s each position takes. What may not be looked at is 0 until its exponential has
- * been taken, so that libm's vectors need not leave their fast path. */
+/* share[h][s]: how much of position s each position takes. What may not be looked at is 0 until its
+ * exponential has been taken, so that libm's vectors need not leave their fast path. */
 static void attend(kept *c) {
     for (int h = 0; h < HEADS; h++) {
         const lanes *q = c->q + h*SIZE;
@@ -135,10 +137,12 @@ static void attend(kept *c) {
         for (int s = 0; s < N; s++) {
             share[s] = q[0]*c->k[h*SIZE][s];
             for (int i = 1; i < SIZE; i++) share[s] += q[i]*c->k[h*SIZE + i][s];
-            share[s] *= 0.5;                                    /* 1/sqrt(SIZE) */
-            largest = s == 0 ? share[0] : hand_where(looks_at(s), hand_max(largest, share[s]), largest);
+            share[s] *= 0.5; /* 1/sqrt(SIZE) */
+            largest =
+                s == 0 ? share[0] : hand_where(looks_at(s), hand_max(largest, share[s]), largest);
         }
-        for (int s = 0; s < N; s++) share[s] = hand_where(looks_at(s), share[s] - largest, (lanes){0});
+        for (int s = 0; s < N; s++)
+            share[s] = hand_where(looks_at(s), share[s] - largest, (lanes){0});
     }
     exp_all(HEADS*N, c->share[0]);
     for (int h = 0; h < HEADS; h++) {
@@ -156,7 +160,8 @@ static void attend(kept *c) {
 }
 
 /* The adjoints of q, k and v from those of o. */
-static void attend_reverse(const kept *c, const lanes d_o[W], lanes dq[W], lanes dk[W], lanes dv[W]) {
+static void attend_reverse(const kept *c, const lanes d_o[W], lanes dq[W], lanes dk[W],
+                           lanes dv[W]) {
     for (int h = 0; h < HEADS; h++) {
         const lanes *share = c->share[h], *up = d_o + h*SIZE;
         lanes        ds[N], mean = {0}, turned[N];
@@ -166,7 +171,7 @@ static void attend_reverse(const kept *c, const lanes d_o[W], lanes dq[W], lanes
             mean += share[s]*ds[s];
         }
         for (int s = 0; s < N; s++) ds[s] = share[s]*(ds[s] - mean)*0.5;
-        hand_transpose(share, turned);                          /* the lanes are what is looked at */
+        hand_transpose(share, turned); /* the lanes are what is looked at */
         for (int i = 0; i < SIZE; i++) {
             lanes to_q = ds[0]*c->k[h*SIZE + i][0], to_v = turned[0]*up[i][0];
             for (int t = 1; t < N; t++) {
@@ -192,8 +197,8 @@ static double cross_entropy(lanes p[V], const double text[N + 1]) {
     for (int t = 0; t < N; t++) wanted[t] = p[(int)text[t + 1]][t];
     exp_all(V, p);
     for (int i = 0; i < V; i++) total += p[i];
-    const lanes  share = 1/total;
-    double       loss = 0;
+    const lanes share = 1/total;
+    double      loss = 0;
     for (int i = 0; i < V; i++) p[i] *= share;
     const lanes_number *sum = (const lanes_number *)&total, *gain = (const lanes_number *)&wanted;
 #pragma omp simd reduction(+ : loss)
@@ -224,15 +229,15 @@ static double forward(const weights *w, const double text[N + 1], kept *c) {
 }
 
 static void reverse(const weights *w, const double text[N + 1], kept *c, double scale, weights *g) {
-    lanes  d_y[W] = {{0}}, d_m[W] = {{0}}, d_u[H] = {{0}}, d_o[W] = {{0}}, d_a[W] = {{0}}, d_e[W] = {{0}}, d_q[W], d_k[W],
-           d_v[W];
+    lanes d_y[W] = {{0}}, d_m[W] = {{0}}, d_u[H] = {{0}}, d_o[W] = {{0}}, d_a[W] = {{0}},
+          d_e[W] = {{0}}, d_q[W], d_k[W], d_v[W];
     double e_rows[N][W];
     to_rows(W, c->a, c->a_rows[0]), to_rows(W, c->o, c->o_rows[0]), to_rows(W, c->m, c->m_rows[0]);
     to_rows(H, c->u, c->u_rows[0]), to_rows(W, c->z, c->z_rows[0]);
     for (int i = 0; i < V; i++) c->p[i] *= scale;
     for (int t = 0; t < N; t++) c->p[(int)text[t + 1]][t] -= scale;
     weights_layer(V, W, c->p, c->z_rows[0], g->head[0]);
-    reverse_layer(V, W, w->head[0], c->p, d_y);                 /* z is y and what the two layers add */
+    reverse_layer(V, W, w->head[0], c->p, d_y); /* z is y and what the two layers add */
     weights_layer(W, H, d_y, c->u_rows[0], g->down[0]);
     reverse_layer(W, H, w->down[0], d_y, d_u);
     for (int i = 0; i < H; i++) d_u[i] = hand_where(c->u[i], d_u[i], (lanes){0});
@@ -248,11 +253,12 @@ static void reverse(const weights *w, const double text[N + 1], kept *c, double 
     reverse_layer(W, W, w->query[0], d_q, d_a);
     reverse_layer(W, W, w->key[0], d_k, d_a);
     reverse_layer(W, W, w->value[0], d_v, d_a);
-    rms_reverse(c->x, c->r2, d_a, d_y);                         /* y is x and what attention adds */
+    rms_reverse(c->x, c->r2, d_a, d_y); /* y is x and what attention adds */
     rms_reverse(c->e, c->r1, d_y, d_e);
     to_rows(W, d_e, e_rows[0]);
     for (int t = 0; t < N; t++)
-        for (int i = 0; i < W; i++) g->token[(int)text[t]][i] += e_rows[t][i], g->position[t][i] += e_rows[t][i];
+        for (int i = 0; i < W; i++)
+            g->token[(int)text[t]][i] += e_rows[t][i], g->position[t][i] += e_rows[t][i];
 }
 
 static double by_hand(void *context) {
@@ -262,12 +268,13 @@ static double by_hand(void *context) {
     memset(w->by_hand, 0, PARAMS*sizeof *w->by_hand);
     for (size_t d = 0; d < w->documents; d++) {
         loss += forward((const weights *)w->param, w->text[d], &k)/(double)w->documents;
-        reverse((const weights *)w->param, w->text[d], &k, 1.0/(N*(double)w->documents), (weights *)w->by_hand);
+        reverse((const weights *)w->param, w->text[d], &k, 1.0/(N*(double)w->documents),
+                (weights *)w->by_hand);
     }
     return w->by_hand[PARAMS] = loss;
 }
 
-/* ---- by Tapir ----------------------------------------------------------------------------------- */
+/* ---- by Tapir -------------------------------------------------------------------------------- */
 
 static double by_tapir(void *context) {
     work *w = context;

@@ -1,14 +1,17 @@
-/* lstm.c - the LSTM of ADBench and GradBench: 2 layers, 1024 characters of 14 bits, gates with diagonal
- * weights; the loss over the whole text and its gradient, one row: recorded once, replayed at new weights.
+/* lstm.c - the LSTM of ADBench and GradBench: 2 layers, 1024 characters of 14 bits, gates with
+ * diagonal weights; the loss over the whole text and its gradient, one row: recorded once, replayed
+ * at new weights.
  *
  *     forget = sigmoid(x*w_f + b_f)   ingate = sigmoid(h*w_i + b_i)   outgate = sigmoid(x*w_o + b_o)
  *     change = tanh(h*w_c + b_c)      c' = c*forget + ingate*change   h' = outgate*tanh(c')
  *
- * x is the character times in_weight for the first layer, h' of the layer below for others. The prediction p =
- * h'*out_weight + out_bias is held against the next character y: the loss is the mean over all bits of
- * -y*(p - log(2 + sum(exp(p)))). By hand: 64 steps of a layer at a time; what needs no state, two of the gates and
- * all of the loss, is computed for all of them before and after their chain. What a step needs again is kept, and the
- * adjoint walks back, layer by layer. A row of 14 numbers has two of zeros behind it. Tapir's program has the text among its parameters, so that it serves any text, and gives its gradient too. */
+ * x is the character times in_weight for the first layer, h' of the layer below for others. The
+ * prediction p = h'*out_weight + out_bias is held against the next character y: the loss is the
+ * mean over all bits of -y*(p - log(2 + sum(exp(p)))). By hand: 64 steps of a layer at a time; what
+ * needs no state, two of the gates and all of the loss, is computed for all of them before and
+ * after their chain. What a step needs again is kept, and the adjoint walks back, layer by layer. A
+ * row of 14 numbers has two of zeros behind it. Tapir's program has the text among its parameters,
+ * so that it serves any text, and gives its gradient too. */
 #include "bench.h"
 #include "hand.h"
 
@@ -18,7 +21,7 @@ enum { LAYERS = 2, CHARACTERS = 1024, D = 14, GATES = 4, STEPS = CHARACTERS - 1 
 enum { MAIN = LAYERS*2*GATES*D, EXTRA = 3*D, STATE = LAYERS*2*D, WEIGHTS = MAIN + EXTRA + STATE,
        PARAMS = WEIGHTS + CHARACTERS*D };
 
-enum { WIDE = 16, BLOCK = 64 };                  /* numbers in a row; steps at a time */
+enum { WIDE = 16, BLOCK = 64 }; /* numbers in a row; steps at a time */
 
 /* What is the same for the D units of a layer, for each gate. */
 typedef struct padded {
@@ -27,20 +30,22 @@ typedef struct padded {
 
 /* What a layer keeps, by step; h and c of before the step. */
 typedef struct layer {
-    _Alignas(64) double forget[STEPS][WIDE], ingate[STEPS][WIDE], outgate[STEPS][WIDE], change[STEPS][WIDE],
-        squashed[STEPS][WIDE], h[CHARACTERS][WIDE], c[CHARACTERS][WIDE];
+    _Alignas(64) double forget[STEPS][WIDE], ingate[STEPS][WIDE], outgate[STEPS][WIDE],
+        change[STEPS][WIDE], squashed[STEPS][WIDE], h[CHARACTERS][WIDE], c[CHARACTERS][WIDE];
     padded weights, grad;
 } layer;
 
 typedef struct work {
     ad_program *program;
     double *param, *by_hand, *by_tapir, grad[PARAMS];
-    layer  layer[LAYERS];
-    _Alignas(64) double text[CHARACTERS][WIDE], x[STEPS][WIDE], up[STEPS][WIDE];  /* up: adjoints of what a layer gives */
+    layer       layer[LAYERS];
+    /* up: the adjoints of what a layer gives */
+    _Alignas(64) double text[CHARACTERS][WIDE], x[STEPS][WIDE], up[STEPS][WIDE];
     _Alignas(64) double extra[3][WIDE], extra_grad[3][WIDE];
 } work;
 
-/* Parameters: for each layer 4 x D weights, 4 x D biases; in_weight, out_weight, out_bias; for each layer h, c; text. */
+/* Parameters: for each layer 4 x D weights, 4 x D biases; in_weight, out_weight, out_bias; for each
+ * layer h, c; text. */
 static void pad(int rows, const double *from, double (*to)[WIDE]) {
     for (int r = 0; r < rows; r++) memcpy(to[r], from + r*D, D*sizeof *from);
 }
@@ -58,12 +63,13 @@ static void begin(work *w) {
     }
     pad(3, extra, w->extra);
     pad(CHARACTERS, w->param + WEIGHTS, w->text);
-    for (int i = D; i < WIDE; i++) w->extra[2][i] = -700;        /* a bias whose exponential adds nothing */
+    for (int i = D; i < WIDE; i++) w->extra[2][i] = -700; /* its exponential adds nothing */
     memset(w->extra_grad, 0, sizeof w->extra_grad);
 }
 
 /* gate = sigmoid(x*w + b), for steps that do not need each other. */
-static void free_gate(int steps, const double w[WIDE], const double b[WIDE], double (*x)[WIDE], double (*gate)[WIDE]) {
+static void free_gate(int steps, const double w[WIDE], const double b[WIDE], double (*x)[WIDE],
+                      double (*gate)[WIDE]) {
     for (int t = 0; t < steps; t++)
 #pragma omp simd
         for (int i = 0; i < WIDE; i++) gate[t][i] = 1/(1 + exp(-(x[t][i]*w[i] + b[i])));
@@ -76,18 +82,20 @@ static void layer_forward(layer *k, int first, int steps, double (*x)[WIDE]) {
     for (int t = first; t < first + steps; t++)
 #pragma omp simd
         for (int i = 0; i < WIDE; i++) {
-            const double h = k->h[t][i], ingate = 1/(1 + exp(-(h*w[1][i] + b[1][i]))), change = tanh(h*w[3][i] + b[3][i]);
+            const double h = k->h[t][i], ingate = 1/(1 + exp(-(h*w[1][i] + b[1][i]))),
+                         change = tanh(h*w[3][i] + b[3][i]);
             const double c = k->c[t][i]*k->forget[t][i] + ingate*change, squashed = tanh(c);
             k->ingate[t][i] = ingate, k->change[t][i] = change, k->squashed[t][i] = squashed;
             k->c[t + 1][i] = c, k->h[t + 1][i] = k->outgate[t][i]*squashed;
         }
 }
 
-/* What the last layer's h of these steps adds to the loss; its adjoint, and the gradients of out_weight, out_bias. */
+/* What the last layer's h of these steps adds to the loss; its adjoint, and the gradients of
+ * out_weight, out_bias. */
 static double predict(work *w, int first, int steps, double (*h)[WIDE]) {
     double p[BLOCK][WIDE], share[BLOCK][WIDE], total[BLOCK], ones[BLOCK], gain = 0;
     for (int t = 0; t < steps; t++) {
-        double sum = 2, of_text = 0, of_gain = 0;
+        double        sum = 2, of_text = 0, of_gain = 0;
         const double *y = w->text[first + t + 1];
 #pragma omp simd reduction(+ : sum, of_text, of_gain)
         for (int i = 0; i < WIDE; i++) {
@@ -113,19 +121,25 @@ static double predict(work *w, int first, int steps, double (*h)[WIDE]) {
     return gain;
 }
 
-/* Eight units of a layer, from the last step to the first. up: adjoints of h; becomes those of x. The adjoints of the
- * first h and c end in state. */
-static void layer_reverse(layer *k, int units, double (*x)[WIDE], double (*up)[WIDE], double state[2][WIDE]) {
+/* Eight units of a layer, from the last step to the first. up: adjoints of h; becomes those of x.
+ * The adjoints of the first h and c end in state. */
+static void layer_reverse(layer *k, int units, double (*x)[WIDE], double (*up)[WIDE],
+                          double state[2][WIDE]) {
     lanes dh = {0}, dc = {0}, w[GATES], gw[GATES] = {{0}}, gb[GATES] = {{0}};
     for (int g = 0; g < GATES; g++) w[g] = hand_load(k->weights.w[g] + units);
     for (int t = STEPS; t-- > 0;) {
-        const lanes forget = hand_load(k->forget[t] + units), ingate = hand_load(k->ingate[t] + units);
-        const lanes outgate = hand_load(k->outgate[t] + units), change = hand_load(k->change[t] + units);
-        const lanes squashed = hand_load(k->squashed[t] + units), before = hand_load(k->h[t] + units);
+        const lanes forget = hand_load(k->forget[t] + units),
+                    ingate = hand_load(k->ingate[t] + units);
+        const lanes outgate = hand_load(k->outgate[t] + units),
+                    change = hand_load(k->change[t] + units);
+        const lanes squashed = hand_load(k->squashed[t] + units),
+                    before = hand_load(k->h[t] + units);
         const lanes in = hand_load(x[t] + units), h = dh + hand_load(up[t] + units);
         const lanes c = dc + h*(outgate*(1 - squashed*squashed));
-        const lanes d[GATES] = {c*(hand_load(k->c[t] + units)*forget*(1 - forget)), c*(change*ingate*(1 - ingate)),
-                                h*(squashed*outgate*(1 - outgate)), c*(ingate*(1 - change*change))};
+        const lanes d[GATES] = {c*(hand_load(k->c[t] + units)*forget*(1 - forget)),
+                                c*(change*ingate*(1 - ingate)),
+                                h*(squashed*outgate*(1 - outgate)),
+                                c*(ingate*(1 - change*change))};
         for (int g = 0; g < GATES; g++) {
             gw[g] += d[g]*(g%2 == 0 ? in : before);
             gb[g] += d[g];
@@ -134,7 +148,8 @@ static void layer_reverse(layer *k, int units, double (*x)[WIDE], double (*up)[W
         dh = d[1]*w[1] + d[3]*w[3];
         dc = c*forget;
     }
-    for (int g = 0; g < GATES; g++) hand_store(k->grad.w[g] + units, gw[g]), hand_store(k->grad.b[g] + units, gb[g]);
+    for (int g = 0; g < GATES; g++)
+        hand_store(k->grad.w[g] + units, gw[g]), hand_store(k->grad.b[g] + units, gb[g]);
     hand_store(state[0] + units, dh), hand_store(state[1] + units, dc);
 }
 
@@ -145,7 +160,8 @@ static double forward(work *w) {
         for (int t = first; t < first + steps; t++)
             for (int i = 0; i < WIDE; i++) w->x[t][i] = w->text[t][i]*w->extra[0][i];
         layer_forward(&w->layer[0], first, steps, w->x + first);
-        for (int l = 1; l < LAYERS; l++) layer_forward(&w->layer[l], first, steps, w->layer[l - 1].h + first + 1);
+        for (int l = 1; l < LAYERS; l++)
+            layer_forward(&w->layer[l], first, steps, w->layer[l - 1].h + first + 1);
         gain += predict(w, first, steps, w->layer[LAYERS - 1].h + first + 1);
     }
     return gain;

@@ -1,11 +1,13 @@
-/* mixture.c - the log-likelihood of a mixture of Gaussians, as ADBench and GradBench have it (d = 10, k = 25,
- * n = 1000), and its gradient in all 1650 parameters; the data points are the rows.
+/* mixture.c - the log-likelihood of a mixture of Gaussians, as ADBench and GradBench have it (d =
+ * 10, k = 25, n = 1000), and its gradient in all 1650 parameters; the data points are the rows.
  *
- * Parameters: alpha, k; means, k x d; inverse covariance factors, k x d(d + 1)/2: first the logarithms of the
- * diagonal of Q, then what is below it, column by column. With q the logarithms of one diagonal,
+ * Parameters: alpha, k; means, k x d; inverse covariance factors, k x d(d + 1)/2: first the
+ * logarithms of the diagonal of Q, then what is below it, column by column. With q the logarithms
+ * of one diagonal,
  *     sum over points of logsumexp_k(alpha + sum q - 1/2 |Q(x - mean)|^2) - n logsumexp(alpha)
  *     - n d/2 log(2 pi) + log of a Wishart prior
- * (ADBench, src/cpp/shared/gmm.h). The mean over the rows is asked for, so the prior enters divided by n. */
+ * (ADBench, src/cpp/shared/gmm.h). The mean over the rows is asked for, so the prior enters divided
+ * by n. */
 #include "bench.h"
 #include "hand.h"
 
@@ -34,7 +36,7 @@ typedef struct work {
     double *param, *x, *grad_by_hand, *grad;
 } work;
 
-/* ---- with Tapir --------------------------------------------------------------------------------- */
+/* ---- with Tapir ------------------------------------------------------------------------------ */
 
 /* |Q(x - mean)|^2, and |Q|^2 for the prior. */
 static ad_var distance(const ad_var x[], const ad_var mean[], const ad_var diagonal[], const ad_var below[]) {
@@ -83,22 +85,22 @@ static double by_tapir(void *context) {
     return bench_result(w->program, status, mean);
 }
 
-/* ---- by hand ------------------------------------------------------------------------------------ */
+/* ---- by hand --------------------------------------------------------------------------------- */
 
-/* Blocks of points, their coordinates in columns. A component's gradient is linear in few sums over the points: with
- * c = x - mean and s the point's share of the component (its softmax),
- *     d/d alpha = sum s,   d/d mean = Q^T Q sum s c,   d/d Q = -Q sum s c c^T   (what is on and below the diagonal),
+/* Blocks of points, their coordinates in columns. A component's gradient is linear in few sums over
+ * the points: with c = x - mean and s the point's share of the component (its softmax),
+ *     d/d alpha = sum s,   d/d mean = Q^T Q sum s c,   lower triangle of d/d Q = -Q sum s c c^T,
  * so that Q is applied once to what has been added up, not once a point. */
 enum { BLOCK = 128, ROUNDED = (N + BLOCK - 1)/BLOCK*BLOCK, PAIRS = D*(D + 1)/2 };
 
 typedef struct sums {
-    lanes share, first[D], second[PAIRS];        /* of s, s c, s c c^T: below and on the diagonal, row by row */
+    lanes share, first[D], second[PAIRS]; /* of s, s c, s c c^T: its lower triangle, row by row */
 } sums;
 
 typedef struct scratch {
-    _Alignas(64) double x[ROUNDED/BLOCK][D][BLOCK], term[K][BLOCK], largest[BLOCK], total[BLOCK], c[D][BLOCK],
-        shared_c[D][BLOCK], q[D][BLOCK];
-    double factor[K][D][D], sum_q[K];            /* Q, full; the logarithm of its determinant */
+    _Alignas(64) double x[ROUNDED/BLOCK][D][BLOCK], term[K][BLOCK], largest[BLOCK], total[BLOCK],
+        c[D][BLOCK], shared_c[D][BLOCK];
+    double factor[K][D][D], sum_q[K]; /* Q, full; the logarithm of its determinant */
     sums   sum[K];
 } scratch;
 
@@ -134,8 +136,8 @@ static void into_columns(scratch *s, const double x[]) {
 }
 
 /* term[k][r] = constant - |Q(x - mean)|^2/2 */
-static void terms(double (*restrict x)[BLOCK], const double *restrict mean, double (*restrict factor)[D], double constant,
-                  double *restrict term) {
+static void terms(double (*restrict x)[BLOCK], const double *restrict mean,
+                  double (*restrict factor)[D], double constant, double *restrict term) {
     for (int r = 0; r < BLOCK; r += LANES) {
         lanes c[D], square = {0};
         for (int i = 0; i < D; i++) c[i] = hand_load(x[i] + r) - mean[i];
@@ -148,15 +150,18 @@ static void terms(double (*restrict x)[BLOCK], const double *restrict mean, doub
     }
 }
 
-/* The sum of logsumexp over the first `points` points; the terms become their shares, which are 0 for the others. */
+/* The sum of logsumexp over the first `points` points. The terms become their exponentials, total
+ * what makes shares of them, which are 0 for the other points. */
 static double shares(scratch *s, int points) {
     double sum = 0;
     for (int r = 0; r < BLOCK; r++) s->largest[r] = s->term[0][r], s->total[r] = 0;
     for (int k = 1; k < K; k++)
-        for (int r = 0; r < BLOCK; r++) s->largest[r] = s->term[k][r] > s->largest[r] ? s->term[k][r] : s->largest[r];
+        for (int r = 0; r < BLOCK; r++)
+            s->largest[r] = s->term[k][r] > s->largest[r] ? s->term[k][r] : s->largest[r];
     for (int k = 0; k < K; k++)
 #pragma omp simd
-        for (int r = 0; r < BLOCK; r++) s->total[r] += s->term[k][r] = exp(s->term[k][r] - s->largest[r]);
+        for (int r = 0; r < BLOCK; r++)
+            s->total[r] += s->term[k][r] = exp(s->term[k][r] - s->largest[r]);
 #pragma omp simd reduction(+ : sum)
     for (int r = 0; r < BLOCK; r++) {
         const double value = s->largest[r] + log(s->total[r]);
@@ -209,7 +214,7 @@ static void finish(const sums *sum, double (*q)[D], double *mean_grad, double *i
         for (int i = 0; i <= j; i++) up[j] += q[j][i]*first[i];
     for (int i = 0; i < D; i++) {
         for (int j = i; j < D; j++) {
-            double out = 0;                                     /* -(Q scatter)[j][i] */
+            double out = 0; /* -(Q scatter)[j][i] */
             mean_grad[i] += q[j][i]*up[j];
             for (int l = 0; l <= j; l++) out -= q[j][l]*scatter[l][i];
             if (j == i)
@@ -230,12 +235,13 @@ static double logsumexp_alpha(const double x[K], double share[K]) {
     return largest + log(total);
 }
 
-/* Calls nothing for each component but what computes its terms, or its sums too. */
+/* The sum of logsumexp over all points; with a gradient, the sums of each component too. */
 static double all_points(scratch *s, const double param[], int gradient) {
     const double *mean = param + K;
     double        value = 0;
     for (int b = 0; b < ROUNDED/BLOCK; b++) {
-        for (int k = 0; k < K; k++) terms(s->x[b], mean + k*D, s->factor[k], param[k] + s->sum_q[k], s->term[k]);
+        for (int k = 0; k < K; k++)
+            terms(s->x[b], mean + k*D, s->factor[k], param[k] + s->sum_q[k], s->term[k]);
         value += shares(s, N - b*BLOCK < BLOCK ? N - b*BLOCK : BLOCK);
         for (int k = 0; gradient && k < K; k++) add_up(s, k, s->x[b], mean + k*D);
     }
@@ -245,7 +251,8 @@ static double all_points(scratch *s, const double param[], int gradient) {
 static double by_hand(void *context) {
     work          *w = context;
     static scratch s;
-    double        *grad = w->grad_by_hand, *mean_grad = grad + K, *icf_grad = mean_grad + (size_t)K*D, share[K];
+    double *grad = w->grad_by_hand, *mean_grad = grad + K, *icf_grad = mean_grad + (size_t)K*D,
+           share[K];
     memset(s.sum, 0, sizeof s.sum);
     memset(grad, 0, (K + (size_t)K*D)*sizeof *grad);
     into_columns(&s, w->x);

@@ -1,6 +1,6 @@
-/* network.c - one example of a 64-64-32-10 tanh network with softmax cross-entropy: weights kept below
- * a mark, the example recorded with dot nodes, swept and forgotten. By hand: the same example in plain C,
- * forward and backward (mlp.h). */
+/* network.c - one example of a 64-64-32-10 tanh network with softmax cross-entropy: weights kept
+ * below a mark, the example recorded with dot nodes, swept and forgotten. By hand: the same example
+ * in plain C, forward and backward (mlp.h). */
 #include "mlp.h"
 
 enum { LABEL = 7, REPEATS = 200 };
@@ -10,13 +10,13 @@ typedef struct work {
     ad_mark  leaves;
     size_t   params;
     ad_var  *param;
-    double  *weight, *by_hand, *by_tape;           /* the gradients, then the loss */
+    double  *weight, *by_hand, *by_tape; /* the gradients, then the loss */
     double   row[MLP_ROW];
 } work;
 
 static double by_tape_once(work *w) {
     ad_tape_rewind(w->tape, w->leaves);
-    ad_var a[MLP_WIDEST], z[MLP_WIDEST];
+    ad_var        a[MLP_WIDEST], z[MLP_WIDEST];
     const ad_var *p = w->param;
     for (int i = 0; i < 64; i++) a[i] = ad_num(w->row[i]);
     for (int l = 0; l < MLP_LAYERS; l++) {
@@ -33,7 +33,8 @@ static double by_tape_once(work *w) {
 
 static double by_hand(void *context) {
     work *w = context;
-    for (int i = 0; i < REPEATS; i++) w->by_hand[w->params] = mlp_example(w->weight, w->row, w->by_hand);
+    for (int i = 0; i < REPEATS; i++)
+        w->by_hand[w->params] = mlp_example(w->weight, w->row, w->by_hand);
     return w->by_hand[w->params];
 }
 
@@ -45,13 +46,18 @@ static double by_tape(void *context) {
 
 int main(void) {
     const size_t n = mlp_params();
-    work         w = {.tape = ad_tape_new(), .params = n, .weight = mlp_weights(), .by_hand = bench_numbers(n + 1),
-                      .by_tape = bench_numbers(n + 1), .row[64] = LABEL};
+    work         w = {.tape = ad_tape_new(),
+                      .params = n,
+                      .weight = mlp_weights(),
+                      .by_hand = bench_numbers(n + 1),
+                      .by_tape = bench_numbers(n + 1),
+                      .row[64] = LABEL};
     w.param = bench_leaves(w.tape, n, w.weight);
     for (int i = 0; i < 64; i++) w.row[i] = i%17/16.0;
     w.leaves = ad_tape_mark(w.tape);
-    const int failed = bench_arrays("64-64-32-10 tanh, cross-entropy, one example with its gradient", 2.5, by_hand,
-                                    by_tape, &w, n + 1, w.by_hand, w.by_tape, 31, 1e6/REPEATS, "us", 1e-11);
+    const int failed =
+        bench_arrays("64-64-32-10 tanh, cross-entropy, one example with its gradient", 2.5, by_hand,
+                     by_tape, &w, n + 1, w.by_hand, w.by_tape, 31, 1e6/REPEATS, "us", 1e-11);
     const int bad = ad_tape_status(w.tape) != AD_OK;
     ad_tape_free(w.tape);
     free(w.param), free(w.weight), free(w.by_hand), free(w.by_tape);

@@ -1,12 +1,12 @@
-/* rosenbrock.h - the sum over i of 100*(x[i+1] - x[i]^2)^2 + (1 - x[i])^2 and its gradient by hand: what rosenbrock.c
- * and rosenbrock_replay.c share. */
+/* rosenbrock.h - the sum over i of 100*(x[i+1] - x[i]^2)^2 + (1 - x[i])^2 and its gradient by hand:
+ * what rosenbrock.c and rosenbrock_replay.c share. */
 #ifndef TAPIR_BENCH_ROSENBROCK_H
 #define TAPIR_BENCH_ROSENBROCK_H
 
 #include <stddef.h>
 
-/* grad: n numbers, then the value. Each number of the gradient is made of its own term and the one before, which is
- * computed again, so that no element waits for another. */
+/* grad: n numbers, then the value. Each number of the gradient is made of its own term and the one
+ * before, which is computed again, so that no element waits for another. */
 static inline double rosenbrock_by_hand(size_t n, const double x[restrict], double grad[restrict]) {
     double       value = 0;
     const double last = x[n - 1] - x[n - 2]*x[n - 2], first = x[1] - x[0]*x[0];

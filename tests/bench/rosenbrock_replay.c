@@ -1,5 +1,5 @@
-/* rosenbrock_replay.c - the sum of rosenbrock.c, n = 10^6, compiled once and run at new points: one row, all x
- * parameters. */
+/* rosenbrock_replay.c - the sum of rosenbrock.c, n = 10^6, compiled once and run at new points: one
+ * row, all x parameters. */
 #include "bench.h"
 #include "rosenbrock.h"
 

@@ -1,6 +1,6 @@
 /* sincos.c - 10^6 steps of x = sin(x)*x + a*x + exp(-x*x), s = s + x: nine operations a step, three
- * of them costly. By hand: the values a step needs again are kept, the adjoint walks back; a step waits for the
- * one before, but the slopes of 1000 steps do not. */
+ * of them costly. By hand: the values a step needs again are kept, the adjoint walks back; a step
+ * waits for the one before, but the slopes of 1000 steps do not. */
 #include "bench.h"
 #include "hand.h"
 
@@ -8,7 +8,7 @@
 
 enum { STEPS = 1000000, OPERATIONS = 9 };
 
-enum { BLOCK = 1000 };          /* steps whose slopes are computed together; STEPS is a multiple */
+enum { BLOCK = 1000 }; /* steps whose slopes are computed together; STEPS is a multiple */
 
 typedef struct work {
     ad_tape *tape;
@@ -29,36 +29,41 @@ static inline double number_of(uint64_t bits) {
     return x;
 }
 
-/* A step waits for sin and exp of the one before: these two have no branch and no table, and sum Taylor's series in
- * pairs, so that one waits for few products. Adding MAGIC rounds to an integer, which stands in the lowest bits of the
- * sum. At most 3 units in the last place for |x| < 10^5, and for exp above -708. */
+/* A step waits for sin and exp of the one before: these two have no branch and no table, and sum
+ * Taylor's series in pairs, so that one waits for few products. Adding MAGIC rounds to an integer,
+ * which stands in the lowest bits of the sum. At most 3 units in the last place for |x| < 10^5, and
+ * for exp above -708. */
 #define MAGIC 0x1.8p52
 
 /* r = x - n*pi in two pieces; then r - r^3/3! + ... + r^21/21!, with z = r*r */
 static inline double sine_of(double x) {
     const double sum = x*0x1.45f306dc9c883p-2 + MAGIC, n = sum - MAGIC;
-    const double r = (x - n*0x1.921fb54442d18p+1) - n*0x1.1a62633145c07p-53, z = r*r, z2 = z*z;
+    const double r = (x - n*0x1.921fb54442d18p+1) - n*0x1.1a62633145c07p-53, z = r*r,
+                 z2 = z*z;
     const double low = (-1.0/6 + z*(1.0/120)) + z2*(-1.0/5040 + z*(1.0/362880));
-    const double middle = (-1.0/39916800 + z*(1.0/6227020800)) + z2*(-1.0/1307674368000 + z*(1.0/355687428096000));
+    const double middle = (-1.0/39916800 + z*(1.0/6227020800)) +
+                          z2*(-1.0/1307674368000 + z*(1.0/355687428096000));
     const double high = -1.0/121645100408832000 + z*(1.0/51090942171709440000.0);
     const double sine = r + r*z*(low + z2*z2*(middle + z2*z2*high));
-    return number_of(bits_of(sine)^bits_of(sum) << 63);
+    return number_of(bits_of(sine) ^ bits_of(sum) << 63);
 }
 
 /* r = x - n*log(2) in two pieces; then 2^n*(1 + r + ... + r^13/13!) */
 static inline double exp_of(double x) {
     const double sum = (x > -708 ? x : -708)*0x1.71547652b82fep+0 + MAGIC, n = sum - MAGIC;
-    const double r = (x - n*0x1.62e42fefa39efp-1) - n*0x1.abc9e3b39803fp-56, r2 = r*r, r4 = r2*r2;
+    const double r = (x - n*0x1.62e42fefa39efp-1) - n*0x1.abc9e3b39803fp-56, r2 = r*r,
+                 r4 = r2*r2;
     const double low = (1.0/2 + r*(1.0/6)) + r2*(1.0/24 + r*(1.0/120));
     const double middle = (1.0/720 + r*(1.0/5040)) + r2*(1.0/40320 + r*(1.0/362880));
-    const double high = (1.0/3628800 + r*(1.0/39916800)) + r2*(1.0/479001600 + r*(1.0/6227020800));
+    const double high =
+        (1.0/3628800 + r*(1.0/39916800)) + r2*(1.0/479001600 + r*(1.0/6227020800));
     const double power = 1 + (r + r2*(low + r4*(middle + r4*high)));
     return number_of(bits_of(power) + (bits_of(sum) << 52));
 }
 
 /* slope = d x'/d x = sin(x) + x*cos(x) + a - 2*x*exp(-x*x) */
-static void slopes(const double x[restrict], const double sine[restrict], const double bell[restrict], double a,
-                   double slope[restrict]) {
+static void slopes(const double x[restrict], const double sine[restrict],
+                   const double bell[restrict], double a, double slope[restrict]) {
 #pragma omp simd
     for (int i = 0; i < BLOCK; i++) slope[i] = sine[i] + x[i]*cos(x[i]) + a - 2*x[i]*bell[i];
 }
@@ -77,7 +82,7 @@ static double by_hand(void *context) {
     for (int first = STEPS - BLOCK; first >= 0; first -= BLOCK) {
         slopes(before + first, sine + first, bell + first, a, slope);
         for (int i = BLOCK; i-- > 0;) {
-            dx += 1;                                                /* s = s + x */
+            dx += 1; /* s = s + x */
             da += dx*before[first + i];
             dx *= slope[i];
         }
@@ -99,7 +104,9 @@ static double by_tape(void *context) {
 }
 
 int main(void) {
-    work w = {.tape = ad_tape_new(), .before = bench_numbers(STEPS), .sine = bench_numbers(STEPS),
+    work w = {.tape = ad_tape_new(),
+              .before = bench_numbers(STEPS),
+              .sine = bench_numbers(STEPS),
               .bell = bench_numbers(STEPS)};
     w.x = ad_input(w.tape, 0.5), w.a = ad_input(w.tape, 0.3);
     w.leaves = ad_tape_mark(w.tape);

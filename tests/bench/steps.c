@@ -1,28 +1,31 @@
-/* steps.c - a long simulation over many rows: 1000 steps of x = sin(x)*x + a*x + exp(-x*x) from an x of
- * the row's own, the mean of the last x and its derivative in a; eight operations a step, two of them
- * costly. By hand: forty rows side by side; what a step needs again, its x and its slope, is kept, and the adjoint
- * walks back. */
-#include "hand.h"
+/* steps.c - a long simulation over many rows: 1000 steps of x = sin(x)*x + a*x + exp(-x*x) from an
+ * x of the row's own, the mean of the last x and its derivative in a; eight operations a step, two
+ * of them costly. By hand: forty rows side by side; what a step needs again, its x and its slope,
+ * is kept, and the adjoint walks back. */
 #include "steps.h"
+#include "hand.h"
 
 enum { ROWS = 1000 };
 
-enum { SIDE = 40 };                     /* rows side by side: fills the processor, and keeps 640 KB */
+enum { SIDE = 40 }; /* rows side by side: fills the processor, and keeps 640 KB */
 
 typedef struct work {
     ad_program *program;
     double      a, *start;
-    struct { _Alignas(64) double x[SIDE], slope[SIDE]; } kept[STEPS];
+    struct {
+        _Alignas(64) double x[SIDE], slope[SIDE];
+    } kept[STEPS];
 } work;
 
 /* Sums over SIDE rows, from x: of the last x, and of its derivative in a. */
 static void by_hand_rows(work *w, const double start[], double *last, double *da) {
     _Alignas(64) double x[SIDE], dx[SIDE], sum[SIDE];
-    const double a = w->a;
+    const double        a = w->a;
     for (int r = 0; r < SIDE; r++) x[r] = start[r], dx[r] = 1, sum[r] = 0;
     for (int i = 0; i < STEPS; i++) {
         double *before = w->kept[i].x, *slope = w->kept[i].slope;
-#pragma omp simd                        /* a loop of its own: one with both would call sincos row by row */
+        /* cos has a loop of its own: one with both would call sincos row by row */
+#pragma omp simd
         for (int r = 0; r < SIDE; r++) {
             before[r] = x[r];
             slope[r] = x[r]*cos(x[r]) + a;
