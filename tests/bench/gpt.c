@@ -123,7 +123,7 @@ static inline void rms_reverse(const lanes x[W], lanes r, const lanes dy[W], lan
 
 /* 1 in the lanes of the positions from s on, which may look at s; else 0. */
 static inline lanes looks_at(int s) {
-    lanes out;
+    lanes out = {0};
     for (int t = 0; t < LANES; t++) out[t] = t >= s;
     return out;
 }

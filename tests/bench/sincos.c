@@ -29,10 +29,10 @@ static inline double number_of(uint64_t bits) {
     return x;
 }
 
-/* A step waits for sin and exp of the one before: these two have no branch and no table, and sum
- * Taylor's series in pairs, so that one waits for few products. Adding MAGIC rounds to an integer,
- * which stands in the lowest bits of the sum. At most 3 units in the last place for |x| < 10^5, and
- * for exp above -708. */
+/* A step waits for sin and exp of the one before: these two have no table, wait for no branch, and
+ * sum Taylor's series in pairs, so that one waits for few products. Adding MAGIC rounds to an
+ * integer, which stands in the lowest bits of the sum. Errors are below 5e-16: of sin for
+ * |x| < 10^5, of exp relative, and it is 0 below -708. */
 #define MAGIC 0x1.8p52
 
 /* r = x - n*pi in two pieces; then r - r^3/3! + ... + r^21/21!, with z = r*r */
@@ -50,14 +50,14 @@ static inline double sine_of(double x) {
 
 /* r = x - n*log(2) in two pieces; then 2^n*(1 + r + ... + r^13/13!) */
 static inline double exp_of(double x) {
-    const double sum = (x > -708 ? x : -708)*0x1.71547652b82fep+0 + MAGIC, n = sum - MAGIC;
-    const double r = (x - n*0x1.62e42fefa39efp-1) - n*0x1.abc9e3b39803fp-56, r2 = r*r,
-                 r4 = r2*r2;
-    const double low = (1.0/2 + r*(1.0/6)) + r2*(1.0/24 + r*(1.0/120));
-    const double middle = (1.0/720 + r*(1.0/5040)) + r2*(1.0/40320 + r*(1.0/362880));
-    const double high =
-        (1.0/3628800 + r*(1.0/39916800)) + r2*(1.0/479001600 + r*(1.0/6227020800));
-    const double power = 1 + (r + r2*(low + r4*(middle + r4*high)));
+    if (x < -708) return 0;
+    const double sum = x*0x1.71547652b82fep+0 + MAGIC, n = sum - MAGIC;
+    const double r = (x - n*0x1.62e42fefa39efp-1) - n*0x1.abc9e3b39803fp-56, r2 = r*r, r4 = r2*r2;
+    const double low = (1 + r) + r2*(1.0/2 + r*(1.0/6));
+    const double middle = (1.0/24 + r*(1.0/120)) + r2*(1.0/720 + r*(1.0/5040));
+    const double high = (1.0/40320 + r*(1.0/362880)) + r2*(1.0/3628800 + r*(1.0/39916800)) +
+                        r4*(1.0/479001600 + r*(1.0/6227020800));
+    const double power = (low + r4*middle) + r4*r4*high;
     return number_of(bits_of(power) + (bits_of(sum) << 52));
 }
 
