@@ -1,8 +1,9 @@
-/* bundle.c - bundle adjustment: the Jacobian of the reprojection error of 10,000 observations, one a row, as
- * ADBench has it (src/cpp/shared/ba.h). A row: a camera (rotation vector 3, centre 3, focal length, principal
- * point 2, radial distortion 2), a point 3, a weight, and where the point was seen, 2. Two errors in the first
- * fifteen of them. */
+/* bundle.c - bundle adjustment: the Jacobian of the reprojection error of 10,000 observations, one
+ * a row, as ADBench has it (src/cpp/shared/ba.h). A row: a camera (rotation vector 3, centre 3,
+ * focal length, principal point 2, radial distortion 2), a point 3, a weight, and where the point
+ * was seen, 2. Two errors in the first fifteen of them. */
 #include "bench.h"
+#include "hand.h"
 
 enum { ROWS = 10000, CAMERA = 11, ACTIVE = 15, COLUMNS = 17, ERRORS = 2 };
 
@@ -11,7 +12,7 @@ typedef struct work {
     double *row, *by_hand, *by_tapir;
 } work;
 
-/* ---- with Tapir --------------------------------------------------------------------------------- */
+/* ---- with Tapir ------------------------------------------------------------------------------ */
 
 static void cross(const ad_var a[3], const ad_var b[3], ad_var out[3]) {
     for (int i = 0; i < 3; i++)
@@ -69,99 +70,131 @@ static double by_tapir(void *context) {
     return bench_result(w->program, status, w->by_tapir[ROWS/2*ERRORS*ACTIVE]);
 }
 
-/* ---- by hand ------------------------------------------------------------------------------------ */
+/* ---- by hand --------------------------------------------------------------------------------- */
 
-static inline void cross_numbers(const double a[3], const double b[3], double out[3]) {
+/* Eight observations at a time, one a lane: columns are made of their rows, and rows of the
+ * results. */
+
+HAND_INLINE void cross_lanes(const lanes a[3], const lanes b[3], lanes out[3]) {
     out[0] = a[1]*b[2] - a[2]*b[1];
     out[1] = a[2]*b[0] - a[0]*b[2];
     out[2] = a[0]*b[1] - a[1]*b[0];
 }
 
-static inline double dot_numbers(const double a[3], const double b[3]) {
+HAND_INLINE lanes dot_lanes(const lanes a[3], const lanes b[3]) {
     return a[0]*b[0] + a[1]*b[1] + a[2]*b[2];
 }
 
-/* What the rotation leaves for its reverse. */
+/* What the rotation leaves for its reverse. Where there is none, axis and inverse are 0. */
 typedef struct turn {
-    double angle, inverse, cosine, sine, dot, along, axis[3], turned[3];
+    lanes square, inverse, cosine, sine, dot, along, axis[3], turned[3];
 } turn;
 
-static inline void rotate_numbers(const double rotation[3], const double point[3], double out[3], turn *t) {
-    const double square = dot_numbers(rotation, rotation);
-    t->angle = sqrt(square);
-    if (square == 0) {
-        *t = (turn){0};
-        cross_numbers(rotation, point, t->turned);
-        for (int i = 0; i < 3; i++) out[i] = point[i] + t->turned[i];
-        return;
-    }
-    t->cosine = cos(t->angle), t->sine = sin(t->angle), t->inverse = 1/t->angle;
+HAND_INLINE void sine_and_cosine(const lanes *angle, lanes *sine, lanes *cosine) {
+    const lanes_number *in = (const lanes_number *)angle;
+    lanes_number       *s = (lanes_number *)sine, *c = (lanes_number *)cosine;
+#pragma omp simd
+    for (int l = 0; l < LANES; l++) s[l] = sin(in[l]);
+#pragma omp simd
+    for (int l = 0; l < LANES; l++) c[l] = cos(in[l]);
+}
+
+HAND_INLINE void rotate_lanes(const lanes rotation[3], const lanes point[3], lanes out[3],
+                              turn *t) {
+    lanes angle;
+    t->square = dot_lanes(rotation, rotation);
+    for (int l = 0; l < LANES; l++) angle[l] = sqrt(t->square[l]);
+    sine_and_cosine(&angle, &t->sine, &t->cosine);
+    t->inverse = hand_where(t->square, 1/angle, (lanes){0});
     for (int i = 0; i < 3; i++) t->axis[i] = rotation[i]*t->inverse;
-    cross_numbers(t->axis, point, t->turned);
-    t->dot = dot_numbers(t->axis, point), t->along = t->dot*(1 - t->cosine);
+    cross_lanes(t->axis, point, t->turned);
+    t->dot = dot_lanes(t->axis, point), t->along = t->dot*(1 - t->cosine);
     for (int i = 0; i < 3; i++) out[i] = point[i]*t->cosine + t->turned[i]*t->sine + t->axis[i]*t->along;
 }
 
 /* up: adjoint of the turned point. Sets the adjoints of the rotation and of the point. */
-static inline void rotate_back(const double rotation[3], const double point[3], const turn *t, const double up[3],
-                               double rotation_up[3], double point_up[3]) {
-    if (t->angle == 0) {                               /* point + rotation x point */
-        cross_numbers(up, rotation, point_up);
-        cross_numbers(point, up, rotation_up);
-        for (int i = 0; i < 3; i++) point_up[i] += up[i];
-        return;
-    }
-    double axis_up[3], turned_up[3], extra[3];
+HAND_INLINE void rotate_back(const lanes rotation[3], const lanes point[3], const turn *t,
+                             const lanes up[3], lanes rotation_up[3], lanes point_up[3]) {
+    lanes axis_up[3], turned_up[3], extra[3], unturned[3];
     for (int i = 0; i < 3; i++) turned_up[i] = up[i]*t->sine;
-    const double along_up = dot_numbers(up, t->axis), dot_up = along_up*(1 - t->cosine);
-    const double cosine_up = dot_numbers(up, point) - along_up*t->dot, sine_up = dot_numbers(up, t->turned);
-    cross_numbers(turned_up, t->axis, point_up);
-    cross_numbers(point, turned_up, extra);
+    const lanes along_up = dot_lanes(up, t->axis), dot_up = along_up*(1 - t->cosine);
+    const lanes cosine_up = dot_lanes(up, point) - along_up*t->dot,
+                sine_up = dot_lanes(up, t->turned);
+    cross_lanes(turned_up, t->axis, point_up);
+    cross_lanes(point, turned_up, extra);
     for (int i = 0; i < 3; i++) {
         point_up[i] += up[i]*t->cosine + dot_up*t->axis[i];
         axis_up[i] = up[i]*t->along + extra[i] + dot_up*point[i];
     }
-    const double inverse_up = dot_numbers(axis_up, rotation);
-    const double angle_up = sine_up*t->cosine - cosine_up*t->sine - inverse_up*t->inverse*t->inverse;
-    for (int i = 0; i < 3; i++) rotation_up[i] = axis_up[i]*t->inverse + angle_up*t->axis[i];
+    const lanes inverse_up = dot_lanes(axis_up, rotation);
+    const lanes angle_up =
+        sine_up*t->cosine - cosine_up*t->sine - inverse_up*t->inverse*t->inverse;
+    cross_lanes(point, up, unturned); /* without a rotation: point + rotation x point */
+    for (int i = 0; i < 3; i++)
+        rotation_up[i] =
+            hand_where(t->square, axis_up[i]*t->inverse + angle_up*t->axis[i], unturned[i]);
 }
 
-static void one_by_hand(const double row[restrict], double jacobian[restrict]) {
-    const double *centre = row + 3, *principal = row + 7, *radial = row + 9, *point = row + CAMERA, *seen = row + 15;
-    const double  focal = row[6], weight = row[14];
-    double        away[3], camera[3], flat[2];
-    turn          t;
-    for (int i = 0; i < 3; i++) away[i] = point[i] - centre[i];
-    rotate_numbers(row, away, camera, &t);
-    const double depth = 1/camera[2];
+/* Columns from and to eight rows, eight columns at a time; the last eight overlap those before
+ * where they must. */
+HAND_INLINE void columns_of(const double *row, lanes column[COLUMNS]) {
+    for (int first = 0; first + LANES <= COLUMNS; first += LANES) {
+        lanes part[LANES];
+        for (int l = 0; l < LANES; l++) part[l] = hand_load(row + l*COLUMNS + first);
+        hand_transpose(part, column + first);
+    }
+    for (int l = 0; l < LANES; l++) column[COLUMNS - 1][l] = row[l*COLUMNS + COLUMNS - 1];
+}
+
+HAND_INLINE void rows_of(const lanes column[ERRORS*ACTIVE], double *row) {
+    static const int begin[] = {0, 8, 16, ERRORS*ACTIVE - LANES};
+    for (int k = 0; k < 4; k++) {
+        lanes part[LANES];
+        hand_transpose(column + begin[k], part);
+        for (int l = 0; l < LANES; l++) hand_store(row + l*ERRORS*ACTIVE + begin[k], part[l]);
+    }
+}
+
+static void eight_by_hand(const double row[restrict], double out[restrict]) {
+    lanes x[COLUMNS], all[ERRORS*ACTIVE], away[3], camera[3], flat[2];
+    turn  t;
+    columns_of(row, x);
+    const lanes *principal = x + 7, *radial = x + 9, *seen = x + 15, focal = x[6], weight = x[14];
+    for (int i = 0; i < 3; i++) away[i] = x[CAMERA + i] - x[3 + i];
+    rotate_lanes(x, away, camera, &t);
+    const lanes depth = 1/camera[2];
     for (int i = 0; i < 2; i++) flat[i] = camera[i]*depth;
-    const double square = flat[0]*flat[0] + flat[1]*flat[1];
-    const double stretch = 1 + radial[0]*square + radial[1]*square*square;
-    for (int k = 0; k < ERRORS; k++, jacobian += ACTIVE) {
-        const double place_up = weight*focal, stretch_up = place_up*flat[k];
-        const double square_up = 2*stretch_up*(radial[0] + 2*radial[1]*square);
-        double       flat_up[2] = {square_up*flat[0], square_up*flat[1]}, camera_up[3];
-        flat_up[k] += place_up*stretch;
-        for (int i = 0; i < 2; i++) camera_up[i] = flat_up[i]*depth;
+    const lanes square = flat[0]*flat[0] + flat[1]*flat[1],
+                stretch = 1 + square*(radial[0] + radial[1]*square);
+    for (int k = 0; k < ERRORS; k++) {
+        lanes      *jacobian = all + k*ACTIVE;
+        const lanes place_up = weight*focal, stretch_up = place_up*flat[k];
+        const lanes square_up = 2*stretch_up*(radial[0] + 2*radial[1]*square);
+        lanes       camera_up[3];
+        for (int i = 0; i < 2; i++)
+            camera_up[i] =
+                (square_up*flat[i] + (i == k ? place_up*stretch : (lanes){0}))*depth;
         camera_up[2] = -(camera_up[0]*flat[0] + camera_up[1]*flat[1]);
-        rotate_back(row, away, &t, camera_up, jacobian, jacobian + CAMERA);
+        rotate_back(x, away, &t, camera_up, jacobian, jacobian + CAMERA);
         for (int i = 0; i < 3; i++) jacobian[3 + i] = -jacobian[CAMERA + i];
         jacobian[6] = weight*flat[k]*stretch;
-        jacobian[7] = k == 0 ? weight : 0;
-        jacobian[8] = k == 1 ? weight : 0;
+        jacobian[7] = k == 0 ? weight : (lanes){0};
+        jacobian[8] = k == 1 ? weight : (lanes){0};
         jacobian[9] = stretch_up*square;
         jacobian[10] = stretch_up*square*square;
         jacobian[14] = flat[k]*stretch*focal + principal[k] - seen[k];
     }
+    rows_of(all, out);
 }
 
 static double by_hand(void *context) {
     work *w = context;
-    for (size_t r = 0; r < ROWS; r++) one_by_hand(w->row + r*COLUMNS, w->by_hand + r*ERRORS*ACTIVE);
+    for (size_t r = 0; r < ROWS; r += LANES)
+        eight_by_hand(w->row + r*COLUMNS, w->by_hand + r*ERRORS*ACTIVE);
     return w->by_hand[ROWS/2*ERRORS*ACTIVE];
 }
 
-/* ---- data ------------------------------------------------------------------------------------------ */
+/* ---- data ------------------------------------------------------------------------------------ */
 
 static double *observations(void) {
     double  *row = bench_numbers((size_t)ROWS*COLUMNS);

@@ -1,6 +1,7 @@
-/* digits.c - epochs of training as demos/digits does it: 1,437 rows of 64 pixels and a label, 64-64-32-10 with
- * tanh, softmax cross-entropy, batches of 64, SGD. All that nn_train does is counted: recording and compiling,
- * shuffling, gathering, the looks into single rows, the steps. By hand: the same epochs in plain C. */
+/* digits.c - epochs of training as demos/digits does it: 1,437 rows of 64 pixels and a label,
+ * 64-64-32-10 with tanh, softmax cross-entropy, batches of 64, SGD. All that nn_train does is
+ * counted: recording and compiling, shuffling, gathering, the looks into single rows, the steps. By
+ * hand: the same epochs in plain C. */
 #include "nn/nn.h"
 
 #include "mlp.h"

@@ -1,14 +1,19 @@
-/* lstm.c - the LSTM of ADBench and GradBench: 2 layers, 1024 characters of 14 bits, gates with diagonal
- * weights; the loss over the whole text and its gradient, one row: recorded once, replayed at new weights.
+/* lstm.c - the LSTM of ADBench and GradBench: 2 layers, 1024 characters of 14 bits, gates with
+ * diagonal weights; the loss over the whole text and its gradient, one row: recorded once, replayed
+ * at new weights.
  *
  *     forget = sigmoid(x*w_f + b_f)   ingate = sigmoid(h*w_i + b_i)   outgate = sigmoid(x*w_o + b_o)
  *     change = tanh(h*w_c + b_c)      c' = c*forget + ingate*change   h' = outgate*tanh(c')
  *
- * x is the character times in_weight for the first layer, h' of the layer below for others. The prediction p =
- * h'*out_weight + out_bias is held against the next character y: the loss is the mean over all bits of
- * -y*(p - log(2 + sum(exp(p)))). By hand: what a step needs again is kept, the adjoint walks back. Tapir's
- * program has the text among its parameters, so that it serves any text, and gives its gradient too. */
+ * x is the character times in_weight for the first layer, h' of the layer below for others. The
+ * prediction p = h'*out_weight + out_bias is held against the next character y: the loss is the
+ * mean over all bits of -y*(p - log(2 + sum(exp(p)))). By hand: 64 steps of a layer at a time; what
+ * needs no state, two of the gates and all of the loss, is computed for all of them before and
+ * after their chain. What a step needs again is kept, and the adjoint walks back, layer by layer. A
+ * row of 14 numbers has two of zeros behind it. Tapir's program has the text among its parameters,
+ * so that it serves any text, and gives its gradient too. */
 #include "bench.h"
+#include "hand.h"
 
 #include <string.h>
 
@@ -16,99 +21,167 @@ enum { LAYERS = 2, CHARACTERS = 1024, D = 14, GATES = 4, STEPS = CHARACTERS - 1 
 enum { MAIN = LAYERS*2*GATES*D, EXTRA = 3*D, STATE = LAYERS*2*D, WEIGHTS = MAIN + EXTRA + STATE,
        PARAMS = WEIGHTS + CHARACTERS*D };
 
-/* What a step of a layer keeps. */
-typedef struct kept {
-    double x[D], h[D], c[D], forget[D], ingate[D], outgate[D], change[D], squashed[D];
-} kept;
+enum { WIDE = 16, BLOCK = 64 }; /* numbers in a row; steps at a time */
+
+/* What is the same for the D units of a layer, for each gate. */
+typedef struct padded {
+    _Alignas(64) double w[GATES][WIDE], b[GATES][WIDE];
+} padded;
+
+/* What a layer keeps, by step; h and c of before the step. */
+typedef struct layer {
+    _Alignas(64) double forget[STEPS][WIDE], ingate[STEPS][WIDE], outgate[STEPS][WIDE],
+        change[STEPS][WIDE], squashed[STEPS][WIDE], h[CHARACTERS][WIDE], c[CHARACTERS][WIDE];
+    padded weights, grad;
+} layer;
 
 typedef struct work {
     ad_program *program;
     double *param, *by_hand, *by_tapir, grad[PARAMS];
-    kept (*step)[LAYERS];
-    double (*top)[D], (*share)[D], (*up)[D];       /* by step: h' of the last layer; exp(p)/(2 + sum); d loss/d p */
+    layer       layer[LAYERS];
+    /* up: the adjoints of what a layer gives */
+    _Alignas(64) double text[CHARACTERS][WIDE], x[STEPS][WIDE], up[STEPS][WIDE];
+    _Alignas(64) double extra[3][WIDE], extra_grad[3][WIDE];
 } work;
 
-/* Parameters: for each layer 4 x D weights, 4 x D biases; in_weight, out_weight, out_bias; for each layer h, c; text. */
-static const double *weights_of(const double *param, int l) { return param + l*2*GATES*D; }
-
-static double sigmoid(double x) {
-    return 1/(1 + exp(-x));
+/* Parameters: for each layer 4 x D weights, 4 x D biases; in_weight, out_weight, out_bias; for each
+ * layer h, c; text. */
+static void pad(int rows, const double *from, double (*to)[WIDE]) {
+    for (int r = 0; r < rows; r++) memcpy(to[r], from + r*D, D*sizeof *from);
 }
 
-static void layer_forward(const double *w, kept *k, double h[D], double c[D]) {
-    const double *b = w + GATES*D;
-    for (int i = 0; i < D; i++) {
-        k->h[i] = h[i], k->c[i] = c[i];
-        k->forget[i] = sigmoid(k->x[i]*w[i] + b[i]);
-        k->ingate[i] = sigmoid(h[i]*w[D + i] + b[D + i]);
-        k->outgate[i] = sigmoid(k->x[i]*w[2*D + i] + b[2*D + i]);
-        k->change[i] = tanh(h[i]*w[3*D + i] + b[3*D + i]);
-        c[i] = c[i]*k->forget[i] + k->ingate[i]*k->change[i];
-        k->squashed[i] = tanh(c[i]);
-        h[i] = k->outgate[i]*k->squashed[i];
-    }
+static void unpad(int rows, double (*from)[WIDE], double *to) {
+    for (int r = 0; r < rows; r++) memcpy(to + r*D, from[r], D*sizeof *to);
 }
 
-/* In: dh, dc of h', c'. Out: those of h, c, and dx. */
-static void layer_reverse(const double *w, const kept *k, double *gw, double dx[D], double dh[D], double dc[D]) {
-    double *gb = gw + GATES*D;
-    for (int i = 0; i < D; i++) {
-        const double c = dc[i] + dh[i]*k->outgate[i]*(1 - k->squashed[i]*k->squashed[i]);
-        const double o = dh[i]*k->squashed[i]*k->outgate[i]*(1 - k->outgate[i]);
-        const double f = c*k->c[i]*k->forget[i]*(1 - k->forget[i]);
-        const double n = c*k->change[i]*k->ingate[i]*(1 - k->ingate[i]);
-        const double g = c*k->ingate[i]*(1 - k->change[i]*k->change[i]);
-        gw[i] += f*k->x[i], gb[i] += f;
-        gw[D + i] += n*k->h[i], gb[D + i] += n;
-        gw[2*D + i] += o*k->x[i], gb[2*D + i] += o;
-        gw[3*D + i] += g*k->h[i], gb[3*D + i] += g;
-        dx[i] = f*w[i] + o*w[2*D + i];
-        dh[i] = n*w[D + i] + g*w[3*D + i];
-        dc[i] = c*k->forget[i];
-    }
-}
-
-static double step_forward(work *w, int t, double state[LAYERS][2][D]) {
-    const double *extra = w->param + MAIN, *x = w->param + WEIGHTS + t*D, *y = x + D;
-    double p[D], total = 2, gain = 0;
-    for (int i = 0; i < D; i++) w->step[t][0].x[i] = x[i]*extra[i];
+static void begin(work *w) {
+    const double *extra = w->param + MAIN, *state = extra + EXTRA;
     for (int l = 0; l < LAYERS; l++) {
-        if (l > 0) memcpy(w->step[t][l].x, state[l - 1][0], sizeof state[0][0]);
-        layer_forward(weights_of(w->param, l), &w->step[t][l], state[l][0], state[l][1]);
+        pad(GATES, w->param + l*2*GATES*D, w->layer[l].weights.w);
+        pad(GATES, w->param + l*2*GATES*D + GATES*D, w->layer[l].weights.b);
+        pad(1, state + l*2*D, w->layer[l].h), pad(1, state + l*2*D + D, w->layer[l].c);
     }
-    memcpy(w->top[t], state[LAYERS - 1][0], sizeof w->top[t]);
-    for (int i = 0; i < D; i++) p[i] = w->top[t][i]*extra[D + i] + extra[2*D + i];
-    for (int i = 0; i < D; i++) total += w->share[t][i] = exp(p[i]);
-    for (int i = 0; i < D; i++) w->share[t][i] /= total;
-    for (int i = 0; i < D; i++) gain += y[i]*(p[i] - log(total));
+    pad(3, extra, w->extra);
+    pad(CHARACTERS, w->param + WEIGHTS, w->text);
+    for (int i = D; i < WIDE; i++) w->extra[2][i] = -700; /* its exponential adds nothing */
+    memset(w->extra_grad, 0, sizeof w->extra_grad);
+}
+
+/* gate = sigmoid(x*w + b), for steps that do not need each other. */
+static void free_gate(int steps, const double w[WIDE], const double b[WIDE], double (*x)[WIDE],
+                      double (*gate)[WIDE]) {
+    for (int t = 0; t < steps; t++)
+#pragma omp simd
+        for (int i = 0; i < WIDE; i++) gate[t][i] = 1/(1 + exp(-(x[t][i]*w[i] + b[i])));
+}
+
+static void layer_forward(layer *k, int first, int steps, double (*x)[WIDE]) {
+    double(*w)[WIDE] = k->weights.w, (*b)[WIDE] = k->weights.b;
+    free_gate(steps, w[0], b[0], x, k->forget + first);
+    free_gate(steps, w[2], b[2], x, k->outgate + first);
+    for (int t = first; t < first + steps; t++)
+#pragma omp simd
+        for (int i = 0; i < WIDE; i++) {
+            const double h = k->h[t][i], ingate = 1/(1 + exp(-(h*w[1][i] + b[1][i]))),
+                         change = tanh(h*w[3][i] + b[3][i]);
+            const double c = k->c[t][i]*k->forget[t][i] + ingate*change, squashed = tanh(c);
+            k->ingate[t][i] = ingate, k->change[t][i] = change, k->squashed[t][i] = squashed;
+            k->c[t + 1][i] = c, k->h[t + 1][i] = k->outgate[t][i]*squashed;
+        }
+}
+
+/* What the last layer's h of these steps adds to the loss; its adjoint, and the gradients of
+ * out_weight, out_bias. */
+static double predict(work *w, int first, int steps, double (*h)[WIDE]) {
+    double p[BLOCK][WIDE], share[BLOCK][WIDE], total[BLOCK], ones[BLOCK], gain = 0;
+    for (int t = 0; t < steps; t++) {
+        double        sum = 2, of_text = 0, of_gain = 0;
+        const double *y = w->text[first + t + 1];
+#pragma omp simd reduction(+ : sum, of_text, of_gain)
+        for (int i = 0; i < WIDE; i++) {
+            p[t][i] = h[t][i]*w->extra[1][i] + w->extra[2][i];
+            sum += share[t][i] = exp(p[t][i]);
+            of_text += y[i];
+            of_gain += y[i]*p[t][i];
+        }
+        total[t] = sum, ones[t] = of_text, gain += of_gain;
+    }
+#pragma omp simd reduction(+ : gain)
+    for (int t = 0; t < steps; t++) gain -= ones[t]*log(total[t]);
+    for (int t = 0; t < steps; t++) {
+        const double *y = w->text[first + t + 1], ratio = ones[t]/total[t];
+#pragma omp simd
+        for (int i = 0; i < WIDE; i++) {
+            const double up = (ratio*share[t][i] - y[i])*(1.0/(STEPS*D));
+            w->extra_grad[1][i] += up*h[t][i];
+            w->extra_grad[2][i] += up;
+            w->up[first + t][i] = up*w->extra[1][i];
+        }
+    }
     return gain;
 }
 
-static void step_reverse(work *w, int t, double d[LAYERS][2][D], double grad[]) {
-    const double *extra = w->param + MAIN, *x = w->param + WEIGHTS + t*D, *y = x + D;
-    double ones = 0, dx[D];
-    for (int i = 0; i < D; i++) ones += y[i];
-    for (int i = 0; i < D; i++) {
-        const double up = -(y[i] - ones*w->share[t][i])/(STEPS*D);
-        grad[MAIN + D + i] += up*w->top[t][i];
-        grad[MAIN + 2*D + i] += up;
-        d[LAYERS - 1][0][i] += up*extra[D + i];
+/* Eight units of a layer, from the last step to the first. up: adjoints of h; becomes those of x.
+ * The adjoints of the first h and c end in state. */
+static void layer_reverse(layer *k, int units, double (*x)[WIDE], double (*up)[WIDE],
+                          double state[2][WIDE]) {
+    lanes dh = {0}, dc = {0}, w[GATES], gw[GATES] = {{0}}, gb[GATES] = {{0}};
+    for (int g = 0; g < GATES; g++) w[g] = hand_load(k->weights.w[g] + units);
+    for (int t = STEPS; t-- > 0;) {
+        const lanes forget = hand_load(k->forget[t] + units),
+                    ingate = hand_load(k->ingate[t] + units);
+        const lanes outgate = hand_load(k->outgate[t] + units),
+                    change = hand_load(k->change[t] + units);
+        const lanes squashed = hand_load(k->squashed[t] + units),
+                    before = hand_load(k->h[t] + units);
+        const lanes in = hand_load(x[t] + units), h = dh + hand_load(up[t] + units);
+        const lanes c = dc + h*(outgate*(1 - squashed*squashed));
+        const lanes d[GATES] = {c*(hand_load(k->c[t] + units)*forget*(1 - forget)),
+                                c*(change*ingate*(1 - ingate)),
+                                h*(squashed*outgate*(1 - outgate)),
+                                c*(ingate*(1 - change*change))};
+        for (int g = 0; g < GATES; g++) {
+            gw[g] += d[g]*(g%2 == 0 ? in : before);
+            gb[g] += d[g];
+        }
+        hand_store(up[t] + units, d[0]*w[0] + d[2]*w[2]);
+        dh = d[1]*w[1] + d[3]*w[3];
+        dc = c*forget;
     }
-    for (int l = LAYERS; l-- > 0;) {
-        layer_reverse(weights_of(w->param, l), &w->step[t][l], grad + l*2*GATES*D, dx, d[l][0], d[l][1]);
-        for (int i = 0; l > 0 && i < D; i++) d[l - 1][0][i] += dx[i];
+    for (int g = 0; g < GATES; g++)
+        hand_store(k->grad.w[g] + units, gw[g]), hand_store(k->grad.b[g] + units, gb[g]);
+    hand_store(state[0] + units, dh), hand_store(state[1] + units, dc);
+}
+
+static double forward(work *w) {
+    double gain = 0;
+    for (int first = 0; first < STEPS; first += BLOCK) {
+        const int steps = STEPS - first < BLOCK ? STEPS - first : BLOCK;
+        for (int t = first; t < first + steps; t++)
+            for (int i = 0; i < WIDE; i++) w->x[t][i] = w->text[t][i]*w->extra[0][i];
+        layer_forward(&w->layer[0], first, steps, w->x + first);
+        for (int l = 1; l < LAYERS; l++)
+            layer_forward(&w->layer[l], first, steps, w->layer[l - 1].h + first + 1);
+        gain += predict(w, first, steps, w->layer[LAYERS - 1].h + first + 1);
     }
-    for (int i = 0; i < D; i++) grad[MAIN + i] += dx[i]*x[i];
+    return gain;
 }
 
 static double by_hand(void *context) {
     work *w = context;
-    double state[LAYERS][2][D], d[LAYERS][2][D] = {0}, gain = 0;
-    memcpy(state, w->param + MAIN + EXTRA, sizeof state);
-    memset(w->by_hand, 0, WEIGHTS*sizeof *w->by_hand);
-    for (int t = 0; t < STEPS; t++) gain += step_forward(w, t, state);
-    for (int t = STEPS; t-- > 0;) step_reverse(w, t, d, w->by_hand);
-    memcpy(w->by_hand + MAIN + EXTRA, d, sizeof d);
+    begin(w);
+    const double gain = forward(w);
+    for (int l = LAYERS; l-- > 0;) {
+        _Alignas(64) double state[2][WIDE];
+        for (int units = 0; units < WIDE; units += LANES)
+            layer_reverse(&w->layer[l], units, l == 0 ? w->x : w->layer[l - 1].h + 1, w->up, state);
+        unpad(GATES, w->layer[l].grad.w, w->by_hand + l*2*GATES*D);
+        unpad(GATES, w->layer[l].grad.b, w->by_hand + l*2*GATES*D + GATES*D);
+        unpad(2, state, w->by_hand + MAIN + EXTRA + l*2*D);
+    }
+    for (int t = 0; t < STEPS; t++)
+        for (int i = 0; i < WIDE; i++) w->extra_grad[0][i] += w->up[t][i]*w->text[t][i];
+    unpad(3, w->extra_grad, w->by_hand + MAIN);
     return w->by_hand[WEIGHTS] = -gain/(STEPS*D);
 }
 
@@ -167,14 +240,12 @@ int main(void) {
     size_t nodes;
     char title[120];
     w.param = bench_numbers(PARAMS), w.by_hand = bench_numbers(WEIGHTS + 1), w.by_tapir = bench_numbers(WEIGHTS + 1);
-    w.step = malloc(STEPS*sizeof *w.step), w.top = malloc(STEPS*sizeof *w.top), w.share = malloc(STEPS*sizeof *w.share);
-    if (!w.step || !w.top || !w.share) return 1;
     for (int i = 0; i < WEIGHTS; i++) w.param[i] = bench_uniform(&seed, -1, 1);
     for (int i = WEIGHTS; i < PARAMS; i++) w.param[i] = bench_uniform(&seed, 0, 2) < 1 ? 0 : 1;
     w.program = compiled(w.param, &nodes);
     snprintf(title, sizeof title, "LSTM, 2 layers, 1024 characters of 14 bits, one row (%zu nodes)", nodes);
     const int failed = bench_arrays(title, 2, by_hand, by_tapir, &w, WEIGHTS + 1, w.by_hand, w.by_tapir, 31, 1e3, "ms", 1e-9);
     ad_program_free(w.program);
-    free(w.param), free(w.by_hand), free(w.by_tapir), free(w.step), free(w.top), free(w.share);
+    free(w.param), free(w.by_hand), free(w.by_tapir);
     return failed;
 }

@@ -1,12 +1,17 @@
-/* mixture.c - the log-likelihood of a mixture of Gaussians, as ADBench and GradBench have it (d = 10, k = 25,
- * n = 1000), and its gradient in all 1650 parameters; the data points are the rows.
+/* mixture.c - the log-likelihood of a mixture of Gaussians, as ADBench and GradBench have it (d =
+ * 10, k = 25, n = 1000), and its gradient in all 1650 parameters; the data points are the rows.
  *
- * Parameters: alpha, k; means, k x d; inverse covariance factors, k x d(d + 1)/2: first the logarithms of the
- * diagonal of Q, then what is below it, column by column. With q the logarithms of one diagonal,
+ * Parameters: alpha, k; means, k x d; inverse covariance factors, k x d(d + 1)/2: first the
+ * logarithms of the diagonal of Q, then what is below it, column by column. With q the logarithms
+ * of one diagonal,
  *     sum over points of logsumexp_k(alpha + sum q - 1/2 |Q(x - mean)|^2) - n logsumexp(alpha)
  *     - n d/2 log(2 pi) + log of a Wishart prior
- * (ADBench, src/cpp/shared/gmm.h). The mean over the rows is asked for, so the prior enters divided by n. */
+ * (ADBench, src/cpp/shared/gmm.h). The mean over the rows is asked for, so the prior enters divided
+ * by n. */
 #include "bench.h"
+#include "hand.h"
+
+#include <string.h>
 
 enum { D = 10, K = 25, N = 1000, BELOW = D*(D - 1)/2, ICF = D + BELOW, PARAMS = K*(1 + D + ICF) };
 
@@ -31,7 +36,7 @@ typedef struct work {
     double *param, *x, *grad_by_hand, *grad;
 } work;
 
-/* ---- with Tapir --------------------------------------------------------------------------------- */
+/* ---- with Tapir ------------------------------------------------------------------------------ */
 
 /* |Q(x - mean)|^2, and |Q|^2 for the prior. */
 static ad_var distance(const ad_var x[], const ad_var mean[], const ad_var diagonal[], const ad_var below[]) {
@@ -81,28 +86,43 @@ static double by_tapir(void *context) {
     return bench_result(w->program, status, mean);
 }
 
-/* ---- by hand ------------------------------------------------------------------------------------ */
+/* ---- by hand --------------------------------------------------------------------------------- */
 
-/* What is the same for all points is computed once; each component's gradient is added up point by point. */
-typedef struct shared {
-    double diagonal[K][D], sum_q[K];
-} shared;
+/* Blocks of points, their coordinates in columns. A component's gradient is linear in few sums over
+ * the points: with c = x - mean and s the point's share of the component (its softmax),
+ *     d/d alpha = sum s,   d/d mean = Q^T Q sum s c,   lower triangle of d/d Q = -Q sum s c c^T,
+ * so that Q is applied once to what has been added up, not once a point. */
+enum { BLOCK = 128, ROUNDED = (N + BLOCK - 1)/BLOCK*BLOCK, PAIRS = D*(D + 1)/2 };
 
-static double prepare(shared *s, const double param[], double prior_grad[], int gradient) {
-    double prior = constant_part();
+typedef struct sums {
+    lanes share, first[D], second[PAIRS]; /* of s, s c, s c c^T: its lower triangle, row by row */
+} sums;
+
+typedef struct scratch {
+    _Alignas(64) double x[ROUNDED/BLOCK][D][BLOCK], term[K][BLOCK], largest[BLOCK], total[BLOCK],
+        c[D][BLOCK], shared_c[D][BLOCK];
+    double factor[K][D][D], sum_q[K]; /* Q, full; the logarithm of its determinant */
+    sums   sum[K];
+} scratch;
+
+/* The factors, and the prior with its gradient in the parameters of the factors. */
+static double prepare(scratch *s, const double param[], double prior_grad[]) {
+    double        prior = constant_part();
     const double *icf = param + K + (size_t)K*D;
     double       *out = prior_grad + K + (size_t)K*D;
     const double  half = 0.5*gamma_of_prior*gamma_of_prior;
     for (int k = 0; k < K; k++, icf += ICF, out += ICF) {
         double square = 0, q = 0;
+        int    below = D;
         for (int i = 0; i < D; i++) {
-            const double e = s->diagonal[k][i] = exp(icf[i]);
+            const double e = s->factor[k][i][i] = exp(icf[i]);
             q += icf[i], square += e*e;
-            if (gradient) out[i] = 2*half*e*e - m_of_prior;
+            out[i] = 2*half*e*e - m_of_prior;
+            for (int j = i + 1; j < D; j++) s->factor[k][j][i] = icf[below++];
         }
         for (int i = D; i < ICF; i++) {
             square += icf[i]*icf[i];
-            if (gradient) out[i] = 2*half*icf[i];
+            out[i] = 2*half*icf[i];
         }
         s->sum_q[k] = q;
         prior += half*square - m_of_prior*q;
@@ -110,84 +130,151 @@ static double prepare(shared *s, const double param[], double prior_grad[], int 
     return prior;
 }
 
-static inline double forward(const double x[restrict], const double mean[restrict], const double diagonal[restrict],
-                             const double *restrict below, double centered[restrict], double q[restrict]) {
-    double square = 0;
-    for (int i = 0; i < D; i++) centered[i] = x[i] - mean[i];
-    for (int i = 0; i < D; i++) q[i] = diagonal[i]*centered[i];
-    for (int i = 0; i < D; i++)
-        for (int j = i + 1; j < D; j++) q[j] += *below++*centered[i];
-    for (int i = 0; i < D; i++) square += q[i]*q[i];
-    return square;
+/* Points into columns; those behind the last are zeros. */
+static void into_columns(scratch *s, const double x[]) {
+    for (int r = 0; r < N; r++)
+        for (int i = 0; i < D; i++) s->x[r/BLOCK][i][r%BLOCK] = x[r*D + i];
 }
 
-static double logsumexp(const double x[K], double soft[K]) {
+/* term[k][r] = constant - |Q(x - mean)|^2/2 */
+static void terms(double (*restrict x)[BLOCK], const double *restrict mean,
+                  double (*restrict factor)[D], double constant, double *restrict term) {
+    for (int r = 0; r < BLOCK; r += LANES) {
+        lanes c[D], square = {0};
+        for (int i = 0; i < D; i++) c[i] = hand_load(x[i] + r) - mean[i];
+        for (int j = 0; j < D; j++) {
+            lanes q = factor[j][0]*c[0];
+            for (int i = 1; i <= j; i++) q += factor[j][i]*c[i];
+            square += q*q;
+        }
+        hand_store(term + r, constant - 0.5*square);
+    }
+}
+
+/* The sum of logsumexp over the first `points` points. The terms become their exponentials, total
+ * what makes shares of them, which are 0 for the other points. */
+static double shares(scratch *s, int points) {
+    double sum = 0;
+    for (int r = 0; r < BLOCK; r++) s->largest[r] = s->term[0][r], s->total[r] = 0;
+    for (int k = 1; k < K; k++)
+        for (int r = 0; r < BLOCK; r++)
+            s->largest[r] = s->term[k][r] > s->largest[r] ? s->term[k][r] : s->largest[r];
+    for (int k = 0; k < K; k++)
+#pragma omp simd
+        for (int r = 0; r < BLOCK; r++)
+            s->total[r] += s->term[k][r] = exp(s->term[k][r] - s->largest[r]);
+#pragma omp simd reduction(+ : sum)
+    for (int r = 0; r < BLOCK; r++) {
+        const double value = s->largest[r] + log(s->total[r]);
+        sum += r < points ? value : 0;
+        s->total[r] = r < points ? 1/s->total[r] : 0;
+    }
+    return sum;
+}
+
+/* Adds to the sums of component k. */
+static void add_up(scratch *s, int k, double (*restrict x)[BLOCK], const double *restrict mean) {
+    sums *to = &s->sum[k];
+    for (int r = 0; r < BLOCK; r += LANES) {
+        const lanes share = hand_load(s->term[k] + r)*hand_load(s->total + r);
+        to->share += share;
+        for (int i = 0; i < D; i++) {
+            const lanes c = hand_load(x[i] + r) - mean[i], part = share*c;
+            hand_store(s->c[i] + r, c), hand_store(s->shared_c[i] + r, part);
+            to->first[i] += part;
+        }
+    }
+#pragma GCC unroll 10
+    for (int i = 0; i < D; i++) {
+        lanes *second = to->second + i*(i + 1)/2, sum[D];
+        for (int j = 0; j <= i; j++) sum[j] = second[j];
+        for (int r = 0; r < BLOCK; r += LANES) {
+            const lanes part = hand_load(s->shared_c[i] + r);
+            for (int j = 0; j <= i; j++) sum[j] += part*hand_load(s->c[j] + r);
+        }
+        for (int j = 0; j <= i; j++) second[j] = sum[j];
+    }
+}
+
+static double sum_of(lanes x) {
+    double sum = 0;
+    for (int l = 0; l < LANES; l++) sum += x[l];
+    return sum;
+}
+
+/* The gradient of component k from its sums. */
+static void finish(const sums *sum, double (*q)[D], double *mean_grad, double *icf_grad) {
+    double       first[D], scatter[D][D], up[D] = {0};
+    const double share = sum_of(sum->share);
+    int          below = D;
+    for (int i = 0, pair = 0; i < D; i++) {
+        first[i] = sum_of(sum->first[i]);
+        for (int j = 0; j <= i; j++) scatter[i][j] = scatter[j][i] = sum_of(sum->second[pair++]);
+    }
+    for (int j = 0; j < D; j++)
+        for (int i = 0; i <= j; i++) up[j] += q[j][i]*first[i];
+    for (int i = 0; i < D; i++) {
+        for (int j = i; j < D; j++) {
+            double out = 0; /* -(Q scatter)[j][i] */
+            mean_grad[i] += q[j][i]*up[j];
+            for (int l = 0; l <= j; l++) out -= q[j][l]*scatter[l][i];
+            if (j == i)
+                icf_grad[i] += share + out*q[i][i];
+            else
+                icf_grad[below++] += out;
+        }
+    }
+}
+
+/* The logarithm of the sum of the exponentials of alpha; shares are its gradient. */
+static double logsumexp_alpha(const double x[K], double share[K]) {
     double largest = x[0], total = 0;
     for (int k = 1; k < K; k++) largest = x[k] > largest ? x[k] : largest;
-    for (int k = 0; k < K; k++) total += soft[k] = exp(x[k] - largest);
-    for (int k = 0; k < K; k++) soft[k] /= total;
+#pragma omp simd reduction(+ : total)
+    for (int k = 0; k < K; k++) total += share[k] = exp(x[k] - largest);
+    for (int k = 0; k < K; k++) share[k] /= total;
     return largest + log(total);
 }
 
-/* weight = d y/d term of this component and point */
-static inline void backward(double weight, const double diagonal[restrict], const double *restrict below,
-                            const double centered[restrict], const double q[restrict], double mean_grad[restrict],
-                            double *restrict icf_grad) {
-    double up[D], down[D], *below_grad = icf_grad + D;
-    for (int i = 0; i < D; i++) {
-        up[i] = -weight*q[i];
-        down[i] = up[i]*diagonal[i];
-        icf_grad[i] += weight + up[i]*diagonal[i]*centered[i];
+/* The sum of logsumexp over all points; with a gradient, the sums of each component too. */
+static double all_points(scratch *s, const double param[], int gradient) {
+    const double *mean = param + K;
+    double        value = 0;
+    for (int b = 0; b < ROUNDED/BLOCK; b++) {
+        for (int k = 0; k < K; k++)
+            terms(s->x[b], mean + k*D, s->factor[k], param[k] + s->sum_q[k], s->term[k]);
+        value += shares(s, N - b*BLOCK < BLOCK ? N - b*BLOCK : BLOCK);
+        for (int k = 0; gradient && k < K; k++) add_up(s, k, s->x[b], mean + k*D);
     }
-    for (int i = 0; i < D; i++) {
-        double sum = down[i];
-        for (int j = i + 1; j < D; j++) {
-            *below_grad++ += up[j]*centered[i];
-            sum += up[j]**below++;
-        }
-        mean_grad[i] -= sum;
-    }
+    return value;
 }
 
 static double by_hand(void *context) {
-    work *w = context;
-    static shared s;
-    static double centered[K][D], q[K][D];
-    const double *mean = w->param + K, *icf = mean + (size_t)K*D;
-    double       *grad = w->grad_by_hand, *mean_grad = grad + K, *icf_grad = mean_grad + (size_t)K*D;
-    double        term[K], soft[K], value;
-    for (int i = 0; i < K + K*D; i++) grad[i] = 0;
-    value = prepare(&s, w->param, grad, 1);
-    for (int r = 0; r < N; r++) {
-        const double *x = w->x + (size_t)r*D;
-        for (int k = 0; k < K; k++)
-            term[k] = w->param[k] + s.sum_q[k] -
-                      0.5*forward(x, mean + k*D, s.diagonal[k], icf + k*ICF + D, centered[k], q[k]);
-        value += logsumexp(term, soft);
-        for (int k = 0; k < K; k++) {
-            grad[k] += soft[k];
-            backward(soft[k], s.diagonal[k], icf + k*ICF + D, centered[k], q[k], mean_grad + k*D, icf_grad + k*ICF);
-        }
+    work          *w = context;
+    static scratch s;
+    double *grad = w->grad_by_hand, *mean_grad = grad + K, *icf_grad = mean_grad + (size_t)K*D,
+           share[K];
+    memset(s.sum, 0, sizeof s.sum);
+    memset(grad, 0, (K + (size_t)K*D)*sizeof *grad);
+    into_columns(&s, w->x);
+    const double prior = prepare(&s, w->param, grad);
+    const double value = prior + all_points(&s, w->param, 1) - N*logsumexp_alpha(w->param, share);
+    for (int k = 0; k < K; k++) {
+        grad[k] = sum_of(s.sum[k].share) - N*share[k];
+        finish(&s.sum[k], s.factor[k], mean_grad + k*D, icf_grad + k*ICF);
     }
-    value -= N*logsumexp(w->param, soft);
-    for (int k = 0; k < K; k++) grad[k] -= N*soft[k];
-    for (int i = 0; i < PARAMS; i++) grad[i] /= N;
+    for (int i = 0; i < PARAMS; i++) grad[i] *= 1.0/N;
     return value/N;
 }
 
-/* The function alone, as one would write it. */
+/* The function alone. */
 static double plain_function(void *context) {
-    work *w = context;
-    static shared s;
-    const double *mean = w->param + K, *icf = mean + (size_t)K*D;
-    double        term[K], soft[K], centered[D], q[D], value = prepare(&s, w->param, w->grad_by_hand, 0);
-    for (int r = 0; r < N; r++) {
-        for (int k = 0; k < K; k++)
-            term[k] = w->param[k] + s.sum_q[k] -
-                      0.5*forward(w->x + (size_t)r*D, mean + k*D, s.diagonal[k], icf + k*ICF + D, centered, q);
-        value += logsumexp(term, soft);
-    }
-    return (value - N*logsumexp(w->param, soft))/N;
+    work          *w = context;
+    static scratch s;
+    double         share[K];
+    into_columns(&s, w->x);
+    const double prior = prepare(&s, w->param, w->grad_by_hand);
+    return (prior + all_points(&s, w->param, 0) - N*logsumexp_alpha(w->param, share))/N;
 }
 
 int main(void) {
