@@ -151,7 +151,8 @@ Test(notes, an_end_without_a_beginning_is_an_error) {
 
 Test(notes, every_operation_notes_its_own_line) {
     const ad_var a = ad_input(tape, 2);
-    const ad_var b = ad_exp(ad_neg(a)); const int line = __LINE__;
+    const int    line = __LINE__ + 1;
+    const ad_var b = ad_exp(ad_neg(a));
     const ad__line *source = ad__notes_source_of(&tape->notes, ad__node_of(b) - 1);     /* the neg inside */
     cr_assert_not_null(source);
     cr_expect_eq(source->line, (uint32_t)line);
@@ -160,7 +161,8 @@ Test(notes, every_operation_notes_its_own_line) {
 
 Test(notes, all_nodes_of_a_formula_note_its_line) {
     const ad_var a = ad_input(tape, 2);
-    const ad_var y = ad_formula(tape, exp(-a)*sin(a), a); const int line = __LINE__;
+    const int    line = __LINE__ + 1;
+    const ad_var y = ad_formula(tape, exp(-a)*sin(a), a);
     for (uint32_t i = ad__node_of(a) + 1; i <= ad__node_of(y); i++) {
         const ad__line *source = ad__notes_source_of(&tape->notes, i);
         cr_assert_not_null(source);
@@ -174,7 +176,8 @@ Test(notes, the_first_number_that_is_not_finite_is_named_with_its_line) {
     FILE        *to = open_memstream(&text, &length);
     const ad_var a = ad_input(tape, -1);
     ad_name(a, "a");
-    const ad_var b = ad_log(a); const int line = __LINE__;
+    const int    line = __LINE__ + 1;
+    const ad_var b = ad_log(a);
     const ad_var y = ad_add(ad_mul(b, ad_num(2)), a);
     ad_name(y, "y");
     char place[64];

@@ -4,38 +4,18 @@
  * side by side in a register of AVX-512. Those are written as GNU C's vectors, so that it does not
  * depend on the compiler's mood whether a loop is vectorized. What rows share is computed once;
  * points and poses go eight at a time, simulations four, sequences one. */
+#include "hand.h"
 #include "templates.h"
 
-#include <math.h>
 #include <string.h>
 
-/* glibc has these for vectors too, to 4 units in the last place, but its header offers them with
- * -ffast-math alone. */
-#if defined __x86_64__ && defined __GLIBC__ && !defined __clang__
-#define HAND_VECTOR_FORM __attribute__((simd("notinbranch")))
-HAND_VECTOR_FORM double exp(double x);
-HAND_VECTOR_FORM double log(double x);
-HAND_VECTOR_FORM double sin(double x);
-HAND_VECTOR_FORM double cos(double x);
+#ifdef AD__VECTOR_MATH
 #define EACH _Pragma("omp simd simdlen(8)")
 #else
 #define EACH
 #endif
 
-typedef double  lanes __attribute__((vector_size(64)));
-typedef int64_t mask __attribute__((vector_size(64))); /* -1 or 0 for each */
-/* The same wherever it stands, in an array of doubles. */
-typedef double  lanes_anywhere __attribute__((vector_size(64), aligned(8), may_alias));
-
-enum { LANES = 8 };
-
-static inline lanes hand_load(const double *from) {
-    return *(const lanes_anywhere *)from;
-}
-
-static inline void hand_store(double *to, lanes x) {
-    *(lanes_anywhere *)to = x;
-}
+typedef int64_t mask __attribute__((vector_size(64))); /* -1 or 0 for each lane */
 
 static inline void add_to(double *to, lanes x) {
     hand_store(to, hand_load(to) + x);
