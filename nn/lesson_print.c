@@ -227,8 +227,9 @@ static void print_activation_wishes(const board *b, size_t l, const table *t) {
     fputc('\n', b->to);
 }
 
-/* The wishes of the units of layer l: of their weights, in proportion to the activation that each carries,
- * and of the activations before, in proportion to the weight; the latter are added up. */
+/* The wishes of the units of layer l: of their weights, in proportion to the activation that
+ * each carries, and of the activations before, in proportion to the weight; the latter are added
+ * up. */
 static void print_wishes(const board *b, size_t l) {
     const nn_lesson *lesson = b->lesson;
     const double    *dz = b->pupil->dz + lesson->unit[l];
