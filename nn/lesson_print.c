@@ -227,6 +227,9 @@ static void print_wishes_for_activations(const printer *b, size_t l, const chose
     fputc('\n', b->to);
 }
 
+/* The wishes of the units of layer l: of their weights, in proportion to the activation that
+ * each carries, and of the activations before, in proportion to the weight; the latter are added
+ * up. */
 static void print_wishes(const printer *b, size_t l) {
     const nn_lesson *lesson = b->lesson;
     const double    *dz = b->example->dz + lesson->unit[l];

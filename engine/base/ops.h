@@ -113,8 +113,8 @@ static inline double ad__value_scale(double x, double y);
 #undef polygamma
 #undef lgamma
 
-/* Is there anything in this column of a row? The text is a constant, so the answer is one too. A row with a side
- * selects. */
+/* Is there anything in this column of a row? The text is a constant, so the answer is one too. A
+ * row with a side selects. */
 #define AD__GIVEN(column)  (!(#column[0] == '0' && #column[1] == '\0'))
 #define AD__SELECTS(side)  AD__GIVEN(side)
 

@@ -1,10 +1,11 @@
 /* spoil.h - one rule, or one step of the sweep, wrong on purpose.
  *
- * A checker that never says FAIL looks the same as one that cannot. So there is a build of the engine
- * (-DAD_SPOIL; tests and the gradcheck demo alone link it) in which every partial derivative of the table and of
- * the reductions goes through a hook, and whose reverse sweep is not that of sweep.c but a plain one in
- * spoil.c, edge by edge, which can go wrong in each of the ways below. Only what a tape does can be spoiled,
- * not programs, nor derivatives made from texts. */
+ * A checker that never says FAIL looks the same as one that cannot. So there is a build of the
+ * engine (-DAD_SPOIL; tests and the gradcheck demo alone link it) in which every partial
+ * derivative of the table and of the reductions goes through a hook, and whose reverse sweep is
+ * not that of sweep.c but a plain one in spoil.c, edge by edge, which can go wrong in each of
+ * the ways below. Only what a tape does can be spoiled, not programs, nor derivatives made from
+ * texts. */
 #ifndef TAPIR_SPOIL_H
 #define TAPIR_SPOIL_H
 

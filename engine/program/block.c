@@ -150,7 +150,8 @@ static void reverse_pick(const ad__block *b, const ad__move *m) {
     }
 }
 
-/* The partials of the lanes as rows, in to[0 .. n - 1]. What is not written is NaN, not 0 by chance. */
+/* The partials of the lanes as rows, in to[0 .. n - 1]. What is not written is NaN, not 0 by
+ * chance. */
 static void custom_partials(const ad__block *b, const uint32_t *word, const ad__node *node, const double *v,
                             const double *a) {
     const ad__own_op *own = ad__own_op_in(b->p, node);

@@ -218,7 +218,8 @@ static uint32_t add_row(values *v, ad__row_number row, uint32_t x, uint32_t y) {
     return add(v, (ad__node){ad__rows[row].code, flags, x, two ? y : 0, 0});
 }
 
-/* A value with its operands in words: those from `place` on, which are the last but for the number of a custom one. */
+/* A value with its operands in words: those from `place` on, which are the last but for the
+ * number of a custom one. */
 static uint32_t add_words(values *v, uint8_t code, size_t place, size_t count) {
     if (v->failed) return 0;
     ad__node node = {.code = code, .x = (uint32_t)place, .y = (uint32_t)count};

@@ -33,7 +33,7 @@ enum {
 };
 
 enum { MUST_HOLD = 1, MUST_NOT_HOLD = 2 };                     /* guards */
-enum { NEEDED = 1, NEEDS_PLACE = 2 };                          /* values; a constant may be a literal where it needs none */
+enum { NEEDED = 1, NEEDS_PLACE = 2 };      /* values; a constant that needs none may be a literal */
 
 /* What is written for a step, apart from the irregular lists. Places are those of the first turn of a loop. */
 typedef struct step {

@@ -152,7 +152,7 @@ static void push_to(planner *c, uint32_t i, ad__move m) {
         target(c, i, &m.in, &m.out);
         add_move(c, false, m);
     } else if (m.kind == AD__PUSH && m.row == AD__ROW_mul) {
-        const bool x = m.which == Y && m.form == AD__Y_NUMBER;         /* the other operand is a row */
+        const bool x = m.which == Y && m.form == AD__Y_NUMBER;   /* the other operand is a row */
         add_move(c, false, (ad__move){.kind = AD__TOTAL_PRODUCT, .a = m.a, .x = x ? m.x : m.y, .y = c->p->node[i].home});
     } else {
         m.in = AD__ZEROS, m.out = AD__SPARE + 3;

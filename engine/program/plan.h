@@ -36,9 +36,9 @@ typedef enum ad__move_kind {
     AD__PUSH_LOGSUMEXP,        /* out = in + a*exp(x - y)*scale: y the shift, the scale in the next row */
     AD__PUSH_WHERE,            /* out = in + a where (x != 0) == which */
     AD__PUSH_PICK,             /* index: x; the words from y on: a row or a uniform value for each operand; v: how many */
-    AD__PUSH_CUSTOM,           /* y: the value, its row v; words from x on: the operands, as forward; then for each where
-                                * its contribution is read from, and where it goes: a row, a uniform value, or nowhere
-                                * (all bits) */
+    AD__PUSH_CUSTOM,           /* y: the value, its row v; words from x on: the operands, as
+                                * forward; then for each where its contribution is read from, and
+                                * where it goes: a row, a uniform value, or nowhere (all bits) */
     AD__PUSH_LAYER,            /* y: the layer; words from x on: rows of m adjoints; where n contributions are read
                                 * from; and written to; n operands. which: to the operands at all? */
     AD__TOTAL,                 /* adjoint of uniform value y += total of a; which: minus */

@@ -32,9 +32,9 @@ enum { AD__VARYING = 1, AD__ON_PARAM = 2, AD__ON_ACTIVE = 4, AD__UNIFORM = 8 };
 typedef struct ad__node {
     uint8_t  code, flags;
     uint32_t x, y;             /* operands; param and input: its number; constant: place in `constant`;
-                                * sum, logsumexp, where, pick: place in `word`, count (pick: index first);
-                                * custom: the same, and behind its operands a word that is no operand: the number of
-                                * the operation in `own`;
+                                * sum, logsumexp, where, pick: place in `word`, count (pick: index
+                                * first); custom: the same, and behind its operands a word that is
+                                * no operand: the number of the operation in `own`;
                                 * dot: place and count n, the n x first, then the n y;
                                 * layer dot: the layer, and which of its outputs */
     uint32_t home;
@@ -71,10 +71,10 @@ typedef struct ad__counts {
     size_t rolled, compared;   /* instructions that went into rolls; comparisons it took to find them */
 } ad__counts;
 
-/* What runs over uniform values, by home: u[home] = code(u[x], u[y]). Sums, dots, logsumexp, where, pick: x is
- * the place of their operands in `index`, y their count as in a node (after those of a pick stands the value that it is,
- * after those of a custom operation its number in `own`).
- * A term adds u[x] to u[home], a product u[x]*u[y]. A roll: x is its number. */
+/* What runs over uniform values, by home: u[home] = code(u[x], u[y]). Sums, dots, logsumexp,
+ * where, pick: x is the place of their operands in `index`, y their count as in a node (after
+ * those of a pick stands the value that it is, after those of a custom operation its number in
+ * `own`). A term adds u[x] to u[home], a product u[x]*u[y]. A roll: x is its number. */
 typedef struct ad__instruction {
     uint32_t code, x, y, home;
 } ad__instruction;
@@ -191,7 +191,7 @@ static inline const ad__own_op *ad__own_op_in(const ad_program *p, const ad__nod
 typedef struct ad__failure {
     ad_status status;
     size_t    row;             /* SIZE_MAX: no row, a uniform value */
-    uint32_t  guard, value;    /* AD_BRANCH_CHANGED: the guard, and what it looks at; else the value alone */
+    uint32_t  guard, value;    /* AD_BRANCH_CHANGED: the guard and its condition; else a value */
     double    number;
     double    side[2];         /* of the comparison that a guard looks at */
 } ad__failure;

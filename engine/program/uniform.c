@@ -69,7 +69,7 @@ static void push_custom(const ad_program *p, const double u[], double adjoint[],
     const size_t      n = in->y;
     const ad__own_op *own = &p->own[at[n]];
     double           *partial = space + n;
-    for (size_t k = 0; k < n; k++) partial[k] = NAN;             /* one that is not written is not 0 by chance */
+    for (size_t k = 0; k < n; k++) partial[k] = NAN;      /* what is not written is not 0 by chance */
     own->op->partials(n, custom_operands(at, n, u, space), u[in->home], partial, own->context);
     for (size_t k = 0; k < n; k++) adjoint[at[k]] += a*partial[k];
 }

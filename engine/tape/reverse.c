@@ -1,4 +1,5 @@
-/* reverse.c - what a caller asks of the reverse sweep: ad_backward, and gradients read from the adjoints it leaves.
+/* reverse.c - what a caller asks of the reverse sweep: ad_backward, and gradients read from the
+ * adjoints it leaves.
  * Invariant: adjoints of nodes below `swept` are those of the last sweep, which succeeded. */
 #include "tape/sweep.h"
 
@@ -13,7 +14,7 @@ void ad_backward(ad_var y) {
     }
     const uint32_t last = ad__node_of(y);
     ad__sweep(tape, last);
-    tape->swept = tape->status == AD_OK ? last + 1 : 0;     /* a pick that picks nothing stopped it half-way */
+    tape->swept = tape->status == AD_OK ? last + 1 : 0;     /* a pick that picks nothing stops it */
 }
 
 /* Nodes recorded after y do not lead to it. */

@@ -12,8 +12,9 @@
 #include <float.h>
 #include <stdlib.h>
 
-/* Enough for the table as it stands, with space for as much again. A text that does not fit is an error when its rule
- * is made. A rule of 64 slots has fewer than 256 steps: one for each slot, two more for a condition. */
+/* Enough for the table as it stands, with space for as much again. A text that does not fit is
+ * an error when its rule is made. A rule of 64 slots has fewer than 256 steps: one for each
+ * slot, two more for a condition. */
 enum { RULES = 2*AD__ROWS + AD__CODES - AD__sum, STEPS = 768, SLOTS = 1280, MOST_SLOTS = 64 };
 
 struct ad__rules {

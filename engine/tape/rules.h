@@ -32,13 +32,14 @@ typedef struct ad__rule {
     ad__dual       *slot;          /* x, y, v, one for each step, constants: these are in place */
 } ad__rule;
 
-/* The rule of operand 0 or 1 of a row, or of a reduction (code sum or dot: x is the operand, y the one it is
- * multiplied by). NULL with the error kept: out of memory, or a text that is too long or cannot be read. */
+/* The rule of operand 0 or 1 of a row, or of a reduction (code sum or dot: x is the operand, y
+ * the one it is multiplied by). NULL with the error kept: out of memory, or a text that is too
+ * long or cannot be read. */
 const ad__rule *ad__rule_of_row(ad_tape *tape, ad__row_number row, int operand);
 const ad__rule *ad__rule_of_reduction(ad_tape *tape, uint8_t code);
 
-/* The same of any text; those above have the numbers 2*row + operand, and behind the rows one for each reduction. What
- * was made for a number once stays. */
+/* The same of any text; those above have the numbers 2*row + operand, and behind the rows one
+ * for each reduction. What was made for a number once stays. */
 const ad__rule *ad__rule_at(ad_tape *tape, unsigned number, const char *text);
 
 ad__dual ad__rule_dual(const ad__rule *rule, ad__dual x, ad__dual y, ad__dual v);

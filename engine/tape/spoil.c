@@ -1,6 +1,6 @@
-/* spoil.c - the hooks of spoil.h, and a reverse sweep that can go wrong, in place of sweep.c. The file of
- * the reductions is built with two of its functions under other names (ad__right_...), and those of that name
- * stand here, going operand by operand. */
+/* spoil.c - the hooks of spoil.h, and a reverse sweep that can go wrong, in place of sweep.c.
+ * The file of the reductions is built with two of its functions under other names
+ * (ad__right_...), and those of that name stand here, going operand by operand. */
 #include "base/spoil.h"
 
 #include "tape/reduce.h"

@@ -7,10 +7,10 @@
 
 enum { BLOCK = 64, AHEAD = 512 };
 
-/* Operand p of node i receives a*d, where a is the adjoint of i and d the partial. A row that selects
- * sends nothing through a partial of exactly 0, so that 0*inf does not become NaN. What arrives at the
- * node just left of i is kept in `next` as well: it is needed at once, and memory hands back what was
- * just stored a dozen cycles later. */
+/* Operand p of node i receives a*d, where a is the adjoint of i and d the partial. A row that
+ * selects sends nothing through a partial of exactly 0, so that 0*inf does not become NaN. What
+ * arrives at the node just left of i is kept in `next` as well: it is needed at once, and memory
+ * hands back what was just stored a dozen cycles later. */
 #define PUSH(p, d, side)                                                          \
     do {                                                                          \
         const double partial = (d);                                               \
@@ -21,8 +21,9 @@ enum { BLOCK = 64, AHEAD = 512 };
         }                                                                         \
     } while (0)
 
-/* Ask for the columns of the nodes that the sweep reaches a few hundred steps later: processors look
- * ahead upwards better than downwards. Addresses before the arrays are harmless, they are only hints. */
+/* Ask for the columns of the nodes that the sweep reaches a few hundred steps later: processors
+ * look ahead upwards better than downwards. Addresses before the arrays are harmless, they are
+ * only hints. */
 static void look_ahead(const ad_tape *tape, uint32_t i) {
     if (i < AHEAD) return;
     for (uint32_t j = i - AHEAD; j < i - AHEAD + BLOCK; j += 8) {

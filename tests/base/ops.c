@@ -714,7 +714,8 @@ Test(ops, constant_partials_are_numbers_and_all_others_are_none) {
     }
 }
 
-/* A program that keeps a partial of a row that selects would multiply by a 0 that should send nothing. */
+/* A program that keeps a partial of a row that selects would multiply by a 0 that should send
+ * nothing. */
 Test(ops, partials_are_costly_where_they_call_or_divide_and_nothing_is_selected) {
     for (int n = 0; n < ROWS; n++) {
         const ad__row *r = &ad__rows[n];
@@ -774,12 +775,13 @@ Test(ops, column_tip_says_where_a_row_is_a_cone) {
             cr_expect(!tip || ad__code_has_tip(ad__rows[n].code), "%s", rows[n].name);
             tips += tip;
         }
-    cr_expect_eq(tips, 3*5 + 2*5 + 1);                   /* y is not looked at by rows of one operand */
+    cr_expect_eq(tips, 3*5 + 2*5 + 1);           /* rows of one operand do not look at y */
     cr_expect(!ad__row_tip(AD__ROW_max, INFINITY, INFINITY) && !ad__code_has_tip(AD__sqrt) && !ad__code_has_tip(AD__sum));
     cr_expect(ad__code_has_tip(AD__min_number) && ad__code_has_tip(AD__number_min));
 }
 
-/* Does the partial in x, moved along x or y, change by no more than its slope, as far as two steps can tell? */
+/* Does the partial in x, moved along x or y, change by no more than its slope, as far as two
+ * steps can tell? */
 static bool has_slope(ad__row_number r, double x, double y, bool along_y) {
     double quotient[2];
     for (int k = 0; k < 2; k++) {
@@ -794,7 +796,8 @@ static bool has_slope(ad__row_number r, double x, double y, bool along_y) {
     return quotient[1] <= 4*quotient[0] + 1;
 }
 
-/* The kinks of rows that select are told by their sides. A partial that is a row of its own is not looked at in (0, 0). */
+/* The kinks of rows that select are told by their sides. A partial that is a row of its own is
+ * not looked at in (0, 0), what the first derivative sees not at all. */
 Test(ops, rows_whose_second_derivatives_end_at_0_bend_there) {
     static const double at[] = {0, 1, -1, 0.5, 2};
     size_t              bend = 0;
@@ -804,7 +807,7 @@ Test(ops, rows_whose_second_derivatives_end_at_0_bend_there) {
             const double         x = fabs(at[k/5]), y = at[k%5], v = ad__row_value(r, x, y);
             const bool           two = rows[n].operands == 2;
             if (v != 0 || (ad__row_selects(r) && n != ROW_abs) || (n == ROW_hypot_slope && x == 0 && y == 0)) continue;
-            if (!isfinite(ad__row_dx(r, x, y, v)) && !ad__row_bends(r, v)) continue;     /* seen by the first derivative */
+            if (!isfinite(ad__row_dx(r, x, y, v)) && !ad__row_bends(r, v)) continue;
             const bool slope = has_slope(r, x, y, false) && (!two || has_slope(r, x, y, true));
             cr_expect(slope || ad__row_bends(r, v), "%s(%g, %g)", rows[n].name, x, y);
             bend += !slope;

@@ -313,8 +313,8 @@ Test(custom, program_of_params_alone_runs_it) {
     ad_program_free(p);
 }
 
-/* Which operation it is, is a word beside the operands, not one of the program's numbers: two with the same operands are two
- * values, one used twice is one. */
+/* Which operation it is, is a word beside the operands, not one of the program's numbers: two
+ * with the same operands are two values, one used twice is one. */
 Test(custom, which_one_it_is_is_no_number_of_the_program) {
     double       two = 2, three = 3;
     const ad_var w = ad_input(tape, 0.7), u = ad_input(tape, 1.3), x = ad_input(tape, 1.1);

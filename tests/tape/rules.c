@@ -176,14 +176,15 @@ static double computed(const ad__rule *rule, double x) {
 
 Test(rules, text_of_too_many_numbers_is_refused_and_the_next_is_made) {
     char text[400];
-    cr_expect_eq(computed(ad__rule_at(tape, 0, sum_of(30, text)), 0.5), 465.5);       /* 30*31/2 + x; 3 + 2*30 slots */
-    expect_refused(1, sum_of(31, text), "more than 64");
-    expect_refused(1, sum_of(61, text), "more than 64");                              /* nodes alone */
+    cr_expect_eq(computed(ad__rule_at(tape, 0, sum_of(30, text)), 0.5), 465.5);  /* 30*31/2 + x */
+    expect_refused(1, sum_of(31, text), "more than 64");         /* 3 + 2*31 slots */
+    expect_refused(1, sum_of(61, text), "more than 64");         /* nodes alone */
     cr_expect_eq(computed(ad__rule_at(tape, 1, sum_of(2, text)), 0.5), 3.5, "its number is free again");
     cr_expect_eq(computed(ad__rule_at(tape, 0, "y"), 0.5), 465.5, "what was made stays");
 }
 
-/* An operation takes a slot and a step, a number a slot: sums fill the slots first, signs the steps. */
+/* An operation takes a slot and a step, a number a slot: sums fill the slots first, signs the
+ * steps. */
 static void expect_full(const char *text, double want) {
     unsigned made = 0;
     while (made < 2*AD__ROWS && ad__rule_at(tape, made, text) != NULL) made++;

@@ -1,4 +1,5 @@
-/* sweep.c - tests of the loop over nodes itself: which adjoints it writes, and that each is that of all users. */
+/* sweep.c - tests of the loop over nodes itself: which adjoints it writes, and that each is that
+ * of all users. */
 #include "graphs.h"
 
 #include "engine/tape/sweep.h"
@@ -33,7 +34,8 @@ Test(sweep, what_an_earlier_sweep_left_is_written_over) {
     cr_expect(tape->adjoint[0] == 5 && tape->adjoint[1] == 3 && tape->adjoint[ad__node_of(xy)] == 1);
 }
 
-/* The adjoint of the node just left of the one visited is held in a register; of others it is not. */
+/* The adjoint of the node just left of the one visited is held in a register; of others it is
+ * not. */
 Test(sweep, neighbour_and_distant_operands_receive_all_that_is_sent) {
     const ad_var x = ad_input(tape, 2), a = ad_mul(x, x), b = ad_mul(a, a), c = ad_mul(b, a), d = ad_sub(c, c);
     ad__sweep(tape, ad__node_of(c));
