@@ -98,7 +98,8 @@ static inline bool ad__valid(const ad_tape *tape, ad_var x) {
 }
 /* The quick half of ad__valid: may say no to a good handle, never yes to a bad one. */
 static inline bool ad__fresh(const ad_tape *tape, ad_var x) {
-    return (ad__era_of(x) == tape->era) | (ad__node_of(x) < tape->stable);
+    const uint32_t era = ad__era_of(x), node = ad__node_of(x);
+    return (era == tape->era) | (node < tape->stable);
 }
 
 /* A handle for a node recorded just now or never forgotten. */
