@@ -48,5 +48,6 @@ double nn_schedule_rate(const nn_schedule *s, size_t step) {
 
 bool nn_schedule_good(const nn_schedule *s) {
     return nn__all_zero(s->reserved, s + 1) && isfinite(s->rate) && s->rate > 0 &&
-           isfinite(s->last) && s->last >= 0 && isfinite(s->factor) && s->factor > 0 && s->steps > 0;
+           isfinite(s->last) && s->last >= 0 && isfinite(s->factor) && s->factor > 0 &&
+           s->steps > 0;
 }

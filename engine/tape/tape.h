@@ -102,7 +102,8 @@ static inline bool ad__valid(const ad_tape *tape, ad_var x) {
 /* The fast half of ad__valid: may return false for a valid handle, never true for an invalid
  * one. */
 static inline bool ad__fresh(const ad_tape *tape, ad_var x) {
-    return (ad__era_of(x) == tape->era) | (ad__node_of(x) < tape->stable);
+    const uint32_t era = ad__era_of(x), node = ad__node_of(x);
+    return (era == tape->era) | (node < tape->stable);
 }
 
 /* A handle for a node recorded just now or never forgotten. */
