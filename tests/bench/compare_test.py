@@ -14,7 +14,6 @@ import time
 from pathlib import Path
 
 COMPARE = Path(sys.argv[1]).resolve()
-SKIPPED = 77
 
 MESON = """project('small')
 fs = import('fs')
@@ -179,7 +178,8 @@ TESTS = [value for value in list(globals().values())
 
 def main():
     if not all(shutil.which(tool) for tool in ("git", "meson", "ninja")):
-        return SKIPPED
+        print("1..0 # SKIP needs git, meson and ninja")
+        return 0
     failed = 0
     print(f"1..{len(TESTS)}")
     for number, test in enumerate(TESTS, 1):

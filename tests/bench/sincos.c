@@ -14,7 +14,7 @@ typedef struct work {
     ad_tape *tape;
     ad_mark  leaves;
     ad_var   x, a;
-    double  *before, *sine, *bell;
+    double  *before, *slope;
 } work;
 
 static inline uint64_t bits_of(double x) {
@@ -61,31 +61,32 @@ static inline double exp_of(double x) {
     return number_of(bits_of(power) + (bits_of(sum) << 52));
 }
 
-/* slope = d x'/d x = sin(x) + x*cos(x) + a - 2*x*exp(-x*x) */
-static void slopes(const double x[restrict], const double sine[restrict],
-                   const double bell[restrict], double a, double slope[restrict]) {
+/* A thousand steps from x on, each x kept, and its slope, which no step waits for:
+ * d x'/d x = sin(x) + x*cos(x) + a - 2*x*exp(-x*x). Adds to the sum; returns the last x. */
+static double block_forward(double x, double a, double before[restrict], double slope[restrict],
+                            double *sum) {
+    double sine[BLOCK], bell[BLOCK], s = *sum;
+    for (int i = 0; i < BLOCK; i++) {
+        before[i] = x, sine[i] = sine_of(x), bell[i] = exp_of(-x*x);
+        x = sine[i]*x + a*x + bell[i];
+        s += x;
+    }
 #pragma omp simd
-    for (int i = 0; i < BLOCK; i++) slope[i] = sine[i] + x[i]*cos(x[i]) + a - 2*x[i]*bell[i];
+    for (int i = 0; i < BLOCK; i++)
+        slope[i] = sine[i] + before[i]*cos(before[i]) + a - 2*before[i]*bell[i];
+    *sum = s;
+    return x;
 }
 
 static double by_hand(void *context) {
     work *w = context;
     const double a = ad_value(w->a);
-    double *restrict before = w->before, *restrict sine = w->sine, *restrict bell = w->bell;
-    double x = ad_value(w->x), s = 0;
-    for (int i = 0; i < STEPS; i++) {
-        before[i] = x, sine[i] = sine_of(x), bell[i] = exp_of(-x*x);
-        x = sine[i]*x + a*x + bell[i];
-        s += x;
-    }
-    double dx = 0, da = 0, slope[BLOCK];
-    for (int first = STEPS - BLOCK; first >= 0; first -= BLOCK) {
-        slopes(before + first, sine + first, bell + first, a, slope);
-        for (int i = BLOCK; i-- > 0;) {
-            dx += 1; /* s = s + x */
-            da += dx*before[first + i];
-            dx *= slope[i];
-        }
+    double x = ad_value(w->x), s = 0, dx = 0, da = 0;
+    for (int i = 0; i < STEPS; i += BLOCK)
+        x = block_forward(x, a, w->before + i, w->slope + i, &s);
+    for (int i = STEPS; i-- > 0;) { /* dx + 1, since s = s + x; written so that it waits once */
+        da += (dx + 1)*w->before[i];
+        dx = dx*w->slope[i] + w->slope[i];
     }
     return s + da + dx;
 }
@@ -106,14 +107,13 @@ static double by_tape(void *context) {
 int main(void) {
     work w = {.tape = ad_tape_new(),
               .before = bench_numbers(STEPS),
-              .sine = bench_numbers(STEPS),
-              .bell = bench_numbers(STEPS)};
+              .slope = bench_numbers(STEPS)};
     w.x = ad_input(w.tape, 0.5), w.a = ad_input(w.tape, 0.3);
     w.leaves = ad_tape_mark(w.tape);
     const int failed = bench_pair("x = sin(x)*x + a*x + exp(-x*x), s = s + x, per operation", 2.6, by_hand,
                                   by_tape, &w, 11, 1e9/((double)STEPS*OPERATIONS), "ns", 1e-8);
     const int bad = ad_tape_status(w.tape) != AD_OK;
     ad_tape_free(w.tape);
-    free(w.before), free(w.sine), free(w.bell);
+    free(w.before), free(w.slope);
     return failed || bad;
 }
