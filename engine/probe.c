@@ -31,13 +31,23 @@ static double row_rounding(ad__row_number row) {
 
 /* The sizes of what a sum or a dot adds up, since they may cancel. */
 static double terms(const ad_tape *tape, uint32_t node) {
-    const ad__group g = ad__group_of(tape, node, 0);
-    const bool      dot = tape->code[node] == AD__dot;
-    const ad__group h = dot ? ad__group_of(tape, node, 1) : g;
+    const uint8_t   code = tape->code[node];
+    const bool      paired = ad__is_paired(code);
+    const ad__group g = ad__group_of(tape, node, 0), h = paired ? ad__group_of(tape, node, 1) : g;
     double          total = 0;
     for (size_t i = 0; i < g.n; i++)
-        total += fabs(ad__group_value(tape, g, i)*(dot ? ad__group_value(tape, h, i) : 1));
+        total += fabs(ad__sum_term(code, ad__group_value(tape, g, i), paired ? ad__group_value(tape, h, i) : 0));
     return total*(1 + sqrt((double)g.n));
+}
+
+static double reduction_noise(const ad_tape *tape, uint32_t node, double v) {
+    const uint8_t code = tape->code[node];
+    switch (ad__family_of(code)) {
+    case AD__SUMS:        return AD__ROUNDING*terms(tape, node);
+    case AD__FOLDS:       return AD__ROUNDING*ad__fold_noise(code, v, ad__operands(tape, node));
+    case AD__SELECTS_ONE: return 0;
+    default:              return AD__ROUNDING*4*v;
+    }
 }
 
 double ad__node_noise(const ad_tape *tape, uint32_t node) {
@@ -46,12 +56,7 @@ double ad__node_noise(const ad_tape *tape, uint32_t node) {
     /* Where lgamma and polygamma pass through 0 their error does not. */
     if (row == AD__ROW_lgamma || row == AD__ROW_polygamma) return AD__ROUNDING*row_rounding(row)*(v + 1);
     if (row < AD__ROWS) return AD__ROUNDING*row_rounding(row)*v;
-    switch (tape->code[node]) {
-    case AD__sum: case AD__dot: return AD__ROUNDING*terms(tape, node);
-    case AD__logsumexp: return AD__ROUNDING*4*(v + 1);
-    case AD__input: case AD__branch: case AD__where: case AD__pick: return 0;
-    default: return AD__ROUNDING*4*v;
-    }
+    return tape->code[node] < AD__FIRST_REDUCTION ? 0 : reduction_noise(tape, node, v);
 }
 
 /* What is not finite is left out: it is seen elsewhere. */
@@ -88,15 +93,27 @@ static double price(const ad__probe *p) {
 /* ---- sides ------------------------------------------------------------------------------------ */
 
 static bool has_side(const ad_tape *tape, uint32_t node) {
-    const uint8_t        code = tape->code[node];
-    const ad__row_number row = ad__code_row(code);
-    return row < AD__ROWS ? ad__row_selects(row) : code == AD__where || code == AD__pick;
+    const ad__row_number row = ad__code_row(tape->code[node]);
+    const ad__reduction *reduction = ad__reduction_of(tape->code[node]);
+    return row < AD__ROWS ? ad__row_selects(row) : reduction != NULL && reduction->selects;
 }
 
-static double side_of(const ad_tape *tape, uint32_t node) {
-    const ad__row_number row = ad__code_row(tape->code[node]);
-    const double         x = ad__edge_of(tape, node, 0).value;
-    if (row == AD__ROWS) return tape->code[node] == AD__where ? x != 0 : x;
+/* Which operands receive something, as a number that hardly two sets have in common. */
+static double side_of_fold(const ad_tape *tape, uint32_t node) {
+    const double *partial = ad__tape_partials(tape, node);
+    const size_t  n = ad__operands(tape, node);
+    uint64_t      set = 0;
+    for (size_t k = 0; k < n; k++)
+        if (partial[k] != 0) set = (set ^ k)*UINT64_C(0x9E3779B97F4A7C15) + 1;
+    return (double)(set >> 11);
+}
+
+double ad__side_of(const ad_tape *tape, uint32_t node) {
+    const uint8_t        code = tape->code[node];
+    const ad__row_number row = ad__code_row(code);
+    if (ad__family_of(code) == AD__FOLDS) return side_of_fold(tape, node);
+    const double x = ad__edge_of(tape, node, 0).value;
+    if (row == AD__ROWS) return (double)ad__selected(code, x, ad__operands(tape, node) - 1);
     return ad__row_side(row, x, ad__rows[row].operands > 1 ? ad__edge_of(tape, node, 1).value : 0,
                         tape->value[node]);
 }
@@ -114,7 +131,7 @@ static bool find_sides(ad__probe *p) {
 
 bool ad__probe_same(const ad__probe *p) {
     for (size_t k = 0; k < p->sides; k++) {
-        const double side = side_of(p->tape, p->side_node[k]);
+        const double side = ad__side_of(p->tape, p->side_node[k]);
         if (side != p->side[k] && !(side != side && p->side[k] != p->side[k])) return false;
     }
     return true;
@@ -229,7 +246,7 @@ bool ad__probe_open(ad__probe *p, ad_var y, size_t n, const ad_var x[]) {
     for (size_t i = 0; i < n; i++) p->base[i] = tape->value[x[i].at.in.node];
     ad__replay_range(tape, tape->leaves, p->y + 1);
     if (tape->status != AD_OK) return false;
-    for (size_t k = 0; k < p->sides; k++) p->side[k] = side_of(tape, p->side_node[k]);
+    for (size_t k = 0; k < p->sides; k++) p->side[k] = ad__side_of(tape, p->side_node[k]);
     sweep(p);
     if (tape->status != AD_OK) return false;
     p->value = tape->value[p->y];
