@@ -64,7 +64,8 @@ static const pair functions[] = {
     {"gammaln", "lgamma"},   {"loggamma", "lgamma"},  {"lngamma", "lgamma"},    {"gamma", "tgamma"},
     {"factorial", "tgamma(x + 1)"}, {"digamma", "polygamma(0, x)"}, {"psi", "polygamma(0, x)"}, {"trigamma", "polygamma(1, x)"},
     {"average", "mean"},     {"avg", "mean"},         {"product", "prod"},      {"lse", "logsumexp"},   {"if", "where"},
-    {"ifelse", "where"},     {"iif", "where"},        {"select", "where"},      {"not", "!"},           {"norm", "hypot"},
+    {"ifelse", "where"},     {"iif", "where"},        {"select", "where"},      {"not", "!"},           {"nrm2", "norm"},
+    {"norm2", "norm"},       {"l2norm", "norm"},      {"amax", "largest"},      {"biggest", "largest"}, {"greatest", "largest"},
     {"log10f", "log10"},     {"sinf", "sin"},         {"cosf", "cos"},          {"tanf", "tan"},        {"expf", "exp"},
     {"logf", "log"},         {"sqrtf", "sqrt"},       {"powf", "pow"},          {"fabsf", "fabs"},      {"tanhf", "tanh"},
 };

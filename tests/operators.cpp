@@ -279,7 +279,7 @@ namespace stranger {
     template <class T, class Tape> auto found_##name(const T &x, size_t n, const T *p, Tape &tape) \
         -> decltype(void(x), void(n), void(p), void(tape), call, std::true_type());    \
     std::false_type found_##name(...);
-FINDS(sum, sum(n, p)) FINDS(dot, dot(n, p, p)) FINDS(logsumexp, logsumexp(n, p)) FINDS(where, where(x, x, x))
+FINDS(sum, sum(n, p)) FINDS(dot, dot(n, p, p)) FINDS(logsumexp, logsumexp(n, p)) FINDS(norm, norm(n, p)) FINDS(largest, largest(n, p)) FINDS(where, where(x, x, x))
 FINDS(pick, pick(x, n, p)) FINDS(value, value(x)) FINDS(grad, grad(x)) FINDS(input, input(tape, 1.0)) FINDS(status, status(tape))
 FINDS(decided, decided_(x, 1))
 }
@@ -294,7 +294,7 @@ static void only_names_of_the_library_are_found_by_argument() {
 #define HIDDEN(name)                                                                                             \
     expect(!decltype(stranger::found_##name(std::declval<ad::var>(), size_t(), std::declval<ad::var *>(),        \
                                             std::declval<ad::tape &>()))::value, #name);
-    HIDDEN(sum) HIDDEN(dot) HIDDEN(logsumexp) HIDDEN(where) HIDDEN(pick) HIDDEN(value) HIDDEN(grad) HIDDEN(input) HIDDEN(status)
+    HIDDEN(sum) HIDDEN(dot) HIDDEN(logsumexp) HIDDEN(norm) HIDDEN(largest) HIDDEN(where) HIDDEN(pick) HIDDEN(value) HIDDEN(grad) HIDDEN(input) HIDDEN(status)
     HIDDEN(decided)
 }
 
