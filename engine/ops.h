@@ -125,18 +125,18 @@ typedef struct ad__folded {
     static inline double ad__partial_##name(double x, double y) { (void)x, (void)y; return partial; } \
     static inline double ad__term_##name(double x, double y) { (void)x, (void)y; return term; }
 #define R_FOLD(name, words, measure, start, term, value, slope, over, along, bend, selects, tip, noise, ...) \
-    static inline double ad__measure_##name(double x) { return measure; }                          \
+    static inline double ad__measure_##name(double x) { (void)x; return measure; }                 \
     static inline double ad__start_##name(void) { return start; }                                  \
-    static inline double ad__term_##name(double x, double shift) { return term; }                  \
-    static inline double ad__result_##name(double shift, double total) { (void)total; return value; } \
-    static inline double ad__slope_##name(double x, double shift) { return slope; }                \
-    static inline double ad__over_##name(double shift, double total) { (void)shift; return over; } \
+    static inline double ad__term_##name(double x, double shift) { (void)x, (void)shift; return term; } \
+    static inline double ad__result_##name(double shift, double total) { (void)shift, (void)total; return value; } \
+    static inline double ad__slope_##name(double x, double shift) { (void)x, (void)shift; return slope; } \
+    static inline double ad__over_##name(double shift, double total) { (void)shift, (void)total; return over; } \
     static inline double ad__along_##name(double p) { (void)p; return along; }                     \
     static inline double ad__bend_##name(double v, double p) { (void)v, (void)p; return bend; }    \
     static inline bool   ad__tip_##name(double shift, double total) { (void)shift, (void)total; return tip; } \
     static inline double ad__noise_##name(double v, double n) { (void)v, (void)n; return noise; }
 #define R_SELECT(name, words, groups, which)                                                       \
-    static inline double ad__which_##name(double c, double n) { (void)n; return which; }
+    static inline double ad__which_##name(double c, double n) { (void)c, (void)n; return which; }
 #include "reduce.def"
 
 #undef sigmoid
