@@ -91,7 +91,7 @@ static int read_break(const char *text, break_request *b) {
     for (int code = 0; code < AD__CODES; code++) {
         if (code == AD__input || code == AD__branch || strcmp(ad__code_name((uint8_t)code), name) != 0) continue;
         const ad__row_number row = ad__code_row((uint8_t)code);
-        b->row = row < AD__ROWS ? (int)row : AD__ROWS + code - AD__sum;
+        b->row = row < AD__ROWS ? (int)row : AD__ROWS + code - AD__FIRST_REDUCTION;
         return 0;
     }
     return complain("there is no operation of this name", name);

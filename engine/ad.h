@@ -181,10 +181,19 @@ AD_API ad_var ad_source(ad_var x, const char *file, int line);
 /* Reductions: one node each, however many operands. Operands that stand next to each other on the
  * tape (the weights of a layer) are stored as one range and computed with vector instructions; so
  * are runs of plain numbers. The order of additions is fixed, but not left to right.
- * No operands: sum and dot are the number 0, logsumexp is -infinity. */
+ * No operands: sum, dot and norm are the number 0, logsumexp and largest are -infinity.
+ * Values and partial derivatives stand in reduce.def. */
 AD_API ad_var ad_sum(size_t n, const ad_var x[]);
 AD_API ad_var ad_dot(size_t n, const ad_var x[], const ad_var y[]);   /* sum of x[i]*y[i] */
 AD_API ad_var ad_logsumexp(size_t n, const ad_var x[]);               /* log of the sum of exp(x[i]), without overflow */
+
+/* The square root of the sum of x[i]^2, whatever their size: neither overflow nor underflow on the way. The partial derivatives are
+ * x[i]/norm; 0 where all operands are 0, as that of ad_abs; NaN in an infinite operand. A NaN stays, even beside an infinity. */
+AD_API ad_var ad_norm(size_t n, const ad_var x[]);
+
+/* The largest operand; a NaN stays. Those that are equal to it share the adjoint evenly, as in ad_max, and the others receive
+ * nothing. (ad_logsumexp is the smooth one.) */
+AD_API ad_var ad_largest(size_t n, const ad_var x[]);
 
 /* yes where condition is not 0, else no (NaN is not 0, as in C). Both are computed; the one not
  * taken receives no gradient, even when it is NaN, and the condition never does. */
@@ -239,7 +248,7 @@ AD_API ad_status ad_tape_define(ad_tape *tape, const ad_custom_op *op, void *con
  * The language is C's expression syntax with ^ for powers (right-associative, tighter than unary
  * minus); comparisons, && || !, and ?: (recorded as ad_where); the names of the rows and C's names for
  * them (fabs, fmin, fmax, nearbyint, fma(a, b, c) as a*b + c); where(c, x, y); sum(...), mean(...), prod(...), logsumexp(...),
- * dot(first half, second half); pi. Any number of `name = expression;` may stand before the last
+ * norm(...), largest(...), dot(first half, second half); pi. Any number of `name = expression;` may stand before the last
  * expression, each a node that keeps its name; the last expression may be named too. Names are C
  * postfix expressions (x[0], p.b), spaces ignored. A number is an operand, not a node. Numbers are
  * read as in the C locale. Nesting over 1,000 deep is an error. Errors are AD_BAD_FORMULA; the message

@@ -110,9 +110,16 @@ namespace own_ {
     inline var name(var x, var y) { return (ad_##name)(x, y); }
 #include "ops.def"
 
-inline var sum(size_t n, const var x[]) { return (ad_sum)(n, x); }
-inline var dot(size_t n, const var x[], const var y[]) { return (ad_dot)(n, x, y); }
-inline var logsumexp(size_t n, const var x[]) { return (ad_logsumexp)(n, x); }
+/* ad::sum, ad::norm, ...: the sums and folds of reduce.def. */
+#define AD_OWN1_(name)                  inline var name(size_t n, const var x[]) { return (ad_##name)(n, x); }
+#define AD_OWN2_(name)                  inline var name(size_t n, const var x[], const var y[]) { return (ad_##name)(n, x, y); }
+#define R_SUM(name, words, groups, ...) AD_OWN##groups##_(name)
+#define R_FOLD(name, ...)               AD_OWN1_(name)
+#define R_SELECT(...)
+#include "reduce.def"
+#undef AD_OWN1_
+#undef AD_OWN2_
+
 inline var where(var condition, var yes, var no) { return (ad_where)(condition, yes, no); }
 inline var pick(var index, size_t n, const var x[]) { return (ad_pick)(index, n, x); }
 

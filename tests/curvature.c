@@ -282,6 +282,71 @@ Test(curvature, of_logsumexp_keeps_the_digits_of_small_shares) {
     ad_tape_free(p.tape);
 }
 
+/* ---- norm and largest ------------------------------------------------------------------------- */
+
+static void expect_norm(const double at[3], double tolerance) {
+    real  total = 0;
+    point p;
+    open_point(&p, 3, at);
+    for (int k = 0; k < 3; k++) total += (real)at[k]*at[k];
+    p.y = ad_norm(3, p.x);
+    for (int path = 0; path < PATHS; path++) {
+        const ad_mark mark = ad_tape_mark(p.tape);
+        double        got[9];
+        second(&p, path, got);
+        for (int k = 0; k < 9; k++) {
+            const int  i = k/3, j = k%3, a = (i + 1)%3, b = (i + 2)%3;
+            const real v = sqrtl(total), square = ((real)at[a]*at[a] + (real)at[b]*at[b])/total;
+            const real want = i == j ? square/v : -(real)at[i]*at[j]/total/v;
+            /* by duals nothing cancels; recorded, 1/v - x*x/v^3 does */
+            const double slack = path < 2 ? 0 : tolerance/(double)v;
+            cr_expect(close_to(got[k], (double)want, 64*U, slack), "(%g, %g, %g), %s, entry %d: %.17g, not %.17Lg", at[0], at[1], at[2],
+                      path_name[path], k, got[k], want);
+        }
+        ad_tape_rewind(p.tape, mark);
+    }
+    ad_tape_free(p.tape);
+}
+
+Test(curvature, of_norm_is_the_part_across_the_operands, .disabled = !ROOMY) {
+    static const double at[][3] = {{1, 2, 2}, {3, -4, 0}, {1e-3, 1, -0.5}, {1, 1e-9, 0}, {-2, 0, 0}, {1e-120, 3e-120, 2e-120},
+                                   {1e150, 1e140, -1e150}, {7, 7, 7.0000001}};
+    for (size_t k = 0; k < sizeof at/sizeof *at; k++) expect_norm(at[k], 16*U);
+}
+
+/* Of one operand it is |x|. Along its operands any norm is straight. */
+Test(curvature, of_norm_along_its_operands_is_zero) {
+    for (size_t n = 1; n <= 3; n++) {
+        point  p;
+        double got[9];
+        open_point(&p, n, (double[]){-0.3, 1.7, 1e-5});
+        p.y = ad_norm(n, p.x);
+        ad_hessian_times(p.y, n, p.x, p.at, got);
+        for (size_t k = 0; k < n; k++) cr_expect(fabs(got[k]) <= (n == 1 ? 0 : 4*U), "%zu operands: %g", n, got[k]);
+        ad_tape_free(p.tape);
+    }
+}
+
+/* norm^3 has the third derivative 6 along a line through 0, softmax's are known: the third by two recorded gradients. */
+Test(curvature, third_derivatives_of_folds) {
+    static const struct { const char *text; double at, want; } of[] = {
+        {"norm(0.6*x, 0.8*x)^3", 2, 6}, {"norm(x, 1)", 0.75, -2.25/3.0517578125},             /* -3*x/(1 + x*x)^2.5 */
+        {"logsumexp(x, 0)", 0, 0}, {"largest(x, x^3, -1)", 2, 6},
+    };
+    for (size_t k = 0; k < sizeof of/sizeof *of; k++) {
+        point  p;
+        ad_var first, twice;
+        double third;
+        open_point(&p, 1, &of[k].at);
+        p.y = ad_parse(p.tape, of[k].text, 1, "x", p.x);
+        ad_record_gradient(p.y, 1, p.x, &first);
+        ad_record_gradient(first, 1, p.x, &twice);
+        ad_gradient(twice, 1, p.x, &third);
+        cr_expect(close_to(third, of[k].want, 1e-13, 1e-13), "%s: %.17g, not %.17g", of[k].text, third, of[k].want);
+        ad_tape_free(p.tape);
+    }
+}
+
 /* ---- where first derivatives cannot tell ------------------------------------------------------ */
 
 typedef struct tip {
@@ -314,6 +379,15 @@ static const tip tips[] = {
     {"sqrt(x*x)^2", 1, {0}, {2}, false},
     {"sqrt(x*x + y*y)^2", 2, {0, 0}, {2, 0, 0, 2}, false},
     {"(x*x)^0.5*sqrt(x*x)", 1, {0}, {2}, false},
+    {"norm(x)^2", 1, {0}, {2}, true},
+    {"norm(x, y)^2", 2, {0, 0}, {2, 0, 0, 2}, true},
+    {"norm(x - 3, 0, y, y)^2", 2, {3, 0}, {2, 0, 0, 4}, true},
+    {"cos(norm(2*x, y))", 2, {0, 0}, {-4, 0, 0, -1}, true},
+    {"norm(abs(x), norm(y))^2", 2, {0, 0}, {2, 0, 0, 2}, true},
+    {"largest(x, -x)^2", 1, {0}, {2}, true},
+    {"largest(x, -x, -1)^2 + y", 2, {0, 1}, {2, 0, 0, 0}, true},
+    {"largest(x, -x, 0, x)^2", 1, {0}, {2}, true},
+    {"cosh(largest(abs(x), 0, -5))", 1, {0}, {1}, true},
 };
 
 Test(curvature, at_a_tip_is_right_or_nan_and_never_wrong) {
@@ -351,6 +425,12 @@ static const tip level[] = {
     {"abs(logsumexp(x, -x) - log(2))", 1, {0}, {1}, true},
     {"abs(where(y > 0, x*x, x))", 2, {0, 1}, {2, 0, 0, 0}, true},
     {"abs(sin(x) - x)", 1, {0}, {0}, true},
+    {"norm(x*x)", 1, {0}, {2}, true},
+    {"norm(0.6*x*x, 0, -0.8*x*x)", 1, {0}, {2}, true},
+    {"largest(x^2, -x^2)*y", 2, {0, 5}, {10, 0, 0, 0}, true},
+    {"largest(x*x, -1, 3*x*x, 2*x*x)", 1, {0}, {6}, true},
+    {"largest(cosh(x), cos(x), 1)", 1, {0}, {1}, true},
+    {"largest(x, x + 2*x*x, x + x*x, -5)", 1, {0}, {4}, true},
 };
 
 Test(curvature, at_a_kink_that_is_level_follows_the_side_it_bends_to) {
@@ -404,6 +484,9 @@ Test(curvature, of_what_is_not_taken_is_zero) {
         {"abs(x)", 1, {0}, {0}, true},
         {"hypot(x, y)", 2, {0, 0}, {0, 0, 0, 0}, true},
         {"max(x, y)*3", 2, {1, 1}, {0, 0, 0, 0}, true},
+        {"norm(x, y)", 2, {0, 0}, {0, 0, 0, 0}, true},
+        {"largest(x, y, -1)*3", 2, {1, 1}, {0, 0, 0, 0}, true},
+        {"largest(x, y, sqrt(y - 1))", 2, {3, 1}, {0, 0, 0, 0}, true},
     };
     for (size_t i = 0; i < sizeof quiet/sizeof *quiet; i++)
         for (int path = 0; path < PATHS; path++) {

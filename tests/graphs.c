@@ -10,6 +10,8 @@ static ad_var apply(int operation, size_t n, const ad_var x[]) {
     case SUM:       return ad_sum(n, x);
     case DOT:       return ad_dot(n/2, x, x + n/2);
     case LOGSUMEXP: return ad_logsumexp(n, x);
+    case NORM:      return ad_norm(n, x);
+    case LARGEST:   return ad_largest(n, x);
     case WHERE:     return ad_where(x[0], x[1], x[2]);
     case PICK:      return ad_pick(x[0], n - 1, x + 1);
     case BRANCH:    ad_branch(x[0]); return x[0];
@@ -17,10 +19,19 @@ static ad_var apply(int operation, size_t n, const ad_var x[]) {
     }
 }
 
-/* What decides: the sides of rows, the condition of where, the index of pick. */
-static double side_of(int operation, const ad_var x[], ad_var v) {
+/* Which operand is the largest; several as a number of their own. */
+static double largest_of(size_t n, const ad_var x[], ad_var v) {
+    double set = 0;
+    for (size_t i = 0; i < n; i++)
+        if (ad_value(x[i]) == ad_value(v)) set += ldexp(1, (int)i);
+    return set;
+}
+
+/* What decides: the sides of rows, the largest operand, the condition of where, the index of pick. */
+static double side_of(int operation, size_t n, const ad_var x[], ad_var v) {
     if (operation == WHERE || operation == BRANCH) return ad_value(x[0]) != 0;
     if (operation == PICK) return ad_value(x[0]);
+    if (operation == LARGEST) return largest_of(n, x, v);
     if (operation >= ROWS) return 0;
     return rows[operation].side(ad_value(x[0]), ad_value(x[1]), ad_value(v));
 }
@@ -32,7 +43,7 @@ static void take(const graph *g, int s, ad_var node[], double sides[]) {
     for (size_t i = 0; i < at->n; i++)
         x[i] = at->from[i] < 0 ? ad_num(at->number[i]) : node[at->from[i]];
     node[INPUTS + s] = apply(at->operation, at->n, x);
-    if (sides != NULL) sides[s] = side_of(at->operation, x, node[INPUTS + s]);
+    if (sides != NULL) sides[s] = side_of(at->operation, at->n, x, node[INPUTS + s]);
 }
 
 static ad_var result(const graph *g, const ad_var node[]) {

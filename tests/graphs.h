@@ -12,7 +12,7 @@
 
 enum { INPUTS = 5, STEPS = 40, ARGUMENTS = 9, NODES = INPUTS + STEPS };
 
-enum { SUM = ROWS, DOT, LOGSUMEXP, WHERE, PICK, BRANCH, OPERATIONS };
+enum { SUM = ROWS, DOT, LOGSUMEXP, NORM, LARGEST, WHERE, PICK, BRANCH, OPERATIONS };
 
 /* Operand: the number of an earlier node, or -1 for a plain number. */
 typedef struct step {

@@ -281,6 +281,7 @@ namespace stranger {
     std::false_type found_##name(...);
 /* clang-format off */
 FINDS(sum, sum(n, p)) FINDS(dot, dot(n, p, p)) FINDS(logsumexp, logsumexp(n, p))
+FINDS(norm, norm(n, p)) FINDS(largest, largest(n, p))
 FINDS(where, where(x, x, x)) FINDS(pick, pick(x, n, p)) FINDS(value, value(x)) FINDS(grad, grad(x))
 FINDS(input, input(tape, 1.0)) FINDS(status, status(tape)) FINDS(decided, decided_(x, 1))
 /* clang-format on */
@@ -297,7 +298,7 @@ static void only_names_of_the_library_are_found_by_argument() {
     expect(!decltype(stranger::found_##name(std::declval<ad::var>(), size_t(), std::declval<ad::var *>(),        \
                                             std::declval<ad::tape &>()))::value, #name);
     /* clang-format off */
-    HIDDEN(sum) HIDDEN(dot) HIDDEN(logsumexp) HIDDEN(where) HIDDEN(pick)
+    HIDDEN(sum) HIDDEN(dot) HIDDEN(logsumexp) HIDDEN(norm) HIDDEN(largest) HIDDEN(where) HIDDEN(pick)
     HIDDEN(value) HIDDEN(grad) HIDDEN(input) HIDDEN(status) HIDDEN(decided)
     /* clang-format on */
 }

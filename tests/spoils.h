@@ -5,6 +5,7 @@
 
 #include "engine/base/ops.h"
 #include "engine/base/spoil.h"
+#include "engine/tape/reduce.h"
 #include "engine/tape/tape.h"
 
 #include <stdlib.h>
@@ -190,16 +191,8 @@ static size_t spoil_row(int row, int operand, size_t most, spoil_count count[SPO
 
 /* ---- reductions ------------------------------------------------------------------------------- */
 
-static const char *const spoil_reductions[] = {"sum", "dot", "logsumexp", "where", "pick"};
-
 static ad_var spoil_reduction(int code, size_t n, const ad_var x[]) {
-    switch (code) {
-    case AD__sum:       return ad_sum(n, x);
-    case AD__dot:       return ad_dot(n/2, x, x + n/2);
-    case AD__logsumexp: return ad_logsumexp(n, x);
-    case AD__where:     return ad_where(x[0], x[1], x[2]);
-    default:            return ad_pick(ad_num(1), n, x);
-    }
+    return code == AD__pick ? ad_pick(ad_num(1), n, x) : ad__record_reduction((uint8_t)code, n, x);
 }
 
 enum { SPOIL_MOST = 8 };
@@ -217,13 +210,13 @@ static void spoil_reductions_at(int code, size_t n, uint64_t seed, spoil_count c
                 x[i] = ad_input(tape, 0.2 + 2*(double)(state >> 11)*0x1p-53);
             }
             const ad_var v = spoil_reduction(code, n, x);
-            spoil_case   c = {.row = AD__ROWS + code - AD__sum, .way = way};
+            spoil_case   c = {.row = AD__ROWS + code - AD__FIRST_REDUCTION, .way = way};
             c.operand = code == AD__pick ? operand + 1 : operand;
             ad__spoil_rules(spoiled_partial, &c);
             c.right = c.wrong = 0;
             ad_check_report *r = ad_check(ad_add(v, x[1]), n, x, NULL, NULL);
             ad__spoil_rules(NULL, NULL);
-            const char *name = spoil_reductions[code - AD__sum];
+            const char *name = ad__code_name((uint8_t)code);
             spoil_enter(&count[way], &c, name, names_culprit(r, name, (size_t)c.operand), "a reduction", to);
             ad_check_free(r);
             ad_tape_free(tape);
@@ -257,10 +250,11 @@ static ad_var expression(ad_tape *tape, uint64_t *state, ad_var x[EXPRESSION_INP
         const ad_var  a = node[expression_bits(state)%n], b = node[expression_bits(state)%n],
                       c = node[expression_bits(state)%n];
         const ad_var  many[] = {a, b, c, ad_num(0.7), a, node[n - 1]};
-        const int     kind = (int)(expression_bits(state)%(AD__ROWS + 5));
+        const int     kind = (int)(expression_bits(state)%(AD__ROWS + AD__REDUCTIONS));
         const bool    row = kind < AD__ROWS && kind != AD__ROW_polygamma;
         ad_var        v = row ? spoil_record(kind, a, expression_bits(state)%4 ? b : ad_num(1.25))
-                        : spoil_reduction(AD__sum + kind%5, kind%5 == 3 ? 3 : 6, many);
+                        : spoil_reduction(AD__FIRST_REDUCTION + kind%AD__REDUCTIONS,
+                                          AD__FIRST_REDUCTION + kind%AD__REDUCTIONS == AD__where ? 3 : 6, many);
         double        grad[EXPRESSION_INPUTS], size = 0;
         ad_gradient(v, EXPRESSION_INPUTS, x, grad);
         for (size_t i = 0; i < EXPRESSION_INPUTS; i++)

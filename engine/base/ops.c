@@ -1,8 +1,6 @@
-/* ops.c - the table of operations as data, and rows called by their number. Everything here is
- * expanded from ops.def; nothing is said twice. */
+/* ops.c - the tables of operations and reductions as data, and rows called by their number. Everything here is
+ * expanded from ops.def and reduce.def; nothing is said twice. */
 #include "base/ops.h"
-
-#include <stddef.h>
 
 const ad__row ad__rows[AD__ROWS] = {
 #define SOURCE_libm(name)    NULL
@@ -26,15 +24,24 @@ static const uint8_t code_rows[] = {
 #include "ops.def"
 };
 
+/* Is the text anything but 0? */
+#define SAYS(text) (!((text)[0] == '0' && (text)[1] == '\0'))
+
 /* clang-format off */
+const ad__reduction ad__reductions[AD__REDUCTIONS] = {
+#define R_SUM(name, words, groups, term_, partial) \
+    {#name, words, AD__SUMS, groups, .term = #term_, .record = #partial},
+#define R_FOLD(name, words, measure, start, term, value, slope, over, along, bend, selects, tip, noise, record, summed, divisor) \
+    {#name, words, AD__FOLDS, 1, selects, SAYS(#tip), summed, #measure, #start, #term, #value, #slope, #over, NULL, #record, \
+     #divisor},
+#define R_SELECT(name, words, groups, which_) \
+    {#name, words, AD__SELECTS_ONE, groups, .selects = true, .which = #which_},
+#include "reduce.def"
+};
+
 static const struct { const char *name, *words; } others[] = {
     [AD__input - AD__input]     = {"input",     "input"},
     [AD__branch - AD__input]    = {"branch",    "branch decides"},
-    [AD__sum - AD__input]       = {"sum",       "sum distributes"},
-    [AD__dot - AD__input]       = {"dot",       "dot swaps, pair by pair"},
-    [AD__logsumexp - AD__input] = {"logsumexp", "logsumexp shares out"},
-    [AD__where - AD__input]     = {"where",     "where routes"},
-    [AD__pick - AD__input]      = {"pick",      "pick routes"},
     [AD__custom - AD__input]    = {"custom",    "by its own rule"},
 };
 /* clang-format on */
@@ -50,12 +57,14 @@ ad__form ad__code_form(uint8_t code) {
 
 const char *ad__code_name(uint8_t code) {
     const ad__row_number row = ad__code_row(code);
-    return row < AD__ROWS ? ad__rows[row].name : others[code - AD__input].name;
+    const ad__reduction *reduction = ad__reduction_of(code);
+    return row < AD__ROWS ? ad__rows[row].name : reduction != NULL ? reduction->name : others[code - AD__input].name;
 }
 
 const char *ad__code_words(uint8_t code) {
     const ad__row_number row = ad__code_row(code);
-    return row < AD__ROWS ? ad__rows[row].words : others[code - AD__input].words;
+    const ad__reduction *reduction = ad__reduction_of(code);
+    return row < AD__ROWS ? ad__rows[row].words : reduction != NULL ? reduction->words : others[code - AD__input].words;
 }
 
 double ad__row_value(ad__row_number row, double x, double y) {
@@ -147,4 +156,172 @@ double ad__row_rounding(ad__row_number row, double x, double y, double value) {
 double ad__row_constant(ad__row_number row, int operand) {
     if (ad__rows[row].reads[operand] != AD__READS_0) return NAN;
     return operand == 0 ? ad__row_dx(row, 0, 0, 0) : ad__row_dy(row, 0, 0, 0);
+}
+
+/* ---- reductions ------------------------------------------------------------------------------- */
+
+/* clang-format off */
+#define NO_SUM(...)
+#define NO_FOLD(...)
+#define NO_SELECT(...)
+
+ad__folded ad__folded_over(uint8_t code, size_t n, const double x[]) {
+    ad__folded f = {0, 0};
+    switch (code) {
+#define X(i) x[i]
+#define R_SUM    NO_SUM
+#define R_SELECT NO_SELECT
+#define R_FOLD(name, ...) case AD__##name: AD__FOLD_INTO(f, name, n, X); break;
+#include "reduce.def"
+#undef X
+    default: break;
+    }
+    return f;
+}
+
+ad__folded ad__folded_listed(uint8_t code, size_t n, const double x[], const uint32_t at[]) {
+    ad__folded f = {0, 0};
+    switch (code) {
+#define X(i) x[at[i]]
+#define R_SUM    NO_SUM
+#define R_SELECT NO_SELECT
+#define R_FOLD(name, ...) case AD__##name: AD__FOLD_INTO(f, name, n, X); break;
+#include "reduce.def"
+#undef X
+    default: break;
+    }
+    return f;
+}
+
+void ad__fold_partials(uint8_t code, size_t n, const double x[], double partial[]) {
+    const ad__folded f = ad__folded_over(code, n, x);
+    const double     over = ad__fold_over(code, f);
+    switch (code) {
+#define R_SUM    NO_SUM
+#define R_SELECT NO_SELECT
+#define R_FOLD(name, ...) \
+    case AD__##name: for (size_t i = 0; i < n; i++) partial[i] = ad__slope_##name(x[i], f.shift)/over; break;
+#include "reduce.def"
+    default: break;
+    }
+}
+
+double ad__fold_value(uint8_t code, ad__folded f) {
+    switch (code) {
+#define R_SUM    NO_SUM
+#define R_SELECT NO_SELECT
+#define R_FOLD(name, ...) case AD__##name: return ad__result_##name(f.shift, f.total);
+#include "reduce.def"
+    default: return NAN;
+    }
+}
+
+double ad__fold_measure(uint8_t code, double x) {
+    switch (code) {
+#define R_SUM    NO_SUM
+#define R_SELECT NO_SELECT
+#define R_FOLD(name, ...) case AD__##name: return ad__measure_##name(x);
+#include "reduce.def"
+    default: return NAN;
+    }
+}
+
+double ad__fold_start(uint8_t code) {
+    switch (code) {
+#define R_SUM    NO_SUM
+#define R_SELECT NO_SELECT
+#define R_FOLD(name, ...) case AD__##name: return ad__start_##name();
+#include "reduce.def"
+    default: return NAN;
+    }
+}
+
+double ad__fold_slope(uint8_t code, double x, ad__folded f) {
+    switch (code) {
+#define R_SUM    NO_SUM
+#define R_SELECT NO_SELECT
+#define R_FOLD(name, ...) case AD__##name: return ad__slope_##name(x, f.shift);
+#include "reduce.def"
+    default: return NAN;
+    }
+}
+
+double ad__fold_over(uint8_t code, ad__folded f) {
+    switch (code) {
+#define R_SUM    NO_SUM
+#define R_SELECT NO_SELECT
+#define R_FOLD(name, ...) case AD__##name: return ad__over_##name(f.shift, f.total);
+#include "reduce.def"
+    default: return NAN;
+    }
+}
+
+double ad__fold_along(uint8_t code, double p) {
+    switch (code) {
+#define R_SUM    NO_SUM
+#define R_SELECT NO_SELECT
+#define R_FOLD(name, ...) case AD__##name: return ad__along_##name(p);
+#include "reduce.def"
+    default: return NAN;
+    }
+}
+
+double ad__fold_bend(uint8_t code, double v, double p) {
+    switch (code) {
+#define R_SUM    NO_SUM
+#define R_SELECT NO_SELECT
+#define R_FOLD(name, ...) case AD__##name: return ad__bend_##name(v, p);
+#include "reduce.def"
+    default: return NAN;
+    }
+}
+
+bool ad__fold_tip(uint8_t code, ad__folded f) {
+    switch (code) {
+#define R_SUM    NO_SUM
+#define R_SELECT NO_SELECT
+#define R_FOLD(name, ...) case AD__##name: return ad__tip_##name(f.shift, f.total);
+#include "reduce.def"
+    default: return false;
+    }
+}
+
+double ad__fold_noise(uint8_t code, double v, size_t n) {
+    switch (code) {
+#define R_SUM    NO_SUM
+#define R_SELECT NO_SELECT
+#define R_FOLD(name, ...) case AD__##name: return ad__noise_##name(v, (double)n);
+#include "reduce.def"
+    default: return NAN;
+    }
+}
+
+double ad__sum_term(uint8_t code, double x, double y) {
+    switch (code) {
+#define R_FOLD   NO_FOLD
+#define R_SELECT NO_SELECT
+#define R_SUM(name, ...) case AD__##name: return ad__term_##name(x, y);
+#include "reduce.def"
+    default: return NAN;
+    }
+}
+
+double ad__sum_partial(uint8_t code, double x, double y) {
+    switch (code) {
+#define R_FOLD   NO_FOLD
+#define R_SELECT NO_SELECT
+#define R_SUM(name, ...) case AD__##name: return ad__partial_##name(x, y);
+#include "reduce.def"
+    default: return NAN;
+    }
+}
+
+size_t ad__selected(uint8_t code, double first, size_t n) {
+    switch (code) {
+#define R_SUM  NO_SUM
+#define R_FOLD NO_FOLD
+#define R_SELECT(name, ...) case AD__##name: return (size_t)ad__which_##name(first, (double)n);
+#include "reduce.def"
+    default: return n;
+    }
 }

@@ -1,4 +1,4 @@
-/* ops.h - the rows of ops.def as enums, functions and texts; and the opcodes of the tape.
+/* ops.h - the rows of ops.def and reduce.def as enums, functions and texts; and the opcodes of the tape.
  *
  * A row of two operands makes three opcodes: both operands nodes, the second a plain number, the
  * first a plain number. They stand in that order, so that code = first code of the row + form. */
@@ -10,6 +10,7 @@
 
 #include <math.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -30,11 +31,10 @@ typedef enum ad__code {
 #include "ops.def"
     AD__input,
     AD__branch,        /* a noted decision: value 1 or 0 */
-    AD__sum,           /* from here on, operands stand in a record of the operand list */
-    AD__dot,
-    AD__logsumexp,
-    AD__where,
-    AD__pick,
+#define R_SUM(name, ...)    AD__##name,     /* from here on, operands stand in a record of the operand list */
+#define R_FOLD(name, ...)   AD__##name,
+#define R_SELECT(name, ...) AD__##name,
+#include "reduce.def"
     AD__custom,        /* an operation of the user's: which one, says the word behind its operands */
     AD__CODES
 } ad__code;
@@ -50,6 +50,36 @@ typedef enum ad__reads {
 } ad__reads;
 enum { AD__COST_cheap, AD__COST_costly };
 typedef enum ad__in_c { AD__IN_C_libm, AD__IN_C_text, AD__IN_C_special } ad__in_c;
+
+enum { AD__FIRST_REDUCTION = AD__branch + 1, AD__REDUCTIONS = AD__custom - AD__FIRST_REDUCTION };
+
+typedef enum ad__family { AD__NO_FAMILY, AD__SUMS, AD__FOLDS, AD__SELECTS_ONE } ad__family;
+
+/* A row of reduce.def: the texts of its expressions, NULL where its family has none. Of a sum `record` is its partial. */
+typedef struct ad__reduction {
+    const char *name, *words;
+    ad__family  family;
+    uint8_t     groups;
+    bool        selects, has_tip, summed;
+    const char *measure, *start, *term, *value, *slope, *over, *which, *record, *divisor;
+} ad__reduction;
+
+extern const ad__reduction ad__reductions[AD__REDUCTIONS];
+
+/* The row behind an opcode of a tape or a program; NULL for what is no reduction. */
+static inline const ad__reduction *ad__reduction_of(uint32_t code) {
+    const uint32_t number = code - AD__FIRST_REDUCTION;
+    return number < AD__REDUCTIONS ? &ad__reductions[number] : NULL;
+}
+
+static inline ad__family ad__family_of(uint32_t code) {
+    return code - AD__FIRST_REDUCTION < AD__REDUCTIONS ? ad__reductions[code - AD__FIRST_REDUCTION].family : AD__NO_FAMILY;
+}
+
+/* Has it two groups of as many operands each, as dot? */
+static inline bool ad__is_paired(uint32_t code) {
+    return ad__family_of(code) == AD__SUMS && ad__reductions[code - AD__FIRST_REDUCTION].groups == 2;
+}
 
 typedef struct ad__row {
     const char *name, *shown, *words;
@@ -101,6 +131,29 @@ static inline double ad__value_scale(double x, double y);
     static inline double ad__dy_##name(double x, double y, double v) { (void)x, (void)y, (void)v; return AD__PARTIAL(name, 1, x, y, v, dy); } \
     static inline double ad__side_##name(double x, double y, double v) { (void)x, (void)y, (void)v; return side; }
 #include "ops.def"
+
+/* What a fold has made of its operands. */
+typedef struct ad__folded {
+    double shift, total;
+} ad__folded;
+
+#define R_SUM(name, words, groups, term, partial)                                                  \
+    static inline double ad__partial_##name(double x, double y) { (void)x, (void)y; return partial; } \
+    static inline double ad__term_##name(double x, double y) { (void)x, (void)y; return term; }
+#define R_FOLD(name, words, measure, start, term, value, slope, over, along, bend, selects, tip, noise, ...) \
+    static inline double ad__measure_##name(double x) { (void)x; return measure; }                 \
+    static inline double ad__start_##name(void) { return start; }                                  \
+    static inline double ad__term_##name(double x, double shift) { (void)x, (void)shift; return term; } \
+    static inline double ad__result_##name(double shift, double total) { (void)shift, (void)total; return value; } \
+    static inline double ad__slope_##name(double x, double shift) { (void)x, (void)shift; return slope; } \
+    static inline double ad__over_##name(double shift, double total) { (void)shift, (void)total; return over; } \
+    static inline double ad__along_##name(double p) { (void)p; return along; }                     \
+    static inline double ad__bend_##name(double v, double p) { (void)v, (void)p; return bend; }    \
+    static inline bool   ad__tip_##name(double shift, double total) { (void)shift, (void)total; return tip; } \
+    static inline double ad__noise_##name(double v, double n) { (void)v, (void)n; return noise; }
+#define R_SELECT(name, words, groups, which)                                                       \
+    static inline double ad__which_##name(double c, double n) { (void)c, (void)n; return which; }
+#include "reduce.def"
 
 #undef sigmoid
 #undef sigmoid_slope
@@ -155,6 +208,39 @@ static inline double ad__tangent_of(ad__motion m) {
     return ad__zero(m.sum) && m.moves ? AD__LEVEL_TANGENT : m.sum;
 }
 
+/* ad__folded f of the operands X(0) ... X(n - 1) of the fold `name`. */
+#define AD__FOLD_INTO(f, name, n, X)                                                               \
+    do {                                                                                           \
+        (f) = (ad__folded){ad__start_##name(), 0};                                                 \
+        for (size_t i_ = 0; i_ < (n); i_++) {                                                      \
+            const double measure_ = ad__measure_##name(X(i_));                                     \
+            if (measure_ > (f).shift || measure_ != measure_) (f).shift = measure_;                \
+        }                                                                                          \
+        for (size_t i_ = 0; i_ < (n); i_++) (f).total += ad__term_##name(X(i_), (f).shift);        \
+    } while (0)
+
+/* A fold by its opcode, over an array or, with `at`, over those of its numbers: what it makes of them; and what its row
+ * says of that, of one operand x, of a partial p and of the value v. */
+ad__folded ad__folded_over(uint8_t code, size_t n, const double x[]);
+ad__folded ad__folded_listed(uint8_t code, size_t n, const double x[], const uint32_t at[]);
+double     ad__fold_value(uint8_t code, ad__folded f);
+double     ad__fold_measure(uint8_t code, double x);
+double     ad__fold_start(uint8_t code);
+double     ad__fold_slope(uint8_t code, double x, ad__folded f);
+double     ad__fold_over(uint8_t code, ad__folded f);
+double     ad__fold_along(uint8_t code, double p);
+double     ad__fold_bend(uint8_t code, double v, double p);
+bool       ad__fold_tip(uint8_t code, ad__folded f);
+double     ad__fold_noise(uint8_t code, double v, size_t n);
+void       ad__fold_partials(uint8_t code, size_t n, const double x[], double partial[]);
+
+/* A sum by its opcode: what a pair of operands adds, and its derivative in x. */
+double ad__sum_term(uint8_t code, double x, double y);
+double ad__sum_partial(uint8_t code, double x, double y);
+
+/* A selection by its opcode: the number of the operand, among the n behind the first, that this first one asks for; n: none. */
+size_t ad__selected(uint8_t code, double first, size_t n);
+
 /* A row by its number: value, partials, side. y is not read by rows of one operand. */
 double ad__row_value(ad__row_number row, double x, double y);
 double ad__row_dx(ad__row_number row, double x, double y, double v);
@@ -162,8 +248,9 @@ double ad__row_dy(ad__row_number row, double x, double y, double v);
 double ad__row_side(ad__row_number row, double x, double y, double v);
 bool   ad__row_selects(ad__row_number row);
 
-/* Is (x, y) where this row is like the tip of a cone: not smooth, but equal to its own directional derivative
- * (|x| at 0, max at a tie)? Is there such a place for the row of this opcode? */
+/* Is (x, y) where this row is like the tip of a cone: not smooth, but equal to its own directional
+ * derivative (|x| at 0, max at a tie)? Is there such a place for the operation of this opcode, a row
+ * or a fold (reduce.def)? */
 bool ad__row_tip(ad__row_number row, double x, double y);
 static inline bool ad__code_has_tip(uint8_t code) {
     switch (code) {
@@ -172,7 +259,7 @@ static inline bool ad__code_has_tip(uint8_t code) {
 #define R2(name, shown, words, value, dx, dy, side, reads_x, reads_y, cost, rounding, tip, ...) \
     case AD__##name: case AD__##name##_number: case AD__number_##name: return AD__GIVEN(tip);
 #include "ops.def"
-    default: return false;
+    default: return ad__family_of(code) == AD__FOLDS && ad__reduction_of(code)->has_tip;
     }
 }
 

@@ -16,7 +16,7 @@
 #include <stdint.h>
 
 /* What takes the place of the right partial derivative of a row, or of the reduction `row` - AD__ROWS +
- * AD__sum, in this operand. Of a reduction x is the operand, y the factor it meets in a dot. */
+ * AD__FIRST_REDUCTION, in this operand. Of a reduction x is the operand, y the factor it meets in a dot. */
 typedef double ad__spoil_rule(int row, int operand, double x, double y, double v, double right, void *context);
 
 typedef enum ad__spoil_step {

@@ -71,7 +71,9 @@ static const pair functions[] = {
     {"psi", "polygamma(0, x)"},                     {"trigamma", "polygamma(1, x)"},
     {"average", "mean"},    {"avg", "mean"},        {"product", "prod"},    {"lse", "logsumexp"},
     {"if", "where"},        {"ifelse", "where"},    {"iif", "where"},       {"select", "where"},
-    {"not", "!"},           {"norm", "hypot"},      {"log10f", "log10"},    {"sinf", "sin"},
+    {"nrm2", "norm"},       {"norm2", "norm"},      {"l2norm", "norm"},     {"amax", "largest"},
+    {"biggest", "largest"}, {"greatest", "largest"}, {"not", "!"},
+    {"log10f", "log10"},    {"sinf", "sin"},
     {"cosf", "cos"},        {"tanf", "tan"},        {"expf", "exp"},        {"logf", "log"},
     {"sqrtf", "sqrt"},      {"powf", "pow"},        {"fabsf", "fabs"},      {"tanhf", "tanh"},
 };

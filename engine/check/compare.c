@@ -4,6 +4,7 @@
 #include "check/compare.h"
 
 #include "check/probe.h"
+#include "tape/reduce.h"
 
 #include <stdlib.h>
 
@@ -78,7 +79,7 @@ static bool may_be_wrong(const ad_tape *tape, const ad__pass *pass) {
         if (!pass->used[i]) continue;
         const ad__row_number row = ad__code_row(tape->code[i]);
         if (tape->code[i] == AD__custom || !isfinite(pass->adjoint[i])) return true;
-        if (row < AD__ROWS && ad__row_selects(row) && on_a_kink(tape, i, row)) return true;
+        if (row < AD__ROWS ? ad__row_selects(row) && on_a_kink(tape, i, row) : ad__fold_at_tip(tape, i)) return true;
     }
     return false;
 }

@@ -51,7 +51,7 @@ typedef struct operation {
     ad_tape       *tape;
     uint32_t       node;
     ad__row_number row;              /* AD__ROWS for operations that are no row */
-    double         x, y, side;       /* of a row */
+    double         x, y, side;       /* of a row; side of a fold too */
     size_t         operand;          /* which operand moves ... */
     size_t         operands;         /* ... or, if direction is not NULL, how many nodes move */
     const uint32_t *moved;
@@ -78,6 +78,11 @@ static double replay_alone(const operation *o) {
     return v;
 }
 
+/* A selection has sides too, but its first operand is not moved. */
+static bool has_sides(const operation *o) {
+    return ad__family_of(o->tape->code[o->node]) == AD__FOLDS && ad__reduction_of(o->tape->code[o->node])->selects;
+}
+
 static ad__sample nodes_at(void *context, double t) {
     const operation *o = context;
     double          *value = o->tape->value, moved = t;
@@ -85,8 +90,9 @@ static ad__sample nodes_at(void *context, double t) {
         value[o->moved[k]] = o->base[k] + (o->direction == NULL ? t : t*o->direction[k]);
     if (o->direction == NULL) moved = value[o->moved[0]] - o->base[0];
     const double v = replay_alone(o);
+    const bool   same = !has_sides(o) || ad__side_of(o->tape, o->node) == o->side;
     for (size_t k = 0; k < o->operands; k++) value[o->moved[k]] = o->base[k];
-    return (ad__sample){moved, v, true};
+    return (ad__sample){moved, v, same};
 }
 
 /* The rounding error that the node would have if its value were v. */
@@ -204,7 +210,7 @@ static bool collect(const ad_tape *tape, uint32_t node, operands *o) {
                     malloc((edges + 1)*sizeof(double))};
     const bool ok = all && o->node && o->first && o->base && o->partial && o->direction;
     size_t     n = 0;
-    for (size_t k = code == AD__where || code == AD__pick ? 1 : 0; ok && k < edges; k++) {
+    for (size_t k = ad__family_of(code) == AD__SELECTS_ONE ? 1 : 0; ok && k < edges; k++) {
         const ad__edge edge = ad__edge_of(tape, node, k);
         if (edge.to != AD__NO_NODE) all[n++] = (occurrence){edge.to, k, edge.value, edge.local};
     }
@@ -263,6 +269,7 @@ static void check_nary(ad__report *r, ad_tape *tape, uint32_t node, double rtol)
     }
     operation    o = {.tape = tape, .node = node, .row = AD__ROWS};
     const double v = replay_alone(&o);
+    if (has_sides(&o)) o.side = ad__side_of(tape, node);
     uint64_t     seed = node;
     ad_verdict   worst = all.count <= ONE_BY_ONE ? AD_FAIL : AD_PASS;
     for (int d = 0; worst != AD_FAIL && d < LOCAL_DIRECTIONS; d++) {

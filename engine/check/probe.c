@@ -17,22 +17,24 @@
 
 /* The sizes of what a sum or a dot adds up, since they may cancel. */
 static double terms(const ad_tape *tape, uint32_t node) {
-    const ad__group g = ad__group_of(tape, node, 0);
-    const bool      dot = tape->code[node] == AD__dot;
-    const ad__group h = dot ? ad__group_of(tape, node, 1) : g;
+    const uint8_t   code = tape->code[node];
+    const bool      paired = ad__is_paired(code);
+    const ad__group g = ad__group_of(tape, node, 0), h = paired ? ad__group_of(tape, node, 1) : g;
     double          total = 0;
     for (size_t i = 0; i < g.n; i++)
-        total += fabs(ad__group_value(tape, g, i)*(dot ? ad__group_value(tape, h, i) : 1));
+        total += fabs(ad__sum_term(code, ad__group_value(tape, g, i), paired ? ad__group_value(tape, h, i) : 0));
     return total*(1 + sqrt((double)g.n));
 }
 
 static double reduction_noise(const ad_tape *tape, uint32_t node) {
-    const double v = fabs(tape->value[node]);
-    switch (tape->code[node]) {
-    case AD__sum: case AD__dot: return AD__ROUNDING*terms(tape, node);
-    case AD__logsumexp:         return AD__ROUNDING*4*(v + 1);
-    case AD__custom:            return AD__ROUNDING*4*v;
-    default:                    return 0;
+    const uint8_t code = tape->code[node];
+    const double  v = fabs(tape->value[node]);
+    if (code < AD__FIRST_REDUCTION) return 0;
+    switch (ad__family_of(code)) {
+    case AD__SUMS:        return AD__ROUNDING*terms(tape, node);
+    case AD__FOLDS:       return AD__ROUNDING*ad__fold_noise(code, v, ad__operands(tape, node));
+    case AD__SELECTS_ONE: return 0;
+    default:              return AD__ROUNDING*4*v;
     }
 }
 
@@ -77,15 +79,27 @@ static double rounding_bound(const ad__probe *p) {
 /* ---- sides ------------------------------------------------------------------------------------ */
 
 static bool has_side(const ad_tape *tape, uint32_t node) {
-    const uint8_t        code = tape->code[node];
-    const ad__row_number row = ad__code_row(code);
-    return row < AD__ROWS ? ad__row_selects(row) : code == AD__where || code == AD__pick;
+    const ad__row_number row = ad__code_row(tape->code[node]);
+    const ad__reduction *reduction = ad__reduction_of(tape->code[node]);
+    return row < AD__ROWS ? ad__row_selects(row) : reduction != NULL && reduction->selects;
 }
 
-static double side_of(const ad_tape *tape, uint32_t node) {
-    const ad__row_number row = ad__code_row(tape->code[node]);
-    const double         x = ad__edge_of(tape, node, 0).value;
-    if (row == AD__ROWS) return tape->code[node] == AD__where ? x != 0 : x;
+/* Which operands receive something, as a number that hardly two sets have in common. */
+static double side_of_fold(const ad_tape *tape, uint32_t node) {
+    const double *partial = ad__tape_partials(tape, node);
+    const size_t  n = ad__operands(tape, node);
+    uint64_t      set = 0;
+    for (size_t k = 0; k < n; k++)
+        if (partial[k] != 0) set = (set ^ k)*UINT64_C(0x9E3779B97F4A7C15) + 1;
+    return (double)(set >> 11);
+}
+
+double ad__side_of(const ad_tape *tape, uint32_t node) {
+    const uint8_t        code = tape->code[node];
+    const ad__row_number row = ad__code_row(code);
+    if (ad__family_of(code) == AD__FOLDS) return side_of_fold(tape, node);
+    const double x = ad__edge_of(tape, node, 0).value;
+    if (row == AD__ROWS) return (double)ad__selected(code, x, ad__operands(tape, node) - 1);
     return ad__row_side(row, x, ad__rows[row].operands > 1 ? ad__edge_of(tape, node, 1).value : 0,
                         tape->value[node]);
 }
@@ -103,7 +117,7 @@ static bool find_sides(ad__probe *p) {
 
 bool ad__probe_same(const ad__probe *p) {
     for (size_t k = 0; k < p->sides; k++) {
-        const double side = side_of(p->tape, p->side_node[k]);
+        const double side = ad__side_of(p->tape, p->side_node[k]);
         if (side != p->side[k] && !(side != side && p->side[k] != p->side[k])) return false;
     }
     return true;
@@ -218,7 +232,7 @@ bool ad__probe_open(ad__probe *p, ad_var y, size_t n, const ad_var x[]) {
     for (size_t i = 0; i < n; i++) p->base[i] = tape->value[ad__node_of(x[i])];
     ad__replay_range(tape, tape->leaves, p->y + 1);
     if (tape->status != AD_OK) return false;
-    for (size_t k = 0; k < p->sides; k++) p->side[k] = side_of(tape, p->side_node[k]);
+    for (size_t k = 0; k < p->sides; k++) p->side[k] = ad__side_of(tape, p->side_node[k]);
     sweep(p);
     if (tape->status != AD_OK) return false;
     p->value = tape->value[p->y];

@@ -61,4 +61,8 @@ void ad__adjoint_sizes(const ad_tape *tape, uint32_t last, double size[]);
 /* The slope of y in x by differences, with its error; false if none could be formed. */
 bool ad__difference(ad_var y, ad_var x, double *slope, double *error);
 
+/* What a node that selects, a row or a reduction, decides: another number where it decides
+ * otherwise. */
+double ad__side_of(const ad_tape *tape, uint32_t node);
+
 #endif

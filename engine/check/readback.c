@@ -35,21 +35,18 @@ static ad_var custom(const ad__readback *b, const ad__node *node, ad_var operand
 static ad_var record_node(const ad__readback *b, uint32_t i, const uint32_t by_slot[], ad_var operand[]) {
     const ad_program *p = b->program;
     const ad__node   *node = &p->node[i];
-    const size_t      n = node->y;
+    const size_t      n = ad__value_operands(p, node);
     switch (node->code) {
     case AD__CONSTANT:  return ad_num(p->constant[node->x]);
     case AD__PARAM:     return b->param[node->x];
     case AD__ROW_INPUT: return b->input[node->x];
     case AD__LAYER_DOT: return layer_dot(b, node, by_slot, operand);
-    case AD__sum:       return ad_sum(n, listed(b, node, 0, n, operand));
-    case AD__dot:       listed(b, node, 0, 2*n, operand); return ad_dot(n, operand, operand + n);
-    case AD__logsumexp: return ad_logsumexp(n, listed(b, node, 0, n, operand));
-    case AD__where:     listed(b, node, 0, 3, operand); return ad_where(operand[0], operand[1], operand[2]);
-    case AD__pick:      listed(b, node, 0, n, operand); return ad_pick(operand[0], n - 1, operand + 1);
     case AD__custom:    return custom(b, node, operand);
-    default: return ad__record_row(ad__code_row(node->code), b->value[node->x],
-                                   ad__rows[ad__code_row(node->code)].operands > 1 ? b->value[node->y] : ad_num(0));
+    default: break;
     }
+    if (ad__reduction_of(node->code) != NULL) return ad__record_reduction(node->code, n, listed(b, node, 0, n, operand));
+    return ad__record_row(ad__code_row(node->code), b->value[node->x],
+                          ad__rows[ad__code_row(node->code)].operands > 1 ? b->value[node->y] : ad_num(0));
 }
 
 static ad_status record(ad__readback *b, uint32_t by_slot[]) {

@@ -4,6 +4,7 @@
 #include "check/second.h"
 
 #include "check/local_check.h"
+#include "tape/reduce.h"
 #include "tape/rules.h"
 #include "base/text.h"
 #include "tape/trace.h"
@@ -105,14 +106,17 @@ static double dot_terms(const ad_tape *tape, uint32_t node, const double v[], co
     return total;
 }
 
-/* The Hessian of logsumexp is diag(p) - p p'. */
-static double softmax_terms(const ad_tape *tape, uint32_t node, const double v[], const double w[]) {
-    const size_t n = ad__edges(tape, node);
-    double       total = 0, of_v = 0, of_w = 0;
+/* The Hessian of a fold is diag(bend)*(1 - along*p') by its row. */
+static double fold_terms(const ad_tape *tape, uint32_t node, const double v[], const double w[]) {
+    const uint8_t code = tape->code[node];
+    const size_t  n = ad__edges(tape, node);
+    double        total = 0, of_v = 0, of_w = 0;
     for (size_t k = 0; k < n; k++) {
         const ad__edge x = ad__edge_of(tape, node, k);
         if (!x.open) continue;
-        total += x.local*v[x.to]*w[x.to], of_v += x.local*v[x.to], of_w += x.local*w[x.to];
+        const double bend = fabs(ad__fold_bend(code, tape->value[node], x.local));
+        total += bend*v[x.to]*w[x.to], of_v += fabs(x.local)*v[x.to];
+        of_w += bend*fabs(ad__fold_along(code, x.local))*w[x.to];
     }
     return total + of_v*of_w;
 }
@@ -120,7 +124,8 @@ static double softmax_terms(const ad_tape *tape, uint32_t node, const double v[]
 static double terms_of_node(ad_tape *tape, uint32_t node, const double v[], const double w[]) {
     const uint8_t code = tape->code[node];
     if (ad__code_row(code) < AD__ROWS) return row_terms(tape, node, v, w);
-    return code == AD__dot ? dot_terms(tape, node, v, w) : code == AD__logsumexp ? softmax_terms(tape, node, v, w) : 0;
+    return ad__is_paired(code) ? dot_terms(tape, node, v, w)
+         : ad__family_of(code) == AD__FOLDS ? fold_terms(tape, node, v, w) : 0;
 }
 
 /* Tangents without cancellation: the sizes of all their terms are added. */
@@ -151,6 +156,13 @@ static double sizes_of_terms(ad__probe *p, const double v[], const double w[]) {
     return total;
 }
 
+/* True if the second derivative is infinite or undefined here: of a row where its column `bends`
+ * says so, of a fold at its tip. */
+static bool bends(const ad_tape *tape, uint32_t node) {
+    const ad__row_number row = ad__code_row(tape->code[node]);
+    return row < AD__ROWS ? ad__row_bends(row, tape->value[node]) : ad__fold_at_tip(tape, node);
+}
+
 /* A first or second derivative of a row that is not finite; 0 if all are finite. */
 static double infinite_partial(ad_tape *tape, uint32_t node) {
     const int operands = (int)ad__edges(tape, node);
@@ -171,10 +183,10 @@ bool ad__second_not_finite(const ad__probe *p, uint32_t *node, double *number) {
     ad__probe_sweep(p);
     for (int round = 0; round < 2; round++) {
         for (uint32_t i = p->y + 1; i-- > tape->leaves;) {
-            const ad__row_number row = ad__code_row(tape->code[i]);
-            if (row == AD__ROWS) continue;
+            const bool row = ad__code_row(tape->code[i]) < AD__ROWS;
             *node = i;
-            *number = round == 0 ? infinite_partial(tape, i) : ad__row_bends(row, tape->value[i]) ? NAN : 0;
+            if (round == 0) *number = row ? infinite_partial(tape, i) : 0;
+            else *number = bends(tape, i) ? NAN : 0;
             if (!isfinite(*number)) return true;
         }
     }

@@ -82,6 +82,13 @@ static void forward_custom(const ad__block *b, const uint32_t *word, const ad__n
     }
 }
 
+static void forward_fold(const ad__block *b, const ad__move *m, const double *const x[], double *v) {
+    const ad__node         *node = &b->p->node[m->y];
+    const ad__fold_kernels *k = ad__fold_kernels_of(b->p->kernels, node->code);
+    k->fold(node->y, x, b->n, row(b, m->a), row(b, m->a + 1));
+    k->value(b->n, row(b, m->a), row(b, m->a + 1), v);
+}
+
 static void forward_node(const ad__block *b, const ad__move *m) {
     const ad__kernels *k = b->p->kernels;
     const ad__node    *node = &b->p->node[m->y];
@@ -91,13 +98,10 @@ static void forward_node(const ad__block *b, const ad__move *m) {
     switch (node->code) {
     case AD__sum:       k->sum(node->y, operands(b, word, node->y), b->n, v); break;
     case AD__dot:       operands(b, word, 2*(size_t)node->y), k->dot(node->y, x, x + node->y, b->n, v); break;
-    case AD__logsumexp:
-        k->fold(node->y, operands(b, word, node->y), b->n, row(b, m->a), row(b, m->a + 1));
-        k->logsumexp(b->n, row(b, m->a), row(b, m->a + 1), v);
-        break;
     case AD__where:     operands(b, word, 3), k->where(b->n, x[0], x[1], x[2], v); break;
     case AD__custom:    forward_custom(b, word, node, v); break;
-    default:            forward_pick(b, word, m->y, v);
+    case AD__pick:      forward_pick(b, word, m->y, v); break;
+    default:            forward_fold(b, m, operands(b, word, node->y), v);
     }
 }
 
@@ -256,7 +260,7 @@ static void reverse_other(const ad__block *b, const ad__move *m) {
     case AD__PUSH_SAME:      k->push_same(n, a, in, out); break;
     case AD__PUSH_PRODUCT:   k->push_product(n, a, x, in, out); break;
     case AD__PUSH_SQUARE:    k->push_square(n, a, x, in, out); break;
-    case AD__PUSH_LOGSUMEXP: k->push_logsumexp(n, x, row(b, m->y), row(b, m->y + 1), a, in, out); break;
+    case AD__PUSH_FOLD:      k->fold[m->row].push(n, x, row(b, m->y), row(b, m->y + 1), a, in, out); break;
     case AD__PUSH_WHERE:     k->push_where(n, x, m->which, a, in, out); break;
     case AD__PUSH_PICK:      reverse_pick(b, m); break;
     case AD__PUSH_CUSTOM:    reverse_custom(b, m); break;

@@ -1,7 +1,7 @@
 /* body.c - operations over lanes that stand anywhere; see body.h. */
 #include "program/body.h"
 
-/* After the rows of values and adjoints: zeros, two for logsumexp, one to write, one for upstream; then operands. */
+/* After the rows of values and adjoints: zeros, two for a fold, one to write, one for upstream; then operands. */
 enum { ZEROS, SHIFT, TOTAL, TARGET, UPSTREAM, OPERANDS = AD__BODY_SPARE };
 
 static double *row(const ad__lanes *b, size_t k) {
@@ -49,10 +49,17 @@ static void operands(const ad__lanes *b, const ad__body *body, const double *x[]
     for (uint32_t i = 0; i < body->count; i++) x[i] = ad__lanes_of(b, &s[i], spare(b, OPERANDS + i));
 }
 
-/* Where shift and total of a logsumexp stand. */
+/* Where shift and total of a fold stand. */
 static double *fold_row(const ad__lanes *b, const ad__body *body, bool total) {
     if (body->fold == 0) return spare(b, total ? TOTAL : SHIFT);
     return b->u + body->fold + (total ? body->fold_lanes : 0) + b->first;
+}
+
+static void fold(const ad__lanes *b, const ad__body *body, const double *const x[], double *v) {
+    const ad__fold_kernels *k = ad__fold_kernels_of(b->p->kernels, body->code);
+    double                 *shift = fold_row(b, body, false), *total = fold_row(b, body, true);
+    k->fold(body->count, x, b->n, shift, total);
+    k->value(b->n, shift, total, v);
 }
 
 void ad__body_forward(const ad__lanes *b, const ad__body *body) {
@@ -71,12 +78,10 @@ void ad__body_forward(const ad__lanes *b, const ad__body *body) {
     switch (body->code) {
     case AD__sum:       k->sum(body->count, x, b->n, v); break;
     case AD__dot:       k->dot(body->count/2, x, x + body->count/2, b->n, v); break;
-    case AD__logsumexp:
-        k->fold(body->count, x, b->n, fold_row(b, body, false), fold_row(b, body, true));
-        k->logsumexp(b->n, fold_row(b, body, false), fold_row(b, body, true), v);
-        break;
     case AD__where:     k->where(b->n, x[0], x[1], x[2], v); break;
-    default:            k->value[AD__NODES_ONLY][ad__code_row((uint8_t)body->code)](b->n, x[0], x[body->count - 1], v);
+    default:
+        if (ad__family_of(body->code) == AD__FOLDS) fold(b, body, x, v);
+        else k->value[AD__NODES_ONLY][ad__code_row((uint8_t)body->code)](b->n, x[0], x[body->count - 1], v);
     }
 }
 
@@ -122,10 +127,12 @@ static void push(const ad__lanes *b, const ad__body *body, const double *const x
     case AD__sum:       k->push_same(b->n, a, in, out); break;
     case AD__PRODUCT:
     case AD__dot:       k->push_product(b->n, a, x[i < half ? i + half : i - half], in, out); break;
-    case AD__logsumexp: k->push_logsumexp(b->n, x[i], fold_row(b, body, false), fold_row(b, body, true), a, in, out); break;
     case AD__where:     k->push_where(b->n, x[0], i == 1, a, in, out); break;
     default:
-        k->push[i == 0 ? 0 : 1][AD__NODES_ONLY][ad__code_row((uint8_t)body->code)](b->n, x[0], x[body->count - 1], v, a, in, out);
+        if (ad__family_of(body->code) == AD__FOLDS)
+            ad__fold_kernels_of(k, body->code)->push(b->n, x[i], fold_row(b, body, false), fold_row(b, body, true), a, in, out);
+        else
+            k->push[i == 0 ? 0 : 1][AD__NODES_ONLY][ad__code_row((uint8_t)body->code)](b->n, x[0], x[body->count - 1], v, a, in, out);
     }
 }
 
@@ -135,10 +142,7 @@ void ad__body_reverse(const ad__lanes *b, const ad__body *body) {
     const double    **x = b->operand, *a = upstream(b, body), *v = NULL, *in;
     operands(b, body, x);
     if (body->result.place != AD__IN_ONE) v = ad__lanes_of(b, &body->result, NULL);
-    if (body->code == AD__logsumexp && body->fold == 0) {
-        b->p->kernels->fold(body->count, x, b->n, spare(b, SHIFT), spare(b, TOTAL));
-        b->p->kernels->logsumexp(b->n, spare(b, SHIFT), spare(b, TOTAL), spare(b, TARGET));
-    }
+    if (ad__family_of(body->code) == AD__FOLDS && body->fold == 0) fold(b, body, x, spare(b, TARGET));
     for (uint32_t i = body->code == AD__where ? 1 : 0; i < body->count; i++) {
         if (s[i].constant) continue;
         double *out = open_target(b, &s[i], &in);

@@ -306,8 +306,7 @@ static void use_operands(compiler *c, uint32_t node) {
     } else if (code == AD__branch) {
         c->used[arg.x] = true;
     } else if (code != AD__input) {
-        const int groups = code == AD__dot || code == AD__pick ? 2 : 1;
-        for (int g = 0; g < groups; g++) {
+        for (int g = 0; g < ad__groups(tape, node); g++) {
             const ad__group group = ad__group_of(tape, node, g);
             for (size_t i = 0; i < group.n; i++)
                 if (!ad__group_number(group, i)) c->used[ad__group_place(group, i)] = true;
@@ -339,25 +338,21 @@ static bool all_constant(const values *v, size_t place, size_t n) {
 }
 
 /* A reduction of constants alone is what the tape makes of plain numbers. */
-static uint32_t fold_reduction(values *v, uint8_t code, size_t place, size_t n) {
-    const size_t words = code == AD__dot ? 2*n : n;
-    ad_var      *x = malloc(words*sizeof *x);
+static uint32_t fold_reduction(values *v, uint8_t code, size_t place, size_t words) {
+    ad_var *x = malloc((words + 1)*sizeof *x);
     if (x == NULL) return fail_memory(v) != NULL;
     for (size_t i = 0; i < words; i++) x[i] = ad_num(constant_of(v, v->word[place + i]));
-    const ad_var y = code == AD__sum ? ad_sum(n, x) : code == AD__dot ? ad_dot(n, x, x + n)
-                                                                      : ad_logsumexp(n, x);
+    const double y = ad_value(ad__record_reduction(code, words, x));
     free(x);
     v->words = place;
     v->folded++;
-    return add_constant(v, ad__number_of(y));
+    return add_constant(v, y);
 }
 
-/* The operand that a where or a pick with a constant in front comes down to; 0 for none. */
+/* The operand that a selection with a constant in front comes down to; 0 for none. */
 static size_t chosen_operand(const values *v, uint8_t code, size_t place, size_t words) {
-    if ((code != AD__where && code != AD__pick) || !is_constant(v, v->word[place])) return 0;
-    const double front = constant_of(v, v->word[place]);
-    if (code == AD__where) return front != 0 ? 1 : 2;
-    const size_t at = ad__picked(front, words - 1);
+    if (ad__family_of(code) != AD__SELECTS_ONE || !is_constant(v, v->word[place])) return 0;
+    const size_t at = ad__selected(code, constant_of(v, v->word[place]), words - 1);
     return at < words - 1 ? 1 + at : 0;
 }
 
@@ -365,12 +360,10 @@ static size_t chosen_operand(const values *v, uint8_t code, size_t place, size_t
 static uint32_t collect_reduction(compiler *c, uint32_t node) {
     values        *v = &c->first;
     const uint8_t  code = c->tape->code[node];
-    const size_t   n = c->tape->arg[node].y;
-    const int      groups = code == AD__dot || code == AD__pick ? 2 : 1;
-    const size_t   words = code == AD__dot ? 2*n : code == AD__pick ? n + 1 : n;
+    const size_t   words = ad__operands(c->tape, node);
     if (!reserve_words(v, words)) return 0;
     const size_t place = v->words;
-    for (int g = 0; g < groups; g++) {
+    for (int g = 0; g < ad__groups(c->tape, node); g++) {
         const ad__group group = ad__group_of(c->tape, node, g);
         for (size_t i = 0; i < group.n; i++) v->word[v->words++] = group_value(c, group, i);
     }
@@ -381,9 +374,8 @@ static uint32_t collect_reduction(compiler *c, uint32_t node) {
         v->folded++;
         return v->word[place + chosen];
     }
-    if (code != AD__where && code != AD__pick && all_constant(v, place, words))
-        return fold_reduction(v, code, place, n);
-    return add_words(v, code, place, code == AD__pick ? n + 1 : n);
+    if (ad__family_of(code) != AD__SELECTS_ONE && all_constant(v, place, words)) return fold_reduction(v, code, place, words);
+    return add_words(v, code, place, ad__is_paired(code) ? words/2 : words);
 }
 
 /* The user's own, of constants alone: computed now. */

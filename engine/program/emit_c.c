@@ -45,7 +45,7 @@ typedef struct step {
     uint32_t value, place;     /* in the program (a layer: its number); in v */
     uint32_t kind;             /* of the switch; NONE: it is in no table */
     uint32_t m, n;             /* results; operands of a list */
-    uint32_t at[2*FEW];        /* rows: x, y; sum, logsumexp: list; dot: two lists; where: three operands;
+    uint32_t at[2*FEW];        /* rows: x, y; sum, folds: list; dot: two lists; where: three operands;
                                 * pick: index, list; layer: weights, list; few: the n x, then the n y */
     int64_t  stride[3];        /* of list 0 and 1; layer: of weights down, of the list, of weights to the right */
 } step;
@@ -97,7 +97,7 @@ static bool is_row(uint8_t code) {
 }
 
 static bool has_list(uint8_t code) {
-    return code == AD__sum || code == AD__dot || code == AD__logsumexp || code == AD__where || code == AD__pick;
+    return ad__reduction_of(code) != NULL;
 }
 
 /* An operand that stands in a list, or anywhere. */
@@ -135,7 +135,7 @@ static bool mark(emitter *e) {
             need(e, node->x, false);
             if (ad__rows[ad__code_row(node->code)].operands == 2) need(e, node->y, false);
         } else if (has_list(node->code)) {
-            const size_t n = node->code == AD__dot ? 2*(size_t)node->y : node->y;
+            const size_t n = ad__operand_count(node->code, node->y);
             for (size_t i = 0; i < n; i++) need(e, p->word[node->x + i], true);
         } else if (node->code != AD__ROW_INPUT) {
             ad__program_refuse(p, AD_UNSUPPORTED, "ad_program_emit_c: the operation %s has no text in C",
@@ -502,10 +502,16 @@ static void call_helpers(emitter *e, const char *text) {
     }
 }
 
+static void call_helpers_of_fold(emitter *e, const ad__reduction *row) {
+    const char *const texts[] = {row->measure, row->term, row->value, row->slope, row->over};
+    for (size_t k = 0; k < sizeof texts/sizeof *texts; k++) call_helpers(e, texts[k]);
+}
+
 static void find_helpers(emitter *e) {
     for (size_t i = 0; i < e->steps; i++) {
         const step *s = &e->step[i];
         e->index |= s->code == AD__pick;
+        if (ad__family_of(s->code) == AD__FOLDS) call_helpers_of_fold(e, ad__reduction_of(s->code));
         if (!is_row(s->code)) continue;
         const ad__row *row = &ad__rows[ad__code_row(s->code)];
         call_helpers(e, row->value);
@@ -578,8 +584,9 @@ static void put_helpers(const emitter *e) {
     }
     if (e->index)
         fprintf(to, "/* The operand that an index picks; -1 for none. */\n"
-                "static long %s_index(double x, long n) {\n"
-                "    return x >= 0 && x < (double)n && x == floor(x) ? (long)x : -1;\n}\n\n", e->name);
+                "static long %s_index(double c, double n) {\n"
+                "    const double i = %s;\n"
+                "    return i < n ? (long)i : -1;\n}\n\n", e->name, ad__reduction_of(AD__pick)->which);
 }
 
 /* ---- tables ----------------------------------------------------------------------------------- */
@@ -671,32 +678,51 @@ static void forward_layer(const emitter *e, turn t, const char *v) {
     LINE(0, "}\n");
 }
 
-/* Shift and total of a logsumexp, as reduce.c has them: variables of the block that is open. Where all operands are
- * -inf the total is infinite, so that each has the partial 0. */
-static void put_fold(const emitter *e, turn t, int depth) {
-    char x[PLACE];
-    const unsigned long n = t.s->n;
-    listed_place(e, t, 0, x);
-    LINE(depth, "double shift = -INFINITY, total;\n");
-    LINE(depth, "for (long i = 0; i < %lu; i++)\n", n);
-    LINE(depth + 1, "if (v[%s] > shift || v[%s] != v[%s]) shift = v[%s];\n", x, x, x, x);
-    LINE(depth, "total = shift == -INFINITY ? INFINITY : 0;\n");
-    LINE(depth, "for (long i = 0; i < %lu; i++) total += exp(v[%s] == shift ? 0 : v[%s] - shift);\n", n, x, x);
+/* Shift and total of a fold, variables of the block that is open. */
+static void put_fold(const emitter *e, turn t, int depth, const char *x) {
+    const ad__reduction *row = ad__reduction_of(t.s->code);
+    const unsigned long  n = t.s->n;
+    LINE(depth, "double shift = %s, total = 0;\n", row->start);
+    LINE(depth, "for (long i = 0; i < %lu; i++) {\n", n);
+    LINE(depth + 1, "const double m = ");
+    put_text(e, row->measure, x, "", "");
+    PUT(";\n");
+    LINE(depth + 1, "if (m > shift || m != m) shift = m;\n");
+    LINE(depth, "}\n");
+    LINE(depth, "for (long i = 0; i < %lu; i++) total += ", n);
+    put_text(e, row->term, x, "", "");
+    PUT(";\n");
 }
 
-static void forward_logsumexp(const emitter *e, turn t, const char *v) {
+static const char *listed_operand(const emitter *e, turn t, char text[PLACE]) {
+    char at[PLACE];
+    snprintf(text, PLACE, "v[%.*s]", PLACE - 8, listed_place(e, t, 0, at));
+    return text;
+}
+
+static void forward_fold(const emitter *e, turn t, const char *v) {
+    char x[PLACE];
     LINE(0, "{\n");
-    put_fold(e, t, 1);
-    LINE(1, "v[%s] = shift == -INFINITY ? shift : shift + log(total);\n", v);
+    put_fold(e, t, 1, listed_operand(e, t, x));
+    LINE(1, "v[%s] = ", v);
+    put_text(e, ad__reduction_of(t.s->code)->value, "", "", "");
+    PUT(";\n");
     LINE(0, "}\n");
 }
 
-static void reverse_logsumexp(const emitter *e, turn t) {
-    char x[PLACE];
-    listed_place(e, t, 0, x);
-    put_fold(e, t, 1);
-    LINE(1, "for (long i = 0; i < %lu; i++)\n", (unsigned long)t.s->n);
-    LINE(2, "a[%s] += s*(exp(v[%s] == shift ? 0 : v[%s] - shift)/total);\n", x, x, x);
+static void reverse_fold(const emitter *e, turn t) {
+    char x[PLACE], to[PLACE];
+    const ad__reduction *row = ad__reduction_of(t.s->code);
+    put_fold(e, t, 1, listed_operand(e, t, x));
+    LINE(1, "const double over = ");
+    put_text(e, row->over, "", "", "");
+    PUT(";\n");
+    LINE(1, "for (long i = 0; i < %lu; i++) {\n", (unsigned long)t.s->n);
+    LINE(2, "const double d = (");
+    put_text(e, row->slope, x, "", "");
+    PUT(")/over;\n");
+    LINE(2, "%sa[%s] += s*d;\n", row->selects ? "if (d != 0) " : "", listed_place(e, t, 0, to));
+    LINE(1, "}\n");
 }
 
 static void forward_pick(const emitter *e, turn t, const char *v) {
@@ -727,9 +753,9 @@ static void forward_step(const emitter *e, turn t) {
     else switch (t.s->code) {
     case AD__sum: case AD__dot: forward_list(e, t, v); break;
     case AD__LAYER_DOT: forward_layer(e, t, v); break;
-    case AD__logsumexp: forward_logsumexp(e, t, v); break;
     case AD__where: forward_where(e, t, v); break;
-    default: forward_pick(e, t, v);
+    case AD__pick: forward_pick(e, t, v); break;
+    default: forward_fold(e, t, v);
     }
     if (t.s->code != AD__LAYER_DOT || t.s->few) {
         put_guard(e, t.s->guard, v);
@@ -827,14 +853,15 @@ static void reverse_other(const emitter *e, turn t) {
     switch (t.s->code) {
     case AD__sum: LINE(1, "for (long i = 0; i < %lu; i++) a[%s] += s;\n", n, listed_place(e, t, 0, x)); break;
     case AD__dot: reverse_dot(e, t); break;
-    case AD__logsumexp: reverse_logsumexp(e, t); break;
     case AD__where:
         LINE(1, "a[v[%s] != 0 ? %s : %s] += s;\n", operand_place(t, 0, x), operand_place(t, 1, y),
              operand_place(t, 2, z));
         break;
-    default:
+    case AD__pick:
         LINE(1, "const long i = (long)v[%s];\n", operand_place(t, 0, x));
         LINE(1, "a[%s] += s;\n", listed_place(e, t, 1, y));
+        break;
+    default: reverse_fold(e, t);
     }
 }
 

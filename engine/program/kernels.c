@@ -1,4 +1,4 @@
-/* kernels.c - loops over lanes, expanded from ops.def; see kernels.h. Built once for each instruction
+/* kernels.c - loops over lanes, expanded from ops.def and reduce.def; see kernels.h. Built once for each instruction
  * set, with AD__LEVEL naming it.
  *
  * glibc's vector mathematics (libmvec) is reached without fast-math: the functions are declared here as
@@ -163,33 +163,36 @@ static void dot(size_t count, const double *const x[], const double *const y[], 
     }
 }
 
-/* As reduce.c has it, lane by lane. Where all operands are -inf the total is infinite, so that each has the partial 0. */
-static void fold(size_t count, const double *const x[], size_t n, double shift[], double total[]) {
-    fill(n, -INFINITY, shift);
-    for (size_t i = 0; i < count; i++) {
-        const double *row = x[i];
-        LANES shift[l] = row[l] > shift[l] || row[l] != row[l] ? row[l] : shift[l];
+#define R_SUM(...)
+#define R_SELECT(...)
+#define R_FOLD(name, words, measure, start, term, value, slope, over, along, bend, selects, ...)    \
+    static void fold_##name(size_t count, const double *const x[], size_t n, double shift[], double total[]) { \
+        fill(n, ad__start_##name(), shift);                                                         \
+        for (size_t i = 0; i < count; i++) {                                                        \
+            const double *row = x[i];                                                               \
+            LANES {                                                                                 \
+                const double here = ad__measure_##name(row[l]);                                     \
+                shift[l] = here > shift[l] || here != here ? here : shift[l];                       \
+            }                                                                                       \
+        }                                                                                           \
+        fill(n, 0, total);                                                                          \
+        for (size_t i = 0; i < count; i++) {                                                        \
+            const double *row = x[i];                                                               \
+            LANES total[l] += ad__term_##name(row[l], shift[l]);                                    \
+        }                                                                                           \
+    }                                                                                               \
+    static void value_of_##name(size_t n, const double shift[], double total[], double v[]) {       \
+        LANES v[l] = ad__result_##name(shift[l], total[l]);                                         \
+        LANES total[l] = 1/ad__over_##name(shift[l], total[l]);                                     \
+    }                                                                                               \
+    static void push_##name(size_t n, const double x[], const double shift[], const double scale[], \
+                            const double a[], const double in[], double out[]) {                    \
+        LANES {                                                                                     \
+            const double partial = ad__slope_##name(x[l], shift[l])*scale[l];                       \
+            out[l] = in[l] + (a[l] == 0 || (selects && partial == 0) ? 0 : a[l]*partial);           \
+        }                                                                                           \
     }
-    fill(n, 0, total);
-    for (size_t i = 0; i < count; i++) {
-        const double *row = x[i];
-        LANES total[l] += exp(row[l] == shift[l] ? 0 : row[l] - shift[l]);
-    }
-    LANES total[l] = shift[l] == -INFINITY ? INFINITY : total[l];
-}
-
-static void logsumexp(size_t n, const double shift[], double total[], double v[]) {
-    LANES v[l] = shift[l] == -INFINITY ? -INFINITY : shift[l] + log(total[l]);
-    LANES total[l] = 1/total[l];
-}
-
-static void push_logsumexp(size_t n, const double x[], const double shift[], const double scale[], const double a[],
-                           const double in[], double out[]) {
-    LANES {
-        const double partial = exp(x[l] == shift[l] ? 0 : x[l] - shift[l])*scale[l];
-        out[l] = in[l] + (a[l] == 0 ? 0 : a[l]*partial);
-    }
-}
+#include "reduce.def"
 
 static void where(size_t n, const double c[], const double yes[], const double no[], double v[]) {
     LANES v[l] = c[l] != 0 ? yes[l] : no[l];
@@ -255,7 +258,12 @@ const ad__kernels JOIN(ad__kernels_, AD__LEVEL) = {
     .fill = fill, .finite = all_finite, .total = total,
     .total_product = total_product, .push_same = push_same, .push_product = push_product,
     .push_square = push_square, .sum = sum, .dot = dot,
-    .fold = fold, .logsumexp = logsumexp, .push_logsumexp = push_logsumexp,
     .where = where, .push_where = push_where,
+    .fold = {
+#define R_SUM(...)        {0, 0, 0},
+#define R_SELECT(...)     {0, 0, 0},
+#define R_FOLD(name, ...) {fold_##name, value_of_##name, push_##name},
+#include "reduce.def"
+    },
     /* clang-format on */
 };

@@ -19,6 +19,15 @@ typedef void ad__lane_push(size_t n, const double x[], const double y[], const d
 typedef void ad__lane_push_both(size_t n, const double x[], const double y[], const double v[], const double a[],
                                 const double in[], double out[], const double in_y[], double out_y[]);
 
+/* A fold in two steps: shift and total, then the value. That leaves 1/over in place of the total: of it and the shift the
+ * partials are made, and so both may be kept for the reverse pass. Names as in reduce.def. */
+typedef struct ad__fold_kernels {
+    void (*fold)(size_t count, const double *const x[], size_t n, double shift[], double total[]);
+    void (*value)(size_t n, const double shift[], double total[], double v[]);
+    void (*push)(size_t n, const double x[], const double shift[], const double scale[], const double a[],
+                 const double in[], double out[]);
+} ad__fold_kernels;
+
 /* Forms as in ops.h: both operands rows of lanes, the second a number (read from y[0]), the first a number. */
 typedef struct ad__kernels {
     const char         *name;
@@ -35,16 +44,15 @@ typedef struct ad__kernels {
     void   (*push_square)(size_t n, const double a[], const double x[], const double in[], double out[]);  /* 2*a*x */
     void   (*sum)(size_t count, const double *const x[], size_t n, double v[]);
     void   (*dot)(size_t count, const double *const x[], const double *const y[], size_t n, double v[]);
-    /* A logsumexp in two steps: shift and total, then the value; that leaves 1/total in place of the total, and of it and the
-     * shift the partials are made. */
-    void   (*fold)(size_t count, const double *const x[], size_t n, double shift[], double total[]);
-    void   (*logsumexp)(size_t n, const double shift[], double total[], double v[]);
-    void   (*push_logsumexp)(size_t n, const double x[], const double shift[], const double scale[],
-                             const double a[], const double in[], double out[]);
+    ad__fold_kernels fold[AD__REDUCTIONS];         /* by number, of those that are folds; see ad__fold_kernels_of */
     void   (*where)(size_t n, const double c[], const double yes[], const double no[], double v[]);
     void   (*push_where)(size_t n, const double c[], bool taken, const double a[], const double in[],
                          double out[]);
 } ad__kernels;
+
+static inline const ad__fold_kernels *ad__fold_kernels_of(const ad__kernels *k, uint32_t code) {
+    return &k->fold[code - AD__FIRST_REDUCTION];
+}
 
 /* Layers: dots that share their operands. m outputs, n inputs. `multiply` reads the rows x[0..n-1] of
  * `base` (row r begins at base + r*lanes) and weights of which those of eight outputs (then four, two,

@@ -118,7 +118,7 @@ static uint32_t read_row(planner *c, uint32_t i) {
     return AD__SPARE;
 }
 
-/* The row of the shift of a logsumexp, its total in the next. Noted as read in reverse. */
+/* The row of the shift of a fold, its total in the next. Noted as read in reverse. */
 static uint32_t read_fold(planner *c, uint32_t i) {
     c->fold_kept[i] = true;
     return c->plan->fold[i];
@@ -283,6 +283,15 @@ static void visit_dot(planner *c, const ad__node *node, uint32_t a) {
     }
 }
 
+static void visit_fold(planner *c, uint32_t i, uint32_t a) {
+    const ad__node *node = &c->p->node[i];
+    const uint32_t *word = c->p->word + node->x;
+    for (uint32_t k = 0; k < node->y; k++)
+        if (wanted(c, word[k]))
+            push_to(c, word[k], (ad__move){.kind = AD__PUSH_FOLD, .a = a, .row = (uint8_t)(node->code - AD__FIRST_REDUCTION),
+                                           .y = read_fold(c, i), .x = read_row(c, word[k])});
+}
+
 /* Where the adjoint of the operand that is picked goes: rows that are there already, or begin with zeros. */
 static void visit_pick(planner *c, const ad__node *node, uint32_t a) {
     const uint32_t *operand = c->p->word + node->x;
@@ -330,12 +339,6 @@ static void visit_reduction(planner *c, uint32_t i, uint32_t a) {
         finish_passing(c, &to);
         break;
     case AD__dot: visit_dot(c, node, a); break;
-    case AD__logsumexp:
-        for (uint32_t k = 0; k < node->y; k++)
-            if (wanted(c, word[k]))
-                push_to(c, word[k], (ad__move){.kind = AD__PUSH_LOGSUMEXP, .a = a, .y = read_fold(c, i),
-                                               .x = read_row(c, word[k])});
-        break;
     case AD__where:
         for (uint8_t k = 1; k < 3; k++)
             if (wanted(c, word[k]))
@@ -343,7 +346,8 @@ static void visit_reduction(planner *c, uint32_t i, uint32_t a) {
                                                .x = read_row(c, word[0])});
         break;
     case AD__custom: visit_custom(c, i, a); break;
-    default: visit_pick(c, node, a);
+    case AD__pick: visit_pick(c, node, a); break;
+    default: visit_fold(c, i, a);
     }
 }
 

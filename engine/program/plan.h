@@ -25,7 +25,7 @@ typedef enum ad__purpose { AD__VALUES, AD__GRADIENT, AD__JACOBIAN } ad__purpose;
 
 typedef enum ad__move_kind {
     AD__MOVE_ROW,              /* v = row(x, y) */
-    AD__MOVE_NODE,             /* a reduction: operands in the plan's words from x on; y: the value; of a logsumexp
+    AD__MOVE_NODE,             /* a reduction: operands in the plan's words from x on; y: the value; of a fold
                                 * a: the shift, the total in the next row */
     AD__MOVE_LAYER,            /* the rows of its outputs, then of its inputs from x on; y: the layer */
     AD__PUSH,                  /* out = in + a*partial of the row in operand `which` */
@@ -33,7 +33,7 @@ typedef enum ad__move_kind {
     AD__PUSH_SAME,             /* out = in + a */
     AD__PUSH_PRODUCT,          /* out = in + a*x */
     AD__PUSH_SQUARE,           /* out = in + 2*a*x */
-    AD__PUSH_LOGSUMEXP,        /* out = in + a*exp(x - y)*scale: y the shift, the scale in the next row */
+    AD__PUSH_FOLD,             /* out = in + a*slope(x, y)*scale: y the shift, the scale in the next row; row: which reduction */
     AD__PUSH_WHERE,            /* out = in + a where (x != 0) == which */
     AD__PUSH_PICK,             /* index: x; the words from y on: a row or a uniform value for each operand; v: how many */
     AD__PUSH_CUSTOM,           /* y: the value, its row v; words from x on: the operands, as
@@ -69,7 +69,7 @@ typedef struct ad__plan {
     uint32_t  *word;
     ad__sweep *sweep;
     uint32_t  *row;            /* by value: its row while the block goes forward */
-    uint32_t  *fold;           /* by value, of a logsumexp: the row of its shift, the total and then its inverse in the next */
+    uint32_t  *fold;           /* by value, of a fold: the row of its shift, the total and then its inverse in the next */
     uint32_t  *input;          /* by input: its row; one to be ignored where no value needs it */
     bool       gradient;       /* are adjoints of uniform values wanted? */
     size_t     rows;           /* of a block */

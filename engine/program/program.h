@@ -32,7 +32,7 @@ enum { AD__VARYING = 1, AD__ON_PARAM = 2, AD__ON_ACTIVE = 4, AD__UNIFORM = 8 };
 typedef struct ad__node {
     uint8_t  code, flags;
     uint32_t x, y;             /* operands; param and input: its number; constant: place in `constant`;
-                                * sum, logsumexp, where, pick: place in `word`, count (pick: index
+                                * sum, folds, where, pick: place in `word`, count (pick: index
                                 * first); custom: the same, and behind its operands a word that is
                                 * no operand: the number of the operation in `own`;
                                 * dot: place and count n, the n x first, then the n y;
@@ -71,8 +71,8 @@ typedef struct ad__counts {
     size_t rolled, compared;   /* instructions that went into rolls; comparisons it took to find them */
 } ad__counts;
 
-/* What runs over uniform values, by home: u[home] = code(u[x], u[y]). Sums, dots, logsumexp,
- * where, pick: x is the place of their operands in `index`, y their count as in a node (after
+/* What runs over uniform values, by home: u[home] = code(u[x], u[y]). Reductions:
+ * x is the place of their operands in `index`, y their count as in a node (after
  * those of a pick stands the value that it is, after those of a custom operation its number in
  * `own`). A term adds u[x] to u[home], a product u[x]*u[y]. A roll: x is its number. */
 typedef struct ad__instruction {
@@ -99,7 +99,7 @@ typedef struct ad__source {
 typedef struct ad__body {
     uint32_t   code, operand, count;
     ad__source result;
-    uint32_t   fold, fold_lanes;   /* of a logsumexp: the home where the shifts of its lanes are kept for the reverse pass, and so
+    uint32_t   fold, fold_lanes;   /* of a fold: the home where the shifts of its lanes are kept for the reverse pass, and so
                                 * many homes on the totals; 0: nowhere */
     bool       no_adjoint;         /* nothing ever arrives at its adjoint */
 } ad__body;
@@ -156,12 +156,11 @@ struct ad_program {
 
 /* Operands of a value or an instruction: in a list, or x and y; and how many. */
 static inline bool ad__in_words(uint32_t code) {
-    return code == AD__sum || code == AD__dot || code == AD__logsumexp || code == AD__where || code == AD__pick ||
-           code == AD__custom || code == AD__LAYER_DOT;
+    return (code >= AD__FIRST_REDUCTION && code <= AD__custom) || code == AD__LAYER_DOT;
 }
 
 static inline uint32_t ad__operand_count(uint32_t code, uint32_t y) {
-    if (ad__in_words(code)) return code == AD__dot || code == AD__LAYER_DOT ? 2*y : y;
+    if (ad__in_words(code)) return ad__is_paired(code) || code == AD__LAYER_DOT ? 2*y : y;
     if (code == AD__TERM) return 1;
     if (code == AD__PRODUCT) return 2;
     const ad__row_number r = code < AD__CODES ? ad__code_row((uint8_t)code) : AD__ROWS;

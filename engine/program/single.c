@@ -140,7 +140,7 @@ static void add_outputs(builder *b, ad__team *t, const entry *member) {
 
 static void add_result(builder *b, ad__team *t, const entry *member) {
     t->body.result = (ad__source){.at = take_homes(b, t->lanes), .place = AD__IN_RUN};
-    if (t->body.code == AD__logsumexp && !t->body.no_adjoint) {
+    if (ad__family_of(t->body.code) == AD__FOLDS && !t->body.no_adjoint) {
         t->body.fold = take_homes(b, t->lanes);
         t->body.fold_lanes = take_homes(b, t->lanes) - t->body.fold;
     }

@@ -18,21 +18,6 @@ static const double *custom_operands(const uint32_t *at, size_t n, const double 
     return space;
 }
 
-/* Shift and total of a logsumexp, as reduce.c has them. Where all operands are -inf the total is infinite, so that each
- * has the partial 0. */
-static double term(double x, double shift) {
-    return exp(x == shift ? 0 : x - shift);
-}
-
-static double fold(const uint32_t *at, size_t n, const double u[], double *total) {
-    double shift = -INFINITY;
-    for (size_t k = 0; k < n; k++)
-        if (u[at[k]] > shift || u[at[k]] != u[at[k]]) shift = u[at[k]];
-    *total = shift == -INFINITY ? INFINITY : 0;
-    for (size_t k = 0; k < n; k++) *total += term(u[at[k]], shift);
-    return shift;
-}
-
 static double reduction(const ad_program *p, const double u[], double space[], const ad__instruction *in,
                         ad__failure *f) {
     const uint32_t *at = p->index + in->x;
@@ -45,7 +30,7 @@ static double reduction(const ad_program *p, const double u[], double space[], c
     case AD__dot:
         for (size_t k = 0; k < n; k++) total += u[at[k]]*u[at[n + k]];
         return total;
-    case AD__where: return u[at[0]] != 0 ? u[at[1]] : u[at[2]];
+    case AD__where: return u[at[1 + ad__selected(AD__where, u[at[0]], 2)]];
     case AD__custom: {
         const ad__own_op *own = &p->own[at[n]];
         return own->op->value(n, custom_operands(at, n, u, space), own->context);
@@ -56,10 +41,7 @@ static double reduction(const ad_program *p, const double u[], double space[], c
         ad__program_fail(f, AD_BAD_ARGUMENT, SIZE_MAX, at[n], u[at[0]]);
         return NAN;
     }
-    default: {
-        const double shift = fold(at, n, u, &total);
-        return shift == -INFINITY ? shift : shift + log(total);
-    }
+    default: return ad__fold_value((uint8_t)in->code, ad__folded_listed((uint8_t)in->code, n, u, at));
     }
 }
 
@@ -74,11 +56,28 @@ static void push_custom(const ad_program *p, const double u[], double adjoint[],
     for (size_t k = 0; k < n; k++) adjoint[at[k]] += a*partial[k];
 }
 
+static void push_fold(const double u[], double adjoint[], const ad__instruction *in, const uint32_t *at, double a) {
+    const ad__folded f = ad__folded_listed((uint8_t)in->code, in->y, u, at);
+    const double     over = ad__fold_over((uint8_t)in->code, f);
+    switch (in->code) {
+#define R_SUM(...)
+#define R_SELECT(...)
+#define R_FOLD(name, words, measure, start, term, value, slope, over_, along, bend, selects, ...)  \
+    case AD__##name:                                                                               \
+        for (uint32_t k = 0; k < in->y; k++) {                                                     \
+            const double partial = ad__slope_##name(u[at[k]], f.shift)/over;                       \
+            if (!(selects) || partial != 0) adjoint[at[k]] += a*partial;                           \
+        }                                                                                          \
+        break;
+#include "reduce.def"
+    default: break;
+    }
+}
+
 static void push_reduction(const ad_program *p, const double u[], double adjoint[], double space[],
                            const ad__instruction *in, double a) {
     const uint32_t *at = p->index + in->x;
     const size_t    n = in->y;
-    double          shift, total;
     switch (in->code) {
     case AD__sum:
         for (size_t k = 0; k < n; k++) adjoint[at[k]] += a;
@@ -89,12 +88,10 @@ static void push_reduction(const ad_program *p, const double u[], double adjoint
             adjoint[at[n + k]] += a*u[at[k]];
         }
         return;
-    case AD__where: adjoint[at[u[at[0]] != 0 ? 1 : 2]] += a; return;
     case AD__custom: push_custom(p, u, adjoint, space, in, a); return;
-    case AD__pick:  adjoint[at[1 + ad__picked(u[at[0]], n - 1)]] += a; return;
     default:
-        shift = fold(at, n, u, &total);
-        for (size_t k = 0; k < n; k++) adjoint[at[k]] += a*(term(u[at[k]], shift)/total);
+        if (ad__family_of(in->code) == AD__FOLDS) push_fold(u, adjoint, in, at, a);
+        else adjoint[at[1 + ad__selected((uint8_t)in->code, u[at[0]], n - 1)]] += a;
     }
 }
 

@@ -104,17 +104,22 @@ static ad_var operand(const recorder *r, bool number, uint32_t place) {
     return number ? ad_num(ad__number_at(r->tape, place)) : ad__handle_of(r->tape, place);
 }
 
-/* Is the node at a kink, or before an infinite partial, whose sides the next derivative would see? With an adjoint a that is
- * 0 by its value alone it would if the operands move, with another if they bend where they are level. */
-static bool doubtful(recorder *r, ad__row_number row, ad_var a, double partial, ad_var x, ad_var y) {
-    const bool tip = ad__row_tip(row, ad_value(x), ad_value(y)), zero = !is_number(a) && ad_value(a) == 0;
+/* Does anything hang on which way the visited node goes at its tip? With an adjoint that is 0 by its value alone it does if the
+ * operands move, with another if they bend where they are level. */
+static bool tip_shows(const recorder *r, bool zero) {
+    if (!ad__stays(r->tape, r->at, r->motions.first, NULL)) return zero;
+    return !zero && !ad__stays(r->tape, r->at, r->motions.first, r->motions.second);
+}
+
+/* Is the node at a kink, or before an infinite partial, whose sides the next derivative would see? a is its adjoint. */
+static bool doubtful(recorder *r, ad_var a, double partial) {
+    const bool tip = ad__at_kink(r->tape, r->at), zero = !is_number(a) && ad_value(a) == 0;
     if (!r->live[r->at - r->first] || (!tip && (isfinite(partial) || !zero))) return false;
     if (r->motions.first == NULL && !ad__motions_make(&r->motions, r->tape, r->last, r->n, r->x)) return false;
+    if (tip) return tip_shows(r, zero);
     const ad__at_row first = ad__at_row_of(r->tape, r->at, r->motions.first);
     const ad__at_row second = ad__at_row_of(r->tape, r->at, r->motions.second);
-    if (!tip) return first.x != 0 || first.y != 0 || second.x != 0 || second.y != 0;
-    const bool level = ad__row_tip(row, first.x, first.y);
-    return level ? !zero && !ad__row_tip(row, second.x, second.y) : zero;
+    return first.x != 0 || first.y != 0 || second.x != 0 || second.y != 0;
 }
 
 static void push_row(recorder *r, uint32_t i, ad__row_number row, ad_var a) {
@@ -133,7 +138,7 @@ static void push_row(recorder *r, uint32_t i, ad__row_number row, ad_var a) {
         const double value = ad_value(partial);
         const bool   live = !selects || value != 0;
         add(r, to, contribution(a, partial, selects), live);
-        if (!doubtful(r, row, a, value, x, y)) continue;
+        if (!doubtful(r, a, value)) continue;
         if (is_number(doubt)) doubt = doubt_by(r, a, two ? 2 : 1, (const ad_var[]){x, y});
         add_doubt(r, to, doubt);
         r->live[to - r->first] = true;                  /* 0 by the convention at a tip is no way that was not taken */
@@ -146,39 +151,54 @@ static ad_var group_operand(const recorder *r, uint32_t i, int number, size_t k)
     return operand(r, ad__group_number(g, k), ad__group_place(g, k));
 }
 
-static void push_group(recorder *r, uint32_t i, int number, ad_var a) {
+static void push_sum(recorder *r, uint32_t i, int number, ad_var a) {
     const uint8_t   code = r->tape->code[i];
     const size_t    n = r->tape->arg[i].y;
     const ad__rule *rule = ad__rule_of_reduction(r->tape, code);
     for (size_t k = 0; k < n && rule != NULL; k++) {
         const ad_var x = group_operand(r, i, number, k);
         if (is_number(x) || !wanted(r, ad__node_of(x))) continue;
-        const ad_var y = code == AD__dot ? group_operand(r, i, 1 - number, k) : ad_num(0);
+        const ad_var y = ad__is_paired(code) ? group_operand(r, i, 1 - number, k) : ad_num(0);
         add(r, ad__node_of(x), contribution(a, ad__rule_record(rule, x, y, ad__handle_of(r->tape, i)), false), true);
     }
 }
 
-/* q[k]/sum of q with q[k] = exp(x[k] - v): since v is rounded, the q add up to 1 but for that error, which cancels. Where v
- * is infinite, only operands at +inf count; if there are none, all q are 0, and so are the partials. */
-static void push_logsumexp(recorder *r, uint32_t i, ad_var a) {
+/* What the recorded partials of a fold are divided by. */
+static ad_var divisor_of(const recorder *r, uint32_t i, size_t n, const ad_var record[]) {
+    const ad__reduction *row = ad__reduction_of(r->tape->code[i]);
+    const ad_var total_and_v[] = {row->summed ? ad_sum(n, record) : ad_num(0), ad__handle_of(r->tape, i)};
+    return ad_parse(r->tape, row->divisor, 2, "total, v", total_and_v);
+}
+
+/* By the row of the fold: record(x, v)/divisor(total, v), with doubt where it stands at its tip. */
+static void push_partials_of_fold(recorder *r, uint32_t i, ad_var a, size_t n, ad_var x[], ad_var record[]) {
+    const ad__rule *rule = ad__rule_of_reduction(r->tape, r->tape->code[i]);
+    const bool      selects = ad__reduction_of(r->tape->code[i])->selects;
+    if (rule == NULL) return;
+    for (size_t k = 0; k < n; k++) {
+        x[k] = group_operand(r, i, 0, k);
+        record[k] = ad__rule_record(rule, x[k], ad_num(0), ad__handle_of(r->tape, i));
+    }
+    const ad_var divisor = divisor_of(r, i, n, record);
+    const bool   doubted = ad__at_kink(r->tape, i) && doubtful(r, a, 0);
+    const ad_var doubt = doubted ? doubt_by(r, a, n, x) : ad_num(0);
+    for (size_t k = 0; k < n && r->tape->status == AD_OK; k++) {
+        if (is_number(x[k]) || !wanted(r, ad__node_of(x[k]))) continue;
+        const ad_var   partial = ad__record_simplified(AD__ROW_div, record[k], divisor);
+        const uint32_t to = ad__node_of(x[k]);
+        add(r, to, contribution(a, partial, selects), !selects || ad_value(partial) != 0);
+        if (!doubted) continue;
+        add_doubt(r, to, doubt);
+        r->live[to - r->first] = true;                  /* as in push_row */
+    }
+}
+
+static void push_fold(recorder *r, uint32_t i, ad_var a) {
     const size_t n = r->tape->arg[i].y;
-    ad_var      *q = malloc((n + 1)*sizeof *q);
-    if (q == NULL) {
-        ad__fail(r->tape, AD_NO_MEMORY, "out of memory: no space for %zu partials", n);
-        return;
-    }
-    const ad_var v = ad__handle_of(r->tape, i), infinite = ad_equal(ad_abs(v), ad_num(INFINITY));
-    for (size_t k = 0; k < n; k++) {
-        const ad_var x = group_operand(r, i, 0, k);
-        q[k] = ad_where(infinite, ad_equal(x, ad_num(INFINITY)), ad_exp(ad_sub(x, v)));
-    }
-    const ad_var sum = ad_sum(n, q), total = ad_where(ad_equal(sum, ad_num(0)), ad_num(1), sum);
-    for (size_t k = 0; k < n; k++) {
-        const ad_var x = group_operand(r, i, 0, k);
-        if (!is_number(x) && wanted(r, ad__node_of(x)))
-            add(r, ad__node_of(x), contribution(a, ad_div(q[k], total), false), true);
-    }
-    free(q);
+    ad_var      *space = malloc((2*n + 1)*sizeof *space);
+    if (space == NULL) ad__fail(r->tape, AD_NO_MEMORY, "out of memory: no space for %zu partials", n);
+    else push_partials_of_fold(r, i, a, n, space, space + n);
+    free(space);
 }
 
 /* Whole or nothing, as the condition says now; a condition that is a node may turn in a replay. */
@@ -244,13 +264,11 @@ static void visit(recorder *r, uint32_t i, ad_var a) {
     case AD__where: push_where(r, i, a); return;
     case AD__pick:  push_pick(r, i, a); return;
     case AD__custom: push_custom(r, i, a); return;
-    case AD__logsumexp: push_logsumexp(r, i, a); return;
-    case AD__dot:
-        push_group(r, i, 0, a);
-        push_group(r, i, 1, a);
-        return;
-    default: push_group(r, i, 0, a);
+    default: break;
     }
+    if (ad__family_of(r->tape->code[i]) == AD__FOLDS) push_fold(r, i, a);
+    else
+        for (int g = 0; g < ad__groups(r->tape, i); g++) push_sum(r, i, g, a);
 }
 
 /* ---- names ------------------------------------------------------------------------------------ */

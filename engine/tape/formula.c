@@ -273,9 +273,12 @@ static size_t row_named(const char *name, size_t length) {
 }
 
 /* clang-format off */
-static ad_var call_sum(size_t n, const ad_var x[])  { return ad_sum(n, x); }
-static ad_var call_dot(size_t n, const ad_var x[])  { return ad_dot(n/2, x, x + n/2); }
-static ad_var call_lse(size_t n, const ad_var x[])  { return ad_logsumexp(n, x); }
+#define CALL1(name) static ad_var call_##name(size_t n, const ad_var x[]) { return ad_##name(n, x); }
+#define CALL2(name) static ad_var call_##name(size_t n, const ad_var x[]) { return ad_##name(n/2, x, x + n/2); }
+#define R_SUM(name, words, groups, ...) CALL##groups(name)
+#define R_FOLD(name, ...)               CALL1(name)
+#define R_SELECT(...)
+#include "reduce.def"
 /* clang-format on */
 static ad_var call_mean(size_t n, const ad_var x[]) {
     return ad_div(ad_sum(n, x), ad_num((double)n));
@@ -301,11 +304,12 @@ static const struct {
     ad_var    (*call)(size_t n, const ad_var x[]);
 } functions[] = {
     /* clang-format off */
-    {"sum",       1, SIZE_MAX, false, call_sum},
+#define R_SUM(name, words, groups, ...) {#name, groups, SIZE_MAX, groups == 2, call_##name},
+#define R_FOLD(name, ...)               {#name, 1, SIZE_MAX, false, call_##name},
+#define R_SELECT(...)
+#include "reduce.def"
     {"mean",      1, SIZE_MAX, false, call_mean},
     {"prod",      1, SIZE_MAX, false, call_prod},
-    {"dot",       2, SIZE_MAX, true,  call_dot},
-    {"logsumexp", 1, SIZE_MAX, false, call_lse},
     {"fma",       3, 3,        false, call_fma},
     {"where",     3, 3,        false, call_where},
     /* clang-format on */

@@ -87,9 +87,10 @@ static double slope_in(const sweeper *s, ad__group g, size_t k) {
     return ad__group_number(g, k) ? 0 : s->tangent[ad__group_place(g, k)];
 }
 
-static void push_group(const sweeper *s, uint32_t i, int number, ad__dual a) {
+static void push_sum(const sweeper *s, uint32_t i, int number, ad__dual a) {
     const uint8_t   code = s->tape->code[i];
-    const ad__group g = ad__group_of(s->tape, i, number), other = ad__group_of(s->tape, i, code == AD__dot ? 1 - number : 0);
+    const ad__group g = ad__group_of(s->tape, i, number);
+    const ad__group other = ad__is_paired(code) ? ad__group_of(s->tape, i, 1 - number) : g;
     const ad__rule *rule = ad__rule_of_reduction(s->tape, code);
     for (size_t k = 0; k < g.n && rule != NULL; k++) {
         if (ad__group_number(g, k)) continue;
@@ -99,27 +100,39 @@ static void push_group(const sweeper *s, uint32_t i, int number, ad__dual a) {
     }
 }
 
-/* The partial of operand k is p[k] = exp(x[k] - max)/total. Its slope is p[k] times how much faster x[k] moves than all
- * of them do on average, which is written as a difference from the largest operand, so that nothing cancels. */
-static void push_logsumexp(const sweeper *s, uint32_t i, ad__dual a) {
+static size_t steepest(size_t n, const double partial[]) {
+    size_t at = 0;
+    for (size_t k = 1; k < n; k++)
+        if (fabs(partial[k]) > fabs(partial[at])) at = k;
+    return at;
+}
+
+/* The slope of a partial p[k] is bend*(t[k] - along[k]*sum of p*t) by the row of the fold. What all operands have in common, a
+ * multiple of `along`, drops out of that and is taken out first, by the steepest of them, so that nothing cancels. */
+static void push_fold(const sweeper *s, uint32_t i, ad__dual a) {
+    const uint8_t   code = s->tape->code[i];
+    const bool      selects = ad__reduction_of(code)->selects;
     const ad__group g = ad__group_of(s->tape, i, 0);
-    const double   *share = ad__shares(s->tape, i);
-    size_t          largest = 0;
-    double          behind = 0;
-    for (size_t k = 1; k < g.n; k++)
-        if (share[k] > share[largest]) largest = k;
-    const double t = slope_in(s, g, largest);
+    const double   *p = ad__tape_partials(s->tape, i), v = s->tape->value[i];
+    const size_t    first = steepest(g.n, p);
+    const double    common = p[first] == 0 ? 0 : slope_in(s, g, first)/ad__fold_along(code, p[first]);
+    double          rest = 0;
     for (size_t k = 0; k < g.n; k++)
-        if (k != largest && share[k] != 0) behind += share[k]*(t - slope_in(s, g, k));
+        if (k != first && p[k] != 0) rest += p[k]*(slope_in(s, g, k) - common*ad__fold_along(code, p[k]));
     for (size_t k = 0; k < g.n; k++) {
         if (ad__group_number(g, k)) continue;
-        const double faster = k == largest ? behind : slope_in(s, g, k) - t + behind;
-        push(s, ad__group_place(g, k), a, (ad__dual){share[k], share[k] == 0 ? 0 : share[k]*faster}, false);
+        const double along = ad__fold_along(code, p[k]), bend = ad__fold_bend(code, v, p[k]);
+        const double own = k == first ? 0 : slope_in(s, g, k) - common*along;
+        push(s, ad__group_place(g, k), a, (ad__dual){p[k], bend == 0 ? 0 : bend*(own - along*rest)}, selects);
     }
 }
 
-/* where and pick send the whole adjoint to the one that was taken, if that is a node. */
-static void push_taken(const sweeper *s, ad__group g, size_t k, ad__dual a) {
+/* A selection sends the whole adjoint to the one that was taken, if that is a node. In range: the tangents were asked
+ * before. */
+static void push_taken(const sweeper *s, uint32_t i, ad__dual a) {
+    const double first = ad__group_value(s->tape, ad__group_of(s->tape, i, 0), 0);
+    size_t       k = 1 + ad__selected(s->tape->code[i], first, ad__operands(s->tape, i) - 1);
+    const ad__group g = ad__group_with(s->tape, i, &k);
     if (!ad__group_number(g, k)) push(s, ad__group_place(g, k), a, (ad__dual){1, 0}, false);
 }
 
@@ -174,49 +187,46 @@ static void push_custom(const sweeper *s, uint32_t i, ad__dual a) {
 }
 
 static void push_reduction(const sweeper *s, uint32_t i, ad__dual a) {
-    const ad__group g = ad__group_of(s->tape, i, 0);
-    switch (s->tape->code[i]) {
-    case AD__where:
-        push_taken(s, g, ad__reduce_partial(s->tape, i, 0, 1) != 0 ? 1 : 2, a);
+    switch (ad__family_of(s->tape->code[i])) {
+    case AD__SUMS:
+        for (int g = 0; g < ad__groups(s->tape, i); g++) push_sum(s, i, g, a);
         return;
-    case AD__pick:                                             /* in range: the tangents were asked before */
-        push_taken(s, ad__group_of(s->tape, i, 1), (size_t)ad__group_value(s->tape, g, 0), a);
-        return;
-    case AD__custom:
-        push_custom(s, i, a);
-        return;
-    case AD__dot:
-        push_group(s, i, 0, a);
-        push_group(s, i, 1, a);
-        return;
-    case AD__logsumexp:
-        push_logsumexp(s, i, a);
-        return;
-    default: push_group(s, i, 0, a);
+    case AD__FOLDS:       push_fold(s, i, a); return;
+    case AD__SELECTS_ONE: push_taken(s, i, a); return;
+    default:              push_custom(s, i, a);
     }
 }
 
 /* ---- kinks ------------------------------------------------------------------------------------ */
 
-/* Do these derivatives of its operands leave a node at its kink? */
-static bool stays(const ad_tape *tape, uint32_t i, const double by_node[]) {
-    const ad__at_row at = ad__at_row_of(tape, i, by_node);
-    return ad__row_tip(ad__code_row(tape->code[i]), at.x, at.y);
+typedef enum ways { BY_CONVENTION, BY_TANGENTS, BY_SECONDS } ways;
+
+/* What a node follows: at a kink the tangents of its operands or, where they leave it there, their second
+ * derivatives. Or it keeps to the convention, because it is at no kink, or nothing tells sides apart. */
+static ways way_of(const sweeper *s, uint32_t i) {
+    if (!ad__at_kink(s->tape, i)) return BY_CONVENTION;
+    if (!ad__stays(s->tape, i, s->tangent, NULL)) return s->kinks[i] == 0 ? BY_TANGENTS : BY_CONVENTION;
+    return s->second == NULL || ad__stays(s->tape, i, s->tangent, s->second) ? BY_CONVENTION : BY_SECONDS;
 }
 
-/* The direction that a node at a kink follows: the tangents of its operands or, where they are level, their second
- * derivatives. False: it keeps to the convention, because it is at no kink, or nothing tells sides apart. */
-static bool follows(const sweeper *s, uint32_t i, ad__at_row *direction) {
-    if (!ad__at_kink(s->tape, i)) return false;
-    const bool    level = stays(s->tape, i, s->tangent);
-    const double *by_node = level ? s->second : s->kinks[i] == 0 ? s->tangent : NULL;
-    if (by_node == NULL || (level && stays(s->tape, i, by_node))) return false;
-    *direction = ad__at_row_of(s->tape, i, by_node);
-    return true;
+static void push_fold_along(const sweeper *s, uint32_t i, ad__dual a, const double second[]) {
+    const ad__group g = ad__group_of(s->tape, i, 0);
+    const double   *moved = ad__fold_motion(s->tape, i, s->tangent, second);
+    double         *partial = s->tape->scratch;              /* where the motions do not stand */
+    ad__fold_partials(s->tape->code[i], g.n, moved, partial);
+    for (size_t k = 0; k < g.n; k++)
+        if (!ad__group_number(g, k))
+            push(s, ad__group_place(g, k), a, (ad__dual){partial[k], 0}, ad__reduction_of(s->tape->code[i])->selects);
 }
 
-static void push_along(const sweeper *s, uint32_t i, ad__dual a, ad__at_row d) {
+static void push_along(const sweeper *s, uint32_t i, ad__dual a, ways way) {
+    const double *second = way == BY_SECONDS ? s->second : NULL;
+    if (s->tape->code[i] >= AD__FIRST_REDUCTION) {
+        push_fold_along(s, i, a, second);
+        return;
+    }
     const ad__row_number row = ad__code_row(s->tape->code[i]);
+    const ad__at_row     d = ad__at_row_of(s->tape, i, second != NULL ? second : s->tangent);
     const double         v = ad__row_value(row, d.x, d.y);
     const double         partial[] = {ad__row_dx(row, d.x, d.y, v), ad__row_dy(row, d.x, d.y, v)};
     for (uint32_t k = 0; k < ad__rows[row].operands; k++) {
@@ -236,9 +246,9 @@ static inline void visit(const sweeper *s, uint32_t i, bool kinks, bool forward)
     const ad_tape *tape = s->tape;
     const ad__arg  arg = tape->arg[i];
     const ad__dual v = dual_of(s, i);
-    ad__at_row     d;
-    if (kinks && follows(s, i, &d)) {
-        push_along(s, i, forward ? (ad__dual){1, 0} : s->adjoint[i], d);
+    const ways     way = kinks ? way_of(s, i) : BY_CONVENTION;
+    if (way != BY_CONVENTION) {
+        push_along(s, i, forward ? (ad__dual){1, 0} : s->adjoint[i], way);
         return;
     }
     switch (tape->code[i]) {
@@ -285,12 +295,10 @@ static void walk_second(sweeper *s, uint32_t last) {
     double *second = s->second;
     memset(second, 0, ((size_t)last + 1)*sizeof *second);
     for (uint32_t i = s->tape->leaves; i <= last && s->tape->status == AD_OK; i++) {
-        ad__at_row d;
-        double     sum = 0;
+        double sum = 0;
         s->sum = &sum;
         visit(s, i, true, true);
-        const bool level = follows(s, i, &d) && stays(s->tape, i, s->tangent);
-        second[i] = level ? ad__row_value(ad__code_row(s->tape->code[i]), d.x, d.y) : sum;
+        second[i] = way_of(s, i) == BY_SECONDS ? ad__along(s->tape, i, s->tangent, second) : sum;
     }
     s->sum = NULL;
 }
@@ -316,13 +324,18 @@ static const double *keep_adjoints(ad_var y) {
     return memcpy(column(tape, KINKS), column(tape, TANGENTS), ((size_t)ad__node_of(y) + 1)*sizeof(double));
 }
 
+static bool any_operand_moves(const ad_tape *tape, uint32_t i) {
+    for (size_t k = ad__operands(tape, i); k-- > 0;) {
+        const uint32_t x = ad__operand(tape, i, k);
+        if (x != AD__NO_NODE && ad__moves(tape->tangent[x])) return true;
+    }
+    return false;
+}
+
 /* Is there a kink whose operands move, but not yet? */
 static bool any_level(const ad_tape *tape, uint32_t last) {
-    for (uint32_t i = tape->leaves; i <= last; i++) {
-        if (!ad__at_kink(tape, i) || !stays(tape, i, tape->tangent)) continue;
-        const ad__at_row moved = ad__at_row_of(tape, i, tape->tangent);
-        if (ad__moves(moved.x) || ad__moves(moved.y)) return true;
-    }
+    for (uint32_t i = tape->leaves; i <= last; i++)
+        if (ad__at_kink(tape, i) && ad__stays(tape, i, tape->tangent, NULL) && any_operand_moves(tape, i)) return true;
     return false;
 }
 

@@ -1,6 +1,5 @@
-/* reduce.c - sum, dot, logsumexp, where, pick: one node each. Values and partials of these five are
- * written down here for the tape; programs, which have other operands, have theirs in kernels.c, uniform.c and emit_c.c.
- * How operands are stored stands in reduce.h.
+/* reduce.c - the reductions on the tape, one node each. What they compute stands in reduce.def; how
+ * operands are stored, in reduce.h.
  *
  * Consecutive nodes and runs of numbers are used where they lie; others are gathered into the tape's
  * scratch array, whose space is made when the node is recorded, so that sweeps allocate nothing. */
@@ -20,8 +19,13 @@ static ad__group group_at(const uint32_t *word, size_t n) {
     return (ad__group){n, (ad__kind)word[0], word + 1};
 }
 
+/* Does the operand that decides stand alone, before the group that it selects from? */
+static bool stands_apart(uint8_t code) {
+    return ad__family_of(code) == AD__SELECTS_ONE && ad__reduction_of(code)->groups == 2;
+}
+
 static size_t first_count(uint8_t code, size_t n) {
-    return code == AD__where ? 3 : code == AD__pick ? 1 : n;
+    return stands_apart(code) ? 1 : n;
 }
 
 static ad__group first_group(const ad_tape *tape, uint32_t node) {
@@ -31,6 +35,11 @@ static ad__group first_group(const ad_tape *tape, uint32_t node) {
 /* The n operands behind those of the first group. */
 static ad__group group_behind(ad__group first, size_t n) {
     return group_at(first.word - 1 + group_words(first.kind, first.n), n);
+}
+
+int ad__groups(const ad_tape *tape, uint32_t node) {
+    const ad__reduction *reduction = ad__reduction_of(tape->code[node]);
+    return reduction == NULL ? 1 : reduction->groups;
 }
 
 ad__group ad__group_of(const ad_tape *tape, uint32_t node, int number) {
@@ -53,27 +62,27 @@ size_t ad__operands(const ad_tape *tape, uint32_t node) {
     const uint8_t        code = tape->code[node];
     const ad__row_number row = ad__code_row(code);
     if (row < AD__ROWS) return ad__rows[row].operands;
-    switch (code) {
-    case AD__input:  return 0;
-    case AD__branch: return 1;
-    case AD__where:  return 3;
-    case AD__dot:    return 2*(size_t)tape->arg[node].y;
-    case AD__pick:   return 1 + (size_t)tape->arg[node].y;
-    default:         return tape->arg[node].y;
-    }
+    if (code <= AD__branch) return code == AD__branch;
+    const size_t n = tape->arg[node].y;
+    return ad__groups(tape, node) == 1 ? n : first_count(code, n) + n;
 }
 
 uint32_t ad__operand(const ad_tape *tape, uint32_t node, size_t i) {
     const ad__arg arg = tape->arg[node];
     const uint8_t code = tape->code[node];
-    if (code < AD__sum) {
+    if (code < AD__FIRST_REDUCTION) {
         const bool number = code < AD__input && ad__code_form(code) == (i == 0 ? AD__X_NUMBER : AD__Y_NUMBER);
         return number ? AD__NO_NODE : i == 0 ? arg.x : arg.y;
     }
-    const ad__group first = ad__group_of(tape, node, 0);
-    const ad__group group = i < first.n ? first : ad__group_of(tape, node, 1);
-    const size_t    at = i < first.n ? i : i - first.n;
-    return ad__group_number(group, at) ? AD__NO_NODE : ad__group_place(group, at);
+    const ad__group group = ad__group_with(tape, node, &i);
+    return ad__group_number(group, i) ? AD__NO_NODE : ad__group_place(group, i);
+}
+
+ad__group ad__group_with(const ad_tape *tape, uint32_t node, size_t *i) {
+    const ad__group first = first_group(tape, node);
+    if (*i < first.n) return first;
+    *i -= first.n;
+    return ad__group_of(tape, node, 1);
 }
 
 double ad__group_value(const ad_tape *tape, ad__group group, size_t i) {
@@ -215,82 +224,42 @@ static const double *custom_partials(const ad_tape *tape, uint32_t node) {
 
 /* ---- values, partials, contributions ---------------------------------------------------------- */
 
-/* A logsumexp is shift + log(total), the shift its largest operand and the total that of exp(x[i] - shift);
- * the partial in x[i] is exp(x[i] - shift)/total. (exp(x[i] - v) is the same on paper, but v is rounded, and
- * its error, |v|*2^-53, would be an error relative to the partial.) */
-typedef struct fold {
-    double shift, total;
-} fold;
-
-/* What an operand adds to the total. Equal infinities are no distance apart. */
-static double term(double x, double shift) {
-    return exp(x == shift ? 0 : x - shift);
-}
-
-/* Read through memcpy, since inside a handle the bits of a number are those of a whole one. */
-static inline double number_at(const void *x) {
-    double number;
-    memcpy(&number, x, sizeof number);
-    return number;
-}
-
-/* Over numbers that stand `stride` bytes apart: alone, or inside handles. */
-static fold fold_of(size_t n, const void *x, size_t stride) {
-    const char *at = (const char *)x;
-    fold        f = {-INFINITY, 0};
-#define X(i) number_at(at + (i)*stride)
-    for (size_t i = 0; i < n; i++)
-        if (X(i) > f.shift || X(i) != X(i)) f.shift = X(i);
-    for (size_t i = 0; i < n; i++) f.total += term(X(i), f.shift);
-#undef X
-    return f;
-}
-
-static double logsumexp(fold f) {
-    return f.shift + log(f.total);
-}
-
-/* -inf among -inf counts for nothing. */
-static double share(fold f, double x) {
-    return f.shift == -INFINITY ? 0 : term(x, f.shift)/f.total;
-}
-
 /* Behind the operands, if those had to be gathered. */
-const double *ad__shares(const ad_tape *tape, uint32_t node) {
+const double *ad__tape_partials(const ad_tape *tape, uint32_t node) {
     const ad__group g = first_group(tape, node);
-    const double *x = values(tape, g, tape->scratch);
-    const fold    f = fold_of(g.n, x, sizeof *x);
-    double       *partial = tape->scratch + g.n;
-    for (size_t i = 0; i < g.n; i++) partial[i] = share(f, x[i]);
+    double         *partial = tape->scratch + g.n;
+    ad__fold_partials(tape->code[node], g.n, values(tape, g, tape->scratch), partial);
     return partial;
 }
 
-/* The partials of sum and dot, as code and as text, in the operand x and the operand y that it is multiplied by. */
-#define SUM_PARTIAL 1
-#define DOT_PARTIAL y
-#define TEXT_OF(expression) #expression
-#define TEXT(expression)    TEXT_OF(expression)
-
-const char *ad__reduce_text(uint8_t code) {
-    return code == AD__sum ? TEXT(SUM_PARTIAL) : TEXT(DOT_PARTIAL);
+/* The operand that is selected, by its number among all of them; 0: none is. */
+static size_t selected(const ad_tape *tape, uint32_t node) {
+    const size_t n = ad__operands(tape, node) - 1;
+    const size_t which = ad__selected(tape->code[node], ad__group_value(tape, first_group(tape, node), 0), n);
+    return which < n ? 1 + which : 0;
 }
 
-static size_t index_of(const ad_tape *tape, uint32_t node) {
-    return ad__picked(ad__group_value(tape, ad__group_of(tape, node, 0), 0), tape->arg[node].y);
+/* Asked in the sweep too: the first operand may have been set to something else since the last replay. */
+static size_t selected_or_fail(ad_tape *tape, uint32_t node) {
+    const size_t i = selected(tape, node);
+    if (i == 0)
+        ad__fail(tape, AD_BAD_ARGUMENT, "%s: the index %.17g is not a whole number in 0..%zu", ad__code_name(tape->code[node]),
+                 ad__group_value(tape, first_group(tape, node), 0), ad__operands(tape, node) - 2);
+    return i;
 }
 
-/* Asked in the sweep too: the index may have been set to something else since the last replay. */
-static bool in_range(ad_tape *tape, uint32_t node) {
-    const size_t n = tape->arg[node].y;
-    if (index_of(tape, node) < n) return true;
-    ad__fail(tape, AD_BAD_ARGUMENT, "pick: the index %.17g is not a whole number in 0..%zu",
-             ad__group_value(tape, ad__group_of(tape, node, 0), 0), n - 1);
-    return false;
+static bool value_of_selected(ad_tape *tape, uint32_t node, double *value) {
+    size_t i = selected_or_fail(tape, node);
+    if (i == 0) return false;
+    const ad__group g = ad__group_with(tape, node, &i);
+    *value = ad__group_value(tape, g, i);
+    return true;
 }
 
 bool ad__reduce_value(ad_tape *tape, uint32_t node, double *value) {
     const ad__group g = first_group(tape, node);
-    switch (tape->code[node]) {
+    const uint8_t   code = tape->code[node];
+    switch (code) {
     case AD__sum:
         *value = tape->vector->sum(g.n, values(tape, g, tape->scratch));
         return true;
@@ -300,34 +269,29 @@ bool ad__reduce_value(ad_tape *tape, uint32_t node, double *value) {
                                    values(tape, h, tape->scratch + g.n));
         return true;
     }
-    case AD__logsumexp:
-        *value = logsumexp(fold_of(g.n, values(tape, g, tape->scratch), sizeof(double)));
-        return true;
-    case AD__where:
-        *value = ad__group_value(tape, g, ad__group_value(tape, g, 0) != 0 ? 1 : 2);
-        return true;
     case AD__custom:
         *value = custom_value(tape, node);
         return true;
     default:
-        if (!in_range(tape, node)) return false;
-        *value = ad__group_value(tape, ad__group_of(tape, node, 1), index_of(tape, node));
+        if (ad__family_of(code) == AD__SELECTS_ONE) return value_of_selected(tape, node, value);
+        *value = ad__fold_value(code, ad__folded_over(code, g.n, values(tape, g, tape->scratch)));
         return true;
     }
 }
 
 double ad__reduce_partial(const ad_tape *tape, uint32_t node, int group, size_t i) {
-    const ad__group g = ad__group_of(tape, node, group);
-    switch (tape->code[node]) {
-    case AD__sum:       return SUM_PARTIAL;
-    case AD__logsumexp: return ad__shares(tape, node)[i];
-    case AD__dot: {
-        const double y = ad__group_value(tape, ad__group_of(tape, node, 1 - group), i);
-        return DOT_PARTIAL;
+    const uint8_t code = tape->code[node];
+    switch (ad__family_of(code)) {
+    case AD__SUMS: {
+        const double y = ad__is_paired(code) ? ad__group_value(tape, ad__group_of(tape, node, 1 - group), i) : 0;
+        return ad__sum_partial(code, ad__group_value(tape, ad__group_of(tape, node, group), i), y);
     }
-    case AD__custom:    return custom_partials(tape, node)[i];
-    case AD__where:     return i == (ad__group_value(tape, g, 0) != 0 ? 1u : 2u) ? 1 : 0;
-    default:            return group == 1 && i == index_of(tape, node) ? 1 : 0;
+    case AD__FOLDS:       return ad__tape_partials(tape, node)[i];
+    case AD__SELECTS_ONE: {
+        const size_t number = i + (group == 0 ? 0 : first_group(tape, node).n);
+        return number > 0 && number == selected(tape, node) ? 1 : 0;
+    }
+    default:              return custom_partials(tape, node)[i];
     }
 }
 
@@ -341,6 +305,23 @@ static void push_scaled(ad_tape *tape, ad__group group, double a, const double x
         tape->vector->add_scaled(group.n, a, x, tape->adjoint + group.word[0]);
     else if (group.kind != AD__RUN)
         for (size_t i = 0; i < group.n; i++) push_one(tape, group, i, a*x[i]);
+}
+
+static void push_fold(ad_tape *tape, uint32_t node, ad__group g, double a) {
+    const double *partial = ad__tape_partials(tape, node);
+    if (!ad__reduction_of(tape->code[node])->selects) {
+        push_scaled(tape, g, a, partial);
+        return;
+    }
+    for (size_t i = 0; i < g.n; i++)
+        if (partial[i] != 0) push_one(tape, g, i, a*partial[i]);
+}
+
+static void push_selected(ad_tape *tape, uint32_t node, double a) {
+    size_t i = selected_or_fail(tape, node);
+    if (i == 0) return;
+    const ad__group g = ad__group_with(tape, node, &i);
+    push_one(tape, g, i, a);
 }
 
 void ad__reduce_push(ad_tape *tape, uint32_t node, double adjoint) {
@@ -359,18 +340,12 @@ void ad__reduce_push(ad_tape *tape, uint32_t node, double adjoint) {
         push_scaled(tape, h, adjoint, x);
         return;
     }
-    case AD__logsumexp:
-        push_scaled(tape, g, adjoint, ad__shares(tape, node));
-        return;
-    case AD__where:
-        push_one(tape, g, ad__group_value(tape, g, 0) != 0 ? 1 : 2, adjoint);
-        return;
     case AD__custom:
         push_scaled(tape, g, adjoint, custom_partials(tape, node));
         return;
     default:
-        if (in_range(tape, node))
-            push_one(tape, ad__group_of(tape, node, 1), index_of(tape, node), adjoint);
+        if (ad__family_of(tape->code[node]) == AD__SELECTS_ONE) push_selected(tape, node, adjoint);
+        else push_fold(tape, node, g, adjoint);
     }
 }
 
@@ -380,8 +355,8 @@ static double tangent_of(const double tangent[], ad__group group, size_t i) {
 }
 
 /* An operand moves the node, and with which partial, as long as it moves itself. */
-static void move_one(ad__motion *moved, double partial, double tangent) {
-    if (ad__moves(tangent)) ad__move_by(moved, partial, tangent, false);
+static void move_one(ad__motion *moved, double partial, double tangent, bool selects) {
+    if (ad__moves(tangent)) ad__move_by(moved, partial, tangent, selects);
 }
 
 static void move_group(const ad_tape *tape, uint32_t node, int number, const double tangent[], ad__motion *moved) {
@@ -401,21 +376,28 @@ static bool any_moves(const ad_tape *tape, uint32_t node, const double tangent[]
 
 /* All partials are asked for at once, and only when something moves. */
 static void move_all(const ad_tape *tape, uint32_t node, const double tangent[], ad__motion *moved,
-                     const double *(*partials)(const ad_tape *, uint32_t)) {
+                     const double *(*partials)(const ad_tape *, uint32_t), bool selects) {
     const ad__group g = first_group(tape, node);
     const double   *partial = any_moves(tape, node, tangent) ? partials(tape, node) : NULL;
-    for (size_t i = 0; i < g.n && partial != NULL; i++) move_one(moved, partial[i], tangent_of(tangent, g, i));
+    for (size_t i = 0; i < g.n && partial != NULL; i++) move_one(moved, partial[i], tangent_of(tangent, g, i), selects);
 }
 
 static void move_sum(const ad_tape *tape, uint32_t node, const double tangent[], ad__motion *moved) {
     const ad__group g = first_group(tape, node);
     const double    sum = g.kind == AD__RANGE ? tape->vector->sum(g.n, tangent + g.word[0]) : 0;
-    if (sum != 0) move_one(moved, 1, sum);
+    if (sum != 0) move_one(moved, 1, sum, false);
     else move_group(tape, node, 0, tangent, moved);
 }
 
+static bool move_selected(ad_tape *tape, uint32_t node, const double tangent[], ad__motion *moved) {
+    size_t i = selected_or_fail(tape, node);
+    if (i == 0) return false;
+    const ad__group g = ad__group_with(tape, node, &i);
+    move_one(moved, 1, tangent_of(tangent, g, i), false);
+    return true;
+}
+
 bool ad__reduce_tangent(ad_tape *tape, uint32_t node, const double tangent[], ad__motion *moved) {
-    const ad__group g = first_group(tape, node);
     switch (tape->code[node]) {
     case AD__sum:
         move_sum(tape, node, tangent, moved);
@@ -424,55 +406,88 @@ bool ad__reduce_tangent(ad_tape *tape, uint32_t node, const double tangent[], ad
         move_group(tape, node, 0, tangent, moved);
         move_group(tape, node, 1, tangent, moved);
         return true;
-    case AD__logsumexp:
-        move_all(tape, node, tangent, moved, ad__shares);
-        return true;
-    case AD__where:
-        move_one(moved, 1, tangent_of(tangent, g, ad__group_value(tape, g, 0) != 0 ? 1 : 2));
-        return true;
     case AD__custom:
-        move_all(tape, node, tangent, moved, custom_partials);
+        move_all(tape, node, tangent, moved, custom_partials, false);
         return true;
     default:
-        if (!in_range(tape, node)) return false;
-        move_one(moved, 1, tangent_of(tangent, ad__group_of(tape, node, 1), index_of(tape, node)));
+        if (ad__family_of(tape->code[node]) == AD__SELECTS_ONE) return move_selected(tape, node, tangent, moved);
+        move_all(tape, node, tangent, moved, ad__tape_partials, ad__reduction_of(tape->code[node])->selects);
         return true;
     }
 }
 
+/* ---- tips ------------------------------------------------------------------------------------- */
+
+static ad__folded folded_values(const ad_tape *tape, uint32_t node) {
+    const ad__group g = first_group(tape, node);
+    return ad__folded_over(tape->code[node], g.n, values(tape, g, tape->scratch));
+}
+
+bool ad__fold_at_tip(const ad_tape *tape, uint32_t node) {
+    const uint8_t code = tape->code[node];
+    if (ad__family_of(code) != AD__FOLDS || !ad__reduction_of(code)->has_tip) return false;
+    return ad__fold_tip(code, folded_values(tape, node));
+}
+
+/* By how much the operands at the tip move, those whose measure is the shift; the start for all others. */
+static void keep_at_tip(const ad_tape *tape, uint32_t node, const double x[], const double by_node[], double moved[]) {
+    const ad__group  g = first_group(tape, node);
+    const uint8_t    code = tape->code[node];
+    const ad__folded f = ad__folded_over(code, g.n, x);
+    for (size_t i = 0; i < g.n; i++)
+        moved[i] = ad__fold_measure(code, x[i]) == f.shift ? tangent_of(by_node, g, i) : ad__fold_start(code);
+}
+
+const double *ad__fold_motion(const ad_tape *tape, uint32_t node, const double first[], const double second[]) {
+    const ad__group g = first_group(tape, node);
+    double         *moved = tape->scratch + g.n;
+    keep_at_tip(tape, node, values(tape, g, tape->scratch), first, moved);
+    if (second != NULL) {
+        memcpy(tape->scratch, moved, g.n*sizeof *moved);
+        keep_at_tip(tape, node, tape->scratch, second, moved);
+    }
+    return moved;
+}
+
+bool ad__fold_stays(const ad_tape *tape, uint32_t node, const double first[], const double second[]) {
+    const double     there = folded_values(tape, node).total;
+    const ad__folded f = ad__folded_over(tape->code[node], tape->arg[node].y, ad__fold_motion(tape, node, first, second));
+    return ad__fold_tip(tape->code[node], f) && f.total == there;
+}
+
 /* ---- the public operations -------------------------------------------------------------------- */
 
-static double folded_sum(size_t n, const ad_var x[]) {
-    double total = 0;
-    for (size_t i = 0; i < n; i++) total += ad__number_of(x[i]);
-    return total;
-}
-
-ad_var ad_sum(size_t n, const ad_var x[]) {
+static ad_var sum(uint8_t code, size_t n, const ad_var x[], const ad_var y[]) {
     ad_tape *tape = tape_of(n, x);
-    return tape == NULL ? ad_num(folded_sum(n, x)) : reduce(tape, AD__sum, n, n, x, 0, NULL);
-}
-
-ad_var ad_dot(size_t n, const ad_var x[], const ad_var y[]) {
-    ad_tape *tape = tape_of(n, x);
-    if (tape == NULL) tape = tape_of(n, y);
-    if (tape != NULL) return reduce(tape, AD__dot, n, n, x, n, y);
+    if (tape == NULL && y != NULL) tape = tape_of(n, y);
+    if (tape != NULL) return reduce(tape, code, n, n, x, n, y);
     double total = 0;
-    for (size_t i = 0; i < n; i++) total += ad__number_of(x[i])*ad__number_of(y[i]);
+    for (size_t i = 0; i < n; i++) total += ad__sum_term(code, ad_value(x[i]), y == NULL ? 0 : ad_value(y[i]));
     return ad_num(total);
 }
 
-ad_var ad_logsumexp(size_t n, const ad_var x[]) {
-    ad_tape *tape = tape_of(n, x);
-    if (tape != NULL) return reduce(tape, AD__logsumexp, n, n, x, 0, NULL);
-    return ad_num(n == 0 ? -INFINITY : logsumexp(fold_of(n, &x->bits, sizeof *x)));
-}
+/* clang-format off */
+#define SUM1(name) ad_var ad_##name(size_t n, const ad_var x[]) { return sum(AD__##name, n, x, NULL); }
+#define SUM2(name) ad_var ad_##name(size_t n, const ad_var x[], const ad_var y[]) { return sum(AD__##name, n, x, y); }
+#define VALUE(i)   ad_value(x[i])
+#define R_SUM(name, words, groups, ...) SUM##groups(name)
+#define R_FOLD(name, ...)                                                          \
+    ad_var ad_##name(size_t n, const ad_var x[]) {                                 \
+        ad_tape *tape = tape_of(n, x);                                             \
+        if (tape != NULL) return reduce(tape, AD__##name, n, n, x, 0, NULL);       \
+        ad__folded f;                                                              \
+        AD__FOLD_INTO(f, name, n, VALUE);                                          \
+        return ad_num(ad__result_##name(f.shift, f.total));                        \
+    }
+#define R_SELECT(...)
+#include "reduce.def"
+/* clang-format on */
 
 ad_var ad_where(ad_var condition, ad_var yes, ad_var no) {
     const ad_var x[] = {condition, yes, no};
     ad_tape     *tape = tape_of(3, x);
     if (tape != NULL) return reduce(tape, AD__where, 3, 3, x, 0, NULL);
-    return ad__number_of(condition) != 0 ? yes : no;
+    return x[1 + ad__selected(AD__where, ad_value(condition), 2)];
 }
 
 ad_var ad_pick(ad_var index, size_t n, const ad_var x[]) {
@@ -482,6 +497,20 @@ ad_var ad_pick(ad_var index, size_t n, const ad_var x[]) {
         return ad__failed(tape);
     }
     if (tape != NULL) return reduce(tape, AD__pick, n, 1, &index, n, x);
-    const size_t i = ad__picked(ad__number_of(index), n);
+    const size_t i = ad__selected(AD__pick, ad_value(index), n);
     return i < n ? x[i] : ad_num(NAN);
+}
+
+/* By the family, then by what the row says: so that a new row needs no line here. */
+ad_var ad__record_reduction(uint8_t code, size_t n, const ad_var x[]) {
+    switch (code) {
+#define CALL1(name) ad_##name(n, x)
+#define CALL2(name) ad_##name(n/2, x, x + n/2)
+#define R_SUM(name, words, groups, ...) case AD__##name: return CALL##groups(name);
+#define R_FOLD(name, ...)               case AD__##name: return CALL1(name);
+#define R_SELECT(...)
+#include "reduce.def"
+    case AD__where: return ad_where(x[0], x[1], x[2]);
+    default:        return ad_pick(x[0], n - 1, x + 1);
+    }
 }

@@ -20,8 +20,11 @@ typedef struct ad__group {
     const uint32_t *word;           /* of the list: good until the list grows */
 } ad__group;
 
-/* Group 0 or 1 of a node that has an operand record. */
+/* Group 0 or 1 of a node that has an operand record, of so many groups; and the one that operand *i stands in, by its number
+ * in all of them, which becomes the one in the group. */
+int       ad__groups(const ad_tape *tape, uint32_t node);
 ad__group ad__group_of(const ad_tape *tape, uint32_t node, int number);
+ad__group ad__group_with(const ad_tape *tape, uint32_t node, size_t *i);
 
 /* Operand i of a group: is it a number? its node or place; its value. */
 bool     ad__group_number(ad__group group, size_t i);
@@ -38,10 +41,13 @@ uint32_t ad__operand(const ad_tape *tape, uint32_t node, size_t i);
 ad_var ad__reduce_record(ad_tape *tape, uint8_t code, const char *what, size_t n, size_t na, const ad_var a[],
                          size_t nb, const ad_var b[], uint32_t tail);
 
-/* The index that a pick asks for, or n when it names no operand. */
+/* The operand, of n, that the index of a pick asks for, or n when it names none. */
 static inline size_t ad__picked(double index, size_t n) {
-    return index >= 0 && index < (double)n && index == floor(index) ? (size_t)index : n;
+    return (size_t)ad__which_pick(index, (double)n);
 }
+
+/* A reduction by its opcode, recorded: the operands of all groups one after the other. */
+ad_var ad__record_reduction(uint8_t code, size_t n, const ad_var x[]);
 
 /* The operation behind a custom node. */
 const ad__own_op *ad__own_op_of(const ad_tape *tape, uint32_t node);
@@ -60,12 +66,19 @@ void ad__reduce_push(ad_tape *tape, uint32_t node, double adjoint);
  * a pick out of range. */
 bool ad__reduce_tangent(ad_tape *tape, uint32_t node, const double tangent[], ad__motion *moved);
 
-/* The partials of the operands of a logsumexp, exp(x[i] - max)/sum of exp(x[j] - max), in the tape's scratch array: good
- * until that is used again. */
-const double *ad__shares(const ad_tape *tape, uint32_t node);
+/* The partials of the operands of a fold, in the tape's scratch array: good until that is used again. */
+const double *ad__tape_partials(const ad_tape *tape, uint32_t node);
 
-/* What a formula calls the partial of sum and dot in an operand x, where y is the one that dot multiplies it by. */
-const char *ad__reduce_text(uint8_t code);
+/* Is the node a fold at its tip? */
+bool ad__fold_at_tip(const ad_tape *tape, uint32_t node);
+
+/* Where a fold at its tip goes when its operands move by the derivatives `first`, in the tape's scratch array; with `second`,
+ * when they are level and bend by those: at the tip the fold is its own directional derivative, the fold of the derivatives of
+ * those operands that stand there. Others have what no fold sees, its start. */
+const double *ad__fold_motion(const ad_tape *tape, uint32_t node, const double first[], const double second[]);
+
+/* Do all operands that stand there stay together? Of three that are the largest two may go on as one. */
+bool ad__fold_stays(const ad_tape *tape, uint32_t node, const double first[], const double second[]);
 
 /* The partial derivative of the node in operand i of a group. */
 double ad__reduce_partial(const ad_tape *tape, uint32_t node, int group, size_t i);

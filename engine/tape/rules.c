@@ -15,7 +15,7 @@
 /* Enough for the table as it stands, with space for as much again. A text that does not fit is
  * an error when its rule is made. A rule of 64 slots has fewer than 256 steps: one for each
  * slot, two more for a condition. */
-enum { RULES = 2*AD__ROWS + AD__CODES - AD__sum, STEPS = 768, SLOTS = 1280, MOST_SLOTS = 64 };
+enum { RULES = 2*AD__ROWS + AD__REDUCTIONS, STEPS = 768, SLOTS = 1280, MOST_SLOTS = 64 };
 
 struct ad__rules {
     ad__rule rule[RULES];
@@ -171,7 +171,7 @@ const ad__rule *ad__rule_of_row(ad_tape *tape, ad__row_number row, int operand) 
 }
 
 const ad__rule *ad__rule_of_reduction(ad_tape *tape, uint8_t code) {
-    return ad__rule_at(tape, 2*AD__ROWS + (unsigned)(code - AD__sum), ad__reduce_text(code));
+    return ad__rule_at(tape, 2*AD__ROWS + (unsigned)(code - AD__FIRST_REDUCTION), ad__reduction_of(code)->record);
 }
 
 /* ---- steps with numbers ----------------------------------------------------------------------- */

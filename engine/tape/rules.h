@@ -32,9 +32,9 @@ typedef struct ad__rule {
     ad__dual       *slot;          /* x, y, v, one for each step, constants: these are in place */
 } ad__rule;
 
-/* The rule of operand 0 or 1 of a row, or of a reduction (code sum or dot: x is the operand, y
- * the one it is multiplied by). NULL with the error kept: out of memory, or a text that is too
- * long or cannot be read. */
+/* The rule of operand 0 or 1 of a row, or of a reduction: the partial of a sum, where x is the
+ * operand and y the one that it meets in a second group; the column `record` of a fold. NULL with the
+ * error kept: out of memory, or a text that is too long or cannot be read. */
 const ad__rule *ad__rule_of_row(ad_tape *tape, ad__row_number row, int operand);
 const ad__rule *ad__rule_of_reduction(ad_tape *tape, uint8_t code);
 

@@ -70,24 +70,20 @@ void ad__sweep(ad_tape *tape, uint32_t last) {
 
 /* ---- reductions ------------------------------------------------------------------------------- */
 
-static int groups(const ad_tape *tape, uint32_t node) {
-    return tape->code[node] == AD__dot || tape->code[node] == AD__pick ? 2 : 1;
-}
-
 double ad__reduce_partial(const ad_tape *tape, uint32_t node, int group, size_t i) {
     const uint8_t   code = tape->code[node];
     const ad__group g = ad__group_of(tape, node, group);
-    const double    y = code == AD__dot ? ad__group_value(tape, ad__group_of(tape, node, 1 - group), i) : 0;
+    const double    y = ad__is_paired(code) ? ad__group_value(tape, ad__group_of(tape, node, 1 - group), i) : 0;
     const size_t    first = group == 0 ? 0 : ad__group_of(tape, node, 0).n;
     const double    right = ad__right_partial(tape, node, group, i);
-    if ((code == AD__where || code == AD__pick) && group == 0 && i == 0)
+    if (ad__family_of(code) == AD__SELECTS_ONE && group == 0 && i == 0)
         return right;                                        /* decides, is no operand */
-    return ad__spoiled_partial(AD__ROWS + code - AD__sum, (int)(first + i), ad__group_value(tape, g, i), y,
+    return ad__spoiled_partial(AD__ROWS + code - AD__FIRST_REDUCTION, (int)(first + i), ad__group_value(tape, g, i), y,
                                tape->value[node], right);
 }
 
 bool ad__reduce_tangent(ad_tape *tape, uint32_t node, const double tangent[], ad__motion *moved) {
-    for (int k = 0; k < groups(tape, node); k++) {
+    for (int k = 0; k < ad__groups(tape, node); k++) {
         const ad__group g = ad__group_of(tape, node, k);
         for (size_t i = 0; i < g.n; i++) {
             if (ad__group_number(g, i)) continue;

@@ -40,8 +40,24 @@ ad__at_row ad__values_at(const ad_tape *tape, uint32_t node) {
 
 bool ad__at_kink(const ad_tape *tape, uint32_t node) {
     if (!ad__code_has_tip(tape->code[node])) return false;
+    if (tape->code[node] >= AD__FIRST_REDUCTION) return ad__fold_at_tip(tape, node);
     const ad__at_row at = values_of(tape, node);
     return ad__row_tip(ad__code_row(tape->code[node]), at.x, at.y);
+}
+
+double ad__along(const ad_tape *tape, uint32_t node, const double first[], const double second[]) {
+    const uint8_t code = tape->code[node];
+    if (code >= AD__FIRST_REDUCTION)
+        return ad__fold_value(code, ad__folded_over(code, tape->arg[node].y, ad__fold_motion(tape, node, first, second)));
+    const ad__at_row t = ad__at_row_of(tape, node, second == NULL ? first : second);
+    return ad__row_value(ad__code_row(code), t.x, t.y);
+}
+
+bool ad__stays(const ad_tape *tape, uint32_t node, const double first[], const double second[]) {
+    const uint8_t code = tape->code[node];
+    if (code >= AD__FIRST_REDUCTION) return ad__fold_stays(tape, node, first, second);
+    const ad__at_row t = ad__at_row_of(tape, node, second == NULL ? first : second);
+    return ad__row_tip(ad__code_row(code), t.x, t.y);
 }
 
 /* The tangent of a row, with attention to partials of 0 and to operands that do not move. */
@@ -56,12 +72,9 @@ static double with_care(const ad_tape *tape, uint32_t i) {
     return ad__tangent_of(moved);
 }
 
-/* At a tip the tangent is the row's own value at the tangents of its operands. False: not at a
- * tip. */
 static bool along_direction(const ad_tape *tape, uint32_t i, double *tangent) {
     if (!ad__at_kink(tape, i)) return false;
-    const ad__at_row t = ad__at_row_of(tape, i, tape->tangent);
-    *tangent = ad__row_value(ad__code_row(tape->code[i]), t.x, t.y);
+    *tangent = ad__along(tape, i, tape->tangent, NULL);
     return true;
 }
 
@@ -103,6 +116,7 @@ static inline bool walk(ad_tape *tape, uint32_t last, const double adjoint[], bo
         case AD__input: case AD__branch: break;
         default: {
             ad__motion moved = {sum, false};
+            any |= ad__code_has_tip(code[i]);
             if (!ad__reduce_tangent(tape, i, tangent, &moved)) return false;
             sum = ad__tangent_of(moved);
         }

@@ -34,10 +34,10 @@ static ad__edge reduce_edge(const ad_tape *tape, uint32_t node, size_t i) {
     const ad__group group = number == 0 ? first : ad__group_of(tape, node, 1);
     const bool      plain = ad__group_number(group, at);
     const double    local = plain ? 0 : ad__reduce_partial(tape, node, number, at);
-    const uint8_t   code = tape->code[node];
+    const ad__reduction *row = ad__reduction_of(tape->code[node]);
     return (ad__edge){plain ? AD__NO_NODE : ad__group_place(group, at),
                       ad__group_value(tape, group, at), local,
-                      !plain && !(local == 0 && (code == AD__where || code == AD__pick))};
+                      !plain && !(local == 0 && row != NULL && row->selects)};
 }
 
 ad__edge ad__edge_of(const ad_tape *tape, uint32_t node, size_t i) {

@@ -14,7 +14,7 @@ static size_t spoiled_rules(void) {
     for (int row = 0; row < AD__ROWS; row++)
         for (int operand = 0; operand < ad__rows[row].operands; operand++)
             spoil_row(row, operand, POINTS, count, stdout);
-    for (int code = AD__sum; code <= AD__pick; code++) {
+    for (int code = AD__FIRST_REDUCTION; code < AD__custom; code++) {
         spoil_reductions_at(code, code == AD__dot ? 4 : 3, 5, count, stdout);
         if (code != AD__where) spoil_reductions_at(code, SPOIL_MOST, 6, count, stdout);
     }

@@ -72,7 +72,7 @@ Test(probe, noise_of_a_node_is_that_of_its_operation) {
         {"b <= a", 0}, {"a == a", 0}, {"a != b", 0}, {"a && b", 0}, {"a || b", 0}, {"where(a, b, a)", 0},
         {"exp(a)", 4*exp(2)}, {"sin(b)", 4*sin(3)}, {"a^3", 32}, {"tanh(b)", 4*tanh(3)},
         {"lgamma(a)", 16}, {"lgamma(a + 3)", 16*(1 + log(24))}, {"polygamma(1, a)", 16*(acos(-1)*acos(-1)/6)},
-        {"logsumexp(a, a)", 4*(2 + log(2) + 1)},
+        {"logsumexp(a, a)", 4*(2 + log(2) + 1)}, {"norm(a, b, a, 1, 1, 1, 1, b, 1)", sqrt(31)*(4 + 3)}, {"largest(a, b)", 0},
         {"sum(a, b, 4, -3)", (2 + 3 + 4 + 3)*(1 + 2)}, {"dot(a, b, 4, -3, b, 1, 0.5, 2)", (6 + 3 + 2 + 6)*(1 + 2)},
     };
     ad_tape *tape = ad_tape_new();

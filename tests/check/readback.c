@@ -20,11 +20,11 @@ static void twice_partials(size_t n, const double x[], double v, double partial[
     partial[0] = 2*x[1], partial[1] = 2*x[0];
 }
 
-/* All codes of a program: rows, sums, dots that become layers, logsumexp, where, pick, a custom
+/* All codes of a program: rows, sums, dots that become layers, folds, where, pick, a custom
  * operation. */
 static ad_program *compiled(ad_tape *tape, double *context, size_t outputs) {
     static ad_custom_op op = {"twice", 2, twice, twice_partials, NULL, NULL, NULL};
-    ad_var w[PARAMS], in[INPUTS], y[8];
+    ad_var w[PARAMS], in[INPUTS], y[10];
     for (int i = 0; i < PARAMS; i++) w[i] = ad_input(tape, param[i]);
     for (int i = 0; i < INPUTS; i++) in[i] = ad_input(tape, input[i]);
     y[0] = ad_tanh(ad_add(ad_dot(3, w, in), w[3]));
@@ -35,18 +35,20 @@ static ad_program *compiled(ad_tape *tape, double *context, size_t outputs) {
     y[5] = ad_pick(ad_num(1), 2, in);
     y[6] = ad_custom(tape, &op, 2, (const ad_var[]){w[2], in[0]}, context);
     y[7] = ad_atan2(ad_mul(w[0], w[1]), ad_sub(in[0], ad_num(9)));
+    y[8] = ad_norm(3, in);
+    y[9] = ad_largest(3, in);
     return ad_compile(&(ad_interface){.params = PARAMS, .param = w, .inputs = INPUTS, .input = in, .outputs = outputs, .output = y});
 }
 
 Test(readback, every_value_is_what_the_program_computes) {
-    double       out[8], context = 0.25;
+    double       out[10], context = 0.25;
     ad_tape     *tape = ad_tape_new();
-    ad_program  *program = compiled(tape, &context, 8);
+    ad_program  *program = compiled(tape, &context, 10);
     ad__readback b;
     cr_assert_not_null(program, "%s", ad_tape_message(tape));
     cr_assert_eq(ad_program_values(program, param, 1, input, out), AD_OK);
     cr_assert_eq(ad__readback_open(&b, program, param, input), AD_OK, "%s", ad_tape_message(b.tape));
-    for (size_t k = 0; k < 8; k++) {
+    for (size_t k = 0; k < 10; k++) {
         const double v = ad_value(b.value[program->output[k]]);
         cr_expect(close_to(v, out[k], 1e-14, 0), "output %zu: %.17g, not %.17g", k, v, out[k]);
     }

@@ -155,6 +155,8 @@ Test(emit_c, every_reduction_with_even_and_uneven_operands) {
             ad_exp(ad_dot(n, p, p)), ad_pick(ad_num(1), n, mixed), ad_pick(ad_floor(x[0]), n, p), ad_pick(ad_floor(x[0]), n, mixed),
             ad_where(ad_less(x[1], p[1]), uneven[1], mixed[1]), ad_where(x[2], ad_exp(p[2]), p[3]),
             ad_where(ad_less(x[0], x[4]), x[3], p[3]),
+            ad_norm(n, x), ad_norm(n, uneven), ad_norm(n, mixed), ad_norm(n, p),
+            ad_largest(n, x), ad_largest(n, uneven), ad_largest(n, mixed), ad_largest(n, p),
         };
         for (size_t i = 0; i < sizeof parts/sizeof *parts; i++) total = ad_add(total, ad_mul(parts[i], ad_cos(parts[i])));
     }
@@ -185,6 +187,36 @@ Test(emit_c, logsumexp_does_not_lose_the_offset) {
     clear(&w);
     ad_program_free(program);
     ad_tape_free(tape);
+}
+
+/* Three params, what is computed of them, and the gradient: huge, subnormal, all zero, ties, infinities, NaN. */
+Test(emit_c, norm_and_largest_are_right_at_hard_places) {
+    static const struct { bool norm; double at[3], value, want[3]; } of[] = {
+        {true, {2e200, -1e200, 2e200}, 3e200, {2.0/3, -1.0/3, 2.0/3}}, {true, {0x1p-1074, 0, 0}, 0x1p-1074, {1, 0, 0}},
+        {true, {0, 0, 0}, 0, {0, 0, 0}}, {true, {INFINITY, 1, 0}, INFINITY, {NAN, 0, 0}}, {true, {INFINITY, NAN, 0}, NAN, {NAN, NAN, NAN}},
+        {false, {1, 3, 3}, 3, {0, 0.5, 0.5}}, {false, {-INFINITY, -INFINITY, -INFINITY}, -INFINITY, {1.0/3, 1.0/3, 1.0/3}},
+        {false, {1, 3, INFINITY}, INFINITY, {0, 0, 1}}, {false, {NAN, 3, INFINITY}, NAN, {NAN, NAN, NAN}},
+    };
+    for (int norm = 0; norm < 2; norm++) {
+        ad_tape           *tape = ad_tape_new();
+        const ad_var       p[] = {ad_input(tape, 3), ad_input(tape, 2), ad_input(tape, 1)}, x = ad_input(tape, 1);
+        const ad_var       y = ad_mul(x, norm ? ad_norm(3, p) : ad_largest(3, p));
+        const ad_interface face = {3, p, 1, &x, 1, &y, 0};
+        ad_program        *program = ad_compile(&face);
+        workshop           w;
+        build(&w, program);
+        for (size_t k = 0; k < sizeof of/sizeof *of; k++) {
+            double got[3];
+            if (of[k].norm != norm) continue;
+            const double value = w.f(of[k].at, (double[]){1}, got);
+            cr_expect(close_to(value, of[k].value, 4*U, 0) || (isnan(value) && isnan(of[k].value)), "%zu: %.17g", k, value);
+            for (int i = 0; i < 3; i++)
+                cr_expect(close_to(got[i], of[k].want[i], 4*U, 0) || (isnan(got[i]) && isnan(of[k].want[i])), "%zu, %d: %.17g", k, i, got[i]);
+        }
+        clear(&w);
+        ad_program_free(program);
+        ad_tape_free(tape);
+    }
 }
 
 static ad_var layered(ad_tape *tape, ad_var params[], const ad_var x[]) {
@@ -764,8 +796,9 @@ static const char *const each[] = {
     "}",
     "",
     "/* The operand that an index picks; -1 for none. */",
-    "static long each_index(double x, long n) {",
-    "    return x >= 0 && x < (double)n && x == floor(x) ? (long)x : -1;",
+    "static long each_index(double c, double n) {",
+    "    const double i = c >= 0 && c < n && c == floor(c) ? c : n;",
+    "    return i < n ? (long)i : -1;",
     "}",
     "",
     "static const unsigned long each_y18[] = {",
@@ -813,10 +846,11 @@ static const char *const each[] = {
     "    }",
     "    v[19] = v[14] < v[8];",
     "    {",
-    "        double shift = -INFINITY, total;",
-    "        for (long i = 0; i < 3; i++)",
-    "            if (v[each_x20[i]] > shift || v[each_x20[i]] != v[each_x20[i]]) shift = v[each_x20[i]];",
-    "        total = shift == -INFINITY ? INFINITY : 0;",
+    "        double shift = -INFINITY, total = 0;",
+    "        for (long i = 0; i < 3; i++) {",
+    "            const double m = v[each_x20[i]];",
+    "            if (m > shift || m != m) shift = m;",
+    "        }",
     "        for (long i = 0; i < 3; i++) total += exp(v[each_x20[i]] == shift ? 0 : v[each_x20[i]] - shift);",
     "        v[20] = shift == -INFINITY ? shift : shift + log(total);",
     "    }",
@@ -929,13 +963,17 @@ static const char *const each[] = {
     "    }",
     "    if (a[20] != 0) {",
     "        const double s = a[20];",
-    "        double shift = -INFINITY, total;",
-    "        for (long i = 0; i < 3; i++)",
-    "            if (v[each_x20[i]] > shift || v[each_x20[i]] != v[each_x20[i]]) shift = v[each_x20[i]];",
-    "        total = shift == -INFINITY ? INFINITY : 0;",
+    "        double shift = -INFINITY, total = 0;",
+    "        for (long i = 0; i < 3; i++) {",
+    "            const double m = v[each_x20[i]];",
+    "            if (m > shift || m != m) shift = m;",
+    "        }",
     "        for (long i = 0; i < 3; i++) total += exp(v[each_x20[i]] == shift ? 0 : v[each_x20[i]] - shift);",
-    "        for (long i = 0; i < 3; i++)",
-    "            a[each_x20[i]] += s*(exp(v[each_x20[i]] == shift ? 0 : v[each_x20[i]] - shift)/total);",
+    "        const double over = shift == -INFINITY ? INFINITY : total;",
+    "        for (long i = 0; i < 3; i++) {",
+    "            const double d = (exp(v[each_x20[i]] == shift ? 0 : v[each_x20[i]] - shift))/over;",
+    "            a[each_x20[i]] += s*d;",
+    "        }",
     "    }",
     "    if (a[18] != 0) {",
     "        const double s = a[18];",

@@ -295,17 +295,49 @@ Test(kernels, reductions_are_what_the_tape_makes_of_them) {
     for (int level = 2; level <= 4; level++) {
         const ad__kernels *k = kernels_of(level);
         if (k == NULL) continue;
-        for (int which = 0; which < 3; which++) {
-            if (which == 0) k->sum(COUNT, xs, N, v);
-            if (which == 1) k->dot(COUNT, xs, ys, N, v);
-            if (which == 2) k->fold(COUNT, xs, N, shift, total), k->logsumexp(N, shift, total, v);
+        for (int code = AD__FIRST_REDUCTION; code < AD__custom; code++) {
+            const ad__fold_kernels *fold = ad__fold_kernels_of(k, (uint8_t)code);
+            if (ad__family_of((uint32_t)code) == AD__SELECTS_ONE) continue;
+            if (code == AD__sum) k->sum(COUNT, xs, N, v);
+            else if (code == AD__dot) k->dot(COUNT, xs, ys, N, v);
+            else fold->fold(COUNT, xs, N, shift, total), fold->value(N, shift, total, v);
             for (int l = 0; l < N; l++) {
-                ad_var a[COUNT], b[COUNT];
-                for (int i = 0; i < COUNT; i++) a[i] = ad_num(x[i][l]), b[i] = ad_num(y[i][l]);
-                const double want = ad_value(which == 0 ? ad_sum(COUNT, a) : which == 1 ? ad_dot(COUNT, a, b)
-                                                                                        : ad_logsumexp(COUNT, a));
-                cr_expect(close_to(v[l], want, 8*U, 8*U*COUNT*9), "%s, reduction %d, lane %d: %.17g, not %.17g", k->name, which, l,
-                          v[l], want);
+                ad_var a[2*COUNT];
+                for (int i = 0; i < COUNT; i++) a[i] = ad_num(x[i][l]), a[COUNT + i] = ad_num(y[i][l]);
+                const double want = ad_value(ad__record_reduction((uint8_t)code, code == AD__dot ? 2*COUNT : COUNT, a));
+                cr_expect(close_to(v[l], want, 8*U, 8*U*COUNT*9), "%s, %s, lane %d: %.17g, not %.17g", k->name,
+                          ad__code_name((uint8_t)code), l, v[l], want);
+            }
+        }
+    }
+}
+
+/* Of the last operand, onto what is there: nothing where the adjoint is 0, or where a fold that selects has the partial 0. */
+Test(kernels, folds_push_what_the_tape_pushes) {
+    enum { COUNT = 5, N = 16 };
+    static const double at[N] = {-1, 0, 1, 2, 3, 4, 5, 6, NAN, INFINITY, -INFINITY, 4, 4, 4, 0.5, -8};
+    _Alignas(64) static double x[COUNT][N], a[N], in[N], out[N], v[N], shift[N], total[N];
+    const double *xs[COUNT];
+    for (int i = 0; i < COUNT; i++) xs[i] = x[i];
+    for (int l = 0; l < N; l++) {
+        for (int i = 0; i < COUNT; i++) x[i][l] = i == COUNT - 1 ? at[l] : i + 0.25;
+        a[l] = l == 3 || l == 8 ? 0 : l == 2 || l == 10 ? (double)INFINITY : l, in[l] = l;
+    }
+    for (int level = 2; level <= 4; level++) {
+        const ad__kernels *k = kernels_of(level);
+        for (int code = AD__FIRST_REDUCTION; k != NULL && code < AD__custom; code++) {
+            const ad__fold_kernels *fold = ad__fold_kernels_of(k, (uint8_t)code);
+            if (ad__family_of((uint32_t)code) != AD__FOLDS) continue;
+            fold->fold(COUNT, xs, N, shift, total), fold->value(N, shift, total, v);
+            fold->push(N, x[COUNT - 1], shift, total, a, in, out);
+            for (int l = 0; l < N; l++) {
+                double of[COUNT], partial[COUNT];
+                for (int i = 0; i < COUNT; i++) of[i] = x[i][l];
+                ad__fold_partials((uint8_t)code, COUNT, of, partial);
+                const bool   nothing = a[l] == 0 || (partial[COUNT - 1] == 0 && ad__reduction_of((uint32_t)code)->selects);
+                const double want = in[l] + (nothing ? 0 : a[l]*partial[COUNT - 1]);
+                cr_expect(close_to(out[l], want, 8*U, 0) || (isnan(want) && isnan(out[l])), "%s, %s, lane %d: %.17g, not %.17g",
+                          k->name, ad__code_name((uint8_t)code), l, out[l], want);
             }
         }
     }

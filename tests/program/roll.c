@@ -503,7 +503,7 @@ static const int tame[] = {
     ROW_sigmoid, ROW_softplus, ROW_relu, ROW_leaky_relu, ROW_elu, ROW_gelu, ROW_silu, ROW_abs, ROW_min, ROW_max, ROW_floor,
     ROW_ceil, ROW_trunc, ROW_round, ROW_rint, ROW_less, ROW_both, ROW_atan2,
 };
-enum { TAME = sizeof tame/sizeof *tame, SUM = ROWS, DOT, LOGSUMEXP, WHERE, KINDS = 4, BODY = 9, OPERANDS = 4 };
+enum { TAME = sizeof tame/sizeof *tame, SUM = ROWS, DOT, LOGSUMEXP, NORM, LARGEST, WHERE, KINDS = 6, BODY = 9, OPERANDS = 4 };
 
 /* An operand of a random body: from inside, a parameter that advances, a number that may differ. */
 typedef struct operand {
@@ -552,6 +552,8 @@ static void record_body(const fixture *f, const body *b, int k, ad_var done[]) {
         case SUM:       done[j] = ad_sum(3, x); break;
         case DOT:       done[j] = ad_dot(2, x, x + 2); break;
         case LOGSUMEXP: done[j] = ad_logsumexp(3, x); break;
+        case NORM:      done[j] = ad_norm(3, x); break;
+        case LARGEST:   done[j] = ad_largest(3, x); break;
         case WHERE:     done[j] = ad_where(ad_less(x[0], x[3]), x[1], x[2]); break;
         default:        done[j] = row_record(&rows[b->kind[j]], x[0], x[1]);
         }

@@ -44,7 +44,7 @@ static ad_var operand(const graph *g, source from, size_t t) {
     }
 }
 
-enum { LAYER = ROWS, MIXED, SUM, DOT, LOGSUMEXP, WHERE, PICK, KINDS };
+enum { LAYER = ROWS, MIXED, SUM, DOT, LOGSUMEXP, NORM, LARGEST, WHERE, PICK, KINDS };
 
 static ad_var recorded(graph *g, size_t kind, const source from[8], size_t t) {
     ad_var x[8];
@@ -58,6 +58,8 @@ static ad_var recorded(graph *g, size_t kind, const source from[8], size_t t) {
     case SUM:       return ad_sum(5, x);
     case DOT:       return ad_dot(4, x, x + 4);
     case LOGSUMEXP: return ad_logsumexp(6, x);
+    case NORM:      return ad_norm(6, x);
+    case LARGEST:   return ad_largest(6, x);
     case WHERE:     return ad_where(ad_less(g->input[t], ad_num(0.5)), x[1], x[2]);
     case PICK:      return ad_pick(ad_less(x[0], g->input[t]), 2, x + 2);
     default:        return row_record(&rows[kind], x[0], x[1]);

@@ -77,6 +77,7 @@ Test(uniform, operand_used_twice_receives_both) {
 
 Test(uniform, reductions) {
     const ad_var product[] = {ad_mul(x[0], x[1]), ad_sin(x[2]), ad_cos(x[3])};
+    agrees(ad_mul(ad_norm(3, product), ad_add(ad_num(2), ad_largest(3, product))));
     agrees(ad_add(ad_logsumexp(3, product), ad_mul(ad_sum(3, product), ad_dot(2, product, product + 1))));
 }
 

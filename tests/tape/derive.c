@@ -67,7 +67,8 @@ Test(derive, of_reductions_is_what_the_sweep_computes) {
     const ad_var mixed[] = {x[4], ad_num(2), x[1], x[1], ad_num(-1)};
     const ad_var y[] = {ad_sum(5, x), ad_sum(5, mixed), ad_dot(5, x, mixed), ad_dot(5, x, x), ad_logsumexp(5, x),
                         ad_logsumexp(5, mixed), ad_where(ad_less(x[0], x[1]), x[2], x[3]), ad_where(ad_num(0), x[2], x[3]),
-                        ad_pick(ad_floor(ad_mul(x[0], ad_num(5))), 5, mixed), ad_pick(ad_num(4), 5, x)};
+                        ad_pick(ad_floor(ad_mul(x[0], ad_num(5))), 5, mixed), ad_pick(ad_num(4), 5, x),
+                        ad_largest(5, x), ad_largest(5, mixed)};
     for (size_t k = 0; k < sizeof y/sizeof *y; k++) {
         const ad_var z = ad_mul(ad_exp(y[k]), x[0]);
         ad_record_gradient(z, 5, x, grad);

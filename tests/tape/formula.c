@@ -168,6 +168,8 @@ Test(formula, reductions) {
     expect_value("dot(x, y, z, 2)", 1.25*3.5 - 1.5);
     expect_value("logsumexp(x, y, z)", log(exp(1.25) + exp(-0.75) + exp(3.5)));
     expect_value("logsumexp(z)", 3.5);
+    expect_value("norm(x, y, z)", sqrt(1.25*1.25 + 0.75*0.75 + 3.5*3.5));
+    expect_value("largest(x, y, z, x) + largest(y)", 3.5 - 0.75);
     expect_value("sum(1, 2, 3)", 6);
     expect_value("sum(x, sum(y, z), mean(1, 2))*2", 11);
     expect_value("sum(1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,x)", 30.25);

@@ -1,4 +1,4 @@
-/* reduce.c - tests of sum, dot, logsumexp, where and pick, over every way in which their operands
+/* reduce.c - tests of the reductions, over every way in which their operands
  * may lie: next to each other, scattered, mixed with plain numbers, numbers alone, repeated. */
 #include "support.h"
 
@@ -71,13 +71,22 @@ static long double operand_value(const operands *o, size_t i) {
 
 /* ---- the mathematics, in long double --------------------------------------------------------- */
 
-typedef enum kind { SUM, DOT, LOGSUMEXP, KINDS } kind;
+typedef enum kind { SUM, DOT, LOGSUMEXP, NORM, LARGEST, KINDS } kind;
 
-static const char *kind_name[KINDS] = {"sum", "dot", "logsumexp"};
+static const char *kind_name[KINDS] = {"sum", "dot", "logsumexp", "norm", "largest"};
 
 static ad_var reduce(kind k, const operands *x, const operands *y) {
-    return k == SUM ? ad_sum(x->n, x->var) : k == DOT ? ad_dot(x->n, x->var, y->var)
-                                                      : ad_logsumexp(x->n, x->var);
+    return k == SUM       ? ad_sum(x->n, x->var)
+         : k == DOT       ? ad_dot(x->n, x->var, y->var)
+         : k == LOGSUMEXP ? ad_logsumexp(x->n, x->var)
+         : k == NORM      ? ad_norm(x->n, x->var)
+                          : ad_largest(x->n, x->var);
+}
+
+static long double exact_largest(const operands *x) {
+    long double most = -INFINITY;
+    for (size_t i = 0; i < x->n; i++) most = fmaxl(most, operand_value(x, i));
+    return most;
 }
 
 static long double exact_value(kind k, const operands *x, const operands *y, long double *scale) {
@@ -85,12 +94,25 @@ static long double exact_value(kind k, const operands *x, const operands *y, lon
     *scale = 0;
     for (size_t i = 0; i < x->n; i++) {
         const long double a = operand_value(x, i), b = k == DOT ? operand_value(y, i) : 1;
-        const long double term = k == LOGSUMEXP ? expl(a) : a*b;
+        const long double term = k == LOGSUMEXP ? expl(a) : k == NORM ? a*a : a*b;
         total += term;
         *scale += fabsl(term);
     }
     if (k == LOGSUMEXP) *scale = 2 + fabsl(logl(total));
-    return k == LOGSUMEXP ? logl(total) : total;
+    if (k == NORM) *scale = sqrtl(total);
+    if (k == LARGEST) *scale = 0;
+    return k == LOGSUMEXP ? logl(total) : k == NORM ? sqrtl(total) : k == LARGEST ? exact_largest(x) : total;
+}
+
+static long double exact_partial(kind k, const operands *x, const operands *other, size_t i, long double v) {
+    const long double a = operand_value(x, i);
+    long double       equal = 0;
+    if (k == SUM) return 1;
+    if (k == DOT) return operand_value(other, i);
+    if (k == LOGSUMEXP) return expl(a - v);
+    if (k == NORM) return a/v;
+    for (size_t j = 0; j < x->n; j++) equal += operand_value(x, j) == v;
+    return a == v ? 1/equal : 0;
 }
 
 /* To each leaf the partials of all places where it stands. */
@@ -98,8 +120,7 @@ static void exact_gradient(kind k, const operands *x, const operands *other, lon
                            long double grad[], double sizes_added[]) {
     for (size_t i = 0; i < x->n; i++) {
         if (x->from[i] < 0) continue;
-        const long double partial = k == SUM ? 1 : k == DOT ? operand_value(other, i)
-                                                            : expl(operand_value(x, i) - v);
+        const long double partial = exact_partial(k, x, other, i, v);
         grad[x->from[i]] += partial;
         sizes_added[x->from[i]] += (double)fabsl(partial);
     }
@@ -178,7 +199,7 @@ static double at(double value, void *context) {
 
 Test(reduce, gradients_agree_with_differences) {
     static operands x, y;
-    for (int k = 0; k < KINDS; k++) {
+    for (int k = 0; k < LARGEST; k++) {                          /* it has kinks near by */
         for (int l = 0; l < LAYOUTS; l++) {
             if (l == NUMBERS) continue;
             lay_out(tape, (layout)l, 7, &x);
@@ -246,7 +267,11 @@ Test(reduce, no_operands) {
     cr_expect_eq(ad_value(ad_sum(0, NULL)), 0);
     cr_expect_eq(ad_value(ad_dot(0, NULL, NULL)), 0);
     cr_expect_eq(ad_value(ad_logsumexp(0, NULL)), -INFINITY);
+    cr_expect_eq(ad_value(ad_norm(0, NULL)), 0);
+    cr_expect_eq(ad_value(ad_largest(0, NULL)), -INFINITY);
     cr_expect_null(ad_sum(0, NULL).tape);
+    cr_expect_null(ad_norm(0, NULL).tape);
+    cr_expect_null(ad_largest(0, NULL).tape);
     cr_expect_null(ad_logsumexp(0, NULL).tape);
 }
 
@@ -335,6 +360,188 @@ Test(reduce, sum_and_dot_keep_nan) {
     const ad_var x[] = {ad_input(tape, 1), ad_input(tape, NAN)}, zero[] = {ad_num(0), ad_num(0)};
     cr_expect(isnan(ad_value(ad_sum(2, x))));
     cr_expect(isnan(ad_value(ad_dot(2, x, zero))));
+}
+
+/* ---- folds, on every path --------------------------------------------------------------------- */
+
+enum { FEW = 4, PATHS = 8, ROWS_OF_A_PROGRAM = 9 };
+
+static const char *const path_name[PATHS] = {"tape", "replay", "tangents", "Jacobian forward", "recorded", "program of one row",
+                                             "program of many rows", "uniform values"};
+
+/* Where a fold has a kink, or no plain formula would do. The want is by hand. */
+typedef struct place {
+    const char *name;
+    size_t      n;
+    double      at[FEW], value, partial[FEW];
+} place;
+
+static const place places[] = {
+    {"norm", 2, {3, -4}, 5, {0.6, -0.8}},
+    {"norm", 1, {-2}, 2, {-1}},
+    {"norm", 1, {0}, 0, {0}},
+    {"norm", 3, {0, -0.0, 0}, 0, {0, 0, 0}},
+    {"norm", 4, {1, -1, 1, 1}, 2, {0.5, -0.5, 0.5, 0.5}},
+    {"norm", 2, {3e200, 4e200}, 5e200, {0.6, 0.8}},
+    {"norm", 2, {-3e-200, 4e-200}, 5e-200, {-0.6, 0.8}},
+    {"norm", 3, {1e308, 1e-300, 0}, 1e308, {1, 0, 0}},
+    {"norm", 2, {3*0x1p-1074, 4*0x1p-1074}, 5*0x1p-1074, {0.6, 0.8}},
+    {"norm", 2, {-INFINITY, 1}, INFINITY, {NAN, 0}},
+    {"norm", 2, {NAN, 1}, NAN, {NAN, NAN}},
+    {"norm", 2, {INFINITY, NAN}, NAN, {NAN, NAN}},
+    {"norm", 2, {NAN, INFINITY}, NAN, {NAN, NAN}},
+    {"largest", 3, {1, 3, 2}, 3, {0, 1, 0}},
+    {"largest", 1, {-7}, -7, {1}},
+    {"largest", 3, {2, 2, 1}, 2, {0.5, 0.5, 0}},
+    {"largest", 4, {-1, -1, -1, -1}, -1, {0.25, 0.25, 0.25, 0.25}},
+    {"largest", 3, {0, -0.0, -1}, 0, {0.5, 0.5, 0}},
+    {"largest", 2, {-0x1p-1074, -0x1p-1073}, -0x1p-1074, {1, 0}},
+    {"largest", 2, {1e308, -1e308}, 1e308, {1, 0}},
+    {"largest", 3, {INFINITY, 1, INFINITY}, INFINITY, {0.5, 0, 0.5}},
+    {"largest", 2, {-INFINITY, -INFINITY}, -INFINITY, {0.5, 0.5}},
+    {"largest", 2, {-INFINITY, 5}, 5, {0, 1}},
+    {"largest", 2, {NAN, 5}, NAN, {NAN, NAN}},
+    {"largest", 2, {5, NAN}, NAN, {NAN, NAN}},
+    {"logsumexp", 2, {INFINITY, 1}, INFINITY, {1, 0}},
+    {"logsumexp", 2, {5, 5}, 5.693147180559945, {0.5, 0.5}},     /* 5 + log(2) */
+    {"logsumexp", 1, {-3}, -3, {1}},
+    {"logsumexp", 2, {-INFINITY, -INFINITY}, -INFINITY, {0, 0}},
+    {"logsumexp", 2, {NAN, 5}, NAN, {NAN, NAN}},
+};
+enum { PLACES = sizeof places/sizeof *places };
+
+static ad_var fold_of(const char *name, size_t n, const ad_var x[]) {
+    return strcmp(name, "norm") == 0 ? ad_norm(n, x) : strcmp(name, "largest") == 0 ? ad_largest(n, x) : ad_logsumexp(n, x);
+}
+
+static void by_tape(int path, const place *p, ad_var y, const ad_var x[], double *value, double partial[]) {
+    ad_var grad[FEW];
+    if (path == 1) {
+        for (size_t i = 0; i < p->n; i++) ad_set(x[i], (double)i + 7);
+        ad_replay(tape);
+        for (size_t i = 0; i < p->n; i++) ad_set(x[i], p->at[i]);
+        ad_replay(tape);
+    }
+    *value = ad_value(y);
+    if (path <= 1) ad_gradient(y, p->n, x, partial);
+    for (size_t i = 0; i < p->n && path == 2; i++) partial[i] = ad_tangent(y, 1, &x[i], (double[]){1});
+    const ad_var many[] = {y, y, y, y, y};
+    double       j[5*FEW];
+    if (path == 3) ad_jacobian(5, many, p->n, x, j), memcpy(partial, j, p->n*sizeof *partial);
+    if (path != 4) return;
+    ad_record_gradient(y, p->n, x, grad);
+    for (size_t i = 0; i < p->n; i++) partial[i] = ad_value(grad[i]);
+}
+
+static void by_program(int path, const place *p, ad_var y, const ad_var x[], double *value, double partial[]) {
+    const size_t       many = path == 6 ? ROWS_OF_A_PROGRAM : 1, inputs = path == 7 ? 0 : p->n;
+    const ad_interface face = {p->n - inputs, x, inputs, x, 1, &y, 0};
+    ad_program        *program = ad_compile(&face);
+    double             input[ROWS_OF_A_PROGRAM*FEW], jacobian[ROWS_OF_A_PROGRAM*FEW], values[ROWS_OF_A_PROGRAM];
+    cr_assert_not_null(program, "%s", ad_tape_message(tape));
+    for (size_t r = 0; r < many; r++) memcpy(input + r*p->n, p->at, p->n*sizeof *input);
+    cr_assert_eq(ad_program_values(program, p->at, many, input, values), AD_OK);
+    *value = values[many - 1];
+    if (path == 7) ad_program_gradient(program, p->at, 1, input, value, partial);
+    else ad_program_jacobian(program, NULL, many, input, jacobian);
+    if (path != 7) memcpy(partial, jacobian + (many - 1)*p->n, p->n*sizeof *partial);
+    ad_program_free(program);
+}
+
+static bool same(double got, double want) {
+    return isnan(want) ? isnan(got) : close_to(got, want, 4*U, 0);
+}
+
+/* A recorded partial of norm is x/v, and v is rounded to a multiple of the smallest number. */
+static bool too_small_to_record(int path, const place *p) {
+    return path == 4 && p->value > 0 && p->value < 0x1p-1022;
+}
+
+ParameterizedTestParameters(reduce, folds_are_right_at_hard_places_on_every_path) {
+    static int number[PLACES*PATHS];
+    for (int i = 0; i < PLACES*PATHS; i++) number[i] = i;
+    return cr_make_param_array(int, number, PLACES*PATHS);
+}
+
+ParameterizedTest(int *number, reduce, folds_are_right_at_hard_places_on_every_path) {
+    const place *p = &places[*number/PATHS];
+    const int    path = *number%PATHS;
+    ad_var       x[FEW];
+    double       value, partial[FEW];
+    if (too_small_to_record(path, p)) return;
+    for (size_t i = 0; i < p->n; i++) x[i] = ad_input(tape, p->at[i]);
+    const ad_var y = fold_of(p->name, p->n, x);
+    if (path < 5) by_tape(path, p, y, x, &value, partial);
+    else by_program(path, p, y, x, &value, partial);
+    cr_expect(same(value, p->value), "place %d, %s, %s: %.17g, not %.17g", *number/PATHS, p->name, path_name[path], value, p->value);
+    for (size_t i = 0; i < p->n; i++)
+        cr_expect(same(partial[i], p->partial[i]), "place %d, %s, %s, operand %zu: %.17g, not %.17g", *number/PATHS, p->name,
+                  path_name[path], i, partial[i], p->partial[i]);
+}
+
+Test(reduce, folds_of_plain_numbers_are_numbers) {
+    for (size_t k = 0; k < PLACES; k++) {
+        ad_var x[FEW];
+        for (size_t i = 0; i < places[k].n; i++) x[i] = ad_num(places[k].at[i]);
+        const ad_var y = fold_of(places[k].name, places[k].n, x);
+        cr_expect(y.tape == NULL && same(ad_value(y), places[k].value), "%zu: %.17g", k, ad_value(y));
+    }
+}
+
+/* Infinity times the partial 0 would be NaN. */
+Test(reduce, largest_sends_nothing_to_what_is_not) {
+    const ad_var x[] = {ad_input(tape, 1), ad_input(tape, 2)};
+    const ad_var y = ad_mul(ad_largest(2, x), ad_num(INFINITY));
+    double       grad[2], t;
+    ad_gradient(y, 2, x, grad);
+    cr_expect(grad[0] == 0 && grad[1] == INFINITY, "%g, %g", grad[0], grad[1]);
+    t = ad_tangent(y, 1, x, (double[]){1});
+    cr_expect_eq(t, 0, "%g", t);
+    for (size_t many = 1; many <= ROWS_OF_A_PROGRAM; many += ROWS_OF_A_PROGRAM - 1) {
+        ad_program  *p = ad_compile(&(ad_interface){0, NULL, 2, x, 1, &y, 0});
+        const double input[2*ROWS_OF_A_PROGRAM] = {1, 2, 1, 2, 1, 2, 1, 2, 1, 2, 1, 2, 1, 2, 1, 2, 1, 2};
+        double       j[2*ROWS_OF_A_PROGRAM];
+        cr_assert_eq(ad_program_jacobian(p, NULL, many, input, j), AD_OK);
+        cr_expect(j[2*many - 2] == 0 && j[2*many - 1] == INFINITY, "%g, %g", j[2*many - 2], j[2*many - 1]);
+        ad_program_free(p);
+    }
+    ad_var recorded[2];
+    ad_record_gradient(y, 2, x, recorded);
+    cr_expect(ad_value(recorded[0]) == 0 && ad_value(recorded[1]) == INFINITY);
+}
+
+Test(reduce, an_operand_that_is_the_largest_twice_has_the_whole_adjoint) {
+    const ad_var a = ad_input(tape, 3), x[] = {a, ad_num(3), a, ad_num(1)};
+    ad_backward(ad_largest(4, x));
+    cr_expect(close_to(ad_grad(a), 2.0/3, 2*U, 0), "%.17g", ad_grad(a));
+    ad_backward(ad_norm(4, x));
+    cr_expect(close_to(ad_grad(a), 2*3/sqrt(28), 4*U, 0), "%.17g", ad_grad(a));
+}
+
+/* Between 1 and sqrt(n) times the largest; and nothing is lost where only squares would overflow. */
+Test(reduce, norm_of_many_is_between_its_bounds) {
+    enum { N = 1000 };
+    static ad_var x[N];
+    for (int size = -1060; size <= 1018; size += 77) {
+        const ad_mark mark = ad_tape_mark(tape);
+        long double   total = 0;
+        for (int i = 0; i < N; i++) {
+            const double at = ldexp(cos(i), size);
+            x[i] = ad_input(tape, at), total += ldexpl(at, -size)*ldexpl(at, -size);
+        }
+        const double got = ad_value(ad_norm(N, x)), want = (double)ldexpl(sqrtl(total), size);
+        cr_expect(close_to(got, want, 40*U, 0x1p-1074), "2^%d: %.17g, not %.17g", size, got, want);
+        ad_tape_rewind(tape, mark);
+    }
+}
+
+Test(reduce, foreign_operand_of_a_fold_is_an_error) {
+    ad_tape     *other = ad_tape_new();
+    const ad_var x[] = {ad_input(tape, 1), ad_input(other, 2)};
+    ad_norm(2, x);
+    cr_expect_eq(ad_tape_status(tape), AD_TWO_TAPES);
+    cr_expect(strstr(ad_tape_message(tape), "norm"), "%s", ad_tape_message(tape));
+    ad_tape_free(other);
 }
 
 /* ---- where ----------------------------------------------------------------------------------- */

@@ -95,6 +95,8 @@ Test(tangent, reductions_agree_with_the_reverse_sweep) {
     for (int a = 0; a < 3; a++) {
         agrees(ad_sum(4, groups[a]), 5, x, "sum");
         agrees(ad_logsumexp(4, groups[a]), 5, x, "logsumexp");
+        agrees(ad_norm(4, groups[a]), 5, x, "norm");
+        agrees(ad_largest(2, groups[a] + 2), 5, x, "largest");
         agrees(ad_pick(ad_num(2), 4, groups[a]), 5, x, "pick");
         agrees(ad_pick(ad_floor(ad_mul(x[0], ad_num(7))), 4, groups[a]), 5, x, "pick");
         agrees(ad_where(ad_less(x[0], x[1]), groups[a][2], x[1]), 5, x, "where");
