@@ -57,10 +57,15 @@ static bool jumps(int i) {
     return i == ROW_floor || i == ROW_relu || i == ROW_leaky_relu || i == ROW_elu || i >= ROW_abs;
 }
 
+static ad_var fold(state *s, unsigned which, size_t n, const ad_var x[]) {
+    s->jump |= which >= 2;
+    return which == 0 ? ad_logsumexp(n, x) : which == 1 ? ad_norm(n, x) : ad_largest(n, x);
+}
+
 static void special(state *s, unsigned what) {
     ad_var x[MOST], y[MOST];
     size_t n;
-    switch (what) {
+    switch (what%20) {
     case 0: keep(s, ad_input(s->tape, number(s))); break;
     case 1: n = operands(s, x), keep(s, ad_sum(n, x)); break;
     case 2:
@@ -68,7 +73,7 @@ static void special(state *s, unsigned what) {
         for (size_t i = 0; i < n; i++) y[i] = operand(s);
         keep(s, ad_dot(n, x, y));
         break;
-    case 3: n = operands(s, x), keep(s, ad_logsumexp(n, x)); break;
+    case 3: n = operands(s, x), keep(s, fold(s, what/20, n, x)); break;
     case 4: x[0] = operand(s), x[1] = operand(s), x[2] = operand(s), s->jump = true, keep(s, ad_where(x[0], x[1], x[2])); break;
     case 5: n = operands(s, x), y[0] = operand(s), s->jump = true, keep(s, ad_pick(y[0], n, x)); break;
     case 6: s->jump |= ad_branch(operand(s)) || true; break;
@@ -102,7 +107,7 @@ static void record(state *s) {
             s->jump |= jumps(r);
             keep(s, row_record(&rows[r], x, rows[r].operands == 2 ? operand(s) : x));
         } else {
-            special(s, (b - 3*ROWS)%20);
+            special(s, b - 3*ROWS);
         }
     }
 }
