@@ -61,8 +61,6 @@ const char *ad__file_name(const char *path);
 enum { AD__SHORTEST = 32 };
 const char *ad__shortest(double x, char text[AD__SHORTEST]);
 
-/* The number of bytes of the UTF-8 sequence that begins here; 0 if none does. */
-size_t ad__sequence(const char *text);
 bool   ad__is_utf8(const char *text);
 
 /* Is the spare room of a caller's struct, `reserved` to its end, all 0, as ad.h asks? If not, this

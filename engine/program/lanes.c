@@ -269,7 +269,7 @@ static void run_block(const job *j, const ad__space *s, ad__sums *sums, size_t n
     const size_t      first = number*j->plan->block, left = j->rows - first;
     const size_t      real = left < j->plan->block ? left : j->plan->block;
     const ad__block   b = {p, j->plan, w->uniform, w->packed, w->turned, w->finite, s, sums, first, real,
-                           (real + 7)/8*8, masks_zero_adjoint};
+                           (real + 7)/8*8, masks_zero_adjoint,};
     ad__block_forward(&b, p->inputs > 0 ? j->input + first*p->inputs : NULL);
     if (sums->failed.status != AD_OK) return;
     switch (j->purpose) {

@@ -78,6 +78,19 @@ static bool along_direction(const ad_tape *tape, uint32_t i, double *tangent) {
     return true;
 }
 
+/* The tangent of a reduction or a custom operation, which has `own` already. NaN after an error. */
+static double reduction(ad_tape *tape, uint32_t i, double own) {
+    ad__motion moved = {own, false};
+    return ad__reduce_tangent(tape, i, tape->tangent, &moved) ? ad__tangent_of(moved) : NAN;
+}
+
+/* At a tip that receives no adjoint the tangent is that along the direction (ad__along). */
+static void settle_at_kink(ad_tape *tape, uint32_t i) {
+    double    *tangent = &tape->tangent[i];
+    const bool moved = ad__moves(*tangent);
+    if (along_direction(tape, i, tangent) && moved && *tangent == 0) *tangent = AD__LEVEL_TANGENT;
+}
+
 /* Expanded twice, so that the usual walk notes nothing about kinks except whether it passed an
  * operation that has one. */
 __attribute__((always_inline))
@@ -114,17 +127,13 @@ static inline bool walk(ad_tape *tape, uint32_t last, const double adjoint[], bo
             break;
 #include "ops.def"
         case AD__input: case AD__branch: break;
-        default: {
-            ad__motion moved = {sum, false};
+        default:
             any |= ad__code_has_tip(code[i]);
-            if (!ad__reduce_tangent(tape, i, tangent, &moved)) return false;
-            sum = ad__tangent_of(moved);
-        }
+            sum = reduction(tape, i, sum);
+            if (tape->status != AD_OK) return false;
         }
         tangent[i] = (moves & !(fabs(sum) > 0)) ? with_care(tape, i) : sum;
-        if (adjoint == NULL || adjoint[i] != 0) continue;
-        const bool moved = ad__moves(tangent[i]);
-        if (along_direction(tape, i, &tangent[i]) && moved && tangent[i] == 0) tangent[i] = AD__LEVEL_TANGENT;
+        if (adjoint != NULL && adjoint[i] == 0) settle_at_kink(tape, i);
     }
     *tips = any;
     return true;
