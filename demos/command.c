@@ -8,12 +8,13 @@
 
 enum { MOST_OPTIONS = 16, HELP_COLUMN = 20 };
 
-/* ---- help ------------------------------------------------------------------------------------- */
+/* ---- help ------------------------------------------------------------------------------------ */
 
 static const char *value_word(command_kind kind) {
     static const char *const words[] = {
-        [COMMAND_FLAG] = "", [COMMAND_SEED] = " N", [COMMAND_COUNT] = " N", [COMMAND_COUNTS] = " N,...",
-        [COMMAND_RATE] = " X", [COMMAND_FILE] = " FILE", [COMMAND_FOLDER] = " DIR", [COMMAND_NAME] = " NAME",
+        [COMMAND_FLAG] = "",         [COMMAND_SEED] = " N",    [COMMAND_COUNT] = " N",
+        [COMMAND_COUNTS] = " N,...", [COMMAND_RATE] = " X",    [COMMAND_FILE] = " FILE",
+        [COMMAND_FOLDER] = " DIR",   [COMMAND_NAME] = " NAME",
     };
     return words[kind];
 }
@@ -25,11 +26,14 @@ static void print_default(const command_option *o) {
     case COMMAND_SEED: printf(" (%llu)", (unsigned long long)*(uint64_t *)o->value); break;
     case COMMAND_COUNT: printf(" (%zu)", *(size_t *)o->value); break;
     case COMMAND_RATE: printf(" (%g)", *(double *)o->value); break;
-    case COMMAND_FILE: case COMMAND_FOLDER: case COMMAND_NAME:
+    case COMMAND_FILE:
+    case COMMAND_FOLDER:
+    case COMMAND_NAME:
         if (*(const char **)o->value != NULL) printf(" (%s)", *(const char **)o->value);
         break;
     case COMMAND_COUNTS:
-        for (size_t i = 0; i < counts->n; i++) printf("%s%zu", i == 0 ? " (" : ",", counts->count[i]);
+        for (size_t i = 0; i < counts->n; i++)
+            printf("%s%zu", i == 0 ? " (" : ",", counts->count[i]);
         fputs(")", stdout);
     }
 }
@@ -50,9 +54,10 @@ static void print_help(const char *about, const command_option option[]) {
     printf("Exits with 0, or with %d after an error, %d for wrong usage.\n", BAD_RUN, BAD_USE);
 }
 
-/* ---- values ----------------------------------------------------------------------------------- */
+/* ---- values ---------------------------------------------------------------------------------- */
 
-static bool set_text(const char *program, const char *name, const command_option *o, const char *word) {
+static bool set_text(const char *program, const char *name, const command_option *o,
+                     const char *word) {
     char       what[80];
     const bool control = o->kind != COMMAND_NAME && option_control(word);
     if (*word != '\0' && !control) {
@@ -60,7 +65,9 @@ static bool set_text(const char *program, const char *name, const command_option
         return true;
     }
     snprintf(what, sizeof what, "%s takes a %s%s", name,
-             o->kind == COMMAND_FILE ? "file" : o->kind == COMMAND_FOLDER ? "folder" : "name",
+             o->kind == COMMAND_FILE     ? "file"
+             : o->kind == COMMAND_FOLDER ? "folder"
+                                         : "name",
              control ? " without control characters" : "");
     return option_complain(program, what, control ? word : "(nothing)");
 }
@@ -74,9 +81,12 @@ static bool set(const char *program, const command_option *o, const char *word) 
     case COMMAND_SEED: return option_seed(program, name, word, o->value);
     case COMMAND_COUNT: return option_count(program, name, word, o->least, o->most, o->value);
     case COMMAND_COUNTS:
-        return option_counts(program, name, word, o->least, o->most, counts->most, counts->count, &counts->n);
+        return option_counts(program, name, word, o->least, o->most, counts->most, counts->count,
+                             &counts->n);
     case COMMAND_RATE: return option_rate(program, name, word, o->value);
-    case COMMAND_FILE: case COMMAND_FOLDER: case COMMAND_NAME: return set_text(program, name, o, word);
+    case COMMAND_FILE:
+    case COMMAND_FOLDER:
+    case COMMAND_NAME: return set_text(program, name, o, word);
     }
     return false;
 }
@@ -90,7 +100,8 @@ static void make_list(const command_option option[], struct option list[MOST_OPT
     list[n] = (struct option){0};
 }
 
-bool command_read(const char *about, const command_option option[], int count, char *arguments[], int *status) {
+bool command_read(const char *about, const command_option option[], int count, char *arguments[],
+                  int *status) {
     const char   *program = program_invocation_short_name;
     struct option list[MOST_OPTIONS + 2];
     int           found;
@@ -103,7 +114,8 @@ bool command_read(const char *about, const command_option option[], int count, c
             print_help(about, option);
             return false;
         }
-        if (found == ':') return option_complain(program, "this option needs a value", arguments[optind - 1]);
+        if (found == ':')
+            return option_complain(program, "this option needs a value", arguments[optind - 1]);
         if (found == '?') return option_complain(program, "unknown option", arguments[optind - 1]);
         if (!set(program, &option[found - 1], optarg)) return false;
     }

@@ -13,10 +13,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SIDE = 8, PIXELS = SIDE*SIDE, CLASSES = 10, MOST_INK = 16 };
+enum { SIDE = 8, PIXELS = SIDE * SIDE, CLASSES = 10, MOST_INK = 16 };
 enum { SHOWN_MISSES = 8 };
 
-/* ---- options ---------------------------------------------------------------------------------- */
+/* ---- options --------------------------------------------------------------------------------- */
 
 typedef struct options {
     uint64_t       seed;
@@ -28,7 +28,13 @@ typedef struct options {
 } options;
 
 static options chosen = {
-    .seed = 1, .epochs = 30, .batch = 8, .hidden = {8, 2, {64, 32}}, .rate = 0.1, .data = "demos/data/digits.csv", .out = "digits-out",
+    .seed = 1,
+    .epochs = 30,
+    .batch = 8,
+    .hidden = {8, 2, {64, 32}},
+    .rate = 0.1,
+    .data = "demos/data/digits.csv",
+    .out = "digits-out",
 };
 
 static const command_option list[] = {
@@ -36,13 +42,16 @@ static const command_option list[] = {
     {"epochs", COMMAND_COUNT, &chosen.epochs, 1, 1000000, "passes over the images"},
     {"batch", COMMAND_COUNT, &chosen.batch, 1, 1000000, "images per step"},
     {"rate", COMMAND_RATE, &chosen.rate, 0, 0, "initial learning rate; it falls to a tenth"},
-    {"hidden", COMMAND_COUNTS, &chosen.hidden, 1, 10000, "units of the hidden layers, 1 to 8 of them"},
+    {"hidden", COMMAND_COUNTS, &chosen.hidden, 1, 10000,
+     "units of the hidden layers, 1 to 8 of them"},
     {"data", COMMAND_FILE, &chosen.data, 0, 0, "the images"},
     {"out", COMMAND_FOLDER, &chosen.out, 0, 0,
      "where history.tsv, confusion.tsv, predictions.tsv and, with gnuplot, the\npictures go"},
-    {"inspect", COMMAND_FLAG, &chosen.inspect, 0, 0, "look inside too: activations, gradients, dead units, weights as pictures"},
+    {"inspect", COMMAND_FLAG, &chosen.inspect, 0, 0,
+     "look inside too: activations, gradients, dead units, weights as pictures"},
     {"lesson", COMMAND_FILE, &chosen.lesson, 0, 0,
-     "write a page to step through: how the network would learn from a held-out\nimage, a misread one if there is any"},
+     "write a page to step through: how the network would learn from a held-out\nimage, a misread "
+     "one if there is any"},
     {"quiet", COMMAND_FLAG, &chosen.quiet, 0, 0, "one line of output"},
     {0},
 };
@@ -54,12 +63,12 @@ static const char about[] =
 /* sizes: pixels, hidden units, classes; returns the number of layers. */
 static size_t all_sizes(const options *o, size_t sizes[COMMAND_MOST_COUNTS + 2]) {
     sizes[0] = PIXELS;
-    memcpy(sizes + 1, o->hidden.count, o->hidden.n*sizeof *sizes);
+    memcpy(sizes + 1, o->hidden.count, o->hidden.n * sizeof *sizes);
     sizes[o->hidden.n + 1] = CLASSES;
     return o->hidden.n + 1;
 }
 
-/* ---- the network ------------------------------------------------------------------------------ */
+/* ---- the network ----------------------------------------------------------------------------- */
 
 /* The network's answer for one image. */
 typedef struct answer {
@@ -72,10 +81,10 @@ typedef struct reader {
     nn_mlp        *mlp;
     nn_data       *learned, *held_out;
     nn_optimizer  *optimizer;
-    double        *loss, *accuracy;          /* after each epoch */
-    size_t         epochs;                   /* so far */
-    answer        *answer;                   /* one for each held-out image */
-    size_t         right, confusion[CLASSES*CLASSES];
+    double        *loss, *accuracy; /* after each epoch */
+    size_t         epochs;          /* so far */
+    answer        *answer;          /* one for each held-out image */
+    size_t         right, confusion[CLASSES * CLASSES];
 } reader;
 
 static ad_var loss_of(nn_model *model, size_t inputs, const ad_var input[], void *user) {
@@ -112,7 +121,7 @@ static void ask_all(reader *r, ad_tape *tape) {
     for (size_t row = 0; row < nn_data_rows(r->held_out); row++) {
         const answer a = r->answer[row] = ask(r, tape, row);
         r->right += a.guess == a.truth;
-        r->confusion[a.truth*CLASSES + a.guess]++;
+        r->confusion[a.truth * CLASSES + a.guess]++;
     }
 }
 
@@ -123,11 +132,12 @@ static bool after_epoch(const nn_epoch *e, void *user) {
     r->loss[r->epochs] = e->loss;
     r->accuracy[r->epochs++] = e->metric;
     if (o->epochs > 1)
-        nn_optimizer_set_rate(r->optimizer, o->rate*(1 - 0.9*(double)e->epoch/(double)(o->epochs - 1)));
+        nn_optimizer_set_rate(r->optimizer,
+                              o->rate * (1 - 0.9 * (double)e->epoch / (double)(o->epochs - 1)));
     return true;
 }
 
-/* ---- data ------------------------------------------------------------------------------------- */
+/* ---- data ------------------------------------------------------------------------------------ */
 
 static bool good_image(const double *x) {
     for (size_t i = 0; i < PIXELS; i++)
@@ -137,14 +147,14 @@ static bool good_image(const double *x) {
 
 static bool check_images(const nn_data *data, const char *path) {
     if (nn_data_inputs(data) != PIXELS) {
-        fprintf(stderr, "digits: %s: %zu columns, but an image has %d pixels and a label\n", option_shown(path),
-                nn_data_inputs(data) + nn_data_targets(data), PIXELS);
+        fprintf(stderr, "digits: %s: %zu columns, but an image has %d pixels and a label\n",
+                option_shown(path), nn_data_inputs(data) + nn_data_targets(data), PIXELS);
         return false;
     }
     for (size_t row = 0; row < nn_data_rows(data); row++)
         if (!good_image(nn_data_row(data, row))) {
-            fprintf(stderr, "digits: %s: row %zu is not %d pixels of 0 to %d and a digit\n", option_shown(path),
-                    row + 1, PIXELS, MOST_INK);
+            fprintf(stderr, "digits: %s: row %zu is not %d pixels of 0 to %d and a digit\n",
+                    option_shown(path), row + 1, PIXELS, MOST_INK);
             return false;
         }
     return true;
@@ -154,14 +164,14 @@ static bool read_images(reader *r) {
     const options *o = r->options;
     r->learned = nn_data_csv(o->data, NULL);
     if (nn_data_status(r->learned) == AD_OK && !check_images(r->learned, o->data)) return false;
-    nn_data_scale(r->learned, 1.0/MOST_INK);
+    nn_data_scale(r->learned, 1.0 / MOST_INK);
     r->held_out = nn_data_split(r->learned, 0.2, o->seed);
     if (nn_data_status(r->held_out) == AD_OK) return true;
     fprintf(stderr, "digits: %s\n", nn_data_message(r->held_out));
     return false;
 }
 
-/* ---- what it learned -------------------------------------------------------------------------- */
+/* ---- what it learned ------------------------------------------------------------------------- */
 
 /* By rising probability of the true class. */
 static int worse(const void *a, const void *b) {
@@ -183,13 +193,15 @@ static void show_misses(const reader *r, terminal t) {
     for (size_t i = 0; i < n; i++) {
         const answer *a = &miss[i];
         picture[i].ink = nn_data_row(r->held_out, a->row);
-        snprintf(picture[i].caption[0], sizeof picture[i].caption[0], "a %zu, read as %zu", a->truth,
-                 a->guess);
+        snprintf(picture[i].caption[0], sizeof picture[i].caption[0], "a %zu, read as %zu",
+                 a->truth, a->guess);
         snprintf(picture[i].caption[1], sizeof picture[i].caption[1], "%zu: %.0f%%  %zu: %.1f%%",
-                 a->guess, 100*a->probability[a->guess], a->truth, 100*a->probability[a->truth]);
+                 a->guess, 100 * a->probability[a->guess], a->truth,
+                 100 * a->probability[a->truth]);
     }
-    if (n > 0) fprintf(t.to, "\nThe worst %s, with the probabilities given to both digits:\n\n",
-                       n == 1 ? "miss" : "misses");
+    if (n > 0)
+        fprintf(t.to, "\nThe worst %s, with the probabilities given to both digits:\n\n",
+                n == 1 ? "miss" : "misses");
     terminal_pictures(t, SIDE, n, picture);
     free(miss);
 }
@@ -199,8 +211,8 @@ static bool write_confusion(const reader *r) {
     if (file == NULL) return false;
     fputs("true", file);
     for (size_t j = 0; j < CLASSES; j++) fprintf(file, "\tread_as_%zu", j);
-    for (size_t i = 0; i < CLASSES*CLASSES; i++) {
-        if (i%CLASSES == 0) fprintf(file, "\n%zu", i/CLASSES);
+    for (size_t i = 0; i < CLASSES * CLASSES; i++) {
+        if (i % CLASSES == 0) fprintf(file, "\n%zu", i / CLASSES);
         fprintf(file, "\t%zu", r->confusion[i]);
     }
     fputc('\n', file);
@@ -237,7 +249,7 @@ static bool report(const reader *r) {
     const terminal t = terminal_of(stdout);
     if (!quiet) fputc('\n', stdout);
     printf("%zu of %zu held-out images read: %.2f%%\n", r->right, rows,
-           100*(double)r->right/(double)rows);
+           100 * (double)r->right / (double)rows);
     if (!quiet) {
         fputc('\n', stdout);
         terminal_confusion(t, CLASSES, r->confusion);
@@ -247,7 +259,8 @@ static bool report(const reader *r) {
     bool good = write_confusion(r) && write_predictions(r);
     if (gnuplot) good = draw_pictures(r) && good;
     if (good && !quiet)
-        printf("\nIn %s: history.tsv, confusion.tsv, predictions.tsv%s\n", option_shown(r->options->out),
+        printf("\nIn %s: history.tsv, confusion.tsv, predictions.tsv%s\n",
+               option_shown(r->options->out),
                gnuplot ? ", loss and confusion as .svg and .png"
                        : " (gnuplot would have drawn pictures too)");
     return good;
@@ -258,16 +271,21 @@ static ad_var logits_loss(size_t n, const ad_var logits[], ad_var target) {
 }
 
 static bool inspect(const reader *r, nn_model *model) {
-    size_t         sizes[COMMAND_MOST_COUNTS + 2];
-    const terminal t = terminal_of(stdout);
+    size_t           sizes[COMMAND_MOST_COUNTS + 2];
+    const terminal   t = terminal_of(stdout);
     const inspection i = {
-        .model = model, .layers = all_sizes(r->options, sizes), .sizes = sizes, .hidden = ad_tanh, .loss = logits_loss,
+        .model = model,
+        .layers = all_sizes(r->options, sizes),
+        .sizes = sizes,
+        .hidden = ad_tanh,
+        .loss = logits_loss,
         .data = r->learned,
     };
-    return inspect_layers(&i, t, r->options->out) && inspect_weights(model, SIDE, t, r->options->out);
+    return inspect_layers(&i, t, r->options->out) &&
+           inspect_weights(model, SIDE, t, r->options->out);
 }
 
-/* ---- the lesson ------------------------------------------------------------------------------- */
+/* ---- the lesson ------------------------------------------------------------------------------ */
 
 static bool write_lesson(FILE *to, void *lesson) {
     return nn_lesson_html(lesson, to) == AD_OK;
@@ -280,21 +298,30 @@ static bool teach(const reader *r, nn_model *model) {
     size_t                   worst = 0;
     char                     title[80];
     for (size_t row = 1; row < rows; row++)
-        if (r->answer[row].probability[r->answer[row].truth] < r->answer[worst].probability[r->answer[worst].truth])
+        if (r->answer[row].probability[r->answer[row].truth] <
+            r->answer[worst].probability[r->answer[worst].truth])
             worst = row;
     const answer *a = &r->answer[worst];
     snprintf(title, sizeof title, "A %zu that was read as a %zu", a->truth, a->guess);
-    nn_lesson *lesson = nn_lesson_new(model, r->mlp, r->held_out, &(nn_lesson_config){
-        .rows = 1, .row = &worst, .rate = r->options->rate, .image = SIDE, .title = title, .output_names = names,
-    });
-    const bool good = lesson != NULL && report_whole("digits", r->options->lesson, write_lesson, lesson);
+    nn_lesson *lesson = nn_lesson_new(model, r->mlp, r->held_out,
+                                      &(nn_lesson_config){
+                                          .rows = 1,
+                                          .row = &worst,
+                                          .rate = r->options->rate,
+                                          .image = SIDE,
+                                          .title = title,
+                                          .output_names = names,
+                                      });
+    const bool good =
+        lesson != NULL && report_whole("digits", r->options->lesson, write_lesson, lesson);
     if (lesson == NULL) fprintf(stderr, "digits: %s\n", nn_model_message(model));
     nn_lesson_free(lesson);
-    if (good && !r->options->quiet) printf("The lesson of one image: %s\n", option_shown(r->options->lesson));
+    if (good && !r->options->quiet)
+        printf("The lesson of one image: %s\n", option_shown(r->options->lesson));
     return good;
 }
 
-/* ---- the run ---------------------------------------------------------------------------------- */
+/* ---- the run --------------------------------------------------------------------------------- */
 
 static void introduce(const reader *r, const nn_model *model) {
     const options *o = r->options;
@@ -325,11 +352,19 @@ static bool train(reader *r, nn_model *model) {
         return false;
     }
     sprintf(history, "%s/history.tsv", o->out);
-    const ad_status status = nn_train(model, loss_of, r, r->learned, r->optimizer, &(nn_train_config){
-        .epochs = o->epochs, .batch = o->batch, .seed = o->seed,
-        .progress = !o->quiet, .stream = stdout, .history = history,
-        .held_out = r->held_out, .score = read_right, .metric_name = "accuracy", .watch = after_epoch,
-    });
+    const ad_status status = nn_train(model, loss_of, r, r->learned, r->optimizer,
+                                      &(nn_train_config){
+                                          .epochs = o->epochs,
+                                          .batch = o->batch,
+                                          .seed = o->seed,
+                                          .progress = !o->quiet,
+                                          .stream = stdout,
+                                          .history = history,
+                                          .held_out = r->held_out,
+                                          .score = read_right,
+                                          .metric_name = "accuracy",
+                                          .watch = after_epoch,
+                                      });
     free(history);
     if (status != AD_OK) fprintf(stderr, "digits: %s\n", nn_model_message(model));
     else ask_all(r, nn_model_tape(model));

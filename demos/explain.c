@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_OUTPUTS = 32 };                  /* also in the message of read_outputs */
+enum { MOST_OUTPUTS = 32 }; /* also in the message of read_outputs */
 
 static const char usage[] =
     "usage: explain [OPTION ...] 'EXPRESSION' [NAME=VALUE ...]\n"
@@ -37,7 +37,8 @@ static const char usage[] =
     "  --paths NAME      the derivative by NAME as a sum over paths\n"
     "  --outputs A,B     explain these named parts instead of the last expression\n"
     "  --second          then the derivative itself, recorded and explained in turn\n"
-    "  --order ORDER     of the backward pass: topological (as recorded) or depth-first (micrograd's)\n"
+    "  --order ORDER     of the backward pass: topological (as recorded) or depth-first "
+    "(micrograd's)\n"
     "  --bug BUG         a backward pass that is wrong on purpose, and the check that notices:\n"
     "                    no-accumulate, depth-first, stale\n"
     "  --most N          show at most N nodes or boxes, fold the rest\n"
@@ -52,7 +53,7 @@ typedef struct request {
     const char *expression, *file, *paths, *outputs;
     bool        second, plain;
     ad_view     view;
-    int         variables;           /* arguments NAME=VALUE, gathered at the front of `variable` */
+    int         variables; /* arguments NAME=VALUE, gathered at the front of `variable` */
     char      **variable;
 } request;
 
@@ -66,7 +67,7 @@ static int unwritten(void) {
     return BAD_USE;
 }
 
-/* ---- arguments -------------------------------------------------------------------------------- */
+/* ---- arguments ------------------------------------------------------------------------------- */
 
 static int read_order(request *r, const char *word) {
     if (strcmp(word, "topological") == 0) r->view.order = AD_ORDER_TAPE;
@@ -96,7 +97,8 @@ static int read_most(request *r, const char *word) {
 static int read_outputs(request *r, const char *word) {
     size_t names = *word != '\0';
     for (const char *at = word; *at != '\0'; at++) names += *at == ',' && at[1] != '\0';
-    if (names == 0 || names > MOST_OUTPUTS) return complain("--outputs takes 1 to 32 names, not", word);
+    if (names == 0 || names > MOST_OUTPUTS)
+        return complain("--outputs takes 1 to 32 names, not", word);
     r->outputs = word;
     return 0;
 }
@@ -114,8 +116,9 @@ static int read_word(request *r, const char *option, const char *word) {
 }
 
 static bool takes_word(const char *option) {
-    static const char *const options[] = {"--order", "--bug", "--most", "--html", "--paths", "--outputs"};
-    for (size_t i = 0; i < sizeof options/sizeof *options; i++)
+    static const char *const options[] = {"--order", "--bug",   "--most",
+                                          "--html",  "--paths", "--outputs"};
+    for (size_t i = 0; i < sizeof options / sizeof *options; i++)
         if (strcmp(option, options[i]) == 0) return true;
     return false;
 }
@@ -144,14 +147,18 @@ static int read_arguments(int count, char *arguments[], request *r) {
             r->variable[r->variables++] = arguments[i];
         }
     }
-    if (bad == 0 && r->second && r->form == HTML) return complain("--second works with text and data, not with", "--html");
+    if (bad == 0 && r->second && r->form == HTML)
+        return complain("--second works with text and data, not with", "--html");
     if (bad == 0 && r->form == PATHS && r->view.bug != AD_BUG_NONE)
-        return complain("a sum over paths has no backward pass that could go wrong: --bug does not work with", "--paths");
-    if (bad == 0 && r->expression == NULL) return complain("nothing to explain", "expected an EXPRESSION");
+        return complain(
+            "a sum over paths has no backward pass that could go wrong: --bug does not work with",
+            "--paths");
+    if (bad == 0 && r->expression == NULL)
+        return complain("nothing to explain", "expected an EXPRESSION");
     return bad;
 }
 
-/* ---- the graph -------------------------------------------------------------------------------- */
+/* ---- the graph ------------------------------------------------------------------------------- */
 
 /* Reads `NAME=VALUE` arguments: their names, separated by commas, and an input for each. */
 static int read_variables(ad_tape *tape, int n, char *arguments[], char names[], ad_var x[]) {
@@ -159,10 +166,10 @@ static int read_variables(ad_tape *tape, int n, char *arguments[], char names[],
         char        *text = arguments[i], *end;
         const size_t length = option_name(text);
         if (length == 0 || text[length] != '=') return complain("expected NAME=VALUE", text);
-        text[length] = '\0';                 /* from here on the argument is the name */
+        text[length] = '\0'; /* from here on the argument is the name */
         for (int j = 0; j < i; j++)
             if (strcmp(arguments[j], text) == 0) return complain("given twice", text);
-        const char *number = text + length + 1;
+        const char  *number = text + length + 1;
         const double value = strtod(number, &end);
         if (end == number || *end != '\0' || !isfinite(value))
             return complain("the value is not a number", number);
@@ -190,7 +197,7 @@ static size_t results(ad_tape *tape, const request *r, ad_var last, ad_var y[MOS
     return ad_tape_status(tape) == AD_OK ? n : 0;
 }
 
-/* ---- what is shown ---------------------------------------------------------------------------- */
+/* ---- what is shown --------------------------------------------------------------------------- */
 
 /* By Graphviz if available, else by the engine. */
 static ad_status draw_svg(const request *r, size_t n, const ad_var y[]) {
@@ -220,19 +227,21 @@ static bool draw_page(FILE *to, void *context) {
 
 static ad_status write_page(const request *r, size_t n, const ad_var y[]) {
     drawing d = {r, n, y, AD_OK};
-    return report_whole("explain", r->file, draw_page, &d) || d.status != AD_OK ? d.status : AD_BAD_FILE;
+    return report_whole("explain", r->file, draw_page, &d) || d.status != AD_OK ? d.status
+                                                                                : AD_BAD_FILE;
 }
 
 static ad_status show(ad_tape *tape, const request *r, size_t n, const ad_var y[]) {
     switch (r->form) {
-    case JSON:  return ad_explain_json(n, y, &r->view, stdout);
-    case DOT:   return ad_draw_dot(n, y, &r->view, stdout);
-    case SVG:   return draw_svg(r, n, y);
-    case HTML:  return write_page(r, n, y);
+    case JSON: return ad_explain_json(n, y, &r->view, stdout);
+    case DOT: return ad_draw_dot(n, y, &r->view, stdout);
+    case SVG: return draw_svg(r, n, y);
+    case HTML: return write_page(r, n, y);
     case PATHS: {
         const ad_var x = ad_find(tape, r->paths);
         ad_status    status = ad_tape_status(tape);
-        for (size_t i = 0; i < n && status == AD_OK; i++) status = ad_explain_paths(y[i], x, 0, stdout);
+        for (size_t i = 0; i < n && status == AD_OK; i++)
+            status = ad_explain_paths(y[i], x, 0, stdout);
         return status;
     }
     default: return ad_explain_all(n, y, &r->view, stdout);
@@ -242,7 +251,9 @@ static ad_status show(ad_tape *tape, const request *r, size_t n, const ad_var y[
 /* A plain number can be shown as text only: it has no graph and no trace. */
 static int show_number(const request *r, ad_var y) {
     if (r->form == WORDS) return ad_explain(y, stdout) == AD_OK ? 0 : unwritten();
-    fprintf(stderr, "explain: the expression is the plain number %.6g: there are no steps to show\n", ad_value(y));
+    fprintf(stderr,
+            "explain: the expression is the plain number %.6g: there are no steps to show\n",
+            ad_value(y));
     return BAD_USE;
 }
 
@@ -275,7 +286,7 @@ static int explain(ad_tape *tape, const request *r, char names[], ad_var x[]) {
     if (status == AD_OK) return 0;
     if (ad_tape_status(tape) != AD_OK) fprintf(stderr, "explain: %s\n", ad_tape_message(tape));
     else if (status != AD_BAD_FILE) fprintf(stderr, "explain: %s\n", ad_status_text(status));
-    return BAD_USE;                          /* a failed write has been or will be reported */
+    return BAD_USE; /* a failed write has been or will be reported */
 }
 
 static int run(int count, char *arguments[]) {
@@ -288,8 +299,10 @@ static int run(int count, char *arguments[]) {
     char    *names = calloc(room, 1);
     ad_var  *x = calloc((size_t)count, sizeof *x);
     int      status = BAD_USE;
-    if (r.variable == NULL || tape == NULL || names == NULL || x == NULL) fputs("explain: out of memory\n", stderr);
-    else if ((status = read_arguments(count, arguments, &r)) == 0) status = explain(tape, &r, names, x);
+    if (r.variable == NULL || tape == NULL || names == NULL || x == NULL)
+        fputs("explain: out of memory\n", stderr);
+    else if ((status = read_arguments(count, arguments, &r)) == 0)
+        status = explain(tape, &r, names, x);
     free(r.variable);
     free(x);
     free(names);

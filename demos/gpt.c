@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { HEADS = 4, BLOCK = 16, COLUMNS = 2 + BLOCK };    /* number to predict, tokens */
+enum { HEADS = 4, BLOCK = 16, COLUMNS = 2 + BLOCK }; /* number to predict, tokens */
 
 static uint64_t    seed = 1;
 static size_t      steps = 1000, batch = 1, width = 16, samples = 20;
@@ -30,18 +30,20 @@ static const command_option options[] = {
     {"embd", COMMAND_COUNT, &width, HEADS, 1024, "width of the network, a multiple of 4"},
     {"rate", COMMAND_RATE, &rate, 0, 0, "initial learning rate; it falls linearly to 0"},
     {"samples", COMMAND_COUNT, &samples, 1, 10000, "lines to generate at the end"},
-    {"temperature", COMMAND_RATE, &temperature, 0, 0, "below 1 favors likely tokens, above 1 unlikely ones"},
+    {"temperature", COMMAND_RATE, &temperature, 0, 0,
+     "below 1 favors likely tokens, above 1 unlikely ones"},
     {"data", COMMAND_FILE, &path, 0, 0, "text file with a document on each line"},
-    {"out", COMMAND_FOLDER, &out, 0, 0, "where history.tsv, samples.tsv and, with gnuplot, the picture go"},
+    {"out", COMMAND_FOLDER, &out, 0, 0,
+     "where history.tsv, samples.tsv and, with gnuplot, the picture go"},
     {0},
 };
 
 typedef struct writer {
-    size_t       documents, vocabulary;      /* the last token marks the beginning and the end */
-    size_t       token[256];                 /* of a byte */
-    char         letter[256];                /* of a token */
-    double      *row;                        /* documents x COLUMNS */
-    double      *loss;                       /* of each step */
+    size_t       documents, vocabulary; /* the last token marks the beginning and the end */
+    size_t       token[256];            /* of a byte */
+    char         letter[256];           /* of a token */
+    double      *row;                   /* documents x COLUMNS */
+    double      *loss;                  /* of each step */
     nn_model    *model;
     transformer *net;
 } writer;
@@ -50,13 +52,13 @@ static bool fail(const char *what, const char *why) {
     return fprintf(stderr, "gpt: %s: %s\n", option_shown(what), why), false;
 }
 
-/* ---- documents ---------------------------------------------------------------------------------- */
+/* ---- documents ------------------------------------------------------------------------------- */
 
 static void add_document(writer *w, const char *line, size_t length) {
-    double      *row = w->row + w->documents++*COLUMNS;
+    double      *row = w->row + w->documents++ * COLUMNS;
     const size_t kept = length + 1 < BLOCK ? length + 1 : BLOCK;
     row[0] = (double)kept;
-    for (size_t i = 0; i <= BLOCK; i++)      /* bytes for now; -1 is the mark */
+    for (size_t i = 0; i <= BLOCK; i++) /* bytes for now; -1 is the mark */
         row[1 + i] = i == 0 || i > length ? -1 : (double)(unsigned char)line[i - 1];
 }
 
@@ -69,7 +71,7 @@ static bool read_lines(writer *w, FILE *file) {
         while (length > 0 && (line[length - 1] == '\n' || line[length - 1] == '\r')) length--;
         if (length == 0) continue;
         if (w->documents == rows) {
-            double *more = realloc(w->row, (rows = 2*rows + 64)*COLUMNS*sizeof *more);
+            double *more = realloc(w->row, (rows = 2 * rows + 64) * COLUMNS * sizeof *more);
             good = more != NULL;
             if (good) w->row = more;
         }
@@ -84,13 +86,14 @@ static bool read_lines(writer *w, FILE *file) {
 /* Tokens instead of bytes, numbered in the order of the bytes. */
 static void number_tokens(writer *w) {
     bool         seen[256] = {false};
-    const size_t n = w->documents*COLUMNS;
+    const size_t n = w->documents * COLUMNS;
     for (size_t i = 0; i < n; i++)
-        if (i%COLUMNS > 0 && w->row[i] >= 0) seen[(size_t)w->row[i]] = true;
+        if (i % COLUMNS > 0 && w->row[i] >= 0) seen[(size_t)w->row[i]] = true;
     for (size_t b = 0; b < 256; b++)
         if (seen[b]) w->letter[w->token[b] = w->vocabulary++] = (char)b;
     for (size_t i = 0; i < n; i++)
-        if (i%COLUMNS > 0) w->row[i] = (double)(w->row[i] < 0 ? w->vocabulary : w->token[(size_t)w->row[i]]);
+        if (i % COLUMNS > 0)
+            w->row[i] = (double)(w->row[i] < 0 ? w->vocabulary : w->token[(size_t)w->row[i]]);
     w->vocabulary++;
 }
 
@@ -105,7 +108,7 @@ static bool read_documents(writer *w) {
     return good;
 }
 
-/* ---- learning ----------------------------------------------------------------------------------- */
+/* ---- learning -------------------------------------------------------------------------------- */
 
 static uint64_t length_of(size_t columns, const double row[], void *user) {
     (void)columns, (void)user;
@@ -120,10 +123,10 @@ static ad_var loss(nn_model *model, size_t columns, const ad_var row[], void *us
 static bool after_step(const nn_step *s, void *user) {
     writer *w = user;
     w->loss[s->steps - 1] = s->loss;
-    if (s->steps%(steps < 10 ? 1 : steps/10) == 0) {
+    if (s->steps % (steps < 10 ? 1 : steps / 10) == 0) {
         double       mean = 0;
         const size_t n = s->steps < 100 ? s->steps : 100;
-        for (size_t i = 0; i < n; i++) mean += w->loss[s->steps - 1 - i]/(double)n;
+        for (size_t i = 0; i < n; i++) mean += w->loss[s->steps - 1 - i] / (double)n;
         printf("step %zu of %zu: loss %.4f, the mean of %zu steps\n", s->steps, steps, mean, n);
         fflush(stdout);
     }
@@ -131,27 +134,32 @@ static bool after_step(const nn_step *s, void *user) {
 }
 
 static bool learn(writer *w) {
-    const size_t      epochs = (steps - 1)/((w->documents + batch - 1)/batch) + 1;
+    const size_t      epochs = (steps - 1) / ((w->documents + batch - 1) / batch) + 1;
     const nn_schedule falling = nn_schedule_linear(rate, 0, steps);
     nn_adam_config    config = nn_adam_usual(rate);
     config.beta1 = 0.85, config.beta2 = 0.99;
     nn_optimizer *adam = nn_adam_new(&config);
     nn_data      *data = nn_data_new(w->documents, COLUMNS, 0, w->row);
-    const bool    good = nn_train(w->model, loss, w, data, adam, &(nn_train_config){
-        .epochs = epochs, .batch = batch, .seed = seed, .shape = length_of, .on_step = after_step,
-        .schedule = &falling}) == AD_OK;
+    const bool    good = nn_train(w->model, loss, w, data, adam,
+                                  &(nn_train_config){.epochs = epochs,
+                                                     .batch = batch,
+                                                     .seed = seed,
+                                                     .shape = length_of,
+                                                     .on_step = after_step,
+                                                     .schedule = &falling}) == AD_OK;
     nn_data_free(data);
     nn_optimizer_free(adam);
     return good || fail("training", nn_model_message(w->model));
 }
 
-/* ---- writing ------------------------------------------------------------------------------------ */
+/* ---- writing --------------------------------------------------------------------------------- */
 
 static size_t draw_token(const writer *w, const ad_var logits[], nn_random *random) {
     double p[256 + 1], largest = -INFINITY, total = 0;
     for (size_t i = 0; i < w->vocabulary; i++) largest = fmax(largest, ad_value(logits[i]));
-    for (size_t i = 0; i < w->vocabulary; i++) total += p[i] = exp((ad_value(logits[i]) - largest)/temperature);
-    double left = nn_random_uniform(random)*total;
+    for (size_t i = 0; i < w->vocabulary; i++)
+        total += p[i] = exp((ad_value(logits[i]) - largest) / temperature);
+    double left = nn_random_uniform(random) * total;
     for (size_t i = 0; i + 1 < w->vocabulary; i++)
         if ((left -= p[i]) < 0) return i;
     return w->vocabulary - 1;
@@ -163,7 +171,8 @@ static void sample(const writer *w, nn_random *random, char text[BLOCK + 1]) {
     size_t   n = 0;
     for (; n < BLOCK; n++) {
         const ad_mark mark = ad_tape_mark(tape);
-        const size_t  next = draw_token(w, transformer_logits(w->net, n + 1, token) + n*w->vocabulary, random);
+        const size_t  next =
+            draw_token(w, transformer_logits(w->net, n + 1, token) + n * w->vocabulary, random);
         ad_tape_rewind(tape, mark);
         if (next + 1 == w->vocabulary) break;
         text[n] = w->letter[next];
@@ -176,7 +185,7 @@ static void sample(const writer *w, nn_random *random, char text[BLOCK + 1]) {
  * beginning. */
 static bool in_the_data(const writer *w, const char *text) {
     for (size_t d = 0; d < w->documents; d++) {
-        const double *token = w->row + d*COLUMNS + 2;
+        const double *token = w->row + d * COLUMNS + 2;
         size_t        i = 0;
         while (text[i] != '\0' && token[i] == (double)w->token[(unsigned char)text[i]]) i++;
         if (text[i] == '\0' && (i == BLOCK || token[i] == (double)w->vocabulary - 1)) return true;
@@ -203,21 +212,25 @@ static bool write_samples(const writer *w) {
     return report_close(file, out, "samples.tsv");
 }
 
-/* ---- the report --------------------------------------------------------------------------------- */
+/* ---- the report ------------------------------------------------------------------------------ */
 
 static void script(FILE *to, const void *what) {
     const writer *w = what;
     double        mean = w->loss[0];
     fputs("$loss << END\n", to);
     for (size_t i = 0; i < steps; i++) {
-        mean += (w->loss[i] - mean)/(double)(i < 50 ? i + 1 : 50);
+        mean += (w->loss[i] - mean) / (double)(i < 50 ? i + 1 : 50);
         fprintf(to, "%zu %.8g %.8g\n", i + 1, w->loss[i], mean);
     }
-    fprintf(to, "END\nset border 3 lc rgb '#555555'; set tics nomirror tc rgb '#555555'; set grid ytics lc rgb '#dddddd' lt 1\n"
-            "set xlabel 'step' tc rgb '#555555'; set ylabel 'cross-entropy of a token' tc rgb '#555555'; set key top right\n"
+    fprintf(to,
+            "END\nset border 3 lc rgb '#555555'; set tics nomirror tc rgb '#555555'; set grid "
+            "ytics lc rgb '#dddddd' lt 1\n"
+            "set xlabel 'step' tc rgb '#555555'; set ylabel 'cross-entropy of a token' tc rgb "
+            "'#555555'; set key top right\n"
             "set xrange [0:%zu]\n"
-            "plot $loss using 1:2 with points pt 7 ps 0.15 lc rgb '#d8b0a0' title 'of each step', %g with lines dt 2 lc rgb '#888888' "
-            "title 'uniform over all tokens', $loss using 1:3 with lines lw 2 lc rgb '#c04020' title 'mean of about 50'\n",
+            "plot $loss using 1:2 with points pt 7 ps 0.15 lc rgb '#d8b0a0' title 'of each step', "
+            "%g with lines dt 2 lc rgb '#888888' title 'uniform over all tokens', $loss using 1:3 "
+            "with lines lw 2 lc rgb '#c04020' title 'mean of about 50'\n",
             steps, log((double)w->vocabulary));
 }
 
@@ -229,7 +242,8 @@ static bool report(const writer *w) {
     if (!report_close(file, out, "history.tsv") || !write_samples(w)) return false;
     const bool gnuplot = report_gnuplot();
     if (gnuplot && !report_draw(out, "loss", 720, 420, script, w)) return false;
-    printf("In %s: history.tsv, samples.tsv%s\n", option_shown(out), gnuplot ? ", loss.svg, loss.png" : "");
+    printf("In %s: history.tsv, samples.tsv%s\n", option_shown(out),
+           gnuplot ? ", loss.svg, loss.png" : "");
     return true;
 }
 
@@ -238,16 +252,20 @@ static bool build(writer *w, ad_tape *tape) {
     w->net = transformer_new(w->model, w->vocabulary, width, HEADS, BLOCK);
     w->loss = calloc(steps, sizeof *w->loss);
     if (w->net == NULL || w->loss == NULL)
-        return fail("no network", nn_model_status(w->model) != AD_OK ? nn_model_message(w->model) : "out of memory");
-    printf("%zu documents, %zu tokens; width %zu, %d heads, blocks of %d, %zu parameters; batches of %zu, seed %llu\n\n",
-           w->documents, w->vocabulary, width, HEADS, BLOCK, nn_model_count(w->model), batch, (unsigned long long)seed);
+        return fail("no network", nn_model_status(w->model) != AD_OK ? nn_model_message(w->model)
+                                                                     : "out of memory");
+    printf("%zu documents, %zu tokens; width %zu, %d heads, blocks of %d, %zu parameters; batches "
+           "of %zu, seed %llu\n\n",
+           w->documents, w->vocabulary, width, HEADS, BLOCK, nn_model_count(w->model), batch,
+           (unsigned long long)seed);
     return true;
 }
 
 static int run(void) {
-    writer   w = {0};
-    ad_tape *tape = ad_tape_new();
-    const bool good = read_documents(&w) && report_folder(out) && build(&w, tape) && learn(&w) && report(&w);
+    writer     w = {0};
+    ad_tape   *tape = ad_tape_new();
+    const bool good =
+        read_documents(&w) && report_folder(out) && build(&w, tape) && learn(&w) && report(&w);
     transformer_free(w.net);
     nn_model_free(w.model);
     ad_tape_free(tape);
@@ -259,14 +277,16 @@ static int run(void) {
 static bool good_width(void) {
     char word[24];
     snprintf(word, sizeof word, "%zu", width);
-    return width%HEADS == 0 || option_complain("gpt", "--embd takes a multiple of 4", word);
+    return width % HEADS == 0 || option_complain("gpt", "--embd takes a multiple of 4", word);
 }
 
 int main(int count, char *arguments[]) {
     int status;
     setlocale(LC_CTYPE, "");
-    if (command_read("Learns to write lines like those of a text file: Karpathy's microgpt, a GPT of one layer and four\n"
-                     "heads whose tokens are characters.", options, count, arguments, &status))
+    if (command_read("Learns to write lines like those of a text file: Karpathy's microgpt, a GPT "
+                     "of one layer and four\n"
+                     "heads whose tokens are characters.",
+                     options, count, arguments, &status))
         status = good_width() ? run() : BAD_USE;
     return output_end(status, BAD_RUN);
 }

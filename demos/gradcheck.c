@@ -15,12 +15,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FAILED = 1, OPEN = 3 };               /* exit statuses: wrong; not resolved */
+enum { FAILED = 1, OPEN = 3 }; /* exit statuses: wrong; not resolved */
 
 static const char usage[] =
     "usage: gradcheck 'EXPRESSION' [NAME=VALUE ...] [OPTION ...]\n"
     "\n"
-    "Compares the derivatives of EXPRESSION by every NAME with differences, each rule of the chain\n"
+    "Compares the derivatives of EXPRESSION by every NAME with differences, each rule of the "
+    "chain\n"
     "with differences of its operation alone, and the reverse sweep with a forward one.\n"
     "\n"
     "  gradcheck '(a + b)*(b + 1)' a=2 b=1\n"
@@ -39,7 +40,8 @@ static const char usage[] =
     "  --json, --csv          the report for programs\n"
     "  --help                 this text\n"
     "\n"
-    "Exits with 0 when right (PASS, WEAK), with 1 when something is wrong (FAIL), with 2 for wrong\n"
+    "Exits with 0 when right (PASS, WEAK), with 1 when something is wrong (FAIL), with 2 for "
+    "wrong\n"
     "usage or when the answer cannot be written, and with 3 when differences could not resolve\n"
     "it (INCONCLUSIVE, KINK, DOMAIN, UNSTABLE). Of several verdicts the worst counts.\n";
 
@@ -50,7 +52,7 @@ typedef struct request {
     ad_check_options options;
     ad_tape         *tape;
     size_t           n, claims;
-    const char     **name;                    /* n each */
+    const char     **name; /* n each */
     ad_var          *x;
     char           **claim;
     char            *names;
@@ -60,7 +62,7 @@ typedef struct request {
 typedef struct break_request {
     int    row, operand;
     double factor;
-    bool   met;                              /* its partial derivative was used */
+    bool   met; /* its partial derivative was used */
 } break_request;
 
 static int complain(const char *what, const char *argument) {
@@ -68,28 +70,32 @@ static int complain(const char *what, const char *argument) {
     return BAD_USE;
 }
 
-static double spoiled(int row, int operand, double x, double y, double v, double right, void *context) {
+static double spoiled(int row, int operand, double x, double y, double v, double right,
+                      void *context) {
     break_request *b = context;
     (void)x, (void)y, (void)v;
     if (row != b->row || operand != b->operand) return right;
     b->met = true;
-    return right*b->factor;
+    return right * b->factor;
 }
 
 /* "tanh:1.001" or "div.1:-1" */
 static int read_break(const char *text, break_request *b) {
-    char        name[40];
-    const char *colon = strchr(text, ':');
-    char       *end;
+    char         name[40];
+    const char  *colon = strchr(text, ':');
+    char        *end;
     const size_t length = strcspn(text, ".:");
-    if (colon == NULL || length >= sizeof name) return complain("--break takes OPERATION:FACTOR", text);
+    if (colon == NULL || length >= sizeof name)
+        return complain("--break takes OPERATION:FACTOR", text);
     memcpy(name, text, length);
     name[length] = '\0';
     b->factor = strtod(colon + 1, &end);
     if (end == colon + 1 || *end != '\0') return complain("the factor is not a number", colon + 1);
     b->operand = text[length] == '.' ? atoi(text + length + 1) : 0;
     for (int code = 0; code < AD__CODES; code++) {
-        if (code == AD__input || code == AD__branch || strcmp(ad__code_name((uint8_t)code), name) != 0) continue;
+        if (code == AD__input || code == AD__branch ||
+            strcmp(ad__code_name((uint8_t)code), name) != 0)
+            continue;
         const ad__row_number row = ad__code_row((uint8_t)code);
         b->row = row < AD__ROWS ? (int)row : AD__ROWS + code - AD__FIRST_REDUCTION;
         return 0;
@@ -130,11 +136,11 @@ static int read_variable(request *r, char *text) {
 
 static int read_arguments(request *r, int count, char *arguments[], break_request *b) {
     for (int i = 2; i < count; i++) {
-        char       *text = arguments[i], *next = i + 1 < count ? arguments[i + 1] : NULL;
-        const bool  takes_one = strcmp(text, "--claim") == 0 || strcmp(text, "--break") == 0 ||
+        char      *text = arguments[i], *next = i + 1 < count ? arguments[i + 1] : NULL;
+        const bool takes_one = strcmp(text, "--claim") == 0 || strcmp(text, "--break") == 0 ||
                                strcmp(text, "--curve") == 0 || strcmp(text, "--svg") == 0 ||
                                strcmp(text, "--rtol") == 0 || strcmp(text, "--seed") == 0;
-        int         bad = 0;
+        int bad = 0;
         if (takes_one && next == NULL) return complain("an argument is missing after", text);
         if (strcmp(text, "--json") == 0) r->format = AD_JSON;
         else if (strcmp(text, "--csv") == 0) r->format = AD_CSV;
@@ -144,7 +150,8 @@ static int read_arguments(request *r, int count, char *arguments[], break_reques
         else if (strcmp(text, "--curve") == 0) r->curve = next;
         else if (strcmp(text, "--svg") == 0) r->svg = next;
         else if (strcmp(text, "--break") == 0) bad = read_break(next, b), r->has_break = true;
-        else if (strcmp(text, "--rtol") == 0) bad = option_rate("gradcheck", text, next, &r->options.rtol) ? 0 : BAD_USE;
+        else if (strcmp(text, "--rtol") == 0)
+            bad = option_rate("gradcheck", text, next, &r->options.rtol) ? 0 : BAD_USE;
         else if (strcmp(text, "--seed") == 0)
             bad = option_seed("gradcheck", text, next, &r->options.seed) ? 0 : BAD_USE;
         else if (strncmp(text, "--", 2) == 0) return complain("unknown option", text);
@@ -158,10 +165,11 @@ static int read_arguments(request *r, int count, char *arguments[], break_reques
 static int read_claims(request *r, ad_var y) {
     ad_gradient(y, r->n, r->x, r->claimed);
     for (size_t k = 0; k < r->claims; k++) {
-        double      value;
-        const char *name = split(r->claim[k], &value);
+        double       value;
+        const char  *name = split(r->claim[k], &value);
         const size_t i = name == NULL ? r->n : variable_index(r, name);
-        if (i == r->n) return complain("--claim takes NAME=NUMBER with a NAME that was given", r->claim[k]);
+        if (i == r->n)
+            return complain("--claim takes NAME=NUMBER with a NAME that was given", r->claim[k]);
         r->claimed[i] = value;
     }
     return 0;
@@ -182,21 +190,24 @@ static int draw(request *r, ad_var y) {
     ad_curve *curve = ad_check_curve(y, r->x[i], &r->claimed[i]);
     if (curve == NULL) return failed(r);
     const bool      drawn = r->svg == NULL || report_whole("gradcheck", r->svg, draw_curve, curve);
-    const ad_status status = drawn ? ad_curve_print(curve, r->tsv ? AD_TSV : AD_CHARACTERS, stdout) : AD_OK;
+    const ad_status status =
+        drawn ? ad_curve_print(curve, r->tsv ? AD_TSV : AD_CHARACTERS, stdout) : AD_OK;
     ad_curve_free(curve);
     return drawn && status == AD_OK ? 0 : BAD_USE;
 }
 
 static int status_of(ad_verdict verdict) {
     switch (verdict) {
-    case AD_PASS: case AD_WEAK: return 0;
-    case AD_FAIL:               return FAILED;
-    default:                    return OPEN;
+    case AD_PASS:
+    case AD_WEAK: return 0;
+    case AD_FAIL: return FAILED;
+    default: return OPEN;
     }
 }
 
 static int check(request *r, ad_var y) {
-    ad_check_report *report = ad_check(y, r->n, r->x, r->claims > 0 ? r->claimed : NULL, &r->options);
+    ad_check_report *report =
+        ad_check(y, r->n, r->x, r->claims > 0 ? r->claimed : NULL, &r->options);
     if (report == NULL) return failed(r);
     const ad_status  status = ad_check_print(report, r->format, stdout);
     const ad_verdict verdict = ad_check_verdict(report);
@@ -208,17 +219,19 @@ static int check(request *r, ad_var y) {
 /* After a sweep: true if there is a rule to break. It may not have been used only because the
  * adjoint is 0. */
 static bool has_effect(const ad_tape *tape, const break_request *b) {
-    const bool    row = b->row < AD__ROWS && b->operand >= 0 && b->operand < ad__rows[b->row].operands;
+    const bool row = b->row < AD__ROWS && b->operand >= 0 && b->operand < ad__rows[b->row].operands;
     /* A plain number has no derivative to break. */
     const ad__form number = b->operand == 0 ? AD__X_NUMBER : AD__Y_NUMBER;
     for (uint32_t i = 0; row && i < tape->length; i++)
-        if (ad__code_row(tape->code[i]) == (ad__row_number)b->row && ad__code_form(tape->code[i]) != number) return true;
+        if (ad__code_row(tape->code[i]) == (ad__row_number)b->row &&
+            ad__code_form(tape->code[i]) != number)
+            return true;
     return b->met;
 }
 
 static int run(request *r, int count, char *arguments[]) {
     break_request b = {-1, 0, 1, false};
-    int    bad = read_arguments(r, count, arguments, &b);
+    int           bad = read_arguments(r, count, arguments, &b);
     if (bad != 0) return bad;
     const ad_var y = ad_parse(r->tape, r->expression, r->n, r->n > 0 ? r->names : NULL, r->x);
     if (ad_tape_status(r->tape) != AD_OK) return failed(r);
@@ -226,7 +239,9 @@ static int run(request *r, int count, char *arguments[]) {
     bad = read_claims(r, y);
     if (bad != 0) return bad;
     if (r->has_break && !has_effect(r->tape, &b)) {
-        fputs("gradcheck: --break broke nothing: the expression has no such operation or operand, or no derivative is sent to it\n", stderr);
+        fputs("gradcheck: --break broke nothing: the expression has no such operation or operand, "
+              "or no derivative is sent to it\n",
+              stderr);
         return BAD_USE;
     }
     return r->curve != NULL ? draw(r, y) : check(r, y);
@@ -241,7 +256,8 @@ static int answer(int count, char *arguments[]) {
         fputs(usage, stderr);
         return BAD_USE;
     }
-    if (strncmp(arguments[1], "--", 2) == 0) return complain("the expression comes first, before", arguments[1]);
+    if (strncmp(arguments[1], "--", 2) == 0)
+        return complain("the expression comes first, before", arguments[1]);
     size_t room = 1;
     for (int i = 2; i < count; i++) room += strlen(arguments[i]) + 1;
     const size_t most = (size_t)count;
@@ -252,7 +268,7 @@ static int answer(int count, char *arguments[]) {
                       .claim = calloc(most, sizeof *r.claim),
                       .names = calloc(room, 1),
                       .claimed = calloc(most, sizeof *r.claimed)};
-    int status = BAD_USE;
+    int          status = BAD_USE;
     if (!r.tape || !r.name || !r.x || !r.claim || !r.names || !r.claimed)
         fputs("gradcheck: out of memory\n", stderr);
     else status = run(&r, count, arguments);

@@ -13,7 +13,7 @@ bool graphviz_svg(const char *dot, FILE *to) {
     Agraph_t *graph = context == NULL ? NULL : agmemread(dot);
     bool      drawn = false;
     if (graph != NULL && gvLayout(context, graph, "dot") == 0) {
-        char        *svg = NULL;             /* in memory first: a failure writes nothing */
+        char        *svg = NULL; /* in memory first: a failure writes nothing */
         unsigned int length = 0;
         drawn = gvRenderData(context, graph, "svg", &svg, &length) == 0;
         if (drawn) fwrite(svg, 1, length, to);

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-bool graphviz_here(void);                    /* true if built with Graphviz */
-bool graphviz_svg(const char *dot, FILE *to);          /* false: it cannot draw this */
+bool graphviz_here(void);                     /* true if built with Graphviz */
+bool graphviz_svg(const char *dot, FILE *to); /* false: it cannot draw this */
 
 #endif

@@ -10,10 +10,10 @@
 typedef struct inspection {
     nn_model      *model;
     size_t         layers;
-    const size_t  *sizes;                    /* layers + 1 */
+    const size_t  *sizes; /* layers + 1 */
     nn_activation *hidden;
-    ad_var       (*loss)(size_t outputs, const ad_var output[], ad_var target);
-    const nn_data *data;                     /* the first 200 rows are used */
+    ad_var (*loss)(size_t outputs, const ad_var output[], ad_var target);
+    const nn_data *data; /* the first 200 rows are used */
 } inspection;
 
 /* Histograms of activations and of the loss's gradients in them, for each hidden layer, in the

@@ -23,8 +23,10 @@ static const command_option options[] = {
     {"epochs", COMMAND_COUNT, &epochs, 1, 100000, "passes over the flowers"},
     {"hidden", COMMAND_COUNT, &hidden, 1, 1000, "units of the hidden layer"},
     {"rate", COMMAND_RATE, &rate, 0, 0, "learning rate of Adam"},
-    {"data", COMMAND_FILE, &path, 0, 0, "the flowers: four lengths and a species of 0 to 2 per line"},
-    {"out", COMMAND_FOLDER, &out, 0, 0, "where history.tsv, predictions.tsv and, with gnuplot, the picture go"},
+    {"data", COMMAND_FILE, &path, 0, 0,
+     "the flowers: four lengths and a species of 0 to 2 per line"},
+    {"out", COMMAND_FOLDER, &out, 0, 0,
+     "where history.tsv, predictions.tsv and, with gnuplot, the picture go"},
     {0},
 };
 
@@ -43,20 +45,25 @@ static ad_var correct(nn_model *model, size_t n, const ad_var row[], void *mlp) 
 }
 
 static bool good_flowers(const nn_data *data) {
-    if (nn_data_status(data) != AD_OK) return fprintf(stderr, "iris: %s\n", nn_data_message(data)), false;
+    if (nn_data_status(data) != AD_OK)
+        return fprintf(stderr, "iris: %s\n", nn_data_message(data)), false;
     if (nn_data_inputs(data) != LENGTHS)
-        return fprintf(stderr, "iris: %s: %zu columns, but a flower has 4 lengths and a species\n", option_shown(path),
-                       nn_data_inputs(data) + 1), false;
+        return fprintf(stderr, "iris: %s: %zu columns, but a flower has 4 lengths and a species\n",
+                       option_shown(path), nn_data_inputs(data) + 1),
+               false;
     for (size_t i = 0; i < nn_data_rows(data); i++) {
         const double s = nn_data_row(data, i)[LENGTHS];
         if (s != 0 && s != 1 && s != 2)
-            return fprintf(stderr, "iris: %s: row %zu: no species %g\n", option_shown(path), i + 1, s), false;
+            return fprintf(stderr, "iris: %s: row %zu: no species %g\n", option_shown(path), i + 1,
+                           s),
+                   false;
     }
     return true;
 }
 
 /* The table of all held-out flowers; their confusion matrix; the number of right ones. */
-static bool test(nn_model *model, const nn_mlp *mlp, const nn_data *data, size_t confusion[], size_t *right) {
+static bool test(nn_model *model, const nn_mlp *mlp, const nn_data *data, size_t confusion[],
+                 size_t *right) {
     FILE *file = report_create(out, "predictions.tsv");
     if (file == NULL) return false;
     fputs("flower\ttrue\tsaid\tp_setosa\tp_versicolor\tp_virginica\n", file);
@@ -69,9 +76,10 @@ static bool test(nn_model *model, const nn_mlp *mlp, const nn_data *data, size_t
         nn_mlp_forward(mlp, x, logits);
         nn_softmax(SPECIES, logits, p);
         const size_t truth = (size_t)row[LENGTHS], guess = nn_argmax(SPECIES, logits);
-        confusion[truth*SPECIES + guess]++;
+        confusion[truth * SPECIES + guess]++;
         *right += truth == guess;
-        fprintf(file, "%zu\t%s\t%s\t%.6f\t%.6f\t%.6f\n", i, species[truth], species[guess], p[0], p[1], p[2]);
+        fprintf(file, "%zu\t%s\t%s\t%.6f\t%.6f\t%.6f\n", i, species[truth], species[guess], p[0],
+                p[1], p[2]);
         ad_tape_rewind(nn_model_tape(model), mark);
     }
     return report_close(file, out, "predictions.tsv");
@@ -79,30 +87,43 @@ static bool test(nn_model *model, const nn_mlp *mlp, const nn_data *data, size_t
 
 static bool show(const size_t confusion[], size_t right, size_t rows) {
     char title[64];
-    printf("\n%zu of %zu held-out flowers named: %.1f%%\n\n", right, rows, 100*(double)right/(double)rows);
+    printf("\n%zu of %zu held-out flowers named: %.1f%%\n\n", right, rows,
+           100 * (double)right / (double)rows);
     for (size_t k = 0; k < SPECIES; k++) printf("  %zu  %s\n", k, species[k]);
     fputc('\n', stdout);
     terminal_confusion(terminal_of(stdout), SPECIES, confusion);
     snprintf(title, sizeof title, "%zu of %zu held-out flowers named", right, rows);
     const bool gnuplot = report_gnuplot();
-    if (gnuplot && !report_draw_matrix(out, "confusion", (report_matrix){SPECIES, confusion}, title)) return false;
-    printf("\nIn %s: history.tsv, predictions.tsv%s\n", option_shown(out), gnuplot ? ", confusion.svg, confusion.png" : "");
+    if (gnuplot &&
+        !report_draw_matrix(out, "confusion", (report_matrix){SPECIES, confusion}, title))
+        return false;
+    printf("\nIn %s: history.tsv, predictions.tsv%s\n", option_shown(out),
+           gnuplot ? ", confusion.svg, confusion.png" : "");
     return true;
 }
 
-static bool learn(nn_model *model, nn_mlp *mlp, nn_data *data, nn_data *held_out, nn_optimizer *adam) {
+static bool learn(nn_model *model, nn_mlp *mlp, nn_data *data, nn_data *held_out,
+                  nn_optimizer *adam) {
     char   history[4096];
     double mean[LENGTHS], deviation[LENGTHS];
-    size_t confusion[SPECIES*SPECIES] = {0}, right = 0;
+    size_t confusion[SPECIES * SPECIES] = {0}, right = 0;
     nn_data_moments(data, mean, deviation);
     nn_data_standardize(data, mean, deviation);
     nn_data_standardize(held_out, mean, deviation);
     snprintf(history, sizeof history, "%s/history.tsv", out);
-    if (nn_train(model, loss, mlp, data, adam, &(nn_train_config){
-            .epochs = epochs, .batch = 8, .seed = seed, .progress = true, .stream = stdout, .history = history,
-            .held_out = held_out, .score = correct, .metric_name = "accuracy"}) != AD_OK)
+    if (nn_train(model, loss, mlp, data, adam,
+                 &(nn_train_config){.epochs = epochs,
+                                    .batch = 8,
+                                    .seed = seed,
+                                    .progress = true,
+                                    .stream = stdout,
+                                    .history = history,
+                                    .held_out = held_out,
+                                    .score = correct,
+                                    .metric_name = "accuracy"}) != AD_OK)
         return fprintf(stderr, "iris: %s\n", nn_model_message(model)), false;
-    return test(model, mlp, held_out, confusion, &right) && show(confusion, right, nn_data_rows(held_out));
+    return test(model, mlp, held_out, confusion, &right) &&
+           show(confusion, right, nn_data_rows(held_out));
 }
 
 static int run(void) {
@@ -112,11 +133,13 @@ static int run(void) {
     nn_model     *model = nn_model_new(tape, seed);
     nn_mlp       *mlp = nn_mlp_new(model, &(nn_mlp_config){.layers = 2, .sizes = sizes});
     nn_optimizer *adam = nn_adam(rate);
-    bool good = good_flowers(data) && report_folder(out);
+    bool          good = good_flowers(data) && report_folder(out);
     if (good) {
         held_out = nn_data_split(data, 0.2, seed);
-        printf("%zu flowers to learn from, %zu held out; network 4-%zu-3 of tanh, %zu parameters, seed %llu\n\n",
-               nn_data_rows(data), nn_data_rows(held_out), hidden, nn_model_count(model), (unsigned long long)seed);
+        printf("%zu flowers to learn from, %zu held out; network 4-%zu-3 of tanh, %zu parameters, "
+               "seed %llu\n\n",
+               nn_data_rows(data), nn_data_rows(held_out), hidden, nn_model_count(model),
+               (unsigned long long)seed);
         good = learn(model, mlp, data, held_out, adam);
     }
     nn_optimizer_free(adam);
@@ -131,7 +154,10 @@ static int run(void) {
 int main(int count, char *arguments[]) {
     int status;
     setlocale(LC_CTYPE, "");
-    if (command_read("Learns three species of iris, Fisher's flowers of 1936, from four lengths, and is tested on a\n"
-                        "fifth of them.", options, count, arguments, &status)) status = run();
+    if (command_read("Learns three species of iris, Fisher's flowers of 1936, from four lengths, "
+                     "and is tested on a\n"
+                     "fifth of them.",
+                     options, count, arguments, &status))
+        status = run();
     return output_end(status, BAD_RUN);
 }

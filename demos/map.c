@@ -8,7 +8,7 @@
 
 enum { COLUMNS = 36, ROWS = 16, WIDE_COLUMNS = 72, WIDE_ROWS = 26, ACROSS = 3, PICTURE = 320 };
 
-/* ---- the network, compiled ---------------------------------------------------------------------- */
+/* ---- the network, compiled ------------------------------------------------------------------- */
 
 static bool no_memory(void) {
     fprintf(stderr, "%s: out of memory\n", program_invocation_short_name);
@@ -16,22 +16,27 @@ static bool no_memory(void) {
 }
 
 static ad_program *compiled(nn_model *model, const nn_mlp *mlp, size_t outputs) {
-    ad_tape      *tape = nn_model_tape(model);
-    if (nn_model_status(model) != AD_OK) return NULL;       /* mlp may be NULL then */
+    ad_tape *tape = nn_model_tape(model);
+    if (nn_model_status(model) != AD_OK) return NULL; /* mlp may be NULL then */
     const ad_mark mark = ad_tape_mark(tape);
     ad_var        point[2] = {ad_input(tape, 0), ad_input(tape, 0)}, output[MAP_CLASSES];
     nn_mlp_forward(mlp, point, output);
     ad_program *program = ad_compile(&(ad_interface){
-        .params = nn_model_count(model), .param = nn_model_params(model), .inputs = 2, .input = point,
-        .outputs = outputs, .output = output,
+        .params = nn_model_count(model),
+        .param = nn_model_params(model),
+        .inputs = 2,
+        .input = point,
+        .outputs = outputs,
+        .output = output,
     });
     ad_tape_rewind(tape, mark);
     return program;
 }
 
 /* Runs the network on `rows` points; output: rows x outputs. */
-static bool predict(const map *m, const nn_model *model, size_t rows, const double point[], double output[]) {
-    double *param = malloc(nn_model_count(model)*sizeof *param);
+static bool predict(const map *m, const nn_model *model, size_t rows, const double point[],
+                    double output[]) {
+    double *param = malloc(nn_model_count(model) * sizeof *param);
     if (param == NULL) return no_memory();
     nn_model_values(model, param);
     const bool good = ad_program_values(m->program, param, rows, point, output) == AD_OK;
@@ -52,7 +57,7 @@ static size_t class_of(size_t outputs, const double output[], double *sure) {
         if (output[i] > output[best]) second = best, best = i;
         else if (second == best || output[i] > output[second]) second = i;
     if (second == best) second = best == 0 ? 1 : 0;
-    return *sure = tanh((output[best] - output[second])/2), best;
+    return *sure = tanh((output[best] - output[second]) / 2), best;
 }
 
 map *map_new(nn_model *model, const nn_mlp *mlp, size_t outputs, const nn_data *data) {
@@ -65,7 +70,7 @@ map *map_new(nn_model *model, const nn_mlp *mlp, size_t outputs, const nn_data *
         m->left = fmin(m->left, row[0]), m->right = fmax(m->right, row[0]);
         m->bottom = fmin(m->bottom, row[1]), m->top = fmax(m->top, row[1]);
     }
-    const double x = 0.1*(m->right - m->left), y = 0.1*(m->top - m->bottom);
+    const double x = 0.1 * (m->right - m->left), y = 0.1 * (m->top - m->bottom);
     m->left -= x, m->right += x, m->bottom -= y, m->top += y;
     if (m->program != NULL) return m;
     fprintf(stderr, "%s: %s\n", program_invocation_short_name, nn_model_message(model));
@@ -78,21 +83,26 @@ void map_free(map *m) {
     free(m);
 }
 
-/* ---- frames ------------------------------------------------------------------------------------- */
+/* ---- frames ---------------------------------------------------------------------------------- */
 
-static double cell_x(const map *m, size_t i) { return m->left + (m->right - m->left)*((double)i + 0.5)/MAP_SIDE; }
-static double cell_y(const map *m, size_t j) { return m->bottom + (m->top - m->bottom)*((double)j + 0.5)/MAP_SIDE; }
+static double cell_x(const map *m, size_t i) {
+    return m->left + (m->right - m->left) * ((double)i + 0.5) / MAP_SIDE;
+}
+static double cell_y(const map *m, size_t j) {
+    return m->bottom + (m->top - m->bottom) * ((double)j + 0.5) / MAP_SIDE;
+}
 
 bool map_add_frame(map *m, const nn_model *model, const char *title) {
     map_frame   *f = &m->frame[m->frames < MAP_FRAMES ? m->frames++ : MAP_FRAMES - 1];
-    const size_t cells = MAP_SIDE*MAP_SIDE;
-    double      *point = malloc(cells*2*sizeof *point), *output = malloc(cells*m->outputs*sizeof *output);
-    bool         good = (point != NULL && output != NULL) || no_memory();
+    const size_t cells = MAP_SIDE * MAP_SIDE;
+    double      *point = malloc(cells * 2 * sizeof *point),
+           *output = malloc(cells * m->outputs * sizeof *output);
+    bool good = (point != NULL && output != NULL) || no_memory();
     for (size_t i = 0; i < cells && good; i++)
-        point[2*i] = cell_x(m, i%MAP_SIDE), point[2*i + 1] = cell_y(m, i/MAP_SIDE);
+        point[2 * i] = cell_x(m, i % MAP_SIDE), point[2 * i + 1] = cell_y(m, i / MAP_SIDE);
     good = good && predict(m, model, cells, point, output);
     for (size_t i = 0; i < cells && good; i++)
-        f->cell[i] = (unsigned char)class_of(m->outputs, output + i*m->outputs, &f->sure[i]);
+        f->cell[i] = (unsigned char)class_of(m->outputs, output + i * m->outputs, &f->sure[i]);
     snprintf(f->title, sizeof f->title, "%s", title);
     free(point);
     free(output);
@@ -101,34 +111,37 @@ bool map_add_frame(map *m, const nn_model *model, const char *title) {
 
 bool map_count_correct(const map *m, const nn_model *model, size_t *right) {
     const size_t rows = nn_data_rows(m->data);
-    double      *point = malloc(rows*2*sizeof *point), *output = malloc(rows*m->outputs*sizeof *output), sure;
-    bool         good = (point != NULL && output != NULL) || no_memory();
+    double      *point = malloc(rows * 2 * sizeof *point),
+           *output = malloc(rows * m->outputs * sizeof *output), sure;
+    bool good = (point != NULL && output != NULL) || no_memory();
     *right = 0;
     for (size_t i = 0; i < rows && good; i++)
-        point[2*i] = nn_data_row(m->data, i)[0], point[2*i + 1] = nn_data_row(m->data, i)[1];
+        point[2 * i] = nn_data_row(m->data, i)[0], point[2 * i + 1] = nn_data_row(m->data, i)[1];
     good = good && predict(m, model, rows, point, output);
     for (size_t i = 0; i < rows && good; i++)
-        *right += class_of(m->outputs, output + i*m->outputs, &sure) == (size_t)nn_data_row(m->data, i)[2];
+        *right += class_of(m->outputs, output + i * m->outputs, &sure) ==
+                  (size_t)nn_data_row(m->data, i)[2];
     free(point);
     free(output);
     return good;
 }
 
-/* ---- showing ------------------------------------------------------------------------------------ */
+/* ---- showing --------------------------------------------------------------------------------- */
 
 static size_t nearest(double part, size_t n) {
-    const double at = part*(double)n;
+    const double at = part * (double)n;
     return at < 0 ? 0 : at >= (double)n ? n - 1 : (size_t)at;
 }
 
 static chart chart_of_frame(const map *m, const map_frame *f, bool wide) {
-    chart c = chart_of(wide ? WIDE_COLUMNS : COLUMNS, wide ? WIDE_ROWS : ROWS, m->left, m->right, m->bottom, m->top);
+    chart c = chart_of(wide ? WIDE_COLUMNS : COLUMNS, wide ? WIDE_ROWS : ROWS, m->left, m->right,
+                       m->bottom, m->top);
     for (size_t row = 0; row < c.rows; row++)
         for (size_t column = 0; column < c.columns; column++) {
             const double x = chart_x(&c, column), y = chart_y(&c, row);
-            const size_t i = nearest((x - m->left)/(m->right - m->left), MAP_SIDE);
-            const size_t j = nearest((y - m->bottom)/(m->top - m->bottom), MAP_SIDE);
-            chart_put(&c, x, y, CHART_AREA_0 + f->cell[j*MAP_SIDE + i]);
+            const size_t i = nearest((x - m->left) / (m->right - m->left), MAP_SIDE);
+            const size_t j = nearest((y - m->bottom) / (m->top - m->bottom), MAP_SIDE);
+            chart_put(&c, x, y, CHART_AREA_0 + f->cell[j * MAP_SIDE + i]);
         }
     for (size_t i = 0; i < nn_data_rows(m->data); i++) {
         const double *row = nn_data_row(m->data, i);
@@ -140,7 +153,8 @@ static chart chart_of_frame(const map *m, const map_frame *f, bool wide) {
 
 void map_print(const map *m, terminal t, size_t first) {
     static chart c[MAP_FRAMES];
-    for (size_t i = first; i < m->frames; i++) c[i] = chart_of_frame(m, &m->frame[i], m->frames - first == 1);
+    for (size_t i = first; i < m->frames; i++)
+        c[i] = chart_of_frame(m, &m->frame[i], m->frames - first == 1);
     chart_print(t, m->frames > first ? m->frames - first : 0, c + first);
 }
 
@@ -148,34 +162,41 @@ static const int colors[MAP_CLASSES][3] = {{47, 109, 179}, {201, 70, 44}, {58, 1
 
 /* From nearly white to the color of the class. */
 static int tint(const map_frame *f, size_t cell, int channel) {
-    return (int)(250 + 0.6*f->sure[cell]*(colors[f->cell[cell]][channel] - 250));
+    return (int)(250 + 0.6 * f->sure[cell] * (colors[f->cell[cell]][channel] - 250));
 }
 
 static void put_frame(FILE *to, const map *m, size_t k) {
     fprintf(to, "$f%zu << END\n", k);
-    for (size_t i = 0; i < MAP_SIDE*MAP_SIDE; i++)
-        fprintf(to, "%.8g %.8g %d %d %d\n", cell_x(m, i%MAP_SIDE), cell_y(m, i/MAP_SIDE), tint(&m->frame[k], i, 0),
-                tint(&m->frame[k], i, 1), tint(&m->frame[k], i, 2));
+    for (size_t i = 0; i < MAP_SIDE * MAP_SIDE; i++)
+        fprintf(to, "%.8g %.8g %d %d %d\n", cell_x(m, i % MAP_SIDE), cell_y(m, i / MAP_SIDE),
+                tint(&m->frame[k], i, 0), tint(&m->frame[k], i, 1), tint(&m->frame[k], i, 2));
     fputs("END\n", to);
 }
 
 static void script(FILE *to, const void *what) {
     const map   *m = what;
-    const size_t lines = (m->frames + ACROSS - 1)/ACROSS, across = m->frames < ACROSS ? m->frames : ACROSS;
+    const size_t lines = (m->frames + ACROSS - 1) / ACROSS,
+                 across = m->frames < ACROSS ? m->frames : ACROSS;
     fputs("$points << END\n", to);
     for (size_t i = 0; i < nn_data_rows(m->data); i++) {
         const double *row = nn_data_row(m->data, i);
         const int    *c = colors[(size_t)row[2]];
-        fprintf(to, "%.8g %.8g %d\n", row[0], row[1], 65536*c[0] + 256*c[1] + c[2]);
+        fprintf(to, "%.8g %.8g %d\n", row[0], row[1], 65536 * c[0] + 256 * c[1] + c[2]);
     }
     fputs("END\n", to);
     for (size_t k = 0; k < m->frames; k++) put_frame(to, m, k);
-    fprintf(to, "unset key; set border lc rgb '#999999'; set tics tc rgb '#777777' nomirror out scale 0.5; set size ratio -1\n"
+    fprintf(to,
+            "unset key; set border lc rgb '#999999'; set tics tc rgb '#777777' nomirror out scale "
+            "0.5; set size ratio -1\n"
             "set xrange [%.8g:%.8g]; set yrange [%.8g:%.8g]; set xtics 1; set ytics 1\n"
-            "set multiplot layout %zu,%zu\n", m->left, m->right, m->bottom, m->top, lines, across);
+            "set multiplot layout %zu,%zu\n",
+            m->left, m->right, m->bottom, m->top, lines, across);
     for (size_t k = 0; k < m->frames; k++)
-        fprintf(to, "set title '%s'\nplot $f%zu using 1:2:3:4:5 with rgbimage, $points using 1:2 with points pt 7 ps 0.6 "
-                "lc rgb 'white', '' using 1:2:3 with points pt 7 ps 0.45 lc rgb variable\n", m->frame[k].title, k);
+        fprintf(to,
+                "set title '%s'\nplot $f%zu using 1:2:3:4:5 with rgbimage, $points using 1:2 with "
+                "points pt 7 ps 0.6 lc rgb 'white', '' using 1:2:3 with points pt 7 ps 0.45 lc rgb "
+                "variable\n",
+                m->frame[k].title, k);
     fputs("unset multiplot\n", to);
 }
 
@@ -184,17 +205,19 @@ static bool write_table(const map *m, const char *folder) {
     if (file == NULL) return false;
     fputs("frame\tx\ty\tclass\tsure\n", file);
     for (size_t k = 0; k < m->frames; k++)
-        for (size_t i = 0; i < MAP_SIDE*MAP_SIDE; i++)
-            fprintf(file, "%zu\t%.6g\t%.6g\t%d\t%.6f\n", k, cell_x(m, i%MAP_SIDE), cell_y(m, i/MAP_SIDE),
-                    m->frame[k].cell[i], m->frame[k].sure[i]);
+        for (size_t i = 0; i < MAP_SIDE * MAP_SIDE; i++)
+            fprintf(file, "%zu\t%.6g\t%.6g\t%d\t%.6f\n", k, cell_x(m, i % MAP_SIDE),
+                    cell_y(m, i / MAP_SIDE), m->frame[k].cell[i], m->frame[k].sure[i]);
     return report_close(file, folder, "map.tsv");
 }
 
 bool map_write(const map *m, const char *folder) {
-    const size_t lines = (m->frames + ACROSS - 1)/ACROSS, across = m->frames < ACROSS ? m->frames : ACROSS;
+    const size_t lines = (m->frames + ACROSS - 1) / ACROSS,
+                 across = m->frames < ACROSS ? m->frames : ACROSS;
     const bool   written = write_table(m, folder);
-    const double shape = (m->top - m->bottom)/(m->right - m->left);
-    const int    height = (int)(shape*PICTURE) + 50;
+    const double shape = (m->top - m->bottom) / (m->right - m->left);
+    const int    height = (int)(shape * PICTURE) + 50;
     if (!report_gnuplot()) return written;
-    return report_draw(folder, "map", PICTURE*(int)across, height*(int)lines, script, m) && written;
+    return report_draw(folder, "map", PICTURE * (int)across, height * (int)lines, script, m) &&
+           written;
 }

@@ -10,15 +10,15 @@ enum { MAP_SIDE = 80, MAP_FRAMES = 6, MAP_CLASSES = 3 };
 
 typedef struct map_frame {
     char          title[CHART_CAPTION];
-    unsigned char cell[MAP_SIDE*MAP_SIDE];       /* the class; row-major, bottom first */
-    double        sure[MAP_SIDE*MAP_SIDE];   /* 0 on the boundary, up to 1 */
+    unsigned char cell[MAP_SIDE * MAP_SIDE]; /* the class; row-major, bottom first */
+    double        sure[MAP_SIDE * MAP_SIDE]; /* 0 on the boundary, up to 1 */
 } map_frame;
 
 typedef struct map {
-    const nn_data *data;                     /* x, y, class */
-    size_t         outputs;                  /* 1: class 1 if above 0; else that of the largest */
+    const nn_data *data;    /* x, y, class */
+    size_t         outputs; /* 1: class 1 if above 0; else that of the largest */
     double         left, right, bottom, top;
-    ad_program    *program;                  /* the outputs at a point */
+    ad_program    *program; /* the outputs at a point */
     size_t         frames;
     map_frame      frame[MAP_FRAMES];
 } map;
@@ -36,7 +36,7 @@ bool map_add_frame(map *m, const nn_model *model, const char *title);
 /* How many rows of the data are classified correctly. */
 bool map_count_correct(const map *m, const nn_model *model, size_t *right);
 
-void map_print(const map *m, terminal t, size_t first);        /* the frames from `first` on */
-bool map_write(const map *m, const char *folder);              /* map.tsv, and with gnuplot map.svg, map.png */
+void map_print(const map *m, terminal t, size_t first); /* the frames from `first` on */
+bool map_write(const map *m, const char *folder); /* map.tsv, and with gnuplot map.svg, map.png */
 
 #endif

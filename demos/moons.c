@@ -26,16 +26,18 @@ static const command_option options[] = {
     {"steps", COMMAND_COUNT, &steps, 1, 100000, "steps, each over all points"},
     {"points", COMMAND_COUNT, &points, 10, 10000, "how many"},
     {"noise", COMMAND_RATE, &noise, 0, 0, "standard deviation of the noise on each coordinate"},
-    {"out", COMMAND_FOLDER, &out, 0, 0, "where history.tsv, map.tsv and, with gnuplot, the pictures go"},
-    {"inspect", COMMAND_FLAG, &inspect, 0, 0, "look inside too: activations, gradients, dead units"},
+    {"out", COMMAND_FOLDER, &out, 0, 0,
+     "where history.tsv, map.tsv and, with gnuplot, the pictures go"},
+    {"inspect", COMMAND_FLAG, &inspect, 0, 0,
+     "look inside too: activations, gradients, dead units"},
     {0},
 };
 
 typedef struct learner {
-    nn_mlp *mlp;
-    map    *map;
+    nn_mlp   *mlp;
+    map      *map;
     nn_model *model;
-    bool      good;                          /* false: a frame failed, which has been reported */
+    bool      good; /* false: a frame failed, which has been reported */
 } learner;
 
 static ad_var score(const learner *l, const ad_var point[]) {
@@ -57,8 +59,8 @@ static ad_var loss(nn_model *model, size_t n, const ad_var row[], void *user) {
 
 static double accuracy(nn_model *model, void *user) {
     const learner *l = user;
-    size_t right;
-    return map_count_correct(l->map, model, &right) ? (double)right/(double)points : NAN;
+    size_t         right;
+    return map_count_correct(l->map, model, &right) ? (double)right / (double)points : NAN;
 }
 
 /* Adds a frame after about 5, 10, 20, 50 and 100 per cent of the steps. */
@@ -66,9 +68,10 @@ static bool watch(const nn_epoch *e, void *user) {
     static const size_t percent[] = {5, 10, 20, 50, 100};
     learner            *l = user;
     char                title[CHART_CAPTION];
-    snprintf(title, sizeof title, "step %zu: %.0f%%", e->epoch, 100*e->metric);
-    for (size_t i = 0; i < sizeof percent/sizeof *percent; i++)
-        if (e->epoch == (percent[i]*steps + 99)/100) return l->good = map_add_frame(l->map, l->model, title);
+    snprintf(title, sizeof title, "step %zu: %.0f%%", e->epoch, 100 * e->metric);
+    for (size_t i = 0; i < sizeof percent / sizeof *percent; i++)
+        if (e->epoch == (percent[i] * steps + 99) / 100)
+            return l->good = map_add_frame(l->map, l->model, title);
     return true;
 }
 
@@ -76,16 +79,27 @@ static bool train(learner *l, const nn_data *data, nn_optimizer *sgd) {
     char              history[4096];
     const nn_schedule falling = nn_schedule_linear(1, 0.1, steps);
     snprintf(history, sizeof history, "%s/history.tsv", out);
-    if (nn_train(l->model, loss, l, data, sgd, &(nn_train_config){
-            .epochs = steps, .batch = points, .history = history, .schedule = &falling,
-            .metric = accuracy, .metric_name = "accuracy", .watch = watch}) == AD_OK) return l->good;
+    if (nn_train(l->model, loss, l, data, sgd,
+                 &(nn_train_config){.epochs = steps,
+                                    .batch = points,
+                                    .history = history,
+                                    .schedule = &falling,
+                                    .metric = accuracy,
+                                    .metric_name = "accuracy",
+                                    .watch = watch}) == AD_OK)
+        return l->good;
     fprintf(stderr, "moons: %s\n", nn_model_message(l->model));
     return false;
 }
 
 static bool look_inside(const learner *l, const nn_data *data) {
-    return inspect_layers(&(inspection){.model = l->model, .layers = 3, .sizes = sizes, .hidden = ad_relu, .loss = hinge,
-                                        .data = data}, terminal_of(stdout), out);
+    return inspect_layers(&(inspection){.model = l->model,
+                                        .layers = 3,
+                                        .sizes = sizes,
+                                        .hidden = ad_relu,
+                                        .loss = hinge,
+                                        .data = data},
+                          terminal_of(stdout), out);
 }
 
 static bool show(const learner *l) {
@@ -93,24 +107,29 @@ static bool show(const learner *l) {
     size_t         right;
     if (!map_count_correct(l->map, l->model, &right)) return false;
     map_print(l->map, t, 0);
-    printf("\n%zu of %zu points on their side: %.1f%%\n", right, points, 100*(double)right/(double)points);
+    printf("\n%zu of %zu points on their side: %.1f%%\n", right, points,
+           100 * (double)right / (double)points);
     if (!map_write(l->map, out)) return false;
-    printf("In %s: history.tsv, map.tsv%s\n", option_shown(out), report_gnuplot() ? ", map.svg, map.png" : "");
+    printf("In %s: history.tsv, map.tsv%s\n", option_shown(out),
+           report_gnuplot() ? ", map.svg, map.png" : "");
     return true;
 }
 
 static int run(void) {
-    ad_tape     *tape = ad_tape_new();
-    nn_data     *data = nn_data_moons(points, noise, seed);
-    learner      l = {.model = nn_model_new(tape, seed), .good = true};
-    l.mlp = nn_mlp_new(l.model, &(nn_mlp_config){.layers = 3, .sizes = sizes, .hidden = ad_relu,
-                                                 .weight = nn_init_micrograd, .bias = nn_init_zeros});
+    ad_tape *tape = ad_tape_new();
+    nn_data *data = nn_data_moons(points, noise, seed);
+    learner  l = {.model = nn_model_new(tape, seed), .good = true};
+    l.mlp = nn_mlp_new(l.model, &(nn_mlp_config){.layers = 3,
+                                                 .sizes = sizes,
+                                                 .hidden = ad_relu,
+                                                 .weight = nn_init_micrograd,
+                                                 .bias = nn_init_zeros});
     nn_optimizer *sgd = nn_sgd_new(&(nn_sgd_config){.rate = 1, .weight_decay = 2e-4});
-    printf("two moons of %zu points; network 2-16-16-1 of relu, %zu parameters, seed %llu\n\n", points,
-           nn_model_count(l.model), (unsigned long long)seed);
+    printf("two moons of %zu points; network 2-16-16-1 of relu, %zu parameters, seed %llu\n\n",
+           points, nn_model_count(l.model), (unsigned long long)seed);
     const bool good = (l.map = map_new(l.model, l.mlp, 1, data)) != NULL && report_folder(out) &&
-                      map_add_frame(l.map, l.model, "at first") && train(&l, data, sgd) && show(&l) &&
-                      (!inspect || look_inside(&l, data));
+                      map_add_frame(l.map, l.model, "at first") && train(&l, data, sgd) &&
+                      show(&l) && (!inspect || look_inside(&l, data));
     map_free(l.map);
     nn_optimizer_free(sgd);
     nn_mlp_free(l.mlp);
@@ -123,7 +142,9 @@ static int run(void) {
 int main(int count, char *arguments[]) {
     int status;
     setlocale(LC_CTYPE, "");
-    if (command_read("Learns to tell two half moons apart, as Karpathy's micrograd does, and shows the boundary\nwhile it learns.",
-                        options, count, arguments, &status)) status = run();
+    if (command_read("Learns to tell two half moons apart, as Karpathy's micrograd does, and shows "
+                     "the boundary\nwhile it learns.",
+                     options, count, arguments, &status))
+        status = run();
     return output_end(status, BAD_RUN);
 }

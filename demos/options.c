@@ -13,7 +13,7 @@
 const char *option_shown(const char *word) {
     static char   text[8][1024];
     static size_t calls;
-    return nn__printable(sizeof *text, text[calls++%8], word, false);
+    return nn__printable(sizeof *text, text[calls++ % 8], word, false);
 }
 
 bool option_control(const char *word) {
@@ -28,8 +28,8 @@ int output_end(int status, int bad) {
     bool failed = fflush(stdout) != 0 || ferror(stdout) != 0;
     if (fclose(stdout) != 0 && errno != EBADF) failed = true;
     if (!failed) return status;
-    fprintf(stderr, "%s: standard output cannot be written%s%s\n", program_invocation_short_name, errno != 0 ? ": " : "",
-            errno != 0 ? strerror(errno) : "");
+    fprintf(stderr, "%s: standard output cannot be written%s%s\n", program_invocation_short_name,
+            errno != 0 ? ": " : "", errno != 0 ? strerror(errno) : "");
     return bad;
 }
 
@@ -51,18 +51,20 @@ static bool digits(const char *word, uint64_t *number, char **end) {
     return isdigit((unsigned char)*word) && errno == 0;
 }
 
-static bool complain_count(const char *program, const char *option, size_t least, size_t most, const char *many,
-                           const char *word) {
+static bool complain_count(const char *program, const char *option, size_t least, size_t most,
+                           const char *many, const char *word) {
     char what[160];
     if (most == SIZE_MAX)
-        snprintf(what, sizeof what, "%s takes whole numbers of at least %zu%s", option, least, many);
+        snprintf(what, sizeof what, "%s takes whole numbers of at least %zu%s", option, least,
+                 many);
     else
-        snprintf(what, sizeof what, "%s takes whole numbers from %zu to %zu%s", option, least, most, many);
+        snprintf(what, sizeof what, "%s takes whole numbers from %zu to %zu%s", option, least, most,
+                 many);
     return option_complain(program, what, word);
 }
 
-bool option_count(const char *program, const char *option, const char *word, size_t least, size_t most,
-                  size_t *count) {
+bool option_count(const char *program, const char *option, const char *word, size_t least,
+                  size_t most, size_t *count) {
     char    *end;
     uint64_t number;
     if (!digits(word, &number, &end) || *end != '\0' || number < least || number > most)
@@ -85,8 +87,8 @@ bool option_rate(const char *program, const char *option, const char *word, doub
     return option_complain(program, what, word);
 }
 
-bool option_counts(const char *program, const char *option, const char *word, size_t least, size_t most, size_t room,
-                   size_t count[], size_t *n) {
+bool option_counts(const char *program, const char *option, const char *word, size_t least,
+                   size_t most, size_t room, size_t count[], size_t *n) {
     const char *at = word;
     for (*n = 0; *n < room;) {
         char    *end;

@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { BAD_RUN = 1, BAD_USE = 2 };           /* exit statuses: failure; wrong usage */
+enum { BAD_RUN = 1, BAD_USE = 2 }; /* exit statuses: failure; wrong usage */
 
 /* The user's text made safe for a terminal: control characters are escaped as \x1b. Valid until the
  * eighth call after it; long text is truncated. */
@@ -27,14 +27,15 @@ bool option_complain(const char *program, const char *what, const char *word);
 size_t option_name(const char *word);
 
 /* A whole number from least to most, digits only: no sign, no space. */
-bool option_count(const char *program, const char *option, const char *word, size_t least, size_t most, size_t *count);
+bool option_count(const char *program, const char *option, const char *word, size_t least,
+                  size_t most, size_t *count);
 bool option_seed(const char *program, const char *option, const char *word, uint64_t *seed);
 
 /* A finite number above 0. */
 bool option_rate(const char *program, const char *option, const char *word, double *rate);
 
 /* Up to `room` whole numbers from least to most, separated by commas; *n: how many. */
-bool option_counts(const char *program, const char *option, const char *word, size_t least, size_t most, size_t room,
-                   size_t count[], size_t *n);
+bool option_counts(const char *program, const char *option, const char *word, size_t least,
+                   size_t most, size_t room, size_t count[], size_t *n);
 
 #endif

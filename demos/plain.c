@@ -8,14 +8,12 @@
 #include <string.h>
 #include <unistd.h>
 
-
 #ifdef __GLIBC__
 static void after_main(void) {
     if (output_end(0, BAD_RUN) != 0) _exit(BAD_RUN);
 }
 
-__attribute__((constructor))
-static void before_main(int count, char *arguments[]) {
+__attribute__((constructor)) static void before_main(int count, char *arguments[]) {
     atexit(after_main);
     if (count == 1) return;
     if (count == 2 && strcmp(arguments[1], "--help") == 0) {

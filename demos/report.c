@@ -20,11 +20,12 @@
 enum { PATH = 4096 };
 
 static bool complain(const char *what, const char *path) {
-    fprintf(stderr, "%s: %s: %s: %s\n", program_invocation_short_name, option_shown(path), what, strerror(errno));
+    fprintf(stderr, "%s: %s: %s: %s\n", program_invocation_short_name, option_shown(path), what,
+            strerror(errno));
     return false;
 }
 
-/* ---- files ------------------------------------------------------------------------------------ */
+/* ---- files ----------------------------------------------------------------------------------- */
 
 static bool make_folder(const char *path) {
     struct stat found;
@@ -48,7 +49,8 @@ bool report_folder(const char *path) {
         if (!make_folder(part)) return false;
     }
     if (!make_folder(path)) return false;
-    return access(path, W_OK | X_OK) == 0 || complain("nothing can be written into the folder", path);
+    return access(path, W_OK | X_OK) == 0 ||
+           complain("nothing can be written into the folder", path);
 }
 
 static bool path_of(char path[PATH], const char *folder, const char *name, const char *ending) {
@@ -97,7 +99,8 @@ static mode_t usual_mode(void) {
 
 /* Renaming would replace a device or a pipe by a file, and so they are refused; a link to a file is
  * followed. A dangling link is refused: its target cannot be resolved. */
-static bool replaceable(const char *program, const char *path, char target[PATH_MAX], mode_t *mode) {
+static bool replaceable(const char *program, const char *path, char target[PATH_MAX],
+                        mode_t *mode) {
     struct stat is;
     *mode = usual_mode();
     if (lstat(path, &is) != 0) return snprintf(target, PATH_MAX, "%s", path) < PATH_MAX;
@@ -105,11 +108,13 @@ static bool replaceable(const char *program, const char *path, char target[PATH_
         *mode = is.st_mode & 0777;
         return true;
     }
-    fprintf(stderr, "%s: %s is not a regular file: nothing is written there\n", program, option_shown(path));
+    fprintf(stderr, "%s: %s is not a regular file: nothing is written there\n", program,
+            option_shown(path));
     return false;
 }
 
-bool report_whole(const char *program, const char *path, bool (*write)(FILE *to, void *context), void *context) {
+bool report_whole(const char *program, const char *path, bool (*write)(FILE *to, void *context),
+                  void *context) {
     char   target[PATH_MAX], beside[PATH];
     mode_t mode;
     if (!replaceable(program, path, target, &mode)) return false;
@@ -118,12 +123,14 @@ bool report_whole(const char *program, const char *path, bool (*write)(FILE *to,
     if (good && !write(to, context)) good = false, said = !ferror(to);
     if (to != NULL && fclose(to) != 0) good = false;
     if (good && rename(beside, target) != 0) good = false;
-    if (!good && !said) fprintf(stderr, "%s: %s cannot be written: %s\n", program, option_shown(path), strerror(errno));
+    if (!good && !said)
+        fprintf(stderr, "%s: %s cannot be written: %s\n", program, option_shown(path),
+                strerror(errno));
     if (!good && to != NULL) remove(beside);
     return good;
 }
 
-/* ---- gnuplot ---------------------------------------------------------------------------------- */
+/* ---- gnuplot --------------------------------------------------------------------------------- */
 
 bool report_gnuplot(void) {
     const char *at = getenv("PATH");
@@ -180,34 +187,36 @@ static bool draw_as(const struct format *format, const char *folder, const char 
     commands(gnuplot, what);
     if (pclose(gnuplot) == 0 && rename(part, path) == 0) return true;
     remove(part);
-    fprintf(stderr, "%s: %s: gnuplot did not draw it\n", program_invocation_short_name, option_shown(path));
+    fprintf(stderr, "%s: %s: gnuplot did not draw it\n", program_invocation_short_name,
+            option_shown(path));
     return false;
 }
 
 /* SIGPIPE is ignored: gnuplot may exit before it has read everything, which must not end the
  * program. */
-bool report_draw(const char *folder, const char *name, int width, int height, report_script *commands,
-                 const void *what) {
+bool report_draw(const char *folder, const char *name, int width, int height,
+                 report_script *commands, const void *what) {
     void (*before)(int) = signal(SIGPIPE, SIG_IGN);
     bool done = true;
-    for (size_t i = 0; i < sizeof formats/sizeof *formats; i++)
+    for (size_t i = 0; i < sizeof formats / sizeof *formats; i++)
         done = draw_as(&formats[i], folder, name, width, height, commands, what) && done;
     signal(SIGPIPE, before);
     return done;
 }
 
-/* ---- the two pictures ------------------------------------------------------------------------- */
+/* ---- the two pictures ------------------------------------------------------------------------ */
 
 static void curve_script(FILE *to, const void *what) {
     const report_curve *c = what;
     fputs("$curve << END\n", to);
     for (size_t i = 0; i < c->epochs; i++)
-        fprintf(to, "%zu %.17g %.17g\n", i + 1, c->loss[i], 100*c->accuracy[i]);
+        fprintf(to, "%zu %.17g %.17g\n", i + 1, c->loss[i], 100 * c->accuracy[i]);
     fputs("END\n"
           "set border 3 lc rgb '#555555'; set tics nomirror tc rgb '#555555'\n"
           "set grid ytics lc rgb '#dddddd' lt 1; unset key\n"
           "set multiplot layout 1,2 margins 0.07,0.97,0.18,0.88 spacing 0.1\n"
-          "set xlabel 'epoch' tc rgb '#555555'\n", to);
+          "set xlabel 'epoch' tc rgb '#555555'\n",
+          to);
     fprintf(to, "set xrange [0:%zu]\n", c->epochs);
     fputs("set title 'mean loss while learning' font ',15'\n"
           "set logscale y; set format y '%g'\n"
@@ -216,7 +225,8 @@ static void curve_script(FILE *to, const void *what) {
           "set title 'accuracy on held-out images' font ',15'\n"
           "set yrange [:100]\n"
           "plot $curve using 1:3 with linespoints lc rgb '#2060a0' lw 2 pt 7 ps 0.4\n"
-          "unset multiplot\n", to);
+          "unset multiplot\n",
+          to);
 }
 
 bool report_draw_curve(const char *folder, const char *name, report_curve curve) {
@@ -231,38 +241,44 @@ typedef struct titled {
 /* The fourth column is the share of the row; mistakes are shaded by its square root, so that one in
  * forty is visible. */
 static void matrix_script(FILE *to, const void *what) {
-    const titled       *t = what;
-    const size_t        n = t->matrix.n;
+    const titled *t = what;
+    const size_t  n = t->matrix.n;
     fputs("$cells << END\n", to);
     for (size_t i = 0; i < n; i++) {
         size_t total = 0;
-        for (size_t j = 0; j < n; j++) total += t->matrix.count[i*n + j];
+        for (size_t j = 0; j < n; j++) total += t->matrix.count[i * n + j];
         for (size_t j = 0; j < n; j++) {
-            const size_t count = t->matrix.count[i*n + j];
-            const double share = total == 0 ? 0 : (double)count/(double)total;
+            const size_t count = t->matrix.count[i * n + j];
+            const double share = total == 0 ? 0 : (double)count / (double)total;
             fprintf(to, "%zu %zu %zu %.6f %d\n", j, i, count, share, i == j);
         }
     }
     fputs("END\nset title ", to);
     put_quoted(to, t->title);
-    fprintf(to, " font ',15' offset 0,1.2\n"
+    fprintf(to,
+            " font ',15' offset 0,1.2\n"
             "unset key; unset colorbox; unset border; set tics scale 0 tc rgb '#555555'\n"
             "set size square; set xrange [-0.5:%zu-0.5]; set yrange [%zu-0.5:-0.5]\n"
-            "set xtics 0,1,%zu; set ytics 0,1,%zu\n", n, n, n - 1, n - 1);
+            "set xtics 0,1,%zu; set ytics 0,1,%zu\n",
+            n, n, n - 1, n - 1);
     fprintf(to, "unset xtics; set x2tics 0,1 offset 0,-0.3; set x2range [-0.5:%zu-0.5]\n", n);
-    fputs("set x2label 'read as' tc rgb '#555555' offset 0,-0.5; set ylabel 'true' tc rgb '#555555'\n"
-          "set style fill solid noborder\n"
-          "mix(a, b, s) = int(a + (b - a)*s)\n"
-          "blue(s) = 65536*mix(244, 32, s) + 256*mix(246, 96, s) + mix(248, 160, s)\n"
-          "red(s) = 65536*mix(252, 192, s) + 256*mix(222, 64, s) + mix(210, 32, s)\n"
-          "shade(n, s, right) = n == 0 ? 0xf4f6f8 : right == 1 ? blue(s) : red(sqrt(s))\n"
-          "ink(n, s, right) = (right == 1 && s > 0.5) ? 0xffffff : 0x222222\n"
-          "plot $cells using 1:2:(0.47):(0.47):(shade($3, $4, $5)) with boxxyerror lc rgb variable, \\\n"
-          "     '' using 1:2:($3 == 0 ? '' : strcol(3)):(ink($3, $4, $5)) with labels tc rgb variable\n",
-          to);
+    fputs(
+        "set x2label 'read as' tc rgb '#555555' offset 0,-0.5; set ylabel 'true' tc rgb '#555555'\n"
+        "set style fill solid noborder\n"
+        "mix(a, b, s) = int(a + (b - a)*s)\n"
+        "blue(s) = 65536*mix(244, 32, s) + 256*mix(246, 96, s) + mix(248, 160, s)\n"
+        "red(s) = 65536*mix(252, 192, s) + 256*mix(222, 64, s) + mix(210, 32, s)\n"
+        "shade(n, s, right) = n == 0 ? 0xf4f6f8 : right == 1 ? blue(s) : red(sqrt(s))\n"
+        "ink(n, s, right) = (right == 1 && s > 0.5) ? 0xffffff : 0x222222\n"
+        "plot $cells using 1:2:(0.47):(0.47):(shade($3, $4, $5)) with boxxyerror lc rgb variable, "
+        "\\\n"
+        "     '' using 1:2:($3 == 0 ? '' : strcol(3)):(ink($3, $4, $5)) with labels tc rgb "
+        "variable\n",
+        to);
 }
 
-bool report_draw_matrix(const char *folder, const char *name, report_matrix matrix, const char *title) {
+bool report_draw_matrix(const char *folder, const char *name, report_matrix matrix,
+                        const char *title) {
     const titled t = {matrix, title};
     return report_draw(folder, name, 560, 600, matrix_script, &t);
 }

@@ -25,7 +25,7 @@ terminal terminal_of(FILE *to) {
     };
 }
 
-/* ---- the confusion matrix --------------------------------------------------------------------- */
+/* ---- the confusion matrix -------------------------------------------------------------------- */
 
 static void cell(terminal t, size_t count, bool right) {
     const char *color = count == 0 ? "\x1b[2m" : right ? "\x1b[32m" : "\x1b[1;31m";
@@ -41,7 +41,7 @@ static void matrix_row(terminal t, size_t n, const size_t *count, size_t row) {
         cell(t, count[j], j == row);
         total += count[j];
     }
-    if (total > 0) fprintf(t.to, "%8.1f%%", 100*(double)count[row]/(double)total);
+    if (total > 0) fprintf(t.to, "%8.1f%%", 100 * (double)count[row] / (double)total);
     fputc('\n', t.to);
 }
 
@@ -49,17 +49,17 @@ void terminal_confusion(terminal t, size_t n, const size_t *count) {
     fprintf(t.to, "%*strue  read as\n%*s     ", MARGIN, "", MARGIN, "");
     for (size_t j = 0; j < n; j++) fprintf(t.to, "%5zu", j);
     fputs("    right\n", t.to);
-    for (size_t i = 0; i < n; i++) matrix_row(t, n, count + i*n, i);
+    for (size_t i = 0; i < n; i++) matrix_row(t, n, count + i * n, i);
 }
 
-/* ---- pictures --------------------------------------------------------------------------------- */
+/* ---- pictures -------------------------------------------------------------------------------- */
 
 /* The shade for an ink of 0..1. */
 static const char *shade(terminal t, double ink) {
     static const char *const blocks[] = {" ", "\u2591", "\u2592", "\u2593", "\u2588"};
     static const char *const letters[] = {" ", ".", ":", "o", "#"};
-    const int levels = sizeof blocks/sizeof *blocks, level = (int)(ink*levels);
-    const int index = level < 0 ? 0 : level >= levels ? levels - 1 : level;
+    const int                levels = sizeof blocks / sizeof *blocks, level = (int)(ink * levels);
+    const int                index = level < 0 ? 0 : level >= levels ? levels - 1 : level;
     return t.blocks ? blocks[index] : letters[index];
 }
 
@@ -68,20 +68,21 @@ static void pixel_line(terminal t, size_t side, const double *ink) {
 }
 
 void terminal_pictures(terminal t, size_t side, size_t n, const terminal_picture picture[]) {
-    const size_t wide = 2*side + GAP, space = t.width > MARGIN + GAP ? t.width - MARGIN + GAP : wide;
-    const size_t across = space/wide > 0 ? space/wide : 1;
+    const size_t wide = 2 * side + GAP,
+                 space = t.width > MARGIN + GAP ? t.width - MARGIN + GAP : wide;
+    const size_t across = space / wide > 0 ? space / wide : 1;
     for (size_t first = 0; first < n; first += across) {
         const size_t end = n - first < across ? n : first + across;
         for (size_t y = 0; y < side; y++) {
             for (size_t i = first; i < end; i++) {
                 fprintf(t.to, "%*s", i == first ? MARGIN : GAP, "");
-                pixel_line(t, side, picture[i].ink + y*side);
+                pixel_line(t, side, picture[i].ink + y * side);
             }
             fputc('\n', t.to);
         }
         for (size_t line = 0; line < 2; line++) {
             for (size_t i = first; i < end; i++)
-                fprintf(t.to, "%*s%-*s", i == first ? MARGIN : GAP, "", (int)(2*side),
+                fprintf(t.to, "%*s%-*s", i == first ? MARGIN : GAP, "", (int)(2 * side),
                         picture[i].caption[line]);
             fputc('\n', t.to);
         }

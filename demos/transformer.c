@@ -8,9 +8,9 @@ struct transformer {
     nn_embedding *token;
     nn_attention *attention;
     const ad_var *position, *up, *down, *head;
-    ad_var       *x, *normed;                /* block x width */
-    ad_var       *hidden;                    /* 4*width */
-    ad_var       *logits;                    /* block x vocabulary */
+    ad_var       *x, *normed; /* block x width */
+    ad_var       *hidden;     /* 4*width */
+    ad_var       *logits;     /* block x vocabulary */
 };
 
 static const double epsilon = 1e-5;
@@ -25,14 +25,15 @@ static const ad_var *matrix(nn_model *model, const char *name, size_t rows, size
 }
 
 static bool allocate(transformer *g) {
-    g->x = calloc(g->block*g->width, sizeof *g->x);
-    g->normed = calloc(g->block*g->width, sizeof *g->normed);
-    g->hidden = calloc(4*g->width, sizeof *g->hidden);
-    g->logits = calloc(g->block*g->vocabulary, sizeof *g->logits);
+    g->x = calloc(g->block * g->width, sizeof *g->x);
+    g->normed = calloc(g->block * g->width, sizeof *g->normed);
+    g->hidden = calloc(4 * g->width, sizeof *g->hidden);
+    g->logits = calloc(g->block * g->vocabulary, sizeof *g->logits);
     return g->x != NULL && g->normed != NULL && g->hidden != NULL && g->logits != NULL;
 }
 
-transformer *transformer_new(nn_model *model, size_t vocabulary, size_t width, size_t heads, size_t block) {
+transformer *transformer_new(nn_model *model, size_t vocabulary, size_t width, size_t heads,
+                             size_t block) {
     transformer  *g = calloc(1, sizeof *g);
     const nn_init init = small(0, 0);
     if (g == NULL) return NULL;
@@ -41,10 +42,15 @@ transformer *transformer_new(nn_model *model, size_t vocabulary, size_t width, s
     g->position = matrix(model, "position.weight", block, width);
     g->head = matrix(model, "head.weight", vocabulary, width);
     g->attention = nn_attention_new(model, &(nn_attention_config){
-        .name = "attention", .width = width, .heads = heads, .positions = block, .causal = true, .weight = small,
-    });
-    g->up = matrix(model, "up.weight", 4*width, width);
-    g->down = matrix(model, "down.weight", width, 4*width);
+                                               .name = "attention",
+                                               .width = width,
+                                               .heads = heads,
+                                               .positions = block,
+                                               .causal = true,
+                                               .weight = small,
+                                           });
+    g->up = matrix(model, "up.weight", 4 * width, width);
+    g->down = matrix(model, "down.weight", width, 4 * width);
     if (allocate(g) && nn_model_status(model) == AD_OK) return g;
     transformer_free(g);
     return NULL;
@@ -62,22 +68,22 @@ void transformer_free(transformer *g) {
 }
 
 static void embed(transformer *g, size_t t, ad_var token) {
-    ad_var *x = g->x + t*g->width;
+    ad_var *x = g->x + t * g->width;
     nn_embedding_forward(g->token, token, x);
-    nn_residual(g->width, x, g->position + t*g->width, x);
+    nn_residual(g->width, x, g->position + t * g->width, x);
     nn_rms_norm(g->width, x, NULL, epsilon, x);
-    nn_rms_norm(g->width, x, NULL, epsilon, g->normed + t*g->width);
+    nn_rms_norm(g->width, x, NULL, epsilon, g->normed + t * g->width);
 }
 
 static void feed_forward(transformer *g, size_t t) {
-    ad_var *x = g->x + t*g->width, *normed = g->normed + t*g->width;
-    nn_residual(g->width, x, normed, x);     /* normed holds the output of attention */
+    ad_var *x = g->x + t * g->width, *normed = g->normed + t * g->width;
+    nn_residual(g->width, x, normed, x); /* normed holds the output of attention */
     nn_rms_norm(g->width, x, NULL, epsilon, normed);
-    nn_linear(4*g->width, g->width, g->up, normed, g->hidden);
-    for (size_t i = 0; i < 4*g->width; i++) g->hidden[i] = ad_relu(g->hidden[i]);
-    nn_linear(g->width, 4*g->width, g->down, g->hidden, normed);
+    nn_linear(4 * g->width, g->width, g->up, normed, g->hidden);
+    for (size_t i = 0; i < 4 * g->width; i++) g->hidden[i] = ad_relu(g->hidden[i]);
+    nn_linear(g->width, 4 * g->width, g->down, g->hidden, normed);
     nn_residual(g->width, x, normed, x);
-    nn_linear(g->vocabulary, g->width, g->head, x, g->logits + t*g->vocabulary);
+    nn_linear(g->vocabulary, g->width, g->head, x, g->logits + t * g->vocabulary);
 }
 
 const ad_var *transformer_logits(transformer *g, size_t n, const ad_var token[]) {
@@ -91,6 +97,7 @@ ad_var transformer_loss(transformer *g, size_t n, const ad_var token[]) {
     const ad_var *logits = transformer_logits(g, n, token);
     ad_var        total = ad_num(0);
     for (size_t t = 0; t < n; t++)
-        total = ad_add(total, nn_cross_entropy(g->vocabulary, logits + t*g->vocabulary, token[t + 1]));
+        total = ad_add(total,
+                       nn_cross_entropy(g->vocabulary, logits + t * g->vocabulary, token[t + 1]));
     return ad_div(total, ad_num((double)n));
 }

@@ -17,7 +17,8 @@
 typedef struct transformer transformer;
 
 /* heads divide width. NULL after an error, which is on the model, or when memory is out. */
-transformer *transformer_new(nn_model *model, size_t vocabulary, size_t width, size_t heads, size_t block);
+transformer *transformer_new(nn_model *model, size_t vocabulary, size_t width, size_t heads,
+                             size_t block);
 void         transformer_free(transformer *g);
 
 /* n tokens, at most `block`, to n x vocabulary logits; the array is the transformer's, valid until

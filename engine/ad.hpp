@@ -1,6 +1,7 @@
 /* ad.hpp - operators over ad.h, so that C++ templates written with a type parameter run on a tape.
  *
- *     template <class T> T energy(T x, T y) { using std::exp; return x*x/2 + exp(-y) + (x < y ? x : 3*y); }
+ *     template <class T> T energy(T x, T y) { using std::exp; return x*x/2 + exp(-y) + (x < y ? x :
+ *     3*y); }
  *
  *     ad::tape tape;
  *     ad::var  x = tape.input(2), y = tape.input(1);
@@ -8,19 +9,21 @@
  *     ad_backward(e);
  *     std::printf("%g %g %g\n", ad_value(e), ad_grad(x), ad_grad(y));
  *
- * A class of its own, because templates write T x = 0, T(n), x += y, which the ad_var of C cannot have. It adds
- * no member to ad_var, so that a var is passed to every function of ad.h, and an array of vars where an array
- * of ad_vars is asked for.
+ * A class of its own, because templates write T x = 0, T(n), x += y, which the ad_var of C cannot
+ * have. It adds no member to ad_var, so that a var is passed to every function of ad.h, and an
+ * array of vars where an array of ad_vars is asked for.
  *
- * What is a decision in C++ is one on the tape: < <= > >= == != and a var as a condition are ad_branch, so a
- * replay or a program in which one would turn says AD_BRANCH_CHANGED; so are the whole numbers that lround, ilogb,
- * frexp and their like return. less(x, y) and its like record 0 or 1 instead, for where(). Errors stick to the
- * tape, as in C; nothing throws. Operators do not note their lines: AD_TRACE_SOURCE is for functions.
+ * What is a decision in C++ is one on the tape: < <= > >= == != and a var as a condition are
+ * ad_branch, so a replay or a program in which one would turn says AD_BRANCH_CHANGED; so are the
+ * whole numbers that lround, ilogb, frexp and their like return. less(x, y) and its like record 0
+ * or 1 instead, for where(). Errors stick to the tape, as in C; nothing throws. Operators do not
+ * note their lines: AD_TRACE_SOURCE is for functions.
  *
- * Which names are found: a call without ad:: finds, by the type of its operand, the names that C's and C++'s
- * libraries have for functions of numbers (exp, pow, min, abs, isnan, ...), since templates say `using std::exp` and
- * expect T's own. All other names of Tapir are called as ad::sigmoid, ad::sum, ad::value, so that a program's own
- * sigmoid, scale or sum is taken for ad::var as it is for double.
+ * Which names are found: a call without ad:: finds, by the type of its operand, the names that C's
+ * and C++'s libraries have for functions of numbers (exp, pow, min, abs, isnan, ...), since
+ * templates say `using std::exp` and expect T's own. All other names of Tapir are called as
+ * ad::sigmoid, ad::sum, ad::value, so that a program's own sigmoid, scale or sum is taken for
+ * ad::var as it is for double.
  *
  * std::complex<ad::var> is not supported: the standard leaves it undefined.
  *
@@ -38,7 +41,7 @@
 namespace ad {
 
 struct var : ad_var {
-    var() : ad_var(ad_num(0)) {}             /* the number 0, as T() is for double */
+    var() : ad_var(ad_num(0)) {} /* the number 0, as T() is for double */
     var(ad_var x) : ad_var(x) {}
     template <class N, class = typename std::enable_if<std::is_convertible<N, double>::value>::type>
     var(N number) : ad_var(ad_num(static_cast<double>(number))) {}
@@ -49,10 +52,10 @@ struct var : ad_var {
     var &operator/=(var y) { return *this = *this / y; }
     var &operator++() { return *this += 1; }
     var &operator--() { return *this -= 1; }
-    var operator++(int) {
-        const var before = *this;
-        ++*this;
-        return before;
+    var  operator++(int) {
+         const var before = *this;
+         ++*this;
+         return before;
     }
     var operator--(int) {
         const var before = *this;
@@ -62,7 +65,8 @@ struct var : ad_var {
 
     explicit operator bool() const { return ad_branch(*this); }
 
-    /* In parentheses the functions are not the macros of AD_TRACE_SOURCE, which would note this line. */
+    /* In parentheses the functions are not the macros of AD_TRACE_SOURCE, which would note this
+     * line. */
     friend var operator+(var x) { return x; }
     friend var operator-(var x) { return (ad_neg)(x); }
     friend var operator+(var x, var y) { return (ad_add)(x, y); }
@@ -77,8 +81,8 @@ struct var : ad_var {
     friend bool operator==(var x, var y) { return ad_branch((ad_equal)(x, y)); }
     friend bool operator!=(var x, var y) { return ad_branch((ad_not_equal)(x, y)); }
 
-    /* The largest goes first, so that the inner one is not at its kink unless all are 0. Found by its arguments alone:
-     * ad::hypot stays the name of one function, which can be passed on. */
+    /* The largest goes first, so that the inner one is not at its kink unless all are 0. Found by
+     * its arguments alone: ad::hypot stays the name of one function, which can be passed on. */
     friend var hypot(var x, var y, var z) {
         const bool last = std::fabs(ad_value(z)) > std::fabs(ad_value(x));
         return (ad_hypot)((ad_hypot)(last ? z : x, y), last ? x : z);
@@ -96,10 +100,10 @@ operator<<(std::basic_ostream<Character, Traits> &to, const var &x) {
 }
 /* clang-format on */
 
-/* ---- names of Tapir's own: ad::NAME, and by no other way ---------------------------------------- */
+/* ---- names of Tapir's own: ad::NAME, and by no other way ------------------------------------- */
 
-/* A lookup by argument looks into the namespace of the argument's type but, unlike ad::NAME, not into one that is named
- * there by a using-directive. So what stands here must be asked for. */
+/* A lookup by argument looks into the namespace of the argument's type but, unlike ad::NAME, not
+ * into one that is named there by a using-directive. So what stands here must be asked for. */
 namespace own_ {
 
 /* ad::exp, ad::relu, ...: every row of ops.def. */
@@ -111,8 +115,10 @@ namespace own_ {
 #include "ops.def"
 
 /* ad::sum, ad::norm, ...: the sums and folds of reduce.def. */
-#define AD_OWN1_(name)                  inline var name(size_t n, const var x[]) { return (ad_##name)(n, x); }
-#define AD_OWN2_(name)                  inline var name(size_t n, const var x[], const var y[]) { return (ad_##name)(n, x, y); }
+#define AD_OWN1_(name) \
+    inline var name(size_t n, const var x[]) { return (ad_##name)(n, x); }
+#define AD_OWN2_(name) \
+    inline var name(size_t n, const var x[], const var y[]) { return (ad_##name)(n, x, y); }
 #define R_SUM(name, words, groups, ...) AD_OWN##groups##_(name)
 #define R_FOLD(name, ...)               AD_OWN1_(name)
 #define R_SELECT(...)
@@ -136,9 +142,10 @@ inline long decided_(var rounded, long whole) {
 }
 using namespace own_;
 
-/* ---- names of C's and C++'s libraries: found by the type of the operand too ---------------------- */
+/* ---- names of C's and C++'s libraries: found by the type of the operand too ------------------ */
 
-/* Rows that are such names. A using-declaration, unlike a directive, is a name of this namespace. */
+/* Rows that are such names. A using-declaration, unlike a directive, is a name of this
+ * namespace. */
 /* clang-format off */
 using own_::abs;   using own_::acos;   using own_::acosh;  using own_::asin;      using own_::asinh;
 using own_::atan;  using own_::atan2;  using own_::atanh;  using own_::cbrt;      using own_::ceil;
@@ -160,20 +167,24 @@ inline var fma(var x, var y, var z) { return x*y + z; }
 /* clang-format on */
 
 /* 0 where x <= y, and no gradient there. */
-inline var fdim(var x, var y) { return (ad_where)((ad_less_equal)(x, y), ad_num(0), x - y); }
+inline var fdim(var x, var y) {
+    return (ad_where)((ad_less_equal)(x, y), ad_num(0), x - y);
+}
 
 /* -0 has a sign that < does not see, but 1/-0 has one that it does. A NaN counts as positive. */
 inline var copysign(var x, var y) {
     const var size = (ad_abs)(x);
-    return (ad_where)((ad_either)((ad_less)(y, ad_num(0)), (ad_less)(1/y, ad_num(0))), -size, size);
+    return (ad_where)((ad_either)((ad_less)(y, ad_num(0)), (ad_less)(1 / y, ad_num(0))), -size,
+                      size);
 }
 
-/* x*2^n, rounded once: where 2^n is no double, what of n is too much comes last, and the product with that alone can
- * leave the range of normal numbers. Beyond 4,000 everything is 0 or infinite. */
+/* x*2^n, rounded once: where 2^n is no double, what of n is too much comes last, and the product
+ * with that alone can leave the range of normal numbers. Beyond 4,000 everything is 0 or
+ * infinite. */
 inline var ldexp(var x, int n) {
-    if (n > 1023) return (ldexp)(x, n > 4000 ? 4000 - 1023 : n - 1023)*std::ldexp(1.0, 1023);
-    if (n < -1022) return (ldexp)(x, n < -4000 ? -4000 + 1022 : n + 1022)*std::ldexp(1.0, -1022);
-    return x*std::ldexp(1.0, n);
+    if (n > 1023) return (ldexp)(x, n > 4000 ? 4000 - 1023 : n - 1023) * std::ldexp(1.0, 1023);
+    if (n < -1022) return (ldexp)(x, n < -4000 ? -4000 + 1022 : n + 1022) * std::ldexp(1.0, -1022);
+    return x * std::ldexp(1.0, n);
 }
 /* clang-format off */
 inline var scalbn(var x, int n) { return (ldexp)(x, n); }
@@ -186,10 +197,11 @@ inline var scalbln(var x, long n) {
 inline var modf(var x, var *whole) {
     *whole = (ad_trunc)(x);
     const var infinite = (ad_equal)((ad_abs)(x), ad_num(std::numeric_limits<double>::infinity()));
-    return (ad_where)(infinite, 1/x, (ad_fmod)(x, ad_num(1)));
+    return (ad_where)(infinite, 1 / x, (ad_fmod)(x, ad_num(1)));
 }
 
-/* x = m*2^n with m from 1/2 to 1, and n a decision; of 0, an infinity and NaN x itself, and n = 0. */
+/* x = m*2^n with m from 1/2 to 1, and n a decision; of 0, an infinity and NaN x itself, and n =
+ * 0. */
 inline var frexp(var x, int *n) {
     const double at = ad_value(x);
     if (at == 0 || at - at != 0) {
@@ -224,11 +236,11 @@ inline int  fpclassify(var x) { return std::fpclassify(ad_value(x)); }
 class tape {
     ad_tape *held;
 
-public:
+  public:
     tape() : held(ad_tape_new()) {}
     ~tape() { ad_tape_free(held); }
     tape(tape &&other) noexcept : held(other.held) { other.held = nullptr; }
-    tape &operator=(tape &&other) noexcept {                 /* what was held is freed, unless it is the same */
+    tape &operator=(tape &&other) noexcept { /* what was held is freed, unless it is the same */
         if (this == &other) return *this;
         ad_tape_free(held);
         held = other.held;
@@ -238,7 +250,7 @@ public:
     tape(const tape &) = delete;
     tape &operator=(const tape &) = delete;
 
-    operator ad_tape *() const { return held; }
+                operator ad_tape *() const { return held; }
     var         input(double number) { return (ad_input)(held, number); }
     ad_status   status() const { return ad_tape_status(held); }
     const char *message() const { return ad_tape_message(held); }

@@ -26,14 +26,14 @@ static const struct {
 
 nn_activation *nn_activation_named(const char *name) {
     if (name == NULL) return NULL;
-    for (size_t i = 0; i < sizeof activations/sizeof *activations; i++)
+    for (size_t i = 0; i < sizeof activations / sizeof *activations; i++)
         if (strcmp(activations[i].name, name) == 0) return activations[i].function;
     return NULL;
 }
 
 const char *nn_activation_name(nn_activation *activation) {
     if (activation == NULL) return "identity";
-    for (size_t i = 0; i < sizeof activations/sizeof *activations; i++)
+    for (size_t i = 0; i < sizeof activations / sizeof *activations; i++)
         if (activations[i].function == activation) return activations[i].name;
     return "activation";
 }

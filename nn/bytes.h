@@ -9,7 +9,7 @@
 
 static inline uint64_t nn__little(const unsigned char *at, size_t bytes) {
     uint64_t x = 0;
-    for (size_t i = 0; i < bytes; i++) x |= (uint64_t)at[i] << 8*i;
+    for (size_t i = 0; i < bytes; i++) x |= (uint64_t)at[i] << 8 * i;
     return x;
 }
 
@@ -20,7 +20,7 @@ static inline uint64_t nn__big(const unsigned char *at, size_t bytes) {
 }
 
 static inline void nn__put_little(unsigned char *at, size_t bytes, uint64_t x) {
-    for (size_t i = 0; i < bytes; i++) at[i] = (unsigned char)(x >> 8*i);
+    for (size_t i = 0; i < bytes; i++) at[i] = (unsigned char)(x >> 8 * i);
 }
 
 /* The IEEE numbers with these bits. */

@@ -28,7 +28,7 @@ static ad_var mean_loss(nn_model *model, nn_loss *loss, void *user, const nn_dat
         for (size_t k = 0; k < width; k++) row[k] = ad_input(nn_model_tape(model), value[k]);
         one[i] = loss(model, width, row, user);
     }
-    return ad_mul(ad_sum(rows, one), ad_num(1/(double)rows));
+    return ad_mul(ad_sum(rows, one), ad_num(1 / (double)rows));
 }
 
 static ad_check_report *check(nn_model *model, ad_var y, const ad_check_options *options) {
@@ -41,22 +41,26 @@ static ad_check_report *check(nn_model *model, ad_var y, const ad_check_options 
         block[i] = (ad_check_block){.name = a.name, .rank = a.rank, .shape = a.shape};
     }
     own.blocks = arrays, own.block = block;
-    ad_check_report *report = ad_check(y, nn_model_count(model), nn_model_params(model), NULL, &own);
+    ad_check_report *report =
+        ad_check(y, nn_model_count(model), nn_model_params(model), NULL, &own);
     free(block);
     return report;
 }
 
 static ad_check_report *refused(const nn_model *model) {
-    if (model == NULL) return ad_check_refused(AD_NO_MEMORY, "nn_check: there is no model: out of memory when it was made");
+    if (model == NULL)
+        return ad_check_refused(AD_NO_MEMORY,
+                                "nn_check: there is no model: out of memory when it was made");
     return ad_check_refused(nn_model_status(model), nn_model_message(model));
 }
 
-ad_check_report *nn_check(nn_model *model, nn_loss *loss, void *user, const nn_data *data, size_t rows,
-                          const ad_check_options *options) {
+ad_check_report *nn_check(nn_model *model, nn_loss *loss, void *user, const nn_data *data,
+                          size_t rows, const ad_check_options *options) {
     if (!askable(model, loss, data, options)) return refused(model);
-    const size_t most = rows == 0 ? ROWS : rows, count = most < nn_data_rows(data) ? most : nn_data_rows(data);
-    ad_var *row = calloc(nn_data_inputs(data) + nn_data_targets(data) + 1, sizeof *row);
-    ad_var *one = calloc(count + 1, sizeof *one);
+    const size_t most = rows == 0 ? ROWS : rows,
+                 count = most < nn_data_rows(data) ? most : nn_data_rows(data);
+    ad_var          *row = calloc(nn_data_inputs(data) + nn_data_targets(data) + 1, sizeof *row);
+    ad_var          *one = calloc(count + 1, sizeof *one);
     ad_check_report *report = NULL;
     if (row != NULL && one != NULL) {
         ad_tape      *tape = nn_model_tape(model);

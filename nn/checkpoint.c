@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NAME = 96, LONGEST_NAME = 80, DIGITS = 21 };      /* DIGITS: 2^64 - 1 and a space */
+enum { NAME = 96, LONGEST_NAME = 80, DIGITS = 21 }; /* DIGITS: 2^64 - 1 and a space */
 
 /* An array that is not a parameter, under its name in the file. */
 typedef struct array {
@@ -30,9 +30,9 @@ typedef struct checkpoint {
     const char   *path;
     nn_model     *model;
     nn_optimizer *optimizer;
-    size_t        arrays, reals;             /* reals: numbers in all arrays */
+    size_t        arrays, reals; /* reals: numbers in all arrays */
     array        *array;
-    size_t        lines, wholes;             /* wholes: numbers in all lines */
+    size_t        lines, wholes; /* wholes: numbers in all lines */
     line         *line;
 } checkpoint;
 
@@ -45,7 +45,8 @@ static bool out_of_memory(checkpoint *c) {
     return false;
 }
 
-static void add_array(checkpoint *c, const char *beginning, const char *name, size_t count, double *value) {
+static void add_array(checkpoint *c, const char *beginning, const char *name, size_t count,
+                      double *value) {
     array *a = &c->array[c->arrays++];
     snprintf(a->name, NAME, "%s%s", beginning, name);
     a->shape[0] = count, a->value = value;
@@ -56,8 +57,9 @@ static bool add_entry(checkpoint *c, nn_entry e) {
     if (!nn__model_reserved(c->model, c->path, "nn_entry", e.reserved, &e + 1)) return false;
     if (e.name == NULL || strlen(e.name) > LONGEST_NAME || (e.real == NULL) == (e.whole == NULL)) {
         nn__model_fail(c->model, AD_BAD_ARGUMENT,
-                       "%s: an entry of a checkpoint needs a name of up to %d characters, and either real or whole "
-                       "numbers", c->path, LONGEST_NAME);
+                       "%s: an entry of a checkpoint needs a name of up to %d characters, and "
+                       "either real or whole numbers",
+                       c->path, LONGEST_NAME);
         return false;
     }
     if (e.real != NULL) {
@@ -95,9 +97,11 @@ static bool list(checkpoint *c, size_t n, const nn_entry entry[]) {
 /* False after an error, which is on the model. */
 static bool begin(checkpoint *c, size_t n, const nn_entry entry[]) {
     if (!good(c)) return false;
-    if (c->path == NULL) nn__model_fail(c->model, AD_BAD_ARGUMENT, "a checkpoint needs a file name");
+    if (c->path == NULL)
+        nn__model_fail(c->model, AD_BAD_ARGUMENT, "a checkpoint needs a file name");
     else if (nn_optimizer_status(c->optimizer) != AD_OK)
-        nn__model_fail(c->model, nn_optimizer_status(c->optimizer), "%s", nn_optimizer_message(c->optimizer));
+        nn__model_fail(c->model, nn_optimizer_status(c->optimizer), "%s",
+                       nn_optimizer_message(c->optimizer));
     return good(c) && list(c, n, entry);
 }
 
@@ -107,7 +111,7 @@ static ad_status end(checkpoint *c) {
     return nn_model_status(c->model);
 }
 
-/* ---- saving ----------------------------------------------------------------------------------- */
+/* ---- saving ---------------------------------------------------------------------------------- */
 
 /* The metadata: the format, the optimizer, the integers. `text` receives their digits. */
 static void make_notes(const checkpoint *c, nn__note note[], char *text) {
@@ -167,15 +171,18 @@ ad_status nn__checkpoint_check(const char *path, nn_model *model, nn_optimizer *
     return end(&c);
 }
 
-/* ---- loading ---------------------------------------------------------------------------------- */
+/* ---- loading --------------------------------------------------------------------------------- */
 
 static bool check_kind(checkpoint *c, const nn__safetensors *file) {
-    const char *optimizer = nn__safetensors_note(file, "optimizer"), *ours = nn_optimizer_name(c->optimizer);
+    const char *optimizer = nn__safetensors_note(file, "optimizer"),
+               *ours = nn_optimizer_name(c->optimizer);
     if (!nn__is_checkpoint(file))
-        nn__model_fail(c->model, AD_BAD_FILE, "%s: not a checkpoint: \"__metadata__\" has no \"format\" \"%s\"",
-                       c->path, NN__CHECKPOINT);
+        nn__model_fail(c->model, AD_BAD_FILE,
+                       "%s: not a checkpoint: \"__metadata__\" has no \"format\" \"%s\"", c->path,
+                       NN__CHECKPOINT);
     else if (optimizer == NULL || strcmp(optimizer, ours) != 0)
-        nn__model_fail(c->model, AD_BAD_FILE, "%s: the checkpoint of an optimizer \"%s\", not of \"%s\"", c->path,
+        nn__model_fail(c->model, AD_BAD_FILE,
+                       "%s: the checkpoint of an optimizer \"%s\", not of \"%s\"", c->path,
                        optimizer != NULL ? optimizer : "", ours);
     return good(c);
 }
@@ -196,7 +203,8 @@ static bool read_array(checkpoint *c, nn__safetensors *file, const array *a, dou
     if (t == NULL)
         nn__say(status, message, "%s: no array \"%s\" of %zu numbers", c->path, a->name, count);
     else if (t->count != count || t->rank != (count != 1))
-        nn__say(status, message, "%s: \"%s\" is not an array of %zu numbers", c->path, a->name, count);
+        nn__say(status, message, "%s: \"%s\" is not an array of %zu numbers", c->path, a->name,
+                count);
     else status = nn__safetensors_read(file, t, value, message);
     if (status != AD_OK) nn__model_fail(c->model, status, "%s", message);
     return status == AD_OK;
@@ -206,7 +214,8 @@ static bool read_arrays(checkpoint *c, nn__safetensors *file, double value[]) {
     for (size_t i = 0; i < nn__safetensors_count(file); i++) {
         const char *name = nn__safetensors_tensor(file, i)->name;
         if (has(c, name)) continue;
-        nn__model_fail(c->model, AD_BAD_FILE, "%s: it has an array \"%s\", which this run lacks", c->path, name);
+        nn__model_fail(c->model, AD_BAD_FILE, "%s: it has an array \"%s\", which this run lacks",
+                       c->path, name);
         return false;
     }
     for (size_t i = 0; i < c->arrays; i++) {
@@ -235,7 +244,8 @@ static bool read_lines(checkpoint *c, const nn__safetensors *file, uint64_t valu
         const line *l = &c->line[i];
         const char *text = nn__safetensors_note(file, l->name);
         if (text == NULL || !read_wholes(text, l->count, value)) {
-            nn__model_fail(c->model, AD_BAD_FILE, "%s: \"__metadata__\": \"%s\" is not there, or not %zu whole numbers",
+            nn__model_fail(c->model, AD_BAD_FILE,
+                           "%s: \"__metadata__\": \"%s\" is not there, or not %zu whole numbers",
                            c->path, l->name, l->count);
             return false;
         }
@@ -245,12 +255,13 @@ static bool read_lines(checkpoint *c, const nn__safetensors *file, uint64_t valu
 }
 
 /* Everything has been checked: nothing can fail from here on. */
-static void commit(const checkpoint *c, const double param[], const double real[], const uint64_t whole[]) {
+static void commit(const checkpoint *c, const double param[], const double real[],
+                   const uint64_t whole[]) {
     nn_model_set_values(c->model, param);
     for (size_t i = 0; i < c->arrays; real += c->array[i++].shape[0])
-        memcpy(c->array[i].value, real, c->array[i].shape[0]*sizeof *real);
+        memcpy(c->array[i].value, real, c->array[i].shape[0] * sizeof *real);
     for (size_t i = 0; i < c->lines; whole += c->line[i++].count)
-        memcpy(c->line[i].value, whole, c->line[i].count*sizeof *whole);
+        memcpy(c->line[i].value, whole, c->line[i].count * sizeof *whole);
 }
 
 static void load(checkpoint *c, nn__safetensors *file) {

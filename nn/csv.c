@@ -21,17 +21,16 @@ enum { HEADER = 1024, LONGEST_FIELD = 1 << 16 };
 typedef struct reader {
     nn_data    *data;
     const char *path;
-    size_t      line, column;                /* column: fields read of this row */
-    size_t      row_line, first_line;        /* where this row begins, and the first row */
-    bool        header, after_return;        /* header: to be skipped; after_return: after \r */
-    char        names[HEADER];               /* header fields that fit, each with its \0 */
+    size_t      line, column;         /* column: fields read of this row */
+    size_t      row_line, first_line; /* where this row begins, and the first row */
+    bool        header, after_return; /* header: to be skipped; after_return: after \r */
+    char        names[HEADER];        /* header fields that fit, each with its \0 */
     size_t      names_length, names_count;
-    size_t      unterminated;                /* bytes since a field or line ended, by blocks */
+    size_t      unterminated; /* bytes since a field or line ended, by blocks */
 } reader;
 
 /* The position goes before the sentence. */
-__attribute__((format(printf, 2, 3)))
-static void fail(const reader *r, const char *format, ...) {
+__attribute__((format(printf, 2, 3))) static void fail(const reader *r, const char *format, ...) {
     char    sentence[NN__MESSAGE];
     va_list list;
     va_start(list, format);
@@ -41,7 +40,7 @@ static void fail(const reader *r, const char *format, ...) {
                   sentence);
 }
 
-/* ---- numbers, and what else is found in their place ------------------------------------------- */
+/* ---- numbers, and what else is found in their place ------------------------------------------ */
 
 /* Only decimal: strtod would accept hexadecimal too. Blanks on either side are ignored. */
 static bool read_number(const char *field, size_t length, double *value) {
@@ -82,25 +81,30 @@ static bool is_header_again(const reader *r, const char *field) {
 
 /* What a field that is not a number looks like, and what to do about it; "" if unknown. */
 static const char *advice(const reader *r, const char *field, size_t length) {
-    static const char *const missing[] = {"NA", "N/A", "#N/A", "NULL", "None", "missing", "?", "-", ".", NULL};
+    static const char *const missing[] = {"NA",      "N/A", "#N/A", "NULL", "None",
+                                          "missing", "?",   "-",    ".",    NULL};
     const char              *letter = field + strspn(field, " ");
     if (strlen(field) < length) return ": it has a byte 0, as text in UTF-16 does; UTF-8 is read";
     if (strncmp(field, "\xff\xfe", 2) == 0 || strncmp(field, "\xfe\xff", 2) == 0)
         return ": this is text in UTF-16; UTF-8 is read";
     if (is_header_again(r, field)) return ": the header line again";
     if (one_of(field, missing)) return ": a missing value; leave the row out or fill it in";
-    if (strchr(field, ',') != NULL && divides_numbers(field, ',')) return ": use a decimal point and no thousands separator";
+    if (strchr(field, ',') != NULL && divides_numbers(field, ','))
+        return ": use a decimal point and no thousands separator";
     if (divides_numbers(field, ';')) return ": is the separator a semicolon?";
     if (divides_numbers(field, '\t')) return ": is the separator a tab?";
     if (divides_numbers(field, '|')) return ": is the separator |?";
     if (divides_numbers(field, ' ')) return ": is the separator a blank?";
     if (strncasecmp(letter, "0x", 2) == 0) return ": numbers are decimal";
-    if (!isalpha((unsigned char)*letter) && *letter != '_' && (unsigned char)*letter < 0x80) return "";
+    if (!isalpha((unsigned char)*letter) && *letter != '_' && (unsigned char)*letter < 0x80)
+        return "";
     if (r->data->rows > 0) return ": a word; classes are numbers, 0, 1, 2 and so on";
     if (r->column > 1)
-        return ": a word; classes are numbers, 0, 1, 2 and so on, and a header line is skipped only if `header` is set";
-    return r->names_count > 0 ? ": this looks like another header line; one is skipped"
-                              : ": this looks like a header line, which is skipped only if `header` is set";
+        return ": a word; classes are numbers, 0, 1, 2 and so on, and a header line is skipped "
+               "only if `header` is set";
+    return r->names_count > 0
+             ? ": this looks like another header line; one is skipped"
+             : ": this looks like a header line, which is skipped only if `header` is set";
 }
 
 /* Enough of a field to recognize it. */
@@ -109,7 +113,7 @@ static const char *excerpt(const char *field, char text[24]) {
     return strlen(field) > 20 ? strcat(text, "...") : text;
 }
 
-/* ---- what the parser finds -------------------------------------------------------------------- */
+/* ---- what the parser finds ------------------------------------------------------------------- */
 
 static void keep_name(reader *r, const char *field) {
     const size_t bytes = strlen(field) + 1;
@@ -134,14 +138,12 @@ static void read_field(reader *r, const char *field, size_t length) {
     if (r->header) keep_name(r, field);
     else if (data->rows > 0 && r->column > data->inputs)
         fail(r, "more columns than the %zu of line %zu", data->inputs, r->first_line);
-    else if (length == 0)
-        fail(r, "the field is empty");
+    else if (length == 0) fail(r, "the field is empty");
     else if (!read_number(field, length, &value))
         fail(r, "\"%s\" is not a number%s", excerpt(field, shown), advice(r, field, length));
-    else if (!isfinite(value))
-        fail(r, "\"%s\" is not a finite number", excerpt(field, shown));
-    else if (nn__data_room(data, data->rows*data->inputs + r->column))
-        data->value[data->rows*data->inputs + r->column - 1] = value;
+    else if (!isfinite(value)) fail(r, "\"%s\" is not a finite number", excerpt(field, shown));
+    else if (nn__data_room(data, data->rows * data->inputs + r->column))
+        data->value[data->rows * data->inputs + r->column - 1] = value;
 }
 
 static void on_field(void *field, size_t length, void *context) {
@@ -188,23 +190,24 @@ static void parse(reader *r, struct csv_parser *parser, FILE *file) {
     while (data->status == AD_OK && (length = fread(block, 1, sizeof block, file)) > 0) {
         const bool   has_bom = first && length >= 3 && memcmp(block, "\xef\xbb\xbf", 3) == 0;
         const size_t skip = has_bom ? 3 : 0; /* the byte order mark that some spreadsheets write */
-        if (csv_parse(parser, block + skip, length - skip, on_field, on_line_end, r) != length - skip)
+        if (csv_parse(parser, block + skip, length - skip, on_field, on_line_end, r) !=
+            length - skip)
             break;
         first = false;
         r->unterminated += length;
-        if (r->unterminated > LONGEST_FIELD) {    /* /dev/zero never ends */
+        if (r->unterminated > LONGEST_FIELD) { /* /dev/zero never ends */
             r->column++;
             fail(r, "no end of the field within %d bytes", LONGEST_FIELD);
         }
     }
     if (ferror(file))
-        nn__data_fail(data, AD_BAD_FILE, "%s: the file cannot be read: %s", r->path, strerror(errno));
-    else if (csv_error(parser) == CSV_SUCCESS)
-        csv_fini(parser, on_field, on_line_end, r);
+        nn__data_fail(data, AD_BAD_FILE, "%s: the file cannot be read: %s", r->path,
+                      strerror(errno));
+    else if (csv_error(parser) == CSV_SUCCESS) csv_fini(parser, on_field, on_line_end, r);
     if (csv_error(parser) == CSV_ENOMEM)
         nn__data_fail(data, AD_NO_MEMORY, "%s: line %zu: out of memory", r->path, r->line);
     else if (csv_error(parser) != CSV_SUCCESS) {
-        r->column++;                         /* in the field that was not finished */
+        r->column++; /* in the field that was not finished */
         fail(r, "a quotation mark out of place");
     }
 }
@@ -238,8 +241,8 @@ static void read_csv(nn_data *data, const char *path, const nn_csv_config *confi
 #else
 static void read_csv(nn_data *data, const char *path, const nn_csv_config *config) {
     (void)config;
-    nn__data_fail(data, AD_UNSUPPORTED, "%s: CSV files cannot be read: this build is without libcsv",
-                  path);
+    nn__data_fail(data, AD_UNSUPPORTED,
+                  "%s: CSV files cannot be read: this build is without libcsv", path);
 }
 #endif
 

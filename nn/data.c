@@ -36,8 +36,9 @@ void nn__data_fail_at(nn_data *data, const char *path, uint64_t byte, const char
 
 bool nn__data_room(nn_data *data, size_t numbers) {
     if (numbers <= data->room) return true;
-    size_t  room = data->room > numbers/2 ? 2*data->room : numbers;
-    double *value = room > SIZE_MAX/sizeof *value ? NULL : realloc(data->value, room*sizeof *value);
+    size_t  room = data->room > numbers / 2 ? 2 * data->room : numbers;
+    double *value =
+        room > SIZE_MAX / sizeof *value ? NULL : realloc(data->value, room * sizeof *value);
     if (value == NULL) {
         nn__data_fail(data, AD_NO_MEMORY, "out of memory: no space for %zu numbers", numbers);
         return false;
@@ -61,16 +62,17 @@ nn_data *nn_data_new(size_t rows, size_t inputs, size_t targets, const double va
     const size_t width = inputs + targets;
     data->inputs = inputs, data->targets = targets;
     if (rows == 0 || width == 0)
-        nn__data_fail(data, AD_BAD_ARGUMENT, "nn_data_new: %zu rows of %zu columns hold no example", rows, width);
-    else if (width < inputs || rows > SIZE_MAX/width)
+        nn__data_fail(data, AD_BAD_ARGUMENT, "nn_data_new: %zu rows of %zu columns hold no example",
+                      rows, width);
+    else if (width < inputs || rows > SIZE_MAX / width)
         nn__data_fail(data, AD_BAD_ARGUMENT, "nn_data_new: too many numbers to count");
-    if (data->status != AD_OK || !nn__data_room(data, rows*width)) return data;
+    if (data->status != AD_OK || !nn__data_room(data, rows * width)) return data;
     data->rows = rows;
-    memcpy(data->value, values, rows*width*sizeof *values);
-    for (size_t i = 0; i < rows*width; i++)
+    memcpy(data->value, values, rows * width * sizeof *values);
+    for (size_t i = 0; i < rows * width; i++)
         if (!isfinite(values[i])) {
-            nn__data_fail(data, AD_BAD_ARGUMENT, "nn_data_new: row %zu, column %zu (from 0) is %g", i/width,
-                 i%width, values[i]);
+            nn__data_fail(data, AD_BAD_ARGUMENT, "nn_data_new: row %zu, column %zu (from 0) is %g",
+                          i / width, i % width, values[i]);
             break;
         }
     return data;
@@ -103,14 +105,14 @@ size_t nn_data_targets(const nn_data *data) {
 }
 
 const double *nn_data_row(const nn_data *data, size_t row) {
-    return row < nn_data_rows(data) ? data->value + row*columns(data) : NULL;
+    return row < nn_data_rows(data) ? data->value + row * columns(data) : NULL;
 }
 
-/* ---- order, columns, scale -------------------------------------------------------------------- */
+/* ---- order, columns, scale ------------------------------------------------------------------- */
 
 void nn__data_swap(nn_data *data, size_t a, size_t b) {
     const size_t width = columns(data);
-    double      *x = data->value + a*width, *y = data->value + b*width;
+    double      *x = data->value + a * width, *y = data->value + b * width;
     for (size_t i = 0; i < width; i++) {
         const double kept = x[i];
         x[i] = y[i];
@@ -126,11 +128,11 @@ void nn_data_shuffle(nn_data *data, uint64_t seed) {
 
 nn_data *nn_data_split(nn_data *data, double fraction, uint64_t seed) {
     if (data == NULL) return NULL;
-    const double wanted = round(fraction*(double)data->rows);
+    const double wanted = round(fraction * (double)data->rows);
     if (!(wanted >= 1 && wanted < (double)data->rows))
         nn__data_fail(data, AD_BAD_ARGUMENT,
-             "nn_data_split: %g of %zu rows leaves one of the two parts without rows", fraction,
-             data->rows);
+                      "nn_data_split: %g of %zu rows leaves one of the two parts without rows",
+                      fraction, data->rows);
     nn_data *part = nn__data_empty();
     if (part == NULL) return NULL;
     if (data->status != AD_OK) {
@@ -138,11 +140,11 @@ nn_data *nn_data_split(nn_data *data, double fraction, uint64_t seed) {
         return part;
     }
     const size_t rows = (size_t)wanted, width = columns(data);
-    if (!nn__data_room(part, rows*width)) return part;
+    if (!nn__data_room(part, rows * width)) return part;
     nn_data_shuffle(data, seed);
     data->rows -= rows;
     part->rows = rows, part->inputs = data->inputs, part->targets = data->targets;
-    memcpy(part->value, data->value + data->rows*width, rows*width*sizeof *part->value);
+    memcpy(part->value, data->value + data->rows * width, rows * width * sizeof *part->value);
     return part;
 }
 
@@ -151,8 +153,8 @@ nn_data *nn_data_split(nn_data *data, double fraction, uint64_t seed) {
 static void join_rows(nn_data *data, const nn_data *left, const nn_data *right) {
     const size_t m = columns(left), n = columns(right);
     for (size_t row = 0; row < left->rows; row++) {
-        memcpy(data->value + row*(m + n), left->value + row*m, m*sizeof *data->value);
-        memcpy(data->value + row*(m + n) + m, right->value + row*n, n*sizeof *data->value);
+        memcpy(data->value + row * (m + n), left->value + row * m, m * sizeof *data->value);
+        memcpy(data->value + row * (m + n) + m, right->value + row * n, n * sizeof *data->value);
     }
     data->rows = left->rows, data->inputs = m, data->targets = n;
 }
@@ -164,11 +166,12 @@ nn_data *nn_data_join(const nn_data *inputs, const nn_data *targets) {
     if (nn_data_status(bad) != AD_OK)
         nn__data_fail(data, nn_data_status(bad), "%s", nn_data_message(bad));
     else if (inputs->rows != targets->rows)
-        nn__data_fail(data, AD_BAD_ARGUMENT, "nn_data_join: %zu rows of inputs, but %zu rows of targets",
-                      inputs->rows, targets->rows);
-    else if (columns(inputs) + columns(targets) > SIZE_MAX/inputs->rows)
+        nn__data_fail(data, AD_BAD_ARGUMENT,
+                      "nn_data_join: %zu rows of inputs, but %zu rows of targets", inputs->rows,
+                      targets->rows);
+    else if (columns(inputs) + columns(targets) > SIZE_MAX / inputs->rows)
         nn__data_fail(data, AD_BAD_ARGUMENT, "nn_data_join: too many numbers to count");
-    else if (nn__data_room(data, inputs->rows*(columns(inputs) + columns(targets))))
+    else if (nn__data_room(data, inputs->rows * (columns(inputs) + columns(targets))))
         join_rows(data, inputs, targets);
     return data;
 }
@@ -180,13 +183,14 @@ static size_t count_classes(nn_data *data, size_t column, size_t classes) {
     for (size_t row = 0; row < data->rows; row++) {
         const double x = nn_data_row(data, row)[column];
         if (!(x >= 0 && x < 0x1p32 && x == floor(x)))
-            nn__data_fail(data, AD_BAD_ARGUMENT,
-                          "nn_data_one_hot: row %zu, column %zu (from 0) is %g, which is not a class number",
-                          row, column, x);
+            nn__data_fail(
+                data, AD_BAD_ARGUMENT,
+                "nn_data_one_hot: row %zu, column %zu (from 0) is %g, which is not a class number",
+                row, column, x);
         else if (classes != 0 && x >= (double)classes)
             nn__data_fail(data, AD_BAD_ARGUMENT,
-                          "nn_data_one_hot: row %zu, column %zu (from 0) is class %g of %zu", row, column,
-                          x, classes);
+                          "nn_data_one_hot: row %zu, column %zu (from 0) is class %g of %zu", row,
+                          column, x, classes);
         else if ((size_t)x >= most) most = (size_t)x + 1;
         if (data->status != AD_OK) return 0;
     }
@@ -196,45 +200,47 @@ static size_t count_classes(nn_data *data, size_t column, size_t classes) {
 void nn_data_one_hot(nn_data *data, size_t target, size_t classes) {
     if (nn_data_status(data) != AD_OK) return;
     if (target >= data->targets) {
-        nn__data_fail(data, AD_BAD_ARGUMENT, "nn_data_one_hot: no target %zu (from 0): the data have %zu",
-                      target, data->targets);
+        nn__data_fail(data, AD_BAD_ARGUMENT,
+                      "nn_data_one_hot: no target %zu (from 0): the data have %zu", target,
+                      data->targets);
         return;
     }
     const size_t before = data->inputs + target, n = count_classes(data, before, classes);
     if (n == 0) return;
     const size_t old = columns(data), after = old - before - 1, width = old - 1 + n;
-    if (width < old || width > SIZE_MAX/sizeof(double)/data->rows) {
+    if (width < old || width > SIZE_MAX / sizeof(double) / data->rows) {
         nn__data_fail(data, AD_BAD_ARGUMENT, "nn_data_one_hot: too many numbers to count");
         return;
     }
-    double *value = calloc(data->rows*width, sizeof *value);
+    double *value = calloc(data->rows * width, sizeof *value);
     if (value == NULL) {
-        nn__data_fail(data, AD_NO_MEMORY, "out of memory: no space for %zu numbers", data->rows*width);
+        nn__data_fail(data, AD_NO_MEMORY, "out of memory: no space for %zu numbers",
+                      data->rows * width);
         return;
     }
     for (size_t row = 0; row < data->rows; row++) {
-        const double *from = data->value + row*old;
-        double       *to = value + row*width;
-        memcpy(to, from, before*sizeof *to);
+        const double *from = data->value + row * old;
+        double       *to = value + row * width;
+        memcpy(to, from, before * sizeof *to);
         to[before + (size_t)from[before]] = 1;
-        memcpy(to + before + n, from + before + 1, after*sizeof *to);
+        memcpy(to + before + n, from + before + 1, after * sizeof *to);
     }
     free(data->value);
-    data->value = value, data->room = data->rows*width, data->targets += n - 1;
+    data->value = value, data->room = data->rows * width, data->targets += n - 1;
 }
 
 /* Scaling finite numbers may overflow. */
 static void put(nn_data *data, size_t row, size_t column, double x) {
     if (!isfinite(x))
-        nn__data_fail(data, AD_BAD_ARGUMENT, "row %zu, input %zu (from 0) becomes %g when it is scaled", row,
-             column, x);
-    else data->value[row*columns(data) + column] = x;
+        nn__data_fail(data, AD_BAD_ARGUMENT,
+                      "row %zu, input %zu (from 0) becomes %g when it is scaled", row, column, x);
+    else data->value[row * columns(data) + column] = x;
 }
 
 void nn_data_scale(nn_data *data, double factor) {
     for (size_t row = 0; row < nn_data_rows(data); row++)
         for (size_t i = 0; i < data->inputs; i++)
-            put(data, row, i, factor*data->value[row*columns(data) + i]);
+            put(data, row, i, factor * data->value[row * columns(data) + i]);
 }
 
 /* Compensated summation (A. Neumaier, 1974): the rounding errors are summed too. */
@@ -265,23 +271,24 @@ static int scale_of(const nn_data *data, size_t column, bool *constant) {
         largest = fmax(largest, fabs(x));
     }
     frexp(largest, &exponent);
-    return exponent < -1000 ? -1000 : exponent;              /* 2^1000 is still finite */
+    return exponent < -1000 ? -1000 : exponent; /* 2^1000 is still finite */
 }
 
 /* For a column that is not constant. Two passes: the one-pass formula cancels if the mean is large
  * compared to the deviation. The mean is rounded, so the mean of the differences from it (`rest`)
  * is corrected for. */
-static void moments_of(const nn_data *data, size_t column, int exponent, double *mean, double *deviation) {
+static void moments_of(const nn_data *data, size_t column, int exponent, double *mean,
+                       double *deviation) {
     const double n = (double)data->rows, by = ldexp(1, -exponent);
     total        sum = {0}, rest = {0}, squares = {0};
-    for (size_t row = 0; row < data->rows; row++) add(&sum, by*nn_data_row(data, row)[column]);
-    const double middle = sum_of(sum)/n;
+    for (size_t row = 0; row < data->rows; row++) add(&sum, by * nn_data_row(data, row)[column]);
+    const double middle = sum_of(sum) / n;
     for (size_t row = 0; row < data->rows; row++) {
-        const double d = by*nn_data_row(data, row)[column] - middle;
+        const double d = by * nn_data_row(data, row)[column] - middle;
         add(&rest, d);
-        add(&squares, d*d);
+        add(&squares, d * d);
     }
-    const double variance = (sum_of(squares) - sum_of(rest)*(sum_of(rest)/n))/n;
+    const double variance = (sum_of(squares) - sum_of(rest) * (sum_of(rest) / n)) / n;
     *mean = ldexp(middle, exponent);
     *deviation = fmax(ldexp(sqrt(fmax(variance, 0)), exponent), DBL_TRUE_MIN); /* 0: constant */
 }
@@ -300,18 +307,20 @@ void nn_data_moments(const nn_data *data, double mean[], double deviation[]) {
 /* The difference of two finite numbers may overflow although its quotient does not. */
 static double standardized(double x, double mean, double deviation) {
     const double d = x - mean;
-    return deviation == 0 ? d : isfinite(d) ? d/deviation : (x/4 - mean/4)/(deviation/4);
+    return deviation == 0 ? d : isfinite(d) ? d / deviation : (x / 4 - mean / 4) / (deviation / 4);
 }
 
 void nn_data_standardize(nn_data *data, const double mean[], const double deviation[]) {
     for (size_t i = 0; i < nn_data_inputs(data); i++)
         if (!(isfinite(mean[i]) && isfinite(deviation[i]) && deviation[i] >= 0)) {
-            nn__data_fail(data, AD_BAD_ARGUMENT,
-                          "nn_data_standardize: input %zu (from 0) has the mean %g and the deviation %g", i, mean[i],
-                          deviation[i]);
+            nn__data_fail(
+                data, AD_BAD_ARGUMENT,
+                "nn_data_standardize: input %zu (from 0) has the mean %g and the deviation %g", i,
+                mean[i], deviation[i]);
             return;
         }
     for (size_t row = 0; row < nn_data_rows(data); row++)
         for (size_t i = 0; i < data->inputs; i++)
-            put(data, row, i, standardized(data->value[row*columns(data) + i], mean[i], deviation[i]));
+            put(data, row, i,
+                standardized(data->value[row * columns(data) + i], mean[i], deviation[i]));
 }

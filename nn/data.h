@@ -9,9 +9,9 @@
  * row has inputs + targets numbers, and all of them are finite. After an error there are no
  * rows. */
 struct nn_data {
-    size_t    rows, inputs, targets, room;   /* room: capacity of value, in numbers */
-    double   *value;                         /* rows x (inputs + targets), row-major */
-    ad_status status;                        /* the first error */
+    size_t    rows, inputs, targets, room; /* room: capacity of value, in numbers */
+    double   *value;                       /* rows x (inputs + targets), row-major */
+    ad_status status;                      /* the first error */
     char      message[NN__MESSAGE];
 };
 
@@ -19,12 +19,12 @@ struct nn_data {
 nn_data *nn__data_empty(void);
 
 /* Keeps the first error, and removes the rows. */
-__attribute__((format(printf, 3, 4)))
-void nn__data_fail(nn_data *data, ad_status status, const char *format, ...);
+__attribute__((format(printf, 3, 4))) void nn__data_fail(nn_data *data, ad_status status,
+                                                         const char *format, ...);
 
 /* AD_BAD_FILE: "PATH: byte BYTE: SENTENCE". */
-__attribute__((format(printf, 4, 5)))
-void nn__data_fail_at(nn_data *data, const char *path, uint64_t byte, const char *format, ...);
+__attribute__((format(printf, 4, 5))) void nn__data_fail_at(nn_data *data, const char *path,
+                                                            uint64_t byte, const char *format, ...);
 
 /* Makes room for so many numbers; false, with AD_NO_MEMORY, if there is none. Grows by doubling, so
  * that memory is allocated only for what has been read, not for what a header claims. */
@@ -33,6 +33,6 @@ bool nn__data_room(nn_data *data, size_t numbers);
 /* Called when a file has been read: makes the last `targets` columns targets. */
 void nn__data_set_targets(nn_data *data, size_t targets, const char *path);
 
-void nn__data_swap(nn_data *data, size_t a, size_t b);      /* swaps two rows */
+void nn__data_swap(nn_data *data, size_t a, size_t b); /* swaps two rows */
 
 #endif

@@ -13,8 +13,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-__attribute__((format(printf, 3, 4)))
-static bool refuse(nn__history *h, ad_status status, const char *format, ...) {
+__attribute__((format(printf, 3, 4))) static bool refuse(nn__history *h, ad_status status,
+                                                         const char *format, ...) {
     va_list list;
     va_start(list, format);
     nn__sentence(h->message, format, list);
@@ -24,10 +24,11 @@ static bool refuse(nn__history *h, ad_status status, const char *format, ...) {
 }
 
 static bool failed(nn__history *h) {
-    return refuse(h, AD_BAD_FILE, "%s: the history cannot be written: %s", h->path, strerror(errno));
+    return refuse(h, AD_BAD_FILE, "%s: the history cannot be written: %s", h->path,
+                  strerror(errno));
 }
 
-/* ---- columns ---------------------------------------------------------------------------------- */
+/* ---- columns --------------------------------------------------------------------------------- */
 
 static void name_columns(nn__history *h, const nn_train_config *c) {
     h->column[h->columns++] = "epoch";
@@ -62,16 +63,18 @@ static first_line look_at_header(const nn__history *h) {
 }
 
 static bool refuse_columns(nn__history *h) {
-    char names[NN__MESSAGE/2] = "";
+    char names[NN__MESSAGE / 2] = "";
     for (size_t i = 0; i < h->columns; i++) {
         const size_t length = strlen(names);
         snprintf(names + length, sizeof names - length, "%s%s", i == 0 ? "" : ", ", h->column[i]);
     }
-    return refuse(h, AD_BAD_FILE, "%s: the history has other columns than this run, which has %s: resume with the same columns, or "
-                  "name another file", h->path, names);
+    return refuse(h, AD_BAD_FILE,
+                  "%s: the history has other columns than this run, which has %s: resume with the "
+                  "same columns, or name another file",
+                  h->path, names);
 }
 
-/* ---- opening ---------------------------------------------------------------------------------- */
+/* ---- opening --------------------------------------------------------------------------------- */
 
 /* The file offset after the header and the rows up to `epoch`. */
 static long end_of_kept_rows(FILE *file, size_t epoch) {
@@ -80,9 +83,9 @@ static long end_of_kept_rows(FILE *file, size_t epoch) {
     for (int c = '\n'; c != EOF;) {
         number = 0;
         for (c = fgetc(file); c >= '0' && c <= '9' && number <= epoch; c = fgetc(file))
-            number = 10*number + (size_t)(c - '0');
+            number = 10 * number + (size_t)(c - '0');
         while (c != EOF && c != '\n') c = fgetc(file);
-        if (number > epoch || c == EOF) break;           /* no newline: the run was killed */
+        if (number > epoch || c == EOF) break; /* no newline: the run was killed */
         end = ftell(file);
     }
     return end;
@@ -98,7 +101,9 @@ static bool resume(nn__history *h, size_t epoch) {
     if (line != SAME) return line == CUT ? begin(h, true) : refuse_columns(h);
     rewind(h->file);
     const long end = end_of_kept_rows(h->file, epoch);
-    return end > 0 && ftruncate(fileno(h->file), end) == 0 && fseek(h->file, end, SEEK_SET) == 0 ? true : failed(h);
+    return end > 0 && ftruncate(fileno(h->file), end) == 0 && fseek(h->file, end, SEEK_SET) == 0
+             ? true
+             : failed(h);
 }
 
 /* Compares the files, not their names, so that links and other paths to a folder are seen
@@ -111,10 +116,13 @@ static bool is_separate(nn__history *h, const nn_train_config *c, const struct s
     struct stat other;
     FILE *const stream = c->stream != NULL ? c->stream : stderr;
     if (c->checkpoint != NULL && stat(c->checkpoint, &other) == 0 && same_file(file, &other))
-        return refuse(h, AD_BAD_ARGUMENT, "nn_train: %s, the history, and %s, the checkpoint, are the same file", c->history,
-                      c->checkpoint);
-    if (c->progress && fileno(stream) >= 0 && fstat(fileno(stream), &other) == 0 && same_file(file, &other))
-        return refuse(h, AD_BAD_ARGUMENT, "nn_train: %s, the history, is also where the progress goes", c->history);
+        return refuse(h, AD_BAD_ARGUMENT,
+                      "nn_train: %s, the history, and %s, the checkpoint, are the same file",
+                      c->history, c->checkpoint);
+    if (c->progress && fileno(stream) >= 0 && fstat(fileno(stream), &other) == 0 &&
+        same_file(file, &other))
+        return refuse(h, AD_BAD_ARGUMENT,
+                      "nn_train: %s, the history, is also where the progress goes", c->history);
     return true;
 }
 
@@ -127,7 +135,8 @@ static void remove_again(const char *path) {
 /* Does not block on a named pipe, whose reader may never come. read: the existing file is
  * continued. */
 static int open_to_write(const char *path, bool read) {
-    const int file = open(path, (read ? O_RDWR : O_WRONLY) | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0666);
+    const int file =
+        open(path, (read ? O_RDWR : O_WRONLY) | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0666);
     const int flags = file < 0 ? -1 : fcntl(file, F_GETFL);
     if (flags >= 0) fcntl(file, F_SETFL, flags & ~O_NONBLOCK);
     return file;
@@ -138,9 +147,11 @@ static bool open_file(nn__history *h, const nn_train_config *c, size_t epoch) {
     const bool  fresh = stat(h->path, &file) != 0, pipe = !fresh && S_ISFIFO(file.st_mode);
     const bool  read = epoch > 0 && !pipe;
     const int   number = open_to_write(h->path, read);
-    if (number < 0 || fstat(number, &file) != 0 || (h->file = fdopen(number, read ? "r+" : "w")) == NULL) {
+    if (number < 0 || fstat(number, &file) != 0 ||
+        (h->file = fdopen(number, read ? "r+" : "w")) == NULL) {
         if (number < 0 && pipe && errno == ENXIO)
-            refuse(h, AD_BAD_FILE, "%s: the history cannot be written: it is a pipe without a reader", h->path);
+            refuse(h, AD_BAD_FILE,
+                   "%s: the history cannot be written: it is a pipe without a reader", h->path);
         else failed(h);
         if (number >= 0) close(number);
         return false;
@@ -151,8 +162,10 @@ static bool open_file(nn__history *h, const nn_train_config *c, size_t epoch) {
 }
 
 bool nn__history_open(nn__history *h, const nn_train_config *c, size_t epoch) {
-    *h = (nn__history){.path = c->history, .held_out = c->held_out != NULL,
-                       .metric = c->metric != NULL || c->score != NULL, .rate = c->schedule != NULL};
+    *h = (nn__history){.path = c->history,
+                       .held_out = c->held_out != NULL,
+                       .metric = c->metric != NULL || c->score != NULL,
+                       .rate = c->schedule != NULL};
     name_columns(h, c);
     if (c->history == NULL || open_file(h, c, epoch)) return true;
     if (h->file != NULL) fclose(h->file);

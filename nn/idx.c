@@ -17,7 +17,7 @@
 #include <zlib.h>
 typedef gzFile stream;
 #else
-typedef FILE  *stream;
+typedef FILE *stream;
 #endif
 
 enum { BLOCK = 1 << 16 };
@@ -26,10 +26,10 @@ typedef struct reader {
     nn_data    *data;
     const char *path;
     stream      from;
-    uint64_t    at;                          /* uncompressed bytes read so far */
+    uint64_t    at; /* uncompressed bytes read so far */
 } reader;
 
-/* ---- bytes, uncompressed ---------------------------------------------------------------------- */
+/* ---- bytes, uncompressed --------------------------------------------------------------------- */
 
 #if HAVE_ZLIB
 /* clang-format off */
@@ -44,10 +44,10 @@ static size_t read_some(reader *r, size_t n, unsigned char to[]) {
     int         error = Z_OK;
     const char *words = gzerror(r->from, &error);
     if (got > 0) r->at += (uint64_t)got;
-    if (error == Z_MEM_ERROR)
-        nn__data_fail(r->data, AD_NO_MEMORY, "%s: out of memory", r->path);
+    if (error == Z_MEM_ERROR) nn__data_fail(r->data, AD_NO_MEMORY, "%s: out of memory", r->path);
     else if (error == Z_ERRNO)
-        nn__data_fail(r->data, AD_BAD_FILE, "%s: the file cannot be read: %s", r->path, strerror(errno));
+        nn__data_fail(r->data, AD_BAD_FILE, "%s: the file cannot be read: %s", r->path,
+                      strerror(errno));
     else if (error == Z_BUF_ERROR)
         nn__data_fail_at(r->data, r->path, r->at,
                          "the gzip file ends early: the uncompressed data stop here");
@@ -65,10 +65,11 @@ static void   close_stream(stream from) { fclose(from); }
 static size_t read_some(reader *r, size_t n, unsigned char to[]) {
     const size_t got = fread(to, 1, n, r->from);
     if (ferror(r->from))
-        nn__data_fail(r->data, AD_BAD_FILE, "%s: the file cannot be read: %s", r->path, strerror(errno));
+        nn__data_fail(r->data, AD_BAD_FILE, "%s: the file cannot be read: %s", r->path,
+                      strerror(errno));
     else if (r->at == 0 && got >= 2 && to[0] == 0x1f && to[1] == 0x8b)
-        nn__data_fail(r->data, AD_UNSUPPORTED, "%s: the file is gzipped, and this build is without zlib",
-                      r->path);
+        nn__data_fail(r->data, AD_UNSUPPORTED,
+                      "%s: the file is gzipped, and this build is without zlib", r->path);
     r->at += got;
     return r->data->status == AD_OK ? got : 0;
 }
@@ -79,11 +80,11 @@ static bool read_all(reader *r, size_t n, unsigned char to[], const char *what) 
     if (read_some(r, n, to) == n) return true;
     nn__data_fail_at(r->data, r->path, r->at,
                      "the file ends in its %s: %zu bytes are needed from byte %llu on", what, n,
-         (unsigned long long)from);
+                     (unsigned long long)from);
     return false;
 }
 
-/* ---- numbers ---------------------------------------------------------------------------------- */
+/* ---- numbers --------------------------------------------------------------------------------- */
 
 /* clang-format off */
 static double unsigned8(uint64_t bits) { return (double)bits; }
@@ -107,12 +108,16 @@ static const struct type *read_type(reader *r, size_t *axes) {
     unsigned char head[4];
     if (!read_all(r, sizeof head, head, "header")) return NULL;
     *axes = head[3];
-    for (size_t i = 0; i < sizeof types/sizeof *types; i++)
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++)
         if (head[0] == 0 && head[1] == 0 && types[i].code == head[2] && *axes > 0) return &types[i];
-    if (head[0] != 0 || head[1] != 0) nn__data_fail_at(r->data, r->path, 0,
-                                                       "not an IDX file: it does not begin with two zero bytes");
-    else if (*axes == 0) nn__data_fail_at(r->data, r->path, 3, "an array without axes, which has no rows");
-    else nn__data_fail_at(r->data, r->path, 2, "numbers of type 0x%02x, which IDX does not have", head[2]);
+    if (head[0] != 0 || head[1] != 0)
+        nn__data_fail_at(r->data, r->path, 0,
+                         "not an IDX file: it does not begin with two zero bytes");
+    else if (*axes == 0)
+        nn__data_fail_at(r->data, r->path, 3, "an array without axes, which has no rows");
+    else
+        nn__data_fail_at(r->data, r->path, 2, "numbers of type 0x%02x, which IDX does not have",
+                         head[2]);
     return NULL;
 }
 
@@ -123,9 +128,11 @@ static bool read_axes(reader *r, size_t axes, size_t *rows, size_t *columns) {
         unsigned char bytes[4];
         if (!read_all(r, sizeof bytes, bytes, "header")) return false;
         const size_t n = (size_t)nn__big(bytes, sizeof bytes);
-        if (n == 0) nn__data_fail_at(r->data, r->path, r->at - 4, "axis %zu (from 0) has length 0", i);
-        else if (*rows > SIZE_MAX/sizeof(double)/ *columns/n)
-            nn__data_fail_at(r->data, r->path, r->at - 4, "the shape has too many numbers to count");
+        if (n == 0)
+            nn__data_fail_at(r->data, r->path, r->at - 4, "axis %zu (from 0) has length 0", i);
+        else if (*rows > SIZE_MAX / sizeof(double) / *columns / n)
+            nn__data_fail_at(r->data, r->path, r->at - 4,
+                             "the shape has too many numbers to count");
         if (r->data->status != AD_OK) return false;
         *(i == 0 ? rows : columns) *= n;
     }
@@ -136,11 +143,11 @@ static void put_numbers(reader *r, const struct type *type, size_t first, size_t
                         const unsigned char block[]) {
     const size_t columns = r->data->inputs;
     for (size_t i = 0; i < n; i++) {
-        const double x = type->number(nn__big(block + i*type->bytes, type->bytes));
+        const double x = type->number(nn__big(block + i * type->bytes, type->bytes));
         if (!isfinite(x)) {
-            nn__data_fail_at(r->data, r->path, r->at - (n - i)*type->bytes,
-                             "row %zu, column %zu (from 0) is %g",
-                 (first + i)/columns, (first + i)%columns, x);
+            nn__data_fail_at(r->data, r->path, r->at - (n - i) * type->bytes,
+                             "row %zu, column %zu (from 0) is %g", (first + i) / columns,
+                             (first + i) % columns, x);
             return;
         }
         r->data->value[first + i] = x;
@@ -153,8 +160,8 @@ static void read_end(reader *r) {
     unsigned char more;
     if (r->data->status == AD_OK && read_some(r, 1, &more) != 0)
         nn__data_fail_at(r->data, r->path, r->at - 1,
-                         "more bytes than the %zu rows of %zu numbers in the header",
-             r->data->rows, r->data->inputs);
+                         "more bytes than the %zu rows of %zu numbers in the header", r->data->rows,
+                         r->data->inputs);
 }
 
 static void read_idx(reader *r) {
@@ -163,9 +170,11 @@ static void read_idx(reader *r) {
     const struct type *type = read_type(r, &axes);
     if (type == NULL || !read_axes(r, axes, &rows, &columns)) return;
     r->data->rows = rows, r->data->inputs = columns;
-    for (size_t done = 0; done < rows*columns && r->data->status == AD_OK;) {
-        const size_t left = rows*columns - done, most = BLOCK/type->bytes, n = left < most ? left : most;
-        if (!read_all(r, n*type->bytes, block, "numbers") || !nn__data_room(r->data, done + n)) return;
+    for (size_t done = 0; done < rows * columns && r->data->status == AD_OK;) {
+        const size_t left = rows * columns - done, most = BLOCK / type->bytes,
+                     n = left < most ? left : most;
+        if (!read_all(r, n * type->bytes, block, "numbers") || !nn__data_room(r->data, done + n))
+            return;
         put_numbers(r, type, done, n, block);
         done += n;
     }
@@ -189,8 +198,7 @@ nn_data *nn_data_idx(const char *path, size_t targets) {
     nn_data *data = nn__data_empty();
     if (data == NULL) return NULL;
     reader r = {.data = data, .path = path};
-    if (path == NULL)
-        nn__data_fail(data, AD_BAD_ARGUMENT, "nn_data_idx: no file name");
+    if (path == NULL) nn__data_fail(data, AD_BAD_ARGUMENT, "nn_data_idx: no file name");
     else open_stream(&r);
     if (r.from != NULL) {
         read_idx(&r);

@@ -10,9 +10,10 @@ static const ad_var *part(nn_model *model, const char *layer, const char *part, 
     char name[NN__MESSAGE];
     if ((size_t)snprintf(name, sizeof name, "%s.%s", layer, part) < sizeof name)
         return nn_param(model, name, rank, shape, init);
-    int shown = 40;                          /* bytes; not cut inside a character */
+    int shown = 40; /* bytes; not cut inside a character */
     while (shown > 37 && ((unsigned char)layer[shown] & 0xc0) == 0x80) shown--;
-    nn__model_fail(model, AD_BAD_ARGUMENT, "nn_layer_add: the name is too long: %.*s...", shown, layer);
+    nn__model_fail(model, AD_BAD_ARGUMENT, "nn_layer_add: the name is too long: %.*s...", shown,
+                   layer);
     return NULL;
 }
 
@@ -27,10 +28,11 @@ nn_layer nn_layer_add(nn_model *model, const char *name, const nn_layer_config *
     if (!nn__model_reserved(model, "nn_layer_add", "nn_layer_config", config->reserved, config + 1))
         return failed;
     const size_t shape[] = {config->outputs, config->inputs};
-    nn_layer     layer = {.inputs = config->inputs, .outputs = config->outputs,
-                          .activation = config->activation};
+    nn_layer     layer = {
+            .inputs = config->inputs, .outputs = config->outputs, .activation = config->activation};
     layer.weight = part(model, name, "weight", 2, shape, init_by(config->weight, config));
-    if (!config->without_bias) layer.bias = part(model, name, "bias", 1, shape, init_by(config->bias, config));
+    if (!config->without_bias)
+        layer.bias = part(model, name, "bias", 1, shape, init_by(config->bias, config));
     return nn_model_status(model) == AD_OK ? layer : failed;
 }
 
@@ -46,8 +48,11 @@ void nn_layer_forward(const nn_layer *layer, const ad_var input[], ad_var output
     const size_t n = layer->inputs;
     check_layer(layer);
     for (size_t i = 0; i < layer->outputs; i++) {
-        const ad_var *weight = layer->weight + i*n;
-        if (layer->bias != NULL) output[i] = nn_neuron(n, weight, input, layer->bias[i], layer->activation);
-        else output[i] = (layer->activation == NULL ? nn_identity : layer->activation)(ad_dot(n, weight, input));
+        const ad_var *weight = layer->weight + i * n;
+        if (layer->bias != NULL)
+            output[i] = nn_neuron(n, weight, input, layer->bias[i], layer->activation);
+        else
+            output[i] = (layer->activation == NULL ? nn_identity
+                                                   : layer->activation)(ad_dot(n, weight, input));
     }
 }

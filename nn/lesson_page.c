@@ -12,7 +12,7 @@ static const char page[] = {
 #include "lesson.inc"
 };
 
-/* ---- data ------------------------------------------------------------------------------------- */
+/* ---- data ------------------------------------------------------------------------------------ */
 
 /* A JSON string that is safe inside a script element too, which "</" would end. Bytes that are not
  * UTF-8 become U+FFFD. */
@@ -49,9 +49,9 @@ static void write_names(const char *key, size_t n, char *const name[], FILE *to)
 }
 
 /* The weights and the biases of a layer from x, which has a number for each parameter. */
-static void write_params(const nn_lesson *lesson, size_t l, const char *weight, const char *bias, const double x[],
-                         FILE *to) {
-    const size_t weights = lesson->size[l]*lesson->size[l + 1];
+static void write_params(const nn_lesson *lesson, size_t l, const char *weight, const char *bias,
+                         const double x[], FILE *to) {
+    const size_t weights = lesson->size[l] * lesson->size[l + 1];
     write_numbers(weight, weights, x + lesson->param[l], to);
     write_numbers(bias, lesson->size[l + 1], x + lesson->param[l] + weights, to);
 }
@@ -60,7 +60,8 @@ static void write_example(const nn_lesson *lesson, const nn__example *p, FILE *t
     fprintf(to, "{\"row\":%zu,\"loss\":%.17g,\"loss_after\":%.17g", p->row, p->loss, p->loss_after);
     write_numbers("input", lesson->inputs, p->input, to);
     write_key("wanted", to);
-    for (size_t k = 0; k < lesson->outputs; k++) fprintf(to, "%s%.17g", k == 0 ? "[" : ",", nn__wanted(lesson, p, k));
+    for (size_t k = 0; k < lesson->outputs; k++)
+        fprintf(to, "%s%.17g", k == 0 ? "[" : ",", nn__wanted(lesson, p, k));
     fputs("]", to);
     write_numbers("guess", lesson->outputs, p->guess, to);
     write_key("layers", to);
@@ -80,15 +81,18 @@ static void write_example(const nn_lesson *lesson, const nn__example *p, FILE *t
 
 static void write_lesson(const nn_lesson *lesson, FILE *to) {
     double gap = 0;
-    for (size_t i = 0; i < lesson->params; i++) gap = fmax(gap, fabs(lesson->mean[i] - lesson->gradient_of_mean[i]));
+    for (size_t i = 0; i < lesson->params; i++)
+        gap = fmax(gap, fabs(lesson->mean[i] - lesson->gradient_of_mean[i]));
     fputs("{\"format\":\"tapir-lesson/1\",\"title\":", to);
     write_text(lesson->title, to);
     write_key("sizes", to);
-    for (size_t l = 0; l <= lesson->layers; l++) fprintf(to, "%s%zu", l == 0 ? "[" : ",", lesson->size[l]);
+    for (size_t l = 0; l <= lesson->layers; l++)
+        fprintf(to, "%s%zu", l == 0 ? "[" : ",", lesson->size[l]);
     fputs("],\"activations\":", to);
-    for (size_t l = 0; l < lesson->layers; l++) fprintf(to, "%s\"%s\"", l == 0 ? "[" : ",", lesson->activation[l]);
-    fprintf(to, "],\"loss\":\"%s\",\"rate\":%.17g,\"image\":%zu", lesson->squares ? "squares" : "cross-entropy",
-            lesson->rate, lesson->image);
+    for (size_t l = 0; l < lesson->layers; l++)
+        fprintf(to, "%s\"%s\"", l == 0 ? "[" : ",", lesson->activation[l]);
+    fprintf(to, "],\"loss\":\"%s\",\"rate\":%.17g,\"image\":%zu",
+            lesson->squares ? "squares" : "cross-entropy", lesson->rate, lesson->image);
     write_names("inputs", lesson->inputs, lesson->input_name, to);
     write_names("outputs", lesson->outputs, lesson->output_name, to);
     fputs(",\n\"layers\":", to);
@@ -104,7 +108,8 @@ static void write_lesson(const nn_lesson *lesson, FILE *to) {
         fputs(k == 0 ? "\n " : ",\n ", to);
         write_example(lesson, &lesson->example[k], to);
     }
-    fprintf(to, "],\n\"mean_loss\":%.17g,\"mean_loss_after\":%.17g,\"gap\":%.17g}\n", lesson->loss, lesson->loss_after, gap);
+    fprintf(to, "],\n\"mean_loss\":%.17g,\"mean_loss_after\":%.17g,\"gap\":%.17g}\n", lesson->loss,
+            lesson->loss_after, gap);
 }
 
 ad_status nn_lesson_json(const nn_lesson *lesson, FILE *to) {
@@ -115,14 +120,15 @@ ad_status nn_lesson_json(const nn_lesson *lesson, FILE *to) {
     return nn__written(to);
 }
 
-/* ---- page ------------------------------------------------------------------------------------- */
+/* ---- page ------------------------------------------------------------------------------------ */
 
 /* The text of an HTML element: noncharacters and bytes that are not UTF-8 become U+FFFD, control
  * characters a space. */
 static void write_escaped(const char *text, FILE *to) {
     for (size_t n; *text != '\0'; text += n > 0 ? n : 1) {
         n = nn__character(text);
-        const bool none = n == 0 || strncmp(text, "\xef\xbf\xbe", 3) == 0 || strncmp(text, "\xef\xbf\xbf", 3) == 0;
+        const bool none = n == 0 || strncmp(text, "\xef\xbf\xbe", 3) == 0 ||
+                          strncmp(text, "\xef\xbf\xbf", 3) == 0;
         if (none) fputs("\xef\xbf\xbd", to);
         else if (nn__is_control(text)) fputc(' ', to);
         else if (strchr("&<>\"'", *text) != NULL) fprintf(to, "&#%d;", *text);

@@ -3,13 +3,13 @@
 
 #include <math.h>
 
-enum { ROOM = 256 };                         /* handles per chunk: a loss does not allocate */
+enum { ROOM = 256 }; /* handles per chunk: a loss does not allocate */
 
 /* The logits relative to that of the label, so that a common offset cancels before anything is
  * rounded; relative to 0 if the label's logit is infinite. */
 typedef struct relative {
-    ad_var finite, label;                    /* finite: is the label's logit; label: that logit */
-    ad_var total, sum;                       /* logsumexp and, if asked for, sum of all */
+    ad_var finite, label; /* finite: is the label's logit; label: that logit */
+    ad_var total, sum;    /* logsumexp and, if asked for, sum of all */
 } relative;
 
 /* finite: infinity minus itself is NaN, which is not less than 1. */
@@ -20,7 +20,7 @@ static relative relative_to_label(size_t n, const ad_var logits[], ad_var label,
     ad_var       x[ROOM + 1];
     for (size_t first = 0, m; first < n; first += m) {
         m = n - first < ROOM ? n - first : ROOM;
-        const size_t more = first > 0;       /* 1: also the result of earlier chunks */
+        const size_t more = first > 0; /* 1: also the result of earlier chunks */
         for (size_t i = 0; i < m; i++) x[i + 1] = ad_sub(logits[first + i], from);
         x[0] = r.sum;
         if (summed) r.sum = ad_sum(m + more, x + 1 - more);
@@ -38,11 +38,12 @@ ad_var nn_cross_entropy(size_t classes, const ad_var logits[], ad_var label) {
 
 /* (1 - e)*(lse - z[label]) + e/K*sum of (lse - z[k]), combined. A smoothing out of range gives a
  * plain NaN, which puts no error on a tape. */
-ad_var nn_cross_entropy_smooth(size_t classes, const ad_var logits[], ad_var label, double smoothing) {
+ad_var nn_cross_entropy_smooth(size_t classes, const ad_var logits[], ad_var label,
+                               double smoothing) {
     if (!(smoothing >= 0 && smoothing <= 1)) return ad_num(NAN);
     if (smoothing == 0) return nn_cross_entropy(classes, logits, label);
     const relative r = relative_to_label(classes, logits, label, true);
-    const ad_var   others = ad_mul(ad_num(smoothing/(double)classes), r.sum);
+    const ad_var   others = ad_mul(ad_num(smoothing / (double)classes), r.sum);
     const ad_var   truth = smoothing == 1 ? ad_num(0) : ad_mul(ad_num(1 - smoothing), r.label);
     /* Another logit is infinite. */
     const ad_var   beaten = ad_both(r.finite, ad_equal(r.total, ad_num(INFINITY)));
@@ -56,7 +57,7 @@ ad_var nn_correct(size_t classes, const ad_var logits[], ad_var label) {
     return ad_less_equal(largest, ad_pick(label, classes, logits));
 }
 
-/* ---- one output, and all of them -------------------------------------------------------------- */
+/* ---- one output, and all of them ------------------------------------------------------------- */
 
 typedef ad_var term(ad_var x, ad_var target, double delta);
 
@@ -148,7 +149,7 @@ ad_var nn_hinge_sum(size_t n, const ad_var score[], const ad_var target[]) {
     return sum_of(hinge, n, score, target, 0);
 }
 
-/* ---- predictions ------------------------------------------------------------------------------ */
+/* ---- predictions ----------------------------------------------------------------------------- */
 
 size_t nn_argmax(size_t n, const ad_var x[]) {
     size_t best = 0;

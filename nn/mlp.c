@@ -9,10 +9,10 @@
 #include <string.h>
 
 struct nn_mlp {
-    size_t   layers;
+    size_t    layers;
     nn_layer *layer;
-    char    **name;                          /* of each layer */
-    ad_var   *row[2];                        /* as wide as the widest hidden layer, or NULL */
+    char    **name;   /* of each layer */
+    ad_var   *row[2]; /* as wide as the widest hidden layer, or NULL */
 };
 
 static bool good_config(nn_model *model, const nn_mlp_config *config) {
@@ -41,14 +41,19 @@ static char *layer_name(const nn_mlp_config *config, size_t i) {
     return name;
 }
 
-static nn_layer add_layer(nn_model *model, const nn_mlp_config *config, const char *name, size_t i) {
+static nn_layer add_layer(nn_model *model, const nn_mlp_config *config, const char *name,
+                          size_t i) {
     const bool     last = i + 1 == config->layers;
     nn_activation *hidden = config->hidden != NULL ? config->hidden : ad_tanh;
-    return nn_layer_add(model, name, &(nn_layer_config){
-        .inputs = config->sizes[i], .outputs = config->sizes[i + 1],
-        .activation = last ? config->output : hidden,
-        .weight = config->weight, .bias = config->bias, .without_bias = config->without_bias,
-    });
+    return nn_layer_add(model, name,
+                        &(nn_layer_config){
+                            .inputs = config->sizes[i],
+                            .outputs = config->sizes[i + 1],
+                            .activation = last ? config->output : hidden,
+                            .weight = config->weight,
+                            .bias = config->bias,
+                            .without_bias = config->without_bias,
+                        });
 }
 
 static bool allocate(nn_mlp *mlp, const nn_mlp_config *config) {
@@ -58,7 +63,8 @@ static bool allocate(nn_mlp *mlp, const nn_mlp_config *config) {
     mlp->layer = calloc(config->layers, sizeof *mlp->layer);
     mlp->name = calloc(config->layers, sizeof *mlp->name);
     bool good = mlp->layer != NULL && mlp->name != NULL;
-    for (size_t i = 0; good && i < config->layers; i++) good = (mlp->name[i] = layer_name(config, i)) != NULL;
+    for (size_t i = 0; good && i < config->layers; i++)
+        good = (mlp->name[i] = layer_name(config, i)) != NULL;
     for (int i = 0; i < 2 && widest > 0; i++) {
         mlp->row[i] = calloc(widest, sizeof *mlp->row[i]);
         good = good && mlp->row[i] != NULL;
@@ -74,7 +80,8 @@ nn_mlp *nn_mlp_new(nn_model *model, const nn_mlp_config *config) {
         nn__model_fail(model, AD_NO_MEMORY, "out of memory: no space for a network of %zu layers",
                        config->layers);
     } else {
-        for (size_t i = 0; i < mlp->layers; i++) mlp->layer[i] = add_layer(model, config, mlp->name[i], i);
+        for (size_t i = 0; i < mlp->layers; i++)
+            mlp->layer[i] = add_layer(model, config, mlp->name[i], i);
     }
     if (nn_model_status(model) == AD_OK) return mlp;
     nn_mlp_free(mlp);
@@ -102,7 +109,7 @@ nn_layer nn_mlp_layer(const nn_mlp *mlp, size_t i) {
 void nn_mlp_forward(const nn_mlp *mlp, const ad_var input[], ad_var output[]) {
     if (mlp == NULL) return;
     for (size_t i = 0; i < mlp->layers; i++) {
-        ad_var *to = i + 1 == mlp->layers ? output : mlp->row[i%2];
+        ad_var  *to = i + 1 == mlp->layers ? output : mlp->row[i % 2];
         ad_tape *tape = mlp->layer[i].weight[0].tape;
         ad_scope(tape, mlp->name[i]);
         nn_layer_forward(&mlp->layer[i], input, to);

@@ -19,14 +19,14 @@ typedef struct array {
 struct nn_model {
     ad_tape  *tape;
     nn_random random;
-    size_t    arrays, array_room, count, room, end;   /* end: tape length after the last */
+    size_t    arrays, array_room, count, room, end; /* end: tape length after the last */
     array    *array;
     ad_var   *param;
-    ad_status status;                        /* the first error */
+    ad_status status; /* the first error */
     char      message[NN__MESSAGE], note[NN__MESSAGE];
 };
 
-/* ---- initial values --------------------------------------------------------------------------- */
+/* ---- initial values -------------------------------------------------------------------------- */
 
 static nn_init symmetric(double bound) {
     return (nn_init){.low = -bound, .high = bound};
@@ -52,25 +52,26 @@ nn_init nn_init_ones(size_t fan_in, size_t fan_out) {
 
 nn_init nn_init_linear(size_t fan_in, size_t fan_out) {
     (void)fan_out;
-    return symmetric(fan_in == 0 ? 0 : 1/sqrt((double)fan_in));
+    return symmetric(fan_in == 0 ? 0 : 1 / sqrt((double)fan_in));
 }
 
 nn_init nn_init_he(size_t fan_in, size_t fan_out) {
     (void)fan_out;
-    return symmetric(fan_in == 0 ? 0 : sqrt(6/(double)fan_in));
+    return symmetric(fan_in == 0 ? 0 : sqrt(6 / (double)fan_in));
 }
 
 nn_init nn_init_xavier(size_t fan_in, size_t fan_out) {
-    return symmetric(fan_in + fan_out == 0 ? 0 : sqrt(6/((double)fan_in + (double)fan_out)));
+    return symmetric(fan_in + fan_out == 0 ? 0 : sqrt(6 / ((double)fan_in + (double)fan_out)));
 }
 
 nn_init nn_init_he_normal(size_t fan_in, size_t fan_out) {
     (void)fan_out;
-    return nn_init_normal(0, fan_in == 0 ? 0 : sqrt(2/(double)fan_in));
+    return nn_init_normal(0, fan_in == 0 ? 0 : sqrt(2 / (double)fan_in));
 }
 
 nn_init nn_init_xavier_normal(size_t fan_in, size_t fan_out) {
-    return nn_init_normal(0, fan_in + fan_out == 0 ? 0 : sqrt(2/((double)fan_in + (double)fan_out)));
+    return nn_init_normal(0,
+                          fan_in + fan_out == 0 ? 0 : sqrt(2 / ((double)fan_in + (double)fan_out)));
 }
 
 nn_init nn_init_micrograd(size_t fan_in, size_t fan_out) {
@@ -80,12 +81,12 @@ nn_init nn_init_micrograd(size_t fan_in, size_t fan_out) {
 
 static double draw(nn_model *model, nn_init init) {
     double x = init.low;
-    if (init.low != init.high) x += (init.high - init.low)*nn_random_uniform(&model->random);
-    if (init.deviation != 0) x += init.deviation*nn_random_normal(&model->random);
+    if (init.low != init.high) x += (init.high - init.low) * nn_random_uniform(&model->random);
+    if (init.deviation != 0) x += init.deviation * nn_random_normal(&model->random);
     return x;
 }
 
-/* ---- making and errors ------------------------------------------------------------------------ */
+/* ---- making and errors ----------------------------------------------------------------------- */
 
 nn_model *nn_model_new(ad_tape *tape, uint64_t seed) {
     nn_model *model = calloc(1, sizeof *model);
@@ -143,13 +144,13 @@ void nn_model_clear(nn_model *model) {
     ad_tape_clear(model->tape);
 }
 
-/* ---- parameters ------------------------------------------------------------------------------- */
+/* ---- parameters ------------------------------------------------------------------------------ */
 
 /* The number of elements; 0 if there are none or too many to count. */
 static size_t elements(size_t rank, const size_t shape[]) {
     size_t count = 1;
     for (size_t i = 0; i < rank; i++) {
-        if (shape[i] == 0 || count > SIZE_MAX/sizeof(ad_var)/shape[i]) return 0;
+        if (shape[i] == 0 || count > SIZE_MAX / sizeof(ad_var) / shape[i]) return 0;
         count *= shape[i];
     }
     return count;
@@ -166,35 +167,40 @@ static bool good_param(nn_model *model, const char *name, size_t count, nn_init 
     if (name == NULL || *name == '\0')
         nn__model_fail(model, AD_BAD_ARGUMENT, "nn_param: an array of parameters needs a name");
     else if (taken(model, name))
-        nn__model_fail(model, AD_BAD_ARGUMENT, "nn_param: there already is a parameter \"%s\"", name);
+        nn__model_fail(model, AD_BAD_ARGUMENT, "nn_param: there already is a parameter \"%s\"",
+                       name);
     else if (count == 0)
         nn__model_fail(model, AD_BAD_ARGUMENT,
                        "nn_param: the shape of \"%s\" has no elements, or too many to count", name);
     else if (!isfinite(init.low) || !isfinite(init.high) || !(init.low <= init.high))
         nn__model_fail(model, AD_BAD_ARGUMENT,
-                       "nn_param: \"%s\" cannot be filled between %g and %g", name, init.low, init.high);
+                       "nn_param: \"%s\" cannot be filled between %g and %g", name, init.low,
+                       init.high);
     else if (!isfinite(init.deviation) || init.deviation < 0)
-        nn__model_fail(model, AD_BAD_ARGUMENT, "nn_param: \"%s\" cannot be filled with a deviation of %g", name,
+        nn__model_fail(model, AD_BAD_ARGUMENT,
+                       "nn_param: \"%s\" cannot be filled with a deviation of %g", name,
                        init.deviation);
     else if (model->count > 0 && ad_tape_length(model->tape) != model->end)
         nn__model_fail(model, AD_BAD_ARGUMENT,
-                       "nn_param: \"%s\" would not follow the other parameters on the tape: the tape is "
-                       "%zu nodes long, the parameters end at %zu", name, ad_tape_length(model->tape),
-                       model->end);
+                       "nn_param: \"%s\" would not follow the other parameters on the tape: the "
+                       "tape is %zu nodes long, the parameters end at %zu",
+                       name, ad_tape_length(model->tape), model->end);
     return nn_model_status(model) == AD_OK;
 }
 
 static bool room_for(nn_model *model, size_t count) {
     if (model->arrays == model->array_room) {
-        const size_t room = model->array_room == 0 ? 8 : 2*model->array_room;
-        array       *grown = realloc(model->array, room*sizeof *grown);
+        const size_t room = model->array_room == 0 ? 8 : 2 * model->array_room;
+        array       *grown = realloc(model->array, room * sizeof *grown);
         if (grown == NULL) return false;
         model->array = grown;
         model->array_room = room;
     }
     if (count <= model->room - model->count) return true;
-    const size_t need = model->count + count, twice = 2*model->room, room = need > twice ? need : twice;
-    ad_var      *grown = room > SIZE_MAX/sizeof *grown ? NULL : realloc(model->param, room*sizeof *grown);
+    const size_t need = model->count + count, twice = 2 * model->room,
+                 room = need > twice ? need : twice;
+    ad_var *grown =
+        room > SIZE_MAX / sizeof *grown ? NULL : realloc(model->param, room * sizeof *grown);
     if (grown == NULL) return false;
     model->param = grown;
     model->room = room;
@@ -204,13 +210,13 @@ static bool room_for(nn_model *model, size_t count) {
 /* An array with space for its handles; its name is NULL when memory is out. */
 static array new_array(const char *name, size_t rank, const size_t shape[], size_t count) {
     array a = {malloc(strlen(name) + 1), rank, calloc(rank + 1, sizeof *shape), count,
-               malloc((count + 1)*sizeof(ad_var))};
+               malloc((count + 1) * sizeof(ad_var))};
     if (a.name == NULL || a.shape == NULL || a.param == NULL) {
         free_array(&a);
         return (array){0};
     }
     strcpy(a.name, name);
-    if (rank > 0) memcpy(a.shape, shape, rank*sizeof *shape);
+    if (rank > 0) memcpy(a.shape, shape, rank * sizeof *shape);
     return a;
 }
 
@@ -226,7 +232,7 @@ const ad_var *nn_param(nn_model *model, const char *name, size_t rank, const siz
         return NULL;
     }
     const ad_mark mark = ad_tape_mark(model->tape);
-    ad_scope(model->tape, name);                             /* pictures draw an array as one box */
+    ad_scope(model->tape, name); /* pictures draw an array as one box */
     for (size_t i = 0; i < count; i++) a.param[i] = ad_input(model->tape, draw(model, init));
     ad_scope_end(model->tape);
     if (ad_tape_status(model->tape) != AD_OK) {
@@ -234,7 +240,7 @@ const ad_var *nn_param(nn_model *model, const char *name, size_t rank, const siz
         free_array(&a);
         return NULL;
     }
-    memcpy(model->param + model->count, a.param, count*sizeof *a.param);
+    memcpy(model->param + model->count, a.param, count * sizeof *a.param);
     model->array[model->arrays++] = a;
     model->count += count;
     model->end = ad_tape_length(model->tape);
@@ -260,8 +266,8 @@ size_t nn_model_arrays(const nn_model *model) {
 nn_array nn_model_array(const nn_model *model, size_t i) {
     if (i >= nn_model_arrays(model)) return (nn_array){0};
     const array *a = &model->array[i];
-    return (nn_array){.name = a->name, .rank = a->rank, .shape = a->shape, .count = a->count,
-                      .param = a->param};
+    return (nn_array){
+        .name = a->name, .rank = a->rank, .shape = a->shape, .count = a->count, .param = a->param};
 }
 
 void nn_model_values(const nn_model *model, double values[]) {
@@ -276,7 +282,7 @@ ad_status nn_model_set_values(nn_model *model, const double values[]) {
 
 bool nn__weights_open(nn__weights *w, nn_model *model) {
     *w = (nn__weights){model, nn_model_count(model), NULL, false};
-    w->value = malloc((w->count + 1)*sizeof *w->value);
+    w->value = malloc((w->count + 1) * sizeof *w->value);
     if (w->value != NULL) nn__weights_fetch(w);
     return w->value != NULL;
 }
@@ -307,7 +313,7 @@ char *nn__param_name(const nn_model *model, size_t i, size_t room, char text[]) 
     size_t       left = a->count, length = (size_t)snprintf(text, room, "%s", a->name);
     for (size_t d = 0; d < a->rank && length < room; d++) {
         left /= a->shape[d];
-        length += (size_t)snprintf(text + length, room - length, "[%zu]", i/left);
+        length += (size_t)snprintf(text + length, room - length, "[%zu]", i / left);
         i %= left;
     }
     return text;

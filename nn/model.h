@@ -7,8 +7,8 @@
 
 /* Puts an error on the model, which keeps the first. It hides that of the tape, because nn_train
  * says here at which example the tape failed. NULL is allowed. */
-__attribute__((format(printf, 3, 4)))
-void nn__model_fail(nn_model *model, ad_status status, const char *format, ...);
+__attribute__((format(printf, 3, 4))) void nn__model_fail(nn_model *model, ad_status status,
+                                                          const char *format, ...);
 
 /* Is the spare room of a caller's struct, a `type`, all 0? Otherwise the error is kept. */
 static inline bool nn__model_reserved(nn_model *model, const char *what, const char *type,
@@ -28,13 +28,13 @@ typedef struct nn__weights {
     nn_model *model;
     size_t    count;
     double   *value;
-    bool      dirty;                         /* the tape has older values */
+    bool      dirty; /* the tape has older values */
 } nn__weights;
 
-bool nn__weights_open(nn__weights *weights, nn_model *model);  /* false: out of memory */
-void nn__weights_close(nn__weights *weights);                  /* flushes first */
+bool nn__weights_open(nn__weights *weights, nn_model *model); /* false: out of memory */
+void nn__weights_close(nn__weights *weights);                 /* flushes first */
 void nn__weights_flush(nn__weights *weights);                 /* writes the values to the tape */
-void nn__weights_fetch(nn__weights *weights);                  /* reads the tape's values */
+void nn__weights_fetch(nn__weights *weights);                 /* reads the tape's values */
 
 /* The name of parameter i with its indices: layers.0.weight[3][5]. Returns text. */
 char *nn__param_name(const nn_model *model, size_t i, size_t room, char text[]);

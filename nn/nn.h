@@ -1,9 +1,9 @@
 /* nn.h - Tapir's neural networks: models, data, losses and training on top of ad.h.
  *
  * A *model* is a list of named arrays of parameters. Each parameter is an ad_input; all of them are
- * consecutive on one tape, and everything else is recorded above them: an example is recorded, swept
- * in reverse for the gradient of its loss, and rewound, while the parameters stay. An ordinary
- * function that calls ad_ operations defines what a network computes; the layers here are
+ * consecutive on one tape, and everything else is recorded above them: an example is recorded,
+ * swept in reverse for the gradient of its loss, and rewound, while the parameters stay. An
+ * ordinary function that calls ad_ operations defines what a network computes; the layers here are
  * conveniences made of ad_dot, ad_add and an activation, and do nothing that a program could not
  * do itself.
  *
@@ -18,7 +18,8 @@
  *     nn_mlp       *mlp   = nn_mlp_new(model, &(nn_mlp_config){.layers = 2, .sizes = sizes});
  *     nn_data      *data  = nn_data_csv("iris.csv", NULL);
  *     nn_optimizer *sgd   = nn_sgd(0.1);
- *     if (nn_train(model, loss, mlp, data, sgd, &(nn_train_config){.epochs = 50, .batch = 16}) != AD_OK)
+ *     if (nn_train(model, loss, mlp, data, sgd, &(nn_train_config){.epochs = 50, .batch = 16}) !=
+ *     AD_OK)
  *         fprintf(stderr, "%s\n", nn_model_message(model));
  *
  * The conventions are those of ad.h, and three more:
@@ -42,24 +43,28 @@
 extern "C" {
 #endif
 
-/* ---- random numbers --------------------------------------------------------------------------- */
+/* ---- random numbers -------------------------------------------------------------------------- */
 
 /* xoshiro256++ 1.0 (Blackman and Vigna, 2019, prng.di.unimi.it): 256 bits of state, period 2^256 -
  * 1. A generator is a value: copy it to fork it. Not for secrets. */
 typedef struct nn_random {
-    uint64_t state[4];                       /* not all 0 */
+    uint64_t state[4]; /* not all 0 */
 } nn_random;
 
 /* The state is the first four numbers of splitmix64 from this seed, as the authors of xoshiro
  * recommend; every seed is as good as any other. */
 AD_API nn_random nn_random_seeded(uint64_t seed);
-AD_API uint64_t  nn_random_bits(nn_random *random);             /* 64 bits */
-AD_API double    nn_random_uniform(nn_random *random);          /* in [0, 1): the upper 53 bits times 2^-53 */
-AD_API double    nn_random_normal(nn_random *random);           /* mean 0, deviation 1: Box and Muller 1958, cosine branch */
-AD_API size_t    nn_random_below(nn_random *random, size_t n);  /* in 0..n-1, all equally likely; 0 for n = 0 */
-AD_API void      nn_random_shuffle(nn_random *random, size_t n, size_t index[]); /* Fisher and Yates, last to first */
+AD_API uint64_t  nn_random_bits(nn_random *random); /* 64 bits */
+/* in [0, 1): the upper 53 bits times 2^-53 */
+AD_API double    nn_random_uniform(nn_random *random);
+/* mean 0, deviation 1: Box and Muller 1958, cosine branch */
+AD_API double    nn_random_normal(nn_random *random);
+/* in 0..n-1, all equally likely; 0 for n = 0 */
+AD_API size_t    nn_random_below(nn_random *random, size_t n);
+/* Fisher and Yates, last to first */
+AD_API void      nn_random_shuffle(nn_random *random, size_t n, size_t index[]);
 
-/* ---- data ------------------------------------------------------------------------------------- */
+/* ---- data ------------------------------------------------------------------------------------ */
 
 /* A table of examples, one per row: first the input columns, then the target columns. */
 typedef struct nn_data nn_data;
@@ -75,9 +80,9 @@ AD_API nn_data *nn_data_new(size_t rows, size_t inputs, size_t targets, const do
 
 /* How a CSV file is read. */
 typedef struct nn_csv_config {
-    size_t targets;                          /* how many of the last columns are targets */
-    bool   header;                           /* skip the first line */
-    char   separator;                        /* 0: a comma */
+    size_t   targets;   /* how many of the last columns are targets */
+    bool     header;    /* skip the first line */
+    char     separator; /* 0: a comma */
     uint64_t reserved[8];
 } nn_csv_config;
 
@@ -121,20 +126,21 @@ AD_API nn_data *nn_data_join(const nn_data *inputs, const nn_data *targets);
  *             are its truth table */
 AD_API nn_data *nn_data_moons(size_t rows, double noise, uint64_t seed);
 AD_API nn_data *nn_data_circles(size_t rows, double factor, double noise, uint64_t seed);
-AD_API nn_data *nn_data_spirals(size_t rows, size_t classes, double turns, double noise, uint64_t seed);
+AD_API nn_data *nn_data_spirals(size_t rows, size_t classes, double turns, double noise,
+                                uint64_t seed);
 AD_API nn_data *nn_data_xor(size_t rows, double noise, uint64_t seed);
 
 /* One input x, uniform in [-pi, pi); the target is sin(x) plus the noise. */
 AD_API nn_data *nn_data_sine(size_t rows, double noise, uint64_t seed);
 
-AD_API void     nn_data_free(nn_data *data);
+AD_API void nn_data_free(nn_data *data);
 
-AD_API ad_status   nn_data_status(const nn_data *data);         /* the first error, or AD_OK */
-AD_API const char *nn_data_message(const nn_data *data);        /* the same in a sentence; "" for AD_OK */
+AD_API ad_status   nn_data_status(const nn_data *data);  /* the first error, or AD_OK */
+AD_API const char *nn_data_message(const nn_data *data); /* the same in a sentence; "" for AD_OK */
 
-AD_API size_t nn_data_rows(const nn_data *data);                /* 0 after an error */
-AD_API size_t nn_data_inputs(const nn_data *data);              /* columns */
-AD_API size_t nn_data_targets(const nn_data *data);             /* columns, right of the inputs */
+AD_API size_t nn_data_rows(const nn_data *data);    /* 0 after an error */
+AD_API size_t nn_data_inputs(const nn_data *data);  /* columns */
+AD_API size_t nn_data_targets(const nn_data *data); /* columns, right of the inputs */
 
 /* The inputs + targets numbers of a row, owned by the data; NULL if there is no such row. */
 AD_API const double *nn_data_row(const nn_data *data, size_t row);
@@ -170,17 +176,17 @@ AD_API void nn_data_one_hot(nn_data *data, size_t target, size_t classes);
  * To write a table, pass the nn_data_rows x columns array at nn_data_row(data, 0). The file is
  * replaced as by nn_model_save. Returns AD_OK, or AD_BAD_ARGUMENT, AD_BAD_FILE or AD_NO_MEMORY and
  * then the sentence in message, truncated to room bytes; message may be NULL if room is 0. */
-AD_API ad_status nn_npy_save(const char *path, size_t axes, const size_t shape[], const double value[],
-                             size_t room, char message[]);
+AD_API ad_status nn_npy_save(const char *path, size_t axes, const size_t shape[],
+                             const double value[], size_t room, char message[]);
 
-/* ---- models ----------------------------------------------------------------------------------- */
+/* ---- models ---------------------------------------------------------------------------------- */
 
-typedef struct nn_model nn_model;            /* named arrays of parameters, consecutive on a tape */
+typedef struct nn_model nn_model; /* named arrays of parameters, consecutive on a tape */
 
 /* How an array is filled: uniform in [low, high), or low itself if the two are equal; plus normal
  * noise of standard deviation `deviation` unless that is 0. */
 typedef struct nn_init {
-    double low, high, deviation;
+    double   low, high, deviation;
     uint64_t reserved[8];
 } nn_init;
 
@@ -211,7 +217,7 @@ AD_API nn_init nn_init_micrograd(size_t fan_in, size_t fan_out);
 
 /* A model without parameters on the tape, which must outlive it. NULL when memory is out. */
 AD_API nn_model *nn_model_new(ad_tape *tape, uint64_t seed);
-AD_API void      nn_model_free(nn_model *model);                /* the tape and its nodes stay */
+AD_API void      nn_model_free(nn_model *model); /* the tape and its nodes stay */
 
 /* Adds an array of parameters, named as in "layers.0.weight": shape[0] x ... x shape[rank - 1]
  * numbers, row-major; rank 0 is one number and allows a NULL shape. They directly follow the
@@ -239,14 +245,15 @@ AD_API ad_status nn_model_set_values(nn_model *model, const double values[]);
 typedef struct nn_array {
     const char   *name;
     size_t        rank;
-    const size_t *shape;                     /* rank numbers */
-    size_t        count;                     /* their product */
+    const size_t *shape; /* rank numbers */
+    size_t        count; /* their product */
     const ad_var *param;
     uint64_t      reserved[8];
 } nn_array;
 
 AD_API size_t   nn_model_arrays(const nn_model *model);
-AD_API nn_array nn_model_array(const nn_model *model, size_t i);  /* all 0 and NULL if there is none */
+/* all 0 and NULL if there is none */
+AD_API nn_array nn_model_array(const nn_model *model, size_t i);
 
 /* Prints a table of the model: a line for each layer (the part of the names before the last dot),
  * with its shapes and its number of parameters, then the total. AD_BAD_FILE when writing fails. */
@@ -262,7 +269,7 @@ AD_API void        nn_model_clear(nn_model *model);
  * see nn_train. */
 AD_API const char *nn_model_note(const nn_model *model);
 
-/* ---- activations, neurons, layers ------------------------------------------------------------- */
+/* ---- activations, neurons, layers ------------------------------------------------------------ */
 
 /* Any operation of one operand: ad_tanh, ad_relu, ... */
 typedef ad_var nn_activation(ad_var x);
@@ -284,17 +291,17 @@ AD_API ad_var nn_neuron(size_t n, const ad_var weight[], const ad_var x[], ad_va
  * output = activation(weight*input + bias). A value, never freed; its arrays are the model's. */
 typedef struct nn_layer {
     size_t         inputs, outputs;
-    const ad_var  *weight;                   /* outputs x inputs, row-major; NULL after an error */
-    const ad_var  *bias;                     /* outputs; NULL without */
+    const ad_var  *weight; /* outputs x inputs, row-major; NULL after an error */
+    const ad_var  *bias;   /* outputs; NULL without */
     nn_activation *activation;
     uint64_t       reserved[8];
 } nn_layer;
 
 /* What a layer is made of. */
 typedef struct nn_layer_config {
-    size_t         inputs, outputs;          /* at least 1 each */
-    nn_activation *activation;               /* NULL: the identity */
-    nn_init_rule  *weight, *bias;            /* NULL: nn_init_linear */
+    size_t         inputs, outputs; /* at least 1 each */
+    nn_activation *activation;      /* NULL: the identity */
+    nn_init_rule  *weight, *bias;   /* NULL: nn_init_linear */
     bool           without_bias;
     uint64_t       reserved[8];
 } nn_layer_config;
@@ -306,25 +313,25 @@ AD_API nn_layer nn_layer_add(nn_model *model, const char *name, const nn_layer_c
  * `reserved` is not all 0: AD_BAD_ARGUMENT on the tape of its weights. */
 AD_API void nn_layer_forward(const nn_layer *layer, const ad_var input[], ad_var output[]);
 
-/* ---- multilayer perceptrons ------------------------------------------------------------------- */
+/* ---- multilayer perceptrons ------------------------------------------------------------------ */
 
-typedef struct nn_mlp nn_mlp;                /* layers one after the other */
+typedef struct nn_mlp nn_mlp; /* layers one after the other */
 
 /* What a multilayer perceptron is made of. */
 typedef struct nn_mlp_config {
-    size_t         layers;                   /* at least 1 */
-    const size_t  *sizes;                    /* layers + 1: the inputs, then the units of each layer */
-    nn_activation *hidden;                   /* of every layer but the last; NULL: ad_tanh */
-    nn_activation *output;                   /* of the last; NULL: the identity, for logits */
-    nn_init_rule  *weight, *bias;            /* NULL: nn_init_linear */
-    const char    *name;                     /* NULL: "layers", for layers.0.weight, layers.0.bias, ... */
+    size_t         layers;        /* at least 1 */
+    const size_t  *sizes;         /* layers + 1: the inputs, then the units of each layer */
+    nn_activation *hidden;        /* of every layer but the last; NULL: ad_tanh */
+    nn_activation *output;        /* of the last; NULL: the identity, for logits */
+    nn_init_rule  *weight, *bias; /* NULL: nn_init_linear */
+    const char    *name;          /* NULL: "layers", for layers.0.weight, layers.0.bias, ... */
     bool           without_bias;
     uint64_t       reserved[8];
 } nn_mlp_config;
 
 /* Adds the layers to the model. NULL after an error, which is on the model. */
 AD_API nn_mlp *nn_mlp_new(nn_model *model, const nn_mlp_config *config);
-AD_API void    nn_mlp_free(nn_mlp *mlp);     /* the parameters stay, they are the model's */
+AD_API void    nn_mlp_free(nn_mlp *mlp); /* the parameters stay, they are the model's */
 
 /* The layers one by one, first to last; all 0 and NULL if there is none. */
 AD_API size_t   nn_mlp_layers(const nn_mlp *mlp);
@@ -335,7 +342,7 @@ AD_API nn_layer nn_mlp_layer(const nn_mlp *mlp, size_t i);
  * nothing if mlp is NULL. */
 AD_API void nn_mlp_forward(const nn_mlp *mlp, const ad_var input[], ad_var output[]);
 
-/* ---- building blocks -------------------------------------------------------------------------- */
+/* ---- building blocks ------------------------------------------------------------------------- */
 
 /* Functions of arrays of handles or plain numbers, for models that a program writes itself. Output
  * and input may be the same array only where stated. */
@@ -348,12 +355,13 @@ AD_API void nn_residual(size_t n, const ad_var x[], const ad_var f[], ad_var y[]
 
 /* y[i] = x[i]/sqrt(mean of x^2 + epsilon), times scale[i] unless scale is NULL: torch.nn.RMSNorm. y
  * may be x. */
-AD_API void nn_rms_norm(size_t n, const ad_var x[], const ad_var scale[], double epsilon, ad_var y[]);
+AD_API void nn_rms_norm(size_t n, const ad_var x[], const ad_var scale[], double epsilon,
+                        ad_var y[]);
 
 /* y[i] = (x[i] - mean)/sqrt(variance + epsilon), times scale[i], plus shift[i], unless these are
  * NULL; the variance is divided by n: torch.nn.LayerNorm. y may be x. */
-AD_API void nn_layer_norm(size_t n, const ad_var x[], const ad_var scale[], const ad_var shift[], double epsilon,
-                          ad_var y[]);
+AD_API void nn_layer_norm(size_t n, const ad_var x[], const ad_var scale[], const ad_var shift[],
+                          double epsilon, ad_var y[]);
 
 /* Recorded: y[i] = exp(x[i])/sum of exp(x[j]), torch.nn.Softmax; or its logarithm. An offset common
  * to all x cancels, however large. -infinity gets probability 0; if any x is infinity, or all are
@@ -368,8 +376,9 @@ AD_API void nn_log_softmax(size_t n, const ad_var x[], ad_var y[]);
  *     y[t] = sum over s of softmax(query[t].key[s]/sqrt(width/heads))[s] * value[s]
  *
  * with s up to t if `causal`, else over all positions. scratch: 2*positions handles. */
-AD_API void nn_attend(size_t positions, size_t width, size_t heads, bool causal, const ad_var query[],
-                      const ad_var key[], const ad_var value[], ad_var y[], ad_var scratch[]);
+AD_API void nn_attend(size_t positions, size_t width, size_t heads, bool causal,
+                      const ad_var query[], const ad_var key[], const ad_var value[], ad_var y[],
+                      ad_var scratch[]);
 
 /* Multi-head attention with its projections, torch.nn.MultiheadAttention on one sequence: adds
  * NAME.query, NAME.key, NAME.value and NAME.output, width x width each, without biases. NULL after
@@ -379,18 +388,19 @@ typedef struct nn_attention nn_attention;
 /* The sizes of attention. */
 typedef struct nn_attention_config {
     const char   *name;
-    size_t        width, heads, positions;   /* positions: the maximum; heads divide width */
+    size_t        width, heads, positions; /* positions: the maximum; heads divide width */
     bool          causal;
-    nn_init_rule *weight;                    /* NULL: nn_init_xavier, as in PyTorch */
+    nn_init_rule *weight; /* NULL: nn_init_xavier, as in PyTorch */
     uint64_t      reserved[8];
 } nn_attention_config;
 
 AD_API nn_attention *nn_attention_new(nn_model *model, const nn_attention_config *config);
-AD_API void          nn_attention_free(nn_attention *attention);       /* the parameters stay */
+AD_API void          nn_attention_free(nn_attention *attention); /* the parameters stay */
 
 /* x and y: positions x width, row-major. Does nothing if attention is NULL, or for more positions
  * than it was made for. y may be x. Everything is recorded in a scope of the attention's name. */
-AD_API void nn_attention_forward(const nn_attention *attention, size_t positions, const ad_var x[], ad_var y[]);
+AD_API void nn_attention_forward(const nn_attention *attention, size_t positions, const ad_var x[],
+                                 ad_var y[]);
 
 /* A table of `count` vectors of `width` numbers, looked up by index: torch.nn.Embedding,
  * NAME.weight, count x width; init NULL: normal, mean 0 and deviation 1. The index may be an input:
@@ -400,10 +410,11 @@ typedef struct nn_embedding nn_embedding;
 
 AD_API nn_embedding *nn_embedding_new(nn_model *model, const char *name, size_t count, size_t width,
                                       const nn_init *init);
-AD_API void          nn_embedding_free(nn_embedding *embedding);       /* the parameters stay */
-AD_API void          nn_embedding_forward(const nn_embedding *embedding, ad_var number, ad_var y[]);  /* y: width */
+AD_API void          nn_embedding_free(nn_embedding *embedding); /* the parameters stay */
+/* y: width */
+AD_API void          nn_embedding_forward(const nn_embedding *embedding, ad_var number, ad_var y[]);
 
-/* ---- losses of one example -------------------------------------------------------------------- */
+/* ---- losses of one example ------------------------------------------------------------------- */
 
 /* For an example with n outputs each loss is the mean over the outputs, or with _sum their sum; 0
  * for n = 0. How nn_train combines examples is set in its configuration. */
@@ -416,7 +427,8 @@ AD_API ad_var nn_cross_entropy(size_t classes, const ad_var logits[], ad_var lab
 
 /* With label smoothing (0 to 1; NaN outside), torch's label_smoothing: the target distribution is
  * 1 - smoothing on the label plus smoothing/classes on each class. */
-AD_API ad_var nn_cross_entropy_smooth(size_t classes, const ad_var logits[], ad_var label, double smoothing);
+AD_API ad_var nn_cross_entropy_smooth(size_t classes, const ad_var logits[], ad_var label,
+                                      double smoothing);
 
 /* 1 if no logit is larger than that of the label, else 0 (NaN among them: 0), recorded: its mean
  * over examples is the accuracy. */
@@ -433,7 +445,8 @@ AD_API ad_var nn_mae_sum(size_t n, const ad_var prediction[], const ad_var targe
 /* With e = |prediction - target|: e^2/2 up to delta, from there delta*(e - delta/2):
  * torch.nn.HuberLoss. NaN unless delta is at least 0. */
 AD_API ad_var nn_huber(size_t n, const ad_var prediction[], const ad_var target[], double delta);
-AD_API ad_var nn_huber_sum(size_t n, const ad_var prediction[], const ad_var target[], double delta);
+AD_API ad_var nn_huber_sum(size_t n, const ad_var prediction[], const ad_var target[],
+                           double delta);
 
 /* softplus(logit) - target*logit, targets 0 to 1: torch.nn.BCEWithLogitsLoss. Accurate for logits
  * of any size, including infinite ones: their loss is 0 if they are right. */
@@ -451,7 +464,7 @@ AD_API size_t nn_argmax(size_t n, const ad_var x[]);
 /* exp(logits[i])/sum of exp(logits) as numbers, not recorded: torch.nn.Softmax. */
 AD_API void nn_softmax(size_t n, const ad_var logits[], double probability[]);
 
-/* ---- optimizers ------------------------------------------------------------------------------- */
+/* ---- optimizers ------------------------------------------------------------------------------ */
 
 typedef struct nn_optimizer nn_optimizer;
 
@@ -475,12 +488,12 @@ typedef struct nn_optimizer nn_optimizer;
  *                    g = g + momentum*b if nesterov, else g = b;     p = p - rate*g
  * Without momentum p = p - rate*g. Nesterov's needs momentum and no dampening. */
 typedef struct nn_sgd_config {
-    double rate, momentum, dampening, weight_decay;
-    bool   nesterov, maximize;
+    double   rate, momentum, dampening, weight_decay;
+    bool     nesterov, maximize;
     uint64_t reserved[8];
 } nn_sgd_config;
 
-AD_API nn_optimizer *nn_sgd(double rate);                       /* plain: p = p - rate*g */
+AD_API nn_optimizer *nn_sgd(double rate); /* plain: p = p - rate*g */
 AD_API nn_optimizer *nn_sgd_new(const nn_sgd_config *config);
 
 /* torch.optim.Adam, Kingma and Ba 2015.
@@ -492,14 +505,14 @@ AD_API nn_optimizer *nn_sgd_new(const nn_sgd_config *config);
  *                    p = p - rate*weight_decay*p
  * Defaults: betas 0.9 and 0.999, epsilon 1e-8, weight decay 0, and 0.01 for AdamW. */
 typedef struct nn_adam_config {
-    double rate, beta1, beta2, epsilon, weight_decay;
-    bool   amsgrad, maximize;
+    double   rate, beta1, beta2, epsilon, weight_decay;
+    bool     amsgrad, maximize;
     uint64_t reserved[8];
 } nn_adam_config;
 
 AD_API nn_adam_config nn_adam_usual(double rate);
 AD_API nn_adam_config nn_adamw_usual(double rate);
-AD_API nn_optimizer  *nn_adam(double rate);                     /* with the defaults */
+AD_API nn_optimizer  *nn_adam(double rate); /* with the defaults */
 AD_API nn_optimizer  *nn_adamw(double rate);
 AD_API nn_optimizer  *nn_adam_new(const nn_adam_config *config);
 AD_API nn_optimizer  *nn_adamw_new(const nn_adam_config *config);
@@ -511,8 +524,8 @@ AD_API nn_optimizer  *nn_adamw_new(const nn_adam_config *config);
  * A variance w that rounding made negative counts as 0. Defaults: alpha 0.99, epsilon 1e-8, the
  * others 0. */
 typedef struct nn_rmsprop_config {
-    double rate, alpha, epsilon, momentum, weight_decay;
-    bool   centered, maximize;
+    double   rate, alpha, epsilon, momentum, weight_decay;
+    bool     centered, maximize;
     uint64_t reserved[8];
 } nn_rmsprop_config;
 
@@ -524,8 +537,8 @@ AD_API nn_optimizer     *nn_rmsprop_new(const nn_rmsprop_config *config);
  *                    p = p - rate/(1 + (t - 1)*rate_decay)*g/(sqrt(s) + epsilon)
  * Defaults: epsilon 1e-10, the others 0. */
 typedef struct nn_adagrad_config {
-    double rate, rate_decay, epsilon, weight_decay, initial_accumulator;
-    bool   maximize;
+    double   rate, rate_decay, epsilon, weight_decay, initial_accumulator;
+    bool     maximize;
     uint64_t reserved[8];
 } nn_adagrad_config;
 
@@ -535,14 +548,16 @@ AD_API nn_optimizer     *nn_adagrad_new(const nn_adagrad_config *config);
 AD_API void nn_optimizer_free(nn_optimizer *optimizer);
 
 AD_API double      nn_optimizer_rate(const nn_optimizer *optimizer);
-AD_API void        nn_optimizer_set_rate(nn_optimizer *optimizer, double rate);  /* bad rates as above */
+/* bad rates as above */
+AD_API void        nn_optimizer_set_rate(nn_optimizer *optimizer, double rate);
 AD_API ad_status   nn_optimizer_status(const nn_optimizer *optimizer);
 AD_API const char *nn_optimizer_message(const nn_optimizer *optimizer);
 
 /* Takes one step: new values for all parameters of the model; gradient: nn_model_count numbers.
  * Operations recorded earlier see them at the next ad_replay. Returns the status of the optimizer
  * if it is an error, else that of the model. */
-AD_API ad_status nn_optimizer_step(nn_optimizer *optimizer, nn_model *model, const double gradient[]);
+AD_API ad_status nn_optimizer_step(nn_optimizer *optimizer, nn_model *model,
+                                   const double gradient[]);
 
 /* The same for parameters in an array of numbers. An optimizer is bound to the n of its first step:
  * another n is AD_BAD_ARGUMENT. Returns its status. */
@@ -557,14 +572,16 @@ AD_API ad_status nn_optimizer_update(nn_optimizer *optimizer, size_t n, double p
 typedef struct nn_state {
     const char *name;
     size_t      count;
-    double     *value;                       /* owned by the optimizer; to be read and written */
+    double     *value; /* owned by the optimizer; to be read and written */
     uint64_t    reserved[8];
 } nn_state;
 
-AD_API const char *nn_optimizer_name(const nn_optimizer *optimizer);     /* "sgd", "adam", "adamw", "rmsprop", "adagrad" */
+/* "sgd", "adam", "adamw", "rmsprop", "adagrad" */
+AD_API const char *nn_optimizer_name(const nn_optimizer *optimizer);
 AD_API ad_status   nn_optimizer_prepare(nn_optimizer *optimizer, size_t n);
 AD_API size_t      nn_optimizer_state_count(const nn_optimizer *optimizer);
-AD_API nn_state    nn_optimizer_state(nn_optimizer *optimizer, size_t i);  /* all 0 and NULL if there is none */
+/* all 0 and NULL if there is none */
+AD_API nn_state    nn_optimizer_state(nn_optimizer *optimizer, size_t i);
 
 /* Gradient clipping. By norm: all times most/(norm + 1e-6) if that is below 1
  * (torch.nn.utils.clip_grad_norm_, Euclidean norm); returns the norm before clipping. By value:
@@ -574,7 +591,7 @@ AD_API nn_state    nn_optimizer_state(nn_optimizer *optimizer, size_t i);  /* al
 AD_API double nn_clip_norm(size_t n, double gradient[], double most);
 AD_API void   nn_clip_value(size_t n, double gradient[], double most);
 
-/* ---- schedules of the rate -------------------------------------------------------------------- */
+/* ---- schedules of the rate ------------------------------------------------------------------- */
 
 /* The rate as a function of the number of steps taken before, s = 0, 1, ... A value, never freed.
  *
@@ -586,7 +603,13 @@ AD_API void   nn_clip_value(size_t n, double gradient[], double most);
  *
  * Warm-up can precede any of them: rate*(s + 1)/w for the first w steps, then the other schedule at
  * s - w. Rates are above 0 (last: at least 0) and finite, factors above 0, steps at least 1. */
-typedef enum nn_schedule_shape { NN_CONSTANT, NN_STEP, NN_EXPONENTIAL, NN_LINEAR, NN_COSINE } nn_schedule_shape;
+typedef enum nn_schedule_shape {
+    NN_CONSTANT,
+    NN_STEP,
+    NN_EXPONENTIAL,
+    NN_LINEAR,
+    NN_COSINE
+} nn_schedule_shape;
 
 /* How the learning rate changes from step to step. */
 typedef struct nn_schedule {
@@ -603,10 +626,11 @@ AD_API nn_schedule nn_schedule_linear(double rate, double last, size_t steps);
 AD_API nn_schedule nn_schedule_cosine(double rate, double last, size_t steps);
 AD_API nn_schedule nn_schedule_warm_up(size_t steps, nn_schedule then);
 
-AD_API double nn_schedule_rate(const nn_schedule *schedule, size_t step);   /* NaN if it is not good */
-AD_API bool   nn_schedule_good(const nn_schedule *schedule);    /* true if its numbers are in range */
+/* NaN if it is not good */
+AD_API double nn_schedule_rate(const nn_schedule *schedule, size_t step);
+AD_API bool   nn_schedule_good(const nn_schedule *schedule); /* true if its numbers are in range */
 
-/* ---- saving ----------------------------------------------------------------------------------- */
+/* ---- saving ---------------------------------------------------------------------------------- */
 
 /* Saves the parameters as a safetensors file (github.com/huggingface/safetensors, "Format"): each
  * array under its name and with its shape, as F64, which keeps every bit, or as F32, rounded to
@@ -638,8 +662,8 @@ AD_API ad_status nn_model_load(nn_model *model, const char *path);
 typedef struct nn_entry {
     const char *name;
     size_t      count;
-    double     *real;                        /* array "training.NAME", of rank 1, or 0 for one number */
-    uint64_t   *whole;                       /* text in __metadata__: "training.NAME" */
+    double     *real;  /* array "training.NAME", of rank 1, or 0 for one number */
+    uint64_t   *whole; /* text in __metadata__: "training.NAME" */
     uint64_t    reserved[8];
 } nn_entry;
 
@@ -648,12 +672,12 @@ typedef struct nn_entry {
  * optimizer of the same kind (prepared if it is not) and entries of the same names and counts: the
  * numbers are written where the entries point, all or, after an error, none. The run then continues
  * bit for bit. Errors as above; the status is also the model's. */
-AD_API ad_status nn_checkpoint_save(const char *path, nn_model *model, nn_optimizer *optimizer, size_t n,
-                                    const nn_entry entry[]);
-AD_API ad_status nn_checkpoint_load(const char *path, nn_model *model, nn_optimizer *optimizer, size_t n,
-                                    const nn_entry entry[]);
+AD_API ad_status nn_checkpoint_save(const char *path, nn_model *model, nn_optimizer *optimizer,
+                                    size_t n, const nn_entry entry[]);
+AD_API ad_status nn_checkpoint_load(const char *path, nn_model *model, nn_optimizer *optimizer,
+                                    size_t n, const nn_entry entry[]);
 
-/* ---- training --------------------------------------------------------------------------------- */
+/* ---- training -------------------------------------------------------------------------------- */
 
 /* Records the loss of one example on the model's tape and returns it. input: the row of the data,
  * its inputs first, then its targets, each a leaf of that tape (ad_input) in every caller:
@@ -673,22 +697,22 @@ typedef double nn_metric(nn_model *model, void *user);
 
 /* What is known after a step. */
 typedef struct nn_step {
-    size_t epoch, step, steps;               /* from 1; in this epoch, from 1; in total */
-    double loss;                             /* mean over the examples of the step, before it */
-    double rate;
+    size_t   epoch, step, steps; /* from 1; in this epoch, from 1; in total */
+    double   loss;               /* mean over the examples of the step, before it */
+    double   rate;
     uint64_t reserved[8];
 } nn_step;
 
 /* What is known after an epoch. */
 typedef struct nn_epoch {
-    size_t epoch;                            /* from 1 */
-    double loss;                             /* mean over the epoch's examples, each before its step */
-    double metric;                           /* or score; NaN without one */
-    double seconds;                          /* since the training began */
-    double examples_per_second;              /* in this epoch, without held-out rows and metric */
-    double held_out_loss;                    /* mean over the held-out rows; NaN without any */
-    double rate;                             /* of the last step */
-    bool   best;                             /* better than every epoch before, in what `monitor` says */
+    size_t   epoch;               /* from 1 */
+    double   loss;                /* mean over the epoch's examples, each before its step */
+    double   metric;              /* or score; NaN without one */
+    double   seconds;             /* since the training began */
+    double   examples_per_second; /* in this epoch, without held-out rows and metric */
+    double   held_out_loss;       /* mean over the held-out rows; NaN without any */
+    double   rate;                /* of the last step */
+    bool     best;                /* better than every epoch before, in what `monitor` says */
     uint64_t reserved[8];
 } nn_epoch;
 
@@ -703,35 +727,37 @@ typedef enum nn_monitor { NN_LOWEST_LOSS, NN_HIGHEST_METRIC, NN_LOWEST_METRIC } 
 
 /* Everything is off when zero; pointers may be NULL. */
 typedef struct nn_train_config {
-    size_t      epochs, batch;               /* passes over the data, examples a step; at least 1 each */
-    uint64_t    seed;                        /* of the order of the examples */
-    bool        progress;                    /* a bar on a terminal, else a line per epoch */
-    FILE       *stream;                      /* where progress goes; NULL: stderr */
-    const char *history;                     /* file for a row per epoch: TSV with a header line */
+    size_t      epochs, batch; /* passes over the data, examples a step; at least 1 each */
+    uint64_t    seed;          /* of the order of the examples */
+    bool        progress;      /* a bar on a terminal, else a line per epoch */
+    FILE       *stream;        /* where progress goes; NULL: stderr */
+    const char *history;       /* file for a row per epoch: TSV with a header line */
     nn_metric  *metric;
-    const char *metric_name;                 /* of metric or score, for progress and history, without control
-                                              * characters; NULL: "metric" */
-    nn_watch   *watch;                       /* after each epoch */
-    const char *checkpoint;                  /* file that keeps the run; tried before the first step */
-    size_t      checkpoint_steps;            /* also save every so many steps; 0: only after epochs */
-    bool        resume;                      /* continue from the checkpoint, if the file exists */
-    nn_shape   *shape;                       /* NULL: detected, see below */
-    bool        by_example;                  /* no programs: each example recorded, swept and rewound */
+    /* of metric or score, for progress and history, without control characters; NULL: "metric" */
+    const char *metric_name;
+    nn_watch   *watch;            /* after each epoch */
+    const char *checkpoint;       /* file that keeps the run; tried before the first step */
+    size_t      checkpoint_steps; /* also save every so many steps; 0: only after epochs */
+    bool        resume;           /* continue from the checkpoint, if the file exists */
+    nn_shape   *shape;            /* NULL: detected, see below */
+    bool        by_example;       /* no programs: each example recorded, swept and rewound */
 
-    nn_on_step *on_step;                     /* after each step */
-    bool        in_order;                    /* rows in the order of the data, not shuffled */
-    bool        sum;                         /* the loss of a step is the sum over its examples */
-    double      clip_norm, clip_value;       /* clip the gradient, by norm first (nn_clip_norm); 0: do not */
-    const nn_schedule *schedule;             /* the rate of each step; NULL: the optimizer's own */
+    nn_on_step        *on_step;  /* after each step */
+    bool               in_order; /* rows in the order of the data, not shuffled */
+    bool               sum;      /* the loss of a step is the sum over its examples */
+    /* clip the gradient, by norm first (nn_clip_norm); 0: do not */
+    double             clip_norm, clip_value;
+    const nn_schedule *schedule; /* the rate of each step; NULL: the optimizer's own */
 
-    const nn_data *held_out;                 /* rows not trained on, as wide as the data; after each epoch */
-    nn_loss    *score;                       /* their mean loss is measured, and the mean of score, recorded
-                                              * like the loss, as the metric (nn_correct: the accuracy) */
-    nn_monitor  monitor;
-    size_t      patience;                    /* stop after so many epochs without a new best; 0: never */
-    double      min_delta;                   /* a new best is better by more than this */
-    bool        restore_best;                /* in the end the parameters are those after the best epoch */
-    uint64_t    reserved[8];
+    const nn_data *held_out; /* rows not trained on, as wide as the data; after each epoch */
+    /* their mean loss is measured, and the mean of score, recorded like the loss, as the metric
+     * (nn_correct: the accuracy) */
+    nn_loss       *score;
+    nn_monitor     monitor;
+    size_t         patience;     /* stop after so many epochs without a new best; 0: never */
+    double         min_delta;    /* a new best is better by more than this */
+    bool           restore_best; /* in the end the parameters are those after the best epoch */
+    uint64_t       reserved[8];
 } nn_train_config;
 
 /* Minibatch gradient descent. The rows are reshuffled for each epoch and taken `batch` at a time
@@ -778,10 +804,10 @@ AD_API ad_status nn_train(nn_model *model, nn_loss *loss, void *user, const nn_d
  * there, except that blocks are set here. The tape is as before. After an error, which is on the
  * model too, the report has its status and its sentence, as ad_check's; NULL when memory is out.
  * Free the report with ad_check_free. */
-AD_API ad_check_report *nn_check(nn_model *model, nn_loss *loss, void *user, const nn_data *data, size_t rows,
-                                 const ad_check_options *options);
+AD_API ad_check_report *nn_check(nn_model *model, nn_loss *loss, void *user, const nn_data *data,
+                                 size_t rows, const ad_check_options *options);
 
-/* ---- the lesson of backpropagation ------------------------------------------------------------ */
+/* ---- the lesson of backpropagation ----------------------------------------------------------- */
 
 /* Everything that happens when a network learns from a few examples: the forward pass unit by unit;
  * the loss; backward, how each output should change (its *wish*: the negative gradient -dC/da),
@@ -793,15 +819,15 @@ typedef struct nn_lesson nn_lesson;
 
 /* The examples of a lesson, its step, and the names it shows. */
 typedef struct nn_lesson_config {
-    size_t        rows;                      /* how many examples, at least 1 */
-    const size_t *row;                       /* which rows of the data */
-    double        rate;                      /* of the step; above 0 */
-    bool          squares;                   /* C = sum of (output - wanted)^2, not cross-entropy */
-    size_t        image;                     /* side of the square picture in the inputs; 0: none */
-    const char   *title;                     /* NULL: "backpropagation" */
-    const char *const *input_names;          /* of each input; NULL: x1, x2, ... */
-    const char *const *output_names;         /* of each output; NULL: y1, y2, ... */
-    uint64_t      reserved[8];
+    size_t             rows;         /* how many examples, at least 1 */
+    const size_t      *row;          /* which rows of the data */
+    double             rate;         /* of the step; above 0 */
+    bool               squares;      /* C = sum of (output - wanted)^2, not cross-entropy */
+    size_t             image;        /* side of the square picture in the inputs; 0: none */
+    const char        *title;        /* NULL: "backpropagation" */
+    const char *const *input_names;  /* of each input; NULL: x1, x2, ... */
+    const char *const *output_names; /* of each output; NULL: y1, y2, ... */
+    uint64_t           reserved[8];
 } nn_lesson_config;
 
 /* The data have one target, a class number, or for squares as many targets as the network has
@@ -811,8 +837,9 @@ typedef struct nn_lesson_config {
 AD_API nn_lesson *nn_lesson_new(nn_model *model, const nn_mlp *mlp, const nn_data *data,
                                 const nn_lesson_config *config);
 AD_API void       nn_lesson_free(nn_lesson *lesson);
-AD_API double     nn_lesson_loss(const nn_lesson *lesson);           /* the mean over the examples, before the step */
-AD_API double     nn_lesson_loss_after(const nn_lesson *lesson);     /* and after it */
+/* the mean over the examples, before the step */
+AD_API double     nn_lesson_loss(const nn_lesson *lesson);
+AD_API double     nn_lesson_loss_after(const nn_lesson *lesson); /* and after it */
 
 /* Prints one example for a terminal: tables, arrows and bars; ascii: no characters outside
  * ASCII. */

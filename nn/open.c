@@ -13,15 +13,19 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { TIMEOUT_MS = 10000, PIPE_FILE_SYSTEM = 0x50495045 };    /* PIPEFS_MAGIC, linux/magic.h */
+enum { TIMEOUT_MS = 10000, PIPE_FILE_SYSTEM = 0x50495045 }; /* PIPEFS_MAGIC, linux/magic.h */
 
 static int failed(ad_status *status, char why[NN__MESSAGE]) {
-    *status = nn__say(errno == ENOMEM ? AD_NO_MEMORY : AD_BAD_FILE, why, "the file cannot be opened: %s", strerror(errno));
+    *status = nn__say(errno == ENOMEM ? AD_NO_MEMORY : AD_BAD_FILE, why,
+                      "the file cannot be opened: %s", strerror(errno));
     return -1;
 }
 
 static const char *kind(mode_t mode) {
-    return S_ISDIR(mode) ? "a folder" : S_ISFIFO(mode) ? "a pipe" : S_ISSOCK(mode) ? "a socket" : "a device";
+    return S_ISDIR(mode)  ? "a folder"
+         : S_ISFIFO(mode) ? "a pipe"
+         : S_ISSOCK(mode) ? "a socket"
+                          : "a device";
 }
 
 /* True for a file that does not exist, too: opening it reports the error. */
@@ -29,8 +33,9 @@ static bool acceptable(const char *path, nn__need need, ad_status *status, char 
     struct stat about;
     if (stat(path, &about) != 0 || S_ISREG(about.st_mode)) return true;
     if (need == NN__STREAM && !S_ISDIR(about.st_mode)) return true;
-    *status = nn__say(AD_BAD_FILE, why, "not a regular file: %s%s", kind(about.st_mode),
-                      S_ISDIR(about.st_mode) ? "" : ", whose length is not known before it is read");
+    *status =
+        nn__say(AD_BAD_FILE, why, "not a regular file: %s%s", kind(about.st_mode),
+                S_ISDIR(about.st_mode) ? "" : ", whose length is not known before it is read");
     return false;
 }
 
@@ -42,7 +47,7 @@ static bool has_name(int file) {
 static double milliseconds(void) {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
-    return 1e3*(double)now.tv_sec + 1e-6*(double)now.tv_nsec;
+    return 1e3 * (double)now.tv_sec + 1e-6 * (double)now.tv_nsec;
 }
 
 /* True once there is data, or the writer has gone again. */
@@ -57,14 +62,16 @@ static bool wait_for_data(int file, int timeout_ms) {
     return false;
 }
 
-int nn__open_within(const char *path, nn__need need, int timeout_ms, ad_status *status, char why[NN__MESSAGE]) {
+int nn__open_within(const char *path, nn__need need, int timeout_ms, ad_status *status,
+                    char why[NN__MESSAGE]) {
     struct stat about;
     if (!acceptable(path, need, status, why)) return -1;
     const int file = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
     if (file < 0) return failed(status, why);
     const bool pipe = fstat(file, &about) == 0 && S_ISFIFO(about.st_mode);
     if (pipe && has_name(file) && !wait_for_data(file, timeout_ms)) {
-        *status = nn__say(AD_BAD_FILE, why, "a pipe that delivered no data for %g seconds", 1e-3*timeout_ms);
+        *status = nn__say(AD_BAD_FILE, why, "a pipe that delivered no data for %g seconds",
+                          1e-3 * timeout_ms);
         close(file);
         return -1;
     }

@@ -2,8 +2,8 @@
  *
  * Every optimizer is a row of `kinds`: its name, its state arrays, under PyTorch's names, and one
  * function that takes a step. The equations are in nn.h. */
-#include "model.h"
 #include "optimizer.h"
+#include "model.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -21,16 +21,16 @@ typedef struct settings {
 struct nn_optimizer {
     kind      kind;
     settings  set;
-    double    rate, steps;                   /* steps: an integer, a double as in checkpoints */
-    size_t    n;                             /* parameters; 0 before the first step */
-    double   *state[STATES];                 /* n each, or NULL where the settings need none */
-    double    start;                         /* initial value of the states */
-    ad_status status;                        /* the first error */
+    double    rate, steps;   /* steps: an integer, a double as in checkpoints */
+    size_t    n;             /* parameters; 0 before the first step */
+    double   *state[STATES]; /* n each, or NULL where the settings need none */
+    double    start;         /* initial value of the states */
+    ad_status status;        /* the first error */
     char      message[NN__MESSAGE];
 };
 
-__attribute__((format(printf, 3, 4)))
-static void fail(nn_optimizer *optimizer, ad_status status, const char *format, ...) {
+__attribute__((format(printf, 3, 4))) static void fail(nn_optimizer *optimizer, ad_status status,
+                                                       const char *format, ...) {
     if (optimizer->status != AD_OK) return;
     optimizer->status = status;
     va_list list;
@@ -39,12 +39,12 @@ static void fail(nn_optimizer *optimizer, ad_status status, const char *format, 
     va_end(list);
 }
 
-/* ---- one step of each ------------------------------------------------------------------------- */
+/* ---- one step of each ------------------------------------------------------------------------ */
 
 /* The gradient that all of them use: negated to maximize, with weight decay as a part of the
  * loss. */
 static inline double adjusted_gradient(const settings *s, double p, double g) {
-    return (s->maximize ? -g : g) + s->weight_decay*p;
+    return (s->maximize ? -g : g) + s->weight_decay * p;
 }
 
 static void step_sgd(nn_optimizer *o, size_t n, double p[restrict], const double g[restrict]) {
@@ -52,29 +52,31 @@ static void step_sgd(nn_optimizer *o, size_t n, double p[restrict], const double
     const double    rate = o->rate, fresh = o->steps == 1 ? 1 : 1 - s->dampening;
     double *restrict b = o->state[0];
     if (b == NULL && s->weight_decay == 0 && !s->maximize)
-        for (size_t i = 0; i < n; i++) p[i] -= rate*g[i];
+        for (size_t i = 0; i < n; i++) p[i] -= rate * g[i];
     else if (b == NULL)
-        for (size_t i = 0; i < n; i++) p[i] -= rate*adjusted_gradient(s, p[i], g[i]);
+        for (size_t i = 0; i < n; i++) p[i] -= rate * adjusted_gradient(s, p[i], g[i]);
     else
         for (size_t i = 0; i < n; i++) {
             const double d = adjusted_gradient(s, p[i], g[i]);
-            b[i] = s->momentum*b[i] + fresh*d;
-            p[i] -= rate*(s->nesterov ? d + s->momentum*b[i] : b[i]);
+            b[i] = s->momentum * b[i] + fresh * d;
+            p[i] -= rate * (s->nesterov ? d + s->momentum * b[i] : b[i]);
         }
 }
 
 static void step_adam(nn_optimizer *o, size_t n, double p[restrict], const double g[restrict]) {
     settings     s = o->set;
-    const double step = o->rate/(1 - pow(s.beta1, o->steps)), unbias = 1/sqrt(1 - pow(s.beta2, o->steps));
-    const double keep = o->kind == ADAMW ? 1 - o->rate*s.weight_decay : 1;
+    const double step = o->rate / (1 - pow(s.beta1, o->steps)),
+                 unbias = 1 / sqrt(1 - pow(s.beta2, o->steps));
+    const double keep = o->kind == ADAMW ? 1 - o->rate * s.weight_decay : 1;
     double *restrict m = o->state[0], *restrict v = o->state[1], *restrict most = o->state[2];
-    if (o->kind == ADAMW) s.weight_decay = 0;                /* applied directly to p, by `keep` */
+    if (o->kind == ADAMW) s.weight_decay = 0; /* applied directly to p, by `keep` */
     for (size_t i = 0; i < n; i++) {
         const double d = adjusted_gradient(&s, p[i], g[i]);
-        m[i] = s.beta1*m[i] + (1 - s.beta1)*d;
-        v[i] = s.beta2*v[i] + (1 - s.beta2)*d*d;
+        m[i] = s.beta1 * m[i] + (1 - s.beta1) * d;
+        v[i] = s.beta2 * v[i] + (1 - s.beta2) * d * d;
         if (most != NULL && v[i] > most[i]) most[i] = v[i];
-        p[i] = keep*p[i] - step*m[i]/(sqrt(most != NULL ? most[i] : v[i])*unbias + s.epsilon);
+        p[i] =
+            keep * p[i] - step * m[i] / (sqrt(most != NULL ? most[i] : v[i]) * unbias + s.epsilon);
     }
 }
 
@@ -83,26 +85,26 @@ static void step_rmsprop(nn_optimizer *o, size_t n, double p[restrict], const do
     double *restrict v = o->state[0], *restrict b = o->state[1], *restrict mean = o->state[2];
     for (size_t i = 0; i < n; i++) {
         const double d = adjusted_gradient(s, p[i], g[i]);
-        double       variance = v[i] = s->alpha*v[i] + (1 - s->alpha)*d*d;
+        double       variance = v[i] = s->alpha * v[i] + (1 - s->alpha) * d * d;
         if (mean != NULL) {
-            mean[i] = s->alpha*mean[i] + (1 - s->alpha)*d;
-            variance -= mean[i]*mean[i];
-            if (variance < 0) variance = 0;  /* by rounding */
+            mean[i] = s->alpha * mean[i] + (1 - s->alpha) * d;
+            variance -= mean[i] * mean[i];
+            if (variance < 0) variance = 0; /* by rounding */
         }
-        double update = d/(sqrt(variance) + s->epsilon);
-        if (b != NULL) update = b[i] = s->momentum*b[i] + update;
-        p[i] -= o->rate*update;
+        double update = d / (sqrt(variance) + s->epsilon);
+        if (b != NULL) update = b[i] = s->momentum * b[i] + update;
+        p[i] -= o->rate * update;
     }
 }
 
 static void step_adagrad(nn_optimizer *o, size_t n, double p[restrict], const double g[restrict]) {
     const settings *s = &o->set;
-    const double    rate = o->rate/(1 + (o->steps - 1)*s->rate_decay);
+    const double    rate = o->rate / (1 + (o->steps - 1) * s->rate_decay);
     double *restrict sum = o->state[0];
     for (size_t i = 0; i < n; i++) {
         const double d = adjusted_gradient(s, p[i], g[i]);
-        sum[i] += d*d;
-        p[i] -= rate*d/(sqrt(sum[i]) + s->epsilon);
+        sum[i] += d * d;
+        p[i] -= rate * d / (sqrt(sum[i]) + s->epsilon);
     }
 }
 
@@ -121,14 +123,14 @@ static const struct {
 
 static bool needs(const nn_optimizer *o, int state) {
     switch (o->kind) {
-    case SGD:     return state == 0 && o->set.momentum != 0;
+    case SGD: return state == 0 && o->set.momentum != 0;
     case RMSPROP: return state == 0 || (state == 1 ? o->set.momentum != 0 : o->set.centered);
     case ADAGRAD: return state == 0;
-    default:      return state < 2 || o->set.amsgrad;
+    default: return state < 2 || o->set.amsgrad;
     }
 }
 
-/* ---- making ----------------------------------------------------------------------------------- */
+/* ---- making ---------------------------------------------------------------------------------- */
 
 static void check_at_least_0(nn_optimizer *o, const char *what, double x) {
     if (!isfinite(x) || x < 0)
@@ -158,8 +160,9 @@ static nn_optimizer *new_optimizer(kind which, double rate, settings set) {
     if (!isfinite(set.dampening))
         fail(o, AD_BAD_ARGUMENT, "sgd: the dampening is %g: it must be finite", set.dampening);
     if (set.nesterov && (set.momentum == 0 || set.dampening != 0))
-        fail(o, AD_BAD_ARGUMENT, "sgd: Nesterov's momentum needs a momentum above 0 and no "
-             "dampening, not %g and %g", set.momentum, set.dampening);
+        fail(o, AD_BAD_ARGUMENT,
+             "sgd: Nesterov's momentum needs a momentum above 0 and no dampening, not %g and %g",
+             set.momentum, set.dampening);
     return o;
 }
 
@@ -184,10 +187,14 @@ nn_optimizer *nn_sgd(double rate) {
 
 nn_optimizer *nn_sgd_new(const nn_sgd_config *c) {
     if (c == NULL) return no_settings(SGD);
-    nn_optimizer *o = new_optimizer(SGD, c->rate, (settings){
-        .momentum = c->momentum, .dampening = c->dampening, .weight_decay = c->weight_decay,
-        .nesterov = c->nesterov, .maximize = c->maximize,
-    });
+    nn_optimizer *o = new_optimizer(SGD, c->rate,
+                                    (settings){
+                                        .momentum = c->momentum,
+                                        .dampening = c->dampening,
+                                        .weight_decay = c->weight_decay,
+                                        .nesterov = c->nesterov,
+                                        .maximize = c->maximize,
+                                    });
     return checked(o, "nn_sgd_config", c->reserved, c + 1);
 }
 
@@ -203,10 +210,15 @@ nn_adam_config nn_adamw_usual(double rate) {
 
 static nn_optimizer *new_adam(kind which, const nn_adam_config *c) {
     if (c == NULL) return no_settings(which);
-    nn_optimizer *o = new_optimizer(which, c->rate, (settings){
-        .beta1 = c->beta1, .beta2 = c->beta2, .epsilon = c->epsilon, .weight_decay = c->weight_decay,
-        .amsgrad = c->amsgrad, .maximize = c->maximize,
-    });
+    nn_optimizer *o = new_optimizer(which, c->rate,
+                                    (settings){
+                                        .beta1 = c->beta1,
+                                        .beta2 = c->beta2,
+                                        .epsilon = c->epsilon,
+                                        .weight_decay = c->weight_decay,
+                                        .amsgrad = c->amsgrad,
+                                        .maximize = c->maximize,
+                                    });
     return checked(o, "nn_adam_config", c->reserved, c + 1);
 }
 
@@ -234,10 +246,15 @@ nn_rmsprop_config nn_rmsprop_usual(double rate) {
 
 nn_optimizer *nn_rmsprop_new(const nn_rmsprop_config *c) {
     if (c == NULL) return no_settings(RMSPROP);
-    nn_optimizer *o = new_optimizer(RMSPROP, c->rate, (settings){
-        .alpha = c->alpha, .epsilon = c->epsilon, .momentum = c->momentum, .weight_decay = c->weight_decay,
-        .centered = c->centered, .maximize = c->maximize,
-    });
+    nn_optimizer *o = new_optimizer(RMSPROP, c->rate,
+                                    (settings){
+                                        .alpha = c->alpha,
+                                        .epsilon = c->epsilon,
+                                        .momentum = c->momentum,
+                                        .weight_decay = c->weight_decay,
+                                        .centered = c->centered,
+                                        .maximize = c->maximize,
+                                    });
     return checked(o, "nn_rmsprop_config", c->reserved, c + 1);
 }
 
@@ -247,10 +264,13 @@ nn_adagrad_config nn_adagrad_usual(double rate) {
 
 nn_optimizer *nn_adagrad_new(const nn_adagrad_config *c) {
     if (c == NULL) return no_settings(ADAGRAD);
-    nn_optimizer *o = new_optimizer(ADAGRAD, c->rate, (settings){
-        .rate_decay = c->rate_decay, .epsilon = c->epsilon, .weight_decay = c->weight_decay,
-        .maximize = c->maximize,
-    });
+    nn_optimizer *o = new_optimizer(ADAGRAD, c->rate,
+                                    (settings){
+                                        .rate_decay = c->rate_decay,
+                                        .epsilon = c->epsilon,
+                                        .weight_decay = c->weight_decay,
+                                        .maximize = c->maximize,
+                                    });
     if (o == NULL) return NULL;
     o->start = c->initial_accumulator;
     check_at_least_0(o, "initial accumulator", o->start);
@@ -263,7 +283,7 @@ void nn_optimizer_free(nn_optimizer *optimizer) {
     free(optimizer);
 }
 
-/* ---- the rate, and errors --------------------------------------------------------------------- */
+/* ---- the rate, and errors -------------------------------------------------------------------- */
 
 double nn_optimizer_rate(const nn_optimizer *optimizer) {
     return optimizer == NULL ? NAN : optimizer->rate;
@@ -272,7 +292,9 @@ double nn_optimizer_rate(const nn_optimizer *optimizer) {
 void nn_optimizer_set_rate(nn_optimizer *optimizer, double rate) {
     if (optimizer == NULL) return;
     if (isfinite(rate) && rate > 0) optimizer->rate = rate;
-    else fail(optimizer, AD_BAD_ARGUMENT, "the learning rate is %g: it must be finite and above 0", rate);
+    else
+        fail(optimizer, AD_BAD_ARGUMENT, "the learning rate is %g: it must be finite and above 0",
+             rate);
 }
 
 void nn__optimizer_set_scheduled_rate(nn_optimizer *optimizer, double rate) {
@@ -288,7 +310,7 @@ const char *nn_optimizer_message(const nn_optimizer *optimizer) {
                              : optimizer->message;
 }
 
-/* ---- steps ------------------------------------------------------------------------------------ */
+/* ---- steps ----------------------------------------------------------------------------------- */
 
 ad_status nn_optimizer_prepare(nn_optimizer *o, size_t n) {
     if (nn_optimizer_status(o) != AD_OK || o->n == n) return nn_optimizer_status(o);
@@ -321,7 +343,8 @@ ad_status nn_optimizer_step(nn_optimizer *optimizer, nn_model *model, const doub
     if (nn_model_status(model) != AD_OK) return nn_model_status(model);
     nn__weights w;
     if (!nn__weights_open(&w, model)) {
-        fail(optimizer, AD_NO_MEMORY, "out of memory: no space for a step of %zu parameters", w.count);
+        fail(optimizer, AD_NO_MEMORY, "out of memory: no space for a step of %zu parameters",
+             w.count);
         return AD_NO_MEMORY;
     }
     const ad_status status = nn_optimizer_update(optimizer, w.count, w.value, gradient);
@@ -330,7 +353,7 @@ ad_status nn_optimizer_step(nn_optimizer *optimizer, nn_model *model, const doub
     return status != AD_OK ? status : nn_model_status(model);
 }
 
-/* ---- state ------------------------------------------------------------------------------------ */
+/* ---- state ----------------------------------------------------------------------------------- */
 
 const char *nn_optimizer_name(const nn_optimizer *optimizer) {
     return optimizer == NULL ? "" : kinds[optimizer->kind].name;
@@ -345,8 +368,9 @@ size_t nn_optimizer_state_count(const nn_optimizer *optimizer) {
 
 nn_state nn_optimizer_state(nn_optimizer *o, size_t i) {
     if (i >= nn_optimizer_state_count(o)) return (nn_state){0};
-    if (i < 2) return i == 0 ? (nn_state){.name = "steps", .count = 1, .value = &o->steps}
-                             : (nn_state){.name = "rate", .count = 1, .value = &o->rate};
+    if (i < 2)
+        return i == 0 ? (nn_state){.name = "steps", .count = 1, .value = &o->steps}
+                      : (nn_state){.name = "rate", .count = 1, .value = &o->rate};
     int k = 0;
     for (size_t left = i - 2;; k++) {
         if (o->state[k] == NULL) continue;
@@ -355,24 +379,24 @@ nn_state nn_optimizer_state(nn_optimizer *o, size_t i) {
     return (nn_state){.name = kinds[o->kind].state[k], .count = o->n, .value = o->state[k]};
 }
 
-/* ---- clipping --------------------------------------------------------------------------------- */
+/* ---- clipping -------------------------------------------------------------------------------- */
 
 /* Scaled by the largest if squares would overflow or underflow. */
 static double norm_of(size_t n, const double x[]) {
     double sum = 0, largest = 0;
-    for (size_t i = 0; i < n; i++) sum += x[i]*x[i];
+    for (size_t i = 0; i < n; i++) sum += x[i] * x[i];
     if (sum > 1e-280 && sum < INFINITY) return sqrt(sum);
     for (size_t i = 0; i < n; i++)
         if (!(fabs(x[i]) <= largest)) largest = fabs(x[i]);
     if (largest == 0 || !isfinite(largest)) return largest;
     sum = 0;
-    for (size_t i = 0; i < n; i++) sum += x[i]/largest*(x[i]/largest);
-    return largest*sqrt(sum);
+    for (size_t i = 0; i < n; i++) sum += x[i] / largest * (x[i] / largest);
+    return largest * sqrt(sum);
 }
 
 double nn_clip_norm(size_t n, double gradient[], double most) {
     if (!(most >= 0)) return NAN;
-    const double norm = norm_of(n, gradient), factor = most/(norm + 1e-6);
+    const double norm = norm_of(n, gradient), factor = most / (norm + 1e-6);
     for (size_t i = 0; i < n && factor < 1; i++) gradient[i] *= factor;
     return norm;
 }

@@ -18,19 +18,19 @@ nn__progress nn__progress_open(const nn_train_config *config) {
     nn__progress p = {.to = NULL, .metric_name = ""};
     const char  *term = getenv("TERM");
     if (config->metric != NULL || config->score != NULL)
-        nn__printable(sizeof p.metric_name, p.metric_name, config->metric_name != NULL ? config->metric_name : "metric", false);
+        nn__printable(sizeof p.metric_name, p.metric_name,
+                      config->metric_name != NULL ? config->metric_name : "metric", false);
     if (!config->progress) return p;
     p.to = config->stream != NULL ? config->stream : stderr;
-    const int file = fileno(p.to);           /* -1 for a stream in memory */
+    const int file = fileno(p.to); /* -1 for a stream in memory */
     p.terminal = file >= 0 && isatty(file) && term != NULL && strcmp(term, "dumb") != 0;
     p.utf8 = strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
     return p;
 }
 
-/* ---- a line ----------------------------------------------------------------------------------- */
+/* ---- a line ---------------------------------------------------------------------------------- */
 
-__attribute__((format(printf, 2, 3)))
-static void append(char line[LINE], const char *format, ...) {
+__attribute__((format(printf, 2, 3))) static void append(char line[LINE], const char *format, ...) {
     const size_t length = strlen(line);
     va_list      list;
     va_start(list, format);
@@ -41,14 +41,15 @@ static void append(char line[LINE], const char *format, ...) {
 static void append_duration(char line[LINE], double seconds) {
     const unsigned long s = seconds < 1e9 ? (unsigned long)ceil(seconds) : 1000000000ul;
     if (s < 60) append(line, "%lu s", s);
-    else if (s < 3600) append(line, "%lu:%02lu", s/60, s%60);
-    else append(line, "%lu:%02lu:%02lu", s/3600, s/60%60, s%60);
+    else if (s < 3600) append(line, "%lu:%02lu", s / 60, s % 60);
+    else append(line, "%lu:%02lu:%02lu", s / 3600, s / 60 % 60, s % 60);
 }
 
 static void append_numbers(const nn__progress *p, const nn__snapshot *m, char line[LINE]) {
     append(line, "loss %-8.4g", m->loss);
     if (!isnan(m->held_out_loss)) append(line, "  held out %-8.4g", m->held_out_loss);
-    if (*p->metric_name != '\0' && !isnan(m->metric)) append(line, "  %s %-6.4g", p->metric_name, m->metric);
+    if (*p->metric_name != '\0' && !isnan(m->metric))
+        append(line, "  %s %-6.4g", p->metric_name, m->metric);
     append(line, "  %.0f examples/s", m->examples_per_second);
     if (m->done < (double)m->epochs) {
         append(line, "  ");
@@ -66,16 +67,16 @@ static size_t columns_of(FILE *terminal) {
 }
 
 static void draw_cells(const nn__progress *p, size_t cells, double part) {
-    const size_t full = (size_t)(part*(double)cells);
+    const size_t full = (size_t)(part * (double)cells);
     for (size_t i = 0; i < cells; i++)
         fputs(i < full ? (p->utf8 ? "\u2588" : "#") : (p->utf8 ? "\u2591" : "."), p->to);
 }
 
 static void draw_bar(const nn__progress *p, const nn__snapshot *m) {
-    const double part = m->done/(double)m->epochs;
+    const double part = m->done / (double)m->epochs;
     char         head[LINE] = "", tail[LINE] = "";
     append(head, "epoch %zu/%zu ", m->epoch, m->epochs);
-    append(tail, " %3.0f%%  ", 100*part);
+    append(tail, " %3.0f%%  ", 100 * part);
     append_numbers(p, m, tail);
     const size_t width = columns_of(p->to) - 1, text = strlen(head) + strlen(tail);
     size_t       cells = width > text ? width - text : 0;
@@ -95,10 +96,10 @@ static void write_line(const nn__progress *p, const nn__snapshot *m) {
     fflush(p->to);
 }
 
-/* ---- when ------------------------------------------------------------------------------------- */
+/* ---- when ------------------------------------------------------------------------------------ */
 
 bool nn__progress_due(const nn__progress *p, double now) {
-    return p->to != NULL && p->terminal && now - p->drawn >= 1e-3*REDRAW_MS;
+    return p->to != NULL && p->terminal && now - p->drawn >= 1e-3 * REDRAW_MS;
 }
 
 void nn__progress_step(nn__progress *p, const nn__snapshot *m, double now) {

@@ -10,8 +10,8 @@
 
 static uint64_t splitmix64(uint64_t *state) {
     uint64_t z = *state += UINT64_C(0x9e3779b97f4a7c15);
-    z = (z ^ z >> 30)*UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ z >> 27)*UINT64_C(0x94d049bb133111eb);
+    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
     return z ^ z >> 31;
 }
 
@@ -38,23 +38,23 @@ uint64_t nn_random_bits(nn_random *random) {
 }
 
 double nn_random_uniform(nn_random *random) {
-    return (double)(nn_random_bits(random) >> 11)*0x1p-53;
+    return (double)(nn_random_bits(random) >> 11) * 0x1p-53;
 }
 
 /* 1 - u is never 0, so the logarithm is finite: at most 8.6. */
 double nn_random_normal(nn_random *random) {
     const double u = nn_random_uniform(random), v = nn_random_uniform(random);
-    return sqrt(-2*log1p(-u))*cos(2*3.14159265358979323846*v);
+    return sqrt(-2 * log1p(-u)) * cos(2 * 3.14159265358979323846 * v);
 }
 
 /* Rejects the first 2^64 mod n numbers: the count of the others is a multiple of n, so that every
  * remainder is equally likely. */
 size_t nn_random_below(nn_random *random, size_t n) {
     if (n == 0) return 0;
-    const uint64_t surplus = (0 - (uint64_t)n)%n;
+    const uint64_t surplus = (0 - (uint64_t)n) % n;
     uint64_t       bits = nn_random_bits(random);
     while (bits < surplus) bits = nn_random_bits(random);
-    return (size_t)(bits%n);
+    return (size_t)(bits % n);
 }
 
 void nn_random_shuffle(nn_random *random, size_t n, size_t index[]) {

@@ -25,14 +25,19 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { MOST_LINKS = 40, MOST_TRIES = 100, TEMPORARY_NAME = sizeof ".tapir-0123456789abcdef", DESCRIPTOR = 40 };
+enum {
+    MOST_LINKS = 40,
+    MOST_TRIES = 100,
+    TEMPORARY_NAME = sizeof ".tapir-0123456789abcdef",
+    DESCRIPTOR = 40
+};
 
 typedef struct destination {
-    char   path[PATH_MAX];                   /* with all links resolved */
-    char  *name;                             /* the part of it after the last slash */
-    char   temporary[TEMPORARY_NAME];        /* the name of the new file; "": it has none yet */
+    char   path[PATH_MAX];            /* with all links resolved */
+    char  *name;                      /* the part of it after the last slash */
+    char   temporary[TEMPORARY_NAME]; /* the name of the new file; "": it has none yet */
     bool   exists;
-    mode_t mode;                             /* of the existing file, and its owner */
+    mode_t mode; /* of the existing file, and its owner */
     uid_t  owner;
     int    folder;
 } destination;
@@ -43,7 +48,7 @@ static ad_status failed(const char *path, char message[NN__MESSAGE]) {
                    "%s: the file cannot be written: %s", path, strerror(error));
 }
 
-/* ---- where ------------------------------------------------------------------------------------ */
+/* ---- where ----------------------------------------------------------------------------------- */
 
 static bool too_long(void) {
     errno = ENAMETOOLONG;
@@ -114,7 +119,8 @@ static ad_status find(destination *p, const char *path, char message[NN__MESSAGE
     *p = (destination){.folder = -1};
     if (!stat_destination(p, path) || !resolve(p, path)) return failed(path, message);
     if (p->exists && !S_ISREG(p->mode))
-        return nn__say(AD_BAD_FILE, message, "%s: not a regular file: nothing is written there", path);
+        return nn__say(AD_BAD_FILE, message, "%s: not a regular file: nothing is written there",
+                       path);
     errno = ENOENT;
     if (*p->name == '\0' || !open_folder(p)) return failed(path, message);
     if (may_replace(p)) return AD_OK;
@@ -123,7 +129,7 @@ static ad_status find(destination *p, const char *path, char message[NN__MESSAGE
     return status;
 }
 
-/* ---- the new file ----------------------------------------------------------------------------- */
+/* ---- the new file ---------------------------------------------------------------------------- */
 
 /* An unpredictable name cannot be occupied by another process; without getrandom it is only
  * unlikely to be. */
@@ -132,7 +138,8 @@ static void draw_name(destination *p) {
     if (getrandom(&bits, sizeof bits, GRND_NONBLOCK) != (ssize_t)sizeof bits) {
         struct timespec now;
         clock_gettime(CLOCK_REALTIME, &now);
-        bits = (unsigned long long)getpid() << 32 ^ (unsigned long long)now.tv_sec << 30 ^ (unsigned long long)now.tv_nsec;
+        bits = (unsigned long long)getpid() << 32 ^ (unsigned long long)now.tv_sec << 30 ^
+               (unsigned long long)now.tv_nsec;
     }
     sprintf(p->temporary, ".tapir-%016llx", bits);
 }
@@ -147,7 +154,8 @@ static int create_named(destination *p) {
     int file = -1;
     for (int tries = 0; file < 0 && tries < MOST_TRIES; tries++) {
         draw_name(p);
-        file = openat(p->folder, p->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, first_mode(p));
+        file =
+            openat(p->folder, p->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, first_mode(p));
         if (file < 0 && errno != EEXIST) break;
     }
     if (file < 0) p->temporary[0] = '\0';
@@ -173,7 +181,9 @@ static bool give_name(destination *p, int file) {
     char text[DESCRIPTOR];
     for (int tries = 0; tries < MOST_TRIES; tries++) {
         draw_name(p);
-        if (linkat(AT_FDCWD, descriptor(file, text), p->folder, p->temporary, AT_SYMLINK_FOLLOW) == 0) return true;
+        if (linkat(AT_FDCWD, descriptor(file, text), p->folder, p->temporary, AT_SYMLINK_FOLLOW) ==
+            0)
+            return true;
         if (errno != EEXIST) break;
     }
     p->temporary[0] = '\0';
@@ -191,13 +201,13 @@ static void remove_temporary(destination *p) {
 static FILE *create(destination *p, bool nameless) {
     const int file = nameless ? create_nameless(p) : create_named(p);
     if (file < 0) return NULL;
-    if (p->exists) (void)!fchmod(file, p->mode & 0777);      /* on failure it is stricter: safe */
+    if (p->exists) (void)!fchmod(file, p->mode & 0777); /* on failure it is stricter: safe */
     FILE *to = fdopen(file, "wb");
     if (to == NULL) close(file), remove_temporary(p);
     return to;
 }
 
-/* ---- writing ---------------------------------------------------------------------------------- */
+/* ---- writing --------------------------------------------------------------------------------- */
 
 static bool close_file(FILE *to, bool good) {
     const int error = errno;
@@ -241,21 +251,22 @@ static bool sync_folder(const destination *p) {
     return good;
 }
 
-ad_status nn__replace(const char *path, nn__writer *write, void *context, char message[NN__MESSAGE]) {
-    destination     p;
-    ad_status status = find(&p, path, message);
+ad_status nn__replace(const char *path, nn__writer *write, void *context,
+                      char message[NN__MESSAGE]) {
+    destination p;
+    ad_status   status = find(&p, path, message);
     if (status != AD_OK) return status;
     if (!write_and_rename(&p, write, context)) status = failed(path, message);
     else if (!sync_folder(&p))
-        status = nn__say(AD_BAD_FILE, message, "%s: written, but its folder cannot be synced: %s", path,
-                         strerror(errno));
+        status = nn__say(AD_BAD_FILE, message, "%s: written, but its folder cannot be synced: %s",
+                         path, strerror(errno));
     close(p.folder);
     return status;
 }
 
 ad_status nn__replaceable(const char *path, char message[NN__MESSAGE]) {
-    destination     p;
-    ad_status status = find(&p, path, message);
+    destination p;
+    ad_status   status = find(&p, path, message);
     if (status != AD_OK) return status;
     FILE *to = create(&p, true);
     if (to == NULL) to = create(&p, false);

@@ -14,7 +14,8 @@ typedef bool nn__writer(FILE *to, void *context);
  * to a file that does not exist yet; anything but a regular file is left alone. The read, write and
  * execute permissions of the old file are kept; no other process is waited for. AD_OK, or
  * AD_BAD_FILE or AD_NO_MEMORY with a sentence. */
-ad_status nn__replace(const char *path, nn__writer *write, void *context, char message[NN__MESSAGE]);
+ad_status nn__replace(const char *path, nn__writer *write, void *context,
+                      char message[NN__MESSAGE]);
 
 /* Checks, as far as possible in advance, whether nn__replace would succeed at path. Nothing is
  * changed. AD_OK, or as above. */

@@ -21,14 +21,20 @@
 /* Limits on programs. MOST_PATHS: for one shape, because each may have to be tried for a row.
  * SOME_PROGRAMS: always allowed in total; more only while they were recorded from at most
  * MOST_NODES nodes, which is about 1 GiB of programs. */
-enum { MOST_PATHS = 64, SOME_PROGRAMS = 64, MOST_NODES = 1 << 22, SURVEY_ROWS = 16, CALLS_CHECKED = 16 };
+enum {
+    MOST_PATHS = 64,
+    SOME_PROGRAMS = 64,
+    MOST_NODES = 1 << 22,
+    SURVEY_ROWS = 16,
+    CALLS_CHECKED = 16
+};
 /* In place of an index of a program: not seen yet; recorded every time. */
-#define UNKNOWN UINT32_MAX
-#define NO_PROGRAM   (UINT32_MAX - 1)
+#define UNKNOWN    UINT32_MAX
+#define NO_PROGRAM (UINT32_MAX - 1)
 
 typedef struct variant {
     uint64_t    shape;
-    size_t      row, nodes;                  /* compiled from this row, a tape of so many nodes */
+    size_t      row, nodes; /* compiled from this row, a tape of so many nodes */
     ad_program *program;
 } variant;
 
@@ -38,24 +44,24 @@ struct nn__rows {
     ad_tape        *tape;
     ad_mark         mark;
     size_t          width, count;
-    bool            by_example, recorded;    /* recorded: each row is recorded to find its shape */
-    ad_var         *leaf;                    /* width */
+    bool            by_example, recorded; /* recorded: each row is recorded to find its shape */
+    ad_var         *leaf;                 /* width */
     variant        *variant;
-    size_t          variants, variant_room, nodes, calls;      /* nodes: of all variants */
-    uint32_t       *variant_index;           /* by row: its variant, UNKNOWN or NO_PROGRAM */
-    size_t          room;                    /* capacity of the next arrays, in rows */
-    double         *gathered, *value;        /* room x width; room */
-    size_t         *member;                  /* the rows of a group, as indices into the batch */
+    size_t          variants, variant_room, nodes, calls; /* nodes: of all variants */
+    uint32_t       *variant_index;    /* by row: its variant, UNKNOWN or NO_PROGRAM */
+    size_t          room;             /* capacity of the next arrays, in rows */
+    double         *gathered, *value; /* room x width; room */
+    size_t         *member;           /* the rows of a group, as indices into the batch */
     bool           *done;
-    double         *part, *other;            /* count each: gradient of a program; of a tape */
-    char            note[NN__MESSAGE];       /* why rows are recorded one by one unasked */
-    bool            row_known;               /* the message names its row, or needs none */
+    double         *part, *other;      /* count each: gradient of a program; of a tape */
+    char            note[NN__MESSAGE]; /* why rows are recorded one by one unasked */
+    bool            row_known;         /* the message names its row, or needs none */
     ad_status       status;
     char            message[NN__MESSAGE];
 };
 
-__attribute__((format(printf, 3, 4)))
-static void fail(nn__rows *r, ad_status status, const char *format, ...) {
+__attribute__((format(printf, 3, 4))) static void fail(nn__rows *r, ad_status status,
+                                                       const char *format, ...) {
     if (r->status != AD_OK) return;
     r->status = status;
     va_list list;
@@ -76,7 +82,7 @@ size_t nn__rows_programs(const nn__rows *rows) {
     return rows->variants;
 }
 
-/* ---- making ----------------------------------------------------------------------------------- */
+/* ---- making ---------------------------------------------------------------------------------- */
 
 nn__rows *nn__rows_new(const nn__rows_config *config) {
     nn__rows *r = calloc(1, sizeof *r);
@@ -92,7 +98,7 @@ nn__rows *nn__rows_new(const nn__rows_config *config) {
     r->leaf = calloc(r->width, sizeof *r->leaf);
     r->part = calloc(r->count, sizeof *r->part);
     r->other = calloc(r->count, sizeof *r->other);
-    r->variant_index = malloc(nn_data_rows(data)*sizeof *r->variant_index);
+    r->variant_index = malloc(nn_data_rows(data) * sizeof *r->variant_index);
     if (r->leaf == NULL || r->part == NULL || r->other == NULL || r->variant_index == NULL) {
         nn__rows_free(r);
         return NULL;
@@ -122,17 +128,20 @@ static bool room_for(nn__rows *r, size_t n) {
     free(r->value);
     free(r->member);
     free(r->done);
-    r->gathered = n > SIZE_MAX/sizeof(double)/r->width ? NULL : malloc(n*r->width*sizeof *r->gathered);
-    r->value = malloc(n*sizeof *r->value);
-    r->member = malloc(n*sizeof *r->member);
-    r->done = malloc(n*sizeof *r->done);
-    const bool good = r->gathered != NULL && r->value != NULL && r->member != NULL && r->done != NULL;
+    r->gathered = n > SIZE_MAX / sizeof(double) / r->width
+                    ? NULL
+                    : malloc(n * r->width * sizeof *r->gathered);
+    r->value = malloc(n * sizeof *r->value);
+    r->member = malloc(n * sizeof *r->member);
+    r->done = malloc(n * sizeof *r->done);
+    const bool good =
+        r->gathered != NULL && r->value != NULL && r->member != NULL && r->done != NULL;
     r->room = good ? n : 0;
     if (!good) fail(r, AD_NO_MEMORY, "out of memory: no space for a batch of %zu rows", n);
     return good;
 }
 
-/* ---- one row on the tape ---------------------------------------------------------------------- */
+/* ---- one row on the tape --------------------------------------------------------------------- */
 
 static void forget(nn__rows *r) {
     ad_tape_rewind(r->tape, r->mark);
@@ -140,14 +149,17 @@ static void forget(nn__rows *r) {
 
 static bool good_loss(nn__rows *r, size_t row, ad_var y) {
     if (nn_model_status(r->weights->model) != AD_OK)
-        fail(r, nn_model_status(r->weights->model), "row %zu: %s", row, nn_model_message(r->weights->model));
+        fail(r, nn_model_status(r->weights->model), "row %zu: %s", row,
+             nn_model_message(r->weights->model));
     else if (nn_model_count(r->weights->model) != r->count)
         fail(r, AD_BAD_ARGUMENT, "the loss added parameters to the model");
     else if (y.tape == NULL)
-        fail(r, AD_BAD_ARGUMENT, "row %zu: the loss is the plain number %g: it does not depend on any parameter",
-             row, ad_value(y));
+        fail(r, AD_BAD_ARGUMENT,
+             "row %zu: the loss is the plain number %g: it does not depend on any parameter", row,
+             ad_value(y));
     else if (y.tape != r->tape)
-        fail(r, AD_TWO_TAPES, "row %zu: the loss is a variable of another tape than the model's", row);
+        fail(r, AD_TWO_TAPES, "row %zu: the loss is a variable of another tape than the model's",
+             row);
     return r->status == AD_OK;
 }
 
@@ -172,15 +184,14 @@ static double run_by_recording(nn__rows *r, size_t row, double gradient[]) {
     return value;
 }
 
-/* ---- programs --------------------------------------------------------------------------------- */
+/* ---- programs -------------------------------------------------------------------------------- */
 
 static size_t most_nodes(const nn__rows *r) {
     return r->config.most_nodes > 0 ? r->config.most_nodes : MOST_NODES;
 }
 
 /* Keeps the first note only: training continues, but slowly. */
-__attribute__((format(printf, 2, 3)))
-static void note(nn__rows *r, const char *format, ...) {
+__attribute__((format(printf, 2, 3))) static void note(nn__rows *r, const char *format, ...) {
     if (r->note[0] != '\0') return;
     va_list list;
     va_start(list, format);
@@ -193,20 +204,24 @@ static bool too_many(nn__rows *r, uint64_t shape, size_t row, size_t nodes) {
     for (size_t k = 0; k < r->variants; k++) paths += r->variant[k].shape == shape;
     const bool full = r->variants >= SOME_PROGRAMS && r->nodes + nodes > most_nodes(r);
     if (paths == MOST_PATHS)
-        note(r, "row %zu takes another path through its branches than the %d programs of its shape, and no more are kept: rows "
-             "like it are recorded one by one, about ten times slower; ad_where puts both sides in one program", row,
-             MOST_PATHS);
+        note(r,
+             "row %zu takes another path through its branches than the %d programs of its shape, "
+             "and no more are kept: rows like it are recorded one by one, about ten times slower; "
+             "ad_where puts both sides in one program",
+             row, MOST_PATHS);
     else if (full)
-        note(r, "row %zu has another shape than %zu programs of %zu nodes together, and no more are kept: rows like it are "
-             "recorded one by one, about ten times slower; pad sequences to a few lengths (buckets), or to one with a mask",
+        note(r,
+             "row %zu has another shape than %zu programs of %zu nodes together, and no more are "
+             "kept: rows like it are recorded one by one, about ten times slower; pad sequences to "
+             "a few lengths (buckets), or to one with a mask",
              row, r->variants, r->nodes);
     return paths == MOST_PATHS || full;
 }
 
 static bool room_for_variant(nn__rows *r) {
     if (r->variants < r->variant_room) return true;
-    const size_t room = r->variant_room == 0 ? 8 : 2*r->variant_room;
-    variant     *more = realloc(r->variant, room*sizeof *more);
+    const size_t room = r->variant_room == 0 ? 8 : 2 * r->variant_room;
+    variant     *more = realloc(r->variant, room * sizeof *more);
     if (more == NULL) {
         fail(r, AD_NO_MEMORY, "out of memory: no space for another program");
         return false;
@@ -221,10 +236,14 @@ static uint32_t compile(nn__rows *r, uint64_t shape, size_t row, ad_var y) {
     const size_t nodes = ad_tape_length(r->tape);
     if (too_many(r, shape, row, nodes)) return NO_PROGRAM;
     if (!room_for_variant(r)) return UNKNOWN;
-    const ad_var last = ad_mul(y, ad_num(1));    /* so that branches noted after y count too */
+    const ad_var last = ad_mul(y, ad_num(1)); /* so that branches noted after y count too */
     ad_program  *program = ad_compile(&(ad_interface){
-        .params = r->count, .param = nn_model_params(r->weights->model),
-        .inputs = r->width, .input = r->leaf, .outputs = 1, .output = &last,
+         .params = r->count,
+         .param = nn_model_params(r->weights->model),
+         .inputs = r->width,
+         .input = r->leaf,
+         .outputs = 1,
+         .output = &last,
     });
     if (program == NULL && ad_tape_status(r->tape) == AD_UNSUPPORTED) {
         ad_tape_clear(r->tape);
@@ -246,8 +265,8 @@ static ad_status run_one(const nn__rows *r, uint32_t k, size_t row, double *valu
 }
 
 static bool close_enough(double a, double b, double scale) {
-    const double tolerance = 1e-4;           /* rounding is far below, another graph above */
-    return fabs(a - b) <= tolerance*scale || (isnan(a) && isnan(b)) || a == b;
+    const double tolerance = 1e-4; /* rounding is far below, another graph above */
+    return fabs(a - b) <= tolerance * scale || (isnan(a) && isnan(b)) || a == b;
 }
 
 /* True if the recorded loss y and all its derivatives are what the program computes for that
@@ -256,14 +275,17 @@ static bool same_graph(nn__rows *r, uint32_t k, size_t row, ad_var y) {
     const double *x = nn_data_row(r->config.data, row);
     double        mean, largest = 0;
     if (ad_tape_length(r->tape) != r->variant[k].nodes ||
-        ad_program_gradient(r->variant[k].program, r->weights->value, 1, x, &mean, r->part) != AD_OK) return false;
+        ad_program_gradient(r->variant[k].program, r->weights->value, 1, x, &mean, r->part) !=
+            AD_OK)
+        return false;
     ad_gradient(y, r->count, nn_model_params(r->weights->model), r->other);
     for (size_t i = 0; i < r->count; i++) {
         if (fabs(r->part[i]) > largest) largest = fabs(r->part[i]);
         if (fabs(r->other[i]) > largest) largest = fabs(r->other[i]);
     }
     bool same = close_enough(mean, ad_value(y), fabs(mean) + fabs(ad_value(y)));
-    for (size_t i = 0; i < r->count && same; i++) same = close_enough(r->part[i], r->other[i], largest);
+    for (size_t i = 0; i < r->count && same; i++)
+        same = close_enough(r->part[i], r->other[i], largest);
     return same;
 }
 
@@ -285,7 +307,8 @@ static uint32_t find_by_recording(nn__rows *r, size_t row) {
         if (found == UNKNOWN) found = compile(r, shape, row, y);
         /* A branch on a number within rounding of its threshold may change even in the program
          * compiled from it. */
-        if (found < r->variants && run_one(r, found, row, &value) == AD_BRANCH_CHANGED) found = NO_PROGRAM;
+        if (found < r->variants && run_one(r, found, row, &value) == AD_BRANCH_CHANGED)
+            found = NO_PROGRAM;
     }
     forget(r);
     return found;
@@ -296,7 +319,9 @@ static uint32_t find_by_recording(nn__rows *r, size_t row) {
 static uint32_t find(nn__rows *r, size_t row, bool branched) {
     double value;
     for (uint32_t k = 0; k < r->variants && !r->recorded; k++)
-        if (r->variant[k].shape == shape_of(r, row) && (!branched || run_one(r, k, row, &value) == AD_OK)) return k;
+        if (r->variant[k].shape == shape_of(r, row) &&
+            (!branched || run_one(r, k, row, &value) == AD_OK))
+            return k;
     return find_by_recording(r, row);
 }
 
@@ -305,7 +330,7 @@ static uint32_t find(nn__rows *r, size_t row, bool branched) {
 static void survey(nn__rows *r) {
     const size_t rows = nn_data_rows(r->config.data), n = rows < SURVEY_ROWS ? rows : SURVEY_ROWS;
     for (size_t i = 0; i < n && r->status == AD_OK && !r->recorded; i++) {
-        const size_t   row = i*(rows/n);
+        const size_t   row = i * (rows / n);
         const uint32_t k = r->variant_index[row] = find(r, row, true);
         if (r->status != AD_OK || k >= r->variants || r->variant[k].row == row) continue;
         const ad_var y = record(r, row);
@@ -320,10 +345,12 @@ static void survey(nn__rows *r) {
 /* A loss that differs between recordings (dropout with its own generator) cannot be compiled. */
 static bool repeatable(nn__rows *r, size_t row, double first) {
     const double again = run_by_recording(r, row, NULL);
-    if (r->status != AD_OK || close_enough(first, again, fabs(first) + fabs(again))) return r->status == AD_OK;
+    if (r->status != AD_OK || close_enough(first, again, fabs(first) + fabs(again)))
+        return r->status == AD_OK;
     fail(r, AD_BAD_ARGUMENT,
-         "row %zu: the loss is %.6g when recorded and %.6g when recorded again: a program would repeat "
-         "the first recording; train with by_example", row, first, again);
+         "row %zu: the loss is %.6g when recorded and %.6g when recorded again: a program would "
+         "repeat the first recording; train with by_example",
+         row, first, again);
     return false;
 }
 
@@ -335,45 +362,50 @@ static void recheck(nn__rows *r, size_t row) {
     const double value = r->status == AD_OK ? ad_value(y) : NAN;
     const size_t nodes = ad_tape_length(r->tape);
     double       computed;
-    const bool   same = r->status != AD_OK || run_one(r, k, row, &computed) != AD_OK || same_graph(r, k, row, y);
+    const bool   same =
+        r->status != AD_OK || run_one(r, k, row, &computed) != AD_OK || same_graph(r, k, row, y);
     forget(r);
     if (!same && repeatable(r, row, value))
         fail(r, AD_BAD_ARGUMENT,
-             "row %zu records another graph than row %zu, %zu nodes to %zu, though %s: note the branch "
-             "with ad_branch, %s",
+             "row %zu records another graph than row %zu, %zu nodes to %zu, though %s: note the "
+             "branch with ad_branch, %s",
              row, r->variant[k].row, nodes, r->variant[k].nodes,
-             r->config.shape != NULL ? "both have the same shape" : "other rows record the same one",
+             r->config.shape != NULL ? "both have the same shape"
+                                     : "other rows record the same one",
              r->config.shape != NULL ? "or give it a shape of its own"
                                      : "or tell rows apart with `shape`");
 }
 
-/* ---- a batch ---------------------------------------------------------------------------------- */
+/* ---- a batch --------------------------------------------------------------------------------- */
 
 /* Gathers the rows that are not done and have this variant_index; returns how many. */
 static size_t gather(nn__rows *r, uint32_t variant_index, size_t n, const size_t row[]) {
     size_t members = 0;
     for (size_t k = 0; k < n; k++) {
         if (r->done[k] || r->variant_index[row[k]] != variant_index) continue;
-        memcpy(r->gathered + members*r->width, nn_data_row(r->config.data, row[k]),
-               r->width*sizeof *r->gathered);
+        memcpy(r->gathered + members * r->width, nn_data_row(r->config.data, row[k]),
+               r->width * sizeof *r->gathered);
         r->member[members++] = k;
     }
     return members;
 }
 
 /* The mean loss of the gathered rows and, unless part is NULL, its gradient. */
-static ad_status run_program(nn__rows *r, const ad_program *program, size_t n, double *mean, double part[]) {
-    if (part != NULL) return ad_program_gradient(program, r->weights->value, n, r->gathered, mean, part);
-    const ad_status status = ad_program_values(program, r->weights->value, n, r->gathered, r->value);
-    double          total = 0;
+static ad_status run_program(nn__rows *r, const ad_program *program, size_t n, double *mean,
+                             double part[]) {
+    if (part != NULL)
+        return ad_program_gradient(program, r->weights->value, n, r->gathered, mean, part);
+    const ad_status status =
+        ad_program_values(program, r->weights->value, n, r->gathered, r->value);
+    double total = 0;
     for (size_t i = 0; i < n && status == AD_OK; i++) total += r->value[i];
-    *mean = total/(double)n;
+    *mean = total / (double)n;
     return status;
 }
 
 static void add(nn__rows *r, size_t n, double mean, double *total, double gradient[]) {
-    *total += (double)n*mean;
-    for (size_t i = 0; i < r->count && gradient != NULL; i++) gradient[i] += (double)n*r->part[i];
+    *total += (double)n * mean;
+    for (size_t i = 0; i < r->count && gradient != NULL; i++) gradient[i] += (double)n * r->part[i];
 }
 
 /* Runs all rows that share the variant of the first one. If some of them take another branch now,
@@ -390,7 +422,8 @@ static void run_group(nn__rows *r, size_t first, size_t n, const size_t row[], d
     }
     const size_t    members = gather(r, variant_index, n, row);
     double         *part = gradient == NULL ? NULL : r->part;
-    const ad_status status = run_program(r, r->variant[variant_index].program, members, &mean, part);
+    const ad_status status =
+        run_program(r, r->variant[variant_index].program, members, &mean, part);
     if (status == AD_BRANCH_CHANGED) {
         double value;
         for (size_t i = 0; i < members && r->status == AD_OK; i++)
@@ -408,12 +441,14 @@ static void run_group(nn__rows *r, size_t first, size_t n, const size_t row[], d
 }
 
 /* The usual case, all rows in one program. False if they are not, or if a branch changed. */
-static bool run_together(nn__rows *r, size_t n, const size_t row[], double *mean, double gradient[]) {
+static bool run_together(nn__rows *r, size_t n, const size_t row[], double *mean,
+                         double gradient[]) {
     const uint32_t variant_index = r->variant_index[row[0]];
     if (variant_index == NO_PROGRAM) return false;
     for (size_t k = 0; k < n; k++) {
         if (r->variant_index[row[k]] != variant_index) return false;
-        memcpy(r->gathered + k*r->width, nn_data_row(r->config.data, row[k]), r->width*sizeof *r->gathered);
+        memcpy(r->gathered + k * r->width, nn_data_row(r->config.data, row[k]),
+               r->width * sizeof *r->gathered);
     }
     return run_program(r, r->variant[variant_index].program, n, mean, gradient) == AD_OK;
 }
@@ -423,7 +458,7 @@ static bool run_together(nn__rows *r, size_t n, const size_t row[], double *mean
  * from one that had already assigned these rows. */
 static void run_groups(nn__rows *r, size_t n, const size_t row[], double *mean, double gradient[]) {
     double total = 0;
-    memset(r->done, 0, n*sizeof *r->done);
+    memset(r->done, 0, n * sizeof *r->done);
     for (size_t k = 0; k < n && r->status == AD_OK;) {
         if (r->done[k]) {
             k++;
@@ -433,7 +468,7 @@ static void run_groups(nn__rows *r, size_t n, const size_t row[], double *mean, 
         for (size_t i = 0; k == 0 && i < r->count && gradient != NULL; i++) gradient[i] = 0;
         run_group(r, k, n, row, &total, gradient);
     }
-    *mean = total/(double)n;
+    *mean = total / (double)n;
     for (size_t i = 0; i < r->count && gradient != NULL; i++) gradient[i] /= (double)n;
 }
 
@@ -445,12 +480,15 @@ static void assign_variants(nn__rows *r, size_t n, const size_t row[]) {
     if (r->calls == 0 && r->config.shape == NULL) survey(r);
     for (size_t k = 0; k < n && r->status == AD_OK; k++)
         if (r->variant_index[row[k]] == UNKNOWN) r->variant_index[row[k]] = find(r, row[k], false);
-    const size_t checks = r->calls == 0 && r->config.shape != NULL ? SURVEY_ROWS : r->calls < CALLS_CHECKED ? 1 : 0;
-    for (size_t k = 0; k < checks && k < n && !r->recorded; k++) recheck(r, row[(r->calls + k)%n]);
+    const size_t checks = r->calls == 0 && r->config.shape != NULL ? SURVEY_ROWS
+                        : r->calls < CALLS_CHECKED                 ? 1
+                                                                   : 0;
+    for (size_t k = 0; k < checks && k < n && !r->recorded; k++)
+        recheck(r, row[(r->calls + k) % n]);
     r->calls++;
 }
 
-/* ---- numbers that are not finite --------------------------------------------------------------- */
+/* ---- numbers that are not finite ------------------------------------------------------------- */
 
 /* Infinity and NaN times 0 are NaN, which persists in a sum. Four sums, so that their latencies
  * overlap. */
@@ -458,8 +496,8 @@ static bool all_finite(size_t n, const double x[]) {
     double sum[4] = {0};
     size_t i = 0;
     for (; i + 4 <= n; i += 4)
-        for (size_t k = 0; k < 4; k++) sum[k] += 0*x[i + k];
-    for (; i < n; i++) sum[0] += 0*x[i];
+        for (size_t k = 0; k < 4; k++) sum[k] += 0 * x[i + k];
+    for (; i < n; i++) sum[0] += 0 * x[i];
     return sum[0] + sum[1] + sum[2] + sum[3] == 0;
 }
 
@@ -475,7 +513,7 @@ static double without_sign(double x) {
 }
 
 static void blame_derivative(nn__rows *r, const char *where, const double gradient[]) {
-    char         place[NN__MESSAGE/2];
+    char         place[NN__MESSAGE / 2];
     const size_t i = first_bad(r->count, gradient);
     fail(r, AD_BAD_ARGUMENT, "%sthe derivative of the loss in %s is %g", where,
          nn__param_name(r->weights->model, i, sizeof place, place), without_sign(gradient[i]));
@@ -483,12 +521,12 @@ static void blame_derivative(nn__rows *r, const char *where, const double gradie
 
 /* words: "; the first number that is not finite is ..." for a row whose loss is not; "" when memory
  * is out. */
-static void explain_nonfinite(nn__rows *r, size_t row, char words[NN__MESSAGE/2]) {
+static void explain_nonfinite(nn__rows *r, size_t row, char words[NN__MESSAGE / 2]) {
     static const char before[] = "first     ";
-    char        *text = NULL;
-    size_t       length = 0;
-    FILE        *to = open_memstream(&text, &length);
-    const ad_var y = record(r, row);
+    char             *text = NULL;
+    size_t            length = 0;
+    FILE             *to = open_memstream(&text, &length);
+    const ad_var      y = record(r, row);
     words[0] = '\0';
     for (size_t i = 0; i < r->width; i++) {
         char name[32];
@@ -499,7 +537,8 @@ static void explain_nonfinite(nn__rows *r, size_t row, char words[NN__MESSAGE/2]
     if (to != NULL) fclose(to);
     if (found && text != NULL && strncmp(text, before, strlen(before)) == 0) {
         text[strcspn(text, "\n")] = '\0';
-        snprintf(words, NN__MESSAGE/2, "; the first number that is not finite is %s", text + strlen(before));
+        snprintf(words, NN__MESSAGE / 2, "; the first number that is not finite is %s",
+                 text + strlen(before));
     }
     free(text);
     forget(r);
@@ -509,7 +548,7 @@ static void explain_nonfinite(nn__rows *r, size_t row, char words[NN__MESSAGE/2]
  * reported. */
 static void blame(nn__rows *r, size_t n, const size_t row[], double mean, const double gradient[]) {
     const ad_status status = r->status;
-    char            words[NN__MESSAGE], where[32], first[NN__MESSAGE/2];
+    char            words[NN__MESSAGE], where[32], first[NN__MESSAGE / 2];
     memcpy(words, r->message, sizeof words);
     r->status = AD_OK;
     for (size_t k = 0; k < n && r->status == AD_OK; k++) {
@@ -518,8 +557,8 @@ static void blame(nn__rows *r, size_t n, const size_t row[], double mean, const 
         if (r->status == AD_OK && !isfinite(value)) {
             explain_nonfinite(r, row[k], first);
             fail(r, AD_BAD_ARGUMENT, "%sthe loss is %g%s", where, without_sign(value), first);
-        }
-        else if (r->status == AD_OK && !all_finite(r->count, r->other)) blame_derivative(r, where, r->other);
+        } else if (r->status == AD_OK && !all_finite(r->count, r->other))
+            blame_derivative(r, where, r->other);
     }
     if (status != AD_OK) fail(r, status, "%s", words);
     else if (!isfinite(mean))

@@ -7,27 +7,28 @@
 typedef struct nn__rows nn__rows;
 
 typedef struct nn__rows_config {
-    nn__weights   *weights;                  /* of the model that the loss belongs to */
+    nn__weights   *weights; /* of the model that the loss belongs to */
     nn_loss       *loss;
     void          *user;
     const nn_data *data;
-    nn_shape      *shape;                    /* NULL: detected */
-    bool           by_example;               /* no programs: record, sweep and rewind each row */
-    size_t         most_nodes;               /* limit on all programs; 0: the default */
+    nn_shape      *shape;      /* NULL: detected */
+    bool           by_example; /* no programs: record, sweep and rewind each row */
+    size_t         most_nodes; /* limit on all programs; 0: the default */
 } nn__rows_config;
 
-nn__rows *nn__rows_new(const nn__rows_config *config);         /* NULL when memory is out */
+nn__rows *nn__rows_new(const nn__rows_config *config); /* NULL when memory is out */
 void      nn__rows_free(nn__rows *rows);
 
 /* The mean loss of the rows row[0..n-1] at the current weights, and, unless gradient is NULL, its
  * gradient; if that is asked for, all numbers are finite when the status is AD_OK. On an error the
  * sentence is in nn__rows_message; it begins with the row if one caused it. */
-ad_status   nn__rows_run(nn__rows *rows, size_t n, const size_t row[], double *mean, double gradient[]);
+ad_status   nn__rows_run(nn__rows *rows, size_t n, const size_t row[], double *mean,
+                         double gradient[]);
 const char *nn__rows_message(const nn__rows *rows);
 
 /* A remark that is not an error: that some rows get no program. "" if there is none. */
 const char *nn__rows_note(const nn__rows *rows);
 
-size_t nn__rows_programs(const nn__rows *rows);                /* compiled so far */
+size_t nn__rows_programs(const nn__rows *rows); /* compiled so far */
 
 #endif

@@ -13,18 +13,18 @@
 #include "nn.h"
 #include "text.h"
 
-/* ---- writing ---------------------------------------------------------------------------------- */
+/* ---- writing --------------------------------------------------------------------------------- */
 
 typedef struct nn__item {
     const char   *name;
     size_t        rank;
     const size_t *shape;
-    size_t        count;                     /* numbers: in param, or if that is NULL in value */
+    size_t        count; /* numbers: in param, or if that is NULL in value */
     const ad_var *param;
     const double *value;
 } nn__item;
 
-typedef struct nn__note {                    /* an entry of __metadata__ */
+typedef struct nn__note { /* an entry of __metadata__ */
     const char *key, *text;
 } nn__note;
 
@@ -38,26 +38,29 @@ ad_status nn__safetensors_save(const char *path, bool single, size_t items, cons
 ad_status nn__safetensors_check(const char *path, size_t items, const nn__item item[], size_t notes,
                                 const nn__note note[], char message[NN__MESSAGE]);
 
-/* ---- reading ---------------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 typedef struct nn__tensor {
     const char *name;
     size_t      rank, *shape, count;
-    size_t      bytes;                       /* of a number: 8 or 4 */
-    uint64_t    begin, end;                  /* byte offsets after the header */
+    size_t      bytes;      /* of a number: 8 or 4 */
+    uint64_t    begin, end; /* byte offsets after the header */
 } nn__tensor;
 
 typedef struct nn__safetensors nn__safetensors;
 
 /* Checks the whole header, also against the length of the file, before any numbers are read. NULL
  * on failure, with the status and a sentence. path must outlive the result. */
-nn__safetensors  *nn__safetensors_open(const char *path, ad_status *status, char message[NN__MESSAGE]);
-void              nn__safetensors_close(nn__safetensors *file);           /* NULL is allowed */
+nn__safetensors  *nn__safetensors_open(const char *path, ad_status *status,
+                                       char message[NN__MESSAGE]);
+void              nn__safetensors_close(nn__safetensors *file); /* NULL is allowed */
 size_t            nn__safetensors_count(const nn__safetensors *file);
 const nn__tensor *nn__safetensors_tensor(const nn__safetensors *file, size_t i);
-const nn__tensor *nn__safetensors_find(const nn__safetensors *file, const char *name);   /* NULL: none */
-const char       *nn__safetensors_note(const nn__safetensors *file, const char *key);    /* NULL: none */
-ad_status         nn__safetensors_read(nn__safetensors *file, const nn__tensor *tensor, double value[],
-                                       char message[NN__MESSAGE]);
+/* NULL: none */
+const nn__tensor *nn__safetensors_find(const nn__safetensors *file, const char *name);
+/* NULL: none */
+const char       *nn__safetensors_note(const nn__safetensors *file, const char *key);
+ad_status nn__safetensors_read(nn__safetensors *file, const nn__tensor *tensor, double value[],
+                               char message[NN__MESSAGE]);
 
 #endif

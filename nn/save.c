@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- saving ----------------------------------------------------------------------------------- */
+/* ---- saving ---------------------------------------------------------------------------------- */
 
 void nn__model_items(const nn_model *model, nn__item item[]) {
     for (size_t i = 0; i < nn_model_arrays(model); i++) {
@@ -40,7 +40,7 @@ ad_status nn_model_save_f32(nn_model *model, const char *path) {
     return save(model, path, true);
 }
 
-/* ---- loading ---------------------------------------------------------------------------------- */
+/* ---- loading --------------------------------------------------------------------------------- */
 
 bool nn__is_checkpoint(const nn__safetensors *file) {
     const char *format = nn__safetensors_note(file, "format");
@@ -55,15 +55,18 @@ static bool begins(const char *text, const char *with) {
 static const char *shape_text(size_t rank, const size_t shape[], char text[128]) {
     size_t length = (size_t)snprintf(text, 128, rank == 0 ? "one number" : "");
     for (size_t i = 0; i < rank && length < 128; i++)
-        length += (size_t)snprintf(text + length, 128 - length, i == 0 ? "%zu" : " x %zu", shape[i]);
+        length +=
+            (size_t)snprintf(text + length, 128 - length, i == 0 ? "%zu" : " x %zu", shape[i]);
     return text;
 }
 
 static bool same_shape(const nn__tensor *t, nn_array a) {
-    return t->rank == a.rank && (a.rank == 0 || memcmp(t->shape, a.shape, a.rank*sizeof *a.shape) == 0);
+    return t->rank == a.rank &&
+           (a.rank == 0 || memcmp(t->shape, a.shape, a.rank * sizeof *a.shape) == 0);
 }
 
-static bool read_array(nn_model *model, nn__safetensors *file, const char *path, nn_array a, double value[]) {
+static bool read_array(nn_model *model, nn__safetensors *file, const char *path, nn_array a,
+                       double value[]) {
     char              message[NN__MESSAGE], theirs[128], ours[128];
     const nn__tensor *t = nn__safetensors_find(file, a.name);
     ad_status         status = AD_BAD_FILE;
@@ -92,7 +95,8 @@ bool nn__model_read(nn_model *model, nn__safetensors *file, const char *path, do
     for (size_t i = 0; i < nn__safetensors_count(file); i++) {
         const char *name = nn__safetensors_tensor(file, i)->name;
         if (known(model, file, name)) continue;
-        nn__model_fail(model, AD_BAD_FILE, "%s: it has an array \"%s\", which the model lacks", path, name);
+        nn__model_fail(model, AD_BAD_FILE, "%s: it has an array \"%s\", which the model lacks",
+                       path, name);
         return false;
     }
     for (size_t i = 0; i < nn_model_arrays(model); i++) {
@@ -114,8 +118,8 @@ static void load(nn_model *model, nn__safetensors *file, const char *path) {
 
 ad_status nn_model_load(nn_model *model, const char *path) {
     if (nn_model_status(model) != AD_OK) return nn_model_status(model);
-    char      message[NN__MESSAGE] = "nn_model_load: no file name";
-    ad_status status = AD_BAD_ARGUMENT;
+    char             message[NN__MESSAGE] = "nn_model_load: no file name";
+    ad_status        status = AD_BAD_ARGUMENT;
     nn__safetensors *file = path == NULL ? NULL : nn__safetensors_open(path, &status, message);
     if (file == NULL) nn__model_fail(model, status, "%s", message);
     else load(model, file, path);

@@ -28,10 +28,12 @@ static void append_shape(char text[SHAPES], nn_array a) {
     const size_t cut = layer_length(a.name);
     size_t       length = strlen(text);
     char         part[SHAPES];
-#define APPEND(...) if (length < SHAPES) length += (size_t)snprintf(text + length, SHAPES - length, __VA_ARGS__)
+#define APPEND(...) \
+    if (length < SHAPES) length += (size_t)snprintf(text + length, SHAPES - length, __VA_ARGS__)
     if (length > 0) APPEND(", ");
     APPEND("%s", nn__printable(SHAPES, part, a.name[cut] == '.' ? a.name + cut + 1 : "", false));
-    for (size_t d = 0; d < a.rank; d++) APPEND("%s%zu", d > 0 ? " x " : a.name[cut] == '.' ? " " : "", a.shape[d]);
+    for (size_t d = 0; d < a.rank; d++)
+        APPEND("%s%zu", d > 0 ? " x " : a.name[cut] == '.' ? " " : "", a.shape[d]);
 #undef APPEND
 }
 
@@ -42,7 +44,8 @@ static size_t gather(const nn_model *model, size_t i, char shapes[SHAPES], size_
     size_t      n = 0;
     *count = 0;
     shapes[0] = '\0';
-    for (nn_array a; (a = nn_model_array(model, i + n)).name != NULL && same_layer(name, a.name); n++) {
+    for (nn_array a; (a = nn_model_array(model, i + n)).name != NULL && same_layer(name, a.name);
+         n++) {
         append_shape(shapes, a);
         *count += a.count;
     }
@@ -66,7 +69,8 @@ ad_status nn_summary(const nn_model *model, FILE *to) {
     fprintf(to, "%-*s  %-*s  %10s\n", first, "layer", second, "shapes", "parameters");
     for (size_t i = 0; i < nn_model_arrays(model); i += n) {
         n = gather(model, i, shapes, &count);
-        fprintf(to, "%-*s  %-*s  %10zu\n", first, layer_name(nn_model_array(model, i), name), second, shapes, count);
+        fprintf(to, "%-*s  %-*s  %10zu\n", first, layer_name(nn_model_array(model, i), name),
+                second, shapes, count);
     }
     fprintf(to, "%-*s  %-*s  %10zu\n", first, "all", second, "", nn_model_count(model));
     return nn__written(to);

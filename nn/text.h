@@ -13,7 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { NN__MESSAGE = 512 };                  /* fits a usual path or name and a sentence */
+enum { NN__MESSAGE = 512 }; /* fits a usual path or name and a sentence */
 
 /* If the C locale is not available the caller's stays. */
 static inline locale_t nn__locale_enter(void) {
@@ -36,12 +36,17 @@ static inline ad_status nn__written(FILE *to) {
  * forms, no surrogates). */
 static inline size_t nn__character(const char *text) {
     const unsigned char *at = (const unsigned char *)text;
-    const size_t         n = at[0] < 0x80 ? 1 : at[0] < 0xc2 ? 0 : at[0] < 0xe0 ? 2 : at[0] < 0xf0 ? 3
-                           : at[0] < 0xf5 ? 4 : 0;
+    const size_t         n = at[0] < 0x80 ? 1
+                           : at[0] < 0xc2 ? 0
+                           : at[0] < 0xe0 ? 2
+                           : at[0] < 0xf0 ? 3
+                           : at[0] < 0xf5 ? 4
+                                          : 0;
     for (size_t i = 1; i < n; i++)
         if ((at[i] & 0xc0) != 0x80) return 0;
-    if ((at[0] == 0xe0 && at[1] < 0xa0) || (at[0] == 0xed && at[1] > 0x9f) || (at[0] == 0xf0 && at[1] < 0x90) ||
-        (at[0] == 0xf4 && at[1] > 0x8f)) return 0;
+    if ((at[0] == 0xe0 && at[1] < 0xa0) || (at[0] == 0xed && at[1] > 0x9f) ||
+        (at[0] == 0xf0 && at[1] < 0x90) || (at[0] == 0xf4 && at[1] > 0x8f))
+        return 0;
     return n;
 }
 
@@ -59,7 +64,8 @@ static inline size_t nn__escape_character(const char *text, char piece[8]) {
     unsigned             c = n < 2 ? at[0] : at[0] & (0xffu >> (n + 1));
     for (size_t i = 1; i < n; i++) c = c << 6 | (at[i] & 0x3fu);
     const bool control = c < 0x20 || (c >= 0x7f && c < 0xa0);
-    const bool directional = c == 0x61c || c == 0x200e || c == 0x200f || (c >= 0x2028 && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069);
+    const bool directional = c == 0x61c || c == 0x200e || c == 0x200f ||
+                             (c >= 0x2028 && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069);
     if (n == 0 || (control && n == 1)) snprintf(piece, 8, "\\x%02x", c & 0xff);
     else if (control || directional) snprintf(piece, 8, "\\u%04x", c & 0xffff);
     else snprintf(piece, 8, "%.*s", (int)n, text);
@@ -73,7 +79,7 @@ static inline size_t nn__escape_character(const char *text, char piece[8]) {
 static inline const char *nn__printable(size_t room, char text[], const char *from, bool lines) {
     size_t length = 0;
     while (*from != '\0') {
-        char   piece[8] = {*from};                           /* most characters need no escape */
+        char   piece[8] = {*from}; /* most characters need no escape */
         size_t n = 1, bytes = 1;
         if ((*from < ' ' || *from > '~') && !(lines && strncmp(from, "\n  ", 3) == 0))
             n = nn__escape_character(from, piece), bytes = strlen(piece);

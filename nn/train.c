@@ -23,12 +23,12 @@
 
 /* The state in a checkpoint besides parameters and optimizer. */
 typedef struct position {
-    uint64_t epoch, done, step, steps;       /* from 1; examples and steps in it; steps in total */
-    uint64_t over;                           /* 1: the caller's watch ended the training */
-    uint64_t best_epoch;                     /* 0: none yet */
-    uint64_t batch, seed;                    /* of the run: one with others cannot resume it */
-    double   loss_sum, seconds;              /* over this epoch so far; since the start */
-    double   best, held_out_loss, metric;    /* best monitored number; of the last epoch */
+    uint64_t epoch, done, step, steps;    /* from 1; examples and steps in it; steps in total */
+    uint64_t over;                        /* 1: the caller's watch ended the training */
+    uint64_t best_epoch;                  /* 0: none yet */
+    uint64_t batch, seed;                 /* of the run: one with others cannot resume it */
+    double   loss_sum, seconds;           /* over this epoch so far; since the start */
+    double   best, held_out_loss, metric; /* best monitored number; of the last epoch */
 } position;
 
 typedef struct run {
@@ -39,45 +39,50 @@ typedef struct run {
     const nn_train_config *config;
     nn_loss               *loss;
     ad_tape               *tape;
-    ad_mark                mark;             /* above all that the caller recorded */
+    ad_mark                mark; /* above all that the caller recorded */
     size_t                 rows, held_out_rows;
     nn__weights            weights;
     nn__rows              *examples, *held_out, *score;
     double                *gradient, *best_values;
-    size_t                *held_out_index;   /* 0, 1, ...: all held-out rows */
-    size_t                *order;            /* rows: the order of this epoch */
-    double                *saved_order;      /* the same for a checkpoint; NULL without one */
+    size_t                *held_out_index; /* 0, 1, ...: all held-out rows */
+    size_t                *order;          /* rows: the order of this epoch */
+    double                *saved_order;    /* the same for a checkpoint; NULL without one */
     nn_random              random;
     nn__history            history;
     nn__progress           progress;
-    position                  at;
+    position               at;
     double                 start, epoch_start;
-    size_t                 first_done;       /* examples of this epoch that an earlier run did */
-    size_t                 unsaved;          /* steps since the last checkpoint */
-    bool                   stopped;          /* by the caller's on_step */
+    size_t                 first_done; /* examples of this epoch that an earlier run did */
+    size_t                 unsaved;    /* steps since the last checkpoint */
+    bool                   stopped;    /* by the caller's on_step */
 } run;
 
 static double now(void) {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9*(double)t.tv_nsec;
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
 static bool good(const run *r) {
     return nn_model_status(r->model) == AD_OK;
 }
 
-/* ---- progress --------------------------------------------------------------------------------- */
+/* ---- progress -------------------------------------------------------------------------------- */
 
 static nn__snapshot snapshot_of(const run *r, double t) {
-    const double done = (double)(r->at.epoch - 1) + (double)r->at.done/(double)r->rows;
+    const double done = (double)(r->at.epoch - 1) + (double)r->at.done / (double)r->rows;
     const double all = (double)r->config->epochs, seconds = t - r->start;
-    const double speed = (double)(r->at.done - r->first_done)/(t - r->epoch_start);
+    const double speed = (double)(r->at.done - r->first_done) / (t - r->epoch_start);
     return (nn__snapshot){
-        .epoch = r->at.epoch, .epochs = r->config->epochs, .done = done,
-        .loss = r->at.loss_sum/(double)r->at.done, .held_out_loss = r->at.held_out_loss, .metric = r->at.metric,
-        .examples_per_second = speed, .seconds = seconds,
-        .left = (all - done)*(double)r->rows/speed,
+        .epoch = r->at.epoch,
+        .epochs = r->config->epochs,
+        .done = done,
+        .loss = r->at.loss_sum / (double)r->at.done,
+        .held_out_loss = r->at.held_out_loss,
+        .metric = r->at.metric,
+        .examples_per_second = speed,
+        .seconds = seconds,
+        .left = (all - done) * (double)r->rows / speed,
     };
 }
 
@@ -106,7 +111,7 @@ static void history_failed(run *r) {
     nn__model_fail(r->model, r->history.status, "%s", r->history.message);
 }
 
-/* ---- checkpoints ------------------------------------------------------------------------------ */
+/* ---- checkpoints ----------------------------------------------------------------------------- */
 
 enum { ENTRIES = 16 };
 
@@ -154,7 +159,7 @@ static void check_checkpoint(run *r) {
 /* Takes the order of a checkpoint; false unless it has each row once. */
 static bool take_order(run *r) {
     const double *order = r->saved_order;
-    bool *seen = calloc(r->rows, sizeof *seen), good = seen != NULL;
+    bool         *seen = calloc(r->rows, sizeof *seen), good = seen != NULL;
     for (size_t i = 0; i < r->rows && good; i++) {
         good = order[i] >= 0 && order[i] < (double)r->rows && order[i] == floor(order[i]) &&
                !seen[(size_t)order[i]];
@@ -167,31 +172,34 @@ static bool take_order(run *r) {
 static void check_position(run *r) {
     const uint64_t *s = r->random.state;
     const char     *path = r->config->checkpoint;
-    if (r->at.epoch == 0 || r->at.done == 0 || r->at.done > r->rows || (s[0] | s[1] | s[2] | s[3]) == 0 ||
-        !take_order(r))
-        nn__model_fail(r->model, AD_BAD_FILE, "%s: not the position of a run over %zu rows", path, r->rows);
+    if (r->at.epoch == 0 || r->at.done == 0 || r->at.done > r->rows ||
+        (s[0] | s[1] | s[2] | s[3]) == 0 || !take_order(r))
+        nn__model_fail(r->model, AD_BAD_FILE, "%s: not the position of a run over %zu rows", path,
+                       r->rows);
     else if (r->at.batch != r->config->batch || r->at.seed != r->config->seed)
-        nn__model_fail(r->model, AD_BAD_FILE,
-                       "%s: the checkpoint is of a run with batches of %llu and seed %llu, not %zu and %llu", path,
-                       (unsigned long long)r->at.batch, (unsigned long long)r->at.seed, r->config->batch,
-                       (unsigned long long)r->config->seed);
+        nn__model_fail(
+            r->model, AD_BAD_FILE,
+            "%s: the checkpoint is of a run with batches of %llu and seed %llu, not %zu and %llu",
+            path, (unsigned long long)r->at.batch, (unsigned long long)r->at.seed, r->config->batch,
+            (unsigned long long)r->config->seed);
 }
 
 /* Loads the checkpoint, if there is one and the caller wants to. */
 static bool resume(run *r) {
     nn_entry    e[ENTRIES];
     const char *path = r->config->checkpoint;
-    if (path == NULL || !r->config->resume || (access(path, F_OK) != 0 && errno == ENOENT)) return false;
+    if (path == NULL || !r->config->resume || (access(path, F_OK) != 0 && errno == ENOENT))
+        return false;
     if (nn_checkpoint_load(path, r->model, r->optimizer, entries(r, e), e) != AD_OK) return false;
     check_position(r);
     if (good(r)) nn__weights_fetch(&r->weights);
-    else r->weights.dirty = true;            /* restores the parameters as they were */
+    else r->weights.dirty = true; /* restores the parameters as they were */
     r->first_done = (size_t)r->at.done;
     r->start -= r->at.seconds;
     return good(r);
 }
 
-/* ---- a step ----------------------------------------------------------------------------------- */
+/* ---- a step ---------------------------------------------------------------------------------- */
 
 /* The caller's functions see the parameters on the tape and may change them. */
 static void flush_parameters(run *r) {
@@ -205,8 +213,11 @@ static void reload_parameters(run *r) {
 static void call_on_step(run *r, double loss) {
     if (r->config->on_step == NULL) return;
     const nn_step s = {
-        .epoch = (size_t)r->at.epoch, .step = (size_t)r->at.step, .steps = (size_t)r->at.steps,
-        .loss = loss, .rate = nn_optimizer_rate(r->optimizer),
+        .epoch = (size_t)r->at.epoch,
+        .step = (size_t)r->at.step,
+        .steps = (size_t)r->at.steps,
+        .loss = loss,
+        .rate = nn_optimizer_rate(r->optimizer),
     };
     flush_parameters(r);
     r->stopped = !r->config->on_step(&s, r->user);
@@ -228,27 +239,28 @@ static void take_step(run *r, size_t n) {
     r->at.step++;
     ad_status status = nn__rows_run(r->examples, n, r->order + r->at.done, &mean, r->gradient);
     if (status != AD_OK) {
-        nn__model_fail(r->model, status, "epoch %zu, step %zu, %s", (size_t)r->at.epoch, (size_t)r->at.step,
-                       nn__rows_message(r->examples));
+        nn__model_fail(r->model, status, "epoch %zu, step %zu, %s", (size_t)r->at.epoch,
+                       (size_t)r->at.step, nn__rows_message(r->examples));
         return;
     }
     pass_on_note(r, r->examples);
     scale_and_clip(r, n);
     if (r->config->schedule != NULL)
-        nn__optimizer_set_scheduled_rate(r->optimizer, nn_schedule_rate(r->config->schedule, (size_t)r->at.steps));
+        nn__optimizer_set_scheduled_rate(
+            r->optimizer, nn_schedule_rate(r->config->schedule, (size_t)r->at.steps));
     status = nn_optimizer_update(r->optimizer, r->weights.count, r->weights.value, r->gradient);
     if (status != AD_OK) {
         nn__model_fail(r->model, status, "%s", nn_optimizer_message(r->optimizer));
         return;
     }
     r->weights.dirty = true;
-    r->at.loss_sum += (double)n*mean;
+    r->at.loss_sum += (double)n * mean;
     r->at.done += n;
     r->at.steps++;
     call_on_step(r, mean);
 }
 
-/* ---- an epoch --------------------------------------------------------------------------------- */
+/* ---- an epoch -------------------------------------------------------------------------------- */
 
 static void measure_rows(run *r, nn__rows *rows, const char *what, double *mean) {
     if (rows == NULL || !good(r)) return;
@@ -267,21 +279,23 @@ static void measure(run *r) {
     r->at.metric = r->config->metric(r->model, r->user);
     ad_tape_rewind(r->tape, r->mark);
     if (ad_tape_status(r->tape) != AD_OK)
-        nn__model_fail(r->model, ad_tape_status(r->tape), "the metric after epoch %zu: %s", (size_t)r->at.epoch,
-                       ad_tape_message(r->tape));
+        nn__model_fail(r->model, ad_tape_status(r->tape), "the metric after epoch %zu: %s",
+                       (size_t)r->at.epoch, ad_tape_message(r->tape));
     reload_parameters(r);
 }
 
 /* True, and remembered, if this epoch is better than the best so far; NaN never is. */
 static bool best_so_far(run *r, double loss) {
     const nn_train_config *c = r->config;
-    const double x = c->monitor == NN_HIGHEST_METRIC  ? -r->at.metric
-                     : c->monitor == NN_LOWEST_METRIC ? r->at.metric
-                     : r->held_out != NULL ? r->at.held_out_loss : loss;
+    const double           x = c->monitor == NN_HIGHEST_METRIC ? -r->at.metric
+                             : c->monitor == NN_LOWEST_METRIC  ? r->at.metric
+                             : r->held_out != NULL             ? r->at.held_out_loss
+                                                               : loss;
     if (!(r->at.best_epoch == 0 ? x == x : x < r->at.best - c->min_delta)) return false;
     r->at.best = x;
     r->at.best_epoch = r->at.epoch;
-    if (r->best_values != NULL) memcpy(r->best_values, r->weights.value, r->weights.count*sizeof *r->best_values);
+    if (r->best_values != NULL)
+        memcpy(r->best_values, r->weights.value, r->weights.count * sizeof *r->best_values);
     return true;
 }
 
@@ -295,13 +309,18 @@ static bool more_epochs(const run *r) {
 
 /* Measures, then reports to progress, history and watch. */
 static void end_epoch(run *r, double seconds) {
-    const double loss = r->at.loss_sum/(double)r->rows;
+    const double loss = r->at.loss_sum / (double)r->rows;
     measure(r);
     if (!good(r)) return;
     const nn_epoch e = {
-        .epoch = (size_t)r->at.epoch, .loss = loss, .metric = r->at.metric, .seconds = now() - r->start,
-        .examples_per_second = (double)(r->rows - r->first_done)/seconds, .held_out_loss = r->at.held_out_loss,
-        .rate = nn_optimizer_rate(r->optimizer), .best = best_so_far(r, loss),
+        .epoch = (size_t)r->at.epoch,
+        .loss = loss,
+        .metric = r->at.metric,
+        .seconds = now() - r->start,
+        .examples_per_second = (double)(r->rows - r->first_done) / seconds,
+        .held_out_loss = r->at.held_out_loss,
+        .rate = nn_optimizer_rate(r->optimizer),
+        .best = best_so_far(r, loss),
     };
     show_epoch(r);
     if (!nn__history_write(&r->history, &e)) history_failed(r);
@@ -336,20 +355,21 @@ static void run_epoch(run *r) {
     save(r);
 }
 
-/* ---- nn_train --------------------------------------------------------------------------------- */
+/* ---- nn_train -------------------------------------------------------------------------------- */
 
 static const char *bad_number(const nn_train_config *c) {
-    return !isfinite(c->clip_norm) || c->clip_norm < 0     ? "clip_norm"
-           : !isfinite(c->clip_value) || c->clip_value < 0 ? "clip_value"
-           : !isfinite(c->min_delta) || c->min_delta < 0   ? "min_delta"
-                                                           : NULL;
+    return !isfinite(c->clip_norm) || c->clip_norm < 0   ? "clip_norm"
+         : !isfinite(c->clip_value) || c->clip_value < 0 ? "clip_value"
+         : !isfinite(c->min_delta) || c->min_delta < 0   ? "min_delta"
+                                                         : NULL;
 }
 
 /* True if the name fits in a field of the history: no tab, newline or other control character. */
 static bool plain_name(const char *name) {
     for (; name != NULL && *name != '\0'; name++) {
         const unsigned char c = (unsigned char)name[0], next = (unsigned char)name[1];
-        if (c < 0x20 || c == 0x7f || (c == 0xc2 && next >= 0x80 && next < 0xa0)) return false; /* to U+009F */
+        if (c < 0x20 || c == 0x7f || (c == 0xc2 && next >= 0x80 && next < 0xa0))
+            return false; /* to U+009F */
     }
     return true;
 }
@@ -358,47 +378,53 @@ static bool plain_name(const char *name) {
 static bool progress_into_checkpoint(const nn_train_config *c) {
     struct stat file, progress;
     FILE *const stream = c->stream != NULL ? c->stream : stderr;
-    return c->progress && c->checkpoint != NULL && stat(c->checkpoint, &file) == 0 && S_ISREG(file.st_mode) &&
-           fileno(stream) >= 0 && fstat(fileno(stream), &progress) == 0 && file.st_dev == progress.st_dev &&
-           file.st_ino == progress.st_ino;
+    return c->progress && c->checkpoint != NULL && stat(c->checkpoint, &file) == 0 &&
+           S_ISREG(file.st_mode) && fileno(stream) >= 0 && fstat(fileno(stream), &progress) == 0 &&
+           file.st_dev == progress.st_dev && file.st_ino == progress.st_ino;
 }
 
 static void check_configuration(run *r) {
     const nn_train_config *c = r->config;
     if (!nn__model_reserved(r->model, "nn_train", "nn_train_config", c->reserved, c + 1)) return;
-    if (c->schedule != NULL &&
-        !nn__model_reserved(r->model, "nn_train", "nn_schedule", c->schedule->reserved,
-                            c->schedule + 1)) return;
+    if (c->schedule != NULL && !nn__model_reserved(r->model, "nn_train", "nn_schedule",
+                                                   c->schedule->reserved, c->schedule + 1))
+        return;
     if (c->epochs == 0 || c->batch == 0)
         nn__model_fail(r->model, AD_BAD_ARGUMENT, "nn_train: the number of %s is 0",
                        c->epochs == 0 ? "epochs" : "examples in a batch");
     else if (c->batch > r->rows)
         nn__model_fail(r->model, AD_BAD_ARGUMENT,
-                       "nn_train: a batch of %zu examples is larger than the data, %zu rows", c->batch,
-                       r->rows);
+                       "nn_train: a batch of %zu examples is larger than the data, %zu rows",
+                       c->batch, r->rows);
     else if (c->schedule != NULL && !nn_schedule_good(c->schedule))
         nn__model_fail(r->model, AD_BAD_ARGUMENT,
-                       "nn_train: the schedule has a number out of its range: rate %g, last %g, factor %g, %zu steps",
-                       c->schedule->rate, c->schedule->last, c->schedule->factor, c->schedule->steps);
+                       "nn_train: the schedule has a number out of its range: rate %g, last %g, "
+                       "factor %g, %zu steps",
+                       c->schedule->rate, c->schedule->last, c->schedule->factor,
+                       c->schedule->steps);
     else if (bad_number(c) != NULL)
-        nn__model_fail(r->model, AD_BAD_ARGUMENT, "nn_train: %s must be finite and at least 0", bad_number(c));
+        nn__model_fail(r->model, AD_BAD_ARGUMENT, "nn_train: %s must be finite and at least 0",
+                       bad_number(c));
     else if (!plain_name(c->metric_name))
         nn__model_fail(r->model, AD_BAD_ARGUMENT,
                        "nn_train: metric_name holds a tab, a newline or another control character");
     else if (progress_into_checkpoint(c))
-        nn__model_fail(r->model, AD_BAD_ARGUMENT, "nn_train: %s, the checkpoint, is also where the progress goes",
+        nn__model_fail(r->model, AD_BAD_ARGUMENT,
+                       "nn_train: %s, the checkpoint, is also where the progress goes",
                        c->checkpoint);
     else if (c->held_out != NULL && nn_data_status(c->held_out) != AD_OK)
         nn__model_fail(r->model, nn_data_status(c->held_out), "%s", nn_data_message(c->held_out));
     else if (c->held_out != NULL && (nn_data_inputs(c->held_out) != nn_data_inputs(r->data) ||
                                      nn_data_targets(c->held_out) != nn_data_targets(r->data)))
-        nn__model_fail(r->model, AD_BAD_ARGUMENT,
-                       "nn_train: the held-out rows have %zu inputs and %zu targets, the data %zu and %zu",
-                       nn_data_inputs(c->held_out), nn_data_targets(c->held_out), nn_data_inputs(r->data),
-                       nn_data_targets(r->data));
+        nn__model_fail(
+            r->model, AD_BAD_ARGUMENT,
+            "nn_train: the held-out rows have %zu inputs and %zu targets, the data %zu and %zu",
+            nn_data_inputs(c->held_out), nn_data_targets(c->held_out), nn_data_inputs(r->data),
+            nn_data_targets(r->data));
     else if (c->score != NULL && (c->held_out == NULL || c->metric != NULL))
         nn__model_fail(r->model, AD_BAD_ARGUMENT, "nn_train: a score %s",
-                       c->held_out == NULL ? "needs held-out rows" : "and a metric cannot be combined");
+                       c->held_out == NULL ? "needs held-out rows"
+                                           : "and a metric cannot be combined");
     else if (c->monitor != NN_LOWEST_LOSS && c->score == NULL && c->metric == NULL)
         nn__model_fail(r->model, AD_BAD_ARGUMENT, "nn_train: there is no metric to monitor");
 }
@@ -411,16 +437,22 @@ static void check_arguments(run *r) {
         nn__model_fail(r->model, nn_optimizer_status(r->optimizer), "%s",
                        nn_optimizer_message(r->optimizer));
     else if (c == NULL || r->loss == NULL)
-        nn__model_fail(r->model, AD_BAD_ARGUMENT, "nn_train: no %s", c == NULL ? "configuration" : "loss");
+        nn__model_fail(r->model, AD_BAD_ARGUMENT, "nn_train: no %s",
+                       c == NULL ? "configuration" : "loss");
     else if (nn_model_count(r->model) == 0)
         nn__model_fail(r->model, AD_BAD_ARGUMENT, "nn_train: the model has no parameters");
-    else
-        check_configuration(r);
+    else check_configuration(r);
 }
 
 static nn__rows *rows_of(run *r, nn_loss *loss, const nn_data *data) {
     return nn__rows_new(&(nn__rows_config){
-        &r->weights, loss, r->user, data, r->config->shape, r->config->by_example, 0,
+        &r->weights,
+        loss,
+        r->user,
+        data,
+        r->config->shape,
+        r->config->by_example,
+        0,
     });
 }
 
@@ -431,8 +463,10 @@ static bool allocate_held_out(run *r) {
     r->held_out_index = calloc(r->held_out_rows, sizeof *r->held_out_index);
     r->held_out = rows_of(r, r->loss, c->held_out);
     if (c->score != NULL) r->score = rows_of(r, c->score, c->held_out);
-    for (size_t i = 0; i < r->held_out_rows && r->held_out_index != NULL; i++) r->held_out_index[i] = i;
-    return r->held_out_index != NULL && r->held_out != NULL && (c->score == NULL || r->score != NULL);
+    for (size_t i = 0; i < r->held_out_rows && r->held_out_index != NULL; i++)
+        r->held_out_index[i] = i;
+    return r->held_out_index != NULL && r->held_out != NULL &&
+           (c->score == NULL || r->score != NULL);
 }
 
 static bool allocate(run *r) {
@@ -463,7 +497,7 @@ static void release(run *r) {
 
 static void restore_best(run *r) {
     if (r->best_values == NULL || r->at.best_epoch == 0) return;
-    memcpy(r->weights.value, r->best_values, r->weights.count*sizeof *r->best_values);
+    memcpy(r->weights.value, r->best_values, r->weights.count * sizeof *r->best_values);
     r->weights.dirty = true;
 }
 
@@ -472,7 +506,8 @@ static void train(run *r) {
     r->progress = nn__progress_open(r->config);
     r->start = now();
     const bool   resumed = resume(r);
-    const size_t finished_epochs = !resumed ? 0 : (size_t)(r->at.done == r->rows ? r->at.epoch : r->at.epoch - 1);
+    const size_t finished_epochs =
+        !resumed ? 0 : (size_t)(r->at.done == r->rows ? r->at.epoch : r->at.epoch - 1);
     if ((resumed && r->at.done < r->rows) || more_epochs(r)) check_checkpoint(r);
     if (good(r) && !nn__history_open(&r->history, r->config, finished_epochs)) history_failed(r);
     if (resumed && r->at.done < r->rows && good(r)) run_epoch(r);
@@ -488,9 +523,16 @@ static void train(run *r) {
 ad_status nn_train(nn_model *model, nn_loss *loss, void *user, const nn_data *data,
                    nn_optimizer *optimizer, const nn_train_config *config) {
     run r = {
-        .model = model, .loss = loss, .user = user, .data = data, .optimizer = optimizer,
-        .config = config, .tape = nn_model_tape(model), .mark = ad_tape_mark(nn_model_tape(model)),
-        .rows = nn_data_rows(data), .at = {.held_out_loss = NAN, .metric = NAN},
+        .model = model,
+        .loss = loss,
+        .user = user,
+        .data = data,
+        .optimizer = optimizer,
+        .config = config,
+        .tape = nn_model_tape(model),
+        .mark = ad_tape_mark(nn_model_tape(model)),
+        .rows = nn_data_rows(data),
+        .at = {.held_out_loss = NAN, .metric = NAN},
     };
     nn__model_set_note(model, "");
     if (good(&r)) check_arguments(&r);

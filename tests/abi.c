@@ -174,7 +174,7 @@ static const pin numbers[] = {
 };
 /* clang-format on */
 
-enum { PINS = sizeof layout/sizeof *layout, NUMBERS = sizeof numbers/sizeof *numbers };
+enum { PINS = sizeof layout / sizeof *layout, NUMBERS = sizeof numbers / sizeof *numbers };
 
 Test(abi, sizes_and_offsets_are_those_of_1_0) {
     if (sizeof(void *) != 8 || sizeof(size_t) != 8) return;
@@ -192,7 +192,7 @@ Test(abi, names_have_the_numbers_of_1_0) {
 /* ---- the headers, read ----------------------------------------------------------------------- */
 
 static char *header(const char *path) {
-    char  place[4096];
+    char place[4096];
     snprintf(place, sizeof place, "%s/%s", SOURCE, path);
     FILE *from = fopen(place, "r");
     cr_assert_not_null(from, "%s", place);
@@ -247,7 +247,7 @@ Test(abi, every_struct_of_the_headers_has_its_lines_and_spare_room) {
 
 /* ---- spare room that is not 0 ---------------------------------------------------------------- */
 
-static ad_tape      *tape, *other;              /* of the model; for everything else */
+static ad_tape      *tape, *other; /* of the model; for everything else */
 static ad_var        x, y;
 static nn_model     *model;
 static nn_mlp       *mlp;
@@ -323,12 +323,12 @@ static ad_status of_data(nn_data *loaded) {
 
 static double square(size_t n, const double v[], void *context) {
     (void)n, (void)context;
-    return v[0]*v[0];
+    return v[0] * v[0];
 }
 static void square_partials(size_t n, const double v[], double value, double partial[],
                             void *context) {
     (void)n, (void)value, (void)context;
-    partial[0] = 2*v[0];
+    partial[0] = 2 * v[0];
 }
 
 static ad_status custom(const uint64_t reserved[8]) {
@@ -340,8 +340,8 @@ static ad_status custom(const uint64_t reserved[8]) {
 }
 static ad_status define(const uint64_t reserved[8]) {
     static ad_custom_op op;
-    op = (ad_custom_op){.name = "squared", .operands = 1, .value = square,
-                        .partials = square_partials};
+    op = (ad_custom_op){
+        .name = "squared", .operands = 1, .value = square, .partials = square_partials};
     memcpy(op.reserved, reserved, sizeof op.reserved);
     const ad_status status = ad_tape_define(other, &op, NULL);
     cr_expect_eq(status, of_tape(other));
@@ -365,8 +365,8 @@ static ad_status check_block(const uint64_t reserved[8]) {
 }
 static ad_status check_function(const uint64_t reserved[8]) {
     WITH(ad_check_options, options, .seed = 1);
-    return of_report(ad_check_function(square, NULL, 1, (const double[]){3}, (const double[]){6},
-                                       &options));
+    return of_report(
+        ad_check_function(square, NULL, 1, (const double[]){3}, (const double[]){6}, &options));
 }
 static ad_status check_function_block(const uint64_t reserved[8]) {
     WITH(ad_check_block, block, .name = "x");
@@ -434,9 +434,9 @@ static ad_status embedding(const uint64_t reserved[8]) {
 
 static uint64_t in_the_rule[8];
 static nn_init  rule(size_t fan_in, size_t fan_out) {
-    nn_init init = nn_init_linear(fan_in, fan_out);
-    memcpy(init.reserved, in_the_rule, sizeof in_the_rule);
-    return init;
+     nn_init init = nn_init_linear(fan_in, fan_out);
+     memcpy(init.reserved, in_the_rule, sizeof in_the_rule);
+     return init;
 }
 static ad_status by_rule(const uint64_t reserved[8]) {
     memcpy(in_the_rule, reserved, sizeof in_the_rule);
@@ -537,7 +537,7 @@ static ad_status saved(const uint64_t reserved[8]) {
     return of_model();
 }
 static ad_status loaded(const uint64_t reserved[8]) {
-    double number = 7, other_number = 8;
+    double   number = 7, other_number = 8;
     nn_entry a = {.name = "a", .count = 1, .real = &number};
     cr_assert_eq(nn_checkpoint_save(path, model, sgd, 1, &a), AD_OK);
     memcpy(a.reserved, reserved, sizeof a.reserved);
@@ -600,7 +600,7 @@ static const struct {
 };
 /* clang-format on */
 
-enum { TAKERS = sizeof takers/sizeof *takers };
+enum { TAKERS = sizeof takers / sizeof *takers };
 
 /* The same call is good as soon as the spare room is 0 again: nothing was lost by the refusal. */
 Test(abi, spare_room_that_is_not_0_is_refused_and_nothing_is_lost) {
@@ -609,7 +609,7 @@ Test(abi, spare_room_that_is_not_0_is_refused_and_nothing_is_lost) {
         const size_t nodes = ad_tape_length(tape) + ad_tape_length(other);
         for (int k = 0; k < 8; k++) {
             uint64_t reserved[8] = {0};
-            reserved[k] = k%2 == 0 ? 1 : UINT64_C(1) << 63;
+            reserved[k] = k % 2 == 0 ? 1 : UINT64_C(1) << 63;
             cr_expect_eq(takers[i].call(reserved), AD_BAD_ARGUMENT, "%s, word %d",
                          takers[i].functions, k);
             snprintf(wanted, sizeof wanted, "reserved of %s must be all 0", takers[i].type);
@@ -677,16 +677,16 @@ Test(abi, every_function_that_takes_such_a_struct_is_in_the_table) {
 static const uint64_t no_words[8];
 
 static void wrong_partials(size_t n, const double v[], double value, double partial[],
-                            void *context) {
+                           void *context) {
     (void)n, (void)value, (void)context;
-    partial[0] = 3*v[0];
+    partial[0] = 3 * v[0];
 }
 
 Test(abi, reports_and_curves_come_with_zeros) {
-    const ad_custom_op op = {.name = "wrong", .operands = 1, .value = square,
-                             .partials = wrong_partials};
-    const ad_var       v = ad_custom(other, &op, 1, &x, NULL);
-    ad_check_report   *report = ad_check(v, 1, &x, NULL, &(ad_check_options){.second = true});
+    const ad_custom_op op = {
+        .name = "wrong", .operands = 1, .value = square, .partials = wrong_partials};
+    const ad_var     v = ad_custom(other, &op, 1, &x, NULL);
+    ad_check_report *report = ad_check(v, 1, &x, NULL, &(ad_check_options){.second = true});
     cr_assert(report->lines > 0 && report->culprits > 0, "%s", report->message);
     EXPECT_ZERO(*report);
     for (size_t i = 0; i < report->lines; i++) EXPECT_ZERO(report->line[i]);
@@ -723,7 +723,7 @@ Test(abi, settings_that_the_library_proposes_have_zeros) {
         nn_init_zeros,     nn_init_ones,   nn_init_linear,        nn_init_he,
         nn_init_he_normal, nn_init_xavier, nn_init_xavier_normal, nn_init_micrograd,
     };
-    for (size_t i = 0; i < sizeof rules/sizeof *rules; i++) EXPECT_ZERO(rules[i](2, 3));
+    for (size_t i = 0; i < sizeof rules / sizeof *rules; i++) EXPECT_ZERO(rules[i](2, 3));
     EXPECT_ZERO(nn_schedule_constant(0.1));
     EXPECT_ZERO(nn_schedule_step(0.1, 2, 0.5));
     EXPECT_ZERO(nn_schedule_exponential(0.1, 0.5));
@@ -743,7 +743,7 @@ static bool stepped(const nn_step *step, void *user) {
 }
 
 Test(abi, what_a_training_tells_comes_with_zeros) {
-    int calls = 0;
+    int                   calls = 0;
     const nn_train_config config = {.epochs = 2, .batch = 3, .watch = watched, .on_step = stepped};
     cr_assert_eq(nn_train(model, loss, &calls, data, sgd, &config), AD_OK);
     cr_expect_eq(calls, 4);

@@ -1,6 +1,6 @@
-/* expect.h - Criterion, with its commonest assertions in a few instructions each. They mean what Criterion's manual
- * says. Its own macros write out at each of two thousand places how a failure is put into words; two fifths of what
- * the compiler did for the tests was that. */
+/* expect.h - Criterion, with its commonest assertions in a few instructions each. They mean what
+ * Criterion's manual says. Its own macros write out at each of two thousand places how a failure is
+ * put into words; two fifths of what the compiler did for the tests was that. */
 #ifndef TAPIR_TESTS_EXPECT_H
 #define TAPIR_TESTS_EXPECT_H
 
@@ -13,8 +13,8 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
-/* Reports a failure at this line of a test, with the expression that does not hold or with the test's own words, and
- * ends the test if it is fatal. */
+/* Reports a failure at this line of a test, with the expression that does not hold or with the
+ * test's own words, and ends the test if it is fatal. */
 void expectation_failed(bool fatal, const char *file, unsigned line, const char *expression,
                         const char *format, ...) __attribute__((format(printf, 5, 6)));
 

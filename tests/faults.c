@@ -1,8 +1,9 @@
 /* faults.c - tests of what goes wrong: memory that is refused at every single place, operands of
  * two tapes, results of failed operations, plain numbers where a node belongs.
  *
- * Memory is refused by the allocator of refuse.h. Under a sanitizer, which has an allocator of its own, those
- * tests are skipped. plain_memory.c goes on from here, to all that is built on a tape. */
+ * Memory is refused by the allocator of refuse.h. Under a sanitizer, which has an allocator of its
+ * own, those tests are skipped. plain_memory.c goes on from here, to all that is built on a
+ * tape. */
 #include "refuse.h"
 #include "support.h"
 
@@ -31,8 +32,7 @@ static bool survives(size_t n, bool once, FILE *to) {
     if (was_refused)
         cr_expect_eq(status, AD_NO_MEMORY, "request %zu was refused, status %d: %s", n, (int)status,
                      ad_tape_message(tape));
-    else
-        cr_expect_eq(status, AD_OK, "nothing was refused: %s", ad_tape_message(tape));
+    else cr_expect_eq(status, AD_OK, "nothing was refused: %s", ad_tape_message(tape));
     cr_expect(strlen(ad_tape_message(tape)) > 0 || !was_refused, "request %zu: no sentence", n);
     ad_tape_clear(tape);
     if (tape != NULL)
@@ -59,12 +59,15 @@ Test(faults, memory_may_be_out_from_any_allocation_on) {
     refuse_each(false);
 }
 
-/* Second derivatives, apart from the scenario: they ask for memory for each rule that they meet first. */
+/* Second derivatives, apart from the scenario: they ask for memory for each rule that they meet
+ * first. */
 static ad_status second_derivatives(void) {
-    ad_tape  *own = ad_tape_new();
-    ad_var    x[] = {ad_input(own, 0.5), ad_input(own, 2)}, recorded[2];
-    double    h[4];
-    ad_var    y = ad_parse(own, "h = tanh(a*b) + a^b; loss = relu(h)*logsumexp(a, b, h) + dot(a, b, h, a)", 2, "a, b", x);
+    ad_tape *own = ad_tape_new();
+    ad_var   x[] = {ad_input(own, 0.5), ad_input(own, 2)}, recorded[2];
+    double   h[4];
+    ad_var   y =
+        ad_parse(own, "h = tanh(a*b) + a^b; loss = relu(h)*logsumexp(a, b, h) + dot(a, b, h, a)", 2,
+                 "a, b", x);
     ad_name(x[0], "a");
     ad_hessian(y, 2, x, h);
     ad_jacobian(1, &y, 2, x, h);
@@ -82,7 +85,8 @@ Test(faults, second_derivatives_survive_any_refused_allocation) {
         arm(n, true);
         const ad_status status = second_derivatives();
         disarm();
-        cr_expect_eq(status, refused ? AD_NO_MEMORY : AD_OK, "request %zu: status %d", n, (int)status);
+        cr_expect_eq(status, refused ? AD_NO_MEMORY : AD_OK, "request %zu: status %d", n,
+                     (int)status);
     }
     cr_expect(n > 30 && n < MOST_REQUESTS, "%zu requests", n);
 }
@@ -125,21 +129,25 @@ Test(faults, tape_keeps_its_nodes_when_it_cannot_grow) {
     ad_tape_free(tape);
 }
 
-/* Every kind of array a compiled program has: sums of equal terms, operands in lists, a layer, a guard, dots. */
+/* Every kind of array a compiled program has: sums of equal terms, operands in lists, a layer, a
+ * guard, dots. */
 static ad_program *compile_all_kinds(ad_tape *tape) {
     enum { N = 40 };
     ad_var x[N], s = ad_num(0), input[2] = {ad_input(tape, 1), ad_input(tape, 2)};
-    for (int i = 0; i < N; i++) x[i] = ad_input(tape, 1 + 0.1*i);
-    for (int i = 0; i < N; i++) s = ad_add(s, ad_mul(ad_sin(x[i]), ad_logsumexp(3, (ad_var[]){x[i*i%N], x[7], ad_num(i)})));
+    for (int i = 0; i < N; i++) x[i] = ad_input(tape, 1 + 0.1 * i);
+    for (int i = 0; i < N; i++)
+        s = ad_add(
+            s, ad_mul(ad_sin(x[i]), ad_logsumexp(3, (ad_var[]){x[i * i % N], x[7], ad_num(i)})));
     if (ad_branch(ad_less(s, ad_num(1e6)))) s = ad_add(s, ad_pick(x[0], 2, x));
     const ad_var out[] = {ad_add(s, ad_dot(2, x, input)), ad_dot(2, x + 2, input)};
-    return ad_compile(&(ad_interface){.params = N, .param = x, .inputs = 2, .input = input, .outputs = 2, .output = out});
+    return ad_compile(&(ad_interface){
+        .params = N, .param = x, .inputs = 2, .input = input, .outputs = 2, .output = out});
 }
 
 Test(faults, compiling_may_be_refused_any_allocation) {
     if (!CAN_REFUSE) cr_skip_test("the allocator cannot be replaced in this build");
     ad_tape *tape = ad_tape_new();
-    ad_program_free(compile_all_kinds(tape));                     /* now the tape needs no more */
+    ad_program_free(compile_all_kinds(tape)); /* now the tape needs no more */
     const ad_mark end = ad_tape_mark(tape);
     ad_program_free(compile_all_kinds(tape));
     size_t n = 1, failed = 0;
@@ -149,21 +157,24 @@ Test(faults, compiling_may_be_refused_any_allocation) {
         ad_program *p = compile_all_kinds(tape);
         disarm();
         more = refused;
-        const ad_status status = ad_tape_status(tape);             /* some requests only save memory, or time */
-        cr_expect_eq(status, p == NULL ? AD_NO_MEMORY : AD_OK, "request %zu: %s", n, ad_tape_message(tape));
+        const ad_status status = ad_tape_status(tape); /* some requests only save memory, or time */
+        cr_expect_eq(status, p == NULL ? AD_NO_MEMORY : AD_OK, "request %zu: %s", n,
+                     ad_tape_message(tape));
         cr_expect(p != NULL || refused, "request %zu", n);
         failed += p == NULL;
         ad_tape_clear(tape);
         ad_program_free(p);
     }
-    cr_expect(failed > 20 && failed + 5 > n && n < MOST_REQUESTS, "%zu requests, %zu of them needed", n - 1, failed);
+    cr_expect(failed > 20 && failed + 5 > n && n < MOST_REQUESTS,
+              "%zu requests, %zu of them needed", n - 1, failed);
     ad_tape_free(tape);
 }
 
-/* A check of a tape, and one of a function, with the n-th request refused; false when fewer are made. */
+/* A check of a tape, and one of a function, with the n-th request refused; false when fewer are
+ * made. */
 static double product(size_t n, const double x[], void *context) {
     (void)context;
-    return x[0]*x[n - 1];
+    return x[0] * x[n - 1];
 }
 
 static bool check_survives(ad_var y, const ad_var x[2], size_t n, bool once) {
@@ -189,7 +200,7 @@ Test(faults, memory_may_be_out_in_any_place_of_a_check) {
     for (int once = 0; once < 2; once++) {
         ad_tape     *tape = ad_tape_new();
         const ad_var x[] = {ad_input(tape, 2), ad_input(tape, 3)};
-        ad_var       y = ad_parse(tape, "sum(a*b, relu(a), b, -a, -b, 1, -a, 0*(a - b))", 2, "a, b", x);
+        ad_var y = ad_parse(tape, "sum(a*b, relu(a), b, -a, -b, 1, -a, 0*(a - b))", 2, "a, b", x);
         y = ad_add(y, x[0]);
         ad_backward(y);
         size_t n = 1;
@@ -212,13 +223,13 @@ Test(faults, message_says_that_memory_is_out) {
 
 Test(faults, steps_in_a_warm_loop_ask_for_no_memory) {
     if (!CAN_REFUSE) cr_skip_test("the allocator cannot be replaced in this build");
-    ad_tape      *tape = ad_tape_new();
-    ad_var        x[8];
+    ad_tape *tape = ad_tape_new();
+    ad_var   x[8];
     for (int i = 0; i < 8; i++) x[i] = ad_input(tape, i);
     const ad_mark mark = ad_tape_mark(tape);
     for (int i = 0; i < 1000; i++) {
         if (i == 3) arm(1, false);
-        const ad_var mixed[] = {x[0], ad_num(i), x[3], ad_num(0.5*i)};
+        const ad_var mixed[] = {x[0], ad_num(i), x[3], ad_num(0.5 * i)};
         ad_var       y = ad_add(ad_dot(4, mixed, x), ad_logsumexp(4, mixed));
         y = ad_mul(ad_add(y, ad_sum(8, x)), ad_num(i));
         if (ad_branch(ad_less(x[0], x[1]))) y = ad_add(y, ad_pick(x[2], 4, mixed));
@@ -254,9 +265,7 @@ static double meet(int way, ad_var a, ad_var b) {
     case 9: return ad_value(ad_where(ad_num(1), a, b));
     case 10: return ad_value(ad_pick(a, 1, &b));
     case 11: return ad_value(ad_pick(ad_num(0), 2, both));
-    default:
-        ad_gradient(a, 2, both, grad);
-        return grad[1];
+    default: ad_gradient(a, 2, both, grad); return grad[1];
     }
 }
 
@@ -322,13 +331,9 @@ static double use(int way, ad_tape *tape, ad_var good, ad_var bad) {
     case 12: return ad_value(ad_pick(ad_num(0), 2, both));
     case 13: return ad_value(ad_parse(tape, "a + b", 2, "a, b", both));
     case 14: return ad_branch(bad) ? 1 : NAN;
-    case 15:
-        ad_backward(bad);
-        return NAN;
+    case 15: ad_backward(bad); return NAN;
     case 16: return ad_grad(bad);
-    case 17:
-        ad_gradient(good, 2, both, grad);
-        return grad[0];
+    case 17: ad_gradient(good, 2, both, grad); return grad[0];
     default: return explained(bad, sizeof text, text) == AD_OK ? 1 : NAN;
     }
 }
@@ -391,36 +396,45 @@ Test(faults, gradient_by_a_plain_number_is_refused_or_zero) {
 
 /* ---- out of memory, programs ----------------------------------------------------------------- */
 
-/* A layer, reductions, a guard, constants, sums that roll: something of everything that ad_compile looks at. */
+/* A layer, reductions, a guard, constants, sums that roll: something of everything that ad_compile
+ * looks at. */
 static ad_var program_output(ad_tape *tape, ad_var w[8], ad_var x[2]) {
-    for (int i = 0; i < 8; i++) w[i] = ad_input(tape, 0.1*i);
+    for (int i = 0; i < 8; i++) w[i] = ad_input(tape, 0.1 * i);
     for (int i = 0; i < 2; i++) x[i] = ad_input(tape, i);
-    const ad_var c = ad_input(tape, 3), h[] = {ad_tanh(ad_dot(2, w, x)), ad_dot(2, w + 2, x), ad_mul(c, x[0])};
-    ad_var       y = ad_add(ad_logsumexp(3, h), ad_pick(x[1], 3, h));
+    const ad_var c = ad_input(tape, 3),
+                 h[] = {ad_tanh(ad_dot(2, w, x)), ad_dot(2, w + 2, x), ad_mul(c, x[0])};
+    ad_var y = ad_add(ad_logsumexp(3, h), ad_pick(x[1], 3, h));
     for (int i = 0; i < 8; i++) y = ad_add(y, ad_mul(ad_sin(w[i]), ad_exp(w[i])));
-    for (int i = 0; i < 300; i++) y = ad_add(y, ad_mul(ad_num(i), ad_where(x[i % 2], h[i % 3], w[i % 8])));
+    for (int i = 0; i < 300; i++)
+        y = ad_add(y, ad_mul(ad_num(i), ad_where(x[i % 2], h[i % 3], w[i % 8])));
     if (ad_branch(ad_less(x[0], x[1]))) y = ad_mul(y, ad_lgamma(w[3]));
     return y;
 }
 
 static bool all_calls(const ad_program *p, FILE *to, size_t n) {
-    double param[8] = {0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8}, input[4] = {0, 1, 0, 2}, out[8], mean;
+    double param[8] = {0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8}, input[4] = {0, 1, 0, 2}, out[8],
+           mean;
     const ad_status status[] = {
-        ad_program_values(p, param, 2, input, out), ad_program_gradient(p, param, 2, input, &mean, out),
-        ad_program_jacobian(p, param, 2, input, out), ad_program_emit_c(p, "f", to), ad_program_print(p, to),
+        ad_program_values(p, param, 2, input, out),
+        ad_program_gradient(p, param, 2, input, &mean, out),
+        ad_program_jacobian(p, param, 2, input, out),
+        ad_program_emit_c(p, "f", to),
+        ad_program_print(p, to),
     };
     bool good = true;
     char text[300];
     ad_program_message(p, sizeof text, text);
-    for (size_t i = 0; i < sizeof status/sizeof *status; i++) {
-        cr_expect(status[i] == AD_OK || status[i] == AD_NO_MEMORY, "request %zu, call %zu: status %d", n, i, (int)status[i]);
+    for (size_t i = 0; i < sizeof status / sizeof *status; i++) {
+        cr_expect(status[i] == AD_OK || status[i] == AD_NO_MEMORY,
+                  "request %zu, call %zu: status %d", n, i, (int)status[i]);
         good = good && status[i] == AD_OK;
     }
     cr_expect(good || strstr(text, "memory") != NULL, "request %zu: %s", n, text);
     return good;
 }
 
-/* Compile and run with the n-th request refused, then again with none; false when it needs fewer. */
+/* Compile and run with the n-th request refused, then again with none; false when it needs
+ * fewer. */
 static bool program_survives(size_t n, bool once, FILE *to) {
     ad_tape     *tape = ad_tape_new();
     ad_var       w[8], x[2], y = program_output(tape, w, x);
@@ -430,13 +444,16 @@ static bool program_survives(size_t n, bool once, FILE *to) {
     const bool  good = p != NULL && all_calls(p, to, n);
     disarm();
     const bool was_refused = refused;
-    cr_expect(good || was_refused, "request %zu", n);       /* an array that could not be shrunk stays as it is */
+    /* an array that could not be shrunk stays as it is */
+    cr_expect(good || was_refused, "request %zu", n);
     if (p == NULL) {
-        cr_expect_eq(ad_tape_status(tape), AD_NO_MEMORY, "request %zu: %s", n, ad_tape_message(tape));
+        cr_expect_eq(ad_tape_status(tape), AD_NO_MEMORY, "request %zu: %s", n,
+                     ad_tape_message(tape));
         ad_tape_clear(tape);
         p = ad_compile(&face);
     }
-    cr_expect(p != NULL && all_calls(p, to, n), "after request %zu was refused: %s", n, ad_tape_message(tape));
+    cr_expect(p != NULL && all_calls(p, to, n), "after request %zu was refused: %s", n,
+              ad_tape_message(tape));
     ad_program_free(p);
     ad_tape_free(tape);
     return was_refused;
@@ -459,7 +476,8 @@ Test(faults, programs_in_a_warm_loop_ask_for_no_memory) {
     ad_var       w[8], x[2], y = program_output(tape, w, x);
     ad_interface face = {8, w, 2, x, 1, &y, 0};
     ad_program  *p = ad_compile(&face);
-    double       param[8] = {0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8}, input[4] = {0, 1, 0, 2}, out[8], mean;
+    double param[8] = {0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8}, input[4] = {0, 1, 0, 2}, out[8],
+           mean;
     for (int i = 0; i < 100; i++) {
         if (i == 3) arm(1, false);
         cr_expect_eq(ad_program_values(p, param, 2, input, out), AD_OK);

@@ -10,7 +10,7 @@
 
 enum { LONGEST = 512 };
 
-static char folder[LONGEST/2];
+static char folder[LONGEST / 2];
 
 static void give_up(const char *what, const char *path) {
     fprintf(stderr, "tests: %s: %s\n", path, what);
@@ -25,7 +25,7 @@ const char *file_path(const char *name) {
         snprintf(folder, sizeof folder, "%s/tapir-XXXXXX", place != NULL ? place : "/tmp");
         if (mkdtemp(folder) == NULL) give_up("the folder cannot be made", folder);
     }
-    char *path = text[calls++%16];
+    char *path = text[calls++ % 16];
     snprintf(path, LONGEST, "%s/%s", folder, name);
     return path;
 }
@@ -44,7 +44,7 @@ void files_remove(void) {
 }
 
 void file_write(const char *path, size_t size, const void *bytes) {
-    unlink(path);                            /* some file systems sync a file that is cut and written again */
+    unlink(path); /* some file systems sync a file that is cut and written again */
     FILE *file = fopen(path, "wb");
     if (file == NULL || fwrite(bytes, 1, size, file) != size || fclose(file) != 0)
         give_up("the file cannot be written", path);
@@ -72,7 +72,7 @@ size_t files_count(const char *path) {
     if (open == NULL) give_up("the folder cannot be read", path);
     while (readdir(open) != NULL) n++;
     closedir(open);
-    return n - 2;                            /* . and .. */
+    return n - 2; /* . and .. */
 }
 
 static int run(const char *program, char *const arguments[]) {
@@ -89,7 +89,7 @@ static int run(const char *program, char *const arguments[]) {
 /* The system's own has the modules of its packages; another one in the PATH may be without. */
 int python(const char *module, const char *script, const char *a, const char *b, const char *c) {
     static const char *const programs[] = {"/usr/bin/python3", "python3"};
-    char import[LONGEST], text[5][LONGEST];
+    char                     import[LONGEST], text[5][LONGEST];
     snprintf(import, sizeof import,
              "import importlib.util, sys; sys.exit(importlib.util.find_spec('%s') is None)",
              module != NULL ? module : "sys");
@@ -98,11 +98,12 @@ int python(const char *module, const char *script, const char *a, const char *b,
     snprintf(text[2], LONGEST, "%s", a != NULL ? a : "");
     snprintf(text[3], LONGEST, "%s", b != NULL ? b : "");
     snprintf(text[4], LONGEST, "%s", c != NULL ? c : "");
-    for (size_t i = 0; i < sizeof programs/sizeof *programs; i++) {
+    for (size_t i = 0; i < sizeof programs / sizeof *programs; i++) {
         char flag[] = "-c";
         if (run(programs[i], (char *const[]){text[0], flag, import, NULL}) != 0) continue;
-        return run(programs[i], (char *const[]){text[0], text[1], a != NULL ? text[2] : NULL,
-                                                b != NULL ? text[3] : NULL, c != NULL ? text[4] : NULL, NULL});
+        return run(programs[i],
+                   (char *const[]){text[0], text[1], a != NULL ? text[2] : NULL,
+                                   b != NULL ? text[3] : NULL, c != NULL ? text[4] : NULL, NULL});
     }
     return -1;
 }

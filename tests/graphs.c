@@ -7,15 +7,15 @@
 
 static ad_var apply(int operation, size_t n, const ad_var x[]) {
     switch (operation) {
-    case SUM:       return ad_sum(n, x);
-    case DOT:       return ad_dot(n/2, x, x + n/2);
+    case SUM: return ad_sum(n, x);
+    case DOT: return ad_dot(n / 2, x, x + n / 2);
     case LOGSUMEXP: return ad_logsumexp(n, x);
-    case NORM:      return ad_norm(n, x);
-    case LARGEST:   return ad_largest(n, x);
-    case WHERE:     return ad_where(x[0], x[1], x[2]);
-    case PICK:      return ad_pick(x[0], n - 1, x + 1);
-    case BRANCH:    ad_branch(x[0]); return x[0];
-    default:        return row_record(&rows[operation], x[0], x[1]);
+    case NORM: return ad_norm(n, x);
+    case LARGEST: return ad_largest(n, x);
+    case WHERE: return ad_where(x[0], x[1], x[2]);
+    case PICK: return ad_pick(x[0], n - 1, x + 1);
+    case BRANCH: ad_branch(x[0]); return x[0];
+    default: return row_record(&rows[operation], x[0], x[1]);
     }
 }
 
@@ -27,7 +27,8 @@ static double largest_of(size_t n, const ad_var x[], ad_var v) {
     return set;
 }
 
-/* What decides: the sides of rows, the largest operand, the condition of where, the index of pick. */
+/* What decides: the sides of rows, the largest operand, the condition of where, the index of
+ * pick. */
 static double side_of(int operation, size_t n, const ad_var x[], ad_var v) {
     if (operation == WHERE || operation == BRANCH) return ad_value(x[0]) != 0;
     if (operation == PICK) return ad_value(x[0]);
@@ -73,12 +74,12 @@ static void choose(graph *g, uint64_t *state) {
     const int nodes = INPUTS + g->length;
     s->operation = random_below(state, 5) == 0 ? ROWS + random_below(state, OPERATIONS - ROWS)
                                                : random_below(state, ROWS);
-    s->n = s->operation == BRANCH   ? 1
-         : s->operation < ROWS      ? (size_t)rows[s->operation].operands
-         : s->operation == WHERE    ? 3
-         : s->operation == DOT      ? (size_t)(2 + 2*random_below(state, 4))
-                                    : (size_t)(2 + random_below(state, ARGUMENTS - 2));
-    const bool run = random_below(state, 2) == 0;                /* operands next to each other */
+    s->n = s->operation == BRANCH ? 1
+         : s->operation < ROWS    ? (size_t)rows[s->operation].operands
+         : s->operation == WHERE  ? 3
+         : s->operation == DOT    ? (size_t)(2 + 2 * random_below(state, 4))
+                                  : (size_t)(2 + random_below(state, ARGUMENTS - 2));
+    const bool run = random_below(state, 2) == 0; /* operands next to each other */
     const int  first = random_below(state, nodes);
     for (size_t i = 0; i < s->n; i++) {
         const bool number = s->operation == ROW_polygamma ? i == 0 : random_below(state, 5) == 0;
@@ -92,12 +93,12 @@ static void choose(graph *g, uint64_t *state) {
 /* Has the step second derivatives at the place? (0^0 has not: they are infinite.) */
 static bool bends(ad_var v, const step *s, const ad_var x[]) {
     ad_var input[ARGUMENTS];
-    double h[ARGUMENTS*ARGUMENTS];
+    double h[ARGUMENTS * ARGUMENTS];
     size_t n = 0;
     for (size_t i = 0; i < s->n; i++)
         if (s->from[i] >= 0) input[n++] = x[i];
     ad_hessian(v, n, input, h);
-    for (size_t i = 0; i < n*n; i++)
+    for (size_t i = 0; i < n * n; i++)
         if (!isfinite(h[i])) return false;
     return true;
 }
@@ -125,9 +126,10 @@ void graph_make(graph *g, uint64_t seed) {
     ad_var   node[NODES];
     ad_tape *scratch = ad_tape_new();
     for (int i = 0; i < INPUTS; i++) node[i] = ad_num(g->input[i] = random_uniform(&state, -2, 3));
-    for (int i = 0; i < NODES; i++) g->weight[i] = random_below(&state, 6) == 0 ? 0 : random_uniform(&state, -1, 1);
+    for (int i = 0; i < NODES; i++)
+        g->weight[i] = random_below(&state, 6) == 0 ? 0 : random_uniform(&state, -1, 1);
     g->length = 0;
-    for (int tries = 0; g->length < STEPS && tries < 100*STEPS; tries++) {
+    for (int tries = 0; g->length < STEPS && tries < 100 * STEPS; tries++) {
         choose(g, &state);
         if (!tame(g, node, scratch)) continue;
         take(g, g->length, node, NULL);
@@ -136,7 +138,7 @@ void graph_make(graph *g, uint64_t seed) {
     ad_tape_free(scratch);
 }
 
-/* ---- formulas --------------------------------------------------------------------------------- */
+/* ---- formulas -------------------------------------------------------------------------------- */
 
 const formula formulas[] = {
     {"a*x + b*y + c", {1, 2, 3, 0.5, -0.5}},
@@ -155,4 +157,4 @@ const formula formulas[] = {
     {"e = (a + b)*(b + 1); e*x + c*y/e", {2, 1, 0.5, 1, 1}},
     {"gelu(a*x) + silu(b*y) + softplus(c*x) + elu(a - y) + erf(x*y)", {1, -0.5, 2, 0.4, 1.3}},
 };
-const size_t formula_count = sizeof formulas/sizeof *formulas;
+const size_t formula_count = sizeof formulas / sizeof *formulas;

@@ -1,4 +1,5 @@
-/* lesson_fixture.h - a small network, three rows of data, and a lesson of two of them; for the tests of its three files. */
+/* lesson_fixture.h - a small network, three rows of data, and a lesson of two of them; for the
+ * tests of its three files. */
 #ifndef TAPIR_TESTS_LESSON_FIXTURE_H
 #define TAPIR_TESTS_LESSON_FIXTURE_H
 
@@ -16,7 +17,8 @@ static nn_mlp    *mlp;
 static nn_data   *data;
 static nn_lesson *lesson;
 
-static const double table[] = {0.5, -1, 0, 2, 0.25, 1, -0.5, 0.75, 2};       /* three rows of two inputs and a class */
+/* three rows of two inputs and a class */
+static const double table[] = {0.5, -1, 0, 2, 0.25, 1, -0.5, 0.75, 2};
 static const size_t chosen[] = {2, 0};
 
 static void make(void) {

@@ -1,5 +1,6 @@
-/* names.c - tests that look across files: whatever people call things, nothing that a terminal obeys comes out where
- * text does. What is asked by a name, and what programs read (JSON), has it as it was given. */
+/* names.c - tests that look across files: whatever people call things, nothing that a terminal
+ * obeys comes out where text does. What is asked by a name, and what programs read (JSON), has it
+ * as it was given. */
 #include "files.h"
 #include "nn/nn.h"
 
@@ -9,8 +10,8 @@
 
 TestSuite(names, .fini = files_remove);
 
-/* Clears the screen, rings, goes back, goes on in another line; the same by U+009B and by the byte 0x9b alone; a mark
- * that turns the direction. */
+/* Clears the screen, rings, goes back, goes on in another line; the same by U+009B and by the byte
+ * 0x9b alone; a mark that turns the direction. */
 /* clang-format off */
 #define NASTY "a\x1b[2J\a\b\r\nb\xc2\x9b" "2J\x9b" "2J\xe2\x80\xae" "c"
 /* clang-format on */
@@ -52,7 +53,7 @@ static void expect_named(const char *what, writer *write, void *context) {
     free(text);
 }
 
-/* ---- the engine ------------------------------------------------------------------------------- */
+/* ---- the engine ------------------------------------------------------------------------------ */
 
 typedef struct graph {
     ad_tape *tape;
@@ -61,7 +62,7 @@ typedef struct graph {
 
 static double twice(size_t n, const double x[], void *context) {
     (void)context, (void)n;
-    return 2*x[0];
+    return 2 * x[0];
 }
 
 /* On purpose not its derivative. */
@@ -70,7 +71,8 @@ static void thrice(size_t n, const double x[], double v, double d[], void *conte
     d[0] = 3;
 }
 
-static const ad_custom_op custom = {.name = NASTY, .operands = 1, .value = twice, .partials = thrice};
+static const ad_custom_op custom = {
+    .name = NASTY, .operands = 1, .value = twice, .partials = thrice};
 
 static graph graph_new(double at) {
     graph g = {.tape = ad_tape_new()};
@@ -85,7 +87,9 @@ static graph graph_new(double at) {
     return g;
 }
 
-static void explain(FILE *to, void *context) { ad_explain(((graph *)context)->y, to); }
+static void explain(FILE *to, void *context) {
+    ad_explain(((graph *)context)->y, to);
+}
 
 static void explain_folded(FILE *to, void *context) {
     ad_explain_all(1, &((graph *)context)->y, &(ad_view){.most = 1}, to);
@@ -99,22 +103,31 @@ static void nonfinite(FILE *to, void *context) { ad_explain_nonfinite(((graph *)
 static void dot(FILE *to, void *context) { ad_draw_dot(1, &((graph *)context)->y, NULL, to); }
 static void svg(FILE *to, void *context) { ad_draw_svg(1, &((graph *)context)->y, NULL, to); }
 /* clang-format on */
-static void html(FILE *to, void *context) { ad_draw_html(1, &((graph *)context)->y, &(ad_view){.title = NASTY}, to); }
-static void as_json(FILE *to, void *context) { ad_explain_json(1, &((graph *)context)->y, NULL, to); }
+static void html(FILE *to, void *context) {
+    ad_draw_html(1, &((graph *)context)->y, &(ad_view){.title = NASTY}, to);
+}
+static void as_json(FILE *to, void *context) {
+    ad_explain_json(1, &((graph *)context)->y, NULL, to);
+}
 
 static void check_as(FILE *to, graph *g, ad_format format) {
     ad_check_report *report = ad_check(g->y, 1, &g->x, NULL, &(ad_check_options){.second = false});
     cr_assert_not_null(report);
-    cr_expect_eq(report->verdict, AD_FAIL);          /* so that the culprit is named too */
+    cr_expect_eq(report->verdict, AD_FAIL); /* so that the culprit is named too */
     ad_check_print(report, format, to);
     ad_check_free(report);
 }
 
-static void check_text(FILE *to, void *context) { check_as(to, context, AD_TEXT); }
-static void check_csv(FILE *to, void *context) { check_as(to, context, AD_CSV); }
+static void check_text(FILE *to, void *context) {
+    check_as(to, context, AD_TEXT);
+}
+static void check_csv(FILE *to, void *context) {
+    check_as(to, context, AD_CSV);
+}
 
 static void check_text_bare(FILE *to, void *context) {
-    ad_check_report *report = ad_check(((graph *)context)->y, 1, &((graph *)context)->x, (const double[]){1}, NULL);
+    ad_check_report *report =
+        ad_check(((graph *)context)->y, 1, &((graph *)context)->x, (const double[]){1}, NULL);
     fputs(report->message, to);
     ad_check_free(report);
 }
@@ -158,7 +171,9 @@ Test(names, the_engine_writes_no_name_that_a_terminal_obeys) {
 /* Text may run in any direction there. */
 static void expect_no_control(const char *what, writer *write, void *context) {
     char *text = written(write, context);
-    cr_expect(*text != '\0' && strpbrk(text, "\x1b\a\b\r") == NULL && strstr(text, "\xc2\x9b") == NULL, "%s", what);
+    cr_expect(*text != '\0' && strpbrk(text, "\x1b\a\b\r") == NULL &&
+                  strstr(text, "\xc2\x9b") == NULL,
+              "%s", what);
     free(text);
 }
 
@@ -170,7 +185,10 @@ Test(names, pictures_a_page_and_data_have_no_control_character_either) {
     expect_no_control("ad_curve_print", curve_svg, &g);
     expect_no_control("ad_explain_json", as_json, &g);
     char *text = written(as_json, &g);
-    cr_expect(strstr(text, "\"name\":\"a\\u001b[2J\\u0007\\u0008\\u000d\\u000ab\\u009b2J\xef\xbf\xbd" "2J") != NULL, "%s", text);
+    cr_expect(strstr(text,
+                     "\"name\":\"a\\u001b[2J\\u0007\\u0008\\u000d\\u000ab\\u009b2J\xef\xbf\xbd"
+                     "2J") != NULL,
+              "%s", text);
     free(text);
     ad_tape_free(g.tape);
 }
@@ -196,16 +214,19 @@ Test(names, messages_of_a_tape_name_what_is_wrong_in_plain_characters) {
     expect_message("ad_tape_define", ad_tape_message(tape));
     ad_tape_clear(tape);
     ad_parse(tape, "1 + " NASTY, 0, NULL, NULL);
-    cr_expect(strchr(ad_tape_message(tape), '\x1b') == NULL && strchr(ad_tape_message(tape), '\a') == NULL);
+    cr_expect(strchr(ad_tape_message(tape), '\x1b') == NULL &&
+              strchr(ad_tape_message(tape), '\a') == NULL);
     ad_tape_clear(tape);
     ad_custom(tape, &custom, 3, (const ad_var[]){ad_num(1), ad_num(2), ad_num(3)}, NULL);
     expect_message("ad_custom", ad_tape_message(tape));
     ad_tape_free(tape);
 }
 
-/* ---- nn --------------------------------------------------------------------------------------- */
+/* ---- nn -------------------------------------------------------------------------------------- */
 
-static void summary(FILE *to, void *model) { nn_summary(model, to); }
+static void summary(FILE *to, void *model) {
+    nn_summary(model, to);
+}
 
 Test(names, the_arrays_of_a_model_are_named_in_plain_characters) {
     ad_tape  *tape = ad_tape_new();
@@ -239,7 +260,7 @@ Test(names, columns_of_a_summary_stand_below_each_other) {
 Test(names, files_are_named_in_plain_characters) {
     const char *path = file_path(NASTY);
     nn_data    *tables[] = {nn_data_csv(path, NULL), nn_data_npy(path, 0), nn_data_idx(path, 0)};
-    for (size_t i = 0; i < sizeof tables/sizeof *tables; i++) {
+    for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
         expect_message("a table", nn_data_message(tables[i]));
         nn_data_free(tables[i]);
     }
@@ -265,17 +286,21 @@ Test(names, what_a_file_holds_is_told_in_plain_characters) {
     nn_data *data = nn_data_csv(file_path("a.csv"), NULL);
     cr_expect(plain(nn_data_message(data)), "%s", nn_data_message(data));
     nn_data_free(data);
-    static const char npy[] = "\x93NUMPY\x01\0\x30\0{'descr': '<\xc2\x9b" "2', 'fortran_order': False, 's': 1}";
+    static const char npy[] = "\x93NUMPY\x01\0\x30\0{'descr': '<\xc2\x9b"
+                              "2', 'fortran_order': False, 's': 1}";
     bytes_of("a.npy", sizeof npy - 1, npy);
     data = nn_data_npy(file_path("a.npy"), 0);
-    cr_expect(plain(nn_data_message(data)) && strstr(nn_data_message(data), "<\\u009b2"), "%s", nn_data_message(data));
+    cr_expect(plain(nn_data_message(data)) && strstr(nn_data_message(data), "<\\u009b2"), "%s",
+              nn_data_message(data));
     nn_data_free(data);
 #if HAVE_JANSSON
     static const char *const headers[] = {
-        "{\"a\\u001b[2J\\u0007\":1}", "{\"w\":{\"dtype\":\"a\\u001b[2J\\u0007\"}}", "{\"__metadata__\":{\"a\\u001b[2J\\u0007\":1}}",
+        "{\"a\\u001b[2J\\u0007\":1}",
+        "{\"w\":{\"dtype\":\"a\\u001b[2J\\u0007\"}}",
+        "{\"__metadata__\":{\"a\\u001b[2J\\u0007\":1}}",
         "{\"a\\u001b[2J\\u0007\":{\"dtype\":\"F64\",\"shape\":[0],\"data_offsets\":[0,0]}}",
     };
-    for (size_t i = 0; i < sizeof headers/sizeof *headers; i++) {
+    for (size_t i = 0; i < sizeof headers / sizeof *headers; i++) {
         char whole[200] = {(char)strlen(headers[i])};
         memcpy(whole + 8, headers[i], strlen(headers[i]));
         bytes_of("a.safetensors", 8 + strlen(headers[i]), whole);
@@ -304,8 +329,14 @@ static void progress(FILE *to, void *context) {
     nn_model     *model = context;
     nn_data      *data = nn_data_new(2, 1, 0, (const double[]){1, 2});
     nn_optimizer *optimizer = nn_sgd(0.1);
-    nn_train(model, distance, NULL, data, optimizer, &(nn_train_config){
-        .epochs = 1, .batch = 1, .progress = true, .stream = to, .metric = nothing, .metric_name = "a\xe2\x80\xae"});       /* control characters are refused */
+    nn_train(model, distance, NULL, data, optimizer,
+             &(nn_train_config){.epochs = 1,
+                                .batch = 1,
+                                .progress = true,
+                                .stream = to,
+                                .metric = nothing,
+                                /* control characters are refused */
+                                .metric_name = "a\xe2\x80\xae"});
     nn_optimizer_free(optimizer);
     nn_data_free(data);
 }

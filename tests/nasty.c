@@ -1,16 +1,19 @@
-/* nasty.c - a graph whose names and scopes try to break out of every format, written in all of them to the
- * folder given; tests/pictures reads the files. */
+/* nasty.c - a graph whose names and scopes try to break out of every format, written in all of them
+ * to the folder given; tests/pictures reads the files. */
 #include "engine/ad.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
 static const char *const names[] = {
-    "a\"quote", "b<script>alert(1)</script>", "c\nnewline", "d\\back{slash}|bar", "e&amp;'", "f\xff\xfe, bad utf8",
-    "g]]>--><!--", "h \xe2\x88\x82x", "@SVG@", "\"",
+    "a\"quote",    "b<script>alert(1)</script>",
+    "c\nnewline",  "d\\back{slash}|bar",
+    "e&amp;'",     "f\xff\xfe, bad utf8",
+    "g]]>--><!--", "h \xe2\x88\x82x",
+    "@SVG@",       "\"",
 };
 
-enum { NAMES = sizeof names/sizeof *names };
+enum { NAMES = sizeof names / sizeof *names };
 
 typedef ad_status drawing(size_t n, const ad_var y[], const ad_view *view, FILE *to);
 

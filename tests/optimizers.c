@@ -1,7 +1,7 @@
 /* optimizers.c - three steps of every optimizer and setting, to the last digits.
  *
- * The numbers come from optimizer_reference.py, which computes network, gradient and steps with 50 digits
- * from PyTorch's documentation and knows nothing of the library. */
+ * The numbers come from optimizer_reference.py, which computes network, gradient and steps with 50
+ * digits from PyTorch's documentation and knows nothing of the library. */
 #include "support.h"
 
 #include "nn/nn.h"
@@ -14,7 +14,7 @@ enum { PARAMS = 13, STEPS = 3 };
 
 typedef struct row_of_table {
     const char *name;
-    double      param[PARAMS];               /* after three steps */
+    double      param[PARAMS]; /* after three steps */
 } row_of_table;
 
 /* clang-format off */
@@ -165,32 +165,49 @@ static nn_optimizer *make(size_t i) {
     nn_rmsprop_config usual = nn_rmsprop_usual(0.0625);
     nn_adagrad_config adagrad = nn_adagrad_usual(0.125);
     switch (i) {
-    case 0:  return nn_sgd(0.125);
-    case 1:  return SGD(.rate = 0.125, .weight_decay = 0.0625);
-    case 2:  return SGD(.rate = 0.125, .weight_decay = 0.0625, .maximize = true);
-    case 3:  return SGD(.rate = 0.125, .momentum = 0.875);
-    case 4:  return SGD(.rate = 0.125, .momentum = 0.875, .dampening = 0.25);
-    case 5:  return SGD(.rate = 0.125, .momentum = 0.875, .dampening = 0.25, .weight_decay = 0.0625, .maximize = true);
-    case 6:  return SGD(.rate = 0.125, .momentum = 0.875, .nesterov = true);
-    case 7:  return SGD(.rate = 0.125, .momentum = 0.875, .weight_decay = 0.0625, .nesterov = true);
-    case 8:  return nn_adam(0.0625);
-    case 9:  return ADAM(.rate = 0.0625, .beta1 = 0.75, .beta2 = 0.875, .epsilon = 1e-8, .weight_decay = 0.0625);
-    case 10: return ADAM(.rate = 0.25, .beta1 = 0.75, .beta2 = 0.5, .epsilon = 1e-8, .amsgrad = true);
-    case 11: return ADAM(.rate = 0.0625, .beta1 = 0, .beta2 = 0.5, .epsilon = 0.125, .maximize = true);
+    case 0: return nn_sgd(0.125);
+    case 1: return SGD(.rate = 0.125, .weight_decay = 0.0625);
+    case 2: return SGD(.rate = 0.125, .weight_decay = 0.0625, .maximize = true);
+    case 3: return SGD(.rate = 0.125, .momentum = 0.875);
+    case 4: return SGD(.rate = 0.125, .momentum = 0.875, .dampening = 0.25);
+    case 5:
+        return SGD(.rate = 0.125, .momentum = 0.875, .dampening = 0.25, .weight_decay = 0.0625,
+                   .maximize = true);
+    case 6: return SGD(.rate = 0.125, .momentum = 0.875, .nesterov = true);
+    case 7: return SGD(.rate = 0.125, .momentum = 0.875, .weight_decay = 0.0625, .nesterov = true);
+    case 8: return nn_adam(0.0625);
+    case 9:
+        return ADAM(.rate = 0.0625, .beta1 = 0.75, .beta2 = 0.875, .epsilon = 1e-8,
+                    .weight_decay = 0.0625);
+    case 10:
+        return ADAM(.rate = 0.25, .beta1 = 0.75, .beta2 = 0.5, .epsilon = 1e-8, .amsgrad = true);
+    case 11:
+        return ADAM(.rate = 0.0625, .beta1 = 0, .beta2 = 0.5, .epsilon = 0.125, .maximize = true);
     case 12: return nn_adamw(0.0625);
-    case 13: return ADAMW(.rate = 0.25, .beta1 = 0.75, .beta2 = 0.5, .epsilon = 1e-8, .weight_decay = 0.0625, .amsgrad = true);
-    case 14: return ADAMW(.rate = 0.0625, .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8, .weight_decay = 0.0625, .maximize = true);
+    case 13:
+        return ADAMW(.rate = 0.25, .beta1 = 0.75, .beta2 = 0.5, .epsilon = 1e-8,
+                     .weight_decay = 0.0625, .amsgrad = true);
+    case 14:
+        return ADAMW(.rate = 0.0625, .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8,
+                     .weight_decay = 0.0625, .maximize = true);
     case 15: return nn_rmsprop_new(&usual);
-    case 16: return RMSPROP(.rate = 0.0625, .alpha = 0.75, .epsilon = 1e-8, .momentum = 0.875, .weight_decay = 0.0625);
+    case 16:
+        return RMSPROP(.rate = 0.0625, .alpha = 0.75, .epsilon = 1e-8, .momentum = 0.875,
+                       .weight_decay = 0.0625);
     case 17: return RMSPROP(.rate = 0.0625, .alpha = 0.75, .epsilon = 0.125, .centered = true);
-    case 18: return RMSPROP(.rate = 0.0625, .alpha = 0.75, .epsilon = 0.125, .momentum = 0.875, .centered = true, .maximize = true);
+    case 18:
+        return RMSPROP(.rate = 0.0625, .alpha = 0.75, .epsilon = 0.125, .momentum = 0.875,
+                       .centered = true, .maximize = true);
     case 19: return nn_adagrad_new(&adagrad);
-    case 20: return ADAGRAD(.rate = 0.125, .rate_decay = 0.25, .epsilon = 1e-10, .weight_decay = 0.0625);
-    default: return ADAGRAD(.rate = 0.125, .epsilon = 1e-10, .initial_accumulator = 0.5, .maximize = true);
+    case 20:
+        return ADAGRAD(.rate = 0.125, .rate_decay = 0.25, .epsilon = 1e-10, .weight_decay = 0.0625);
+    default:
+        return ADAGRAD(.rate = 0.125, .epsilon = 1e-10, .initial_accumulator = 0.5,
+                       .maximize = true);
     }
 }
 
-/* ---- the network: 2-3-1, tanh, then the identity; both examples in every step -------------------- */
+/* ---- the network: 2-3-1, tanh, then the identity; both examples in every step ---------------- */
 
 typedef struct network {
     ad_tape  *tape;
@@ -204,7 +221,7 @@ static network network_new(void) {
     double  start[PARAMS];
     n.model = nn_model_new(n.tape, 1);
     n.mlp = nn_mlp_new(n.model, &(nn_mlp_config){.layers = 2, .sizes = (const size_t[]){2, 3, 1}});
-    for (int k = 1; k <= PARAMS; k++) start[k - 1] = (k*k%17 - 8)/16.0;
+    for (int k = 1; k <= PARAMS; k++) start[k - 1] = (k * k % 17 - 8) / 16.0;
     nn_model_set_values(n.model, start);
     n.data = nn_data_new(2, 2, 1, (const double[]){0.5, -1.25, 0.625, -0.75, 0.375, -0.5});
     return n;
@@ -225,22 +242,27 @@ static ad_var loss(nn_model *model, size_t inputs, const ad_var x[], void *mlp) 
 }
 
 static void train(network n, nn_optimizer *o, size_t steps, bool by_example) {
-    cr_expect_eq(nn_train(n.model, loss, n.mlp, n.data, o, &(nn_train_config){
-        .epochs = steps, .batch = 2, .by_example = by_example,
-    }), AD_OK, "%s", nn_model_message(n.model));
+    cr_expect_eq(nn_train(n.model, loss, n.mlp, n.data, o,
+                          &(nn_train_config){
+                              .epochs = steps,
+                              .batch = 2,
+                              .by_example = by_example,
+                          }),
+                 AD_OK, "%s", nn_model_message(n.model));
 }
 
 Test(optimizers, three_steps_agree_with_pytorchs_equations_to_1e_12) {
-    cr_assert_eq(sizeof table/sizeof *table, 22);
-    for (size_t i = 0; i < 2*22; i++) {
+    cr_assert_eq(sizeof table / sizeof *table, 22);
+    for (size_t i = 0; i < 2 * 22; i++) {
         network       n = network_new();
-        nn_optimizer *o = make(i/2);
+        nn_optimizer *o = make(i / 2);
         double        got[PARAMS];
-        train(n, o, STEPS, i%2 == 1);
+        train(n, o, STEPS, i % 2 == 1);
         nn_model_values(n.model, got);
         for (int k = 0; k < PARAMS; k++)
-            cr_expect(close_to(got[k], table[i/2].param[k], 1e-12, 0), "%s, parameter %d: %.17g, not %.17g",
-                      table[i/2].name, k, got[k], table[i/2].param[k]);
+            cr_expect(close_to(got[k], table[i / 2].param[k], 1e-12, 0),
+                      "%s, parameter %d: %.17g, not %.17g", table[i / 2].name, k, got[k],
+                      table[i / 2].param[k]);
         nn_optimizer_free(o);
         network_free(n);
     }
@@ -250,13 +272,15 @@ Test(optimizers, name_is_that_of_pytorch) {
     for (size_t i = 0; i < 22; i++) {
         nn_optimizer *o = make(i);
         const char   *name = nn_optimizer_name(o);
-        cr_expect(strncmp(table[i].name, name, strlen(name)) == 0 && strchr(", ", table[i].name[strlen(name)]) != NULL,
+        cr_expect(strncmp(table[i].name, name, strlen(name)) == 0 &&
+                      strchr(", ", table[i].name[strlen(name)]) != NULL,
                   "%s is not %s", name, table[i].name);
         nn_optimizer_free(o);
     }
 }
 
-/* One step, its state carried over to a new optimizer of the same kind, and two more: the same bits. */
+/* One step, its state carried over to a new optimizer of the same kind, and two more: the same
+ * bits. */
 Test(optimizers, state_carried_over_goes_on_as_if_nothing_had_happened) {
     for (size_t i = 0; i < 22; i++) {
         network       n = network_new(), m = network_new();
@@ -269,7 +293,7 @@ Test(optimizers, state_carried_over_goes_on_as_if_nothing_had_happened) {
         for (size_t k = 0; k < nn_optimizer_state_count(first); k++) {
             const nn_state from = nn_optimizer_state(first, k), to = nn_optimizer_state(second, k);
             cr_assert(from.count == to.count && strcmp(from.name, to.name) == 0);
-            memcpy(to.value, from.value, from.count*sizeof *from.value);
+            memcpy(to.value, from.value, from.count * sizeof *from.value);
         }
         train(m, second, 2, false);
         nn_model_values(n.model, expected);
@@ -285,7 +309,7 @@ Test(optimizers, state_carried_over_goes_on_as_if_nothing_had_happened) {
 }
 
 Test(optimizers, state_has_pytorchs_names) {
-    nn_optimizer *o = make(10);              /* adam with amsgrad */
+    nn_optimizer *o = make(10); /* adam with amsgrad */
     nn_optimizer_prepare(o, 4);
     const char *const names[] = {"steps", "rate", "exp_avg", "exp_avg_sq", "max_exp_avg_sq"};
     cr_assert_eq(nn_optimizer_state_count(o), 5);
@@ -303,14 +327,16 @@ Test(optimizers, another_number_of_parameters_is_refused) {
     cr_expect_eq(nn_optimizer_update(o, 2, p, (const double[]){1, 1}), AD_OK);
     const double kept = p[0];
     cr_expect_eq(nn_optimizer_update(o, 3, p, (const double[]){1, 1, 1}), AD_BAD_ARGUMENT);
-    cr_expect(strstr(nn_optimizer_message(o), "2 parameters, not to 3") != NULL, "%s", nn_optimizer_message(o));
+    cr_expect(strstr(nn_optimizer_message(o), "2 parameters, not to 3") != NULL, "%s",
+              nn_optimizer_message(o));
     cr_expect_eq(p[0], kept);
     nn_optimizer_free(o);
 }
 
 static void expect_refused(nn_optimizer *o, const char *words) {
     cr_expect_eq(nn_optimizer_status(o), AD_BAD_ARGUMENT, "%s", words);
-    cr_expect(strstr(nn_optimizer_message(o), words) != NULL, "\"%s\" is not in \"%s\"", words, nn_optimizer_message(o));
+    cr_expect(strstr(nn_optimizer_message(o), words) != NULL, "\"%s\" is not in \"%s\"", words,
+              nn_optimizer_message(o));
     nn_optimizer_free(o);
 }
 
@@ -320,7 +346,8 @@ Test(optimizers, numbers_out_of_their_range_are_refused) {
     expect_refused(SGD(.rate = 0.1, .weight_decay = NAN), "weight decay is");
     expect_refused(SGD(.rate = 0.1, .momentum = 0.5, .dampening = INFINITY), "dampening is inf");
     expect_refused(SGD(.rate = 0.1, .nesterov = true), "Nesterov");
-    expect_refused(SGD(.rate = 0.1, .momentum = 0.5, .dampening = 0.5, .nesterov = true), "Nesterov");
+    expect_refused(SGD(.rate = 0.1, .momentum = 0.5, .dampening = 0.5, .nesterov = true),
+                   "Nesterov");
     expect_refused(ADAM(.rate = 0.1, .beta1 = 1, .beta2 = 0.9), "beta1 is 1");
     expect_refused(ADAM(.rate = 0.1, .beta1 = 0, .beta2 = -0.5), "beta2 is -0.5");
     expect_refused(ADAM(.rate = 0.1, .epsilon = -1), "epsilon is -1");
@@ -331,21 +358,22 @@ Test(optimizers, numbers_out_of_their_range_are_refused) {
     expect_refused(nn_adamw_new(NULL), "no configuration");
 }
 
-/* ---- clipping --------------------------------------------------------------------------------- */
+/* ---- clipping -------------------------------------------------------------------------------- */
 
 Test(optimizers, clipping_by_norm_shortens_long_gradients_alone) {
     double g[] = {3, -4};
     cr_expect_eq(nn_clip_norm(2, g, 10), 5);
     cr_expect(g[0] == 3 && g[1] == -4);
     cr_expect_eq(nn_clip_norm(2, g, 1), 5);
-    cr_expect(close_to(g[0], 3/(5 + 1e-6), 4*U, 0) && close_to(g[1], -4/(5 + 1e-6), 4*U, 0));
+    cr_expect(close_to(g[0], 3 / (5 + 1e-6), 4 * U, 0) &&
+              close_to(g[1], -4 / (5 + 1e-6), 4 * U, 0));
 }
 
 Test(optimizers, norm_neither_overflows_nor_vanishes) {
     double large[] = {3e200, -4e200}, small[] = {3e-200, 4e-200}, none[] = {0, 0};
-    cr_expect(close_to(nn_clip_norm(2, large, 1), 5e200, 4*U, 0));
-    cr_expect(close_to(large[0], 0.6, 4*U, 0));
-    cr_expect(close_to(nn_clip_norm(2, small, 1), 5e-200, 4*U, 0));
+    cr_expect(close_to(nn_clip_norm(2, large, 1), 5e200, 4 * U, 0));
+    cr_expect(close_to(large[0], 0.6, 4 * U, 0));
+    cr_expect(close_to(nn_clip_norm(2, small, 1), 5e-200, 4 * U, 0));
     cr_expect_eq(nn_clip_norm(2, none, 1), 0);
     cr_expect_eq(small[0], 3e-200);
 }
@@ -359,11 +387,12 @@ Test(optimizers, clipping_by_value_cuts_each_and_leaves_nan) {
 /* A limit below 0 would turn the gradient round. */
 Test(optimizers, clipping_to_less_than_nothing_is_refused) {
     const double limits[] = {-1, -INFINITY, -0x1p-1074, NAN};
-    for (size_t k = 0; k < sizeof limits/sizeof *limits; k++) {
+    for (size_t k = 0; k < sizeof limits / sizeof *limits; k++) {
         double g[] = {3, -4, NAN, INFINITY};
         cr_expect(isnan(nn_clip_norm(2, g, limits[k])), "norm, %g", limits[k]);
         nn_clip_value(4, g, limits[k]);
-        cr_expect(g[0] == 3 && g[1] == -4 && isnan(g[2]) && g[3] == INFINITY, "%g: %g, %g", limits[k], g[0], g[1]);
+        cr_expect(g[0] == 3 && g[1] == -4 && isnan(g[2]) && g[3] == INFINITY, "%g: %g, %g",
+                  limits[k], g[0], g[1]);
     }
 }
 

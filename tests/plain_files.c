@@ -1,5 +1,5 @@
-/* plain_files.c - files of every kind, good ones and each of them broken at every place, in a plain program, so
- * that a leak sanitizer or valgrind sees all of it. */
+/* plain_files.c - files of every kind, good ones and each of them broken at every place, in a plain
+ * program, so that a leak sanitizer or valgrind sees all of it. */
 #include "files.h"
 #include "nn/nn.h"
 
@@ -33,9 +33,9 @@ static nn_data *idx(const char *path) {
 static void break_table(const char *what, loader *load, size_t size, const char bytes[]) {
     static char changed[ROOM];
     const char *path = file_path("broken");
-    for (size_t i = 0; i <= 2*size; i++) {
+    for (size_t i = 0; i <= 2 * size; i++) {
         memcpy(changed, bytes, size);
-        if (i > size) changed[i - size - 1] ^= (char)(1 << i%7);
+        if (i > size) changed[i - size - 1] ^= (char)(1 << i % 7);
         file_write(path, i > size ? size : i, changed);
         nn_data        *data = load(path);
         const ad_status status = nn_data_status(data);
@@ -51,7 +51,8 @@ static void tables(void) {
     static char       bytes[ROOM];
     break_table("csv", csv, sizeof text - 1, text);
     break_table("idx", idx, sizeof images, images);
-    nn_npy_save(file_path("a.npy"), 2, (const size_t[]){2, 2}, (const double[]){1, 2, 3, 4}, 0, NULL);
+    nn_npy_save(file_path("a.npy"), 2, (const size_t[]){2, 2}, (const double[]){1, 2, 3, 4}, 0,
+                NULL);
     break_table("npy", npy, file_read(file_path("a.npy"), ROOM, bytes), bytes);
     nn_data *x = nn_data_moons(10, 0.1, 1), *y = nn_data_split(x, 0.3, 1), *z = nn_data_join(x, y);
     nn_data_one_hot(x, 0, 0);
@@ -79,21 +80,21 @@ static void checkpoints(void) {
     const nn_entry entry[] = {{"x", 2, x, NULL}, {"k", 1, NULL, &k}};
     const char    *path = file_path("a"), *broken = file_path("broken");
     ad_status      status = nn_checkpoint_save(path, model, adam, 2, entry);
-    const bool can = status != AD_UNSUPPORTED;                  /* with jansson */
+    const bool     can = status != AD_UNSUPPORTED; /* with jansson */
     if (can) expect(status == AD_OK, "a checkpoint", nn_model_message(model));
     const size_t size = file_read(path, ROOM, bytes);
-    for (size_t i = 0; i <= 2*size; i++) {
-        if (i > size) bytes[i - size - 1] ^= (char)(1 << i%7);
+    for (size_t i = 0; i <= 2 * size; i++) {
+        if (i > size) bytes[i - size - 1] ^= (char)(1 << i % 7);
         file_write(broken, i > size ? size : i, bytes);
-        if (i > size) bytes[i - size - 1] ^= (char)(1 << i%7);
+        if (i > size) bytes[i - size - 1] ^= (char)(1 << i % 7);
         nn_model_clear(model);
         status = nn_checkpoint_load(broken, model, adam, 2, entry);
-        expect(can ? status == AD_OK || status == AD_BAD_FILE : status == AD_UNSUPPORTED, "a broken checkpoint",
-               nn_model_message(model));
+        expect(can ? status == AD_OK || status == AD_BAD_FILE : status == AD_UNSUPPORTED,
+               "a broken checkpoint", nn_model_message(model));
         nn_model_clear(model);
         status = nn_model_load(model, broken);
-        expect(can ? status == AD_OK || status == AD_BAD_FILE : status == AD_UNSUPPORTED, "a broken file of a model",
-               nn_model_message(model));
+        expect(can ? status == AD_OK || status == AD_BAD_FILE : status == AD_UNSUPPORTED,
+               "a broken file of a model", nn_model_message(model));
     }
     nn_model_clear(model);
     nn_param(model, "bad \xff name", 0, NULL, nn_init_uniform(0, 0));

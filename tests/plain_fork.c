@@ -1,6 +1,6 @@
-/* plain_fork.c - programs and training in children of a process that has used threads: they end, and with the bits of
- * their parent. OpenMP's threads do not outlive a fork. A plain program, because a test of Criterion's has a thread of
- * Criterion's beside it. */
+/* plain_fork.c - programs and training in children of a process that has used threads: they end,
+ * and with the bits of their parent. OpenMP's threads do not outlive a fork. A plain program,
+ * because a test of Criterion's has a thread of Criterion's beside it. */
 #include "nn/nn.h"
 
 #include <math.h>
@@ -21,7 +21,7 @@ typedef struct answer {
 } answer;
 
 static ad_program *program;
-static double      param[PARAMS], input[ROWS*(INPUTS + 1)];
+static double      param[PARAMS], input[ROWS * (INPUTS + 1)];
 static answer      want;
 
 static ad_var loss(nn_model *model, size_t n, const ad_var x[], void *mlp) {
@@ -34,19 +34,21 @@ static ad_var loss(nn_model *model, size_t n, const ad_var x[], void *mlp) {
 /* All that runs on threads: a gradient over many rows, and a training. 0 when it worked. */
 static int run(answer *a) {
     static const size_t sizes[] = {INPUTS, 5, 1};
-    ad_tape      *tape = ad_tape_new();
-    nn_model     *model = nn_model_new(tape, 3);
-    nn_mlp       *mlp = nn_mlp_new(model, &(nn_mlp_config){.layers = 2, .sizes = sizes});
-    nn_data      *data = nn_data_new(ROWS, INPUTS, 1, input);
-    nn_optimizer *adam = nn_adam(0.01);
+    ad_tape            *tape = ad_tape_new();
+    nn_model           *model = nn_model_new(tape, 3);
+    nn_mlp             *mlp = nn_mlp_new(model, &(nn_mlp_config){.layers = 2, .sizes = sizes});
+    nn_data            *data = nn_data_new(ROWS, INPUTS, 1, input);
+    nn_optimizer       *adam = nn_adam(0.01);
     *a = (answer){0};
-    int bad = nn_train(model, loss, mlp, data, adam, &(nn_train_config){.epochs = 2, .batch = ROWS/2}) != AD_OK;
+    int bad = nn_train(model, loss, mlp, data, adam,
+                       &(nn_train_config){.epochs = 2, .batch = ROWS / 2}) != AD_OK;
     nn_model_values(model, a->trained);
-    if (program == NULL) {                   /* the first time: made of what was trained here */
+    if (program == NULL) { /* the first time: made of what was trained here */
         ad_var x[INPUTS + 1];
         for (int i = 0; i <= INPUTS; i++) x[i] = ad_input(tape, 1);
         const ad_var y = loss(model, INPUTS + 1, x, mlp);
-        program = ad_compile(&(ad_interface){nn_model_count(model), nn_model_params(model), INPUTS + 1, x, 1, &y, 0});
+        program = ad_compile(&(ad_interface){nn_model_count(model), nn_model_params(model),
+                                             INPUTS + 1, x, 1, &y, 0});
     }
     bad += ad_program_gradient(program, param, ROWS, input, &a->mean, a->grad) != AD_OK;
     nn_optimizer_free(adam);
@@ -77,7 +79,9 @@ static int in_child(int (*what)(void)) {
         _exit(what());
     }
     if (child < 0 || waitpid(child, &status, 0) != child) return -1;
-    return WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status) == SIGALRM ? HUNG : WTERMSIG(status);
+    return WIFEXITED(status)           ? WEXITSTATUS(status)
+         : WTERMSIG(status) == SIGALRM ? HUNG
+                                       : WTERMSIG(status);
 }
 
 static int grandchild(void) {
@@ -118,8 +122,8 @@ static void expect(int got, const char *claim) {
 }
 
 int main(void) {
-    for (int i = 0; i < PARAMS; i++) param[i] = 0.3*sin(i);
-    for (int i = 0; i < ROWS*(INPUTS + 1); i++) input[i] = cos(i);
+    for (int i = 0; i < PARAMS; i++) param[i] = 0.3 * sin(i);
+    for (int i = 0; i < ROWS * (INPUTS + 1); i++) input[i] = cos(i);
 #ifdef _OPENMP
     omp_set_num_threads(1);
 #endif

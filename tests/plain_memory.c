@@ -1,9 +1,11 @@
-/* plain_memory.c - memory refused at every single place of all that is built on a tape: programs, derivatives,
- * explanations and pictures, tables, models, files, training, lessons. Each scenario is run with its n-th request
- * refused, for every n, and with every request refused from the n-th on.
+/* plain_memory.c - memory refused at every single place of all that is built on a tape: programs,
+ * derivatives, explanations and pictures, tables, models, files, training, lessons. Each scenario
+ * is run with its n-th request refused, for every n, and with every request refused from the n-th
+ * on.
  *
- * Whatever happens, no block is lost, nothing crashes, and an error has a sentence. A scenario that says AD_OK although
- * a request was refused has done without, and its result is the same to the bit. */
+ * Whatever happens, no block is lost, nothing crashes, and an error has a sentence. A scenario that
+ * says AD_OK although a request was refused has done without, and its result is the same to the
+ * bit. */
 #include "files.h"
 #include "nn/nn.h"
 #include "refuse.h"
@@ -15,7 +17,7 @@
 typedef struct outcome {
     ad_status status;
     double    result;
-    bool      silent;                        /* an error without a sentence */
+    bool      silent; /* an error without a sentence */
 } outcome;
 
 typedef outcome scenario(FILE *to);
@@ -32,7 +34,7 @@ static outcome ended(ad_status status, double result, const char *message) {
     return (outcome){status, result, status != AD_OK && strlen(message) < 10};
 }
 
-/* ---- the engine ------------------------------------------------------------------------------- */
+/* ---- the engine ------------------------------------------------------------------------------ */
 
 typedef struct graph {
     ad_tape *tape;
@@ -56,23 +58,26 @@ static graph record(void) {
 
 static outcome forget(graph *g, ad_status status, double result) {
     if (ad_tape_status(g->tape) != AD_OK) status = ad_tape_status(g->tape);
-    const outcome o = ended(status, result, ad_tape_status(g->tape) != AD_OK ? ad_tape_message(g->tape) : "as returned");
+    const outcome o =
+        ended(status, result,
+              ad_tape_status(g->tape) != AD_OK ? ad_tape_message(g->tape) : "as returned");
     ad_tape_free(g->tape);
     return o;
 }
 
 static outcome programs(FILE *to) {
-    graph             g = record();
-    const double      param[] = {0.75}, input[] = {1.5, 2.5, 1.25, 2, 1, 3};
-    double            value[6] = {0}, mean = 0, grad[1] = {0}, jacobian[12] = {0};
-    char              text[200];
-    ad_program       *program = ad_compile(&(ad_interface){1, g.x, 2, g.x + 1, 2, g.y, 0});
-    ad_status         status = program == NULL ? ad_tape_status(g.tape) : AD_OK;
+    graph        g = record();
+    const double param[] = {0.75}, input[] = {1.5, 2.5, 1.25, 2, 1, 3};
+    double       value[6] = {0}, mean = 0, grad[1] = {0}, jacobian[12] = {0};
+    char         text[200];
+    ad_program  *program = ad_compile(&(ad_interface){1, g.x, 2, g.x + 1, 2, g.y, 0});
+    ad_status    status = program == NULL ? ad_tape_status(g.tape) : AD_OK;
     if (program != NULL) {
         status = ad_program_values(program, param, 3, input, value);
         if (status == AD_OK) status = ad_program_gradient(program, param, 3, input, &mean, grad);
         if (status == AD_OK) status = ad_program_jacobian(program, param, 3, input, jacobian);
-        if (status != AD_OK && ad_program_message(program, sizeof text, text) < 10) status = AD_STATUS_COUNT;
+        if (status != AD_OK && ad_program_message(program, sizeof text, text) < 10)
+            status = AD_STATUS_COUNT;
         if (status == AD_OK) status = ad_program_print(program, to);
     }
     ad_program_free(program);
@@ -94,20 +99,21 @@ static outcome derivatives(FILE *to) {
     ad_hessian(g.y[0], 3, g.x, hessian);
     ad_hessian_times(g.y[0], 3, g.x, direction, times);
     double sum = tangent + ad_value(recorded[0]);
-    for (int i = 0; i < 3; i++) sum += grad[i] + times[i] + jacobian[i] + hessian[i] + hessian[3 + i];
+    for (int i = 0; i < 3; i++)
+        sum += grad[i] + times[i] + jacobian[i] + hessian[i] + hessian[3 + i];
     return forget(&g, AD_OK, sum);
 }
 
-/* ---- checks ----------------------------------------------------------------------------------- */
+/* ---- checks ---------------------------------------------------------------------------------- */
 
 /* x*y*y, with all that an operation may have. */
 static double own_value(size_t n, const double x[], void *context) {
     (void)n, (void)context;
-    return x[0]*x[1]*x[1];
+    return x[0] * x[1] * x[1];
 }
 static void own_partials(size_t n, const double x[], double v, double partial[], void *context) {
     (void)n, (void)v, (void)context;
-    partial[0] = x[1]*x[1], partial[1] = 2*x[0]*x[1];
+    partial[0] = x[1] * x[1], partial[1] = 2 * x[0] * x[1];
 }
 static void own_record(size_t n, const ad_var x[], ad_var v, ad_var partial[], void *context) {
     (void)n, (void)v, (void)context;
@@ -117,14 +123,15 @@ static void own_record(size_t n, const ad_var x[], ad_var v, ad_var partial[], v
 }
 static void own_lanes(size_t n, size_t width, const double *const x[], double v[], void *context) {
     (void)n, (void)context;
-    for (size_t l = 0; l < width; l++) v[l] = x[0][l]*x[1][l]*x[1][l];
+    for (size_t l = 0; l < width; l++) v[l] = x[0][l] * x[1][l] * x[1][l];
 }
 static void wrong_partials(size_t n, const double x[], double v, double partial[], void *context) {
     own_partials(n, x, v, partial, context);
     partial[0] *= 1.001;
 }
 static const ad_custom_op own = {"own", 2, own_value, own_partials, NULL, NULL, own_record},
-                          by_lanes = {"by_lanes", 2, own_value, own_partials, own_lanes, NULL, own_record},
+                          by_lanes = {"by_lanes", 2,    own_value, own_partials,
+                                      own_lanes,  NULL, own_record},
                           wrong = {"wrong", 2, own_value, wrong_partials, NULL, NULL, own_record};
 
 static double sum_of(const ad_check_report *r) {
@@ -145,7 +152,8 @@ static outcome reported(ad_check_report *r, FILE *to) {
 }
 
 /* After an error the tape holds it, and once cleared the graph on it gives what it always gave. */
-static outcome still_usable(ad_tape *tape, outcome o, ad_var y, size_t n, const ad_var x[], double want) {
+static outcome still_usable(ad_tape *tape, outcome o, ad_var y, size_t n, const ad_var x[],
+                            double want) {
     if (ad_tape_status(tape) != AD_OK) {
         o.silent = o.silent || strlen(ad_tape_message(tape)) < 10;
         o.status = ad_tape_status(tape);
@@ -162,17 +170,18 @@ static outcome still_usable(ad_tape *tape, outcome o, ad_var y, size_t n, const 
     return o;
 }
 
-/* With the rule of one operation wrong, so that a culprit is kept too, and second derivatives on request. */
+/* With the rule of one operation wrong, so that a culprit is kept too, and second derivatives on
+ * request. */
 static outcome check_tape(const ad_custom_op *op, bool second, FILE *to) {
     ad_tape *tape = ad_tape_new();
     ad_var   x[2] = {ad_input(tape, 1.5), ad_input(tape, -0.5)};
     ad_name(x[0], "a name long enough to need memory of its own");
     const ad_var inner = ad_source(ad_custom(tape, op, 2, x, NULL), "file.c", 7);
     const ad_var y = ad_add(ad_sin(inner), ad_sum(2, x));
-    outcome o = {ad_tape_status(tape), 0, false};
+    outcome      o = {ad_tape_status(tape), 0, false};
     if (o.status != AD_OK) return still_usable(tape, o, ad_num(0), 2, x, 0);
     o = reported(ad_check(y, 2, x, NULL, &(ad_check_options){.second = second}), to);
-    return still_usable(tape, o, y, 2, x, sin(1.5*0.25) + 1);
+    return still_usable(tape, o, y, 2, x, sin(1.5 * 0.25) + 1);
 }
 
 static outcome checks(FILE *to) {
@@ -197,7 +206,7 @@ static outcome curves(FILE *to) {
             o.status = ad_curve_print(curve, (ad_picture)picture, to);
     } else {
         o.status = AD_NO_MEMORY;
-        o.silent = ad_tape_status(tape) == AD_OK;              /* the tape says why */
+        o.silent = ad_tape_status(tape) == AD_OK; /* the tape says why */
     }
     ad_curve_free(curve);
     return still_usable(tape, o, y, 1, &x, sin(1.5));
@@ -211,7 +220,9 @@ static double product(size_t n, const double x[], void *context) {
 }
 static outcome checks_of_functions(FILE *to) {
     const double x[] = {2, 3, 4, 5, 6, 7}, wrong_claim[] = {2520, 1680, 1260, 1008, 840, 721};
-    return reported(ad_check_function(product, NULL, 6, x, wrong_claim, &(ad_check_options){.coordinates = 2}), to);
+    return reported(
+        ad_check_function(product, NULL, 6, x, wrong_claim, &(ad_check_options){.coordinates = 2}),
+        to);
 }
 
 /* A program with an operation that has lanes and one that has none; run and checked. */
@@ -230,8 +241,10 @@ static outcome own_in_programs(FILE *to) {
     if (p != NULL) {
         ad_status status = ad_program_values(p, param, 3, input, value);
         if (status == AD_OK) status = ad_program_gradient(p, param, 3, input, &mean, grad);
-        if (status != AD_OK && ad_program_message(p, sizeof text, text) < 10) status = AD_STATUS_COUNT;
-        o = status == AD_OK ? reported(ad_check_program(p, param, 3, input, NULL), to) : ended(status, 0, text);
+        if (status != AD_OK && ad_program_message(p, sizeof text, text) < 10)
+            status = AD_STATUS_COUNT;
+        o = status == AD_OK ? reported(ad_check_program(p, param, 3, input, NULL), to)
+                            : ended(status, 0, text);
         o.result += value[0] + mean + grad[0] + grad[1];
     }
     ad_program_free(p);
@@ -242,7 +255,9 @@ static outcome own_in_programs(FILE *to) {
 static outcome explanations(FILE *to) {
     graph     g = record();
     ad_status status = ad_explain(g.y[0], to);
-    if (status == AD_OK) status = ad_explain_all(2, g.y, &(ad_view){.order = AD_ORDER_DEPTH_FIRST, .bug = AD_BUG_STALE}, to);
+    if (status == AD_OK)
+        status = ad_explain_all(2, g.y,
+                                &(ad_view){.order = AD_ORDER_DEPTH_FIRST, .bug = AD_BUG_STALE}, to);
     if (status == AD_OK) status = ad_explain_json(2, g.y, NULL, to);
     if (status == AD_OK) status = ad_explain_json(2, g.y, &(ad_view){.bug = AD_BUG_OVERWRITE}, to);
     if (status == AD_OK) status = ad_explain_paths(g.y[0], g.x[0], 3, to);
@@ -260,13 +275,13 @@ static outcome pictures(FILE *to) {
     return forget(&g, status, 0);
 }
 
-/* ---- tables ----------------------------------------------------------------------------------- */
+/* ---- tables ---------------------------------------------------------------------------------- */
 
 static outcome told(nn_data *data) {
-    double        sum = 0;
-    const size_t  columns = nn_data_inputs(data) + nn_data_targets(data);
+    double       sum = 0;
+    const size_t columns = nn_data_inputs(data) + nn_data_targets(data);
     for (size_t i = 0; i < nn_data_rows(data); i++)
-        for (size_t k = 0; k < columns; k++) sum += nn_data_row(data, i)[k]*(double)(i + k + 1);
+        for (size_t k = 0; k < columns; k++) sum += nn_data_row(data, i)[k] * (double)(i + k + 1);
     const outcome o = ended(nn_data_status(data), sum, nn_data_message(data));
     nn_data_free(data);
     return o;
@@ -279,8 +294,8 @@ static outcome csv(FILE *to) {
 static outcome npy(FILE *to) {
     (void)to;
     char            text[200] = "";
-    const ad_status status = nn_npy_save(file_path("b.npy"), 2, (const size_t[]){2, 2}, (const double[]){1, 2, 3, 4},
-                                         sizeof text, text);
+    const ad_status status = nn_npy_save(file_path("b.npy"), 2, (const size_t[]){2, 2},
+                                         (const double[]){1, 2, 3, 4}, sizeof text, text);
     return status == AD_OK ? told(nn_data_npy(file_path("b.npy"), 1)) : ended(status, 0, text);
 }
 static outcome idx(FILE *to) {
@@ -290,7 +305,8 @@ static outcome idx(FILE *to) {
 static outcome generated(FILE *to) {
     (void)to;
     nn_data *x = nn_data_moons(10, 0.1, 1), *y = nn_data_split(x, 0.5, 1), *z = nn_data_join(x, y);
-    nn_data *a = nn_data_circles(4, 0.5, 0, 1), *b = nn_data_spirals(6, 3, 1, 0, 1), *c = nn_data_xor(4, 0, 1), *d = nn_data_sine(4, 0, 1);
+    nn_data *a = nn_data_circles(4, 0.5, 0, 1), *b = nn_data_spirals(6, 3, 1, 0, 1),
+            *c = nn_data_xor(4, 0, 1), *d = nn_data_sine(4, 0, 1);
     nn_data *all[] = {x, y, a, b, c, d};
     nn_data_one_hot(x, 0, 2);
     nn_data_shuffle(z, 3);
@@ -303,7 +319,7 @@ static outcome generated(FILE *to) {
     return o;
 }
 
-/* ---- models ----------------------------------------------------------------------------------- */
+/* ---- models ---------------------------------------------------------------------------------- */
 
 typedef struct network {
     ad_tape  *tape;
@@ -329,13 +345,15 @@ static outcome unmake(network *n, ad_status status, double result) {
 static double weights(const network *n) {
     double       sum = 0;
     const size_t count = nn_model_count(n->model);
-    for (size_t i = 0; i < count; i++) sum += (double)(i + 1)*ad_value(nn_model_params(n->model)[i]);
+    for (size_t i = 0; i < count; i++)
+        sum += (double)(i + 1) * ad_value(nn_model_params(n->model)[i]);
     return sum;
 }
 
 static outcome parts(FILE *to) {
     network       n = make();
-    nn_attention *attention = nn_attention_new(n.model, &(nn_attention_config){"attention", 4, 2, 2, true, NULL});
+    nn_attention *attention =
+        nn_attention_new(n.model, &(nn_attention_config){"attention", 4, 2, 2, true, NULL});
     nn_embedding *embedding = nn_embedding_new(n.model, "embedding", 3, 4, NULL);
     ad_var        x[8], y[1];
     for (int i = 0; i < 8; i++) x[i] = ad_num(i);
@@ -343,7 +361,7 @@ static outcome parts(FILE *to) {
     nn_attention_forward(attention, 2, x, x);
     nn_mlp_forward(n.mlp, x, y);
     const double result = nn_model_status(n.model) == AD_OK ? ad_value(ad_add(y[0], x[7])) : 0;
-    ad_status status = nn_model_status(n.model);
+    ad_status    status = nn_model_status(n.model);
     if (status == AD_OK) status = nn_summary(n.model, to);
     nn_embedding_free(embedding);
     nn_attention_free(attention);
@@ -374,10 +392,11 @@ static ad_var loss(nn_model *model, size_t inputs, const ad_var row[], void *mlp
 }
 
 static outcome checks_of_models(FILE *to) {
-    network  n = make();
-    nn_data *data = nn_data_xor(4, 0.1, 1);
+    network          n = make();
+    nn_data         *data = nn_data_xor(4, 0.1, 1);
     ad_check_report *r = nn_check(n.model, loss, n.mlp, data, 2, NULL);
-    outcome  o = {nn_data_status(data) != AD_OK ? nn_data_status(data) : nn_model_status(n.model), 0, false};
+    outcome o = {nn_data_status(data) != AD_OK ? nn_data_status(data) : nn_model_status(n.model), 0,
+                 false};
     if (r != NULL) o = reported(r, to);
     nn_data_free(data);
     const outcome last = unmake(&n, o.status, o.result);
@@ -397,27 +416,37 @@ static outcome train(nn_train_config config, nn_optimizer *optimizer) {
 
 static outcome by_programs(FILE *to) {
     (void)to;
-    return train((nn_train_config){.epochs = 2, .batch = 4, .restore_best = true, .patience = 5}, nn_adamw(0.01));
+    return train((nn_train_config){.epochs = 2, .batch = 4, .restore_best = true, .patience = 5},
+                 nn_adamw(0.01));
 }
 static outcome by_examples(FILE *to) {
     (void)to;
     nn_rmsprop_config c = nn_rmsprop_usual(0.01);
     c.centered = true, c.momentum = 0.5;
-    return train((nn_train_config){.epochs = 2, .batch = 4, .by_example = true}, nn_rmsprop_new(&c));
+    return train((nn_train_config){.epochs = 2, .batch = 4, .by_example = true},
+                 nn_rmsprop_new(&c));
 }
 static outcome by_programs_with_files(FILE *to) {
     nn_adagrad_config c = nn_adagrad_usual(0.01);
-    return train((nn_train_config){.epochs = 2, .batch = 4, .progress = true, .stream = to, .history = file_path("h"),
-                                   .checkpoint = file_path("t")}, nn_adagrad_new(&c));
+    return train((nn_train_config){.epochs = 2,
+                                   .batch = 4,
+                                   .progress = true,
+                                   .stream = to,
+                                   .history = file_path("h"),
+                                   .checkpoint = file_path("t")},
+                 nn_adagrad_new(&c));
 }
 
 static outcome lessons(FILE *to) {
-    network       n = make();
-    nn_data      *data = nn_data_xor(4, 0, 1);
-    nn_lesson    *lesson = nn_lesson_new(n.model, n.mlp, data, &(nn_lesson_config){.rows = 2, .row = (const size_t[]){0, 1},
-                                                                                   .rate = 0.1, .squares = true});
-    ad_status     status = nn_model_status(n.model);
-    const double  result = lesson == NULL ? 0 : nn_lesson_loss(lesson) + nn_lesson_loss_after(lesson);
+    network    n = make();
+    nn_data   *data = nn_data_xor(4, 0, 1);
+    nn_lesson *lesson =
+        nn_lesson_new(n.model, n.mlp, data,
+                      &(nn_lesson_config){
+                          .rows = 2, .row = (const size_t[]){0, 1}, .rate = 0.1, .squares = true});
+    ad_status    status = nn_model_status(n.model);
+    const double result =
+        lesson == NULL ? 0 : nn_lesson_loss(lesson) + nn_lesson_loss_after(lesson);
     if (lesson != NULL) status = nn_lesson_print(lesson, 1, false, to);
     if (lesson != NULL && status == AD_OK) status = nn_lesson_json(lesson, to);
     if (lesson != NULL && status == AD_OK) status = nn_lesson_html(lesson, to);
@@ -425,28 +454,42 @@ static outcome lessons(FILE *to) {
     nn_lesson_free(lesson);
     nn_data_free(data);
     outcome o = unmake(&n, status, result);
-    if (lesson != NULL) o.silent = false;    /* writing has a status alone */
+    if (lesson != NULL) o.silent = false; /* writing has a status alone */
     return o;
 }
 
-/* ---- all of them ------------------------------------------------------------------------------ */
+/* ---- all of them ----------------------------------------------------------------------------- */
 
 static const struct {
     const char *name;
     scenario   *run;
 } scenarios[] = {
-    {"programs", programs}, {"derivatives", derivatives}, {"explanations", explanations}, {"pictures", pictures},
-    {"checks", checks}, {"checks that fail", checks_that_fail}, {"second order checks", second_order_checks},
-    {"curves", curves}, {"checks of functions", checks_of_functions}, {"own operations in programs", own_in_programs},
+    {"programs", programs},
+    {"derivatives", derivatives},
+    {"explanations", explanations},
+    {"pictures", pictures},
+    {"checks", checks},
+    {"checks that fail", checks_that_fail},
+    {"second order checks", second_order_checks},
+    {"curves", curves},
+    {"checks of functions", checks_of_functions},
+    {"own operations in programs", own_in_programs},
     {"checks of models", checks_of_models},
-    {"csv", csv}, {"npy", npy}, {"idx", idx}, {"generated tables", generated}, {"parts of networks", parts},
-    {"files of models", files}, {"training by programs", by_programs}, {"training by examples", by_examples},
-    {"training with files", by_programs_with_files}, {"lessons", lessons},
+    {"csv", csv},
+    {"npy", npy},
+    {"idx", idx},
+    {"generated tables", generated},
+    {"parts of networks", parts},
+    {"files of models", files},
+    {"training by programs", by_programs},
+    {"training by examples", by_examples},
+    {"training with files", by_programs_with_files},
+    {"lessons", lessons},
 };
 
 static int fail(const char *name, size_t n, bool once, const char *what, outcome o) {
-    printf("FAILED: %s, request %zu%s refused: %s: %s\n", name, n, once ? "" : " and all after it", what,
-           ad_status_text(o.status));
+    printf("FAILED: %s, request %zu%s refused: %s: %s\n", name, n, once ? "" : " and all after it",
+           what, ad_status_text(o.status));
     return 1;
 }
 
@@ -465,7 +508,8 @@ static int refuse_each(const char *name, scenario *run, bool once, outcome want,
         if (got.status != AD_OK && got.status != AD_NO_MEMORY && got.status != AD_BAD_FILE)
             failures += fail(name, *n, once, "another reason", got);
         if (!refused) {
-            if (got.status != AD_OK) failures += fail(name, *n, once, "nothing was refused, and yet", got);
+            if (got.status != AD_OK)
+                failures += fail(name, *n, once, "nothing was refused, and yet", got);
             break;
         }
     }
@@ -477,13 +521,16 @@ int main(int count, char *words[]) {
     if (!CAN_REFUSE) return 77;
     null = nowhere();
     file_write_text(file_path("a.csv"), "1,2,3\n4,\"5\",6\n");
-    file_write(file_path("a.idx"), 18, (const char[]){0, 0, 8, 2, 0, 0, 0, 2, 0, 0, 0, 3, 1, 2, 3, 4, 5, 6});
-    for (size_t i = 0; i < sizeof scenarios/sizeof scenarios[0]; i++) {
+    file_write(file_path("a.idx"), 18,
+               (const char[]){0, 0, 8, 2, 0, 0, 0, 2, 0, 0, 0, 3, 1, 2, 3, 4, 5, 6});
+    for (size_t i = 0; i < sizeof scenarios / sizeof scenarios[0]; i++) {
         if (count > 1 && strcmp(words[1], scenarios[i].name) != 0) continue;
         size_t        n = 0, m = 0;
-        const outcome want = scenarios[i].run(null);        /* and what is allocated once stays from here on */
+        /* and what is allocated once stays from here on */
+        const outcome want = scenarios[i].run(null);
         if (want.status == AD_UNSUPPORTED) continue;
-        if (want.status != AD_OK) failures += fail(scenarios[i].name, 0, true, "without a refusal", want);
+        if (want.status != AD_OK)
+            failures += fail(scenarios[i].name, 0, true, "without a refusal", want);
         failures += refuse_each(scenarios[i].name, scenarios[i].run, true, want, &n);
         failures += refuse_each(scenarios[i].name, scenarios[i].run, false, want, &m);
         printf("%s: %zu requests\n", scenarios[i].name, n - 1);

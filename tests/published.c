@@ -18,7 +18,7 @@ TestSuite(published, .init = make, .fini = drop);
 
 /* Agrees with a number printed to so many decimals. */
 static void expect_printed(double got, double printed, int decimals) {
-    cr_expect(fabs(got - printed) <= 0.5*pow(10, -decimals) + 1e-12, "%.10g, printed is %.*f",
+    cr_expect(fabs(got - printed) <= 0.5 * pow(10, -decimals) + 1e-12, "%.10g, printed is %.*f",
               got, decimals, printed);
 }
 
@@ -42,10 +42,10 @@ Test(published, micrograd_readme) {
 /* The same as a formula, in stages. */
 Test(published, micrograd_readme_as_a_formula) {
     ad_var a = ad_input(tape, -4), b = ad_input(tape, 2);
-    ad_var g = ad_formula(tape, c = a + b; d = a*b + pow(b, 3);
-                                c = c + c + 1; c = c + 1 + c + (-a);
-                                d = d + d*2 + relu(b + a); d = d + 3*d + relu(b - a);
-                                e = c - d; f = pow(e, 2); g = f/2.0; g = g + 10.0/f, a, b);
+    ad_var g =
+        ad_formula(tape, c = a + b; d = a * b + pow(b, 3); c = c + c + 1; c = c + 1 + c + (-a);
+                   d = d + d * 2 + relu(b + a); d = d + 3 * d + relu(b - a); e = c - d;
+                   f = pow(e, 2); g = f / 2.0; g = g + 10.0 / f, a, b);
     double       grad[2];
     const ad_var x[] = {a, b};
     ad_gradient(g, 2, x, grad);
@@ -60,7 +60,7 @@ Test(published, micrograd_lecture_neuron) {
     ad_var x1 = ad_input(tape, 2), x2 = ad_input(tape, 0), w1 = ad_input(tape, -3),
            w2 = ad_input(tape, 1);
     ad_var b = ad_input(tape, 6.8813735870195432);
-    ad_var o = ad_formula(tape, tanh(x1*w1 + x2*w2 + b), x1, x2, w1, w2, b);
+    ad_var o = ad_formula(tape, tanh(x1 * w1 + x2 * w2 + b), x1, x2, w1, w2, b);
     ad_backward(o);
     expect_printed(ad_value(o), 0.7071, 4);
     expect_printed(ad_grad(x1), -1.5, 4);
@@ -101,24 +101,25 @@ Test(published, cs231n_compound_expression) {
  * gradients -0.20, 0.39, -0.39, -0.59, 0.20 are within 0.005 of the exact ones; the text beside it
  * computes them as (1 - f)*f times the other factor. */
 Test(published, cs231n_sigmoid_neuron) {
-    const double values[] = {2, -3, -3, -1, -2};                 /* w0 w1 w2 x0 x1 */
+    const double values[] = {2, -3, -3, -1, -2}; /* w0 w1 w2 x0 x1 */
     const double printed[] = {-0.20, -0.39, 0.20, 0.39, -0.59};
-    ad_var v[5];
+    ad_var       v[5];
     for (int i = 0; i < 5; i++) v[i] = ad_input(tape, values[i]);
     ad_var dot = ad_add(ad_add(ad_mul(v[0], v[3]), ad_mul(v[1], v[4])), v[2]);
     ad_var gates = ad_div(ad_num(1), ad_add(ad_exp(ad_neg(dot)), ad_num(1))), f = ad_sigmoid(dot);
     cr_expect_eq(ad_value(dot), 1);
     expect_printed(ad_value(gates), 0.73, 2);
     expect_printed(ad_value(f), 0.73, 2);
-    const double ddot = (1 - ad_value(f))*ad_value(f);
-    const double exact[] = {values[3]*ddot, values[4]*ddot, ddot, values[0]*ddot, values[1]*ddot};
+    const double ddot = (1 - ad_value(f)) * ad_value(f);
+    const double exact[] = {values[3] * ddot, values[4] * ddot, ddot, values[0] * ddot,
+                            values[1] * ddot};
     double       by_gates[5], at_once[5];
     ad_gradient(gates, 5, v, by_gates);
     ad_gradient(f, 5, v, at_once);
     for (int i = 0; i < 5; i++) {
         expect_printed(by_gates[i], printed[i], 2);
-        cr_expect(close_to(by_gates[i], exact[i], 16*U, 0));
-        cr_expect(close_to(at_once[i], exact[i], 16*U, 0));
+        cr_expect(close_to(by_gates[i], exact[i], 16 * U, 0));
+        cr_expect(close_to(at_once[i], exact[i], 16 * U, 0));
     }
 }
 
@@ -138,7 +139,7 @@ Test(published, wikipedia_example) {
     for (int i = 0; i < 3; i++) {
         ad_var x1 = ad_input(tape, at[i][0]), x2 = ad_input(tape, at[i][1]);
         ad_var z = ad_add(ad_mul(x1, x2), ad_sin(x1));
-        cr_expect_eq(ad_value(z), at[i][0]*at[i][1] + sin(at[i][0]));
+        cr_expect_eq(ad_value(z), at[i][0] * at[i][1] + sin(at[i][0]));
         ad_backward(z);
         cr_expect_eq(ad_grad(x1), at[i][1] + cos(at[i][0]));
         cr_expect_eq(ad_grad(x2), at[i][0]);
@@ -148,7 +149,7 @@ Test(published, wikipedia_example) {
 /* C. Olah, "Calculus on computational graphs: backpropagation", 2015: e = (a + b)*(b + 1). */
 Test(published, olah_backpropagation) {
     ad_var a = ad_input(tape, 2), b = ad_input(tape, 1),
-           e = ad_formula(tape, (a + b)*(b + 1), a, b);
+           e = ad_formula(tape, (a + b) * (b + 1), a, b);
     cr_expect_eq(ad_value(e), 6);
     ad_backward(e);
     cr_expect(ad_grad(a) == 2 && ad_grad(b) == 5);
@@ -157,15 +158,15 @@ Test(published, olah_backpropagation) {
 /* M. Mazur, "A step by step backpropagation example", 2015: the first pass, two weights. */
 Test(published, mazur_backpropagation_example) {
     const double w[] = {0.15, 0.20, 0.25, 0.30, 0.40, 0.45, 0.50, 0.55};
-    ad_var v[8];
+    ad_var       v[8];
     for (int i = 0; i < 8; i++) v[i] = ad_input(tape, w[i]);
     const ad_var one = ad_num(1), i1 = ad_num(0.05), i2 = ad_num(0.10);
     const ad_var in[] = {i1, i2, one}, w1[] = {v[0], v[1], ad_num(0.35)},
                  w2[] = {v[2], v[3], ad_num(0.35)};
     const ad_var h[] = {ad_sigmoid(ad_dot(3, w1, in)), ad_sigmoid(ad_dot(3, w2, in)), one};
     const ad_var w3[] = {v[4], v[5], ad_num(0.60)}, w4[] = {v[6], v[7], ad_num(0.60)};
-    ad_var o1 = ad_sigmoid(ad_dot(3, w3, h)), o2 = ad_sigmoid(ad_dot(3, w4, h));
-    ad_var total = ad_formula(tape, 0.5*(0.01 - o1)^2 + 0.5*(0.99 - o2)^2, o1, o2);
+    ad_var       o1 = ad_sigmoid(ad_dot(3, w3, h)), o2 = ad_sigmoid(ad_dot(3, w4, h));
+    ad_var       total = ad_formula(tape, 0.5 * (0.01 - o1) ^ 2 + 0.5 * (0.99 - o2) ^ 2, o1, o2);
     expect_printed(ad_value(h[0]), 0.593269992, 9);
     expect_printed(ad_value(o1), 0.75136507, 8);
     expect_printed(ad_value(o2), 0.772928465, 9);

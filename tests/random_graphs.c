@@ -1,6 +1,8 @@
-/* random_graphs.c - gradients of random graphs against differences, and replays against fresh recordings.
+/* random_graphs.c - gradients of random graphs against differences, and replays against fresh
+ * recordings.
  *
- * Steps that select are watched, and a stencil on which one of them turns is given up for a smaller one. */
+ * Steps that select are watched, and a stencil on which one of them turns is given up for a smaller
+ * one. */
 #include "graphs.h"
 
 #include "expect.h"
@@ -38,50 +40,56 @@ static estimate measure(slice *s) {
     return best;
 }
 
-/* The tangent of every node against the gradient, within some roundings of what both add up: each node's
- * adjoint times its tangent. */
-static void compare_tangent(const graph *g, ad_var y, const ad_var node[], const double grad[], uint64_t seed) {
+/* The tangent of every node against the gradient, within some roundings of what both add up: each
+ * node's adjoint times its tangent. */
+static void compare_tangent(const graph *g, ad_var y, const ad_var node[], const double grad[],
+                            uint64_t seed) {
     const double direction[INPUTS] = {1, -0.5, 0.25, 2, -1.5};
     double       want = 0, scale = 0;
-    for (int i = 0; i < INPUTS; i++) want += grad[i]*direction[i];
+    for (int i = 0; i < INPUTS; i++) want += grad[i] * direction[i];
     for (int i = 0; i < INPUTS + g->length; i++)
-        scale += fabs(ad_grad(node[i])*ad_tangent(node[i], INPUTS, node, direction));
+        scale += fabs(ad_grad(node[i]) * ad_tangent(node[i], INPUTS, node, direction));
     const double got = ad_tangent(y, INPUTS, node, direction);
-    cr_expect(fabs(got - want) <= 16*U*scale, "seed %llu: tangent %.17g, gradient %.17g",
+    cr_expect(fabs(got - want) <= 16 * U * scale, "seed %llu: tangent %.17g, gradient %.17g",
               (unsigned long long)seed, got, want);
 }
 
-/* The gradient as nodes is the gradient; a Hessian times a direction, by duals and by the tangents of those
- * nodes, is one thing computed in two ways, and v'Hw = w'Hv. Where second derivatives are large or the point lies
- * beside a side, both are what they are: only roundings may differ (kernels of the sweep use fma). */
-static void compare_second(ad_tape *tape, ad_var y, const ad_var x[], const double grad[], uint64_t seed) {
-    const double v[INPUTS] = {1, -0.5, 0.25, 2, -1.5}, w[INPUTS] = {-1, 0.75, 2, 0.5, 1};
+/* The gradient as nodes is the gradient; a Hessian times a direction, by duals and by the tangents
+ * of those nodes, is one thing computed in two ways, and v'Hw = w'Hv. Where second derivatives are
+ * large or the point lies beside a side, both are what they are: only roundings may differ (kernels
+ * of the sweep use fma). */
+static void compare_second(ad_tape *tape, ad_var y, const ad_var x[], const double grad[],
+                           uint64_t seed) {
+    const double  v[INPUTS] = {1, -0.5, 0.25, 2, -1.5}, w[INPUTS] = {-1, 0.75, 2, 0.5, 1};
     const ad_mark mark = ad_tape_mark(tape);
-    ad_var       recorded[INPUTS];
-    double       hv[INPUTS], hw[INPUTS], wv = 0, vw = 0, scale = 0;
+    ad_var        recorded[INPUTS];
+    double        hv[INPUTS], hw[INPUTS], wv = 0, vw = 0, scale = 0;
     ad_hessian_times(y, INPUTS, x, v, hv);
     ad_hessian_times(y, INPUTS, x, w, hw);
     ad_record_gradient(y, INPUTS, x, recorded);
     for (int i = 0; i < INPUTS; i++) {
-        cr_expect(fabs(ad_value(recorded[i]) - grad[i]) <= 1e-11*fmax(1, fabs(grad[i])), "seed %llu, input %d: recorded %.17g, not %.17g",
-                  (unsigned long long)seed, i, ad_value(recorded[i]), grad[i]);
-        wv += w[i]*hv[i], vw += v[i]*hw[i], scale += fabs(w[i]*hv[i]) + fabs(v[i]*hw[i]);
+        cr_expect(fabs(ad_value(recorded[i]) - grad[i]) <= 1e-11 * fmax(1, fabs(grad[i])),
+                  "seed %llu, input %d: recorded %.17g, not %.17g", (unsigned long long)seed, i,
+                  ad_value(recorded[i]), grad[i]);
+        wv += w[i] * hv[i], vw += v[i] * hw[i], scale += fabs(w[i] * hv[i]) + fabs(v[i] * hw[i]);
     }
-    cr_expect(fabs(wv - vw) <= 1e-9*scale + 1e-9, "seed %llu: w'Hv = %.17g, v'Hw = %.17g", (unsigned long long)seed, wv, vw);
+    cr_expect(fabs(wv - vw) <= 1e-9 * scale + 1e-9, "seed %llu: w'Hv = %.17g, v'Hw = %.17g",
+              (unsigned long long)seed, wv, vw);
     for (int i = 0; i < INPUTS; i++) {
         const double moved = ad_tangent(recorded[i], INPUTS, x, v);
-        cr_expect(fabs(moved - hv[i]) <= 1e-9*scale + 1e-9, "seed %llu, input %d: H*v = %.17g, by nodes %.17g",
-                  (unsigned long long)seed, i, hv[i], moved);
+        cr_expect(fabs(moved - hv[i]) <= 1e-9 * scale + 1e-9,
+                  "seed %llu, input %d: H*v = %.17g, by nodes %.17g", (unsigned long long)seed, i,
+                  hv[i], moved);
     }
     ad_tape_rewind(tape, mark);
 }
 
 /* Inputs whose derivative could be compared. */
 static int compare(uint64_t seed) {
-    graph   g;
-    ad_var  node[NODES];
-    double  sides[STEPS], grad[INPUTS];
-    int     compared = 0;
+    graph  g;
+    ad_var node[NODES];
+    double sides[STEPS], grad[INPUTS];
+    int    compared = 0;
     graph_make(&g, seed);
     ad_tape *tape = ad_tape_new();
     for (int i = 0; i < INPUTS; i++) node[i] = ad_input(tape, g.input[i]);
@@ -96,9 +104,9 @@ static int compare(uint64_t seed) {
     for (int i = 0; i < INPUTS; i++) {
         slice          s = {&g, sides, i};
         const estimate e = measure(&s);
-        if (!(e.error <= 1e-6*fmax(1, fabs(e.value)))) continue;
+        if (!(e.error <= 1e-6 * fmax(1, fabs(e.value)))) continue;
         compared++;
-        cr_expect(fabs(grad[i] - e.value) <= 10*e.error + 1e-9*fabs(e.value),
+        cr_expect(fabs(grad[i] - e.value) <= 10 * e.error + 1e-9 * fabs(e.value),
                   "seed %llu, input %d: %.17g, differences say %.17g +- %.1g",
                   (unsigned long long)seed, i, grad[i], e.value, e.error);
     }
@@ -117,17 +125,17 @@ ParameterizedTestParameters(random_graphs, gradients_agree_with_differences) {
 ParameterizedTest(int *block, random_graphs, gradients_agree_with_differences) {
     int compared = 0;
     for (int i = 0; i < GRAPHS; i++)
-        compared += compare((uint64_t)(1 + *block*GRAPHS + i)*UINT64_C(0x9E3779B97F4A7C15));
-    cr_expect(compared >= GRAPHS*INPUTS*8/10, "only %d of %d derivatives could be compared",
-              compared, GRAPHS*INPUTS);
+        compared += compare((uint64_t)(1 + *block * GRAPHS + i) * UINT64_C(0x9E3779B97F4A7C15));
+    cr_expect(compared >= GRAPHS * INPUTS * 8 / 10, "only %d of %d derivatives could be compared",
+              compared, GRAPHS * INPUTS);
 }
 
 /* Every operation takes part somewhere, or the test above says less than it seems to. */
 Test(random_graphs, every_operation_takes_part) {
     int used[OPERATIONS] = {0};
-    for (int i = 0; i < BLOCKS*GRAPHS; i++) {
+    for (int i = 0; i < BLOCKS * GRAPHS; i++) {
         graph g;
-        graph_make(&g, (uint64_t)(1 + i)*UINT64_C(0x9E3779B97F4A7C15));
+        graph_make(&g, (uint64_t)(1 + i) * UINT64_C(0x9E3779B97F4A7C15));
         for (int s = 0; s < g.length; s++) used[g.steps[s].operation]++;
     }
     for (int i = 0; i < OPERATIONS; i++)
@@ -138,17 +146,17 @@ Test(random_graphs, every_operation_takes_part) {
 /* Replaying a random graph at another place is recording it there. */
 Test(random_graphs, replay_equals_a_fresh_recording_to_the_bit) {
     for (int i = 0; i < 200; i++) {
-        const uint64_t seed = (uint64_t)(1 + i)*UINT64_C(0xD1342543DE82EF95);
-        graph    g;
-        ad_var   node[NODES], fresh[NODES];
-        double   old_grad[INPUTS], new_grad[INPUTS];
-        ad_tape *tape = ad_tape_new(), *other = ad_tape_new();
+        const uint64_t seed = (uint64_t)(1 + i) * UINT64_C(0xD1342543DE82EF95);
+        graph          g;
+        ad_var         node[NODES], fresh[NODES];
+        double         old_grad[INPUTS], new_grad[INPUTS];
+        ad_tape       *tape = ad_tape_new(), *other = ad_tape_new();
         graph_make(&g, seed);
         for (int k = 0; k < INPUTS; k++) node[k] = ad_input(tape, g.input[k]);
         ad_var y = graph_evaluate(&g, node, NULL);
         for (int k = 0; k < INPUTS; k++) {
-            ad_set(node[k], g.input[k] + 1e-3*(k + 1));
-            fresh[k] = ad_input(other, g.input[k] + 1e-3*(k + 1));
+            ad_set(node[k], g.input[k] + 1e-3 * (k + 1));
+            fresh[k] = ad_input(other, g.input[k] + 1e-3 * (k + 1));
         }
         ad_replay(tape);
         ad_var z = graph_evaluate(&g, fresh, NULL);

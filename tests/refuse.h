@@ -1,8 +1,9 @@
 /* refuse.h - an allocator that can fail, for tests of what happens when memory is out.
  *
- * It stands in front of the C library's in a program that includes this file, once: the n-th request after
- * arm(n, once) fails, or from there on all do, until disarm. It also counts the blocks that are held, so that
- * what is lost on the way is seen. Under a sanitizer, which has an allocator of its own, CAN_REFUSE is false. */
+ * It stands in front of the C library's in a program that includes this file, once: the n-th
+ * request after arm(n, once) fails, or from there on all do, until disarm. It also counts the
+ * blocks that are held, so that what is lost on the way is seen. Under a sanitizer, which has an
+ * allocator of its own, CAN_REFUSE is false. */
 #ifndef TAPIR_TESTS_REFUSE_H
 #define TAPIR_TESTS_REFUSE_H
 
@@ -88,10 +89,9 @@ void free(void *memory) {
 #endif
 
 /* Opened with a buffer of its own, so that writing asks for no memory. */
-__attribute__((unused))
-static FILE *nowhere(void) {
+__attribute__((unused)) static FILE *nowhere(void) {
     static char buffer[BUFSIZ];
-    FILE *file = fopen("/dev/null", "w");
+    FILE       *file = fopen("/dev/null", "w");
     if (file != NULL) setvbuf(file, buffer, _IOFBF, sizeof buffer);
     return file;
 }

@@ -1,7 +1,8 @@
-/* resume.c - tests of training that is killed and goes on: the end is the same to the bit as if nothing had
- * happened.
+/* resume.c - tests of training that is killed and goes on: the end is the same to the bit as if
+ * nothing had happened.
  *
- * Every training runs in a child of its own, for threads do not outlive a fork; what it came to is in files. */
+ * Every training runs in a child of its own, for threads do not outlive a fork; what it came to is
+ * in files. */
 #include "files.h"
 #include "nn/nn.h"
 
@@ -26,13 +27,13 @@ static void need_jansson(void) {
 
 TestSuite(resume, .init = need_jansson, .fini = files_remove);
 
-/* ---- a training in a child -------------------------------------------------------------------- */
+/* ---- a training in a child ------------------------------------------------------------------- */
 
 typedef struct job {
-    const char *checkpoint, *history, *result;   /* files, or NULL; result: the model in the end */
+    const char *checkpoint, *history, *result; /* files, or NULL; result: the model in the end */
     size_t      steps, epochs;
     bool        resume, momentum, without_metric;
-    size_t      last;                            /* the watch ends the training after this epoch; 0: never */
+    size_t      last; /* the watch ends the training after this epoch; 0: never */
 } job;
 
 static ad_var loss_of(nn_model *model, size_t n, const ad_var row[], void *user) {
@@ -62,12 +63,21 @@ static int train(const job *j) {
     const size_t  sizes[] = {2, 6, 2};
     nn_mlp       *mlp = nn_mlp_new(model, &(nn_mlp_config){.layers = 2, .sizes = sizes});
     nn_data      *data = nn_data_moons(70, 0.2, 3);
-    nn_optimizer *optimizer = j->momentum ? nn_sgd_new(&(nn_sgd_config){.rate = 0.05, .momentum = 0.9}) : nn_adam(0.01);
+    nn_optimizer *optimizer =
+        j->momentum ? nn_sgd_new(&(nn_sgd_config){.rate = 0.05, .momentum = 0.9}) : nn_adam(0.01);
     last_epoch = j->last;
-    const ad_status status = nn_train(model, loss_of, &mlp, data, optimizer, &(nn_train_config){
-        .epochs = j->epochs, .batch = 8, .seed = 5, .checkpoint = j->checkpoint, .checkpoint_steps = j->steps,
-        .resume = j->resume, .history = j->history, .metric = j->without_metric ? NULL : bias_of, .watch = until_last,
-    });
+    const ad_status status = nn_train(model, loss_of, &mlp, data, optimizer,
+                                      &(nn_train_config){
+                                          .epochs = j->epochs,
+                                          .batch = 8,
+                                          .seed = 5,
+                                          .checkpoint = j->checkpoint,
+                                          .checkpoint_steps = j->steps,
+                                          .resume = j->resume,
+                                          .history = j->history,
+                                          .metric = j->without_metric ? NULL : bias_of,
+                                          .watch = until_last,
+                                      });
     file_write_text(file_path("message"), nn_model_message(model));
     nn_model_clear(model);
     if (j->result != NULL && nn_model_save(model, j->result) != AD_OK) return AD_STATUS_COUNT;
@@ -98,7 +108,7 @@ static int run(const job *j) {
 }
 
 static bool same_file(const char *a, const char *b) {
-    static char x[65536], y[65536];
+    static char  x[65536], y[65536];
     const size_t n = file_read(a, sizeof x, x);
     return n > 0 && n == file_read(b, sizeof y, y) && memcmp(x, y, n) == 0;
 }
@@ -128,14 +138,14 @@ static const char *message(void) {
     return text;
 }
 
-/* ---- killed ----------------------------------------------------------------------------------- */
+/* ---- killed ---------------------------------------------------------------------------------- */
 
 static bool loads(const char *path) {
-    nn_model     *model = nn_model_new(ad_tape_new(), 9);
-    ad_tape      *tape = nn_model_tape(model);
-    const size_t  sizes[] = {2, 6, 2};
-    nn_mlp       *mlp = nn_mlp_new(model, &(nn_mlp_config){.layers = 2, .sizes = sizes});
-    const bool    good = nn_model_load(model, path) == AD_OK;
+    nn_model    *model = nn_model_new(ad_tape_new(), 9);
+    ad_tape     *tape = nn_model_tape(model);
+    const size_t sizes[] = {2, 6, 2};
+    nn_mlp      *mlp = nn_mlp_new(model, &(nn_mlp_config){.layers = 2, .sizes = sizes});
+    const bool   good = nn_model_load(model, path) == AD_OK;
     if (!good) cr_log_error("%s", nn_model_message(model));
     nn_mlp_free(mlp);
     nn_model_free(model);
@@ -145,7 +155,8 @@ static bool loads(const char *path) {
 
 static bool ended(pid_t child) {
     siginfo_t about = {0};
-    return waitid(P_PID, (id_t)child, &about, WEXITED | WNOHANG | WNOWAIT) == 0 && about.si_pid == child;
+    return waitid(P_PID, (id_t)child, &about, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+           about.si_pid == child;
 }
 
 /* Until the child has saved so often, or ended; every checkpoint is another file. */
@@ -154,26 +165,33 @@ static void wait_for_saves(pid_t child, const char *path, int saves) {
     stat(path, &before);
     while (saves > 0 && !ended(child)) {
         nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
-        if (stat(path, &after) != 0 || (after.st_ino == before.st_ino && after.st_mtim.tv_nsec == before.st_mtim.tv_nsec))
+        if (stat(path, &after) != 0 ||
+            (after.st_ino == before.st_ino && after.st_mtim.tv_nsec == before.st_mtim.tv_nsec))
             continue;
         before = after;
         saves--;
     }
 }
 
-/* Each child is killed at a moment of its own after a few saves, or before the first one; most while they save, for
- * they do little else. */
+/* Each child is killed at a moment of its own after a few saves, or before the first one; most
+ * while they save, for they do little else. */
 static void kill_and_compare(bool momentum, size_t steps, size_t epochs, int kills) {
-    const job undisturbed = {.result = file_path("one"), .history = file_path("one.tsv"), .epochs = epochs,
+    const job undisturbed = {.result = file_path("one"),
+                             .history = file_path("one.tsv"),
+                             .epochs = epochs,
                              .momentum = momentum};
-    job       killed = {.checkpoint = file_path("kept"), .history = file_path("two.tsv"), .epochs = epochs,
-                        .steps = steps, .resume = true, .momentum = momentum};
+    job       killed = {.checkpoint = file_path("kept"),
+                        .history = file_path("two.tsv"),
+                        .epochs = epochs,
+                        .steps = steps,
+                        .resume = true,
+                        .momentum = momentum};
     int       caught = 0;
     cr_assert_eq(run(&undisturbed), AD_OK, "%s", message());
     for (int i = 0; i < kills; i++) {
         const pid_t child = start(&killed);
-        wait_for_saves(child, killed.checkpoint, rand()%12);
-        nanosleep(&(struct timespec){.tv_nsec = rand()%4000000}, NULL);
+        wait_for_saves(child, killed.checkpoint, rand() % 12);
+        nanosleep(&(struct timespec){.tv_nsec = rand() % 4000000}, NULL);
         kill(child, SIGKILL);
         const int status = finish(child);
         caught += status == -1;
@@ -182,8 +200,10 @@ static void kill_and_compare(bool momentum, size_t steps, size_t epochs, int kil
     }
     killed.result = file_path("two");
     cr_assert_eq(run(&killed), AD_OK, "%s", message());
-    cr_expect(same_file(undisturbed.result, killed.result), "not the same bits after %d kills", caught);
-    cr_expect(same_history(undisturbed.history, killed.history), "not the same history after %d kills", caught);
+    cr_expect(same_file(undisturbed.result, killed.result), "not the same bits after %d kills",
+              caught);
+    cr_expect(same_history(undisturbed.history, killed.history),
+              "not the same history after %d kills", caught);
     cr_log_info("%d of %d were killed before they ended", caught, kills);
     files_remove();
 }
@@ -197,11 +217,12 @@ Test(resume, killed_at_random_moments_it_ends_with_the_same_bits) {
     if (full) kill_and_compare(true, 0, 400, 50);
 }
 
-/* ---- in order --------------------------------------------------------------------------------- */
+/* ---- in order -------------------------------------------------------------------------------- */
 
 Test(resume, saving_changes_nothing) {
     const job plain = {.result = file_path("one"), .epochs = 3};
-    const job saved = {.result = file_path("two"), .epochs = 3, .checkpoint = file_path("kept"), .steps = 2};
+    const job saved = {
+        .result = file_path("two"), .epochs = 3, .checkpoint = file_path("kept"), .steps = 2};
     cr_assert_eq(run(&plain), AD_OK);
     cr_assert_eq(run(&saved), AD_OK, "%s", message());
     cr_expect(same_file(plain.result, saved.result));
@@ -209,8 +230,11 @@ Test(resume, saving_changes_nothing) {
 
 Test(resume, more_epochs_go_on_where_fewer_ended) {
     const job whole = {.result = file_path("one"), .epochs = 6, .history = file_path("one.tsv")};
-    job       part = {.result = file_path("two"), .epochs = 2, .history = file_path("two.tsv"),
-                      .checkpoint = file_path("kept"), .resume = true};
+    job       part = {.result = file_path("two"),
+                      .epochs = 2,
+                      .history = file_path("two.tsv"),
+                      .checkpoint = file_path("kept"),
+                      .resume = true};
     cr_assert_eq(run(&whole), AD_OK);
     cr_assert_eq(run(&part), AD_OK, "%s", message());
     cr_expect_not(same_file(whole.result, part.result));
@@ -221,7 +245,11 @@ Test(resume, more_epochs_go_on_where_fewer_ended) {
 }
 
 Test(resume, run_that_has_ended_is_not_trained_further) {
-    job j = {.result = file_path("one"), .epochs = 6, .checkpoint = file_path("kept"), .resume = true, .last = 3};
+    job j = {.result = file_path("one"),
+             .epochs = 6,
+             .checkpoint = file_path("kept"),
+             .resume = true,
+             .last = 3};
     cr_assert_eq(run(&j), AD_OK, "%s", message());
     j.result = file_path("two");
     cr_assert_eq(run(&j), AD_OK, "%s", message());
@@ -233,8 +261,11 @@ Test(resume, run_that_has_ended_is_not_trained_further) {
 
 Test(resume, lines_after_the_checkpoint_are_written_again) {
     const job whole = {.result = file_path("one"), .epochs = 4, .history = file_path("one.tsv")};
-    job       part = {.result = file_path("two"), .epochs = 2, .history = file_path("two.tsv"),
-                      .checkpoint = file_path("kept"), .resume = true};
+    job       part = {.result = file_path("two"),
+                      .epochs = 2,
+                      .history = file_path("two.tsv"),
+                      .checkpoint = file_path("kept"),
+                      .resume = true};
     cr_assert_eq(run(&whole), AD_OK);
     cr_assert_eq(run(&part), AD_OK, "%s", message());
     FILE *file = fopen(part.history, "a");
@@ -245,14 +276,18 @@ Test(resume, lines_after_the_checkpoint_are_written_again) {
 }
 
 Test(resume, metric_that_was_not_there_before_is_refused) {
-    job j = {.epochs = 2, .history = file_path("one.tsv"), .checkpoint = file_path("kept"), .resume = true};
+    job  j = {.epochs = 2,
+              .history = file_path("one.tsv"),
+              .checkpoint = file_path("kept"),
+              .resume = true};
     char before[4096] = "", after[4096] = "";
     j.without_metric = true;
     cr_assert_eq(run(&j), AD_OK, "%s", message());
     file_read(j.history, sizeof before - 1, before);
     j.epochs = 4, j.without_metric = false;
     cr_expect_eq(run(&j), AD_BAD_FILE);
-    cr_expect(strstr(message(), "one.tsv: the history has other columns than this run"), "%s", message());
+    cr_expect(strstr(message(), "one.tsv: the history has other columns than this run"), "%s",
+              message());
     file_read(j.history, sizeof after - 1, after);
     cr_expect_str_eq(before, after);
 }
@@ -260,11 +295,13 @@ Test(resume, metric_that_was_not_there_before_is_refused) {
 Test(resume, checkpoint_of_another_run_is_refused_and_kept) {
     char      before[65536], after[65536];
     const job adam = {.epochs = 1, .checkpoint = file_path("kept"), .resume = true};
-    const job sgd = {.epochs = 1, .checkpoint = file_path("kept"), .resume = true, .momentum = true};
+    const job sgd = {
+        .epochs = 1, .checkpoint = file_path("kept"), .resume = true, .momentum = true};
     cr_assert_eq(run(&adam), AD_OK, "%s", message());
     const size_t size = file_read(adam.checkpoint, sizeof before, before);
     cr_expect_eq(run(&sgd), AD_BAD_FILE);
-    cr_expect(strstr(message(), "kept: the checkpoint of an optimizer \"adam\", not of \"sgd\""), "%s", message());
+    cr_expect(strstr(message(), "kept: the checkpoint of an optimizer \"adam\", not of \"sgd\""),
+              "%s", message());
     cr_expect_eq(file_read(adam.checkpoint, sizeof after, after), size);
     cr_expect_arr_eq(before, after, size);
     file_write(adam.checkpoint, size - 1, before);
@@ -272,7 +309,8 @@ Test(resume, checkpoint_of_another_run_is_refused_and_kept) {
     cr_expect(strstr(message(), "kept: byte "), "%s", message());
 }
 
-/* The last array of the file is the order of the rows: two rows at one place would leave one out. */
+/* The last array of the file is the order of the rows: two rows at one place would leave one
+ * out. */
 Test(resume, position_that_is_none_is_refused) {
     unsigned char bytes[65536];
     const job     j = {.epochs = 1, .checkpoint = file_path("kept"), .resume = true};
@@ -287,7 +325,8 @@ Test(resume, position_that_is_none_is_refused) {
     cr_expect_eq(run(&j), AD_BAD_FILE);
 }
 
-/* The limit is put on the child alone. LLVM's OpenMP ends a program that may not make a file of 1,024 bytes. */
+/* The limit is put on the child alone. LLVM's OpenMP ends a program that may not make a file of
+ * 1,024 bytes. */
 static int run_with_room(const job *j, rlim_t bytes) {
     const pid_t child = fork();
     if (child == 0) {
@@ -303,18 +342,20 @@ Test(resume, checkpoint_that_cannot_be_written_ends_the_training_and_the_old_one
     const job first = {.epochs = 1, .checkpoint = file_path("kept")};
     const job next = {.epochs = 3, .checkpoint = file_path("kept"), .resume = true, .result = NULL};
     const job straight = {.epochs = 3, .result = file_path("one")};
-    const job again = {.epochs = 3, .checkpoint = file_path("kept"), .resume = true, .result = file_path("two")};
+    const job again = {
+        .epochs = 3, .checkpoint = file_path("kept"), .resume = true, .result = file_path("two")};
     cr_assert_eq(run(&straight), AD_OK, "%s", message());
     cr_assert_eq(run(&first), AD_OK, "%s", message());
     cr_expect_eq(run_with_room(&next, 2048), AD_BAD_FILE);
-    cr_expect(strstr(message(), "kept: the file cannot be written: File too large"), "%s", message());
+    cr_expect(strstr(message(), "kept: the file cannot be written: File too large"), "%s",
+              message());
     cr_expect_eq(run(&again), AD_OK, "%s", message());
     cr_expect(same_file(straight.result, again.result));
     const job nowhere = {.epochs = 1, .checkpoint = file_path("no/such/folder")};
     cr_expect_eq(run(&nowhere), AD_BAD_FILE);
 }
 
-/* ---- looking before ---------------------------------------------------------------------------- */
+/* ---- looking before -------------------------------------------------------------------------- */
 
 static size_t losses;
 
@@ -323,19 +364,25 @@ static ad_var counted_loss(nn_model *model, size_t n, const ad_var row[], void *
     return loss_of(model, n, row, user);
 }
 
-/* Not one loss is recorded for a checkpoint that cannot be written, and the history of a run before stays. */
-static void expect_refused_before(const char *checkpoint, const char *parameter, const char *words) {
-    ad_tape      *tape = ad_tape_new();
-    nn_model     *model = nn_model_new(tape, 1);
-    nn_mlp       *mlp = nn_mlp_new(model, &(nn_mlp_config){.layers = 1, .sizes = (const size_t[]){2, 2}});
+/* Not one loss is recorded for a checkpoint that cannot be written, and the history of a run before
+ * stays. */
+static void expect_refused_before(const char *checkpoint, const char *parameter,
+                                  const char *words) {
+    ad_tape  *tape = ad_tape_new();
+    nn_model *model = nn_model_new(tape, 1);
+    nn_mlp *mlp = nn_mlp_new(model, &(nn_mlp_config){.layers = 1, .sizes = (const size_t[]){2, 2}});
     nn_data      *data = nn_data_moons(20, 0.2, 3);
     nn_optimizer *optimizer = nn_adam(0.01);
     char          text[16] = "";
     if (parameter != NULL) nn_param(model, parameter, 0, NULL, nn_init_uniform(0, 1));
     file_write_text(file_path("history.tsv"), "of before");
     losses = 0;
-    cr_expect_neq(nn_train(model, counted_loss, &mlp, data, optimizer, &(nn_train_config){
-        .epochs = 3, .batch = 4, .checkpoint = checkpoint, .history = file_path("history.tsv")}), AD_OK);
+    cr_expect_neq(nn_train(model, counted_loss, &mlp, data, optimizer,
+                           &(nn_train_config){.epochs = 3,
+                                              .batch = 4,
+                                              .checkpoint = checkpoint,
+                                              .history = file_path("history.tsv")}),
+                  AD_OK);
     cr_expect(strstr(nn_model_message(model), words) != NULL, "%s", nn_model_message(model));
     cr_expect_eq(losses, 0);
     file_read(file_path("history.tsv"), sizeof text - 1, text);
@@ -353,7 +400,8 @@ Test(resume, a_checkpoint_that_cannot_be_written_is_refused_before_the_first_ste
     expect_refused_before(file_path("no/run.safetensors"), NULL, strerror(ENOENT));
     expect_refused_before("/dev/null", NULL, "not a regular file");
     expect_refused_before(file_path("a"), "\xff", "is not UTF-8");
-    expect_refused_before(file_path("a"), "training.order", "\"training.order\" of an array is already taken");
+    expect_refused_before(file_path("a"), "training.order",
+                          "\"training.order\" of an array is already taken");
     cr_expect_not(file_exists(file_path("a")));
 }
 

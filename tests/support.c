@@ -6,15 +6,15 @@
 
 /* ---- rows ------------------------------------------------------------------------------------ */
 
-#define R1(name, shown, words, value, dx, side, ...)                           \
-    static double side_##name(double x, double y, double v) {                  \
-        (void)x, (void)y, (void)v;                                             \
-        return side;                                                           \
+#define R1(name, shown, words, value, dx, side, ...)          \
+    static double side_##name(double x, double y, double v) { \
+        (void)x, (void)y, (void)v;                            \
+        return side;                                          \
     }
-#define R2(name, shown, words, value, dx, dy, side, ...)                       \
-    static double side_##name(double x, double y, double v) {                  \
-        (void)x, (void)y, (void)v;                                             \
-        return side;                                                           \
+#define R2(name, shown, words, value, dx, dy, side, ...)      \
+    static double side_##name(double x, double y, double v) { \
+        (void)x, (void)y, (void)v;                            \
+        return side;                                          \
     }
 #include "engine/ops.def"
 
@@ -49,12 +49,12 @@ estimate differences(function *f, void *context, double x, double first_step) {
         const double          above = f(right, context), below = f(left, context);
         if (!isfinite(above) || !isfinite(below)) return (estimate){NAN, NAN};
         largest = fmax(largest, fmax(fabs(above), fabs(below)));
-        table[i][0] = (above - below)/(right - left);
+        table[i][0] = (above - below) / (right - left);
         double power = 1;
         for (int j = 1; j <= i; j++) {
             power *= 4;
-            table[i][j] = table[i][j - 1] + (table[i][j - 1] - table[i - 1][j - 1])/(power - 1);
-            const double noise = 4*U*largest/h;
+            table[i][j] = table[i][j - 1] + (table[i][j - 1] - table[i - 1][j - 1]) / (power - 1);
+            const double noise = 4 * U * largest / h;
             const double error = noise + fmax(fabs(table[i][j] - table[i][j - 1]),
                                               fabs(table[i][j] - table[i - 1][j - 1]));
             if (error < best.error) best = (estimate){table[i][j], error};
@@ -66,7 +66,7 @@ estimate differences(function *f, void *context, double x, double first_step) {
 bool close_to(double got, double want, double relative, double absolute) {
     if (isnan(want)) return isnan(got);
     if (isinf(want) || isinf(got)) return got == want;
-    return fabs(got - want) <= relative*fabs(want) + absolute;
+    return fabs(got - want) <= relative * fabs(want) + absolute;
 }
 
 bool same_bits(double a, double b) {
@@ -77,11 +77,11 @@ uint64_t random_bits(uint64_t *state) {
     *state ^= *state >> 12;
     *state ^= *state << 25;
     *state ^= *state >> 27;
-    return *state*UINT64_C(0x2545F4914F6CDD1D);
+    return *state * UINT64_C(0x2545F4914F6CDD1D);
 }
 
 double random_uniform(uint64_t *state, double low, double high) {
-    return low + (high - low)*ldexp((double)(random_bits(state) >> 11), -53);
+    return low + (high - low) * ldexp((double)(random_bits(state) >> 11), -53);
 }
 
 /* ---- the scenario ---------------------------------------------------------------------------- */
@@ -110,11 +110,11 @@ static ad_var every_reduction(const ad_var x[]) {
 static ad_status small_graph(ad_tape *tape, const ad_var x[], FILE *to) {
     ad_status     status = AD_OK;
     const ad_mark mark = ad_tape_mark(tape);
-    ad_var y = ad_add(every_row(x[0], x[1]), every_reduction(x));
+    ad_var        y = ad_add(every_row(x[0], x[1]), every_reduction(x));
     ad_name(y, "the name of a result that is long enough to need memory of its own");
     for (size_t i = 0; i < LEAVES; i++) ad_name(x[LEAVES - 1 - i], "leaf");
-    y = ad_add(y, ad_formula(tape, a = x[0]*y; b = tanh(a) + 0.5;
-                             sum(a, b, 2*b, x[1]), x[0], x[1], y));
+    y = ad_add(y, ad_formula(tape, a = x[0] * y; b = tanh(a) + 0.5;
+                             sum(a, b, 2 * b, x[1]), x[0], x[1], y));
     y = ad_add(y, ad_parse(tape, "p = prod(1.5, 2.5); p*pi", 0, NULL, NULL));
     if (ad_branch(ad_less(x[2], x[3]))) y = ad_add(y, ad_num(1));
     ad_replay(tape);
@@ -122,8 +122,7 @@ static ad_status small_graph(ad_tape *tape, const ad_var x[], FILE *to) {
     double grad[LEAVES];
     ad_gradient(y, LEAVES, x, grad);
     ad_tangent(y, LEAVES, x, grad);
-    if (to != NULL)
-        status = ad_explain(ad_parse(tape, "a*b + sum(a, b, c)", 3, "a, b, c", x), to);
+    if (to != NULL) status = ad_explain(ad_parse(tape, "a*b + sum(a, b, c)", 3, "a, b, c", x), to);
     ad_tape_rewind(tape, mark);
     return status;
 }
@@ -131,13 +130,13 @@ static ad_status small_graph(ad_tape *tape, const ad_var x[], FILE *to) {
 ad_status scenario(ad_tape *tape, int steps, FILE *to) {
     const ad_mark start = ad_tape_mark(tape);
     ad_var        x[LEAVES];
-    for (size_t i = 0; i < LEAVES; i++) x[i] = ad_input(tape, 0.5 + 0.01*(double)i);
+    for (size_t i = 0; i < LEAVES; i++) x[i] = ad_input(tape, 0.5 + 0.01 * (double)i);
     const ad_status explanation = small_graph(tape, x, to);
     const ad_mark   leaves = ad_tape_mark(tape);
     for (int round = 0; round < 2; round++) {
         ad_var y = x[0];
-        for (int i = 0; i < steps/3; i++)
-            y = ad_add(ad_mul(y, ad_num(0.5 + 1e-6*i)), ad_sin(x[i % LEAVES]));
+        for (int i = 0; i < steps / 3; i++)
+            y = ad_add(ad_mul(y, ad_num(0.5 + 1e-6 * i)), ad_sin(x[i % LEAVES]));
         const ad_mark inner = ad_tape_mark(tape);
         ad_backward(ad_mul(y, y));
         ad_tape_rewind(tape, inner);

@@ -18,9 +18,9 @@ enum {
 typedef struct row {
     const char *name;
     int         operands;
-    ad_var    (*one)(ad_var x);                          /* NULL for two operands */
-    ad_var    (*two)(ad_var x, ad_var y);                /* NULL for one */
-    double    (*side)(double x, double y, double v);     /* see ops.def */
+    ad_var (*one)(ad_var x);                      /* NULL for two operands */
+    ad_var (*two)(ad_var x, ad_var y);            /* NULL for one */
+    double (*side)(double x, double y, double v); /* see ops.def */
 } row;
 
 extern const row rows[ROWS];
@@ -39,7 +39,7 @@ typedef struct estimate {
 
 typedef double function(double x, void *context);
 
-enum { STENCIL_LEVELS = 7 };       /* steps first_step/2^0 ... first_step/2^6 */
+enum { STENCIL_LEVELS = 7 }; /* steps first_step/2^0 ... first_step/2^6 */
 estimate differences(function *f, void *context, double x, double first_step);
 
 /* |got - want| <= relative*|want| + absolute, or the same infinity, or both NaN. */
@@ -53,10 +53,11 @@ bool same_bits(double a, double b);
 uint64_t random_bits(uint64_t *state);
 double   random_uniform(uint64_t *state, double low, double high);
 
-/* Everything the engine does, once, on the tape: inputs, a chain of so many operations (so that every
- * array grows; SCENARIO_LONG takes them past 2 MiB, where they may be laid out otherwise), numbers, reductions,
- * names, formulas, a branch, replay, sweeps, marks and rewinds, an explanation written to `to` unless it is NULL.
- * The tape is as long afterwards as before. Returns its status, or that of the explanation. */
+/* Everything the engine does, once, on the tape: inputs, a chain of so many operations (so that
+ * every array grows; SCENARIO_LONG takes them past 2 MiB, where they may be laid out otherwise),
+ * numbers, reductions, names, formulas, a branch, replay, sweeps, marks and rewinds, an explanation
+ * written to `to` unless it is NULL. The tape is as long afterwards as before. Returns its status,
+ * or that of the explanation. */
 ad_status scenario(ad_tape *tape, int steps, FILE *to);
 
 enum { SCENARIO_SHORT = 3000, SCENARIO_LONG = 90000 };

@@ -1,10 +1,10 @@
 /* handle.h - what the 64 bits of an ad_var say.
  *
- * Of a plain number, where tape is NULL: the double, bit for bit. Of a node: its number on the tape in
- * the low half; in the high half the era in which it was recorded, which counts rewinds, so that a
- * forgotten node is noticed. Handles of one era that follow each other on the tape are therefore
- * consecutive whole numbers: vector.c compares the weights of a layer as such. Nobody else looks into
- * the bits but by these functions. */
+ * Of a plain number, where tape is NULL: the double, bit for bit. Of a node: its number on the tape
+ * in the low half; in the high half the era in which it was recorded, which counts rewinds, so that
+ * a forgotten node is noticed. Handles of one era that follow each other on the tape are therefore
+ * consecutive whole numbers: vector.c compares the weights of a layer as such. Nobody else looks
+ * into the bits but by these functions. */
 #ifndef TAPIR_HANDLE_H
 #define TAPIR_HANDLE_H
 

@@ -18,8 +18,9 @@ void ad__notes_free(ad__notes *notes) {
 }
 
 size_t ad__notes_bytes(const ad__notes *notes) {
-    size_t bytes = notes->name_room*sizeof *notes->name + notes->scope_room*sizeof *notes->scope +
-                   notes->source_room*sizeof *notes->source;
+    size_t bytes = notes->name_room * sizeof *notes->name +
+                   notes->scope_room * sizeof *notes->scope +
+                   notes->source_room * sizeof *notes->source;
     for (uint32_t i = 0; i < notes->names; i++) bytes += strlen(notes->name[i].text) + 1;
     for (uint32_t i = 0; i < notes->texts; i++) bytes += strlen(notes->scope[i].text) + 1;
     return bytes;
@@ -29,10 +30,10 @@ size_t ad__notes_bytes(const ad__notes *notes) {
  * out. */
 static void *space(void *list, uint32_t count, uint32_t *room, size_t bytes) {
     if (count < *room) return list;
-    if (*room > UINT32_MAX/2) return NULL;
-    const uint32_t twice = *room == 0 ? 16 : 2**room;
-    if ((uint64_t)twice*bytes > SIZE_MAX/2) return NULL;
-    void *grown = realloc(list, twice*bytes);
+    if (*room > UINT32_MAX / 2) return NULL;
+    const uint32_t twice = *room == 0 ? 16 : 2 * *room;
+    if ((uint64_t)twice * bytes > SIZE_MAX / 2) return NULL;
+    void *grown = realloc(list, twice * bytes);
     if (grown != NULL) *room = twice;
     return grown;
 }
@@ -42,14 +43,14 @@ static char *copy(const char *text) {
     return copied == NULL ? NULL : strcpy(copied, text);
 }
 
-/* ---- names ------------------------------------------------------------------------------------ */
+/* ---- names ----------------------------------------------------------------------------------- */
 
 /* The index of a node's name in the list, or where it would be inserted. */
 static uint32_t name_place(const ad__notes *notes, uint32_t node) {
     uint32_t low = 0, high = notes->names;
     if (high > 0 && notes->name[high - 1].node < node) return high;
     while (low < high) {
-        const uint32_t middle = low + (high - low)/2;
+        const uint32_t middle = low + (high - low) / 2;
         if (notes->name[middle].node < node) low = middle + 1;
         else high = middle;
     }
@@ -65,24 +66,25 @@ bool ad__notes_name(ad__notes *notes, uint32_t node, const char *text) {
     const uint32_t place = name_place(notes, node);
     const bool     old = place < notes->names && notes->name[place].node == node;
     char          *copied = copy(text);
-    ad__name      *name = old ? notes->name : space(notes->name, notes->names, &notes->name_room, sizeof *name);
+    ad__name      *name =
+        old ? notes->name : space(notes->name, notes->names, &notes->name_room, sizeof *name);
     if (name != NULL) notes->name = name;
     if (name == NULL || copied == NULL) {
         free(copied);
         return false;
     }
     if (old) free(name[place].text);
-    else memmove(name + place + 1, name + place, (notes->names++ - place)*sizeof *name);
+    else memmove(name + place + 1, name + place, (notes->names++ - place) * sizeof *name);
     name[place] = (ad__name){node, copied};
     return true;
 }
 
-/* ---- places in source files ------------------------------------------------------------------- */
+/* ---- places in source files ------------------------------------------------------------------ */
 
 const ad__line *ad__notes_source_of(const ad__notes *notes, uint32_t node) {
     uint32_t low = 0, high = notes->sources;
     while (low < high) {
-        const uint32_t middle = low + (high - low)/2;
+        const uint32_t middle = low + (high - low) / 2;
         if (notes->source[middle].last < node) low = middle + 1;
         else high = middle;
     }
@@ -101,7 +103,7 @@ bool ad__notes_source(ad__notes *notes, ad__line source) {
     return true;
 }
 
-/* ---- scopes ----------------------------------------------------------------------------------- */
+/* ---- scopes ---------------------------------------------------------------------------------- */
 
 bool ad__notes_open(ad__notes *notes, uint32_t node, const char *text) {
     const uint32_t at = notes->scopes;
@@ -134,7 +136,7 @@ bool ad__notes_close(ad__notes *notes, uint32_t node) {
 uint32_t ad__notes_scope_of(const ad__notes *notes, uint32_t node) {
     uint32_t low = 0, high = notes->scopes;
     while (low < high) {
-        const uint32_t middle = low + (high - low)/2;
+        const uint32_t middle = low + (high - low) / 2;
         if (notes->scope[middle].start <= node) low = middle + 1;
         else high = middle;
     }
@@ -143,7 +145,7 @@ uint32_t ad__notes_scope_of(const ad__notes *notes, uint32_t node) {
     return at;
 }
 
-/* ---- forgetting ------------------------------------------------------------------------------- */
+/* ---- forgetting ------------------------------------------------------------------------------ */
 
 void ad__notes_forget(ad__notes *notes, uint32_t from) {
     while (notes->names > 0 && notes->name[notes->names - 1].node >= from)
@@ -161,5 +163,6 @@ void ad__notes_forget(ad__notes *notes, uint32_t from) {
  * all of these have no end. */
 void ad__notes_reopen(ad__notes *notes, uint32_t scopes, uint32_t open) {
     notes->scopes = scopes, notes->open = open;
-    for (uint32_t i = open; i != AD__NO_SCOPE; i = notes->scope[i].parent) notes->scope[i].end = UINT32_MAX;
+    for (uint32_t i = open; i != AD__NO_SCOPE; i = notes->scope[i].parent)
+        notes->scope[i].end = UINT32_MAX;
 }

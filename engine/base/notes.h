@@ -33,12 +33,12 @@ typedef struct ad__line {
 } ad__line;
 
 typedef struct ad__notes {
-    ad__name   *name;
-    ad__scope  *scope;
-    ad__line *source;
-    uint32_t    names, name_room, scopes, scope_room, sources, source_room;
-    uint32_t    texts;         /* scopes whose text is allocated, forgotten ones included */
-    uint32_t    open;          /* the innermost open scope, or AD__NO_SCOPE */
+    ad__name  *name;
+    ad__scope *scope;
+    ad__line  *source;
+    uint32_t   names, name_room, scopes, scope_room, sources, source_room;
+    uint32_t   texts; /* scopes whose text is allocated, forgotten ones included */
+    uint32_t   open;  /* the innermost open scope, or AD__NO_SCOPE */
 } ad__notes;
 
 /* All zeros except `open`. */
@@ -58,11 +58,11 @@ void ad__notes_reopen(ad__notes *notes, uint32_t scopes, uint32_t open);
 bool ad__notes_name(ad__notes *notes, uint32_t node, const char *text);
 bool ad__notes_source(ad__notes *notes, ad__line source);
 bool ad__notes_open(ad__notes *notes, uint32_t node, const char *text);
-bool ad__notes_close(ad__notes *notes, uint32_t node);        /* false: none was open */
+bool ad__notes_close(ad__notes *notes, uint32_t node); /* false: none was open */
 
-const char       *ad__notes_name_of(const ad__notes *notes, uint32_t node);      /* NULL: none */
-const ad__line *ad__notes_source_of(const ad__notes *notes, uint32_t node);    /* NULL: none */
+const char     *ad__notes_name_of(const ad__notes *notes, uint32_t node);   /* NULL: none */
+const ad__line *ad__notes_source_of(const ad__notes *notes, uint32_t node); /* NULL: none */
 /* innermost one, or AD__NO_SCOPE */
-uint32_t          ad__notes_scope_of(const ad__notes *notes, uint32_t node);
+uint32_t        ad__notes_scope_of(const ad__notes *notes, uint32_t node);
 
 #endif

@@ -1,16 +1,20 @@
-/* ops.c - the tables of operations and reductions as data, and rows called by their number. Everything here is
- * expanded from ops.def and reduce.def; nothing is said twice. */
+/* ops.c - the tables of operations and reductions as data, and rows called by their number.
+ * Everything here is expanded from ops.def and reduce.def; nothing is said twice. */
 #include "base/ops.h"
 
+/* clang-format off */
 const ad__row ad__rows[AD__ROWS] = {
 #define SOURCE_libm(name)    NULL
 #define SOURCE_text(name)    NULL
 #define SOURCE_special(name) ad__##name##_source
-#define R1(name, shown, words, value, dx, side, reads, cost, rounding, tip, bends, in_c)                \
-    {#name, shown, words, #value, #dx, NULL, #side, 1, AD__##name, {AD__READS_##reads, AD__READS_0},    \
+#define R1(name, shown, words, value, dx, side, reads, cost, rounding, tip, bends, in_c)           \
+    {#name, shown, words, #value, #dx, NULL, #side, 1, AD__##name,                                 \
+     {AD__READS_##reads, AD__READS_0},                                                             \
      AD__COST_##cost, AD__IN_C_##in_c, SOURCE_##in_c(name)},
-#define R2(name, shown, words, value, dx, dy, side, reads_x, reads_y, cost, rounding, tip, bends, in_c) \
-    {#name, shown, words, #value, #dx, #dy, #side, 2, AD__##name, {AD__READS_##reads_x, AD__READS_##reads_y}, \
+#define R2(name, shown, words, value, dx, dy, side, reads_x, reads_y, cost, rounding, tip, bends,  \
+           in_c)                                                                                   \
+    {#name, shown, words, #value, #dx, #dy, #side, 2, AD__##name,                                  \
+     {AD__READS_##reads_x, AD__READS_##reads_y},                                                   \
      AD__COST_##cost, AD__IN_C_##in_c, SOURCE_##in_c(name)},
 #include "ops.def"
 };
@@ -27,13 +31,13 @@ static const uint8_t code_rows[] = {
 /* Is the text anything but 0? */
 #define SAYS(text) (!((text)[0] == '0' && (text)[1] == '\0'))
 
-/* clang-format off */
 const ad__reduction ad__reductions[AD__REDUCTIONS] = {
 #define R_SUM(name, words, groups, term_, partial) \
     {#name, words, AD__SUMS, groups, .term = #term_, .record = #partial},
-#define R_FOLD(name, words, measure, start, term, value, slope, over, along, bend, selects, tip, noise, record, summed, divisor) \
-    {#name, words, AD__FOLDS, 1, selects, SAYS(#tip), summed, #measure, #start, #term, #value, #slope, #over, NULL, #record, \
-     #divisor},
+#define R_FOLD(name, words, measure, start, term, value, slope, over, along, bend, selects, tip,   \
+               noise, record, summed, divisor)                                                     \
+    {#name, words, AD__FOLDS, 1, selects, SAYS(#tip), summed,                                      \
+     #measure, #start, #term, #value, #slope, #over, NULL, #record, #divisor},
 #define R_SELECT(name, words, groups, which_) \
     {#name, words, AD__SELECTS_ONE, groups, .selects = true, .which = #which_},
 #include "reduce.def"
@@ -58,13 +62,17 @@ ad__form ad__code_form(uint8_t code) {
 const char *ad__code_name(uint8_t code) {
     const ad__row_number row = ad__code_row(code);
     const ad__reduction *reduction = ad__reduction_of(code);
-    return row < AD__ROWS ? ad__rows[row].name : reduction != NULL ? reduction->name : others[code - AD__input].name;
+    return row < AD__ROWS    ? ad__rows[row].name
+         : reduction != NULL ? reduction->name
+                             : others[code - AD__input].name;
 }
 
 const char *ad__code_words(uint8_t code) {
     const ad__row_number row = ad__code_row(code);
     const ad__reduction *reduction = ad__reduction_of(code);
-    return row < AD__ROWS ? ad__rows[row].words : reduction != NULL ? reduction->words : others[code - AD__input].words;
+    return row < AD__ROWS    ? ad__rows[row].words
+         : reduction != NULL ? reduction->words
+                             : others[code - AD__input].words;
 }
 
 double ad__row_value(ad__row_number row, double x, double y) {
@@ -73,7 +81,7 @@ double ad__row_value(ad__row_number row, double x, double y) {
 #define R1(name, ...) case AD__ROW_##name: return ad__value_##name(x);
 #define R2(name, ...) case AD__ROW_##name: return ad__value_##name(x, y);
 #include "ops.def"
-/* clang-format on */
+        /* clang-format on */
     default: return NAN;
     }
 }
@@ -84,7 +92,7 @@ double ad__row_dx(ad__row_number row, double x, double y, double v) {
 #define R1(name, ...) case AD__ROW_##name: return ad__dx_##name(x, v);
 #define R2(name, ...) case AD__ROW_##name: return ad__dx_##name(x, y, v);
 #include "ops.def"
-/* clang-format on */
+        /* clang-format on */
     default: return NAN;
     }
 }
@@ -95,7 +103,7 @@ double ad__row_dy(ad__row_number row, double x, double y, double v) {
 #define R1(name, ...) case AD__ROW_##name: return 0;
 #define R2(name, ...) case AD__ROW_##name: return ad__dy_##name(x, y, v);
 #include "ops.def"
-/* clang-format on */
+        /* clang-format on */
     default: return NAN;
     }
 }
@@ -106,24 +114,26 @@ double ad__row_side(ad__row_number row, double x, double y, double v) {
 #define R1(name, ...) case AD__ROW_##name: return ad__side_##name(x, v);
 #define R2(name, ...) case AD__ROW_##name: return ad__side_##name(x, y, v);
 #include "ops.def"
-/* clang-format on */
+        /* clang-format on */
     default: return NAN;
     }
 }
 
+/* clang-format off */
 bool ad__row_selects(ad__row_number row) {
     switch (row) {
 #define R1(name, shown, words, value, dx, side, ...) case AD__ROW_##name: return AD__SELECTS(side);
-#define R2(name, shown, words, value, dx, dy, side, ...) case AD__ROW_##name: return AD__SELECTS(side);
+#define R2(name, shown, words, value, dx, dy, side, ...) \
+    case AD__ROW_##name: return AD__SELECTS(side);
 #include "ops.def"
-/* clang-format on */
     default: return false;
     }
 }
 
 bool ad__row_tip(ad__row_number row, double x, double y) {
     switch (row) {
-#define R1(name, shown, words, value, dx, side, reads, cost, rounding, tip, ...) case AD__ROW_##name: return tip;
+#define R1(name, shown, words, value, dx, side, reads, cost, rounding, tip, ...) \
+    case AD__ROW_##name: return tip;
 #define R2(name, shown, words, value, dx, dy, side, reads_x, reads_y, cost, rounding, tip, ...) \
     case AD__ROW_##name: return tip;
 #include "ops.def"
@@ -135,7 +145,8 @@ bool ad__row_bends(ad__row_number row, double v) {
     switch (row) {
 #define R1(name, shown, words, value, dx, side, reads, cost, rounding, tip, bends, ...) \
     case AD__ROW_##name: return bends;
-#define R2(name, shown, words, value, dx, dy, side, reads_x, reads_y, cost, rounding, tip, bends, ...) \
+#define R2(name, shown, words, value, dx, dy, side, reads_x, reads_y, cost, rounding, tip, bends,  \
+           ...)                                                                                    \
     case AD__ROW_##name: return bends;
 #include "ops.def"
     default: return false;
@@ -145,20 +156,22 @@ bool ad__row_bends(ad__row_number row, double v) {
 double ad__row_rounding(ad__row_number row, double x, double y, double value) {
     const double u = AD__ROUNDING, v = fabs(value);
     switch (row) {
-#define R1(name, shown, words, value, dx, side, reads, cost, rounding, ...) case AD__ROW_##name: return rounding;
+#define R1(name, shown, words, value, dx, side, reads, cost, rounding, ...) \
+    case AD__ROW_##name: return rounding;
 #define R2(name, shown, words, value, dx, dy, side, reads_x, reads_y, cost, rounding, ...) \
     case AD__ROW_##name: return rounding;
 #include "ops.def"
     default: return NAN;
     }
 }
+/* clang-format on */
 
 double ad__row_constant(ad__row_number row, int operand) {
     if (ad__rows[row].reads[operand] != AD__READS_0) return NAN;
     return operand == 0 ? ad__row_dx(row, 0, 0, 0) : ad__row_dy(row, 0, 0, 0);
 }
 
-/* ---- reductions ------------------------------------------------------------------------------- */
+/* ---- reductions ------------------------------------------------------------------------------ */
 
 /* clang-format off */
 #define NO_SUM(...)
@@ -199,8 +212,10 @@ void ad__fold_partials(uint8_t code, size_t n, const double x[], double partial[
     switch (code) {
 #define R_SUM    NO_SUM
 #define R_SELECT NO_SELECT
-#define R_FOLD(name, ...) \
-    case AD__##name: for (size_t i = 0; i < n; i++) partial[i] = ad__slope_##name(x[i], f.shift)/over; break;
+#define R_FOLD(name, ...)                                                                          \
+    case AD__##name:                                                                               \
+        for (size_t i = 0; i < n; i++) partial[i] = ad__slope_##name(x[i], f.shift)/over;          \
+        break;
 #include "reduce.def"
     default: break;
     }
@@ -325,3 +340,4 @@ size_t ad__selected(uint8_t code, double first, size_t n) {
     default: return n;
     }
 }
+/* clang-format on */

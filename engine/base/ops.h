@@ -1,4 +1,5 @@
-/* ops.h - the rows of ops.def and reduce.def as enums, functions and texts; and the opcodes of the tape.
+/* ops.h - the rows of ops.def and reduce.def as enums, functions and texts; and the opcodes of the
+ * tape.
  *
  * A row of two operands makes three opcodes: both operands nodes, the second a plain number, the
  * first a plain number. They stand in that order, so that code = first code of the row + form. */
@@ -30,12 +31,13 @@ typedef enum ad__code {
 #define R2(name, ...) AD__##name, AD__##name##_number, AD__number_##name,
 #include "ops.def"
     AD__input,
-    AD__branch,        /* a noted decision: value 1 or 0 */
-#define R_SUM(name, ...)    AD__##name,     /* from here on, operands stand in a record of the operand list */
+    AD__branch, /* a noted decision: value 1 or 0 */
+#define R_SUM(name, ...) \
+    AD__##name, /* from here on, operands stand in a record of the operand list */
 #define R_FOLD(name, ...)   AD__##name,
 #define R_SELECT(name, ...) AD__##name,
 #include "reduce.def"
-    AD__custom,        /* an operation of the user's: which one, says the word behind its operands */
+    AD__custom, /* an operation of the user's: which one, says the word behind its operands */
     AD__CODES
 } ad__code;
 
@@ -44,9 +46,14 @@ typedef enum ad__code {
 
 /* Columns of ops.def that are words. */
 typedef enum ad__reads {
-    AD__READS_0, AD__READS_X = 1, AD__READS_Y = 2, AD__READS_V = 4,
-    AD__READS_XY = AD__READS_X | AD__READS_Y, AD__READS_XV = AD__READS_X | AD__READS_V,
-    AD__READS_YV = AD__READS_Y | AD__READS_V, AD__READS_XYV = AD__READS_XY | AD__READS_V
+    AD__READS_0,
+    AD__READS_X = 1,
+    AD__READS_Y = 2,
+    AD__READS_V = 4,
+    AD__READS_XY = AD__READS_X | AD__READS_Y,
+    AD__READS_XV = AD__READS_X | AD__READS_V,
+    AD__READS_YV = AD__READS_Y | AD__READS_V,
+    AD__READS_XYV = AD__READS_XY | AD__READS_V
 } ad__reads;
 enum { AD__COST_cheap, AD__COST_costly };
 typedef enum ad__in_c { AD__IN_C_libm, AD__IN_C_text, AD__IN_C_special } ad__in_c;
@@ -55,7 +62,8 @@ enum { AD__FIRST_REDUCTION = AD__branch + 1, AD__REDUCTIONS = AD__custom - AD__F
 
 typedef enum ad__family { AD__NO_FAMILY, AD__SUMS, AD__FOLDS, AD__SELECTS_ONE } ad__family;
 
-/* A row of reduce.def: the texts of its expressions, NULL where its family has none. Of a sum `record` is its partial. */
+/* A row of reduce.def: the texts of its expressions, NULL where its family has none. Of a sum
+ * `record` is its partial. */
 typedef struct ad__reduction {
     const char *name, *words;
     ad__family  family;
@@ -73,22 +81,26 @@ static inline const ad__reduction *ad__reduction_of(uint32_t code) {
 }
 
 static inline ad__family ad__family_of(uint32_t code) {
-    return code - AD__FIRST_REDUCTION < AD__REDUCTIONS ? ad__reductions[code - AD__FIRST_REDUCTION].family : AD__NO_FAMILY;
+    return code - AD__FIRST_REDUCTION < AD__REDUCTIONS
+             ? ad__reductions[code - AD__FIRST_REDUCTION].family
+             : AD__NO_FAMILY;
 }
 
 /* Has it two groups of as many operands each, as dot? */
 static inline bool ad__is_paired(uint32_t code) {
-    return ad__family_of(code) == AD__SUMS && ad__reductions[code - AD__FIRST_REDUCTION].groups == 2;
+    return ad__family_of(code) == AD__SUMS &&
+           ad__reductions[code - AD__FIRST_REDUCTION].groups == 2;
 }
 
 typedef struct ad__row {
-    const char *name, *shown, *words;
-    const char *value, *dx, *dy, *side;     /* the texts of the expressions; dy is NULL for one operand */
-    uint8_t     operands, code;             /* code: of the form in which all operands are nodes */
-    uint8_t     reads[2];                   /* ad__reads: what dx and dy name */
-    bool        costly;
-    uint8_t     in_c;                       /* ad__in_c */
-    const char *const *source;              /* AD__IN_C_special: pieces of C, then NULL */
+    const char        *name, *shown, *words;
+    /* texts of expressions; dy is NULL for one operand */
+    const char        *value, *dx, *dy, *side;
+    uint8_t            operands, code; /* code: of the form in which all operands are nodes */
+    uint8_t            reads[2];       /* ad__reads: what dx and dy name */
+    bool               costly;
+    uint8_t            in_c;   /* ad__in_c */
+    const char *const *source; /* AD__IN_C_special: pieces of C, then NULL */
 } ad__row;
 
 extern const ad__row ad__rows[AD__ROWS];
@@ -118,18 +130,31 @@ static inline double ad__value_scale(double x, double y);
 #define pow_slope(x, y)   ad__value_pow_slope(x, y)
 #define hypot_slope(x, y) ad__value_hypot_slope(x, y)
 #define scale(x, y)       ad__value_scale(x, y)
-#define polygamma(n, x) ad__polygamma(n, x)
-#define lgamma(x)       ad__lgamma(x)
+#define polygamma(n, x)   ad__polygamma(n, x)
+#define lgamma(x)         ad__lgamma(x)
 
+/* clang-format off */
 #define R1(name, shown, words, value, dx, side, ...)                                               \
     static inline double ad__value_##name(double x) { return value; }                              \
-    static inline double ad__dx_##name(double x, double v) { (void)x, (void)v; return AD__PARTIAL(name, 0, x, 0, v, dx); } \
+    static inline double ad__dx_##name(double x, double v) {                                       \
+        (void)x, (void)v;                                                                          \
+        return AD__PARTIAL(name, 0, x, 0, v, dx);                                                  \
+    }                                                                                              \
     static inline double ad__side_##name(double x, double v) { (void)x, (void)v; return side; }
 #define R2(name, shown, words, value, dx, dy, side, ...)                                           \
     static inline double ad__value_##name(double x, double y) { (void)x, (void)y; return value; }  \
-    static inline double ad__dx_##name(double x, double y, double v) { (void)x, (void)y, (void)v; return AD__PARTIAL(name, 0, x, y, v, dx); } \
-    static inline double ad__dy_##name(double x, double y, double v) { (void)x, (void)y, (void)v; return AD__PARTIAL(name, 1, x, y, v, dy); } \
-    static inline double ad__side_##name(double x, double y, double v) { (void)x, (void)y, (void)v; return side; }
+    static inline double ad__dx_##name(double x, double y, double v) {                             \
+        (void)x, (void)y, (void)v;                                                                 \
+        return AD__PARTIAL(name, 0, x, y, v, dx);                                                  \
+    }                                                                                              \
+    static inline double ad__dy_##name(double x, double y, double v) {                             \
+        (void)x, (void)y, (void)v;                                                                 \
+        return AD__PARTIAL(name, 1, x, y, v, dy);                                                  \
+    }                                                                                              \
+    static inline double ad__side_##name(double x, double y, double v) {                           \
+        (void)x, (void)y, (void)v;                                                                 \
+        return side;                                                                               \
+    }
 #include "ops.def"
 
 /* What a fold has made of its operands. */
@@ -138,22 +163,42 @@ typedef struct ad__folded {
 } ad__folded;
 
 #define R_SUM(name, words, groups, term, partial)                                                  \
-    static inline double ad__partial_##name(double x, double y) { (void)x, (void)y; return partial; } \
+    static inline double ad__partial_##name(double x, double y) {                                  \
+        (void)x, (void)y;                                                                          \
+        return partial;                                                                            \
+    }                                                                                              \
     static inline double ad__term_##name(double x, double y) { (void)x, (void)y; return term; }
-#define R_FOLD(name, words, measure, start, term, value, slope, over, along, bend, selects, tip, noise, ...) \
+#define R_FOLD(name, words, measure, start, term, value, slope, over, along, bend, selects, tip,   \
+               noise, ...)                                                                         \
     static inline double ad__measure_##name(double x) { (void)x; return measure; }                 \
     static inline double ad__start_##name(void) { return start; }                                  \
-    static inline double ad__term_##name(double x, double shift) { (void)x, (void)shift; return term; } \
-    static inline double ad__result_##name(double shift, double total) { (void)shift, (void)total; return value; } \
-    static inline double ad__slope_##name(double x, double shift) { (void)x, (void)shift; return slope; } \
-    static inline double ad__over_##name(double shift, double total) { (void)shift, (void)total; return over; } \
+    static inline double ad__term_##name(double x, double shift) {                                 \
+        (void)x, (void)shift;                                                                      \
+        return term;                                                                               \
+    }                                                                                              \
+    static inline double ad__result_##name(double shift, double total) {                           \
+        (void)shift, (void)total;                                                                  \
+        return value;                                                                              \
+    }                                                                                              \
+    static inline double ad__slope_##name(double x, double shift) {                                \
+        (void)x, (void)shift;                                                                      \
+        return slope;                                                                              \
+    }                                                                                              \
+    static inline double ad__over_##name(double shift, double total) {                             \
+        (void)shift, (void)total;                                                                  \
+        return over;                                                                               \
+    }                                                                                              \
     static inline double ad__along_##name(double p) { (void)p; return along; }                     \
     static inline double ad__bend_##name(double v, double p) { (void)v, (void)p; return bend; }    \
-    static inline bool   ad__tip_##name(double shift, double total) { (void)shift, (void)total; return tip; } \
+    static inline bool   ad__tip_##name(double shift, double total) {                              \
+        (void)shift, (void)total;                                                                  \
+        return tip;                                                                                \
+    }                                                                                              \
     static inline double ad__noise_##name(double v, double n) { (void)v, (void)n; return noise; }
 #define R_SELECT(name, words, groups, which)                                                       \
     static inline double ad__which_##name(double c, double n) { (void)c, (void)n; return which; }
 #include "reduce.def"
+/* clang-format on */
 
 #undef sigmoid
 #undef sigmoid_slope
@@ -168,11 +213,11 @@ typedef struct ad__folded {
 
 /* Is there anything in this column of a row? The text is a constant, so the answer is one too. A
  * row with a side selects. */
-#define AD__GIVEN(column)  (!(#column[0] == '0' && #column[1] == '\0'))
-#define AD__SELECTS(side)  AD__GIVEN(side)
+#define AD__GIVEN(column) (!(#column[0] == '0' && #column[1] == '\0'))
+#define AD__SELECTS(side) AD__GIVEN(side)
 
-/* The tangent of what moves but is level, where that of what does not move at all is +0. The two differ when an
- * infinite partial comes next: inf*0 is no number, inf times nothing is nothing. */
+/* The tangent of what moves but is level, where that of what does not move at all is +0. The two
+ * differ when an infinite partial comes next: inf*0 is no number, inf times nothing is nothing. */
 #define AD__LEVEL_TANGENT (-0.0)
 
 static inline uint64_t ad__bits(double x) {
@@ -190,17 +235,17 @@ static inline bool ad__zero(double x) {
     return ad__bits(x) << 1 == 0;
 }
 
-/* The tangent of a result, put together from those of its operands. The rules mirror those of the reverse sweep, which
- * goes from the result down and stops at an adjoint of 0, so that both say the same where factors are 0 and
- * infinite: a partial of 0 sends nothing up, whatever the tangent. Where it selects, its operand does not even count as
- * moving. */
+/* The tangent of a result, put together from those of its operands. The rules mirror those of the
+ * reverse sweep, which goes from the result down and stops at an adjoint of 0, so that both say the
+ * same where factors are 0 and infinite: a partial of 0 sends nothing up, whatever the tangent.
+ * Where it selects, its operand does not even count as moving. */
 typedef struct ad__motion {
     double sum;
     bool   moves;
 } ad__motion;
 
 static inline void ad__move_by(ad__motion *m, double partial, double tangent, bool selects) {
-    if (!ad__zero(partial)) m->sum += partial*tangent;
+    if (!ad__zero(partial)) m->sum += partial * tangent;
     m->moves |= !selects || !ad__zero(partial);
 }
 
@@ -209,18 +254,18 @@ static inline double ad__tangent_of(ad__motion m) {
 }
 
 /* ad__folded f of the operands X(0) ... X(n - 1) of the fold `name`. */
-#define AD__FOLD_INTO(f, name, n, X)                                                               \
-    do {                                                                                           \
-        (f) = (ad__folded){ad__start_##name(), 0};                                                 \
-        for (size_t i_ = 0; i_ < (n); i_++) {                                                      \
-            const double measure_ = ad__measure_##name(X(i_));                                     \
-            if (measure_ > (f).shift || measure_ != measure_) (f).shift = measure_;                \
-        }                                                                                          \
-        for (size_t i_ = 0; i_ < (n); i_++) (f).total += ad__term_##name(X(i_), (f).shift);        \
+#define AD__FOLD_INTO(f, name, n, X)                                                        \
+    do {                                                                                    \
+        (f) = (ad__folded){ad__start_##name(), 0};                                          \
+        for (size_t i_ = 0; i_ < (n); i_++) {                                               \
+            const double measure_ = ad__measure_##name(X(i_));                              \
+            if (measure_ > (f).shift || measure_ != measure_) (f).shift = measure_;         \
+        }                                                                                   \
+        for (size_t i_ = 0; i_ < (n); i_++) (f).total += ad__term_##name(X(i_), (f).shift); \
     } while (0)
 
-/* A fold by its opcode, over an array or, with `at`, over those of its numbers: what it makes of them; and what its row
- * says of that, of one operand x, of a partial p and of the value v. */
+/* A fold by its opcode, over an array or, with `at`, over those of its numbers: what it makes of
+ * them; and what its row says of that, of one operand x, of a partial p and of the value v. */
 ad__folded ad__folded_over(uint8_t code, size_t n, const double x[]);
 ad__folded ad__folded_listed(uint8_t code, size_t n, const double x[], const uint32_t at[]);
 double     ad__fold_value(uint8_t code, ad__folded f);
@@ -238,7 +283,8 @@ void       ad__fold_partials(uint8_t code, size_t n, const double x[], double pa
 double ad__sum_term(uint8_t code, double x, double y);
 double ad__sum_partial(uint8_t code, double x, double y);
 
-/* A selection by its opcode: the number of the operand, among the n behind the first, that this first one asks for; n: none. */
+/* A selection by its opcode: the number of the operand, among the n behind the first, that this
+ * first one asks for; n: none. */
 size_t ad__selected(uint8_t code, double first, size_t n);
 
 /* A row by its number: value, partials, side. y is not read by rows of one operand. */
@@ -249,16 +295,18 @@ double ad__row_side(ad__row_number row, double x, double y, double v);
 bool   ad__row_selects(ad__row_number row);
 
 /* Is (x, y) where this row is like the tip of a cone: not smooth, but equal to its own directional
- * derivative (|x| at 0, max at a tie)? Is there such a place for the operation of this opcode, a row
- * or a fold (reduce.def)? */
-bool ad__row_tip(ad__row_number row, double x, double y);
+ * derivative (|x| at 0, max at a tie)? Is there such a place for the operation of this opcode, a
+ * row or a fold (reduce.def)? */
+bool               ad__row_tip(ad__row_number row, double x, double y);
 static inline bool ad__code_has_tip(uint8_t code) {
     switch (code) {
+/* clang-format off */
 #define R1(name, shown, words, value, dx, side, reads, cost, rounding, tip, ...) \
     case AD__##name: return AD__GIVEN(tip);
 #define R2(name, shown, words, value, dx, dy, side, reads_x, reads_y, cost, rounding, tip, ...) \
     case AD__##name: case AD__##name##_number: case AD__number_##name: return AD__GIVEN(tip);
 #include "ops.def"
+        /* clang-format on */
     default: return ad__family_of(code) == AD__FOLDS && ad__reduction_of(code)->has_tip;
     }
 }

@@ -105,4 +105,5 @@ double ad__polygamma(double order, double x) {
 )
 /* clang-format on */
 
-const char *const ad__polygamma_source[] = {digamma_source, zeta_source, cotangent_source, polygamma_source, NULL};
+const char *const ad__polygamma_source[] = {digamma_source, zeta_source, cotangent_source,
+                                            polygamma_source, NULL};

@@ -15,17 +15,19 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* What takes the place of the right partial derivative of a row, or of the reduction `row` - AD__ROWS +
- * AD__FIRST_REDUCTION, in this operand. Of a reduction x is the operand, y the factor it meets in a dot. */
-typedef double ad__spoil_rule(int row, int operand, double x, double y, double v, double right, void *context);
+/* What takes the place of the right partial derivative of a row, or of the reduction `row` -
+ * AD__ROWS + AD__FIRST_REDUCTION, in this operand. Of a reduction x is the operand, y the factor it
+ * meets in a dot. */
+typedef double ad__spoil_rule(int row, int operand, double x, double y, double v, double right,
+                              void *context);
 
 typedef enum ad__spoil_step {
     AD__STEPS_RIGHT,
-    AD__OVERWRITE,               /* = where += belongs */
+    AD__OVERWRITE, /* = where += belongs */
     AD__ADD_TWICE,
-    AD__SKIP,                    /* the edge with this number, counted in each sweep, is forgotten */
-    AD__STALE,                   /* adjoints do not start from zero */
-    AD__REVERSED                 /* first node to last */
+    AD__SKIP,    /* the edge with this number, counted in each sweep, is forgotten */
+    AD__STALE,   /* adjoints do not start from zero */
+    AD__REVERSED /* first node to last */
 } ad__spoil_step;
 
 /* Of this thread, until told otherwise; NULL and AD__STEPS_RIGHT: nothing is spoiled. */

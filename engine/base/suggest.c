@@ -29,8 +29,10 @@ static size_t distance(const char *a, size_t na, const char *b, size_t nb) {
         for (size_t j = 0; j <= nb; j++) {
             d[i][j] = i + j; /* at a border; elsewhere an upper bound */
             if (i == 0 || j == 0) continue;
-            d[i][j] = least(d[i - 1][j - 1] + (a[i - 1] != b[j - 1]), least(d[i - 1][j], d[i][j - 1]) + 1);
-            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) d[i][j] = least(d[i][j], d[i - 2][j - 2] + 1);
+            d[i][j] = least(d[i - 1][j - 1] + (a[i - 1] != b[j - 1]),
+                            least(d[i - 1][j], d[i][j - 1]) + 1);
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+                d[i][j] = least(d[i][j], d[i - 2][j - 2] + 1);
         }
     }
     return d[na][nb];
@@ -110,7 +112,7 @@ static const pair operands[] = {
     {"~", "!"},             {"\xc2\xa0", "a plain space"},
 };
 /* clang-format on */
-#define COUNT(list) (sizeof (list)/sizeof *(list))
+#define COUNT(list) (sizeof(list) / sizeof *(list))
 
 static const char *named(const char *name, size_t length, const pair list[], size_t n) {
     char         word[LONGEST + 1];

@@ -12,7 +12,7 @@
 typedef struct ad__nearest {
     const char *word;
     size_t      length;
-    const char *best;                   /* not terminated if the word tried is not */
+    const char *best; /* not terminated if the word tried is not */
     size_t      best_length, distance;
 } ad__nearest;
 

@@ -44,12 +44,16 @@ char *ad__shown(size_t room, char text[], const char *shown, const char *x, cons
 /* RFC 3629: no overlong forms, no surrogates. */
 size_t ad__sequence(const char *text) {
     const unsigned char *at = (const unsigned char *)text;
-    const size_t n = at[0] < 0x80 ? 1 : at[0] >= 0xc2 && at[0] < 0xe0 ? 2 : (at[0] & 0xf0) == 0xe0 ? 3
-                   : at[0] >= 0xf0 && at[0] < 0xf5 ? 4 : 0;
+    const size_t         n = at[0] < 0x80                  ? 1
+                           : at[0] >= 0xc2 && at[0] < 0xe0 ? 2
+                           : (at[0] & 0xf0) == 0xe0        ? 3
+                           : at[0] >= 0xf0 && at[0] < 0xf5 ? 4
+                                                           : 0;
     for (size_t i = 1; i < n; i++)
         if ((at[i] & 0xc0) != 0x80) return 0;
-    if ((at[0] == 0xe0 && at[1] < 0xa0) || (at[0] == 0xed && at[1] > 0x9f) || (at[0] == 0xf0 && at[1] < 0x90) ||
-        (at[0] == 0xf4 && at[1] > 0x8f)) return 0;
+    if ((at[0] == 0xe0 && at[1] < 0xa0) || (at[0] == 0xed && at[1] > 0x9f) ||
+        (at[0] == 0xf0 && at[1] < 0x90) || (at[0] == 0xf4 && at[1] > 0x8f))
+        return 0;
     return n;
 }
 
@@ -69,7 +73,8 @@ static bool control(uint32_t c) {
 
 /* Ends a line, or changes the direction in which the text around it is read. */
 static bool misleading(uint32_t c) {
-    return c == 0x61c || c == 0x200e || c == 0x200f || (c >= 0x2028 && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069);
+    return c == 0x61c || c == 0x200e || c == 0x200f || (c >= 0x2028 && c <= 0x202e) ||
+           (c >= 0x2066 && c <= 0x2069);
 }
 
 /* The next character in a form that is safe for a terminal; returns the bytes of the text that it
@@ -137,7 +142,8 @@ void ad__end_whole(char text[]) {
     const size_t length = strlen(text);
     size_t       at = length;
     while (at > 0 && length - at < 3 && ((unsigned char)text[at - 1] & 0xc0) == 0x80) at--;
-    if (at > 0 && (unsigned char)text[at - 1] >= 0xc0 && ad__sequence(text + at - 1) == 0) text[at - 1] = '\0';
+    if (at > 0 && (unsigned char)text[at - 1] >= 0xc0 && ad__sequence(text + at - 1) == 0)
+        text[at - 1] = '\0';
 }
 
 void ad__copy_cut(size_t room, char text[], const char *from) {
@@ -145,14 +151,15 @@ void ad__copy_cut(size_t room, char text[], const char *from) {
     else snprintf(text, room, "%.*s\xe2\x80\xa6", ad__cut_bytes(from, room - 4), from);
 }
 
-char *ad__branch_turns(size_t room, char text[], unsigned long node, const char *what, const double side[2], double now,
-                       bool taken) {
+char *ad__branch_turns(size_t room, char text[], unsigned long node, const char *what,
+                       const double side[2], double now, bool taken) {
     char             sides[80];
     const ad__locale locale = ad__locale_enter();
     if (side != NULL) snprintf(sides, sizeof sides, "x = %.17g, y = %.17g", side[0], side[1]);
     else snprintf(sides, sizeof sides, "now %.17g", now);
-    const int length = snprintf(text, room, "the branch on node #%lu (%s, %s) was %s when recorded and would now be %s", node,
-                                what, sides, taken ? "taken" : "not taken", taken ? "not taken" : "taken");
+    const int length = snprintf(
+        text, room, "the branch on node #%lu (%s, %s) was %s when recorded and would now be %s",
+        node, what, sides, taken ? "taken" : "not taken", taken ? "not taken" : "taken");
     if (length >= 0 && (size_t)length >= room) ad__end_whole(text);
     ad__locale_leave(locale);
     return text;
@@ -187,19 +194,22 @@ static bool unknown(uint32_t c) {
 /* Writes a text, asking `special` about each character that is ASCII (at `at`), a control character
  * or not allowed in XML: it returns the replacement, or NULL for none. Invalid bytes become
  * U+FFFD. */
-static void escaped(const char *text, const char *(*special)(const char *at, uint32_t c, char room[16]), FILE *to) {
+static void escaped(const char *text,
+                    const char *(*special)(const char *at, uint32_t c, char room[16]), FILE *to) {
     char room[16];
     for (;;) {
         size_t usual = 0; /* characters that need no replacement are written together */
-        while (text[usual] >= ' ' && text[usual] <= '~' && special(text + usual, (uint32_t)text[usual], room) == NULL) usual++;
+        while (text[usual] >= ' ' && text[usual] <= '~' &&
+               special(text + usual, (uint32_t)text[usual], room) == NULL)
+            usual++;
         if (usual > 0) fwrite(text, 1, usual, to);
         text += usual;
         if (*text == '\0') return;
         const size_t   n = ad__sequence(text);
         const uint32_t c = character(text, n);
-        const char    *instead = n == 0                                    ? "\xef\xbf\xbd"
-                                 : c < 0x80 || control(c) || unknown(c) ? special(text, c, room)
-                                                                        : NULL;
+        const char    *instead = n == 0                               ? "\xef\xbf\xbd"
+                               : c < 0x80 || control(c) || unknown(c) ? special(text, c, room)
+                                                                      : NULL;
         if (instead != NULL) fputs(instead, to);
         else fwrite(text, 1, n, to);
         text += n == 0 ? 1 : n;
@@ -218,18 +228,19 @@ static const char *json_special(const char *at, uint32_t c, char room[16]) {
 static const char *xml_special(const char *at, uint32_t c, char room[16]) {
     (void)at, (void)room;
     switch (c) {
-    case '&':  return "&amp;";
-    case '<':  return "&lt;";
-    case '>':  return "&gt;";
-    case '"':  return "&quot;";
+    case '&': return "&amp;";
+    case '<': return "&lt;";
+    case '>': return "&gt;";
+    case '"': return "&quot;";
     case '\'': return "&#39;";
-    default:   return control(c) ? " " : unknown(c) ? "\xef\xbf\xbd" : NULL;
+    default: return control(c) ? " " : unknown(c) ? "\xef\xbf\xbd" : NULL;
     }
 }
 
 /* Graphviz reads "&lt;" as a character reference, even inside a quoted string. */
 static bool reference(const char *text) {
-    const size_t length = strspn(text + 1, "#0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ");
+    const size_t length =
+        strspn(text + 1, "#0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ");
     return *text == '&' && length > 0 && text[1 + length] == ';';
 }
 

@@ -12,8 +12,8 @@
 
 /* Between enter and leave this thread reads and writes numbers as in the C locale. */
 typedef locale_t ad__locale;
-ad__locale ad__locale_enter(void);
-void       ad__locale_leave(ad__locale before);
+ad__locale       ad__locale_enter(void);
+void             ad__locale_leave(ad__locale before);
 
 /* A user's text made safe to show, cut to fit but never inside a UTF-8 sequence: characters that a
  * terminal would obey (control characters), characters that change the direction of the text around
@@ -26,8 +26,8 @@ const char *ad__shown_name(const char *name, char text[AD__SHOWN_NAME]);
 /* A formatted message in the C locale, cut to fit and made safe to show as a whole; a line may end
  * if the next one is indented. */
 enum { AD__SENTENCE = 2048 };
-__attribute__((format(printf, 3, 0)))
-void ad__sentence(size_t room, char text[], const char *format, va_list list);
+__attribute__((format(printf, 3, 0))) void ad__sentence(size_t room, char text[],
+                                                        const char *format, va_list list);
 
 /* The number of bytes of the UTF-8 sequence that begins here; 0 if none does. */
 size_t ad__sequence(const char *text);
@@ -51,8 +51,8 @@ char *ad__shown(size_t room, char text[], const char *shown, const char *x, cons
 /* The message about a noted branch that would now go the other way, cut to fit; returns text.
  * `what` describes the condition: a row's `shown` with its two sides or, if side is NULL, a name
  * and its present value. */
-char *ad__branch_turns(size_t room, char text[], unsigned long node, const char *what, const double side[2], double now,
-                       bool taken);
+char *ad__branch_turns(size_t room, char text[], unsigned long node, const char *what,
+                       const double side[2], double now, bool taken);
 
 /* The last component of a path: the directories depend on how the compiler was called. */
 const char *ad__file_name(const char *path);
@@ -61,7 +61,7 @@ const char *ad__file_name(const char *path);
 enum { AD__SHORTEST = 32 };
 const char *ad__shortest(double x, char text[AD__SHORTEST]);
 
-bool   ad__is_utf8(const char *text);
+bool ad__is_utf8(const char *text);
 
 /* Is the spare room of a caller's struct, `reserved` to its end, all 0, as ad.h asks? If not, this
  * is said, with the names of the function and of the struct. */

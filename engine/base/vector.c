@@ -21,11 +21,11 @@
 #ifdef __FMA__
 #define MULTIPLY_ADD(a, b, c) fma(a, b, c)
 #else
-#define MULTIPLY_ADD(a, b, c) ((a)*(b) + (c))
+#define MULTIPLY_ADD(a, b, c) ((a) * (b) + (c))
 #endif
 
 static double total(double part[LANES]) {
-    for (size_t width = LANES/2; width > 0; width /= 2)
+    for (size_t width = LANES / 2; width > 0; width /= 2)
         for (size_t j = 0; j < width; j++) part[j] += part[j + width];
     return part[0];
 }
@@ -54,7 +54,7 @@ static double dot(size_t n, const double x[], const double y[]) {
         for (size_t i = 0; i < n; i++) few = MULTIPLY_ADD(x[i], y[i], few);
         return few;
     }
-    for (size_t j = 0; j < LANES; j++) part[j] = x[j]*y[j];
+    for (size_t j = 0; j < LANES; j++) part[j] = x[j] * y[j];
     size_t i = LANES;
     for (; i + LANES <= n; i += LANES)
         for (size_t j = 0; j < LANES; j++) part[j] = MULTIPLY_ADD(x[i + j], y[i + j], part[j]);
@@ -70,8 +70,8 @@ static void add_number(size_t n, double a, double y[]) {
     for (size_t i = 0; i < n; i++) y[i] += a;
 }
 
-/* A handle is two words, tape and bits. n handles in a row are an arithmetic progression of words, 0 and 1
- * apart, and four are compared at once; a layer asks this of every weight it uses. */
+/* A handle is two words, tape and bits. n handles in a row are an arithmetic progression of words,
+ * 0 and 1 apart, and four are compared at once; a layer asks this of every weight it uses. */
 #if UINTPTR_MAX == UINT64_MAX
 typedef uint64_t words __attribute__((vector_size(64)));
 
@@ -79,7 +79,8 @@ static bool in_row(size_t n, const ad_var x[]) {
     uint64_t first[2], rest = 0;
     memcpy(first, x, sizeof first);
     words want = {first[0], first[1],     first[0], first[1] + 1,
-                  first[0], first[1] + 2, first[0], first[1] + 3}, differ = {0};
+                  first[0], first[1] + 2, first[0], first[1] + 3},
+          differ = {0};
     const words step = {0, 4, 0, 4, 0, 4, 0, 4};
     size_t      i = 0;
     for (; i + 4 <= n; i += 4) {
@@ -100,7 +101,8 @@ static bool in_row(size_t n, const ad_var x[]) {
 static bool in_row(size_t n, const ad_var x[]) {
     for (size_t i = 1; i < n; i++)
         if (x[i].tape != x[0].tape || ad__era_of(x[i]) != ad__era_of(x[0]) ||
-            ad__node_of(x[i]) != ad__node_of(x[0]) + (uint32_t)i) return false;
+            ad__node_of(x[i]) != ad__node_of(x[0]) + (uint32_t)i)
+            return false;
     return true;
 }
 #endif

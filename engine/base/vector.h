@@ -12,14 +12,15 @@
 #include <stddef.h>
 
 typedef struct ad__vector {
-    const char *name;                                                    /* "v3" */
+    const char *name; /* "v3" */
     double (*sum)(size_t n, const double x[]);
     double (*dot)(size_t n, const double x[], const double y[]);
     /* y += a*x; x and y do not overlap */
-    void   (*add_scaled)(size_t n, double a, const double x[], double y[]);
-    void   (*add_number)(size_t n, double a, double y[]);                     /* y += a */
-    bool   (*in_row)(size_t n, const ad_var x[]);        /* one tape, one era, nodes a, a+1, ..., a+n-1? */
-    bool   (*same_numbers)(size_t n, const ad_var x[], const double number[]);   /* plain, and these bits? */
+    void (*add_scaled)(size_t n, double a, const double x[], double y[]);
+    void (*add_number)(size_t n, double a, double y[]); /* y += a */
+    bool (*in_row)(size_t n, const ad_var x[]); /* one tape, one era, nodes a, a+1, ..., a+n-1? */
+    /* plain, and these bits? */
+    bool (*same_numbers)(size_t n, const ad_var x[], const double number[]);
 } ad__vector;
 
 extern const ad__vector ad__vector_base;

@@ -6,14 +6,14 @@
 #include <stddef.h>
 
 #if defined(__AVX512F__)
-enum { VECTOR = 8 };                     /* doubles in a vector */
+enum { VECTOR = 8 }; /* doubles in a vector */
 #elif defined(__AVX__)
 enum { VECTOR = 4 };
 #else
 enum { VECTOR = 2 };
 #endif
 
-typedef double vector __attribute__((vector_size(VECTOR*sizeof(double)), may_alias));
+typedef double vector __attribute__((vector_size(VECTOR * sizeof(double)), may_alias));
 
 #define INLINE static inline __attribute__((always_inline))
 
@@ -26,7 +26,8 @@ INLINE void store_vector(double *to, vector v) {
 }
 
 /* For addresses that are not aligned: rows of examples begin anywhere. */
-typedef double loose_vector __attribute__((vector_size(VECTOR*sizeof(double)), aligned(sizeof(double)), may_alias));
+typedef double loose_vector
+    __attribute__((vector_size(VECTOR * sizeof(double)), aligned(sizeof(double)), may_alias));
 
 INLINE vector load_loose(const double *from) {
     return *(const loose_vector *)(const void *)from;
@@ -81,12 +82,15 @@ INLINE vector across(const vector v[VECTOR]) {
 #if defined(__AVX512F__)
     vector pair[4], four[2];
 #pragma GCC unroll 4
-    for (size_t i = 0; i < 4; i++) pair[i] = EVEN1(v[2*i], v[2*i + 1]) + ODD1(v[2*i], v[2*i + 1]);
+    for (size_t i = 0; i < 4; i++)
+        pair[i] = EVEN1(v[2 * i], v[2 * i + 1]) + ODD1(v[2 * i], v[2 * i + 1]);
 #pragma GCC unroll 2
-    for (size_t i = 0; i < 2; i++) four[i] = EVEN2(pair[2*i], pair[2*i + 1]) + ODD2(pair[2*i], pair[2*i + 1]);
+    for (size_t i = 0; i < 2; i++)
+        four[i] = EVEN2(pair[2 * i], pair[2 * i + 1]) + ODD2(pair[2 * i], pair[2 * i + 1]);
     return EVEN4(four[0], four[1]) + ODD4(four[0], four[1]);
 #elif defined(__AVX__)
-    const vector low = EVEN1(v[0], v[1]) + ODD1(v[0], v[1]), high = EVEN1(v[2], v[3]) + ODD1(v[2], v[3]);
+    const vector low = EVEN1(v[0], v[1]) + ODD1(v[0], v[1]),
+                 high = EVEN1(v[2], v[3]) + ODD1(v[2], v[3]);
     return EVEN2(low, high) + ODD2(low, high);
 #else
     return EVEN1(v[0], v[1]) + ODD1(v[0], v[1]);

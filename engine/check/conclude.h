@@ -8,6 +8,7 @@
 /* Each sets the message unless there is one already: what is wrong and where; else why this is no
  * PASS; else that it is one. */
 void ad__conclude_function(ad__report *r);
-void ad__conclude_tape(const ad__probe *p, ad__report *r, bool own);      /* own: the claim is the tape's own gradient */
+/* own: the claim is the tape's own gradient */
+void ad__conclude_tape(const ad__probe *p, ad__report *r, bool own);
 
 #endif

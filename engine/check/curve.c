@@ -5,13 +5,13 @@
  * right rounding grows as the step shrinks. A derivative that is wrong by 1e-3 draws a plateau at
  * 1e-3, since no step can make that error smaller. A kink at the distance d is a cliff at the step
  * d. */
-#include "check/probe.h"
 #include "base/text.h"
+#include "check/probe.h"
 
 #include <math.h>
 #include <stdlib.h>
 
-enum { PER_DECADE = 4, DECADES = 13, POINTS = PER_DECADE*DECADES + 1 };
+enum { PER_DECADE = 4, DECADES = 13, POINTS = PER_DECADE * DECADES + 1 };
 
 typedef struct curve {
     ad_curve       page; /* must be first: a pointer to one is a pointer to the other */
@@ -19,17 +19,17 @@ typedef struct curve {
     char           name[64];
 } curve;
 
-/* ---- measuring -------------------------------------------------------------------------------- */
+/* ---- measuring ------------------------------------------------------------------------------- */
 
 static double central(const ad__slice *line, double h) {
     const ad__sample up = line->at(line->context, h), down = line->at(line->context, -h);
-    return (up.value - down.value)/(up.moved - down.moved);
+    return (up.value - down.value) / (up.moved - down.moved);
 }
 
 /* Extrapolates from steps h, 2h and 4h. */
 static double romberg(const double step_h, const double step_2h, const double step_4h) {
-    const double fine = (4*step_h - step_2h)/3, coarse = (4*step_2h - step_4h)/3;
-    return (16*fine - coarse)/15;
+    const double fine = (4 * step_h - step_2h) / 3, coarse = (4 * step_2h - step_4h) / 3;
+    return (16 * fine - coarse) / 15;
 }
 
 static void measure(curve *c, const ad__slice *line) {
@@ -37,33 +37,36 @@ static void measure(curve *c, const ad__slice *line) {
                              c->page.error < fabs(c->page.estimate) ? fabs(c->page.estimate) : 0);
     const double unit = isfinite(size) && size > 0 ? size : 1;
     for (int i = 0; i < POINTS; i++) {
-        const double    h = pow(10, -(double)i/PER_DECADE);
+        const double    h = pow(10, -(double)i / PER_DECADE);
         ad_curve_point *p = &c->point[i];
         p->step = h;
         p->central = central(line, h);
-        p->romberg = romberg(p->central, central(line, 2*h), central(line, 4*h));
-        p->central_error = fabs(p->central - c->page.claimed)/unit;
-        p->romberg_error = fabs(p->romberg - c->page.claimed)/unit;
-        p->noise = line->noise/h/unit;
+        p->romberg = romberg(p->central, central(line, 2 * h), central(line, 4 * h));
+        p->central_error = fabs(p->central - c->page.claimed) / unit;
+        p->romberg_error = fabs(p->romberg - c->page.claimed) / unit;
+        p->noise = line->noise / h / unit;
     }
 }
 
 ad_curve *ad_check_curve(ad_var y, ad_var x, const double *claimed) {
     ad_tape *tape = y.tape;
-    if (tape == NULL || tape->status != AD_OK || !ad__operand_valid(tape, y, "ad_check_curve", 1)) return NULL;
-    if (x.tape == NULL || (ad__operand_valid(tape, x, "ad_check_curve", 2) && tape->code[ad__node_of(x)] != AD__input))
+    if (tape == NULL || tape->status != AD_OK || !ad__operand_valid(tape, y, "ad_check_curve", 1))
+        return NULL;
+    if (x.tape == NULL || (ad__operand_valid(tape, x, "ad_check_curve", 2) &&
+                           tape->code[ad__node_of(x)] != AD__input))
         ad__fail(tape, AD_BAD_ARGUMENT, "ad_check_curve: x is not an input of the tape");
     curve *c = tape->status == AD_OK ? calloc(1, sizeof *c) : NULL;
     if (c == NULL) {
         ad__fail(tape, AD_NO_MEMORY, "out of memory: no space for the points of a curve");
         return NULL;
     }
-    ad__probe  p;
+    ad__probe   p;
     const char *name = ad__name_of(tape, ad__node_of(x));
-    snprintf(c->name, sizeof c->name, "%.*s", name != NULL ? ad__cut_bytes(name, 60) : 1, name != NULL ? name : "x");
+    snprintf(c->name, sizeof c->name, "%.*s", name != NULL ? ad__cut_bytes(name, 60) : 1,
+             name != NULL ? name : "x");
     c->page.name = c->name, c->page.points = POINTS, c->page.point = c->point;
     if (ad__probe_open(&p, y, 1, &x)) {
-        const ad__slice     line = ad__probe_coordinate(&p, 0);
+        const ad__slice    line = ad__probe_coordinate(&p, 0);
         const ad__estimate e = ad__estimate_slope(&line);
         c->page.estimate = e.shape == AD__SMOOTH ? e.slope : NAN;
         c->page.error = e.shape == AD__SMOOTH ? e.error : INFINITY;
@@ -80,7 +83,7 @@ void ad_curve_free(ad_curve *c) {
     free(c);
 }
 
-/* ---- drawing ---------------------------------------------------------------------------------- */
+/* ---- drawing --------------------------------------------------------------------------------- */
 
 /* The decades of relative error that are drawn: from the smallest error to the largest, rounded
  * outwards. */
@@ -108,14 +111,17 @@ static frame frame_of(const ad_curve *c) {
 enum { LINE_CENTRAL, LINE_ROMBERG, LINE_NOISE, LINES };
 
 static double line_height(const ad_curve_point *p, int line) {
-    return height(line == LINE_CENTRAL ? p->central_error : line == LINE_ROMBERG ? p->romberg_error : p->noise);
+    return height(line == LINE_CENTRAL   ? p->central_error
+                  : line == LINE_ROMBERG ? p->romberg_error
+                                         : p->noise);
 }
 
 static void tsv(const ad_curve *c, FILE *to) {
     fprintf(to, "step\tcentral\tcentral_error\tromberg\tromberg_error\tnoise\n");
     for (size_t i = 0; i < c->points; i++) {
         const ad_curve_point *p = &c->point[i];
-        const double x[] = {p->step, p->central, p->central_error, p->romberg, p->romberg_error, p->noise};
+        const double          x[] = {p->step,    p->central,       p->central_error,
+                                     p->romberg, p->romberg_error, p->noise};
         for (int k = 0; k < 6; k++)
             if (isnan(x[k])) fprintf(to, "%snan", k > 0 ? "\t" : "");
             else fprintf(to, "%s%.10g", k > 0 ? "\t" : "", x[k]);
@@ -128,8 +134,8 @@ enum { ROW_WIDTH = POINTS + 1 };
 static void characters(const ad_curve *c, FILE *to) {
     const frame f = frame_of(c);
     char        name[AD__SHOWN_NAME];
-    fprintf(to, "relative error of d/d%s = %.10g, against the step of the difference\n", ad__shown_name(c->name, name),
-            c->claimed);
+    fprintf(to, "relative error of d/d%s = %.10g, against the step of the difference\n",
+            ad__shown_name(c->name, name), c->claimed);
     for (int e = f.high; e >= f.low; e--) {
         char row[ROW_WIDTH];
         memset(row, ' ', POINTS);
@@ -140,23 +146,25 @@ static void characters(const ad_curve *c, FILE *to) {
                     isfinite(line_height(&c->point[i], line)))
                     row[i] = "o*."[line];
         for (int k = POINTS - 1; k >= 0 && row[k] == ' '; k--) row[k] = '\0';
-        if (e%2 == 0) fprintf(to, "  1e%-4d |%s\n", e, row);
+        if (e % 2 == 0) fprintf(to, "  1e%-4d |%s\n", e, row);
         else fprintf(to, "         |%s\n", row);
     }
     fputs("          ", to);
-    for (int k = 0; k < POINTS; k++) fputc(k%(2*PER_DECADE) == 0 ? '+' : '-', to);
+    for (int k = 0; k < POINTS; k++) fputc(k % (2 * PER_DECADE) == 0 ? '+' : '-', to);
     fputs("\n          1       1e-2    1e-4    1e-6    1e-8    1e-10   1e-12\n", to);
-    fputs("          o central difference    * Romberg, from steps 4h, 2h, h    . noise of the value / h\n", to);
+    fputs("          o central difference    * Romberg, from steps 4h, 2h, h    . noise of the "
+          "value / h\n",
+          to);
 }
 
 enum { WIDTH = 720, HEIGHT = 480, LEFT = 80, RIGHT = 30, TOP = 50, BOTTOM = 60 };
 
 static double across(double step) {
-    return LEFT - log10(step)/DECADES*(WIDTH - LEFT - RIGHT);
+    return LEFT - log10(step) / DECADES * (WIDTH - LEFT - RIGHT);
 }
 
 static double down(frame f, double exponent) {
-    return TOP + (f.high - exponent)/(f.high - f.low)*(HEIGHT - TOP - BOTTOM);
+    return TOP + (f.high - exponent) / (f.high - f.low) * (HEIGHT - TOP - BOTTOM);
 }
 
 static void axes(const ad_curve *c, frame f, FILE *to) {
@@ -166,7 +174,7 @@ static void axes(const ad_curve *c, frame f, FILE *to) {
     for (int e = f.high; e >= f.low; e--) {
         fprintf(to, "<line x1=\"%d\" y1=\"%.1f\" x2=\"%d\" y2=\"%.1f\" stroke=\"#e4e4e4\"/>\n",
                 LEFT, down(f, e), WIDTH - RIGHT, down(f, e));
-        if (e%2 == 0)
+        if (e % 2 == 0)
             fprintf(to, "<text x=\"%d\" y=\"%.1f\" text-anchor=\"end\">1e%d</text>\n", LEFT - 8,
                     down(f, e) + 4, e);
     }
@@ -178,18 +186,18 @@ static void axes(const ad_curve *c, frame f, FILE *to) {
                 HEIGHT - BOTTOM + 18, d);
     }
     fprintf(to, "<text x=\"%d\" y=\"%d\" text-anchor=\"middle\">step h</text>\n",
-            (LEFT + WIDTH - RIGHT)/2, HEIGHT - BOTTOM + 40);
+            (LEFT + WIDTH - RIGHT) / 2, HEIGHT - BOTTOM + 40);
     fprintf(to,
             "<text transform=\"translate(20 %d) rotate(-90)\" text-anchor=\"middle\">relative "
             "error</text>\n",
-            (TOP + HEIGHT - BOTTOM)/2);
+            (TOP + HEIGHT - BOTTOM) / 2);
 }
 
 /* A point that cannot be drawn breaks the line. */
 static void draw_line(const ad_curve *c, frame f, int line, FILE *to) {
     static const char *const color[LINES] = {"#1f6fb4", "#c43c00", "#888888"};
     static const char *const dash[LINES] = {"", "", " stroke-dasharray=\"5 4\""};
-    bool open = false;
+    bool                     open = false;
     for (size_t i = 0; i <= c->points; i++) {
         const double y = i < c->points ? line_height(&c->point[i], line) : NAN;
         if (isnan(y) || y > f.high) {
@@ -205,7 +213,7 @@ static void draw_line(const ad_curve *c, frame f, int line, FILE *to) {
     }
     static const char *const label[LINES] = {"central difference", "Romberg (4h, 2h, h)",
                                              "noise of the value / h"};
-    const int x = LEFT + 12 + 190*line;
+    const int                x = LEFT + 12 + 190 * line;
     fprintf(to,
             "<line x1=\"%d\" y1=\"42\" x2=\"%d\" y2=\"42\" stroke=\"%s\" stroke-width=\"2\"%s/>\n",
             x, x + 24, color[line], dash[line]);
@@ -215,8 +223,8 @@ static void draw_line(const ad_curve *c, frame f, int line, FILE *to) {
 static void svg(const ad_curve *c, FILE *to) {
     const frame f = frame_of(c);
     fprintf(to,
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\" viewBox=\"0 0 %d %d\" "
-            "font-family=\"sans-serif\" font-size=\"12\">\n"
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\" viewBox=\"0 0 %d "
+            "%d\" font-family=\"sans-serif\" font-size=\"12\">\n"
             "<rect width=\"100%%\" height=\"100%%\" fill=\"white\"/>\n",
             WIDTH, HEIGHT, WIDTH, HEIGHT);
     axes(c, f, to);

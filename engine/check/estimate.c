@@ -21,32 +21,32 @@
 
 enum { LEVELS = 20, MOST_LEVELS = 32, COLUMNS = 5, FEWEST = 3, RUN = 4 };
 
-#define SMALL_SIZE    0x1p-12    /* below this, steps small beside 1 are not small beside x */
-#define AMPLIFIED     1.2        /* extrapolation enlarges noise by (16 + 1)/15, less in later columns */
-#define SMALLEST      0x1p-1073  /* two of the smallest numbers: the most that underflow may cost */
-#define NEGLIGIBLE    0x1p-1000  /* a function of this size is 0, within the noise of underflow */
-#define PREFILTER     1e-9       /* the smallest tolerance that the cheap estimate can certify */
-#define RESOLVED      1e-5       /* an error this small relative to the slope resolves it */
-#define WEAK          1e-6       /* ... relative to the function's scale: the slope is small */
-#define INFORMATIVE   0.01       /* noise beside the slope at which a step can still contradict */
-#define NOISY         64         /* noise of this many roundings of the value has another source */
-#define ALIASED       0x1p-20    /* f turning in steps this short may turn within one place */
-#define HIDDEN        32         /* what is less than this many times the noise can hide in it */
+#define SMALL_SIZE  0x1p-12 /* below this, steps small beside 1 are not small beside x */
+#define AMPLIFIED   1.2     /* extrapolation enlarges noise by (16 + 1)/15, less in later columns */
+#define SMALLEST    0x1p-1073 /* two of the smallest numbers: the most that underflow may cost */
+#define NEGLIGIBLE  0x1p-1000 /* a function of this size is 0, within the noise of underflow */
+#define PREFILTER   1e-9      /* the smallest tolerance that the cheap estimate can certify */
+#define RESOLVED    1e-5      /* an error this small relative to the slope resolves it */
+#define WEAK        1e-6      /* ... relative to the function's scale: the slope is small */
+#define INFORMATIVE 0.01      /* noise beside the slope at which a step can still contradict */
+#define NOISY       64        /* noise of this many roundings of the value has another source */
+#define ALIASED     0x1p-20   /* f turning in steps this short may turn within one place */
+#define HIDDEN      32        /* what is less than this many times the noise can hide in it */
 
-/* ---- sampling --------------------------------------------------------------------------------- */
+/* ---- sampling -------------------------------------------------------------------------------- */
 
 typedef struct ladder {
     int    levels;
     double h[MOST_LEVELS], central[MOST_LEVELS], left[MOST_LEVELS], right[MOST_LEVELS];
     double noise[MOST_LEVELS]; /* of a central difference; a one-sided one has twice that */
     bool   finite_left[MOST_LEVELS], finite_right[MOST_LEVELS], same[MOST_LEVELS];
-    double range[MOST_LEVELS];            /* how far the values were from the one at x */
+    double range[MOST_LEVELS]; /* how far the values were from the one at x */
     size_t evaluations;
 } ladder;
 
 /* Where there is no value, that at x stands in for it: the difference is one-sided. */
 static double noise_of(const ad__slice *line, double value) {
-    return line->noise + 2*AD__ROUNDING*fabs(isfinite(value) ? value : line->value) + SMALLEST;
+    return line->noise + 2 * AD__ROUNDING * fabs(isfinite(value) ? value : line->value) + SMALLEST;
 }
 
 static double away(const ad__slice *line, double value) {
@@ -56,17 +56,18 @@ static double away(const ad__slice *line, double value) {
 /* What is computed from x has no more places than x, and a few places away from x its roundings may
  * all have one sign. */
 static double last_places(const ad__slice *line, double slope, double width) {
-    return isfinite(slope) ? 2*AD__ROUNDING*line->size*fabs(slope)/width : 0;
+    return isfinite(slope) ? 2 * AD__ROUNDING * line->size * fabs(slope) / width : 0;
 }
 
-static void sample_level(const ad__slice *line, const ad__sample *up, const ad__sample *down, ladder *l) {
+static void sample_level(const ad__slice *line, const ad__sample *up, const ad__sample *down,
+                         ladder *l) {
     const int    k = l->levels++;
     const double width = up->moved - down->moved;
-    l->h[k] = width/2;
-    l->central[k] = (up->value - down->value)/width;
-    l->right[k] = (up->value - line->value)/up->moved;
-    l->left[k] = (down->value - line->value)/down->moved;
-    l->noise[k] = (noise_of(line, up->value) + noise_of(line, down->value))/width;
+    l->h[k] = width / 2;
+    l->central[k] = (up->value - down->value) / width;
+    l->right[k] = (up->value - line->value) / up->moved;
+    l->left[k] = (down->value - line->value) / down->moved;
+    l->noise[k] = (noise_of(line, up->value) + noise_of(line, down->value)) / width;
     if (k >= LEVELS && !line->bounded) l->noise[k] += last_places(line, l->central[k], width);
     l->finite_right[k] = isfinite(l->right[k]);
     l->finite_left[k] = isfinite(l->left[k]);
@@ -82,7 +83,7 @@ static void sample(const ad__slice *line, double first, int levels, ladder *l) {
     for (int k = 0; k < levels; k++, h /= 4) {
         const ad__sample up = line->at(line->context, h), down = line->at(line->context, -h);
         l->evaluations += 2;
-        if (k >= LEVELS && !(fabs(up.moved - h) <= h/4 && fabs(down.moved + h) <= h/4)) break;
+        if (k >= LEVELS && !(fabs(up.moved - h) <= h / 4 && fabs(down.moved + h) <= h / 4)) break;
         sample_level(line, &up, &down, l);
     }
 }
@@ -92,20 +93,21 @@ static ladder finer_than_bad(const ladder *all, bool left, bool right, bool same
     ladder good = *all;
     int    from = 0;
     for (int k = 0; k < all->levels; k++)
-        if ((left && !all->finite_left[k]) || (right && !all->finite_right[k]) || (same && !all->same[k]))
+        if ((left && !all->finite_left[k]) || (right && !all->finite_right[k]) ||
+            (same && !all->same[k]))
             from = k + 1;
     good.levels = all->levels - from;
     const size_t count = (size_t)good.levels;
-    memmove(good.h, good.h + from, count*sizeof *good.h);
-    memmove(good.central, good.central + from, count*sizeof *good.central);
-    memmove(good.left, good.left + from, count*sizeof *good.left);
-    memmove(good.right, good.right + from, count*sizeof *good.right);
-    memmove(good.noise, good.noise + from, count*sizeof *good.noise);
-    memmove(good.range, good.range + from, count*sizeof *good.range);
+    memmove(good.h, good.h + from, count * sizeof *good.h);
+    memmove(good.central, good.central + from, count * sizeof *good.central);
+    memmove(good.left, good.left + from, count * sizeof *good.left);
+    memmove(good.right, good.right + from, count * sizeof *good.right);
+    memmove(good.noise, good.noise + from, count * sizeof *good.noise);
+    memmove(good.range, good.range + from, count * sizeof *good.range);
     return good;
 }
 
-/* ---- extrapolation ---------------------------------------------------------------------------- */
+/* ---- extrapolation --------------------------------------------------------------------------- */
 
 typedef struct choice {
     double slope, error, step;
@@ -123,7 +125,7 @@ static void romberg(int levels, const double slope[], double base, table t) {
         double factor = base;
         t[k][0] = slope[k];
         for (int j = 1; j < columns(k); j++, factor *= base)
-            t[k][j] = t[k][j - 1] + (t[k][j - 1] - t[k - 1][j - 1])/(factor - 1);
+            t[k][j] = t[k][j - 1] + (t[k][j - 1] - t[k - 1][j - 1]) / (factor - 1);
     }
 }
 
@@ -131,7 +133,7 @@ static void romberg(int levels, const double slope[], double base, table t) {
  * coarser step, so that an entry that agrees by chance is not trusted. */
 static double entry_error(table t, int k, int j, double base, double noise) {
     const double coarser = j < columns(k - 1) ? fabs(t[k][j] - t[k - 1][j]) : 0;
-    return fmax(j > 0 ? fabs(t[k][j] - t[k][j - 1]) : coarser, coarser/base) + AMPLIFIED*noise;
+    return fmax(j > 0 ? fabs(t[k][j] - t[k][j - 1]) : coarser, coarser / base) + AMPLIFIED * noise;
 }
 
 /* What is extrapolated: slopes at steps h with their noise, the base of the table, how far the two
@@ -147,9 +149,9 @@ typedef struct steps {
 static bool confirmed(const steps *s, table t, int k, int j, double error) {
     bool informative = false;
     for (int m = k + 1; m < s->levels; m++) {
-        if (!(fabs(t[m][j] - t[k][j]) <= error + 2*s->noise[m])) return false;
-        if (s->bend != NULL && s->bend[m] > 2*s->bend[k] + error + 8*s->noise[m]) return false;
-        if (s->noise[m] <= INFORMATIVE*fmax(s->scale, fabs(t[k][j]))) informative = true;
+        if (!(fabs(t[m][j] - t[k][j]) <= error + 2 * s->noise[m])) return false;
+        if (s->bend != NULL && s->bend[m] > 2 * s->bend[k] + error + 8 * s->noise[m]) return false;
+        if (s->noise[m] <= INFORMATIVE * fmax(s->scale, fabs(t[k][j]))) informative = true;
     }
     return informative;
 }
@@ -188,7 +190,7 @@ static bool extrapolate(const steps *s, choice *best) {
     return found;
 }
 
-/* ---- kinks ------------------------------------------------------------------------------------ */
+/* ---- kinks ----------------------------------------------------------------------------------- */
 
 /* How |D+ - D-| (or a slope itself) changes over RUN levels up to level k. That of a smooth
  * function falls to a quarter from level to level, that of |x|^p changes by 4^(1 - p). */
@@ -197,7 +199,7 @@ typedef enum course { FALLS, STAYS, GROWS } course;
 static course course_of(const double size[], int k) {
     bool stays = true, grows = true;
     for (int m = k - RUN + 2; m <= k; m++) {
-        const double ratio = size[m]/size[m - 1];
+        const double ratio = size[m] / size[m - 1];
         if (!(ratio > 0.7 && ratio < 1.4)) stays = false;
         if (!(ratio >= 1.4)) grows = false;
     }
@@ -209,12 +211,12 @@ static course finest_course(int levels, const double size[], const double noise[
     for (int k = levels - 1; k >= RUN - 1; k--) {
         bool seen = true;
         for (int m = k - RUN + 1; m <= k; m++)
-            if (!(size[m] > clear*noise[m])) seen = false;
+            if (!(size[m] > clear * noise[m])) seen = false;
         if (!seen) continue;
         const course here = course_of(size, k);
         if (here == FALLS) return FALLS;
         for (int m = k + 1; m < levels; m++)
-            if (size[m] + clear*noise[m] < size[k]/2) return FALLS;
+            if (size[m] + clear * noise[m] < size[k] / 2) return FALLS;
         return here;
     }
     return FALLS;
@@ -235,13 +237,13 @@ static course slope_course(const ladder *l) {
 static double one_side(const ladder *l, const double slope[], double scale, double *error) {
     double noise[MOST_LEVELS];
     choice best = {NAN, INFINITY, NAN, INFINITY};
-    for (int k = 0; k < l->levels; k++) noise[k] = 2*l->noise[k];
+    for (int k = 0; k < l->levels; k++) noise[k] = 2 * l->noise[k];
     if (!extrapolate(&(steps){l->levels, l->h, slope, noise, NULL, 4, scale}, &best)) return NAN;
     if (best.error > *error) *error = best.error;
     return best.slope;
 }
 
-/* ---- the estimate ----------------------------------------------------------------------------- */
+/* ---- the estimate ---------------------------------------------------------------------------- */
 
 /* The value per unit of x, or the median over all steps of the steeper one-sided slope, whichever
  * is larger. */
@@ -255,7 +257,8 @@ static double scale_of(const ad__slice *line, const ladder *l) {
         for (; place > 0 && slope[place - 1] > steepest; place--) slope[place] = slope[place - 1];
         slope[place] = steepest;
     }
-    return fmax(fmax(fabs(line->value)/fmax(1, line->size), count > 0 ? slope[count/2] : 0), NEGLIGIBLE);
+    return fmax(fmax(fabs(line->value) / fmax(1, line->size), count > 0 ? slope[count / 2] : 0),
+                NEGLIGIBLE);
 }
 
 static void sides(const ladder *l, ad__estimate *e) {
@@ -268,7 +271,8 @@ static void sides(const ladder *l, ad__estimate *e) {
 static double steepest(const ladder *l) {
     double slope = 0;
     for (int k = 0; k < l->levels; k++)
-        if (fabs(l->central[k]) > 2*l->noise[k] && fabs(l->central[k]) > slope) slope = fabs(l->central[k]);
+        if (fabs(l->central[k]) > 2 * l->noise[k] && fabs(l->central[k]) > slope)
+            slope = fabs(l->central[k]);
     return slope;
 }
 
@@ -284,8 +288,8 @@ static double range_from(const ladder *l, double step) {
 static void lengths(const ad__slice *line, const ladder *l, ad__estimate *e) {
     const double slope = steepest(l);
     if (!(slope > 0)) return;
-    e->drowned = noise_of(line, line->value)/slope;
-    e->turned = range_from(l, INFINITY)/slope;
+    e->drowned = noise_of(line, line->value) / slope;
+    e->turned = range_from(l, INFINITY) / slope;
 }
 
 /* Is the value at the shortest step about as far from that at x as those at steps up to 64 times as
@@ -294,7 +298,7 @@ static bool far_at_last(const ladder *l) {
     const int last = l->levels - 1;
     double    far = 0;
     for (int k = last - 3; k < last; k++) far = fmax(far, k >= 0 ? l->range[k] : INFINITY);
-    return l->range[last] > 8*(2*l->h[last]*l->noise[last]) && l->range[last] > far/16;
+    return l->range[last] > 8 * (2 * l->h[last] * l->noise[last]) && l->range[last] > far / 16;
 }
 
 /* Does the function still turn between the shortest steps? Then no step resolves it. */
@@ -302,21 +306,22 @@ static bool turns_at_last(const ladder *l) {
     const int k = l->levels - 1;
     if (far_at_last(l)) return true;
     const double change = fabs(l->central[k] - l->central[k - 1]);
-    return change > 8*(l->noise[k] + l->noise[k - 1]) && 2*change > fmax(fabs(l->central[k]), fabs(l->central[k - 1]));
+    return change > 8 * (l->noise[k] + l->noise[k - 1]) &&
+           2 * change > fmax(fabs(l->central[k]), fabs(l->central[k - 1]));
 }
 
 /* At a jump or a vertical tangent slopes grow by a constant factor from step to step; if the
  * function turns within the shortest steps, at random. */
 static bool erratic(const ladder *l, const double bend[]) {
     int last = l->levels - 1;
-    while (last > 0 && !(bend[last] > 8*l->noise[last])) last--;
+    while (last > 0 && !(bend[last] > 8 * l->noise[last])) last--;
     double least = INFINITY, most = 0;
     for (int k = last - RUN + 2; k <= last; k++) {
-        const double ratio = k > 0 ? bend[k]/bend[k - 1] : NAN;
+        const double ratio = k > 0 ? bend[k] / bend[k - 1] : NAN;
         if (!(ratio > 0)) return false;
         least = fmin(least, ratio), most = fmax(most, ratio);
     }
-    return most > 2*least;
+    return most > 2 * least;
 }
 
 /* The estimate from levels that all have values on both sides. False: these levels do not give
@@ -337,7 +342,8 @@ static bool from_levels(const ladder *l, ad__estimate *e) {
     }
     choice best;
     if (turns_at_last(l) ||
-        !extrapolate(&(steps){l->levels, l->h, l->central, l->noise, bend, 16, e->scale}, &best)) return false;
+        !extrapolate(&(steps){l->levels, l->h, l->central, l->noise, bend, 16, e->scale}, &best))
+        return false;
     e->shape = AD__SMOOTH, e->level = true, e->range = range_from(l, best.step);
     e->slope = best.slope, e->error = best.error, e->step = best.step, e->three = best.three;
     for (int k = 0; k < l->levels; k++) e->level = e->level && l->left[k] == 0 && l->right[k] == 0;
@@ -345,7 +351,7 @@ static bool from_levels(const ladder *l, ad__estimate *e) {
 }
 
 static bool resolved(const ad__estimate *e) {
-    return e->shape == AD__SMOOTH && e->error <= WEAK*fmax(fabs(e->slope), e->scale);
+    return e->shape == AD__SMOOTH && e->error <= WEAK * fmax(fabs(e->slope), e->scale);
 }
 
 static bool any_change(const ladder *l) {
@@ -357,19 +363,29 @@ static bool any_change(const ladder *l) {
 static ad__estimate from_ladder(const ad__slice *line, double first, int levels) {
     ladder all;
     sample(line, first, levels, &all);
-    ad__estimate nothing = {.shape = AD__UNRESOLVED, .slope = NAN, .error = INFINITY, .step = NAN, .three = INFINITY,
-                            .left = NAN, .right = NAN, .side_error = INFINITY, .drowned = NAN, .turned = NAN,
-                            .scale = scale_of(line, &all), .evaluations = all.evaluations};
+    ad__estimate nothing = {.shape = AD__UNRESOLVED,
+                            .slope = NAN,
+                            .error = INFINITY,
+                            .step = NAN,
+                            .three = INFINITY,
+                            .left = NAN,
+                            .right = NAN,
+                            .side_error = INFINITY,
+                            .drowned = NAN,
+                            .turned = NAN,
+                            .scale = scale_of(line, &all),
+                            .evaluations = all.evaluations};
     lengths(line, &all, &nothing);
-    ad__estimate       near = nothing, wide = nothing;
-    const bool         changes = any_change(&all);
-    ladder             use = finer_than_bad(&all, true, true, true);
-    const bool         found_near = from_levels(&use, &near);
+    ad__estimate near = nothing, wide = nothing;
+    const bool   changes = any_change(&all);
+    ladder       use = finer_than_bad(&all, true, true, true);
+    const bool   found_near = from_levels(&use, &near);
     if (found_near && (!changes || resolved(&near))) return near;
     use = finer_than_bad(&all, true, true, false);
-    if (changes && from_levels(&use, &wide) && (!found_near || wide.shape != AD__SMOOTH)) return wide;
+    if (changes && from_levels(&use, &wide) && (!found_near || wide.shape != AD__SMOOTH))
+        return wide;
     if (found_near || use.levels >= FEWEST) return near;
-    near.shape = AD__EDGE;                          /* no values on one side, at any step */
+    near.shape = AD__EDGE; /* no values on one side, at any step */
     near.side_error = 0;
     use = finer_than_bad(&all, true, false, false);
     if (use.levels >= FEWEST) near.left = one_side(&use, use.left, near.scale, &near.side_error);
@@ -382,16 +398,17 @@ static ad__estimate from_ladder(const ad__slice *line, double first, int levels)
  * contradicts it. */
 static ad__estimate better(const ad__estimate *coarse, const ad__estimate *fine) {
     if (coarse->shape != AD__SMOOTH || fine->shape != AD__SMOOTH)
-        return coarse->shape == AD__SMOOTH && fine->shape >= AD__EDGE ? *coarse
-             : fine->shape == AD__UNRESOLVED && coarse->shape != AD__EDGE ? *coarse : *fine;
-    if (fabs(coarse->slope - fine->slope) > 10*(coarse->error + fine->error)) return *fine;
+        return coarse->shape == AD__SMOOTH && fine->shape >= AD__EDGE     ? *coarse
+             : fine->shape == AD__UNRESOLVED && coarse->shape != AD__EDGE ? *coarse
+                                                                          : *fine;
+    if (fabs(coarse->slope - fine->slope) > 10 * (coarse->error + fine->error)) return *fine;
     return coarse->error <= fine->error ? *coarse : *fine;
 }
 
 static ad__estimate estimate(const ad__slice *line, int levels) {
-    const ad__estimate coarse = from_ladder(line, fmax(1, line->size)/4, levels);
+    const ad__estimate coarse = from_ladder(line, fmax(1, line->size) / 4, levels);
     if (!(line->size < SMALL_SIZE && line->size > 0)) return coarse;
-    ad__estimate fine = from_ladder(line, line->size/4, levels);
+    ad__estimate fine = from_ladder(line, line->size / 4, levels);
     ad__estimate best = better(&coarse, &fine);
     best.evaluations = coarse.evaluations + fine.evaluations;
     return best;
@@ -408,7 +425,7 @@ ad__estimate ad__estimate_slope(const ad__slice *line) {
     return e.shape == AD__KINKED || e.shape == AD__EDGE || resolved(&e) ? e : deeper(line, &e);
 }
 
-/* ---- judging ---------------------------------------------------------------------------------- */
+/* ---- judging --------------------------------------------------------------------------------- */
 
 static double larger(double x, double y) {
     return fmax(fabs(x), fabs(y));
@@ -418,34 +435,50 @@ static double larger(double x, double y) {
  * claim decides whether it is enough, never what the estimate is. */
 static bool prefiltered(const ad__slice *line, double claimed, double rtol, ad__judgement *j) {
     if (!(rtol >= PREFILTER) || !isfinite(claimed)) return false;
-    double central[2], jump[2], noise[2], h = cbrt(2*AD__ROUNDING)*fmax(1, line->size);
-    if (h > line->size/4 && line->size > 0) return false;          /* not small compared with x */
+    double central[2], jump[2], noise[2], h = cbrt(2 * AD__ROUNDING) * fmax(1, line->size);
+    if (h > line->size / 4 && line->size > 0) return false; /* not small compared with x */
     const double step = h;
     for (int k = 0; k < 2; k++, h *= 2) {
         const ad__sample up = line->at(line->context, h), down = line->at(line->context, -h);
         const double     width = up.moved - down.moved;
         if (!up.same || !down.same) return false;
-        central[k] = (up.value - down.value)/width;
-        jump[k] = fabs((up.value - line->value)/up.moved - (down.value - line->value)/down.moved);
-        noise[k] = (noise_of(line, up.value) + noise_of(line, down.value))/width;
+        central[k] = (up.value - down.value) / width;
+        jump[k] =
+            fabs((up.value - line->value) / up.moved - (down.value - line->value) / down.moved);
+        noise[k] = (noise_of(line, up.value) + noise_of(line, down.value)) / width;
         if (!isfinite(central[k]) || !isfinite(jump[k])) return false;
     }
-    if (jump[0] > 4*noise[0] && jump[0] > 0.7*jump[1]) return false;        /* a kink? */
-    const double slope = central[0] + (central[0] - central[1])/3;
-    const double error = fabs(slope - central[0]) + AMPLIFIED*noise[0], size = larger(slope, claimed);
-    if (!(10*error <= PREFILTER*size) || !(fabs(slope - claimed) <= PREFILTER*size)) return false;
-    *j = (ad__judgement){AD_PASS, fabs(slope - claimed), PREFILTER*size,
-                         {.shape = AD__SMOOTH, .slope = slope, .error = error, .step = step, .left = NAN,
-                          .right = NAN, .side_error = INFINITY, .scale = fabs(slope), .evaluations = 4}};
+    if (jump[0] > 4 * noise[0] && jump[0] > 0.7 * jump[1]) return false; /* a kink? */
+    const double slope = central[0] + (central[0] - central[1]) / 3;
+    const double error = fabs(slope - central[0]) + AMPLIFIED * noise[0],
+                 size = larger(slope, claimed);
+    if (!(10 * error <= PREFILTER * size) || !(fabs(slope - claimed) <= PREFILTER * size))
+        return false;
+    *j = (ad__judgement){AD_PASS,
+                         fabs(slope - claimed),
+                         PREFILTER * size,
+                         {.shape = AD__SMOOTH,
+                          .slope = slope,
+                          .error = error,
+                          .step = step,
+                          .left = NAN,
+                          .right = NAN,
+                          .side_error = INFINITY,
+                          .scale = fabs(slope),
+                          .evaluations = 4}};
     return true;
 }
 
 /* At a kink a claim must lie between the two one-sided slopes. */
 static ad_verdict judge_kink(double claimed, double rtol, ad__judgement *j) {
     const ad__estimate *e = &j->estimate;
-    const double low = fmin(e->left, e->right), high = fmax(e->left, e->right);
-    j->gap = claimed < low ? low - claimed : claimed > high ? claimed - high : isfinite(claimed) ? 0 : INFINITY;
-    j->tolerance = fmax(10*e->side_error, rtol*fmax(larger(low, high), isfinite(claimed) ? fabs(claimed) : 0));
+    const double        low = fmin(e->left, e->right), high = fmax(e->left, e->right);
+    j->gap = claimed < low     ? low - claimed
+           : claimed > high    ? claimed - high
+           : isfinite(claimed) ? 0
+                               : INFINITY;
+    j->tolerance = fmax(10 * e->side_error,
+                        rtol * fmax(larger(low, high), isfinite(claimed) ? fabs(claimed) : 0));
     return j->gap <= j->tolerance ? AD_KINK : AD_FAIL;
 }
 
@@ -454,10 +487,11 @@ static ad_verdict judge_kink(double claimed, double rtol, ad__judgement *j) {
 static bool noise_at_the_ends(const ad__slice *line, ad__estimate *e, double *noise) {
     if (line->noise_at == NULL) return false;
     const double step = e->step;
-    const double there = fmax(line->noise_at(line->context, step), line->noise_at(line->context, -step));
+    const double there =
+        fmax(line->noise_at(line->context, step), line->noise_at(line->context, -step));
     if (!(there > line->noise)) return false;
     *noise = there;
-    e->error += AMPLIFIED*(there - line->noise)/step;
+    e->error += AMPLIFIED * (there - line->noise) / step;
     e->evaluations += 2;
     return true;
 }
@@ -467,9 +501,9 @@ static bool noise_at_the_ends(const ad__slice *line, ad__estimate *e, double *no
  * values do; and, unless the noise is a known bound, if a slope as large as the claimed one could
  * turn one last place of x into that much noise. */
 static bool hides(const ad__slice *line, const ad__estimate *e, double noise, double claimed) {
-    const double last_place = 2*AD__ROUNDING*(line->size > 0 ? line->size : 1);
-    return noise > NOISY*AD__ROUNDING*fabs(line->value) && e->range <= HIDDEN*noise &&
-           (line->bounded || HIDDEN*HIDDEN*fabs(claimed)*last_place >= noise);
+    const double last_place = 2 * AD__ROUNDING * (line->size > 0 ? line->size : 1);
+    return noise > NOISY * AD__ROUNDING * fabs(line->value) && e->range <= HIDDEN * noise &&
+           (line->bounded || HIDDEN * HIDDEN * fabs(claimed) * last_place >= noise);
 }
 
 /* By chance a period may nearly fit into one last place of x, or a few, and the samples look smooth
@@ -477,25 +511,29 @@ static bool hides(const ad__slice *line, const ad__estimate *e, double noise, do
  * slope as large as the claimed one would leave the range of all samples within one last place;
  * then no evaluation can tell whether it has that slope. */
 static bool aliased(const ad__slice *line, const ad__estimate *e, double claimed) {
-    return e->turned < ALIASED*line->size && e->range > 0 &&
-           fabs(claimed)*2*AD__ROUNDING*line->size > HIDDEN*e->range;
+    return e->turned < ALIASED * line->size && e->range > 0 &&
+           fabs(claimed) * 2 * AD__ROUNDING * line->size > HIDDEN * e->range;
 }
 
-static ad_verdict judge_smooth(const ad__slice *line, double claimed, double rtol, ad__judgement *j) {
+static ad_verdict judge_smooth(const ad__slice *line, double claimed, double rtol,
+                               ad__judgement *j) {
     ad__estimate *e = &j->estimate;
     if (!isfinite(claimed)) {
-        j->gap = INFINITY, j->tolerance = 10*e->error;
+        j->gap = INFINITY, j->tolerance = 10 * e->error;
         return AD_FAIL;
     }
     const double size = larger(e->slope, claimed);
     double       noise = line->noise;
     j->gap = fabs(e->slope - claimed);
-    j->tolerance = fmax(10*e->error, rtol*size);
-    if (j->gap > j->tolerance && noise_at_the_ends(line, e, &noise)) j->tolerance = fmax(10*e->error, rtol*size);
+    j->tolerance = fmax(10 * e->error, rtol * size);
+    if (j->gap > j->tolerance && noise_at_the_ends(line, e, &noise))
+        j->tolerance = fmax(10 * e->error, rtol * size);
     if (!(j->gap <= j->tolerance))
-        return j->gap > e->three && !hides(line, e, noise, claimed) && !aliased(line, e, claimed) ? AD_FAIL : AD_INCONCLUSIVE;
-    if (10*e->error <= RESOLVED*size) return AD_PASS;
-    return e->error <= WEAK*e->scale ? AD_WEAK : AD_INCONCLUSIVE;
+        return j->gap > e->three && !hides(line, e, noise, claimed) && !aliased(line, e, claimed)
+                 ? AD_FAIL
+                 : AD_INCONCLUSIVE;
+    if (10 * e->error <= RESOLVED * size) return AD_PASS;
+    return e->error <= WEAK * e->scale ? AD_WEAK : AD_INCONCLUSIVE;
 }
 
 static void judge(const ad__slice *line, double claimed, double rtol, ad__judgement *j) {
@@ -503,8 +541,8 @@ static void judge(const ad__slice *line, double claimed, double rtol, ad__judgem
     switch (j->estimate.shape) {
     case AD__SMOOTH: j->verdict = judge_smooth(line, claimed, rtol, j); break;
     case AD__KINKED: j->verdict = judge_kink(claimed, rtol, j); break;
-    case AD__EDGE:   j->verdict = AD_DOMAIN; break;
-    default:         j->verdict = AD_INCONCLUSIVE;
+    case AD__EDGE: j->verdict = AD_DOMAIN; break;
+    default: j->verdict = AD_INCONCLUSIVE;
     }
 }
 
@@ -521,35 +559,40 @@ ad__judgement ad__judge(const ad__slice *line, double claimed, double rtol) {
 }
 
 void ad__allow_rounding(ad__judgement *j, double terms, double claimed) {
-    const double allowed = AD__TERMS*terms;
+    const double allowed = AD__TERMS * terms;
     const bool   smooth = j->estimate.shape == AD__SMOOTH;
-    if (j->verdict != AD_FAIL || !(smooth || j->estimate.shape == AD__KINKED) || !(j->gap <= allowed)) return;
-    if (!smooth) {                                          /* both sides, as one slope */
-        j->estimate.slope = (j->estimate.left + j->estimate.right)/2;
-        j->estimate.error = fabs(j->estimate.right - j->estimate.left)/2 + j->estimate.side_error;
+    if (j->verdict != AD_FAIL || !(smooth || j->estimate.shape == AD__KINKED) ||
+        !(j->gap <= allowed))
+        return;
+    if (!smooth) { /* both sides, as one slope */
+        j->estimate.slope = (j->estimate.left + j->estimate.right) / 2;
+        j->estimate.error = fabs(j->estimate.right - j->estimate.left) / 2 + j->estimate.side_error;
     }
     j->tolerance = allowed;
-    j->verdict = smooth && allowed <= RESOLVED*larger(claimed, j->estimate.slope) ? AD_PASS : AD_WEAK;
+    j->verdict =
+        smooth && allowed <= RESOLVED * larger(claimed, j->estimate.slope) ? AD_PASS : AD_WEAK;
 }
 
-/* ---- noise of a function that can only be called ---------------------------------------------- */
+/* ---- noise of a function that can only be called --------------------------------------------- */
 
 enum { POINTS = 10, ORDER = 6, SPACINGS = 20, MOST_SPACINGS = 32, NARROW = 3 };
 
-#define GOLDEN 0.6180339887498949         /* not a multiple of any step a function may have */
+#define GOLDEN 0.6180339887498949 /* not a multiple of any step a function may have */
 
 /* The root mean square of the differences of order 6 of values with independent errors is
  * sqrt(12!/(6!6!)) times that of the errors (J. More, S. Wild, Estimating computational noise, SIAM
  * J. Sci. Comput. 33, 2011). What a smooth function adds is of the sixth power of the step. All
  * points are on one side of x, so that a kink or a jump at x is not taken for noise. */
-static double differences_of_order_6(ad__sample (*at)(void *, double), void *context, double t, double step, bool *level) {
+static double differences_of_order_6(ad__sample (*at)(void *, double), void *context, double t,
+                                     double step, bool *level) {
     double           d[POINTS], largest = 0, square = 0;
     const ad__sample first = at(context, t + step);
     /* a whole number of places of x, so that the points are evenly spaced */
     const double     whole = first.moved - t;
     if (whole == 0) return NAN;
     d[0] = first.value, *level = true;
-    for (int i = 1; i < POINTS; i++) d[i] = at(context, t + (i + 1)*whole).value, *level = *level && d[i] == d[0];
+    for (int i = 1; i < POINTS; i++)
+        d[i] = at(context, t + (i + 1) * whole).value, *level = *level && d[i] == d[0];
     for (int order = 0; order < ORDER; order++)
         for (int i = 0; i + order + 1 < POINTS; i++) d[i] = d[i + 1] - d[i];
     for (int i = 0; i < POINTS - ORDER; i++) {
@@ -558,8 +601,8 @@ static double differences_of_order_6(ad__sample (*at)(void *, double), void *con
     }
     if (largest == 0) return 0;
     /* scaled first: the square of 1e-200 is 0 */
-    for (int i = 0; i < POINTS - ORDER; i++) square += d[i]/largest*(d[i]/largest);
-    return largest*sqrt(square/(POINTS - ORDER)/924);
+    for (int i = 0; i < POINTS - ORDER; i++) square += d[i] / largest * (d[i] / largest);
+    return largest * sqrt(square / (POINTS - ORDER) / 924);
 }
 
 /* The noise on the quieter side; level: all values there are the same. */
@@ -573,17 +616,19 @@ static spacing look(ad__sample (*at)(void *, double), void *context, double t, d
     const double right = differences_of_order_6(at, context, t, step, &right_level);
     const double left = differences_of_order_6(at, context, t, -step, &left_level);
     const bool   to_right = isfinite(right) && !(left < right);
-    return (spacing){4*(to_right ? right : left), to_right ? right_level : left_level};
+    return (spacing){4 * (to_right ? right : left), to_right ? right_level : left_level};
 }
 
 /* Is what is seen at this spacing, and not at a quarter of it, the shape of the function? If so,
  * 1/64 of it is seen at half the spacing, 1/8 at 0.7 of it and 3/8 at 0.85. For values that come in
  * steps it is none, or nearly all. */
-static bool grows_into(ad__sample (*at)(void *, double), void *context, double t, double step, double noise, double seen) {
-    const double half = look(at, context, t, step/2).noise, most = look(at, context, t, step*0.7071067811865476).noise;
-    if (half > 8*noise && half < seen/8 && most <= 16*half) return true;
-    const double nearly = look(at, context, t, step*0.85).noise;
-    return most > seen/16 && most < seen/4 && nearly > seen/5 && nearly < seen*0.6;
+static bool grows_into(ad__sample (*at)(void *, double), void *context, double t, double step,
+                       double noise, double seen) {
+    const double half = look(at, context, t, step / 2).noise,
+                 most = look(at, context, t, step * 0.7071067811865476).noise;
+    if (half > 8 * noise && half < seen / 8 && most <= 16 * half) return true;
+    const double nearly = look(at, context, t, step * 0.85).noise;
+    return most > seen / 16 && most < seen / 4 && nearly > seen / 5 && nearly < seen * 0.6;
 }
 
 /* Noise is measured at its own scale: from points a few places of x apart, and at wider spacings as
@@ -591,13 +636,14 @@ static bool grows_into(ad__sample (*at)(void *, double), void *context, double t
  * of the function, up to the amplitude of an oscillation, which is not noise at any spacing. But
  * values that come in steps are level at a narrow spacing; at a wide one their noise appears at
  * once, and stays. */
-double ad__measured_noise(ad__sample (*at)(void *context, double t), void *context, double t, double unit) {
+double ad__measured_noise(ad__sample (*at)(void *context, double t), void *context, double t,
+                          double unit) {
     const ad__sample here = at(context, t);
-    const double     rounding = AD__ROUNDING*fabs(here.value);
-    double noise = rounding, jumped = 0, step = ldexp(GOLDEN*unit, -51);
+    const double     rounding = AD__ROUNDING * fabs(here.value);
+    double           noise = rounding, jumped = 0, step = ldexp(GOLDEN * unit, -51);
     /* spacings accepted without a test: the first, or the two after a level one, where few steps
      * are seen */
-    int    untested = 1;
+    int              untested = 1;
     /* For a small x also the spacings up to those of 1, since steps go up to that too. */
     for (int k = 0; k < SPACINGS || (k < MOST_SPACINGS && step < 0x1p-13); k++, step *= 4) {
         const spacing s = look(at, context, here.moved, step);
@@ -605,11 +651,11 @@ double ad__measured_noise(ad__sample (*at)(void *context, double t), void *conte
         const double  much = k < NARROW ? 100 : 8;
         if (!isfinite(s.noise)) continue;
         untested = s.level ? 3 : untested;
-        if (untested-- > 0 || s.noise <= much*fmax(noise, jumped)) {
+        if (untested-- > 0 || s.noise <= much * fmax(noise, jumped)) {
             noise = fmax(noise, fmax(s.noise, jumped)), jumped = 0;
             continue;
         }
-        if (jumped > 0 || noise > NOISY*rounding) break;
+        if (jumped > 0 || noise > NOISY * rounding) break;
         if (k < NARROW) jumped = s.noise;
         else if (grows_into(at, context, here.moved, step, noise, s.noise)) break;
         else noise = s.noise;
@@ -617,21 +663,22 @@ double ad__measured_noise(ad__sample (*at)(void *context, double t), void *conte
     return noise;
 }
 
-/* ---- Taylor ----------------------------------------------------------------------------------- */
+/* ---- Taylor ---------------------------------------------------------------------------------- */
 
 double ad__taylor_slope(const ad__slice *line, double slope, double curvature, int degree) {
-    double ratio[LEVELS], before = 0, h = fmax(1, line->size)/4;
+    double ratio[LEVELS], before = 0, h = fmax(1, line->size) / 4;
     int    count = 0;
     for (int k = 0; k < LEVELS; k++, h /= 4) {
         const ad__sample s = line->at(line->context, h);
         const double     t = s.moved;
-        const double rest = fabs(s.value - line->value - t*slope - (degree > 1 ? t*t/2*curvature : 0));
-        const bool   clear = isfinite(rest) && s.same && rest > 256*noise_of(line, s.value);
-        if (clear && before > 0) ratio[count++] = log2(before/rest)/2;
+        const double     rest =
+            fabs(s.value - line->value - t * slope - (degree > 1 ? t * t / 2 * curvature : 0));
+        const bool clear = isfinite(rest) && s.same && rest > 256 * noise_of(line, s.value);
+        if (clear && before > 0) ratio[count++] = log2(before / rest) / 2;
         before = clear ? rest : 0;
     }
     if (count < FEWEST) return NAN; /* the finest three: there the next power of h counts least */
     double total = 0;
     for (int i = count - FEWEST; i < count; i++) total += ratio[i];
-    return total/FEWEST;
+    return total / FEWEST;
 }

@@ -5,33 +5,33 @@
 #define TAPIR_ESTIMATE_H
 
 #include "ad.h"
-#include "base/ops.h"                          /* AD__ROUNDING */
+#include "base/ops.h" /* AD__ROUNDING */
 
-#define AD__TERMS    1e-13                /* a few hundred roundings, relative to the terms of a sum */
+#define AD__TERMS 1e-13 /* a few hundred roundings, relative to the terms of a sum */
 
 typedef struct ad__sample {
-    double moved;                         /* the actual displacement: (x + t) - x */
+    double moved; /* the actual displacement: (x + t) - x */
     double value;
-    bool   same;                          /* on the same side of every kink and branch as x? */
+    bool   same; /* on the same side of every kink and branch as x? */
 } ad__sample;
 
 typedef struct ad__slice {
     ad__sample (*at)(void *context, double t);
     /* rounding error of the value at x + t; NULL: as at x */
     double (*noise_at)(void *context, double t);
-    void   *context;
-    double  value;                        /* at x, finite */
-    double  noise;                        /* a bound on its rounding error */
-    double  size;                         /* |x|; steps start at max(1, size)/4 and shrink */
-    bool    bounded; /* noise is a proven bound, at least at the ends of steps */
+    void  *context;
+    double value;   /* at x, finite */
+    double noise;   /* a bound on its rounding error */
+    double size;    /* |x|; steps start at max(1, size)/4 and shrink */
+    bool   bounded; /* noise is a proven bound, at least at the ends of steps */
 } ad__slice;
 
 typedef enum ad__shape {
-    AD__SMOOTH,                           /* slope and error are valid */
-    AD__KINKED,                           /* left and right are valid, and different */
-    AD__VERTICAL, /* slopes grow without bound: a jump, a vertical tangent */
-    AD__EDGE,                             /* no finite values on one side, or on both */
-    AD__UNRESOLVED                        /* no two steps agree */
+    AD__SMOOTH,    /* slope and error are valid */
+    AD__KINKED,    /* left and right are valid, and different */
+    AD__VERTICAL,  /* slopes grow without bound: a jump, a vertical tangent */
+    AD__EDGE,      /* no finite values on one side, or on both */
+    AD__UNRESOLVED /* no two steps agree */
 } ad__shape;
 
 typedef struct ad__estimate {
@@ -40,9 +40,9 @@ typedef struct ad__estimate {
     double    slope, error, step;
     /* how far three successive steps are from the slope at most: a smaller gap is no evidence */
     double    three;
-    double    left, right, side_error;    /* one-sided slopes, NaN if there are none */
-    double    scale;                      /* a typical slope of this function near x */
-    bool      level; /* the values at all steps that counted equal the one at x */
+    double    left, right, side_error; /* one-sided slopes, NaN if there are none */
+    double    scale;                   /* a typical slope of this function near x */
+    bool      level;                   /* the values at all steps that counted equal the one at x */
     /* the largest distance of a value from the one at x, at this step and shorter ones */
     double    range;
     /* steps this short see nothing but noise; within steps this long the function turns; or NaN */
@@ -71,7 +71,8 @@ void ad__allow_rounding(ad__judgement *j, double terms, double claimed);
 
 /* The rounding error at t of a function that can only be called, measured by differences of high
  * order at steps so small compared with `unit` that those of a smooth function vanish. */
-double ad__measured_noise(ad__sample (*at)(void *context, double t), void *context, double t, double unit);
+double ad__measured_noise(ad__sample (*at)(void *context, double t), void *context, double t,
+                          double unit);
 
 /* The order of the error of the Taylor polynomial of degree 1 (or 2, with curvature) in the step:
  * about 2 (3) if slope (and curvature) are right. NaN if the error is too small to see. */

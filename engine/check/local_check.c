@@ -9,9 +9,9 @@
  * agree. */
 #include "check/local_check.h"
 
+#include "base/text.h"
 #include "tape/reduce.h"
 #include "tape/tangent.h"
-#include "base/text.h"
 #include "tape/trace.h"
 
 #include <math.h>
@@ -20,12 +20,12 @@
 
 enum { ONE_BY_ONE = 4, DIRECTIONS = 4, LOCAL_DIRECTIONS = 2 };
 
-/* ---- random directions ------------------------------------------------------------------------ */
+/* ---- random directions ----------------------------------------------------------------------- */
 
 uint64_t ad__random(uint64_t *state) {
     uint64_t z = *state += UINT64_C(0x9E3779B97F4A7C15);
-    z = (z ^ z >> 30)*UINT64_C(0xBF58476D1CE4E5B9);
-    z = (z ^ z >> 27)*UINT64_C(0x94D049BB133111EB);
+    z = (z ^ z >> 30) * UINT64_C(0xBF58476D1CE4E5B9);
+    z = (z ^ z >> 27) * UINT64_C(0x94D049BB133111EB);
     return z ^ z >> 31;
 }
 
@@ -33,29 +33,30 @@ uint64_t ad__random(uint64_t *state) {
 static double normal(uint64_t *state) {
     const double u = ldexp((double)(ad__random(state) >> 11), -53);
     const double w = ldexp((double)(ad__random(state) >> 11), -53);
-    return sqrt(-2*log(1 - u))*cos(6.283185307179586*w);
+    return sqrt(-2 * log(1 - u)) * cos(6.283185307179586 * w);
 }
 
 void ad__random_direction(uint64_t *state, size_t n, const double x[], double direction[]) {
     double square = 0;
     for (size_t i = 0; i < n; i++) {
         direction[i] = normal(state);
-        if (isfinite(x[i])) square += direction[i]*direction[i];
+        if (isfinite(x[i])) square += direction[i] * direction[i];
     }
-    for (size_t i = 0; i < n; i++) direction[i] = isfinite(x[i]) ? direction[i]*(fmax(1, fabs(x[i]))/sqrt(square)) : 0;
+    for (size_t i = 0; i < n; i++)
+        direction[i] = isfinite(x[i]) ? direction[i] * (fmax(1, fabs(x[i])) / sqrt(square)) : 0;
 }
 
-/* ---- one operation as a function -------------------------------------------------------------- */
+/* ---- one operation as a function ------------------------------------------------------------- */
 
 typedef struct operation {
-    ad_tape       *tape;
-    uint32_t       node;
-    ad__row_number row;              /* AD__ROWS for operations that are no row */
-    double         x, y, side;       /* of a row; side of a fold too */
-    size_t         operand;          /* which operand moves ... */
-    size_t         operands;         /* ... or, if direction is not NULL, how many nodes move */
+    ad_tape        *tape;
+    uint32_t        node;
+    ad__row_number  row;        /* AD__ROWS for operations that are no row */
+    double          x, y, side; /* of a row; side of a fold too */
+    size_t          operand;    /* which operand moves ... */
+    size_t          operands;   /* ... or, if direction is not NULL, how many nodes move */
     const uint32_t *moved;
-    const double  *direction, *base;
+    const double   *direction, *base;
 } operation;
 
 static ad__sample row_at(void *context, double t) {
@@ -80,14 +81,15 @@ static double replay_alone(const operation *o) {
 
 /* A selection has sides too, but its first operand is not moved. */
 static bool has_sides(const operation *o) {
-    return ad__family_of(o->tape->code[o->node]) == AD__FOLDS && ad__reduction_of(o->tape->code[o->node])->selects;
+    return ad__family_of(o->tape->code[o->node]) == AD__FOLDS &&
+           ad__reduction_of(o->tape->code[o->node])->selects;
 }
 
 static ad__sample nodes_at(void *context, double t) {
     const operation *o = context;
     double          *value = o->tape->value, moved = t;
     for (size_t k = 0; k < o->operands; k++)
-        value[o->moved[k]] = o->base[k] + (o->direction == NULL ? t : t*o->direction[k]);
+        value[o->moved[k]] = o->base[k] + (o->direction == NULL ? t : t * o->direction[k]);
     if (o->direction == NULL) moved = value[o->moved[0]] - o->base[0];
     const double v = replay_alone(o);
     const bool   same = !has_sides(o) || ad__side_of(o->tape, o->node) == o->side;
@@ -112,7 +114,7 @@ static double nodes_noise_at(void *context, double t) {
     return noise_of_value(context, nodes_at(context, t).value);
 }
 
-/* ---- rules ------------------------------------------------------------------------------------ */
+/* ---- rules ----------------------------------------------------------------------------------- */
 
 static void label(const ad_tape *tape, uint32_t node, size_t k, char text[AD__NAME_ROOM]) {
     const ad__edge edge = ad__edge_of(tape, node, k);
@@ -130,29 +132,39 @@ static void show(const ad_tape *tape, uint32_t node, size_t room, char text[]) {
     if (edges > 0) label(tape, node, 0, x);
     if (edges > 1) label(tape, node, 1, y);
     if (row < AD__ROWS) ad__shown(room, text, ad__rows[row].shown, x, y);
-    else snprintf(text, room, "%s(%s%s%s%s)", ad__shown_name(ad__node_name(tape, node), name), x,
-                  edges > 1 ? ", " : "", y, edges > 2 ? ", ..." : "");
+    else
+        snprintf(text, room, "%s(%s%s%s%s)", ad__shown_name(ad__node_name(tape, node), name), x,
+                 edges > 1 ? ", " : "", y, edges > 2 ? ", ..." : "");
     ad__locale_leave(locale);
 }
 
-static void enter(ad__report *r, const ad_tape *tape, uint32_t node, size_t operand, double at, double rule,
-                  const ad__judgement *j) {
+static void enter(ad__report *r, const ad_tape *tape, uint32_t node, size_t operand, double at,
+                  double rule, const ad__judgement *j) {
     r->page.local_count[j->verdict]++;
     r->page.operands++;
     if (j->verdict != AD_FAIL) return;
-    char                shown[3*AD__NAME_ROOM];
+    char                shown[3 * AD__NAME_ROOM];
     const char         *name = ad__name_of(tape, node);
     const ad__estimate *e = &j->estimate;
     const ad__line     *source = ad__notes_source_of(&tape->notes, node);
     const bool          smooth = e->shape == AD__SMOOTH;
     show(tape, node, sizeof shown, shown);
-    ad__report_culprit(r, &(ad_check_operand){
-        .node = node, .operand = operand, .operation = ad__node_name(tape, node),
-        .name = name != NULL ? name : "", .shown = shown, .at = at, .rule = rule,
-        .estimate = smooth ? e->slope : NAN, .error = smooth ? e->error : NAN, .gap = j->gap,
-        .tolerance = j->tolerance, .left = smooth ? NAN : e->left, .right = smooth ? NAN : e->right,
-        .verdict = j->verdict, .file = source != NULL ? source->file : NULL,
-        .line = source != NULL ? (int)source->line : 0});
+    ad__report_culprit(r, &(ad_check_operand){.node = node,
+                                              .operand = operand,
+                                              .operation = ad__node_name(tape, node),
+                                              .name = name != NULL ? name : "",
+                                              .shown = shown,
+                                              .at = at,
+                                              .rule = rule,
+                                              .estimate = smooth ? e->slope : NAN,
+                                              .error = smooth ? e->error : NAN,
+                                              .gap = j->gap,
+                                              .tolerance = j->tolerance,
+                                              .left = smooth ? NAN : e->left,
+                                              .right = smooth ? NAN : e->right,
+                                              .verdict = j->verdict,
+                                              .file = source != NULL ? source->file : NULL,
+                                              .line = source != NULL ? (int)source->line : 0});
 }
 
 static ad__judgement no_value(void) {
@@ -170,7 +182,8 @@ static void check_row(ad__report *r, ad_tape *tape, uint32_t node, double rtol) 
         /* ad_doubt has no rule that could be wrong */
         if (edge.to == AD__NO_NODE || o.row == AD__ROW_doubt) continue;
         o.operand = k;
-        const ad__slice line = {row_at, row_noise_at, &o, v, noise_of_value(&o, v), fabs(edge.value), true};
+        const ad__slice     line = {row_at,           row_noise_at, &o, v, noise_of_value(&o, v),
+                                    fabs(edge.value), true};
         const ad__judgement j = isfinite(v) ? ad__judge(&line, edge.local, rtol) : no_value();
         enter(r, tape, node, k, edge.value, edge.local, &j);
     }
@@ -202,12 +215,15 @@ static int by_node(const void *a, const void *b) {
 }
 
 static bool collect(const ad_tape *tape, uint32_t node, operands *o) {
-    const size_t edges = ad__edges(tape, node);
+    const size_t  edges = ad__edges(tape, node);
     const uint8_t code = tape->code[node];
-    occurrence *all = malloc((edges + 1)*sizeof *all);
-    *o = (operands){0, malloc((edges + 1)*sizeof *o->node), malloc((edges + 1)*sizeof *o->first),
-                    malloc((edges + 1)*sizeof(double)), malloc((edges + 1)*sizeof(double)),
-                    malloc((edges + 1)*sizeof(double))};
+    occurrence   *all = malloc((edges + 1) * sizeof *all);
+    *o = (operands){0,
+                    malloc((edges + 1) * sizeof *o->node),
+                    malloc((edges + 1) * sizeof *o->first),
+                    malloc((edges + 1) * sizeof(double)),
+                    malloc((edges + 1) * sizeof(double)),
+                    malloc((edges + 1) * sizeof(double))};
     const bool ok = all && o->node && o->first && o->base && o->partial && o->direction;
     size_t     n = 0;
     for (size_t k = ad__family_of(code) == AD__SELECTS_ONE ? 1 : 0; ok && k < edges; k++) {
@@ -237,11 +253,13 @@ static ad__judgement judge_nodes(operation *o, double v, double size, double cla
 /* Is this operand also the condition of the where, and 0? It cannot be moved without switching the
  * choice. */
 static bool decides(const ad_tape *tape, uint32_t node, uint32_t operand) {
-    return tape->code[node] == AD__where && ad__edge_of(tape, node, 0).to == operand && tape->value[operand] == 0;
+    return tape->code[node] == AD__where && ad__edge_of(tape, node, 0).to == operand &&
+           tape->value[operand] == 0;
 }
 
 static ad__judgement no_side(void) {
-    return (ad__judgement){AD_INCONCLUSIVE, NAN, NAN, {.shape = AD__EDGE, .left = NAN, .right = NAN}};
+    return (ad__judgement){
+        AD_INCONCLUSIVE, NAN, NAN, {.shape = AD__EDGE, .left = NAN, .right = NAN}};
 }
 
 static ad__judgement judge_one(const operands *all, operation *o, size_t k, double v, double rtol) {
@@ -249,11 +267,13 @@ static ad__judgement judge_one(const operands *all, operation *o, size_t k, doub
     return judge_nodes(o, v, fabs(all->base[k]), all->partial[k], rtol);
 }
 
-static ad__judgement judge_all(const operands *all, operation *o, double v, uint64_t *seed, double rtol) {
+static ad__judgement judge_all(const operands *all, operation *o, double v, uint64_t *seed,
+                               double rtol) {
     double claimed = 0;
     ad__random_direction(seed, all->count, all->base, all->direction);
-    for (size_t k = 0; k < all->count; k++) claimed += all->direction[k]*all->partial[k];
-    o->operands = all->count, o->moved = all->node, o->base = all->base, o->direction = all->direction;
+    for (size_t k = 0; k < all->count; k++) claimed += all->direction[k] * all->partial[k];
+    o->operands = all->count, o->moved = all->node, o->base = all->base,
+    o->direction = all->direction;
     ad__judgement j = judge_nodes(o, v, 0, claimed, rtol);
     return j;
 }
@@ -270,15 +290,16 @@ static void check_nary(ad__report *r, ad_tape *tape, uint32_t node, double rtol)
     operation    o = {.tape = tape, .node = node, .row = AD__ROWS};
     const double v = replay_alone(&o);
     if (has_sides(&o)) o.side = ad__side_of(tape, node);
-    uint64_t     seed = node;
-    ad_verdict   worst = all.count <= ONE_BY_ONE ? AD_FAIL : AD_PASS;
+    uint64_t   seed = node;
+    ad_verdict worst = all.count <= ONE_BY_ONE ? AD_FAIL : AD_PASS;
     for (int d = 0; worst != AD_FAIL && d < LOCAL_DIRECTIONS; d++) {
         const ad__judgement j = judge_all(&all, &o, v, &seed, rtol);
         if (j.verdict > worst) worst = j.verdict;
     }
     if (worst != AD_FAIL) r->page.local_count[worst] += all.count, r->page.operands += all.count;
     for (size_t k = 0; worst == AD_FAIL && k < all.count; k++) {
-        const ad__judgement j = decides(tape, node, all.node[k]) ? no_side() : judge_one(&all, &o, k, v, rtol);
+        const ad__judgement j =
+            decides(tape, node, all.node[k]) ? no_side() : judge_one(&all, &o, k, v, rtol);
         enter(r, tape, node, all.first[k], all.base[k], all.partial[k], &j);
     }
     free_operands(&all);
@@ -300,12 +321,12 @@ void ad__check_rules(ad__probe *p, ad__report *r, double rtol) {
     free(used);
 }
 
-/* ---- the sweep -------------------------------------------------------------------------------- */
+/* ---- the sweep ------------------------------------------------------------------------------- */
 
 /* What the users of each node contribute to its adjoint: the sum, the sum of absolute values, and
  * the number of contributions. */
 typedef struct incoming {
-    double  *sum, *size;
+    double   *sum, *size;
     uint32_t *parts;
 } incoming;
 
@@ -315,7 +336,8 @@ static void free_incoming(incoming *m) {
 
 static bool send_all(const ad_tape *tape, uint32_t last, incoming *m) {
     const size_t nodes = (size_t)last + 1;
-    *m = (incoming){calloc(nodes, sizeof *m->sum), calloc(nodes, sizeof *m->size), calloc(nodes, sizeof *m->parts)};
+    *m = (incoming){calloc(nodes, sizeof *m->sum), calloc(nodes, sizeof *m->size),
+                    calloc(nodes, sizeof *m->parts)};
     if (m->sum == NULL || m->size == NULL || m->parts == NULL) return false;
     m->sum[last] = m->size[last] = 1;
     for (uint32_t i = last; i > 0; i--) {
@@ -324,8 +346,8 @@ static bool send_all(const ad_tape *tape, uint32_t last, incoming *m) {
         for (size_t k = 0; k < edges; k++) {
             const ad__edge edge = ad__edge_of(tape, i, k);
             if (!edge.open) continue;
-            m->sum[edge.to] += a*edge.local;
-            m->size[edge.to] += fabs(a*edge.local);
+            m->sum[edge.to] += a * edge.local;
+            m->size[edge.to] += fabs(a * edge.local);
             m->parts[edge.to]++;
         }
     }
@@ -336,7 +358,8 @@ static bool send_all(const ad_tape *tape, uint32_t last, incoming *m) {
 static size_t wrong_adjoint(const ad_tape *tape, uint32_t last, const incoming *m) {
     for (uint32_t i = last + 1; i-- > 0;) {
         const double gap = fabs(tape->adjoint[i] - m->sum[i]);
-        const double allowed = (2*(double)m->parts[i] + 4)*AD__ROUNDING*m->size[i] + 0x1p-1070;
+        const double allowed =
+            (2 * (double)m->parts[i] + 4) * AD__ROUNDING * m->size[i] + 0x1p-1070;
         if (isfinite(m->size[i]) ? !(gap <= allowed) : false) return i;
     }
     return SIZE_MAX;
@@ -352,15 +375,17 @@ static double rounding_of_sweeps(const ad_tape *tape, uint32_t last, const incom
         for (size_t k = 0; k < edges; k++) {
             const ad__edge edge = ad__edge_of(tape, i, k);
             if (!edge.open) continue;
-            total += fabs(a*edge.local*tape->tangent[edge.to])*((double)edges + m->parts[edge.to] + 6);
+            total += fabs(a * edge.local * tape->tangent[edge.to]) *
+                     ((double)edges + m->parts[edge.to] + 6);
         }
     }
-    return total*AD__ROUNDING;
+    return total * AD__ROUNDING;
 }
 
-static ad_verdict one_direction(ad__probe *p, ad__report *r, const incoming *m, const double direction[]) {
+static ad_verdict one_direction(ad__probe *p, ad__report *r, const incoming *m,
+                                const double direction[]) {
     ad_tape *tape = p->tape;
-    bool tips;
+    bool     tips;
     if (!ad__tangents(tape, p->y, p->n, p->x, direction, NULL, &tips)) {
         r->no_memory = true;
         return AD_INCONCLUSIVE;
@@ -368,13 +393,14 @@ static ad_verdict one_direction(ad__probe *p, ad__report *r, const incoming *m, 
     const double forward = tape->tangent[p->y];
     double       reverse = 0, sizes = 0;
     for (size_t i = 0; i < p->n; i++) {
-        reverse += p->gradient[i]*direction[i];
-        sizes += fabs(p->gradient[i]*direction[i]);
+        reverse += p->gradient[i] * direction[i];
+        sizes += fabs(p->gradient[i] * direction[i]);
     }
     const double gap = fabs(forward - reverse);
-    const double allowed = rounding_of_sweeps(tape, p->y, m) + ((double)p->n + 4)*AD__ROUNDING*sizes + 0x1p-1060;
+    const double allowed =
+        rounding_of_sweeps(tape, p->y, m) + ((double)p->n + 4) * AD__ROUNDING * sizes + 0x1p-1060;
     if (!isfinite(gap) || !isfinite(allowed)) return AD_INCONCLUSIVE;
-    if (isnan(r->page.sweep_gap) || gap/allowed >= r->page.sweep_gap/r->page.sweep_tolerance) {
+    if (isnan(r->page.sweep_gap) || gap / allowed >= r->page.sweep_gap / r->page.sweep_tolerance) {
         r->page.forward = forward, r->page.reverse = reverse;
         r->page.sweep_gap = gap, r->page.sweep_tolerance = allowed;
     }
@@ -393,8 +419,8 @@ static bool sweeps_alike(ad__probe *p) {
 }
 
 void ad__check_sweep(ad__probe *p, ad__report *r, uint64_t seed) {
-    incoming    m;
-    double *direction = malloc((p->n + 1)*sizeof *direction);
+    incoming m;
+    double  *direction = malloc((p->n + 1) * sizeof *direction);
     r->page.sweep_gap = r->page.sweep_tolerance = NAN;
     r->page.sweep_node = SIZE_MAX;
     r->page.repeatable = sweeps_alike(p);

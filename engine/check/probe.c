@@ -13,7 +13,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-/* ---- rounding --------------------------------------------------------------------------------- */
+/* ---- rounding -------------------------------------------------------------------------------- */
 
 /* The sizes of what a sum or a dot adds up, since they may cancel. */
 static double terms(const ad_tape *tape, uint32_t node) {
@@ -22,8 +22,9 @@ static double terms(const ad_tape *tape, uint32_t node) {
     const ad__group g = ad__group_of(tape, node, 0), h = paired ? ad__group_of(tape, node, 1) : g;
     double          total = 0;
     for (size_t i = 0; i < g.n; i++)
-        total += fabs(ad__sum_term(code, ad__group_value(tape, g, i), paired ? ad__group_value(tape, h, i) : 0));
-    return total*(1 + sqrt((double)g.n));
+        total += fabs(ad__sum_term(code, ad__group_value(tape, g, i),
+                                   paired ? ad__group_value(tape, h, i) : 0));
+    return total * (1 + sqrt((double)g.n));
 }
 
 static double reduction_noise(const ad_tape *tape, uint32_t node) {
@@ -31,10 +32,10 @@ static double reduction_noise(const ad_tape *tape, uint32_t node) {
     const double  v = fabs(tape->value[node]);
     if (code < AD__FIRST_REDUCTION) return 0;
     switch (ad__family_of(code)) {
-    case AD__SUMS:        return AD__ROUNDING*terms(tape, node);
-    case AD__FOLDS:       return AD__ROUNDING*ad__fold_noise(code, v, ad__operands(tape, node));
+    case AD__SUMS: return AD__ROUNDING * terms(tape, node);
+    case AD__FOLDS: return AD__ROUNDING * ad__fold_noise(code, v, ad__operands(tape, node));
     case AD__SELECTS_ONE: return 0;
-    default:              return AD__ROUNDING*4*v;
+    default: return AD__ROUNDING * 4 * v;
     }
 }
 
@@ -50,7 +51,7 @@ double ad__swept_noise(const ad_tape *tape, uint32_t last) {
     double total = 0;
     for (uint32_t i = tape->leaves; i <= last; i++) {
         if (tape->adjoint[i] == 0) continue;
-        const double part = fabs(tape->adjoint[i])*ad__node_noise(tape, i);
+        const double part = fabs(tape->adjoint[i]) * ad__node_noise(tape, i);
         if (isfinite(part)) total += part;
     }
     return total;
@@ -61,7 +62,7 @@ void ad__adjoint_sizes(const ad_tape *tape, uint32_t last, double size[]) {
     for (uint32_t i = last + 1; i-- > tape->leaves;) {
         for (size_t k = 0; size[i] > 0 && k < ad__edges(tape, i); k++) {
             const ad__edge edge = ad__edge_of(tape, i, k);
-            const double   part = edge.open ? fabs(edge.local*size[i]) : 0;
+            const double   part = edge.open ? fabs(edge.local * size[i]) : 0;
             if (isfinite(part) && part > 0) size[edge.to] += part;
         }
     }
@@ -69,14 +70,14 @@ void ad__adjoint_sizes(const ad_tape *tape, uint32_t last, double size[]) {
 
 static double rounding_bound(const ad__probe *p) {
     double total = ad__swept_noise(p->tape, p->y);
-    for (size_t i = 0; p->direction != NULL && i < p->n; i++) {         /* x + t*direction is rounded */
-        const double part = fabs(p->gradient[i]*p->base[i]);
-        if (isfinite(part) && p->direction[i] != 0) total += AD__ROUNDING*part;
+    for (size_t i = 0; p->direction != NULL && i < p->n; i++) { /* x + t*direction is rounded */
+        const double part = fabs(p->gradient[i] * p->base[i]);
+        if (isfinite(part) && p->direction[i] != 0) total += AD__ROUNDING * part;
     }
     return total;
 }
 
-/* ---- sides ------------------------------------------------------------------------------------ */
+/* ---- sides ----------------------------------------------------------------------------------- */
 
 static bool has_side(const ad_tape *tape, uint32_t node) {
     const ad__row_number row = ad__code_row(tape->code[node]);
@@ -90,7 +91,7 @@ static double side_of_fold(const ad_tape *tape, uint32_t node) {
     const size_t  n = ad__operands(tape, node);
     uint64_t      set = 0;
     for (size_t k = 0; k < n; k++)
-        if (partial[k] != 0) set = (set ^ k)*UINT64_C(0x9E3779B97F4A7C15) + 1;
+        if (partial[k] != 0) set = (set ^ k) * UINT64_C(0x9E3779B97F4A7C15) + 1;
     return (double)(set >> 11);
 }
 
@@ -123,7 +124,7 @@ bool ad__probe_same(const ad__probe *p) {
     return true;
 }
 
-/* ---- moving ----------------------------------------------------------------------------------- */
+/* ---- moving ---------------------------------------------------------------------------------- */
 
 static void put(ad__probe *p, size_t i, double value) {
     p->tape->value[ad__node_of(p->x[i])] = value;
@@ -131,7 +132,8 @@ static void put(ad__probe *p, size_t i, double value) {
 
 void ad__probe_back(ad__probe *p) {
     if (p->direction == NULL) put(p, p->coordinate, p->base[p->coordinate]);
-    else for (size_t i = 0; i < p->n; i++) put(p, i, p->base[i]);
+    else
+        for (size_t i = 0; i < p->n; i++) put(p, i, p->base[i]);
 }
 
 bool ad__probe_move(ad__probe *p, double t, double *moved) {
@@ -141,9 +143,9 @@ bool ad__probe_move(ad__probe *p, double t, double *moved) {
         const double base = p->base[p->coordinate];
         put(p, p->coordinate, base + t);
         *moved = (base + t) - base;
-    } else {                                       /* +=: an input may occur in x twice */
+    } else { /* +=: an input may occur in x twice */
         for (size_t i = 0; i < p->n; i++)
-            if (p->direction[i] != 0) tape->value[ad__node_of(p->x[i])] += t*p->direction[i];
+            if (p->direction[i] != 0) tape->value[ad__node_of(p->x[i])] += t * p->direction[i];
     }
     p->evaluations++;
     ad__replay_range(tape, tape->leaves, p->y + 1);
@@ -157,9 +159,9 @@ bool ad__probe_move(ad__probe *p, double t, double *moved) {
 }
 
 static ad__sample at(void *context, double t) {
-    ad__probe *p = context;
-    double     moved;
-    const bool ok = ad__probe_move(p, t, &moved);
+    ad__probe       *p = context;
+    double           moved;
+    const bool       ok = ad__probe_move(p, t, &moved);
     const ad__sample s = {moved, ok ? p->tape->value[p->y] : NAN, ok && ad__probe_same(p)};
     ad__probe_back(p);
     return s;
@@ -199,31 +201,31 @@ ad__slice ad__probe_direction(ad__probe *p, const double direction[]) {
     p->direction = direction;
     ad__slice l = line(p, 0);
     for (size_t i = 0; i < p->n; i++) {
-        const double part = fabs(p->gradient[i]*p->base[i]);
-        if (isfinite(part) && direction[i] != 0) l.noise += AD__ROUNDING*part;
+        const double part = fabs(p->gradient[i] * p->base[i]);
+        if (isfinite(part) && direction[i] != 0) l.noise += AD__ROUNDING * part;
     }
     return l;
 }
 
-/* ---- opening and closing ---------------------------------------------------------------------- */
+/* ---- opening and closing --------------------------------------------------------------------- */
 
 static bool keep(ad__probe *p) {
     const ad_tape *tape = p->tape;
     const size_t   nodes = (size_t)p->y + 1;
     p->kept_swept = tape->swept;
-    p->kept = malloc(nodes*sizeof *p->kept);
-    p->kept_adjoint = malloc(((size_t)tape->swept + 1)*sizeof *p->kept_adjoint);
+    p->kept = malloc(nodes * sizeof *p->kept);
+    p->kept_adjoint = malloc(((size_t)tape->swept + 1) * sizeof *p->kept_adjoint);
     if (p->kept == NULL || p->kept_adjoint == NULL) return false;
-    memcpy(p->kept, tape->value, nodes*sizeof *p->kept);
-    memcpy(p->kept_adjoint, tape->adjoint, tape->swept*sizeof *p->kept_adjoint);
+    memcpy(p->kept, tape->value, nodes * sizeof *p->kept);
+    memcpy(p->kept_adjoint, tape->adjoint, tape->swept * sizeof *p->kept_adjoint);
     return true;
 }
 
 bool ad__probe_open(ad__probe *p, ad_var y, size_t n, const ad_var x[]) {
     ad_tape *tape = y.tape;
     *p = (ad__probe){.tape = tape, .y = ad__node_of(y), .n = n, .x = x};
-    p->base = malloc((n + 1)*sizeof *p->base);
-    p->gradient = malloc((n + 1)*sizeof *p->gradient);
+    p->base = malloc((n + 1) * sizeof *p->base);
+    p->gradient = malloc((n + 1) * sizeof *p->gradient);
     if (p->base == NULL || p->gradient == NULL || !keep(p) || !find_sides(p)) {
         ad__fail(tape, AD_NO_MEMORY, "out of memory: no space to keep %lu values during a check",
                  (unsigned long)p->y + 1);
@@ -236,7 +238,8 @@ bool ad__probe_open(ad__probe *p, ad_var y, size_t n, const ad_var x[]) {
     sweep(p);
     if (tape->status != AD_OK) return false;
     p->value = tape->value[p->y];
-    for (size_t i = 0; i < n; i++) p->gradient[i] = ad__node_of(x[i]) <= p->y ? tape->adjoint[ad__node_of(x[i])] : 0;
+    for (size_t i = 0; i < n; i++)
+        p->gradient[i] = ad__node_of(x[i]) <= p->y ? tape->adjoint[ad__node_of(x[i])] : 0;
     p->noise = rounding_bound(p);
     return true;
 }
@@ -244,8 +247,8 @@ bool ad__probe_open(ad__probe *p, ad_var y, size_t n, const ad_var x[]) {
 void ad__probe_close(ad__probe *p) {
     ad_tape *tape = p->tape;
     if (p->kept != NULL && p->kept_adjoint != NULL) {
-        memcpy(tape->value, p->kept, ((size_t)p->y + 1)*sizeof *p->kept);
-        memcpy(tape->adjoint, p->kept_adjoint, p->kept_swept*sizeof *p->kept_adjoint);
+        memcpy(tape->value, p->kept, ((size_t)p->y + 1) * sizeof *p->kept);
+        memcpy(tape->adjoint, p->kept_adjoint, p->kept_swept * sizeof *p->kept_adjoint);
         tape->swept = p->kept_swept;
     }
     free(p->base);

@@ -11,16 +11,17 @@ typedef struct ad__probe {
     uint32_t      y;
     size_t        n;
     const ad_var *x;
-    double       *base, *gradient;       /* n: the values of x; the adjoints of x in a reverse sweep from y */
-    double       *terms;                 /* n: sizes of the terms of the gradient; NULL until asked for */
-    double        value, noise;          /* of y at x, and what rounding may have done to it */
+    /* n: the values of x; the adjoints of x in a reverse sweep from y */
+    double       *base, *gradient;
+    double       *terms;        /* n: sizes of the terms of the gradient; NULL until asked for */
+    double        value, noise; /* of y at x, and what rounding may have done to it */
     size_t        evaluations;
-    ad_status     stopped; /* why a replay away from x could not be finished: AD_OK, or ... */
-    char          reason[256];           /* ... in words */
+    ad_status     stopped;     /* why a replay away from x could not be finished: AD_OK, or ... */
+    char          reason[256]; /* ... in words */
 
-    size_t        coordinate;            /* what moves: this coordinate, */
-    const double *direction;             /* or all of them, if this is not NULL */
-    double       *kept, *kept_adjoint;   /* y + 1 values; `kept_swept` adjoints */
+    size_t        coordinate;          /* what moves: this coordinate, */
+    const double *direction;           /* or all of them, if this is not NULL */
+    double       *kept, *kept_adjoint; /* y + 1 values; `kept_swept` adjoints */
     uint32_t      kept_swept;
     /* nodes with a kink or a jump, and the side of it that they are on at x */
     uint32_t     *side_node;
@@ -44,7 +45,7 @@ bool ad__probe_move(ad__probe *p, double t, double *moved);
 void ad__probe_back(ad__probe *p);
 /* recomputes values and adjoints at x; all inputs must be back */
 void ad__probe_sweep(const ad__probe *p);
-bool ad__probe_same(const ad__probe *p);       /* after a move: on the same side of every kink as at x? */
+bool ad__probe_same(const ad__probe *p); /* after a move: on the same side of every kink as at x? */
 
 /* A bound on the error of a node's value with exact operands: what the roundings inside its
  * operation may do. */

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- building ---------------------------------------------------------------------------------- */
+/* ---- building -------------------------------------------------------------------------------- */
 
 ad__report *ad__report_new(size_t n) {
     ad__report *r = calloc(1, sizeof *r);
@@ -34,29 +34,38 @@ static char *copy(const char *text) {
 
 static bool room_for_line(ad__lines *lines) {
     if (lines->count < lines->room) return true;
-    const size_t   room = lines->room == 0 ? 16 : 2*lines->room;
-    ad_check_line *line = realloc(lines->line, room*sizeof *line);
+    const size_t   room = lines->room == 0 ? 16 : 2 * lines->room;
+    ad_check_line *line = realloc(lines->line, room * sizeof *line);
     if (line == NULL) return false;
     lines->line = line;
     lines->room = room;
     return true;
 }
 
-void ad__report_line(ad__report *r, ad__lines *lines, const char *name, size_t coordinate, double claimed,
-                     const ad__judgement *j) {
+void ad__report_line(ad__report *r, ad__lines *lines, const char *name, size_t coordinate,
+                     double claimed, const ad__judgement *j) {
     char *own = r->no_memory || !room_for_line(lines) ? NULL : copy(name);
     if (own == NULL) {
         r->no_memory = true;
         return;
     }
     const ad__estimate *e = &j->estimate;
-    const bool          smooth = e->shape == AD__SMOOTH, sides = e->shape == AD__KINKED || e->shape == AD__EDGE;
-    lines->line[lines->count++] = (ad_check_line){
-        .name = own, .coordinate = coordinate, .claimed = claimed,
-        .estimate = smooth ? e->slope : NAN, .error = smooth ? e->error : NAN, .step = smooth ? e->step : NAN,
-        .left = sides ? e->left : NAN, .right = sides ? e->right : NAN,
-        .gap = j->gap, .tolerance = j->tolerance, .verdict = j->verdict,
-        .drowned = e->drowned, .turned = e->turned, .steep = e->shape == AD__VERTICAL};
+    const bool          smooth = e->shape == AD__SMOOTH,
+               sides = e->shape == AD__KINKED || e->shape == AD__EDGE;
+    lines->line[lines->count++] = (ad_check_line){.name = own,
+                                                  .coordinate = coordinate,
+                                                  .claimed = claimed,
+                                                  .estimate = smooth ? e->slope : NAN,
+                                                  .error = smooth ? e->error : NAN,
+                                                  .step = smooth ? e->step : NAN,
+                                                  .left = sides ? e->left : NAN,
+                                                  .right = sides ? e->right : NAN,
+                                                  .gap = j->gap,
+                                                  .tolerance = j->tolerance,
+                                                  .verdict = j->verdict,
+                                                  .drowned = e->drowned,
+                                                  .turned = e->turned,
+                                                  .steep = e->shape == AD__VERTICAL};
 }
 
 bool ad__report_has(const ad__report *r, ad_verdict verdict) {
@@ -66,7 +75,7 @@ bool ad__report_has(const ad__report *r, ad_verdict verdict) {
 }
 
 static double excess(const ad_check_operand *o) {
-    return o->gap/o->tolerance;
+    return o->gap / o->tolerance;
 }
 
 static void free_culprit(ad_check_operand *o) {
@@ -81,14 +90,15 @@ void ad__report_culprit(ad__report *r, const ad_check_operand *operand) {
     while (place > 0 && excess(operand) > excess(&r->culprit[place - 1])) place--;
     if (r->no_memory || place == AD__CULPRITS) return;
     ad_check_operand own = *operand;
-    own.operation = copy(operand->operation), own.name = copy(operand->name), own.shown = copy(operand->shown);
+    own.operation = copy(operand->operation), own.name = copy(operand->name),
+    own.shown = copy(operand->shown);
     if (own.operation == NULL || own.name == NULL || own.shown == NULL) {
         free_culprit(&own);
         r->no_memory = true;
         return;
     }
     if (r->page.culprits == AD__CULPRITS) free_culprit(&r->culprit[--r->page.culprits]);
-    memmove(r->culprit + place + 1, r->culprit + place, (r->page.culprits - place)*sizeof own);
+    memmove(r->culprit + place + 1, r->culprit + place, (r->page.culprits - place) * sizeof own);
     r->culprit[place] = own;
     r->page.culprits++;
 }
@@ -122,10 +132,12 @@ ad_check_report *ad__report_done(ad__report *r) {
     if (judged) page->verdict = AD_PASS;
     for (size_t i = 0; judged && i < page->lines; i++) worse(&page->verdict, page->line[i].verdict);
     if (page->has_second) {
-        for (size_t i = 0; i < page->second_lines; i++) worse(&page->second_verdict, page->second[i].verdict);
+        for (size_t i = 0; i < page->second_lines; i++)
+            worse(&page->second_verdict, page->second[i].verdict);
         worse(&page->verdict, page->second_verdict);
     }
-    if (page->local_count[AD_FAIL] > 0 || (page->has_tape && page->sweep == AD_FAIL)) page->verdict = AD_FAIL;
+    if (page->local_count[AD_FAIL] > 0 || (page->has_tape && page->sweep == AD_FAIL))
+        page->verdict = AD_FAIL;
     return page;
 }
 
@@ -149,7 +161,7 @@ ad_verdict ad_check_coordinate(const ad_check_report *report, size_t i) {
     return report == NULL || i >= report->n ? AD_INCONCLUSIVE : (ad_verdict)report->coordinate[i];
 }
 
-/* ---- as text ----------------------------------------------------------------------------------- */
+/* ---- as text --------------------------------------------------------------------------------- */
 
 enum { SHOWN_LINES = 24, COLUMN = 24, NAME = 512 };
 
@@ -187,19 +199,20 @@ static void taylor(FILE *to, double slope, int wanted) {
 }
 
 static void show_line(FILE *to, int width, const ad_check_line *l) {
-    char claimed[COLUMN], middle[2*COLUMN + 8], a[COLUMN], b[COLUMN], ratio[COLUMN], step[COLUMN];
+    char claimed[COLUMN], middle[2 * COLUMN + 8], a[COLUMN], b[COLUMN], ratio[COLUMN], step[COLUMN];
     if (!isnan(l->estimate))
         snprintf(middle, sizeof middle, "%s +- %s", digits(l->estimate, "%.10g", a),
                  digits(l->error, "%.0e", b));
     else if (!isnan(l->left) || !isnan(l->right))
-        snprintf(middle, sizeof middle, "[%s, %s]", digits(l->left, "%.6g", a), digits(l->right, "%.6g", b));
-    else
-        snprintf(middle, sizeof middle, "none");
-    const double r = l->gap/l->tolerance;
+        snprintf(middle, sizeof middle, "[%s, %s]", digits(l->left, "%.6g", a),
+                 digits(l->right, "%.6g", b));
+    else snprintf(middle, sizeof middle, "none");
+    const double r = l->gap / l->tolerance;
     char         name[NAME];
     snprintf(step, sizeof step, isnan(l->step) ? "-" : "2^%.0f", log2(l->step));
-    fprintf(to, "  %-*s  %-17s  %-26s  %-13s  %-6s  %s\n", width, ad__shown_text(NAME, name, l->name),
-            digits(l->claimed, "%.10g", claimed), middle, isnan(r) ? "-" : digits(r, "%.1e", ratio), step, ad_verdict_text(l->verdict));
+    fprintf(to, "  %-*s  %-17s  %-26s  %-13s  %-6s  %s\n", width,
+            ad__shown_text(NAME, name, l->name), digits(l->claimed, "%.10g", claimed), middle,
+            isnan(r) ? "-" : digits(r, "%.1e", ratio), step, ad_verdict_text(l->verdict));
 }
 
 static void show_lines(FILE *to, size_t n, const ad_check_line line[]) {
@@ -214,7 +227,7 @@ static void show_lines(FILE *to, size_t n, const ad_check_line line[]) {
     if (width > 40) width = 40;
     fprintf(to, "  %-*s  %-17s  %-26s  %-13s  %-6s  %s\n", width, "coordinate", "claimed",
             "differences +- error", "gap/tolerance", "step", "verdict");
-    for (int round = 0; round < 2; round++) {          /* problems first */
+    for (int round = 0; round < 2; round++) { /* problems first */
         for (size_t i = 0; i < n; i++) {
             if ((line[i].verdict == AD_PASS) != (round == 1)) continue;
             if (n > SHOWN_LINES && shown >= SHOWN_LINES) hidden++;
@@ -225,10 +238,11 @@ static void show_lines(FILE *to, size_t n, const ad_check_line line[]) {
 }
 
 static void show_culprit(FILE *to, const ad_check_operand *o, bool first) {
-    char rule[COLUMN], estimate[COLUMN], left[COLUMN], right[COLUMN], off[COLUMN], name[NAME], operation[NAME];
+    char rule[COLUMN], estimate[COLUMN], left[COLUMN], right[COLUMN], off[COLUMN], name[NAME],
+        operation[NAME];
     fprintf(to, "local: node %zu%s%s%s, %s, operand %zu, in %s", o->node, *o->name ? " (" : "",
-            ad__shown_text(NAME, name, o->name), *o->name ? ")" : "", ad__shown_text(NAME, operation, o->operation),
-            o->operand, o->shown);
+            ad__shown_text(NAME, name, o->name), *o->name ? ")" : "",
+            ad__shown_text(NAME, operation, o->operation), o->operand, o->shown);
     if (o->file != NULL) fprintf(to, ", at %s:%d", ad__file_name(o->file), o->line);
     fprintf(to, ": rule says %s, ", digits(o->rule, "%.8g", rule));
     if (!isnan(o->estimate))
@@ -251,7 +265,9 @@ static void show_inside(const ad_check_report *r, FILE *to) {
     if (r->local_count[AD_FAIL] > r->culprits)
         fprintf(to, "local: ... and %zu more\n", r->local_count[AD_FAIL] - r->culprits);
     fprintf(to, "sweep: forward against reverse %s (%s)\n", digits(r->sweep_gap, "%.1e", a),
-            r->sweep == AD_PASS ? "ok" : r->sweep == AD_FAIL ? "WRONG" : "inconclusive");
+            r->sweep == AD_PASS   ? "ok"
+            : r->sweep == AD_FAIL ? "WRONG"
+                                  : "inconclusive");
 }
 
 static void show_second(const ad_check_report *r, FILE *to) {
@@ -272,8 +288,8 @@ static void page(const ad_check_report *r, FILE *to) {
         tally(to, r->count, worst_of(r->count));
     }
     if (r->evaluations > 0) {
-        fprintf(to, "  f = %s  %zu evaluations  seed %llu", digits(r->value, "%.10g", value), r->evaluations,
-                (unsigned long long)r->seed);
+        fprintf(to, "  f = %s  %zu evaluations  seed %llu", digits(r->value, "%.10g", value),
+                r->evaluations, (unsigned long long)r->seed);
         if (r->lines > 0) taylor(to, r->taylor, 2);
     }
     fputc('\n', to);
@@ -283,7 +299,7 @@ static void page(const ad_check_report *r, FILE *to) {
     if (*r->message) fprintf(to, "%s\n", r->message);
 }
 
-/* ---- as JSON ---------------------------------------------------------------------------------- */
+/* ---- as JSON --------------------------------------------------------------------------------- */
 
 static void json_field(FILE *to, const char *name, double x) {
     fprintf(to, ",\"%s\":", name);
@@ -322,7 +338,8 @@ static void json_culprits(FILE *to, const ad_check_report *r) {
     fputs(",\"culprits\":[", to);
     for (size_t i = 0; i < r->culprits; i++) {
         const ad_check_operand *o = &r->culprit[i];
-        fprintf(to, "%s\n  {\"node\":%zu,\"operand\":%zu,\"operation\":", i > 0 ? "," : "", o->node, o->operand);
+        fprintf(to, "%s\n  {\"node\":%zu,\"operand\":%zu,\"operation\":", i > 0 ? "," : "", o->node,
+                o->operand);
         ad__json_text(o->operation, to);
         fputs(",\"name\":", to);
         ad__json_text(o->name, to);
@@ -345,7 +362,8 @@ static void json_culprits(FILE *to, const ad_check_report *r) {
 }
 
 static void json(const ad_check_report *r, FILE *to) {
-    fprintf(to, "{\"format\":\"tapir-check/1\",\"verdict\":\"%s\",\"status\":", ad_verdict_text(r->verdict));
+    fprintf(to, "{\"format\":\"tapir-check/1\",\"verdict\":\"%s\",\"status\":",
+            ad_verdict_text(r->verdict));
     ad__json_text(ad_status_text(r->status), to);
     fputs(",\"message\":", to);
     ad__json_text(r->message, to);
@@ -380,7 +398,7 @@ static void json(const ad_check_report *r, FILE *to) {
     fputs("}\n", to);
 }
 
-/* ---- as CSV ----------------------------------------------------------------------------------- */
+/* ---- as CSV ---------------------------------------------------------------------------------- */
 
 static void csv_text(FILE *to, const char *from) {
     char        whole[NAME];
@@ -410,31 +428,35 @@ static void csv_lines(FILE *to, const char *layer, size_t n, const ad_check_line
                                           l->right,   l->gap,      l->tolerance, l->step};
         fprintf(to, "%s,", layer);
         csv_text(to, l->name);
-        csv_numbers(to, sizeof numbers/sizeof *numbers, numbers);
+        csv_numbers(to, sizeof numbers / sizeof *numbers, numbers);
         fprintf(to, ",%s,,\n", ad_verdict_text(l->verdict));
     }
 }
 
 static void csv(const ad_check_report *r, FILE *to) {
-    fputs("layer,name,claimed,estimate,error,left,right,gap,tolerance,step,verdict,file,line\n", to);
+    fputs("layer,name,claimed,estimate,error,left,right,gap,tolerance,step,verdict,file,line\n",
+          to);
     csv_lines(to, "global", r->lines, r->line);
     for (size_t i = 0; i < r->culprits; i++) {
         const ad_check_operand *o = &r->culprit[i];
-        const double numbers[] = {o->rule, o->estimate, o->error, o->left, o->right, o->gap, o->tolerance, NAN};
-        char         name[160];
-        snprintf(name, sizeof name, "#%zu %.*s operand %zu", o->node, ad__cut_bytes(o->operation, 60), o->operation, o->operand);
+        const double            numbers[] = {o->rule,  o->estimate, o->error,     o->left,
+                                             o->right, o->gap,      o->tolerance, NAN};
+        char                    name[160];
+        snprintf(name, sizeof name, "#%zu %.*s operand %zu", o->node,
+                 ad__cut_bytes(o->operation, 60), o->operation, o->operand);
         fputs("local,", to);
         csv_text(to, name);
-        csv_numbers(to, sizeof numbers/sizeof *numbers, numbers);
+        csv_numbers(to, sizeof numbers / sizeof *numbers, numbers);
         fprintf(to, ",%s,", ad_verdict_text(o->verdict));
         csv_text(to, o->file != NULL ? o->file : "");
         if (o->file != NULL) fprintf(to, ",%d\n", o->line);
         else fputs(",\n", to);
     }
     if (r->has_tape) {
-        const double numbers[] = {r->reverse, r->forward, NAN, NAN, NAN, r->sweep_gap, r->sweep_tolerance, NAN};
+        const double numbers[] = {r->reverse,   r->forward,         NAN, NAN, NAN,
+                                  r->sweep_gap, r->sweep_tolerance, NAN};
         fputs("sweep,forward against reverse", to);
-        csv_numbers(to, sizeof numbers/sizeof *numbers, numbers);
+        csv_numbers(to, sizeof numbers / sizeof *numbers, numbers);
         fprintf(to, ",%s,,\n", ad_verdict_text(r->sweep));
     }
     csv_lines(to, "second", r->second_lines, r->second);

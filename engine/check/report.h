@@ -17,19 +17,20 @@ typedef struct ad__report {
     ad__lines        first, second;
     ad_check_operand culprit[AD__CULPRITS];
     unsigned char   *coordinate;
-    char             message[1400];      /* a sentence, which may quote a tape's message */
-    char             no_second[1300];    /* why there are none; reported if nothing is wrong */
-    size_t           infinite;           /* the first coordinate of x that is not finite; SIZE_MAX: none */
-    bool             no_memory;          /* sticks; the report is then discarded */
+    char             message[1400];   /* a sentence, which may quote a tape's message */
+    char             no_second[1300]; /* why there are none; reported if nothing is wrong */
+    size_t           infinite;  /* the first coordinate of x that is not finite; SIZE_MAX: none */
+    bool             no_memory; /* sticks; the report is then discarded */
 } ad__report;
 
-ad__report *ad__report_new(size_t n);                            /* NULL: out of memory */
-void ad__report_line(ad__report *r, ad__lines *lines, const char *name, size_t coordinate, double claimed,
-                     const ad__judgement *j);
-bool ad__report_has(const ad__report *r, ad_verdict verdict); /* in a line of the gradient */
-void ad__report_culprit(ad__report *r, const ad_check_operand *operand);      /* texts are copied */
-__attribute__((format(printf, 3, 4)))
-void ad__report_say(ad__report *r, ad_status status, const char *format, ...);
+ad__report *ad__report_new(size_t n); /* NULL: out of memory */
+void        ad__report_line(ad__report *r, ad__lines *lines, const char *name, size_t coordinate,
+                            double claimed, const ad__judgement *j);
+bool        ad__report_has(const ad__report *r, ad_verdict verdict); /* in a line of the gradient */
+/* texts are copied */
+void        ad__report_culprit(ad__report *r, const ad_check_operand *operand);
+__attribute__((format(printf, 3, 4))) void ad__report_say(ad__report *r, ad_status status,
+                                                          const char *format, ...);
 
 /* Computes the counts and the worst verdict from what was added. NULL, with everything freed, if
  * memory was out. */

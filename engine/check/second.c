@@ -3,10 +3,10 @@
  * has: it is symmetric, and f + t*g.v + t*t/2*v.Hv leaves an error of third order in t. */
 #include "check/second.h"
 
+#include "base/text.h"
 #include "check/local_check.h"
 #include "tape/reduce.h"
 #include "tape/rules.h"
-#include "base/text.h"
 #include "tape/trace.h"
 
 #include <math.h>
@@ -14,7 +14,7 @@
 
 enum { ONE_BY_ONE = 10, DIRECTIONS = 4 };
 
-#define SYMMETRY 1e-11          /* of the sizes of the terms; errors of rules are far larger */
+#define SYMMETRY 1e-11 /* of the sizes of the terms; errors of rules are far larger */
 
 /* w.gradient at x + t*v, where v is the direction of the probe. */
 typedef struct slope {
@@ -25,7 +25,7 @@ typedef struct slope {
 static double weighted(size_t n, const double w[], const double g[]) {
     double total = 0;
     for (size_t i = 0; i < n; i++)
-        if (w[i] != 0) total += w[i]*g[i];
+        if (w[i] != 0) total += w[i] * g[i];
     return total;
 }
 
@@ -40,7 +40,7 @@ static ad__sample at(void *context, double t) {
         total = 0;
         for (size_t i = 0; i < p->n; i++) {
             const uint32_t x = ad__node_of(p->x[i]);
-            if (s->w[i] != 0 && x <= p->y) total += s->w[i]*p->tape->adjoint[x];
+            if (s->w[i] != 0 && x <= p->y) total += s->w[i] * p->tape->adjoint[x];
         }
     }
     ad__probe_back(p);
@@ -59,14 +59,15 @@ static void label(const ad__probe *p, size_t i, size_t room, char text[]) {
     else snprintf(text, room, "x[%zu]", i);
 }
 
-/* ---- what rounding may do to v.Hw ------------------------------------------------------------- */
+/* ---- what rounding may do to v.Hw ------------------------------------------------------------ */
 
 /* The second derivative of a row in its operands j and k. */
 static double second_partial(ad_tape *tape, uint32_t node, const ad__edge edge[2], int j, int k) {
     const ad__rule *rule = ad__rule_of_row(tape, ad__code_row(tape->code[node]), j);
     if (rule == NULL) return 0;
     return ad__rule_dual(rule, (ad__dual){edge[0].value, k == 0}, (ad__dual){edge[1].value, k == 1},
-                         (ad__dual){tape->value[node], edge[k].local}).slope;
+                         (ad__dual){tape->value[node], edge[k].local})
+        .slope;
 }
 
 static double finite_or_0(double x) {
@@ -80,8 +81,10 @@ static double finite_or_0(double x) {
 static double size_of_partial(ad_tape *tape, uint32_t node, const ad__edge edge[2], int j, int k) {
     const double size = finite_or_0(second_partial(tape, node, edge, j, k));
     if (size == 0) return 0;
-    if (ad__edges(tape, node) == 1) return fmax(size, finite_or_0(edge[0].local/fmax(1, fabs(edge[0].value))));
-    return fmax(size, fmax(finite_or_0(edge[j].local/edge[k].value), finite_or_0(edge[k].local/edge[j].value)));
+    if (ad__edges(tape, node) == 1)
+        return fmax(size, finite_or_0(edge[0].local / fmax(1, fabs(edge[0].value))));
+    return fmax(size, fmax(finite_or_0(edge[j].local / edge[k].value),
+                           finite_or_0(edge[k].local / edge[j].value)));
 }
 
 static double row_terms(ad_tape *tape, uint32_t node, const double v[], const double w[]) {
@@ -92,16 +95,16 @@ static double row_terms(ad_tape *tape, uint32_t node, const double v[], const do
     for (int j = 0; j < operands; j++)
         for (int k = 0; k < operands; k++)
             if (edge[j].open && edge[k].open)
-                total += size_of_partial(tape, node, edge, j, k)*v[edge[j].to]*w[edge[k].to];
+                total += size_of_partial(tape, node, edge, j, k) * v[edge[j].to] * w[edge[k].to];
     return total;
 }
 
 static double dot_terms(const ad_tape *tape, uint32_t node, const double v[], const double w[]) {
-    const size_t n = ad__edges(tape, node)/2;
+    const size_t n = ad__edges(tape, node) / 2;
     double       total = 0;
     for (size_t k = 0; k < n; k++) {
         const ad__edge x = ad__edge_of(tape, node, k), y = ad__edge_of(tape, node, n + k);
-        if (x.open && y.open) total += v[x.to]*w[y.to] + v[y.to]*w[x.to];
+        if (x.open && y.open) total += v[x.to] * w[y.to] + v[y.to] * w[x.to];
     }
     return total;
 }
@@ -115,17 +118,18 @@ static double fold_terms(const ad_tape *tape, uint32_t node, const double v[], c
         const ad__edge x = ad__edge_of(tape, node, k);
         if (!x.open) continue;
         const double bend = fabs(ad__fold_bend(code, tape->value[node], x.local));
-        total += bend*v[x.to]*w[x.to], of_v += fabs(x.local)*v[x.to];
-        of_w += bend*fabs(ad__fold_along(code, x.local))*w[x.to];
+        total += bend * v[x.to] * w[x.to], of_v += fabs(x.local) * v[x.to];
+        of_w += bend * fabs(ad__fold_along(code, x.local)) * w[x.to];
     }
-    return total + of_v*of_w;
+    return total + of_v * of_w;
 }
 
 static double terms_of_node(ad_tape *tape, uint32_t node, const double v[], const double w[]) {
     const uint8_t code = tape->code[node];
     if (ad__code_row(code) < AD__ROWS) return row_terms(tape, node, v, w);
-    return ad__is_paired(code) ? dot_terms(tape, node, v, w)
-         : ad__family_of(code) == AD__FOLDS ? fold_terms(tape, node, v, w) : 0;
+    return ad__is_paired(code)              ? dot_terms(tape, node, v, w)
+         : ad__family_of(code) == AD__FOLDS ? fold_terms(tape, node, v, w)
+                                            : 0;
 }
 
 /* Tangents without cancellation: the sizes of all their terms are added. */
@@ -137,7 +141,7 @@ static void tangent_sizes(const ad__probe *p, const double direction[], double s
     for (uint32_t i = tape->leaves; i <= p->y; i++) {
         for (size_t k = 0; k < ad__edges(tape, i); k++) {
             const ad__edge edge = ad__edge_of(tape, i, k);
-            if (edge.open) size[i] += finite_or_0(edge.local*size[edge.to]);
+            if (edge.open) size[i] += finite_or_0(edge.local * size[edge.to]);
         }
     }
 }
@@ -146,12 +150,14 @@ static void tangent_sizes(const ad__probe *p, const double direction[], double s
  * w. Returns the sum of the sizes of its terms. Values must be those at x. NaN: out of memory. */
 static double sizes_of_terms(ad__probe *p, const double v[], const double w[]) {
     const size_t nodes = (size_t)p->y + 1;
-    double      *along_v = calloc(3*nodes, sizeof *along_v), total = 0;
+    double      *along_v = calloc(3 * nodes, sizeof *along_v), total = 0;
     if (along_v == NULL) return NAN;
     double *along_w = along_v + nodes, *adjoint = along_w + nodes;
-    tangent_sizes(p, v, along_v), tangent_sizes(p, w, along_w), ad__adjoint_sizes(p->tape, p->y, adjoint);
+    tangent_sizes(p, v, along_v), tangent_sizes(p, w, along_w),
+        ad__adjoint_sizes(p->tape, p->y, adjoint);
     for (uint32_t i = p->tape->leaves; i <= p->y; i++)
-        if (adjoint[i] > 0) total += finite_or_0(adjoint[i]*terms_of_node(p->tape, i, along_v, along_w));
+        if (adjoint[i] > 0)
+            total += finite_or_0(adjoint[i] * terms_of_node(p->tape, i, along_v, along_w));
     free(along_v);
     return total;
 }
@@ -171,7 +177,8 @@ static double infinite_partial(ad_tape *tape, uint32_t node) {
     for (int j = 0; j < operands; j++) {
         for (int k = 0; k < operands; k++) {
             if (edge[j].to == AD__NO_NODE || edge[k].to == AD__NO_NODE) continue;
-            const double partial = isfinite(edge[j].local) ? second_partial(tape, node, edge, j, k) : edge[j].local;
+            const double partial =
+                isfinite(edge[j].local) ? second_partial(tape, node, edge, j, k) : edge[j].local;
             if (!isfinite(partial)) return partial;
         }
     }
@@ -193,7 +200,7 @@ bool ad__second_not_finite(const ad__probe *p, uint32_t *node, double *number) {
     return false;
 }
 
-/* ---- the parts of the check ------------------------------------------------------------------- */
+/* ---- the parts of the check ------------------------------------------------------------------ */
 
 /* Puts the values of the tape back to those at x: a replay may have moved them. */
 static void at_x(ad__probe *p) {
@@ -208,11 +215,12 @@ static bool times(ad__probe *p, const double v[], double out[]) {
 }
 
 /* Compares the claim w.Hv with differences of w.gradient along v, the direction of the probe. */
-static void check_line(slope *s, ad__report *r, const char *name, double size, const double v[], double claimed, double rtol) {
+static void check_line(slope *s, ad__report *r, const char *name, double size, const double v[],
+                       double claimed, double rtol) {
     const double value = weighted(s->p->n, s->w, s->p->gradient);
     if (!isfinite(value)) return;
     /* earlier roundings outweigh the last one */
-    const bool      lossy = s->p->noise > 64*AD__ROUNDING*fabs(s->p->value);
+    const bool      lossy = s->p->noise > 64 * AD__ROUNDING * fabs(s->p->value);
     const ad__slice line = {at, noise_at, s, value, noise_at(s, 0), size, lossy};
     ad__judgement   j = ad__judge(&line, claimed, rtol);
     /* exactly 0, at every step */
@@ -227,13 +235,14 @@ static void check_line(slope *s, ad__report *r, const char *name, double size, c
 }
 
 /* Column j of the Hessian, entry by entry. */
-static bool check_column(ad__probe *p, ad__report *r, size_t j, double v[], double w[], double out[], double rtol) {
+static bool check_column(ad__probe *p, ad__report *r, size_t j, double v[], double w[],
+                         double out[], double rtol) {
     char over[40], name[AD__NAME_ROOM];
     for (size_t i = 0; i < p->n; i++) v[i] = i == j;
     if (!times(p, v, out)) return false;
     label(p, j, sizeof over, over);
     for (size_t i = 0; i < p->n && !r->no_memory; i++) {
-        char under[40];
+        char  under[40];
         slope s = {p, w};
         label(p, i, sizeof under, under);
         snprintf(name, sizeof name, "%s, %s", under, over);
@@ -244,7 +253,8 @@ static bool check_column(ad__probe *p, ad__report *r, size_t j, double v[], doub
     return true;
 }
 
-static bool check_along(ad__probe *p, ad__report *r, double v[], double w[], double out[], double rtol) {
+static bool check_along(ad__probe *p, ad__report *r, double v[], double w[], double out[],
+                        double rtol) {
     slope s = {p, w};
     if (!times(p, v, out)) return false;
     ad__probe_direction(p, v);
@@ -254,27 +264,31 @@ static bool check_along(ad__probe *p, ad__report *r, double v[], double w[], dou
 
 static double sizes(size_t n, const double a[], const double b[]) {
     double total = 0;
-    for (size_t i = 0; i < n; i++) total += fabs(a[i]*b[i]);
+    for (size_t i = 0; i < n; i++) total += fabs(a[i] * b[i]);
     return total;
 }
 
 static bool check_symmetry(ad__probe *p, ad__report *r, double v[], double w[], double out[]) {
     if (!times(p, v, out)) return false;
-    const double wHv = weighted(p->n, w, out), size = sizes(p->n, w, out);
+    const double    wHv = weighted(p->n, w, out), size = sizes(p->n, w, out);
     const ad__slice line = ad__probe_direction(p, v);
-    r->page.taylor_second = ad__taylor_slope(&line, weighted(p->n, v, p->gradient), weighted(p->n, v, out), 2);
+    r->page.taylor_second =
+        ad__taylor_slope(&line, weighted(p->n, v, p->gradient), weighted(p->n, v, out), 2);
     if (!times(p, w, out)) return false;
     r->page.symmetry = fabs(weighted(p->n, v, out) - wHv);
-    r->page.symmetry_tolerance = SYMMETRY*(size + sizes(p->n, v, out)) + AD__TERMS*sizes_of_terms(p, v, w) + 0x1p-1060;
+    r->page.symmetry_tolerance =
+        SYMMETRY * (size + sizes(p->n, v, out)) + AD__TERMS * sizes_of_terms(p, v, w) + 0x1p-1060;
     if (isnan(r->page.symmetry_tolerance) && !isnan(r->page.symmetry)) r->no_memory = true;
     if (isfinite(r->page.symmetry_tolerance) && !(r->page.symmetry <= r->page.symmetry_tolerance))
         r->page.second_verdict = AD_FAIL;
     return true;
 }
 
-static bool check(ad__probe *p, ad__report *r, uint64_t seed, double rtol, double v[], double w[], double out[]) {
+static bool check(ad__probe *p, ad__report *r, uint64_t seed, double rtol, double v[], double w[],
+                  double out[]) {
     bool ok = true;
-    for (size_t j = 0; ok && p->n <= ONE_BY_ONE && j < p->n; j++) ok = check_column(p, r, j, v, w, out, rtol);
+    for (size_t j = 0; ok && p->n <= ONE_BY_ONE && j < p->n; j++)
+        ok = check_column(p, r, j, v, w, out, rtol);
     for (int d = 0; ok && p->n > ONE_BY_ONE && d < DIRECTIONS; d++) {
         ad__random_direction(&seed, p->n, p->base, v);
         ad__random_direction(&seed, p->n, p->base, w);
@@ -287,14 +301,14 @@ static bool check(ad__probe *p, ad__report *r, uint64_t seed, double rtol, doubl
 
 void ad__check_second(ad__probe *p, ad__report *r, const ad_check_options *options) {
     ad_tape *tape = p->tape;
-    double  *space = calloc(3*p->n + 1, sizeof *space);
+    double  *space = calloc(3 * p->n + 1, sizeof *space);
     r->page.has_second = true;
     r->page.second_verdict = AD_PASS;
     if (space == NULL) {
         r->no_memory = true;
         return;
     }
-    if (!check(p, r, options->seed, options->rtol, space, space + p->n, space + 2*p->n)) {
+    if (!check(p, r, options->seed, options->rtol, space, space + p->n, space + 2 * p->n)) {
         r->page.second_verdict = AD_INCONCLUSIVE;
         if (tape->status == AD_NO_MEMORY) r->no_memory = true;
         else snprintf(r->no_second, sizeof r->no_second, "%s", tape->message), ad_tape_clear(tape);

@@ -11,10 +11,10 @@
 enum { BOX_HEIGHT = 62, WRONG_HEIGHT = 80, MOST_TEXT = 26, MOST_FRAMES = 200, MOST_BOXES = 60 };
 enum { WARNING = AD__CONCLUSION + 16, DOT_COLUMNS = 84 };
 
-static const double CHARACTER = 7.3, PADDING = 22, NARROWEST = 118;      /* "grad -0.123456" */
+static const double CHARACTER = 7.3, PADDING = 22, NARROWEST = 118; /* "grad -0.123456" */
 static const double SMALL_CHARACTER = 6.75, LINE = 16; /* of the text above and below */
 
-/* ---- sheets ----------------------------------------------------------------------------------- */
+/* ---- sheets ---------------------------------------------------------------------------------- */
 
 static void choose_title(ad__sheet *s) {
     char   text[AD__LABEL];
@@ -25,8 +25,9 @@ static void choose_title(ad__sheet *s) {
     }
     size_t i = 0;
     for (; i < s->traced.n && length + AD__LABEL + 8 < sizeof s->title; i++)
-        length += (size_t)snprintf(s->title + length, sizeof s->title - length, "%s%s", i > 0 ? ", " : "",
-                                   ad__label(s->tape, s->traced.pass[i].last, text));
+        length +=
+            (size_t)snprintf(s->title + length, sizeof s->title - length, "%s%s", i > 0 ? ", " : "",
+                             ad__label(s->tape, s->traced.pass[i].last, text));
     if (i < s->traced.n) snprintf(s->title + length, sizeof s->title - length, ", \xe2\x80\xa6");
 }
 
@@ -37,12 +38,14 @@ static size_t bytes_of(const char *text) {
 }
 
 /* What a box does, cut to fit: by characters, so that no UTF-8 sequence is cut in two. */
-static void box_text(const ad_tape *tape, const ad__box *box, size_t most, char text[AD__HEADLINE]) {
+static void box_text(const ad_tape *tape, const ad__box *box, size_t most,
+                     char text[AD__HEADLINE]) {
     if (box->count == 1) ad__headline(tape, box->first, AD__HEADLINE, text);
     else ad__fold_label(tape, box, AD__HEADLINE, text);
     size_t at = 0;
     for (size_t n = 0; text[at] != '\0' && n < most; n++) at += bytes_of(text + at);
-    if (text[at] != '\0' && at + 4 < AD__HEADLINE) memcpy(text + at, "\xe2\x80\xa6", 4);      /* an ellipsis */
+    /* an ellipsis */
+    if (text[at] != '\0' && at + 4 < AD__HEADLINE) memcpy(text + at, "\xe2\x80\xa6", 4);
 }
 
 static size_t characters(const char *text) {
@@ -57,21 +60,21 @@ static bool buggy(const ad__sheet *s) {
 
 static bool place(ad__sheet *s) {
     char    text[AD__HEADLINE];
-    double *width = malloc((s->fold.boxes + 1)*sizeof *width);
+    double *width = malloc((s->fold.boxes + 1) * sizeof *width);
     if (width == NULL) return false;
     for (uint32_t k = 0; k < s->fold.boxes; k++) {
         box_text(s->tape, &s->fold.box[k], MOST_TEXT, text);
-        width[k] = fmax(NARROWEST, (double)characters(text)*CHARACTER + PADDING);
+        width[k] = fmax(NARROWEST, (double)characters(text) * CHARACTER + PADDING);
     }
-    const bool good = ad__layout_make(s->tape, &s->fold, width, buggy(s) ? WRONG_HEIGHT : BOX_HEIGHT,
-                                      &s->layout);
+    const bool good =
+        ad__layout_make(s->tape, &s->fold, width, buggy(s) ? WRONG_HEIGHT : BOX_HEIGHT, &s->layout);
     free(width);
     return good;
 }
 
 /* False, with the error on the tape: out of memory. Free it in any case. */
-static bool make_sheet(ad_tape *tape, size_t n, const ad_var y[], const ad_view *view, size_t most, bool placed,
-                       ad__sheet *s) {
+static bool make_sheet(ad_tape *tape, size_t n, const ad_var y[], const ad_view *view, size_t most,
+                       bool placed, ad__sheet *s) {
     static const ad_view usual;
     *s = (ad__sheet){.tape = tape, .view = view == NULL ? &usual : view};
     if (!ad__trace_make(tape, n, y, s->view, &s->traced)) return false;
@@ -80,7 +83,8 @@ static bool make_sheet(ad_tape *tape, size_t n, const ad_var y[], const ad_view 
     choose_title(s);
     if (!ad__fold_make(tape, chosen->length, chosen->used, chosen->keep, most, &s->fold) ||
         !(placed ? place(s) : ad__layout_links(tape, &s->fold, &s->layout))) {
-        ad__fail(tape, AD_NO_MEMORY, "out of memory: no space to draw %lu nodes", (unsigned long)chosen->length);
+        ad__fail(tape, AD_NO_MEMORY, "out of memory: no space to draw %lu nodes",
+                 (unsigned long)chosen->length);
         return false;
     }
     ad__fold_said(&s->fold, sizeof s->folded, s->folded);
@@ -94,8 +98,9 @@ static void free_sheet(ad__sheet *s) {
     ad__layout_free(&s->layout);
 }
 
-ad_status ad__sheet_write(const char *what, size_t n, const ad_var y[], const ad_view *view, size_t most, bool placed,
-                          void (*write)(const ad__sheet *sheet, FILE *to), FILE *to) {
+ad_status ad__sheet_write(const char *what, size_t n, const ad_var y[], const ad_view *view,
+                          size_t most, bool placed, void (*write)(const ad__sheet *sheet, FILE *to),
+                          FILE *to) {
     ad_status status;
     ad_tape  *tape = ad__results(what, n, y, view, to, &status);
     ad__sheet s;
@@ -163,8 +168,9 @@ static const char *warning(const ad__sheet *s, char text[WARNING]) {
     size_t length = 0;
     text[0] = '\0';
     if (buggy(s))
-        length = (size_t)snprintf(text, WARNING, "WRONG on purpose, the bug %s: %s%s", ad__bug_name(s->traced.bug),
-                                  ad__bug_does(s->traced.bug), s->traced.old ? "; " : "");
+        length = (size_t)snprintf(text, WARNING, "WRONG on purpose, the bug %s: %s%s",
+                                  ad__bug_name(s->traced.bug), ad__bug_does(s->traced.bug),
+                                  s->traced.old ? "; " : "");
     if (s->traced.old) snprintf(text + length, WARNING - length, "OLD: " AD__OLD_VALUES);
     return text;
 }
@@ -195,19 +201,21 @@ void ad__draw_title(const ad__sheet *s, FILE *to) {
     if (buggy(s)) fprintf(to, ", with the bug %s", ad__bug_name(s->traced.bug));
 }
 
-/* ---- DOT -------------------------------------------------------------------------------------- */
+/* ---- DOT ------------------------------------------------------------------------------------- */
 
 static void dot_box(const ad__sheet *s, uint32_t k, FILE *to) {
     const ad__box *box = &s->fold.box[k];
     char           text[AD__HEADLINE];
-    box_text(s->tape, box, 2*MOST_TEXT, text);
+    box_text(s->tape, box, 2 * MOST_TEXT, text);
     fprintf(to, "  b%lu [label=\"", (unsigned long)k);
     ad__dot_text(text, to);
     if (box->count == 1)
-        fprintf(to, " | %.6g | grad %.6g", ad__tidy(s->tape->value[box->first]), gradient(s, box->first));
+        fprintf(to, " | %.6g | grad %.6g", ad__tidy(s->tape->value[box->first]),
+                gradient(s, box->first));
     const uint32_t wrong = count_wrong(s, box);
     if (is_wrong(s, box)) fprintf(to, " | WRONG, right: %.6g", right_gradient(s, box));
-    else if (wrong > 0) fprintf(to, " | %lu WRONG gradient%s", (unsigned long)wrong, wrong > 1 ? "s" : "");
+    else if (wrong > 0)
+        fprintf(to, " | %lu WRONG gradient%s", (unsigned long)wrong, wrong > 1 ? "s" : "");
     const char *class = class_of(s, box);
     fprintf(to, "\"%s%s];\n", wrong > 0 ? ", color=\"#b3261e\", penwidth=2" : "",
             class[0] == 'i'   ? ", fillcolor=\"#e3f0ff\""
@@ -227,7 +235,8 @@ static void dot_boxes(const ad__sheet *s, FILE *to) {
         }
         while (now != next) {
             uint32_t child = next;
-            while (s->tape->notes.scope[child].parent != now) child = s->tape->notes.scope[child].parent;
+            while (s->tape->notes.scope[child].parent != now)
+                child = s->tape->notes.scope[child].parent;
             now = child;
             fprintf(to, "  subgraph cluster_%lu {\n  label=\"", (unsigned long)now);
             ad__dot_text(s->tape->notes.scope[now].text, to);
@@ -258,8 +267,10 @@ static void dot(const ad__sheet *s, FILE *to) {
     ad__dot_text(s->title, to);
     if (s->folded[0] != '\0') fprintf(to, " (%s)", s->folded);
     dot_bug(s, to);
-    fputs("\";\n  node [shape=record, style=filled, fillcolor=white, fontname=\"monospace\", fontsize=11];\n"
-          "  edge [fontname=\"monospace\", fontsize=9, color=\"#666666\"];\n", to);
+    fputs("\";\n  node [shape=record, style=filled, fillcolor=white, fontname=\"monospace\", "
+          "fontsize=11];\n"
+          "  edge [fontname=\"monospace\", fontsize=9, color=\"#666666\"];\n",
+          to);
     dot_boxes(s, to);
     for (size_t k = 0; k < s->layout.links; k++) {
         const ad__link *link = &s->layout.link[k];
@@ -274,7 +285,7 @@ ad_status ad_draw_dot(size_t n, const ad_var y[], const ad_view *view, FILE *to)
     return ad__sheet_write("ad_draw_dot", n, y, view, MOST_BOXES, false, dot, to);
 }
 
-/* ---- SVG -------------------------------------------------------------------------------------- */
+/* ---- SVG ------------------------------------------------------------------------------------- */
 
 static const char style[] =
     "<style>\n"
@@ -287,8 +298,10 @@ static const char style[] =
     ".local{font-size:10px;fill:#57606a;paint-order:stroke;stroke:#fff;stroke-width:4px}\n"
     ".frame rect{fill:#0969da;fill-opacity:.05;stroke:#0969da;stroke-opacity:.35}\n"
     ".frame text,.said{text-anchor:start;font-size:11px;fill:#57606a}\n"
-    "@media(prefers-color-scheme:dark){svg{background:#0d1117}text{fill:#e6edf3}.box rect{fill:#161b22;stroke:#8b949e}\n"
-    ".input rect{fill:#10243e;stroke:#58a6ff}.result rect{fill:#2e2407;stroke:#d29922}.folded rect{fill:#21262d}\n"
+    "@media(prefers-color-scheme:dark){svg{background:#0d1117}text{fill:#e6edf3}.box "
+    "rect{fill:#161b22;stroke:#8b949e}\n"
+    ".input rect{fill:#10243e;stroke:#58a6ff}.result rect{fill:#2e2407;stroke:#d29922}.folded "
+    "rect{fill:#21262d}\n"
     ".grad{fill:#ff8f85}.local{fill:#9da7b1;stroke:#0d1117}.frame text,.said{fill:#9da7b1}}\n"
     "</style>\n";
 
@@ -296,9 +309,11 @@ static const char style[] =
 static const char wrong_style[] =
     "<style>\n"
     ".bug{text-anchor:start;font-size:11px;font-weight:bold;fill:#b3261e}\n"
-    ".wrong rect{stroke:#b3261e;stroke-width:2.4}.wrong:not(.folded) .grad{text-decoration:line-through}\n"
+    ".wrong rect{stroke:#b3261e;stroke-width:2.4}.wrong:not(.folded) "
+    ".grad{text-decoration:line-through}\n"
     ".right{font-weight:bold;fill:#1a7f37}\n"
-    "@media(prefers-color-scheme:dark){.bug{fill:#ff8f85}.wrong rect{stroke:#ff8f85}.right{fill:#4ac26b}}\n"
+    "@media(prefers-color-scheme:dark){.bug{fill:#ff8f85}.wrong "
+    "rect{stroke:#ff8f85}.right{fill:#4ac26b}}\n"
     "</style>\n";
 
 static void svg_frame(const ad__sheet *s, uint32_t scope, FILE *to) {
@@ -307,19 +322,23 @@ static void svg_frame(const ad__sheet *s, uint32_t scope, FILE *to) {
     for (uint32_t k = 0; k < s->fold.boxes; k++) {
         if (!inside(s, scope_of(s, &s->fold.box[k]), scope)) continue;
         const ad__spot *at = &s->layout.spot[k];
-        left = fmin(left, at->x - 0.5*at->width), right = fmax(right, at->x + 0.5*at->width);
-        top = fmin(top, at->y - 0.5*at->height), bottom = fmax(bottom, at->y + 0.5*at->height);
+        left = fmin(left, at->x - 0.5 * at->width), right = fmax(right, at->x + 0.5 * at->width);
+        top = fmin(top, at->y - 0.5 * at->height), bottom = fmax(bottom, at->y + 0.5 * at->height);
         members++;
     }
     if (members < 2) return;
     /* a frame around boxes of other scopes would be wrong */
     for (uint32_t k = 0; k < s->fold.boxes; k++) {
         const ad__spot *at = &s->layout.spot[k];
-        if (!inside(s, scope_of(s, &s->fold.box[k]), scope) && at->x > left && at->x < right && at->y > top &&
-            at->y < bottom) return;
+        if (!inside(s, scope_of(s, &s->fold.box[k]), scope) && at->x > left && at->x < right &&
+            at->y > top && at->y < bottom)
+            return;
     }
-    fprintf(to, "<g class=\"frame\"><rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\" rx=\"8\"/>"
-            "<text x=\"%.1f\" y=\"%.1f\">", left - 8, top - 16, right - left + 16, bottom - top + 24, left - 2, top - 4);
+    fprintf(
+        to,
+        "<g class=\"frame\"><rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\" rx=\"8\"/>"
+        "<text x=\"%.1f\" y=\"%.1f\">",
+        left - 8, top - 16, right - left + 16, bottom - top + 24, left - 2, top - 4);
     ad__xml_text(s->tape->notes.scope[scope].text, to);
     fputs("</text></g>\n", to);
 }
@@ -329,17 +348,21 @@ static void svg_edge(const ad__sheet *s, size_t k, FILE *to) {
     const ad__link  *link = &s->layout.link[k];
     const ad__point *p = s->layout.point + link->first;
     const uint32_t   n = link->points;
-    fprintf(to, "<g id=\"e%zu\" class=\"link\"><path class=\"edge\" d=\"M%.1f %.1f", k, p[0].x, p[0].y);
+    fprintf(to, "<g id=\"e%zu\" class=\"link\"><path class=\"edge\" d=\"M%.1f %.1f", k, p[0].x,
+            p[0].y);
     for (uint32_t i = 1; i < n; i++) {
-        const double end = i + 1 == n ? p[i].x - 7 : p[i].x, half = 0.5*(end - p[i - 1].x);
+        const double end = i + 1 == n ? p[i].x - 7 : p[i].x, half = 0.5 * (end - p[i - 1].x);
         if (p[i].y == p[i - 1].y) fprintf(to, "H%.1f", end);
-        else fprintf(to, "C%.1f %.1f %.1f %.1f %.1f %.1f", p[i - 1].x + half, p[i - 1].y, end - half, p[i].y, end, p[i].y);
+        else
+            fprintf(to, "C%.1f %.1f %.1f %.1f %.1f %.1f", p[i - 1].x + half, p[i - 1].y, end - half,
+                    p[i].y, end, p[i].y);
     }
     const ad__point end = p[n - 1];
     fprintf(to, "\"/><path class=\"tip\" d=\"M%.1f %.1fl-8 -4v8z\"/>", end.x, end.y);
     if (plain(s, link))
-        fprintf(to, "<text class=\"local\" x=\"%.1f\" y=\"%.1f\">%.4g</text>", 0.35*p[n - 2].x + 0.65*end.x,
-                0.25*p[n - 2].y + 0.75*end.y - 3, ad__tidy(link->local));
+        fprintf(to, "<text class=\"local\" x=\"%.1f\" y=\"%.1f\">%.4g</text>",
+                0.35 * p[n - 2].x + 0.65 * end.x, 0.25 * p[n - 2].y + 0.75 * end.y - 3,
+                ad__tidy(link->local));
     fputs("</g>\n", to);
 }
 
@@ -354,7 +377,8 @@ static void svg_right(const ad__sheet *s, const ad__box *box, bool page, FILE *t
 static void svg_gradient(const ad__sheet *s, const ad__box *box, FILE *to) {
     const uint32_t wrong = count_wrong(s, box);
     if (box->count == 1) fprintf(to, "grad %.6g", gradient(s, box->first));
-    else if (wrong > 0) fprintf(to, "%lu wrong gradient%s", (unsigned long)wrong, wrong > 1 ? "s" : "");
+    else if (wrong > 0)
+        fprintf(to, "%lu wrong gradient%s", (unsigned long)wrong, wrong > 1 ? "s" : "");
 }
 
 static void svg_box(const ad__sheet *s, uint32_t k, bool page, FILE *to) {
@@ -363,10 +387,12 @@ static void svg_box(const ad__sheet *s, uint32_t k, bool page, FILE *to) {
     const int       up = buggy(s) ? 9 : 0;
     char            text[AD__HEADLINE];
     box_text(s->tape, box, MOST_TEXT, text);
-    fprintf(to, "<g id=\"b%lu\" class=\"box %s%s\" transform=\"translate(%.1f %.1f)\"%s>"
-            "<rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\" rx=\"6\"/>", (unsigned long)k, class_of(s, box),
-            !page && count_wrong(s, box) > 0 ? " wrong" : "", at->x, at->y, page ? " tabindex=\"0\" role=\"img\"" : "",
-            -0.5*at->width, -0.5*at->height, at->width, at->height);
+    fprintf(to,
+            "<g id=\"b%lu\" class=\"box %s%s\" transform=\"translate(%.1f %.1f)\"%s>"
+            "<rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\" rx=\"6\"/>",
+            (unsigned long)k, class_of(s, box), !page && count_wrong(s, box) > 0 ? " wrong" : "",
+            at->x, at->y, page ? " tabindex=\"0\" role=\"img\"" : "", -0.5 * at->width,
+            -0.5 * at->height, at->width, at->height);
     fprintf(to, "<text class=\"what\" y=\"%d\">", -13 - up);
     ad__xml_text(text, to);
     fprintf(to, "</text><text class=\"value\" y=\"%d\">", 5 - up);
@@ -381,12 +407,13 @@ static void svg_box(const ad__sheet *s, uint32_t k, bool page, FILE *to) {
 /* Writes a text as lines broken between words, one below the other; returns their number. With `to`
  * NULL they are only counted. */
 static int svg_lines(const char *class, const char *text, double y, double width, FILE *to) {
-    const size_t most = (size_t)((width - 24)/SMALL_CHARACTER);
+    const size_t most = (size_t)((width - 24) / SMALL_CHARACTER);
     int          lines = 0;
     while (*text != '\0') {
         const size_t length = line_length(text, most);
         if (to != NULL)
-            fprintf(to, "<text class=\"%s\" x=\"12\" y=\"%.0f\">%.*s</text>\n", class, y + LINE*lines, (int)length, text);
+            fprintf(to, "<text class=\"%s\" x=\"12\" y=\"%.0f\">%.*s</text>\n", class,
+                    y + LINE * lines, (int)length, text);
         text += length;
         text += *text == ' ';
         lines++;
@@ -406,8 +433,8 @@ static margins margins_of(const ad__sheet *s, bool page) {
     warning(s, m.bug);
     conclusion(s, m.check);
     if (m.bug[0] != '\0' || m.check[0] != '\0') m.width = fmax(m.width, 600);
-    m.head = 26 + LINE*svg_lines("", m.bug, 0, m.width, NULL);
-    m.foot = (s->folded[0] != '\0' ? 18 : 0) + LINE*svg_lines("", m.check, 0, m.width, NULL);
+    m.head = 26 + LINE * svg_lines("", m.bug, 0, m.width, NULL);
+    m.foot = (s->folded[0] != '\0' ? 18 : 0) + LINE * svg_lines("", m.check, 0, m.width, NULL);
     return m;
 }
 
@@ -420,16 +447,18 @@ static void svg_margins(const ad__sheet *s, const margins *m, FILE *to) {
     ad__xml_text(s->title, to);
     fputs("</text>\n", to);
     svg_lines("bug", m->bug, above + LINE, m->width, to);
-    if (s->folded[0] != '\0') fprintf(to, "<text class=\"said\" x=\"12\" y=\"%.0f\">%s</text>\n", below, s->folded);
+    if (s->folded[0] != '\0')
+        fprintf(to, "<text class=\"said\" x=\"12\" y=\"%.0f\">%s</text>\n", below, s->folded);
     svg_lines("bug", m->check, below + (s->folded[0] != '\0' ? 18 : 0), m->width, to);
 }
 
 void ad__draw_svg(const ad__sheet *s, bool page, FILE *to) {
     const margins m = margins_of(s, page);
     const double  height = s->layout.height + m.head + m.foot;
-    fprintf(to, "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%.0f\" height=\"%.0f\" "
-            "viewBox=\"0 %.0f %.0f %.0f\" role=\"%s\" aria-label=\"", m.width, height, -m.head, m.width, height,
-            page ? "group" : "img");
+    fprintf(to,
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%.0f\" height=\"%.0f\" viewBox=\"0 "
+            "%.0f %.0f %.0f\" role=\"%s\" aria-label=\"",
+            m.width, height, -m.head, m.width, height, page ? "group" : "img");
     ad__draw_title(s, to);
     fputs("\">\n", to);
     if (!page) svg_margins(s, &m, to);

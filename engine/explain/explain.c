@@ -3,9 +3,9 @@
  * The numbers are those of trace.h; what the backward pass ends with is then compared with
  * differences of replayed values. If there is too much to show, scopes and ranges of nodes are
  * folded: one line then says what a whole box sends to the nodes outside it. */
+#include "base/text.h"
 #include "check/compare.h"
 #include "explain/fold.h"
-#include "base/text.h"
 #include "tape/trace.h"
 
 #include <stdlib.h>
@@ -21,7 +21,7 @@ typedef struct page {
     int            column;
 } page;
 
-/* ---- forward ---------------------------------------------------------------------------------- */
+/* ---- forward --------------------------------------------------------------------------------- */
 
 /* An entry of a list that is wrapped at the right margin and continues below its first entry. */
 static void entry(page *p, const char *text) {
@@ -50,8 +50,7 @@ static void forward(page *p) {
         headline_of(p, box, head);
         if (box->count == 1)
             snprintf(text, sizeof text, "%s = %.6g", head, ad__tidy(p->tape->value[box->first]));
-        else
-            snprintf(text, sizeof text, "[%s]", head);
+        else snprintf(text, sizeof text, "[%s]", head);
         entry(p, text);
     }
     fputc('\n', p->to);
@@ -65,7 +64,7 @@ static const char *differentiated(const page *p, uint32_t node, char text[AD__LA
     return text;
 }
 
-/* ---- reverse ---------------------------------------------------------------------------------- */
+/* ---- reverse --------------------------------------------------------------------------------- */
 
 /* A remark on a contribution: that it is at a fork, or what a bug did to it. */
 static void remark(page *p, const ad__sent *s) {
@@ -73,7 +72,7 @@ static void remark(page *p, const ad__sent *s) {
     case AD__LOST: fputs("   fork: what stood here is lost\n", p->to); break;
     case AD__LATE: fputs("   too late: it was visited before, and passed on less\n", p->to); break;
     case AD__LEFT: fputs("   stale: what stood here is from an earlier pass\n", p->to); break;
-    default:       fputs(s->before == 0 ? "\n" : "   fork: gradients add\n", p->to);
+    default: fputs(s->before == 0 ? "\n" : "   fork: gradients add\n", p->to);
     }
 }
 
@@ -84,8 +83,8 @@ static const char *assigns(const page *p) {
 static void sent(page *p, const ad__sent *s, double upstream, int indent, bool first) {
     char to[AD__LABEL];
     fprintf(p->to, "%*s%-3s %s %.6g * %.6g = %.6g    (%.6g -> %.6g)", first ? 0 : indent, "",
-            ad__label(p->tape, s->to, to), assigns(p), ad__tidy(upstream), ad__tidy(s->local), ad__tidy(s->contribution),
-            ad__tidy(s->before), ad__tidy(s->after));
+            ad__label(p->tape, s->to, to), assigns(p), ad__tidy(upstream), ad__tidy(s->local),
+            ad__tidy(s->contribution), ad__tidy(s->before), ad__tidy(s->after));
     remark(p, s);
 }
 
@@ -105,9 +104,11 @@ static void show_step(page *p, const ad__pass *pass, size_t k, int width) {
                                  ad__code_words(p->tape->code[step->node]));
     for (size_t i = 0; i < step->count && i < MOST_SENT; i++)
         sent(p, &pass->sent[step->first + i], step->upstream, indent, i == 0);
-    if (step->count > MOST_SENT) fprintf(p->to, "%*s... and %zu more\n", indent, "", step->count - MOST_SENT);
+    if (step->count > MOST_SENT)
+        fprintf(p->to, "%*s... and %zu more\n", indent, "", step->count - MOST_SENT);
     if (step->count == 0)
-        fputs(step->upstream == 0 ? "nothing arrives, nothing is sent\n" : "nothing is sent on\n", p->to);
+        fputs(step->upstream == 0 ? "nothing arrives, nothing is sent\n" : "nothing is sent on\n",
+              p->to);
 }
 
 /* Everything that the contributions from `first` to before `until` bring to one node: what it had
@@ -122,8 +123,9 @@ static void show_total(page *p, const ad__sent *first, const ad__sent *until, in
     }
     const bool   overwrites = p->view->bug == AD_BUG_OVERWRITE;
     const double change = overwrites ? total.after : total.after - total.before;
-    fprintf(p->to, "%*s%-3s %s %.6g in %s    (%.6g -> %.6g)", indent, "", ad__label(p->tape, total.to, to), assigns(p),
-            ad__tidy(change), overwrites ? "the end" : "all", ad__tidy(total.before), ad__tidy(total.after));
+    fprintf(p->to, "%*s%-3s %s %.6g in %s    (%.6g -> %.6g)", indent, "",
+            ad__label(p->tape, total.to, to), assigns(p), ad__tidy(change),
+            overwrites ? "the end" : "all", ad__tidy(total.before), ad__tidy(total.after));
     if (total.fault == AD__SOUND) fputc('\n', p->to);
     else remark(p, &total);
 }
@@ -181,17 +183,18 @@ static void reverse(page *p, const ad__pass *pass) {
     }
 }
 
-/* ---- result ----------------------------------------------------------------------------------- */
+/* ---- result ---------------------------------------------------------------------------------- */
 
 /* The derivatives that a pass ends with. */
 static void derivatives(page *p, const char *title, const ad__pass *pass) {
-    char   y[AD__LABEL + 2], x[AD__LABEL], text[3*AD__LABEL];
+    char   y[AD__LABEL + 2], x[AD__LABEL], text[3 * AD__LABEL];
     size_t shown = 0;
     differentiated(p, pass->last, y);
     begin(p, title);
     for (uint32_t i = 0; i <= pass->last; i++) {
         if (!pass->used[i] || p->tape->code[i] != AD__input || shown++ >= MOST_LINES) continue;
-        snprintf(text, sizeof text, "d%s/d%s = %.6g", y, ad__label(p->tape, i, x), ad__tidy(pass->adjoint[i]));
+        snprintf(text, sizeof text, "d%s/d%s = %.6g", y, ad__label(p->tape, i, x),
+                 ad__tidy(pass->adjoint[i]));
         entry(p, text);
     }
     if (shown > MOST_LINES) {
@@ -208,19 +211,20 @@ static void result(page *p, size_t i) {
     ad__comparison c;
     derivatives(p, "result", &p->traced.pass[i]);
     if (ad__compare_make(p->tape, &p->traced, i, !p->view->bare, &c)) {
-        if (p->traced.right != NULL) derivatives(p, c.right_refuted > 0 ? "no bug" : "right", &p->traced.right[i]);
+        if (p->traced.right != NULL)
+            derivatives(p, c.right_refuted > 0 ? "no bug" : "right", &p->traced.right[i]);
         ad__compare_said(&c, p->view->bug, text);
         if (!p->view->bare) fprintf(p->to, "%-*s%s\n", INDENT, "check", text);
     }
     ad__compare_free(&c);
 }
 
-/* ---- explanations ----------------------------------------------------------------------------- */
+/* ---- explanations ---------------------------------------------------------------------------- */
 
 /* The nodes of a folded box must be visited one after the other: in any other order nothing is
  * folded. */
 static size_t most_boxes(const ad_view *view) {
-    if (view->order != AD_ORDER_TAPE || view->bug == AD_BUG_DEPTH_FIRST) return SIZE_MAX/2;
+    if (view->order != AD_ORDER_TAPE || view->bug == AD_BUG_DEPTH_FIRST) return SIZE_MAX / 2;
     return view->most == 0 ? MOST_LINES : view->most;
 }
 
@@ -249,7 +253,8 @@ ad_status ad_explain_all(size_t n, const ad_var y[], const ad_view *view, FILE *
             explain(&p);
             ad__locale_leave(locale);
         } else {
-            ad__fail(tape, AD_NO_MEMORY, "out of memory: no space to explain %lu nodes", (unsigned long)s->length);
+            ad__fail(tape, AD_NO_MEMORY, "out of memory: no space to explain %lu nodes",
+                     (unsigned long)s->length);
         }
     }
     ad__trace_free(&p.traced);

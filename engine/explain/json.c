@@ -1,9 +1,9 @@
 /* json.c - the trace as JSON. Every number is written so that it reads back to the bit. */
 #include "explain/json.h"
 
+#include "base/text.h"
 #include "explain/fold.h"
 #include "tape/reduce.h"
-#include "base/text.h"
 
 #include <stdlib.h>
 
@@ -64,7 +64,8 @@ static void write_sent(const ad__sent *s, FILE *to) {
 }
 
 /* right: the pass without the bug; NULL if there is none. */
-static void write_step(const ad__pass *pass, const ad__step *step, const ad__pass *right, FILE *to) {
+static void write_step(const ad__pass *pass, const ad__step *step, const ad__pass *right,
+                       FILE *to) {
     fprintf(to, "{\"node\":%lu,\"upstream\":", (unsigned long)step->node);
     ad__json_number(step->upstream, to);
     if (right != NULL) {
@@ -87,7 +88,8 @@ static bool first_of_name(const ad_tape *tape, const ad__pass *pass, uint32_t no
     if (name == NULL || name[0] == '#' || !ad__is_utf8(name)) return false;
     for (uint32_t k = 0; k < tape->notes.names && tape->notes.name[k].node < node; k++) {
         const uint32_t other = tape->notes.name[k].node;
-        if (tape->code[other] == AD__input && pass->used[other] && strcmp(tape->notes.name[k].text, name) == 0)
+        if (tape->code[other] == AD__input && pass->used[other] &&
+            strcmp(tape->notes.name[k].text, name) == 0)
             return false;
     }
     return true;
@@ -115,7 +117,8 @@ static void write_derivatives(const ad_tape *tape, const ad__pass *pass, FILE *t
 
 /* The names of the inputs whose derivatives differences contradict, in this pass or in the one
  * without the bug. */
-static void write_disagreeing(const ad_tape *tape, const ad__pass *pass, const ad__comparison *c, bool right, FILE *to) {
+static void write_disagreeing(const ad_tape *tape, const ad__pass *pass, const ad__comparison *c,
+                              bool right, FILE *to) {
     bool first = true;
     for (size_t k = 0; k < c->inputs; k++) {
         const ad__compared *input = &c->input[k];
@@ -127,7 +130,8 @@ static void write_disagreeing(const ad_tape *tape, const ad__pass *pass, const a
 }
 
 /* What differences say. */
-static void write_check(const ad_tape *tape, const ad__pass *pass, const ad__comparison *c, ad_bug bug, FILE *to) {
+static void write_check(const ad_tape *tape, const ad__pass *pass, const ad__comparison *c,
+                        ad_bug bug, FILE *to) {
     char said[AD__CONCLUSION];
     if (!c->checked) return;
     fputs(",\n \"differences\":{", to);
@@ -147,7 +151,8 @@ static void write_check(const ad_tape *tape, const ad__pass *pass, const ad__com
     fprintf(to, "],\"check\":\"%s\"", said);
 }
 
-static void write_pass(const ad_tape *tape, const ad__traced *t, const ad__comparison compared[], size_t i, FILE *to) {
+static void write_pass(const ad_tape *tape, const ad__traced *t, const ad__comparison compared[],
+                       size_t i, FILE *to) {
     const ad__pass *pass = &t->pass[i], *right = t->right == NULL ? NULL : &t->right[i];
     fprintf(to, "\"output\":%lu,\"steps\":[", (unsigned long)pass->last);
     for (size_t k = 0; k < pass->steps; k++) {
@@ -163,12 +168,14 @@ static void write_pass(const ad_tape *tape, const ad__traced *t, const ad__compa
     if (compared != NULL) write_check(tape, pass, &compared[i], t->bug, to);
 }
 
-void ad__json_trace(const ad_tape *tape, const ad__traced *t, const ad__comparison compared[], FILE *to) {
+void ad__json_trace(const ad_tape *tape, const ad__traced *t, const ad__comparison compared[],
+                    FILE *to) {
     bool first = true;
     fputs("{\"format\":\"tapir-trace/1\",\n ", to);
     if (t->old) fputs("\"old\":true,\n ", to);
     if (t->right != NULL)
-        fprintf(to, "\"bug\":\"%s\",\"does\":\"%s\",\n ", ad__bug_name(t->bug), ad__bug_does(t->bug));
+        fprintf(to, "\"bug\":\"%s\",\"does\":\"%s\",\n ", ad__bug_name(t->bug),
+                ad__bug_does(t->bug));
     fputs("\"nodes\":[", to);
     for (uint32_t i = 0; i < t->selection.length; i++) {
         if (!t->selection.used[i]) continue;
@@ -188,12 +195,13 @@ void ad__json_trace(const ad_tape *tape, const ad__traced *t, const ad__comparis
 }
 
 ad_status ad_explain_json(size_t n, const ad_var y[], const ad_view *view, FILE *to) {
-    ad_status     status;
-    ad_tape      *tape = ad__results("ad_explain_json", n, y, view, to, &status);
-    ad__traced    t;
+    ad_status       status;
+    ad_tape        *tape = ad__results("ad_explain_json", n, y, view, to, &status);
+    ad__traced      t;
     ad__comparison *compared = NULL;
     if (tape == NULL) return status;
-    if (ad__trace_make(tape, n, y, view, &t) && ad__compare_all(tape, &t, view == NULL || !view->bare, &compared)) {
+    if (ad__trace_make(tape, n, y, view, &t) &&
+        ad__compare_all(tape, &t, view == NULL || !view->bare, &compared)) {
         const ad__locale locale = ad__locale_enter();
         ad__json_trace(tape, &t, compared, to);
         ad__locale_leave(locale);

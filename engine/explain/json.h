@@ -6,6 +6,7 @@
 
 /* Writes the document for passes that were already made; used by pages too. `compared`: from
  * ad__compare_all, or NULL. */
-void ad__json_trace(const ad_tape *tape, const ad__traced *traced, const ad__comparison compared[], FILE *to);
+void ad__json_trace(const ad_tape *tape, const ad__traced *traced, const ad__comparison compared[],
+                    FILE *to);
 
 #endif

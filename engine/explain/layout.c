@@ -14,7 +14,7 @@ enum { ORDER_SWEEPS = 12, PLACE_SWEEPS = 16, MOST_JOINTS = 40000 };
 
 static const double LAYER_GAP = 64, BOX_GAP = 18, JOINT_GAP = 10, MARGIN = 24;
 
-/* ---- links ------------------------------------------------------------------------------------ */
+/* ---- links ----------------------------------------------------------------------------------- */
 
 static int by_ends(const void *a, const void *b) {
     const ad__link *x = a, *y = b;
@@ -38,8 +38,7 @@ static void collect(const ad_tape *tape, const ad__fold *fold, ad__layout *layou
     for (size_t k = 0; k < all; k++) {
         if (n > 0 && by_ends(&layout->link[n - 1], &layout->link[k]) == 0)
             layout->link[n - 1].local += layout->link[k].local;
-        else
-            layout->link[n++] = layout->link[k];
+        else layout->link[n++] = layout->link[k];
     }
     layout->links = n;
 }
@@ -49,7 +48,7 @@ bool ad__layout_links(const ad_tape *tape, const ad__fold *fold, ad__layout *lay
     *layout = (ad__layout){.width = 0};
     for (uint32_t i = 0; i < fold->length; i++)
         if (fold->of[i] != UINT32_MAX) edges += ad__edges(tape, i);
-    layout->link = malloc((edges + 1)*sizeof *layout->link);
+    layout->link = malloc((edges + 1) * sizeof *layout->link);
     if (layout->link == NULL) return false;
     collect(tape, fold, layout);
     return true;
@@ -61,19 +60,19 @@ void ad__layout_free(ad__layout *layout) {
     free(layout->point);
 }
 
-/* ---- vertices --------------------------------------------------------------------------------- */
+/* ---- vertices -------------------------------------------------------------------------------- */
 
 typedef struct drawing {
-    ad__layout     *layout;
-    uint32_t        boxes, vertices, layers;
-    uint32_t       *layer;               /* by vertex */
+    ad__layout *layout;
+    uint32_t    boxes, vertices, layers;
+    uint32_t   *layer; /* by vertex */
     /* by layer: its first index in `order`; vertices, top to bottom */
-    uint32_t       *start, *order;
-    double         *y, *target;            /* by vertex; target: where it should be */
-    uint32_t       *left_start, *left, *right_start, *right; /* neighbours in the adjacent layers */
-    uint32_t      (*pair)[2];            /* neighbours, left and right */
-    size_t          pairs;
-    bool            joints;
+    uint32_t   *start, *order;
+    double     *y, *target;                              /* by vertex; target: where it should be */
+    uint32_t   *left_start, *left, *right_start, *right; /* neighbours in the adjacent layers */
+    uint32_t (*pair)[2];                                 /* neighbours, left and right */
+    size_t pairs;
+    bool   joints;
 } drawing;
 
 /* The layer after that of the last operand; leaves as close to their first user as possible. */
@@ -82,12 +81,13 @@ static void choose_layers(drawing *d) {
     for (size_t k = 0; k < l->links; k++)
         if (d->layer[l->link[k].to] < d->layer[l->link[k].from] + 1)
             d->layer[l->link[k].to] = d->layer[l->link[k].from] + 1;
-    uint32_t *nearest = d->order;        /* not yet in use, and large enough */
+    uint32_t *nearest = d->order; /* not yet in use, and large enough */
     bool     *leaf = (bool *)(void *)d->target;
     for (uint32_t k = 0; k < d->boxes; k++) nearest[k] = UINT32_MAX, leaf[k] = true;
     for (size_t k = 0; k < l->links; k++) {
         leaf[l->link[k].to] = false;
-        if (d->layer[l->link[k].to] < nearest[l->link[k].from]) nearest[l->link[k].from] = d->layer[l->link[k].to];
+        if (d->layer[l->link[k].to] < nearest[l->link[k].from])
+            nearest[l->link[k].from] = d->layer[l->link[k].to];
     }
     for (uint32_t k = 0; k < d->boxes; k++) {
         if (leaf[k] && nearest[k] != UINT32_MAX) d->layer[k] = nearest[k] - 1;
@@ -104,7 +104,8 @@ static void cut_links(drawing *d) {
         const uint32_t from = d->layer[link->from], to = d->layer[link->to];
         uint32_t       before = link->from;
         link->first = point;
-        link->points = 2 + (d->joints ? 2*(to - from - 1) : 0);       /* a joint is as wide as its layer */
+        /* a joint is as wide as its layer */
+        link->points = 2 + (d->joints ? 2 * (to - from - 1) : 0);
         point += link->points;
         for (uint32_t layer = from + 1; d->joints && layer < to; layer++) {
             d->layer[vertex] = layer;
@@ -115,8 +116,9 @@ static void cut_links(drawing *d) {
     }
 }
 
-static void group(uint32_t n, size_t pairs, uint32_t (*pair)[2], int key, uint32_t start[], uint32_t list[]) {
-    memset(start, 0, ((size_t)n + 1)*sizeof *start);
+static void group(uint32_t n, size_t pairs, uint32_t (*pair)[2], int key, uint32_t start[],
+                  uint32_t list[]) {
+    memset(start, 0, ((size_t)n + 1) * sizeof *start);
     for (size_t k = 0; k < pairs; k++) start[pair[k][key] + 1]++;
     for (uint32_t i = 0; i < n; i++) start[i + 1] += start[i];
     for (size_t k = pairs; k-- > 0;) {
@@ -129,36 +131,40 @@ static void group(uint32_t n, size_t pairs, uint32_t (*pair)[2], int key, uint32
 }
 
 static void fill_layers(drawing *d) {
-    memset(d->start, 0, ((size_t)d->layers + 1)*sizeof *d->start);
+    memset(d->start, 0, ((size_t)d->layers + 1) * sizeof *d->start);
     for (uint32_t i = 0; i < d->vertices; i++) d->start[d->layer[i] + 1]++;
     for (uint32_t i = 0; i < d->layers; i++) d->start[i + 1] += d->start[i];
-    uint32_t *next = d->left;            /* not yet in use */
-    memcpy(next, d->start, d->layers*sizeof *next);
+    uint32_t *next = d->left; /* not yet in use */
+    memcpy(next, d->start, d->layers * sizeof *next);
     for (uint32_t i = 0; i < d->vertices; i++) d->order[next[d->layer[i]]++] = i;
 }
 
-/* ---- order and heights ------------------------------------------------------------------------ */
+/* ---- order and heights ----------------------------------------------------------------------- */
 
 /* The mean height of the neighbours on one side or both; the vertex's own height if there are
  * none. */
 static double mean(const drawing *d, uint32_t i, bool left, bool right) {
     double   sum = 0;
     uint32_t n = 0;
-    for (uint32_t k = d->left_start[i]; left && k < d->left_start[i + 1]; k++, n++) sum += d->y[d->left[k]];
-    for (uint32_t k = d->right_start[i]; right && k < d->right_start[i + 1]; k++, n++) sum += d->y[d->right[k]];
-    return n == 0 ? d->y[i] : sum/n;
+    for (uint32_t k = d->left_start[i]; left && k < d->left_start[i + 1]; k++, n++)
+        sum += d->y[d->left[k]];
+    for (uint32_t k = d->right_start[i]; right && k < d->right_start[i + 1]; k++, n++)
+        sum += d->y[d->right[k]];
+    return n == 0 ? d->y[i] : sum / n;
 }
 
 /* Merge sort: stable, so that equal ones stay in the order of the tape. */
 static void sort_by_target(const double target[], uint32_t n, uint32_t x[], uint32_t room[]) {
     for (uint32_t width = 1; width < n; width *= 2) {
-        for (uint32_t low = 0; low < n; low += 2*width) {
-            const uint32_t middle = low + width < n ? low + width : n, high = middle + width < n ? middle + width : n;
-            uint32_t       a = low, b = middle;
+        for (uint32_t low = 0; low < n; low += 2 * width) {
+            const uint32_t middle = low + width < n ? low + width : n,
+                           high = middle + width < n ? middle + width : n;
+            uint32_t a = low, b = middle;
             for (uint32_t k = low; k < high; k++)
-                room[k] = b == high || (a < middle && target[x[a]] <= target[x[b]]) ? x[a++] : x[b++];
+                room[k] =
+                    b == high || (a < middle && target[x[a]] <= target[x[b]]) ? x[a++] : x[b++];
         }
-        memcpy(x, room, n*sizeof *x);
+        memcpy(x, room, n * sizeof *x);
     }
 }
 
@@ -167,17 +173,19 @@ static void order_layer(drawing *d, uint32_t layer, bool left, uint32_t room[]) 
     const uint32_t n = d->start[layer + 1] - d->start[layer];
     for (uint32_t k = 0; k < n; k++) d->target[x[k]] = mean(d, x[k], left, !left);
     sort_by_target(d->target, n, x, room);
-    for (uint32_t k = 0; k < n; k++) d->y[x[k]] = k - 0.5*n;
+    for (uint32_t k = 0; k < n; k++) d->y[x[k]] = k - 0.5 * n;
 }
 
 static double gap(const drawing *d, uint32_t a, uint32_t b, double height) {
     const bool box = a < d->boxes, other = b < d->boxes;
-    return (box ? 0.5*height : 0) + (other ? 0.5*height : 0) + (box || other ? BOX_GAP : JOINT_GAP);
+    return (box ? 0.5 * height : 0) + (other ? 0.5 * height : 0) +
+           (box || other ? BOX_GAP : JOINT_GAP);
 }
 
 /* Moves every vertex to its target, pushed apart once from the top down and once from the bottom
  * up; the mean of the two keeps the gaps and favours neither side. */
-static void place_layer(drawing *d, uint32_t layer, bool left, bool right, double height, double room[]) {
+static void place_layer(drawing *d, uint32_t layer, bool left, bool right, double height,
+                        double room[]) {
     const uint32_t *x = d->order + d->start[layer], n = d->start[layer + 1] - d->start[layer];
     for (uint32_t k = 0; k < n; k++) d->target[x[k]] = mean(d, x[k], left, right);
     for (uint32_t k = 0; k < n; k++) {
@@ -188,25 +196,25 @@ static void place_layer(drawing *d, uint32_t layer, bool left, bool right, doubl
     for (uint32_t k = n; k-- > 0;) {
         const double most = k + 1 == n ? INFINITY : below - gap(d, x[k], x[k + 1], height);
         below = d->target[x[k]] < most ? d->target[x[k]] : most;
-        d->y[x[k]] = 0.5*(room[k] + below);
+        d->y[x[k]] = 0.5 * (room[k] + below);
     }
 }
 
 static void arrange(drawing *d, double height, uint32_t room[], double heights[]) {
     for (uint32_t layer = 0; layer < d->layers; layer++)
         for (uint32_t k = d->start[layer]; k < d->start[layer + 1]; k++)
-            d->y[d->order[k]] = k - d->start[layer] - 0.5*(d->start[layer + 1] - d->start[layer]);
+            d->y[d->order[k]] = k - d->start[layer] - 0.5 * (d->start[layer + 1] - d->start[layer]);
     for (int sweep = 0; sweep < ORDER_SWEEPS; sweep++)
         for (uint32_t k = 0; k < d->layers; k++)
-            order_layer(d, sweep%2 == 0 ? k : d->layers - 1 - k, sweep%2 == 0, room);
+            order_layer(d, sweep % 2 == 0 ? k : d->layers - 1 - k, sweep % 2 == 0, room);
     for (uint32_t i = 0; i < d->vertices; i++) d->y[i] *= height + BOX_GAP;
     for (int sweep = 0; sweep < PLACE_SWEEPS; sweep++)
         for (uint32_t k = 0; k < d->layers; k++)
-            place_layer(d, sweep%2 == 0 ? k : d->layers - 1 - k, sweep%2 == 0 || sweep > 8, sweep%2 == 1 || sweep > 8,
-                        height, heights);
+            place_layer(d, sweep % 2 == 0 ? k : d->layers - 1 - k, sweep % 2 == 0 || sweep > 8,
+                        sweep % 2 == 1 || sweep > 8, height, heights);
 }
 
-/* ---- points ----------------------------------------------------------------------------------- */
+/* ---- points ---------------------------------------------------------------------------------- */
 
 static void place_boxes(drawing *d, const double width[], double height, ad__point *x_of) {
     ad__layout *l = d->layout;
@@ -219,15 +227,16 @@ static void place_boxes(drawing *d, const double width[], double height, ad__poi
         x += widest + LAYER_GAP;
     }
     for (uint32_t i = 0; i < d->vertices; i++) {
-        const double half = i < d->boxes ? 0.5*height : 0;
+        const double half = i < d->boxes ? 0.5 * height : 0;
         if (d->y[i] - half < top) top = d->y[i] - half;
         if (d->y[i] + half > bottom) bottom = d->y[i] + half;
     }
     for (uint32_t i = 0; i < d->vertices; i++) d->y[i] += MARGIN - top;
     for (uint32_t k = 0; k < d->boxes; k++)
-        l->spot[k] = (ad__spot){0.5*(x_of[d->layer[k]].x + x_of[d->layer[k]].y), d->y[k], width[k], height};
+        l->spot[k] = (ad__spot){0.5 * (x_of[d->layer[k]].x + x_of[d->layer[k]].y), d->y[k],
+                                width[k], height};
     l->width = x - LAYER_GAP + MARGIN;
-    l->height = bottom - top + 2*MARGIN;
+    l->height = bottom - top + 2 * MARGIN;
 }
 
 static double before_end(const ad__layout *l, size_t k) {
@@ -240,15 +249,17 @@ static void place_ends(drawing *d) {
     for (size_t first = 0, end; first < l->links; first = end) {
         for (end = first + 1; end < l->links && l->link[end].to == l->link[first].to;) end++;
         const ad__spot *to = &l->spot[l->link[first].to];
-        const double    n = (double)(end - first), apart = n > 1 ? fmin(14, (to->height - 12)/n) : 0;
+        const double n = (double)(end - first), apart = n > 1 ? fmin(14, (to->height - 12) / n) : 0;
         for (size_t k = first; k < end; k++) {
-            size_t above = end - first <= 64 ? 0 : k - first;       /* of very many: in the order of the tape */
+            /* of very many: in the order of the tape */
+            size_t above = end - first <= 64 ? 0 : k - first;
             for (size_t j = first; j < end && end - first <= 64; j++) {
                 const double mine = before_end(l, k), other = before_end(l, j);
                 above += other < mine || (other == mine && j < k);
             }
             ad__point *p = l->point + l->link[k].first;
-            p[l->link[k].points - 1] = (ad__point){to->x - 0.5*to->width, to->y + ((double)above - 0.5*(n - 1))*apart};
+            p[l->link[k].points - 1] = (ad__point){to->x - 0.5 * to->width,
+                                                   to->y + ((double)above - 0.5 * (n - 1)) * apart};
         }
     }
 }
@@ -260,7 +271,7 @@ static void place_lines(drawing *d, const ad__point x_of[]) {
         const ad__link *link = &l->link[k];
         const ad__spot *from = &l->spot[link->from];
         ad__point      *p = l->point + link->first;
-        p[0] = (ad__point){from->x + 0.5*from->width, from->y};
+        p[0] = (ad__point){from->x + 0.5 * from->width, from->y};
         for (uint32_t i = 1; i + 1 < link->points; i += 2, joint++) {
             p[i] = (ad__point){x_of[d->layer[joint]].x, d->y[joint]};
             p[i + 1] = (ad__point){x_of[d->layer[joint]].y, d->y[joint]};
@@ -269,7 +280,7 @@ static void place_lines(drawing *d, const ad__point x_of[]) {
     place_ends(d);
 }
 
-/* ---- all of it -------------------------------------------------------------------------------- */
+/* ---- all of it ------------------------------------------------------------------------------- */
 
 static size_t count_joints(const drawing *d) {
     size_t n = 0;
@@ -285,7 +296,7 @@ static void *numbers(bool *good, size_t n, size_t bytes) {
 }
 
 static bool draw(drawing *d, const double width[], double height) {
-    bool        good = true;
+    bool         good = true;
     const size_t n = d->vertices;
     ad__point   *x_of = numbers(&good, d->layers, sizeof *x_of);
     double      *heights = numbers(&good, n, sizeof *heights);
@@ -307,8 +318,8 @@ static bool draw(drawing *d, const double width[], double height) {
 bool ad__layout_make(const ad_tape *tape, const ad__fold *fold, const double width[], double height,
                      ad__layout *layout) {
     if (!ad__layout_links(tape, fold, layout)) return false;
-    bool     good = true;
-    drawing  d = {.layout = layout, .boxes = fold->boxes};
+    bool      good = true;
+    drawing   d = {.layout = layout, .boxes = fold->boxes};
     uint32_t *layer = numbers(&good, (size_t)d.boxes, sizeof *layer);
     d.layer = layer;
     d.order = numbers(&good, d.boxes, sizeof *d.order);
@@ -329,12 +340,14 @@ bool ad__layout_make(const ad_tape *tape, const ad__fold *fold, const double wid
     d.start = numbers(&good, d.layers, sizeof *d.start);
     d.order = numbers(&good, n, sizeof *d.order);
     d.y = numbers(&good, n, sizeof *d.y), d.target = numbers(&good, n, sizeof *d.target);
-    d.left_start = numbers(&good, n + 1, sizeof *d.left_start), d.left = numbers(&good, pairs + d.layers, sizeof *d.left);
-    d.right_start = numbers(&good, n + 1, sizeof *d.right_start), d.right = numbers(&good, pairs, sizeof *d.right);
+    d.left_start = numbers(&good, n + 1, sizeof *d.left_start),
+    d.left = numbers(&good, pairs + d.layers, sizeof *d.left);
+    d.right_start = numbers(&good, n + 1, sizeof *d.right_start),
+    d.right = numbers(&good, pairs, sizeof *d.right);
     d.pair = numbers(&good, pairs, sizeof *d.pair);
-    layout->point = numbers(&good, 2*layout->links + 2*joints, sizeof *layout->point);
+    layout->point = numbers(&good, 2 * layout->links + 2 * joints, sizeof *layout->point);
     if (good) {
-        memcpy(d.layer, layer, d.boxes*sizeof *layer);
+        memcpy(d.layer, layer, d.boxes * sizeof *layer);
         cut_links(&d);
         good = draw(&d, width, height);
     }

@@ -12,8 +12,8 @@
 /* An edge between two boxes, from operand to user. */
 typedef struct ad__link {
     uint32_t from, to;
-    double   local; /* the sum of the local derivatives if both boxes are single nodes */
-    uint32_t first, points;      /* its polyline: point[first .. first + points - 1] */
+    double   local;         /* the sum of the local derivatives if both boxes are single nodes */
+    uint32_t first, points; /* its polyline: point[first .. first + points - 1] */
 } ad__link;
 
 typedef struct ad__point {
@@ -21,13 +21,13 @@ typedef struct ad__point {
 } ad__point;
 
 typedef struct ad__spot {
-    double x, y, width, height;  /* centre and size */
+    double x, y, width, height; /* centre and size */
 } ad__spot;
 
 typedef struct ad__layout {
     double     width, height;
-    ad__spot  *spot;             /* by box */
-    ad__link  *link;             /* ascending in `to`, then in `from` */
+    ad__spot  *spot; /* by box */
+    ad__link  *link; /* ascending in `to`, then in `from` */
     size_t     links;
     ad__point *point;
 } ad__layout;

@@ -2,9 +2,9 @@
  *
  * page.html is the template; the placeholders @TITLE@, @FOLDED@, @BUG@, @SVG@, @TRACE@, @UNSENT@
  * and @BOXES@ are replaced here. The build turns it into the text that is included below. */
+#include "base/text.h"
 #include "explain/draw.h"
 #include "explain/json.h"
-#include "base/text.h"
 
 enum { MOST_BOXES = 2000 };
 
@@ -20,7 +20,8 @@ static void write_boxes(const ad__sheet *s, FILE *to) {
         const ad__box *box = &s->fold.box[k];
         fputs(k > 0 ? ",\n{\"nodes\":[" : "\n{\"nodes\":[", to);
         for (uint32_t i = box->first; i <= box->last; i++)
-            if (s->traced.selection.used[i]) fprintf(to, "%s%lu", i > box->first ? "," : "", (unsigned long)i);
+            if (s->traced.selection.used[i])
+                fprintf(to, "%s%lu", i > box->first ? "," : "", (unsigned long)i);
         fputs("]", to);
         if (box->count > 1) {
             fputs(",\"label\":", to);
@@ -40,9 +41,12 @@ static void write_boxes(const ad__sheet *s, FILE *to) {
  * old. */
 static void write_bug(const ad__sheet *s, FILE *to) {
     const ad_bug bug = s->traced.bug;
-    if (s->traced.old) fputs("<p class=\"bug\" role=\"note\"><b>Old values:</b> " AD__OLD_VALUES ".</p>\n", to);
+    if (s->traced.old)
+        fputs("<p class=\"bug\" role=\"note\"><b>Old values:</b> " AD__OLD_VALUES ".</p>\n", to);
     if (bug == AD_BUG_NONE) return;
-    fprintf(to, "<p class=\"bug\" role=\"note\"><b>Wrong on purpose: the bug %s.</b> In this backward pass %s.</p>\n",
+    fprintf(to,
+            "<p class=\"bug\" role=\"note\"><b>Wrong on purpose: the bug %s.</b> In this backward "
+            "pass %s.</p>\n",
             ad__bug_name(bug), ad__bug_does(bug));
 }
 
@@ -68,7 +72,8 @@ static void write_unsent(const ad__sheet *s, FILE *to) {
     for (size_t i = 0; i < s->traced.n; i++) {
         const ad__pass *pass = &s->traced.pass[i];
         for (size_t k = 0; k < pass->steps; k++)
-            if (pass->step[k].upstream == 0) any = write_edges(s->tape, pass->step[k].node, any, to);
+            if (pass->step[k].upstream == 0)
+                any = write_edges(s->tape, pass->step[k].node, any, to);
     }
     fputc(']', to);
 }

@@ -22,9 +22,9 @@ typedef struct path_search {
     const ad_tape *tape;
     uint32_t       from, last;
     size_t         most;
-    double        *count;              /* paths from a node to y */
-    uint32_t      *kept;               /* how many of them are in its list */
-    path           *list;               /* by node, `most` each, largest first */
+    double        *count; /* paths from a node to y */
+    uint32_t      *kept;  /* how many of them are in its list */
+    path          *list;  /* by node, `most` each, largest first */
 } path_search;
 
 static double rank_of(double product) {
@@ -33,12 +33,13 @@ static double rank_of(double product) {
 }
 
 static void insert(path_search *w, uint32_t node, path new) {
-    path     *list = w->list + node*w->most;
+    path    *list = w->list + node * w->most;
     uint32_t at = w->kept[node];
     if (at == w->most && !(rank_of(new.product) > rank_of(list[at - 1].product))) return;
     if (at < w->most) w->kept[node]++;
     else at--;
-    for (; at > 0 && rank_of(new.product) > rank_of(list[at - 1].product); at--) list[at] = list[at - 1];
+    for (; at > 0 && rank_of(new.product) > rank_of(list[at - 1].product); at--)
+        list[at] = list[at - 1];
     list[at] = new;
 }
 
@@ -49,37 +50,42 @@ static void extend(path_search *w, uint32_t node) {
         if (!edge.open || edge.to < w->from) continue;
         w->count[edge.to] += w->count[node];
         for (uint32_t k = 0; k < w->kept[node]; k++)
-            insert(w, edge.to, (path){edge.local*w->list[node*w->most + k].product, edge.local, node, k});
+            insert(w, edge.to,
+                   (path){edge.local * w->list[node * w->most + k].product, edge.local, node, k});
     }
 }
 
 static void find(path_search *w) {
     w->count[w->last] = 1;
     w->kept[w->last] = 1;
-    w->list[w->last*w->most] = (path){1, 1, w->last, 0};
+    w->list[w->last * w->most] = (path){1, 1, w->last, 0};
     for (uint32_t i = w->last; i > w->from; i--) extend(w, i);
 }
 
 /* "b -> #3 -> e 1 * 3 = 3"; the middle of a long path is left out. */
 static void show(const path_search *w, path at, FILE *to) {
-    char           text[AD__LABEL], chain[2048], factors[1024] = "the empty product";
-    const double   product = at.product;
-    size_t         steps = 0, hidden = 0;
-    int            length = snprintf(chain, sizeof chain, "%s", ad__label(w->tape, w->from, text)), size = 0;
-    uint32_t       node = w->from;
+    char         text[AD__LABEL], chain[2048], factors[1024] = "the empty product";
+    const double product = at.product;
+    size_t       steps = 0, hidden = 0;
+    int length = snprintf(chain, sizeof chain, "%s", ad__label(w->tape, w->from, text)), size = 0;
+    uint32_t node = w->from;
     while (node != w->last) {
         node = at.to;
         if (steps++ < MOST_STEPS || node == w->last) {
-            if (hidden > 0) length += snprintf(chain + length, sizeof chain - (size_t)length, " -> ... %zu more", hidden);
-            if (hidden > 0) size += snprintf(factors + size, sizeof factors - (size_t)size, " * ...");
+            if (hidden > 0)
+                length += snprintf(chain + length, sizeof chain - (size_t)length,
+                                   " -> ... %zu more", hidden);
+            if (hidden > 0)
+                size += snprintf(factors + size, sizeof factors - (size_t)size, " * ...");
             hidden = 0;
-            length += snprintf(chain + length, sizeof chain - (size_t)length, " -> %s", ad__label(w->tape, node, text));
-            size += snprintf(factors + size, sizeof factors - (size_t)size, "%s%.6g", steps > 1 ? " * " : "",
-                             ad__tidy(at.local));
+            length += snprintf(chain + length, sizeof chain - (size_t)length, " -> %s",
+                               ad__label(w->tape, node, text));
+            size += snprintf(factors + size, sizeof factors - (size_t)size, "%s%.6g",
+                             steps > 1 ? " * " : "", ad__tidy(at.local));
         } else {
             hidden++;
         }
-        at = w->list[node*w->most + at.rank];
+        at = w->list[node * w->most + at.rank];
     }
     fprintf(to, "  %-40s  %s = %.6g\n", chain, factors, ad__tidy(product));
 }
@@ -90,9 +96,11 @@ static void report(const path_search *w, double adjoint, FILE *to) {
     const double   count = w->count[w->from];
     ad__label(w->tape, w->last, y);
     ad__label(w->tape, w->from, x);
-    fprintf(to, count < 0x1p64 ? "paths     from %s to %s: %.0f%s\n" : "paths     from %s to %s: %.6g%s\n", x, y, count,
-            count > shown ? "; the largest are" : "");
-    for (uint32_t k = 0; k < shown; k++) show(w, w->list[w->from*w->most + k], to);
+    fprintf(to,
+            count < 0x1p64 ? "paths     from %s to %s: %.0f%s\n"
+                           : "paths     from %s to %s: %.6g%s\n",
+            x, y, count, count > shown ? "; the largest are" : "");
+    for (uint32_t k = 0; k < shown; k++) show(w, w->list[w->from * w->most + k], to);
     fprintf(to, "sum       d%s/d%s = %.6g%s, the adjoint of %s\n", y, x, ad__tidy(adjoint),
             count > shown ? " over all of them" : "", x);
 }
@@ -101,7 +109,9 @@ static bool room(path_search *w) {
     const size_t nodes = (size_t)w->last + 1;
     w->count = calloc(nodes, sizeof *w->count);
     w->kept = calloc(nodes, sizeof *w->kept);
-    w->list = nodes > SIZE_MAX/sizeof *w->list/w->most ? NULL : malloc(nodes*w->most*sizeof *w->list);
+    w->list = nodes > SIZE_MAX / sizeof *w->list / w->most
+                ? NULL
+                : malloc(nodes * w->most * sizeof *w->list);
     return w->count != NULL && w->kept != NULL && w->list != NULL;
 }
 
@@ -110,24 +120,30 @@ ad_status ad_explain_paths(ad_var y, ad_var x, size_t most, FILE *to) {
     ad_status    status;
     ad_tape     *tape = ad__results("ad_explain_paths", 2, both, NULL, to, &status);
     if (tape == NULL) return status;
-    path_search w = {.tape = tape, .from = ad__node_of(x), .last = ad__node_of(y),
-                  .most = most == 0 ? 8 : most > MOST_PATHS ? MOST_PATHS : most};
-    ad__pass pass = {.last = 0};
+    path_search w = {.tape = tape,
+                     .from = ad__node_of(x),
+                     .last = ad__node_of(y),
+                     .most = most == 0         ? 8
+                           : most > MOST_PATHS ? MOST_PATHS
+                                               : most};
+    ad__pass    pass = {.last = 0};
     if (w.from > w.last) {
         char a[AD__LABEL], b[AD__LABEL];
-        fprintf(to, "paths     from %s to %s: none, it was recorded later\n", ad__label(tape, w.from, a),
-                ad__label(tape, w.last, b));
+        fprintf(to, "paths     from %s to %s: none, it was recorded later\n",
+                ad__label(tape, w.from, a), ad__label(tape, w.last, b));
         return ad__written(to);
     }
     bool old = false;
-    if (room(&w) && ad__pass_make(tape, w.last, NULL, &pass) && ad__values_old(tape, w.last + 1, pass.used, &old)) {
+    if (room(&w) && ad__pass_make(tape, w.last, NULL, &pass) &&
+        ad__values_old(tape, w.last + 1, pass.used, &old)) {
         const ad__locale locale = ad__locale_enter();
         find(&w);
         report(&w, pass.adjoint[w.from], to);
         if (old) fputs("OLD       " AD__OLD_VALUES "\n", to);
         ad__locale_leave(locale);
     } else {
-        ad__fail(tape, AD_NO_MEMORY, "out of memory: no space for the paths through %lu nodes", (unsigned long)w.last + 1);
+        ad__fail(tape, AD_NO_MEMORY, "out of memory: no space for the paths through %lu nodes",
+                 (unsigned long)w.last + 1);
     }
     ad__pass_free(&pass);
     free(w.count);
@@ -136,7 +152,7 @@ ad_status ad_explain_paths(ad_var y, ad_var x, size_t most, FILE *to) {
     return tape->status != AD_OK ? tape->status : ad__written(to);
 }
 
-/* ---- not finite ------------------------------------------------------------------------------- */
+/* ---- not finite ------------------------------------------------------------------------------ */
 
 static void place(const ad_tape *tape, uint32_t node, FILE *to) {
     const ad__line *source = ad__notes_source_of(&tape->notes, node);
@@ -161,7 +177,8 @@ static void operands(const ad_tape *tape, uint32_t node, FILE *to) {
         if (edge.to == AD__NO_NODE) continue;
         fprintf(to, "          with %s = %.17g\n", ad__label(tape, edge.to, text), edge.value);
     }
-    if (n > MOST) fprintf(to, "          and %zu operand%s more\n", n - MOST, n - MOST == 1 ? "" : "s");
+    if (n > MOST)
+        fprintf(to, "          and %zu operand%s more\n", n - MOST, n - MOST == 1 ? "" : "s");
 }
 
 /* Follows it from the first node: the next node that uses it and is not finite either, and so on to
@@ -172,14 +189,16 @@ static void onward(const ad_tape *tape, const bool used[], uint32_t node, uint32
     for (uint32_t i = node + 1; i <= last && node != last; i++) {
         if (!used[i] || isfinite(tape->value[i])) continue;
         bool uses = false;
-        for (size_t k = 0; k < ad__edges(tape, i) && !uses; k++) uses = ad__edge_of(tape, i, k).to == node;
+        for (size_t k = 0; k < ad__edges(tape, i) && !uses; k++)
+            uses = ad__edge_of(tape, i, k).to == node;
         if (!uses) continue;
         node = i;
         if (shown++ < MOST || i == last) line(tape, i, "    then  ", to);
     }
     const size_t hidden = shown > MOST ? shown - MOST - (node == last) : 0;
     if (hidden > 0)
-        fprintf(to, "          (%zu step%s left out)\n", hidden, hidden == 1 ? " in between is" : "s in between are");
+        fprintf(to, "          (%zu step%s left out)\n", hidden,
+                hidden == 1 ? " in between is" : "s in between are");
     if (node != last && isfinite(tape->value[last]))
         fprintf(to, "          it goes no further: the result is finite\n");
 }
@@ -193,7 +212,8 @@ bool ad_explain_nonfinite(ad_var y, FILE *to) {
     uint32_t       first = 0;
     bool           old = false;
     if (used == NULL) {
-        ad__fail(tape, AD_NO_MEMORY, "out of memory: no space to explain %lu nodes", (unsigned long)last + 1);
+        ad__fail(tape, AD_NO_MEMORY, "out of memory: no space to explain %lu nodes",
+                 (unsigned long)last + 1);
         return false;
     }
     while (first <= last && (!used[first] || isfinite(tape->value[first]))) first++;

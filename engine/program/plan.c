@@ -1,15 +1,16 @@
 /* plan.c - rows and moves; see plan.h.
  *
- * Reverse moves are made by one walk over the steps, last to first, that runs twice: first it only counts the
- * contributions to each adjoint and notes which values are read, so that forward rows can be given out; then,
- * when the rows are known and it is known which contribution is the only one, it writes the moves. */
+ * Reverse moves are made by one walk over the steps, last to first, that runs twice: first it only
+ * counts the contributions to each adjoint and notes which values are read, so that forward rows
+ * can be given out; then, when the rows are known and it is known which contribution is the only
+ * one, it writes the moves. */
 #include "program/plan.h"
 
 #include <stdlib.h>
 
 #define NONE UINT32_MAX
 
-enum { X, Y };                 /* operands of a row */
+enum { X, Y }; /* operands of a row */
 
 typedef struct planner {
     const ad_program *p;
@@ -17,23 +18,24 @@ typedef struct planner {
     ad__purpose       purpose;
     bool              writing, failed;
     size_t            forward_room, move_room, word_room;
-    bool             *kept;              /* by value: read in reverse */
-    bool             *fold_kept;         /* by value: so are its shift and total */
-    uint32_t         *last;              /* by value: the last step that reads it */
-    uint32_t         *waiting;           /* by value and output: contributions to come */
-    uint32_t         *slot;              /* by value and output: its adjoint row, or NONE */
-    uint32_t         *users;             /* by row: adjoints that live there */
-    uint32_t         *free_row;          /* rows given back, the last one first */
+    bool             *kept;      /* by value: read in reverse */
+    bool             *fold_kept; /* by value: so are its shift and total */
+    uint32_t         *last;      /* by value: the last step that reads it */
+    uint32_t         *waiting;   /* by value and output: contributions to come */
+    uint32_t         *slot;      /* by value and output: its adjoint row, or NONE */
+    uint32_t         *users;     /* by row: adjoints that live there */
+    uint32_t         *free_row;  /* rows given back, the last one first */
     size_t            free_rows, row_room;
-    uint32_t          first_free, next, most;      /* rows from first_free on are given out; the next fresh one */
-    uint32_t          g, outputs;        /* of a sweep: the output at hand; how many */
-    size_t            together;          /* the most outputs of a sweep */
+    /* rows from first_free on are given out; the next fresh one */
+    uint32_t          first_free, next, most;
+    uint32_t          g, outputs; /* of a sweep: the output at hand; how many */
+    size_t            together;   /* the most outputs of a sweep */
 } planner;
 
 static void *grown(planner *c, void *old, size_t *room, size_t need, size_t bytes) {
     size_t size = *room == 0 ? 64 : *room;
     while (size < need) size *= 2;
-    void *memory = size > SIZE_MAX/2/bytes ? NULL : realloc(old, size*bytes);
+    void *memory = size > SIZE_MAX / 2 / bytes ? NULL : realloc(old, size * bytes);
     if (memory == NULL) c->failed = true;
     else *room = size;
     return memory;
@@ -42,7 +44,8 @@ static void *grown(planner *c, void *old, size_t *room, size_t need, size_t byte
 static void add_move(planner *c, bool forward, ad__move m) {
     ad__plan  *plan = c->plan;
     ad__move **list = forward ? &plan->forward : &plan->move;
-    size_t    *n = forward ? &plan->forwards : &plan->moves, *room = forward ? &c->forward_room : &c->move_room;
+    size_t    *n = forward ? &plan->forwards : &plan->moves,
+           *room = forward ? &c->forward_room : &c->move_room;
     if (c->failed || (!forward && !c->writing)) return;
     if (*n == *room) {
         ad__move *moves = grown(c, *list, room, *n + 1, sizeof *moves);
@@ -62,7 +65,7 @@ static uint32_t take_words(planner *c, size_t n) {
         plan->word = word;
     }
     plan->words += n;
-    if (plan->words >= NONE/2) c->failed = true;
+    if (plan->words >= NONE / 2) c->failed = true;
     return (uint32_t)(plan->words - n);
 }
 
@@ -76,7 +79,7 @@ static uint32_t give_row(planner *c) {
         uint32_t    *users = grown(c, c->users, &room, row + 1, sizeof *users);
         if (users == NULL) return AD__SPARE;
         c->users = users;
-        uint32_t *free_row = realloc(c->free_row, room*sizeof *free_row);
+        uint32_t *free_row = realloc(c->free_row, room * sizeof *free_row);
         if (free_row == NULL) {
             c->failed = true;
             return AD__SPARE;
@@ -91,7 +94,7 @@ static void leave_row(planner *c, uint32_t row) {
     if (!c->failed && --c->users[row] == 0) c->free_row[c->free_rows++] = row;
 }
 
-/* ---- what a reverse move reads ---------------------------------------------------------------- */
+/* ---- what a reverse move reads --------------------------------------------------------------- */
 
 static bool varying(const planner *c, uint32_t i) {
     return (c->p->node[i].flags & AD__VARYING) != 0;
@@ -100,7 +103,8 @@ static bool varying(const planner *c, uint32_t i) {
 /* Does anything that is asked for stand behind this value? */
 static bool wanted(const planner *c, uint32_t i) {
     const uint8_t flags = c->p->node[i].flags;
-    return c->purpose == AD__JACOBIAN ? (flags & AD__VARYING) && (flags & AD__ON_ACTIVE) : (flags & AD__ON_PARAM) != 0;
+    return c->purpose == AD__JACOBIAN ? (flags & AD__VARYING) && (flags & AD__ON_ACTIVE)
+                                      : (flags & AD__ON_PARAM) != 0;
 }
 
 /* The row of a value, or the place of a uniform one. Noted as read in reverse. */
@@ -124,10 +128,10 @@ static uint32_t read_fold(planner *c, uint32_t i) {
     return c->plan->fold[i];
 }
 
-/* ---- adjoints --------------------------------------------------------------------------------- */
+/* ---- adjoints -------------------------------------------------------------------------------- */
 
 static size_t adjoint(const planner *c, uint32_t i) {
-    return i*c->together + c->g;
+    return i * c->together + c->g;
 }
 
 /* Where a contribution to a varying value is read from and written to. */
@@ -142,18 +146,22 @@ static void target(planner *c, uint32_t i, uint32_t *in, uint32_t *out) {
 }
 
 static void total(planner *c, uint32_t i, uint32_t a, bool minus) {
-    add_move(c, false, (ad__move){.kind = AD__TOTAL, .a = a, .y = c->p->node[i].home, .which = minus});
+    add_move(c, false,
+             (ad__move){.kind = AD__TOTAL, .a = a, .y = c->p->node[i].home, .which = minus});
 }
 
-/* A move with everything but its target: to the adjoint row of value i, or through a spare row to that of a
- * uniform one. */
+/* A move with everything but its target: to the adjoint row of value i, or through a spare row to
+ * that of a uniform one. */
 static void push_to(planner *c, uint32_t i, ad__move m) {
     if (varying(c, i)) {
         target(c, i, &m.in, &m.out);
         add_move(c, false, m);
     } else if (m.kind == AD__PUSH && m.row == AD__ROW_mul) {
-        const bool x = m.which == Y && m.form == AD__Y_NUMBER;   /* the other operand is a row */
-        add_move(c, false, (ad__move){.kind = AD__TOTAL_PRODUCT, .a = m.a, .x = x ? m.x : m.y, .y = c->p->node[i].home});
+        const bool x = m.which == Y && m.form == AD__Y_NUMBER; /* the other operand is a row */
+        add_move(
+            c, false,
+            (ad__move){
+                .kind = AD__TOTAL_PRODUCT, .a = m.a, .x = x ? m.x : m.y, .y = c->p->node[i].home});
     } else {
         m.in = AD__ZEROS, m.out = AD__SPARE + 3;
         add_move(c, false, m);
@@ -161,8 +169,8 @@ static void push_to(planner *c, uint32_t i, ad__move m) {
     }
 }
 
-/* The adjoint `a` of a value, as it is, to the operands of an addition. One whose only contribution this is
- * shares the row; one more may have it for its own when the others have read it. */
+/* The adjoint `a` of a value, as it is, to the operands of an addition. One whose only contribution
+ * this is shares the row; one more may have it for its own when the others have read it. */
 typedef struct passing {
     uint32_t a, heir;
 } passing;
@@ -184,7 +192,7 @@ static void pass(planner *c, passing *to, uint32_t i) {
         return;
     }
     const ad__move same = {.kind = AD__PUSH_SAME, .a = to->a};
-    if (to->heir == i) {                          /* the same operand again */
+    if (to->heir == i) { /* the same operand again */
         to->heir = NONE;
         push_to(c, i, same);
     }
@@ -201,11 +209,12 @@ static void finish_passing(planner *c, const passing *to) {
     }
 }
 
-/* ---- rows ------------------------------------------------------------------------------------- */
+/* ---- rows ------------------------------------------------------------------------------------ */
 
 static ad__form form_of(const planner *c, const ad__node *node, bool two) {
     return !two || varying(c, node->x) == varying(c, node->y) ? AD__NODES_ONLY
-           : varying(c, node->x) ? AD__Y_NUMBER : AD__X_NUMBER;
+         : varying(c, node->x)                                ? AD__Y_NUMBER
+                                                              : AD__X_NUMBER;
 }
 
 /* The move that pushes along one operand; only what its rule reads is kept for it. */
@@ -215,7 +224,11 @@ static ad__move push_row(planner *c, uint32_t i, int which, uint32_t a) {
     const bool           two = ad__rows[row].operands == 2;
     const unsigned       reads = ad__rows[row].reads[which];
     const ad__form       form = form_of(c, node, two);
-    ad__move m = {.kind = AD__PUSH, .form = (uint8_t)form, .row = (uint8_t)row, .which = (uint8_t)which, .a = a};
+    ad__move             m = {.kind = AD__PUSH,
+                              .form = (uint8_t)form,
+                              .row = (uint8_t)row,
+                              .which = (uint8_t)which,
+                              .a = a};
     m.x = reads & AD__READS_X ? read_value(c, node->x) : 0;
     m.y = reads & AD__READS_Y ? read_value(c, node->y) : 0;
     m.v = reads & AD__READS_V ? read_value(c, i) : 0;
@@ -259,9 +272,10 @@ static void visit_row(planner *c, uint32_t i, uint32_t a) {
     } else if (row == AD__ROW_sub) {
         visit_sub(c, i, a);
     } else if (row == AD__ROW_mul && node->x == node->y) {
-        push_to(c, node->x, (ad__move){.kind = AD__PUSH_SQUARE, .a = a, .x = read_value(c, node->x)});
-    } else if (two && node->x != node->y && wanted(c, node->x) && wanted(c, node->y) && varying(c, node->x) &&
-               varying(c, node->y)) {
+        push_to(c, node->x,
+                (ad__move){.kind = AD__PUSH_SQUARE, .a = a, .x = read_value(c, node->x)});
+    } else if (two && node->x != node->y && wanted(c, node->x) && wanted(c, node->y) &&
+               varying(c, node->x) && varying(c, node->y)) {
         push_both(c, i, a);
     } else {
         if (wanted(c, node->x)) push_to(c, node->x, push_row(c, i, X, a));
@@ -269,7 +283,7 @@ static void visit_row(planner *c, uint32_t i, uint32_t a) {
     }
 }
 
-/* ---- reductions ------------------------------------------------------------------------------- */
+/* ---- reductions ------------------------------------------------------------------------------ */
 
 static void visit_dot(planner *c, const ad__node *node, uint32_t a) {
     const uint32_t *x = c->p->word + node->x, *y = x + node->y;
@@ -278,8 +292,10 @@ static void visit_dot(planner *c, const ad__node *node, uint32_t a) {
             push_to(c, x[k], (ad__move){.kind = AD__PUSH_SQUARE, .a = a, .x = read_row(c, x[k])});
             continue;
         }
-        if (wanted(c, x[k])) push_to(c, x[k], (ad__move){.kind = AD__PUSH_PRODUCT, .a = a, .x = read_row(c, y[k])});
-        if (wanted(c, y[k])) push_to(c, y[k], (ad__move){.kind = AD__PUSH_PRODUCT, .a = a, .x = read_row(c, x[k])});
+        if (wanted(c, x[k]))
+            push_to(c, x[k], (ad__move){.kind = AD__PUSH_PRODUCT, .a = a, .x = read_row(c, y[k])});
+        if (wanted(c, y[k]))
+            push_to(c, y[k], (ad__move){.kind = AD__PUSH_PRODUCT, .a = a, .x = read_row(c, x[k])});
     }
 }
 
@@ -288,14 +304,20 @@ static void visit_fold(planner *c, uint32_t i, uint32_t a) {
     const uint32_t *word = c->p->word + node->x;
     for (uint32_t k = 0; k < node->y; k++)
         if (wanted(c, word[k]))
-            push_to(c, word[k], (ad__move){.kind = AD__PUSH_FOLD, .a = a, .row = (uint8_t)(node->code - AD__FIRST_REDUCTION),
-                                           .y = read_fold(c, i), .x = read_row(c, word[k])});
+            push_to(c, word[k],
+                    (ad__move){.kind = AD__PUSH_FOLD,
+                               .a = a,
+                               .row = (uint8_t)(node->code - AD__FIRST_REDUCTION),
+                               .y = read_fold(c, i),
+                               .x = read_row(c, word[k])});
 }
 
-/* Where the adjoint of the operand that is picked goes: rows that are there already, or begin with zeros. */
+/* Where the adjoint of the operand that is picked goes: rows that are there already, or begin with
+ * zeros. */
 static void visit_pick(planner *c, const ad__node *node, uint32_t a) {
     const uint32_t *operand = c->p->word + node->x;
-    const uint32_t  n = node->y - 1, index = read_row(c, operand[0]), place = c->writing ? take_words(c, n) : 0;
+    const uint32_t  n = node->y - 1, index = read_row(c, operand[0]),
+                   place = c->writing ? take_words(c, n) : 0;
     for (uint32_t k = 0; k < n; k++) {
         const uint32_t i = operand[1 + k];
         uint32_t       in, out = NONE;
@@ -314,7 +336,7 @@ static void visit_pick(planner *c, const ad__node *node, uint32_t a) {
 static void visit_custom(planner *c, uint32_t i, uint32_t a) {
     const ad__node *node = &c->p->node[i];
     const uint32_t *operand = c->p->word + node->x, n = node->y, v = read_value(c, i);
-    const uint32_t  place = c->writing ? take_words(c, 3*(size_t)n) : 0;
+    const uint32_t  place = c->writing ? take_words(c, 3 * (size_t)n) : 0;
     for (uint32_t k = 0; k < n; k++) {
         const uint32_t o = operand[k], from = read_value(c, o);
         uint32_t       in = AD__ZEROS, out = NONE;
@@ -323,9 +345,9 @@ static void visit_custom(planner *c, uint32_t i, uint32_t a) {
         if (!c->writing || c->failed) continue;
         c->plan->word[place + k] = from | (varying(c, o) ? 0 : (uint32_t)AD__NUMBER);
         c->plan->word[place + n + k] = in;
-        c->plan->word[place + 2*n + k] = out;
+        c->plan->word[place + 2 * n + k] = out;
     }
-    if (c->writing && c->plan->broadcast < 3*(size_t)n) c->plan->broadcast = 3*(size_t)n;
+    if (c->writing && c->plan->broadcast < 3 * (size_t)n) c->plan->broadcast = 3 * (size_t)n;
     add_move(c, false, (ad__move){.kind = AD__PUSH_CUSTOM, .a = a, .v = v, .x = place, .y = i});
 }
 
@@ -342,8 +364,11 @@ static void visit_reduction(planner *c, uint32_t i, uint32_t a) {
     case AD__where:
         for (uint8_t k = 1; k < 3; k++)
             if (wanted(c, word[k]))
-                push_to(c, word[k], (ad__move){.kind = AD__PUSH_WHERE, .a = a, .which = k == 1,
-                                               .x = read_row(c, word[0])});
+                push_to(c, word[k],
+                        (ad__move){.kind = AD__PUSH_WHERE,
+                                   .a = a,
+                                   .which = k == 1,
+                                   .x = read_row(c, word[0])});
         break;
     case AD__custom: visit_custom(c, i, a); break;
     case AD__pick: visit_pick(c, node, a); break;
@@ -351,7 +376,7 @@ static void visit_reduction(planner *c, uint32_t i, uint32_t a) {
     }
 }
 
-/* ---- layers ----------------------------------------------------------------------------------- */
+/* ---- layers ---------------------------------------------------------------------------------- */
 
 static bool arrived(const planner *c, uint32_t i) {
     return c->waiting[adjoint(c, i)] > 0;
@@ -361,33 +386,37 @@ static bool arrived(const planner *c, uint32_t i) {
 static void visit_layer(planner *c, uint32_t number) {
     const ad__layer *l = &c->p->layer[number];
     const uint32_t  *member = c->p->word + l->output, *input = c->p->word + l->input;
-    const bool       gradient = c->purpose == AD__GRADIENT, operands = gradient ? l->operands_on_param : l->on_active;
-    bool             any = false;
+    const bool       gradient = c->purpose == AD__GRADIENT,
+               operands = gradient ? l->operands_on_param : l->on_active;
+    bool any = false;
     for (uint32_t j = 0; j < l->m; j++) any |= arrived(c, member[j]);
     if (!any) return;
-    const uint32_t place = c->writing ? take_words(c, l->m + 3*(size_t)l->n) : 0;
+    const uint32_t place = c->writing ? take_words(c, l->m + 3 * (size_t)l->n) : 0;
     for (uint32_t i = 0; i < l->n; i++) {
-        uint32_t in = AD__ZEROS, out = AD__SPARE + 3;
-        const uint32_t operand = gradient && l->on_param ? read_value(c, input[i]) : (uint32_t)AD__ZEROS;
+        uint32_t       in = AD__ZEROS, out = AD__SPARE + 3;
+        const uint32_t operand =
+            gradient && l->on_param ? read_value(c, input[i]) : (uint32_t)AD__ZEROS;
         if (operands && wanted(c, input[i])) target(c, input[i], &in, &out);
         if (!c->writing || c->failed) continue;
         c->plan->word[place + l->m + i] = in;
         c->plan->word[place + l->m + l->n + i] = out;
-        c->plan->word[place + l->m + 2*(size_t)l->n + i] = operand;
+        c->plan->word[place + l->m + 2 * (size_t)l->n + i] = operand;
     }
     if (!c->writing || c->failed) return;
     for (uint32_t j = 0; j < l->m; j++) {
         const uint32_t slot = c->slot[adjoint(c, member[j])];
         c->plan->word[place + j] = slot == NONE ? (uint32_t)AD__ZEROS : slot;
     }
-    add_move(c, false, (ad__move){.kind = AD__PUSH_LAYER, .x = place, .y = number, .which = operands});
+    add_move(c, false,
+             (ad__move){.kind = AD__PUSH_LAYER, .x = place, .y = number, .which = operands});
     for (uint32_t j = 0; j < l->m; j++)
         if (c->slot[adjoint(c, member[j])] != NONE) leave_row(c, c->slot[adjoint(c, member[j])]);
 }
 
-/* ---- a sweep ---------------------------------------------------------------------------------- */
+/* ---- a sweep --------------------------------------------------------------------------------- */
 
-/* One partial, for all outputs whose adjoint is there: 0 + 1*partial in a spare row, which then multiplies. */
+/* One partial, for all outputs whose adjoint is there: 0 + 1*partial in a spare row, which then
+ * multiplies. */
 static void push_shared(planner *c, uint32_t i, int which) {
     const ad__node *node = &c->p->node[i];
     const uint32_t  to = which == X ? node->x : node->y, place = AD__SPARE + (uint32_t)which;
@@ -397,7 +426,8 @@ static void push_shared(planner *c, uint32_t i, int which) {
     add_move(c, false, partial);
     for (c->g = 0; c->g < c->outputs; c->g++)
         if (arrived(c, i))
-            push_to(c, to, (ad__move){.kind = AD__PUSH_PRODUCT, .a = c->slot[adjoint(c, i)], .x = place});
+            push_to(c, to,
+                    (ad__move){.kind = AD__PUSH_PRODUCT, .a = c->slot[adjoint(c, i)], .x = place});
 }
 
 static bool worth_sharing(planner *c, uint32_t i) {
@@ -412,7 +442,8 @@ static bool worth_sharing(planner *c, uint32_t i) {
 static void leave_value(planner *c, uint32_t i) {
     if (!c->writing || c->failed || c->plan->sweeps != 1) return;
     if (c->kept[i]) c->free_row[c->free_rows++] = c->plan->row[i];
-    for (uint32_t k = 0; k < 2 && c->fold_kept[i]; k++) c->free_row[c->free_rows++] = c->plan->fold[i] + k;
+    for (uint32_t k = 0; k < 2 && c->fold_kept[i]; k++)
+        c->free_row[c->free_rows++] = c->plan->fold[i] + k;
 }
 
 static void visit(planner *c, uint32_t i) {
@@ -458,24 +489,24 @@ static void walk_back(planner *c, ad__sweep *s) {
 }
 
 static void clear_adjoints(planner *c) {
-    const size_t n = c->p->nodes*c->together;
-    memset(c->waiting, 0, n*sizeof *c->waiting);
-    memset(c->slot, 0xff, n*sizeof *c->slot);
+    const size_t n = c->p->nodes * c->together;
+    memset(c->waiting, 0, n * sizeof *c->waiting);
+    memset(c->slot, 0xff, n * sizeof *c->slot);
 }
 
 /* Rows of the derivatives: outputs x active; zeros where an output does not depend on an input. */
 static void note_derivatives(planner *c, ad__sweep *s) {
     const ad_program *p = c->p;
-    const size_t      n = s->outputs*p->active;
+    const size_t      n = s->outputs * p->active;
     s->active = take_words(c, n);
     if (c->failed) return;
-    memset(c->plan->word + s->active, 0, n*sizeof *c->plan->word);
+    memset(c->plan->word + s->active, 0, n * sizeof *c->plan->word);
     for (uint32_t k = p->uniform_steps; k < p->steps; k++) {
         const ad__node *node = &p->node[p->step[k]];
         if (node->code != AD__ROW_INPUT || node->x >= p->active) continue;
         for (c->g = 0; c->g < s->outputs; c->g++) {
             const uint32_t slot = c->slot[adjoint(c, p->step[k])];
-            if (slot != NONE) c->plan->word[s->active + c->g*p->active + node->x] = slot;
+            if (slot != NONE) c->plan->word[s->active + c->g * p->active + node->x] = slot;
         }
     }
 }
@@ -493,14 +524,15 @@ static void write_sweep(planner *c, ad__sweep *s) {
     if (c->purpose == AD__JACOBIAN) note_derivatives(c, s);
 }
 
-/* ---- forward ---------------------------------------------------------------------------------- */
+/* ---- forward --------------------------------------------------------------------------------- */
 
 /* Outputs, guards and their sides are read when the block has gone forward. */
 static void find_last_uses(planner *c) {
     const ad_program *p = c->p;
     for (uint32_t k = p->uniform_steps; k < p->steps; k++) {
         const ad__node *node = &p->node[p->step[k]];
-        for (size_t o = ad__value_operands(p, node); o-- > 0;) c->last[ad__value_operand(p, node, o)] = k;
+        for (size_t o = ad__value_operands(p, node); o-- > 0;)
+            c->last[ad__value_operand(p, node, o)] = k;
     }
     for (size_t k = 0; k < p->outputs; k++) c->last[p->output[k]] = NONE;
     for (uint32_t g = 0; g < p->guards; g++) {
@@ -527,13 +559,14 @@ static void give_value_row(planner *c, uint32_t i) {
     if (!c->kept[i]) c->plan->row[i] = give_row(c);
 }
 
-/* Rows that this step reads last are free again. A value that nothing reads is noted as read by its step. */
+/* Rows that this step reads last are free again. A value that nothing reads is noted as read by its
+ * step. */
 static void leave_operands(planner *c, const ad__node *node, uint32_t k) {
     for (size_t o = ad__value_operands(c->p, node); o-- > 0;) {
         const uint32_t i = ad__value_operand(c->p, node, o);
         if (!varying(c, i) || c->kept[i] || c->last[i] != k) continue;
         leave_row(c, c->plan->row[i]);
-        c->last[i] = NONE;                        /* it may be an operand twice */
+        c->last[i] = NONE; /* it may be an operand twice */
     }
 }
 
@@ -545,8 +578,13 @@ static void move_row(planner *c, uint32_t i) {
     const ad__node      *node = &c->p->node[i];
     const ad__row_number row = ad__code_row(node->code);
     const bool           two = ad__rows[row].operands == 2;
-    add_move(c, true, (ad__move){.kind = AD__MOVE_ROW, .row = (uint8_t)row, .form = (uint8_t)form_of(c, node, two),
-                                 .v = c->plan->row[i], .x = place_of(c, node->x), .y = two ? place_of(c, node->y) : 0});
+    add_move(c, true,
+             (ad__move){.kind = AD__MOVE_ROW,
+                        .row = (uint8_t)row,
+                        .form = (uint8_t)form_of(c, node, two),
+                        .v = c->plan->row[i],
+                        .x = place_of(c, node->x),
+                        .y = two ? place_of(c, node->y) : 0});
 }
 
 static uint32_t forward_words(planner *c, const ad__node *node, size_t before) {
@@ -556,9 +594,10 @@ static uint32_t forward_words(planner *c, const ad__node *node, size_t before) {
     for (size_t k = 0; k < n && !c->failed; k++) {
         const uint32_t i = ad__value_operand(c->p, node, k);
         numbers += !varying(c, i);
-        c->plan->word[place + before + k] = place_of(c, i) | (varying(c, i) ? 0 : (uint32_t)AD__NUMBER);
+        c->plan->word[place + before + k] =
+            place_of(c, i) | (varying(c, i) ? 0 : (uint32_t)AD__NUMBER);
     }
-    if (node->code == AD__custom) numbers = 3*n;                 /* block.c computes behind the numbers */
+    if (node->code == AD__custom) numbers = 3 * n; /* block.c computes behind the numbers */
     if (numbers > c->plan->broadcast) c->plan->broadcast = numbers;
     return place;
 }
@@ -574,8 +613,8 @@ static void move_layer(planner *c, const ad__node *node) {
     add_move(c, true, (ad__move){.kind = AD__MOVE_LAYER, .x = place, .y = node->x});
 }
 
-/* A row, a sum or a dot may be written over an operand that is read for the last time: each lane is read
- * before it is written. Others read twice, or write before the last has been read. */
+/* A row, a sum or a dot may be written over an operand that is read for the last time: each lane is
+ * read before it is written. Others read twice, or write before the last has been read. */
 static void write_forward(planner *c) {
     const ad_program *p = c->p;
     for (size_t k = 0; k < p->inputs; k++) c->plan->input[k] = AD__SPARE;
@@ -600,37 +639,44 @@ static void write_forward(planner *c) {
         if (in_place) leave_operands(c, node, k);
         give_value_row(c, i);
         if (row) move_row(c, i);
-        else add_move(c, true, (ad__move){.kind = AD__MOVE_NODE, .x = words, .y = i, .v = c->plan->row[i],
-                                          .a = c->fold_kept[i] ? c->plan->fold[i] : (uint32_t)AD__SPARE});
+        else
+            add_move(c, true,
+                     (ad__move){.kind = AD__MOVE_NODE,
+                                .x = words,
+                                .y = i,
+                                .v = c->plan->row[i],
+                                .a = c->fold_kept[i] ? c->plan->fold[i] : (uint32_t)AD__SPARE});
         if (!in_place) leave_operands(c, node, k);
     }
 }
 
-/* ---- a plan ----------------------------------------------------------------------------------- */
+/* ---- a plan ---------------------------------------------------------------------------------- */
 
-/* Lanes of a block. They share the cost of a move, some nanoseconds, so that many are better than rows in the
- * nearest cache: on a machine with 1 MiB of second-level cache a simulation of 1000 steps took 0.94 ns an
- * operation with 16 lanes (0.4 MB), 0.67 with 32, 0.54 with 64 and 0.59 with 128 (3 MB). The sizes are not asked of
- * the machine: the order in which a mean is added up depends on the block, and should not depend on where it is
- * computed. */
+/* Lanes of a block. They share the cost of a move, some nanoseconds, so that many are better than
+ * rows in the nearest cache: on a machine with 1 MiB of second-level cache a simulation of 1000
+ * steps took 0.94 ns an operation with 16 lanes (0.4 MB), 0.67 with 32, 0.54 with 64 and 0.59 with
+ * 128 (3 MB). The sizes are not asked of the machine: the order in which a mean is added up depends
+ * on the block, and should not depend on where it is computed. */
 static size_t choose_block(size_t rows) {
-    const size_t bytes = rows*sizeof(double);
+    const size_t bytes = rows * sizeof(double);
     size_t       lanes = AD__MOST_LANES;
-    while (lanes > AD__ENOUGH_LANES && lanes*bytes > AD__CACHE) lanes /= 2;
-    while (lanes > AD__LEAST_LANES && lanes*bytes > AD__MEMORY) lanes /= 2;
+    while (lanes > AD__ENOUGH_LANES && lanes * bytes > AD__CACHE) lanes /= 2;
+    while (lanes > AD__LEAST_LANES && lanes * bytes > AD__MEMORY) lanes /= 2;
     return lanes;
 }
 
 static void make_sweeps(planner *c) {
-    const size_t outputs = c->purpose == AD__JACOBIAN ? c->p->outputs : c->purpose == AD__GRADIENT ? 1 : 0;
-    c->plan->sweeps = (outputs + AD__TOGETHER - 1)/AD__TOGETHER;
+    const size_t outputs = c->purpose == AD__JACOBIAN ? c->p->outputs
+                         : c->purpose == AD__GRADIENT ? 1
+                                                      : 0;
+    c->plan->sweeps = (outputs + AD__TOGETHER - 1) / AD__TOGETHER;
     c->plan->sweep = calloc(c->plan->sweeps + 1, sizeof *c->plan->sweep);
     if (c->plan->sweep == NULL) {
         c->failed = true;
         return;
     }
     for (size_t k = 0; k < c->plan->sweeps; k++) {
-        const size_t first = k*AD__TOGETHER, left = outputs - first;
+        const size_t first = k * AD__TOGETHER, left = outputs - first;
         c->plan->sweep[k].output = (uint32_t)first;
         c->plan->sweep[k].outputs = (uint32_t)(left < AD__TOGETHER ? left : AD__TOGETHER);
     }
@@ -668,17 +714,20 @@ static ad__plan *plan_new(const ad_program *p, ad__purpose purpose) {
     planner      c = {.p = p, .purpose = purpose, .plan = calloc(1, sizeof *c.plan)};
     const size_t n = (size_t)p->nodes + 1;
     if (c.plan == NULL) return NULL;
-    c.together = purpose == AD__VALUES ? 0 : purpose == AD__GRADIENT || p->outputs == 1 ? 1 : AD__TOGETHER;
+    c.together = purpose == AD__VALUES                      ? 0
+               : purpose == AD__GRADIENT || p->outputs == 1 ? 1
+                                                            : AD__TOGETHER;
     c.kept = calloc(n, sizeof *c.kept);
     c.fold_kept = calloc(n, sizeof *c.fold_kept);
     c.last = calloc(n, sizeof *c.last);
-    c.waiting = malloc((n*c.together + 1)*sizeof *c.waiting);
-    c.slot = malloc((n*c.together + 1)*sizeof *c.slot);
+    c.waiting = malloc((n * c.together + 1) * sizeof *c.waiting);
+    c.slot = malloc((n * c.together + 1) * sizeof *c.slot);
     c.plan->row = calloc(n, sizeof *c.plan->row);
     c.plan->fold = calloc(n, sizeof *c.plan->fold);
     c.plan->input = calloc(p->inputs + 1, sizeof *c.plan->input);
-    c.failed = c.kept == NULL || c.fold_kept == NULL || c.last == NULL || c.waiting == NULL || c.slot == NULL ||
-               c.plan->row == NULL || c.plan->fold == NULL || c.plan->input == NULL;
+    c.failed = c.kept == NULL || c.fold_kept == NULL || c.last == NULL || c.waiting == NULL ||
+               c.slot == NULL || c.plan->row == NULL || c.plan->fold == NULL ||
+               c.plan->input == NULL;
     if (!c.failed) make(&c);
     free(c.kept);
     free(c.fold_kept);
@@ -694,7 +743,8 @@ static ad__plan *plan_new(const ad_program *p, ad__purpose purpose) {
 
 /* Two threads may make the same plan at once: the first to finish is kept. */
 const ad__plan *ad__plan_for(const ad_program *program, ad__purpose purpose) {
-    ad_program *p = (ad_program *)(uintptr_t)program;       /* plans are made when needed; its value is the same */
+    /* plans are made when needed; its value is the same */
+    ad_program *p = (ad_program *)(uintptr_t)program;
     ad__plan   *plan = atomic_load(&p->plan[purpose]), *none = NULL;
     if (plan != NULL) return plan;
     plan = plan_new(p, purpose);

@@ -4,9 +4,9 @@
 
 #include "program/program.h"
 
-/* Writes p->instruction, the uniform values as they run, with what repeats in rolls, gives every uniform value
- * its home and sets p->uniforms. p->step has room for all values and receives the uniform ones, in order.
- * False when memory is out. */
+/* Writes p->instruction, the uniform values as they run, with what repeats in rolls, gives every
+ * uniform value its home and sets p->uniforms. p->step has room for all values and receives the
+ * uniform ones, in order. False when memory is out. */
 bool ad__roll_up(ad_program *p);
 
 #endif

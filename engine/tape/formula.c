@@ -10,9 +10,9 @@
  * caller's. A name is a C postfix expression and is compared as text without spaces.
  *
  * If a text cannot be parsed, the message suggests what it would mean in other notations. */
-#include "tape/custom.h"
 #include "base/suggest.h"
 #include "base/text.h"
+#include "tape/custom.h"
 
 #include <ctype.h>
 #include <stdarg.h>
@@ -21,7 +21,7 @@
 enum { DEEPEST = 1000, SHOWN = 60, HINT = 400, PIECE = 24, LISTED = 10 };
 
 typedef struct binding {
-    const char *name;          /* in the text: not terminated; spaces inside are ignored */
+    const char *name; /* in the text: not terminated; spaces inside are ignored */
     size_t      length;
     ad_var      value;
 } binding;
@@ -29,11 +29,11 @@ typedef struct binding {
 typedef struct parser {
     ad_tape    *tape;
     const char *text, *at;
-    const char *last;          /* where the operand before `at` begins */
-    char        hint[HINT];    /* appended after the position: "; did you mean log?" */
-    binding    *names;         /* the caller's, then the formula's own */
+    const char *last;       /* where the operand before `at` begins */
+    char        hint[HINT]; /* appended after the position: "; did you mean log?" */
+    binding    *names;      /* the caller's, then the formula's own */
     size_t      count, room;
-    int         depth, signs;  /* open conditionals; open signs and powers */
+    int         depth, signs; /* open conditionals; open signs and powers */
     bool        failed;
 } parser;
 
@@ -41,11 +41,11 @@ static ad_var expression(parser *p, int strength);
 static ad_var conditional(parser *p);
 static ad_var expected(parser *p, const char *what);
 
-/* ---- errors ----------------------------------------------------------------------------------- */
+/* ---- errors ---------------------------------------------------------------------------------- */
 
 /* How many columns the first n bytes of a line take in a message. */
 static int columns(const char *from, int n) {
-    char beginning[SHOWN + 1], shown[6*SHOWN + 1];
+    char beginning[SHOWN + 1], shown[6 * SHOWN + 1];
     snprintf(beginning, sizeof beginning, "%.*s", n, from);
     return (int)strlen(ad__shown_text(sizeof shown, shown, beginning));
 }
@@ -56,7 +56,8 @@ static bool continues(char c) {
 }
 
 /* Keeps an error with the line of the text around the place and a caret under it. */
-static ad_var error_at(parser *p, const char *place, const char *what, const char *name, size_t length) {
+static ad_var error_at(parser *p, const char *place, const char *what, const char *name,
+                       size_t length) {
     if (p->failed) return ad__failed(p->tape);
     p->failed = true;
     const char *from = place;
@@ -65,10 +66,11 @@ static ad_var error_at(parser *p, const char *place, const char *what, const cha
     int shown = 0;
     while (from[shown] != '\0' && from[shown] != '\n' && from + shown < place + SHOWN) shown++;
     while (shown > 0 && continues(from[shown])) shown--;
-    ad__fail(p->tape, AD_BAD_FORMULA, "formula: %s%s%.*s%s at character %zu%s\n  %.*s\n  %*s^", what,
-             length > 0 ? " \"" : "", (int)(length < SHOWN ? length : (size_t)ad__cut_bytes(name, SHOWN)), name,
-             length > 0 ? "\"" : "", (size_t)(place - p->text) + 1, p->hint, shown,
-             from, columns(from, (int)(place - from)), "");
+    ad__fail(p->tape, AD_BAD_FORMULA, "formula: %s%s%.*s%s at character %zu%s\n  %.*s\n  %*s^",
+             what, length > 0 ? " \"" : "",
+             (int)(length < SHOWN ? length : (size_t)ad__cut_bytes(name, SHOWN)), name,
+             length > 0 ? "\"" : "", (size_t)(place - p->text) + 1, p->hint, shown, from,
+             columns(from, (int)(place - from)), "");
     return ad__failed(p->tape);
 }
 
@@ -86,7 +88,7 @@ __attribute__((format(printf, 2, 3))) static bool add_hint(parser *p, const char
     return true;
 }
 
-/* ---- words ------------------------------------------------------------------------------------ */
+/* ---- words ----------------------------------------------------------------------------------- */
 
 static void spaces(parser *p) {
     while (isspace((unsigned char)*p->at)) p->at++;
@@ -155,12 +157,13 @@ static bool is(const char *name, size_t length, const char *word) {
     return strlen(word) == length && memcmp(name, word, length) == 0;
 }
 
-/* ---- names ------------------------------------------------------------------------------------ */
+/* ---- names ----------------------------------------------------------------------------------- */
 
 static bool bind(parser *p, const char *name, size_t length, ad_var value) {
     if (p->count == p->room) {
-        const size_t room = p->room == 0 ? 8 : 2*p->room;
-        binding     *names = room > SIZE_MAX/sizeof *names ? NULL : realloc(p->names, room*sizeof *names);
+        const size_t room = p->room == 0 ? 8 : 2 * p->room;
+        binding     *names =
+            room > SIZE_MAX / sizeof *names ? NULL : realloc(p->names, room * sizeof *names);
         if (names == NULL) {
             p->failed = true;
             ad__fail(p->tape, AD_NO_MEMORY, "out of memory: no space for the names of a formula");
@@ -184,7 +187,8 @@ static void add_name(parser *p, const binding *b) {
     char   text[PIECE + 4];
     size_t n = 0, i = 0;
     for (; i < b->length && n < PIECE; i++)
-        if (!isspace((unsigned char)b->name[i])) text[n++] = iscntrl((unsigned char)b->name[i]) ? '?' : b->name[i];
+        if (!isspace((unsigned char)b->name[i]))
+            text[n++] = iscntrl((unsigned char)b->name[i]) ? '?' : b->name[i];
     strcpy(text + n, i < b->length && n == PIECE ? "..." : "");
     add_hint(p, "%s", text);
 }
@@ -217,12 +221,12 @@ static bool bind_all(parser *p, size_t n, const char *names, const ad_var vars[]
     if (found == n && *skip_spaces(at) == '\0') return true;
     p->failed = true;
     if (names == NULL) names = "";
-    ad__fail(p->tape, AD_BAD_ARGUMENT, "formula: %zu variables, but the names are \"%.*s\"", n, ad__cut_bytes(names, SHOWN),
-             names);
+    ad__fail(p->tape, AD_BAD_ARGUMENT, "formula: %zu variables, but the names are \"%.*s\"", n,
+             ad__cut_bytes(names, SHOWN), names);
     return false;
 }
 
-/* ---- calls ------------------------------------------------------------------------------------ */
+/* ---- calls ----------------------------------------------------------------------------------- */
 
 typedef struct arguments {
     ad_var *x;
@@ -231,8 +235,9 @@ typedef struct arguments {
 
 static bool add_argument(parser *p, arguments *a, ad_var x) {
     if (a->n == a->room) {
-        const size_t room = a->room == 0 ? 8 : 2*a->room;
-        ad_var      *grown = room > SIZE_MAX/sizeof *grown ? NULL : realloc(a->x, room*sizeof *grown);
+        const size_t room = a->room == 0 ? 8 : 2 * a->room;
+        ad_var      *grown =
+            room > SIZE_MAX / sizeof *grown ? NULL : realloc(a->x, room * sizeof *grown);
         if (grown == NULL) {
             p->failed = true;
             ad__fail(p->tape, AD_NO_MEMORY, "out of memory: no space for %zu arguments", room);
@@ -265,7 +270,7 @@ static const struct { const char *c; size_t row; } aliases[] = {
 /* clang-format on */
 
 static size_t row_named(const char *name, size_t length) {
-    for (size_t i = 0; i < sizeof aliases/sizeof *aliases; i++)
+    for (size_t i = 0; i < sizeof aliases / sizeof *aliases; i++)
         if (is(name, length, aliases[i].c)) return aliases[i].row;
     for (size_t row = 0; row < AD__ROWS; row++)
         if (is(name, length, ad__rows[row].name)) return row;
@@ -273,8 +278,10 @@ static size_t row_named(const char *name, size_t length) {
 }
 
 /* clang-format off */
-#define CALL1(name) static ad_var call_##name(size_t n, const ad_var x[]) { return ad_##name(n, x); }
-#define CALL2(name) static ad_var call_##name(size_t n, const ad_var x[]) { return ad_##name(n/2, x, x + n/2); }
+#define CALL1(name) \
+    static ad_var call_##name(size_t n, const ad_var x[]) { return ad_##name(n, x); }
+#define CALL2(name) \
+    static ad_var call_##name(size_t n, const ad_var x[]) { return ad_##name(n/2, x, x + n/2); }
 #define R_SUM(name, words, groups, ...) CALL##groups(name)
 #define R_FOLD(name, ...)               CALL1(name)
 #define R_SELECT(...)
@@ -301,9 +308,9 @@ static const struct {
     const char *name;
     size_t      least, most;
     bool        even;
-    ad_var    (*call)(size_t n, const ad_var x[]);
+    ad_var (*call)(size_t n, const ad_var x[]);
 } functions[] = {
-    /* clang-format off */
+/* clang-format off */
 #define R_SUM(name, words, groups, ...) {#name, groups, SIZE_MAX, groups == 2, call_##name},
 #define R_FOLD(name, ...)               {#name, 1, SIZE_MAX, false, call_##name},
 #define R_SELECT(...)
@@ -315,21 +322,24 @@ static const struct {
     /* clang-format on */
 };
 
-/* ---- what was meant --------------------------------------------------------------------------- */
+/* ---- what was meant -------------------------------------------------------------------------- */
 
 static bool is_function(const parser *p, const char *name, size_t length) {
-    for (size_t i = 0; i < sizeof functions/sizeof *functions; i++)
+    for (size_t i = 0; i < sizeof functions / sizeof *functions; i++)
         if (is(name, length, functions[i].name)) return true;
     return ad__defined(p->tape, name, length) != NULL || row_named(name, length) < AD__ROWS;
 }
 
 static void try_functions(const parser *p, ad__nearest *n) {
-    for (size_t row = 0; row < AD__ROWS; row++) ad__nearest_try(n, ad__rows[row].name, strlen(ad__rows[row].name));
-    for (size_t i = 0; i < sizeof aliases/sizeof *aliases; i++) ad__nearest_try(n, aliases[i].c, strlen(aliases[i].c));
-    for (size_t i = 0; i < sizeof functions/sizeof *functions; i++)
+    for (size_t row = 0; row < AD__ROWS; row++)
+        ad__nearest_try(n, ad__rows[row].name, strlen(ad__rows[row].name));
+    for (size_t i = 0; i < sizeof aliases / sizeof *aliases; i++)
+        ad__nearest_try(n, aliases[i].c, strlen(aliases[i].c));
+    for (size_t i = 0; i < sizeof functions / sizeof *functions; i++)
         ad__nearest_try(n, functions[i].name, strlen(functions[i].name));
     for (uint32_t i = 0; i < p->tape->defined.n; i++)
-        ad__nearest_try(n, p->tape->defined.op[i].op->name, strlen(p->tape->defined.op[i].op->name));
+        ad__nearest_try(n, p->tape->defined.op[i].op->name,
+                        strlen(p->tape->defined.op[i].op->name));
 }
 
 /* Adds "did you mean" for a word in the place of a function. */
@@ -339,19 +349,22 @@ static bool meant_function(parser *p, const char *name, size_t length) {
     if (is_function(p, name, length)) return add_hint(p, "; did you mean %.*s?", (int)length, name);
     if (other != NULL) return add_hint(p, "; did you mean %s?", other);
     try_functions(p, &near);
-    return near.best != NULL && add_hint(p, "; did you mean %.*s?", (int)(near.best_length < SHOWN ? near.best_length : SHOWN),
-                                         near.best);
+    return near.best != NULL &&
+           add_hint(p, "; did you mean %.*s?",
+                    (int)(near.best_length < SHOWN ? near.best_length : SHOWN), near.best);
 }
 
 /* A variable before a parenthesis may be meant as a product: 2*x(y + 1). */
 static ad_var no_function(parser *p, const char *name, size_t length) {
-    if (find(p, name, length) != NULL && length <= PIECE) add_hint(p, "; did you mean %.*s*(...)?", (int)length, name);
+    if (find(p, name, length) != NULL && length <= PIECE)
+        add_hint(p, "; did you mean %.*s*(...)?", (int)length, name);
     else meant_function(p, name, length);
     return error_at(p, name, "no function is called", name, length);
 }
 
 static bool begins_operand(const char *at) {
-    return letter(*at) || *at == '(' || isdigit((unsigned char)*at) || (*at == '.' && isdigit((unsigned char)at[1]));
+    return letter(*at) || *at == '(' || isdigit((unsigned char)*at) ||
+           (*at == '.' && isdigit((unsigned char)at[1]));
 }
 
 static const char *parenthesis_end(const char *at) {
@@ -381,15 +394,18 @@ static bool meant_product(parser *p, const char *left, size_t length, const char
 
 /* Reports that something else stands where an operator belongs. */
 static ad_var expected(parser *p, const char *what) {
-    const char *at = p->at, *sign = ad__foreign_operator(at), *operand = ad__foreign_operand(at);
+    const char  *at = p->at, *sign = ad__foreign_operator(at), *operand = ad__foreign_operand(at);
     const size_t n = word_length(at);
-    if (is(at, n, "and") || is(at, n, "or")) add_hint(p, "; did you mean %s?", n == 3 ? "&&" : "||");
+    if (is(at, n, "and") || is(at, n, "or"))
+        add_hint(p, "; did you mean %s?", n == 3 ? "&&" : "||");
     else if (is(at, n, "mod")) add_hint(p, "; did you mean fmod(x, y)?");
     else if (sign != NULL) add_hint(p, "; did you mean %s?", sign);
     else if (operand != NULL) add_hint(p, "; did you mean *%s?", operand);
-    else if (*at == ',' && at > p->text && isdigit((unsigned char)at[-1]) && isdigit((unsigned char)at[1]))
+    else if (*at == ',' && at > p->text && isdigit((unsigned char)at[-1]) &&
+             isdigit((unsigned char)at[1]))
         add_hint(p, "; did you mean a point, as in %c.%c?", at[-1], at[1]);
-    else if (begins_operand(at) && p->last != NULL) meant_product(p, p->last, (size_t)(at - p->last), at);
+    else if (begins_operand(at) && p->last != NULL)
+        meant_product(p, p->last, (size_t)(at - p->last), at);
     return error(p, what);
 }
 
@@ -410,7 +426,8 @@ static bool meant_call(parser *p, const char *name, const char *end) {
     char         text[PIECE + 1];
     if (!is_function(p, name, n) || n > PIECE || (name + n != end && name[n] != '[')) return false;
     const bool operand = name + n == end && begins_operand(after);
-    return add_hint(p, "; did you mean %.*s(%s)?", (int)n, name, operand ? piece(after, text) : "...");
+    return add_hint(p, "; did you mean %.*s(%s)?", (int)n, name,
+                    operand ? piece(after, text) : "...");
 }
 
 /* e^x is exp(x). */
@@ -421,7 +438,8 @@ static bool meant_exponential(parser *p, const char *end) {
     after = skip_spaces(after + 1);
     if (!begins_operand(after)) return add_hint(p, "; did you mean exp(...)?");
     const char *operand = piece(after, text);
-    return *operand == '(' ? add_hint(p, "; did you mean exp%s?", operand) : add_hint(p, "; did you mean exp(%s)?", operand);
+    return *operand == '(' ? add_hint(p, "; did you mean exp%s?", operand)
+                           : add_hint(p, "; did you mean exp(%s)?", operand);
 }
 
 /* xy is x*y where both are bound, x2 is x^2, sinx is sin(x). */
@@ -430,12 +448,16 @@ static bool meant_two(parser *p, const char *name, size_t length) {
         size_t     digits = n;
         const bool bound = find(p, name + n, length - n) != NULL;
         if (bound && is_function(p, name, n))
-            return add_hint(p, "; did you mean %.*s(%.*s)?", (int)n, name, (int)(length - n), name + n);
+            return add_hint(p, "; did you mean %.*s(%.*s)?", (int)n, name, (int)(length - n),
+                            name + n);
         if (find(p, name, n) == NULL) continue;
         while (digits < length && isdigit((unsigned char)name[digits])) digits++;
-        if (digits == length) return add_hint(p, "; did you mean %.*s^%.*s?", (int)n, name, (int)(length - n), name + n);
+        if (digits == length)
+            return add_hint(p, "; did you mean %.*s^%.*s?", (int)n, name, (int)(length - n),
+                            name + n);
         if (bound || is(name + n, length - n, "pi"))
-            return add_hint(p, "; did you mean %.*s*%.*s?", (int)n, name, (int)(length - n), name + n);
+            return add_hint(p, "; did you mean %.*s*%.*s?", (int)n, name, (int)(length - n),
+                            name + n);
     }
     return false;
 }
@@ -443,18 +465,21 @@ static bool meant_two(parser *p, const char *name, size_t length) {
 static bool meant_name(parser *p, const char *name, size_t length) {
     ad__nearest near = {.word = name, .length = length};
     const char *constant = ad__foreign_constant(name, length);
-    for (size_t i = 0; i < p->count; i++) ad__nearest_try(&near, p->names[i].name, p->names[i].length);
+    for (size_t i = 0; i < p->count; i++)
+        ad__nearest_try(&near, p->names[i].name, p->names[i].length);
     ad__nearest_try(&near, "pi", 2);
     if (near.best == NULL && constant != NULL) return add_hint(p, "; did you mean %s?", constant);
-    return near.best != NULL && add_hint(p, "; did you mean %.*s?", (int)(near.best_length < SHOWN ? near.best_length : SHOWN),
-                                         near.best);
+    return near.best != NULL &&
+           add_hint(p, "; did you mean %.*s?",
+                    (int)(near.best_length < SHOWN ? near.best_length : SHOWN), near.best);
 }
 
 static ad_var unknown_name(parser *p, const char *name, size_t length) {
     const char *end = name + length;
     const bool  e = is(name, length, "e") || is(name, length, "E");
-    if (!meant_member(p, name, end) && !meant_call(p, name, end) && !(e && meant_exponential(p, end)) &&
-        !meant_two(p, name, length) && !meant_name(p, name, length) && begins_operand(skip_spaces(end)))
+    if (!meant_member(p, name, end) && !meant_call(p, name, end) &&
+        !(e && meant_exponential(p, end)) && !meant_two(p, name, length) &&
+        !meant_name(p, name, length) && begins_operand(skip_spaces(end)))
         meant_function(p, name, length);
     list_names(p);
     return error_at(p, name, "unknown name", name, length);
@@ -464,7 +489,8 @@ static ad_var unknown_name(parser *p, const char *name, size_t length) {
 static ad_var no_operand(parser *p) {
     const char before = p->at > p->text ? p->at[-1] : ' ', *sign = ad__foreign_operand(p->at);
     if (*p->at == '\0') return error(p, "the text ends where an operand belongs");
-    if (before == *p->at && (before == '*' || before == '/')) sign = ad__foreign_operator(p->at - 1);
+    if (before == *p->at && (before == '*' || before == '/'))
+        sign = ad__foreign_operator(p->at - 1);
     if (before == '=' && *p->at == '=') sign = "==";
     if ((before == '<' || before == '=') && *p->at == '>') sign = before == '<' ? "!=" : ">=";
     if (sign != NULL) add_hint(p, "; did you mean %s?", sign);
@@ -477,35 +503,39 @@ static ad_var letter_after_number(parser *p, const char *begin) {
     const bool   suffix = n == 1 && strchr("fFlL", *p->at) != NULL && find(p, p->at, 1) == NULL;
     const size_t length = (size_t)(p->at - begin);
     if (suffix && length <= PIECE) add_hint(p, "; did you mean %.*s?", (int)length, begin);
-    else if (is(p->at, n, "e") && find(p, p->at, n) == NULL) add_hint(p, "; did you mean %.*s*exp(...)?", (int)(length < PIECE ? length : PIECE), begin);
+    else if (is(p->at, n, "e") && find(p, p->at, n) == NULL)
+        add_hint(p, "; did you mean %.*s*exp(...)?", (int)(length < PIECE ? length : PIECE), begin);
     else meant_product(p, begin, length, p->at);
     return error(p, "a number ends in a letter");
 }
 
-/* ---- calls, applied --------------------------------------------------------------------------- */
+/* ---- calls, applied -------------------------------------------------------------------------- */
 
-static ad_var wrong_count(parser *p, const char *name, size_t length, size_t least, size_t most, size_t got) {
+static ad_var wrong_count(parser *p, const char *name, size_t length, size_t least, size_t most,
+                          size_t got) {
     char what[80];
     snprintf(what, sizeof what, "%zu argument%s, not %s%zu, for", got, got == 1 ? "" : "s",
              most == SIZE_MAX ? "at least " : "", least);
     if (is(name, length, "atan") && got == 2) add_hint(p, "; did you mean atan2?");
-    if ((is(name, length, "max") || is(name, length, "min") || is(name, length, "hypot")) && got > 2)
+    if ((is(name, length, "max") || is(name, length, "min") || is(name, length, "hypot")) &&
+        got > 2)
         add_hint(p, "; did you mean %.*s(x, %.*s(y, z))?", (int)length, name, (int)length, name);
     return error_at(p, name, what, name, length);
 }
 
 static ad_var uneven_count(parser *p, const char *name, size_t length, size_t got) {
     char what[80];
-    snprintf(what, sizeof what, "%zu arguments, two halves of the same length are wanted, for", got);
+    snprintf(what, sizeof what, "%zu arguments, two halves of the same length are wanted, for",
+             got);
     return error_at(p, name, what, name, length);
 }
 
 static ad_var apply(parser *p, const char *name, size_t length, const arguments *a) {
-    for (size_t i = 0; i < sizeof functions/sizeof *functions; i++) {
+    for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
         if (!is(name, length, functions[i].name)) continue;
         if (a->n < functions[i].least || a->n > functions[i].most)
             return wrong_count(p, name, length, functions[i].least, functions[i].most, a->n);
-        if (functions[i].even && a->n%2 != 0) return uneven_count(p, name, length, a->n);
+        if (functions[i].even && a->n % 2 != 0) return uneven_count(p, name, length, a->n);
         return functions[i].call(a->n, a->x);
     }
     const ad__own_op *own = ad__defined(p->tape, name, length);
@@ -523,7 +553,7 @@ static ad_var apply(parser *p, const char *name, size_t length, const arguments 
 static bool free_name(const char *name) {
     const size_t length = strlen(name);
     if (length == 0 || word_length(name) != length || is(name, length, "pi")) return false;
-    for (size_t i = 0; i < sizeof functions/sizeof *functions; i++)
+    for (size_t i = 0; i < sizeof functions / sizeof *functions; i++)
         if (is(name, length, functions[i].name)) return false;
     return row_named(name, length) == AD__ROWS;
 }
@@ -532,9 +562,12 @@ ad_status ad_tape_define(ad_tape *tape, const ad_custom_op *op, void *context) {
     if (tape == NULL) return AD_NO_MEMORY;
     if (tape->status != AD_OK || !ad__check_op(tape, "ad_tape_define", op)) return tape->status;
     if (free_name(op->name)) ad__define(tape, op, context);
-    else ad__fail(tape, AD_BAD_ARGUMENT, "ad_tape_define: \"%.*s\" is %s", ad__shown_bytes(op->name), op->name,
-                  word_length(op->name) == strlen(op->name) && op->name[0] != '\0' ? "the name of something else"
-                                                                                  : "not a word");
+    else
+        ad__fail(tape, AD_BAD_ARGUMENT, "ad_tape_define: \"%.*s\" is %s", ad__shown_bytes(op->name),
+                 op->name,
+                 word_length(op->name) == strlen(op->name) && op->name[0] != '\0'
+                     ? "the name of something else"
+                     : "not a word");
     return tape->status;
 }
 
@@ -545,9 +578,10 @@ static ad_var call(parser *p, const char *name, size_t length) {
     return y;
 }
 
-/* ---- operands --------------------------------------------------------------------------------- */
+/* ---- operands -------------------------------------------------------------------------------- */
 
-/* A decimal number, in C's syntax. strtod would also read hex, inf and nan, which are names here. */
+/* A decimal number, in C's syntax. strtod would also read hex, inf and nan, which are names
+ * here. */
 static ad_var number(parser *p) {
     const char *end = p->at;
     while (isdigit((unsigned char)*end)) end++;
@@ -577,9 +611,9 @@ static ad_var number(parser *p) {
 }
 
 static ad_var name_or_call(parser *p) {
-    const char   *name = p->at;
-    const size_t  length = word_length(name);
-    const char   *after = skip_spaces(name + length);
+    const char  *name = p->at;
+    const size_t length = word_length(name);
+    const char  *after = skip_spaces(name + length);
     if (*after == '(') {
         p->at = after + 1;
         return call(p, name, length);
@@ -611,7 +645,7 @@ static ad_var primary(parser *p) {
     return x;
 }
 
-/* ---- operators -------------------------------------------------------------------------------- */
+/* ---- operators ------------------------------------------------------------------------------- */
 
 /* clang-format off */
 static ad_var more(ad_var x, ad_var y)          { return ad_less(y, x); }
@@ -624,7 +658,7 @@ enum { UNARY = 7, POWER = 8 };
 static const struct {
     const char *symbol;
     int         strength;
-    ad_var    (*apply)(ad_var x, ad_var y);
+    ad_var (*apply)(ad_var x, ad_var y);
 } operators[] = {
     /* clang-format off */
     {"||", 1, ad_either},
@@ -656,7 +690,7 @@ static ad_var prefixed(parser *p) {
 /* The index of the operator at this position, or -1. The = of an assignment is not a comparison. */
 static int operator_here(parser *p) {
     spaces(p);
-    for (size_t i = 0; i < sizeof operators/sizeof *operators; i++)
+    for (size_t i = 0; i < sizeof operators / sizeof *operators; i++)
         if (strncmp(p->at, operators[i].symbol, strlen(operators[i].symbol)) == 0) return (int)i;
     return -1;
 }
@@ -701,7 +735,7 @@ static ad_var conditional(parser *p) {
     return x;
 }
 
-/* ---- statements ------------------------------------------------------------------------------- */
+/* ---- statements ------------------------------------------------------------------------------ */
 
 /* Is there a `name =` here? Only for a plain word, and not at ==. */
 static bool assignment(parser *p, const char **name, size_t *length) {
@@ -749,7 +783,8 @@ static ad_var statements(parser *p) {
         if (!take(p, ";")) return expected(p, "expected an operator, ; or the end");
         spaces(p);
         if (*p->at == '\0') return x;
-        if (!named) return error_at(p, p->at, "only the last expression may go without a name", "", 0);
+        if (!named)
+            return error_at(p, p->at, "only the last expression may go without a name", "", 0);
     }
 }
 
@@ -766,10 +801,11 @@ ad_var ad_parse(ad_tape *tape, const char *text, size_t n, const char *names, co
     return tape->status == AD_OK ? y : ad__failed(tape);
 }
 
-ad_var ad_parse_at(const char *file, int line, ad_tape *tape, const char *text, size_t n, const char *names,
-                   const ad_var vars[]) {
+ad_var ad_parse_at(const char *file, int line, ad_tape *tape, const char *text, size_t n,
+                   const char *names, const ad_var vars[]) {
     const uint32_t first = tape == NULL ? 0 : tape->length;
     const ad_var   y = ad_parse(tape, text, n, names, vars);
-    if (tape != NULL && tape->length > first) ad__source_span(tape, first, tape->length - 1, file, line);
+    if (tape != NULL && tape->length > first)
+        ad__source_span(tape, first, tape->length - 1, file, line);
     return y;
 }

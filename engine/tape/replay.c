@@ -1,11 +1,11 @@
 /* replay.c - recomputes values, first to last. Invariant: when node i is visited the values of its
  * operands are the new ones, because operands stand to its left. */
-#include "tape/reduce.h"
 #include "base/text.h"
+#include "tape/reduce.h"
 
 static void branch_turned(ad_tape *tape, uint32_t node) {
-    const uint32_t condition = tape->arg[node].x;
-    const uint8_t  code = tape->code[condition];
+    const uint32_t       condition = tape->arg[node].x;
+    const uint8_t        code = tape->code[condition];
     const ad__row_number row = ad__code_row(code);
     const ad__arg        arg = tape->arg[condition];
     const bool           two = row < AD__ROWS && ad__rows[row].operands == 2;
@@ -16,8 +16,9 @@ static void branch_turned(ad_tape *tape, uint32_t node) {
         side[0] = form == AD__X_NUMBER ? ad__number_at(tape, arg.x) : tape->value[arg.x];
         side[1] = form == AD__Y_NUMBER ? ad__number_at(tape, arg.y) : tape->value[arg.y];
     }
-    ad__branch_turns(sizeof text, text, condition, two ? ad__rows[row].shown : ad__node_name(tape, condition),
-                     two ? side : NULL, tape->value[condition], tape->value[node] != 0);
+    ad__branch_turns(sizeof text, text, condition,
+                     two ? ad__rows[row].shown : ad__node_name(tape, condition), two ? side : NULL,
+                     tape->value[condition], tape->value[node] != 0);
     ad__fail(tape, AD_BRANCH_CHANGED, "%s", text);
 }
 
@@ -36,7 +37,7 @@ void ad__replay_range(ad_tape *tape, uint32_t from, uint32_t end) {
         case AD__number_##name: \
             value[i] = ad__value_##name(ad__number_at(tape, arg.x), value[arg.y]); break;
 #include "ops.def"
-/* clang-format on */
+            /* clang-format on */
         case AD__input: break;
         case AD__branch:
             if ((value[arg.x] != 0) != (value[i] != 0)) {

@@ -9,12 +9,12 @@ void ad_backward(ad_var y) {
     ad_tape *tape = y.tape;
     if (tape == NULL) return;
     if (tape->status != AD_OK || !ad__operand_valid(tape, y, "ad_backward", 1)) {
-        tape->swept = 0;                        /* ad_grad must not answer with older adjoints */
+        tape->swept = 0; /* ad_grad must not answer with older adjoints */
         return;
     }
     const uint32_t last = ad__node_of(y);
     ad__sweep(tape, last);
-    tape->swept = tape->status == AD_OK ? last + 1 : 0;     /* a pick that picks nothing stops it */
+    tape->swept = tape->status == AD_OK ? last + 1 : 0; /* a pick that picks nothing stops it */
 }
 
 /* Nodes recorded after y do not lead to it. */
@@ -47,11 +47,12 @@ void ad_gradient(ad_var y, size_t n, const ad_var x[], double grad[]) {
         return;
     }
     const bool range = ad__consecutive(tape, n, x);
-    if (tape->status == AD_OK && (range || ad__nodes_valid(tape, "ad_gradient", n, x))) ad_backward(y);
+    if (tape->status == AD_OK && (range || ad__nodes_valid(tape, "ad_gradient", n, x)))
+        ad_backward(y);
     if (tape->status != AD_OK) {
         fill(n, grad, NAN);
     } else if (range && ad__node_of(x[n - 1]) < tape->swept) {
-        memcpy(grad, tape->adjoint + ad__node_of(x[0]), n*sizeof *grad);
+        memcpy(grad, tape->adjoint + ad__node_of(x[0]), n * sizeof *grad);
     } else {
         for (size_t i = 0; i < n; i++) grad[i] = adjoint_of(tape, ad__node_of(x[i]));
     }

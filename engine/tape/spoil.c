@@ -33,9 +33,9 @@ double ad__spoiled_partial(int row, int operand, double x, double y, double v, d
 double ad__spoiled_sum(double before, double part) {
     switch (spoil.step) {
     case AD__OVERWRITE: return part;
-    case AD__ADD_TWICE: return before + 2*part;
-    case AD__SKIP:      return spoil.count++ == spoil.edge ? before : before + part;
-    default:            return before + part;
+    case AD__ADD_TWICE: return before + 2 * part;
+    case AD__SKIP: return spoil.count++ == spoil.edge ? before : before + part;
+    default: return before + part;
     }
 }
 
@@ -49,14 +49,15 @@ uint32_t ad__spoiled_visit(uint32_t node, uint32_t first, uint32_t last) {
     return spoil.step == AD__REVERSED ? first + (last - node) : node;
 }
 
-/* ---- the sweep -------------------------------------------------------------------------------- */
+/* ---- the sweep ------------------------------------------------------------------------------- */
 
 static void visit(ad_tape *tape, uint32_t node) {
     const double a = tape->adjoint[node];
     const size_t edges = a == 0 ? 0 : ad__edges(tape, node);
     for (size_t i = 0; i < edges; i++) {
         const ad__edge edge = ad__edge_of(tape, node, i);
-        if (edge.open) tape->adjoint[edge.to] = ad__spoiled_sum(tape->adjoint[edge.to], a*edge.local);
+        if (edge.open)
+            tape->adjoint[edge.to] = ad__spoiled_sum(tape->adjoint[edge.to], a * edge.local);
     }
 }
 
@@ -65,21 +66,23 @@ void ad__sweep(ad_tape *tape, uint32_t last) {
     ad__spoiled_start(tape->dirty < nodes ? tape->dirty : nodes, tape->swept, tape->adjoint);
     if (tape->dirty < nodes) tape->dirty = nodes;
     tape->adjoint[last] = 1;
-    for (uint32_t i = last; i >= tape->leaves; i--) visit(tape, ad__spoiled_visit(i, tape->leaves, last));
+    for (uint32_t i = last; i >= tape->leaves; i--)
+        visit(tape, ad__spoiled_visit(i, tape->leaves, last));
 }
 
-/* ---- reductions ------------------------------------------------------------------------------- */
+/* ---- reductions ------------------------------------------------------------------------------ */
 
 double ad__reduce_partial(const ad_tape *tape, uint32_t node, int group, size_t i) {
     const uint8_t   code = tape->code[node];
     const ad__group g = ad__group_of(tape, node, group);
-    const double    y = ad__is_paired(code) ? ad__group_value(tape, ad__group_of(tape, node, 1 - group), i) : 0;
-    const size_t    first = group == 0 ? 0 : ad__group_of(tape, node, 0).n;
-    const double    right = ad__right_partial(tape, node, group, i);
-    if (ad__family_of(code) == AD__SELECTS_ONE && group == 0 && i == 0)
-        return right;                                        /* decides, is no operand */
-    return ad__spoiled_partial(AD__ROWS + code - AD__FIRST_REDUCTION, (int)(first + i), ad__group_value(tape, g, i), y,
-                               tape->value[node], right);
+    const double    y =
+        ad__is_paired(code) ? ad__group_value(tape, ad__group_of(tape, node, 1 - group), i) : 0;
+    const size_t first = group == 0 ? 0 : ad__group_of(tape, node, 0).n;
+    const double right = ad__right_partial(tape, node, group, i);
+    /* decides, is no operand */
+    if (ad__family_of(code) == AD__SELECTS_ONE && group == 0 && i == 0) return right;
+    return ad__spoiled_partial(AD__ROWS + code - AD__FIRST_REDUCTION, (int)(first + i),
+                               ad__group_value(tape, g, i), y, tape->value[node], right);
 }
 
 bool ad__reduce_tangent(ad_tape *tape, uint32_t node, const double tangent[], ad__motion *moved) {

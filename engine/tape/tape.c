@@ -19,20 +19,20 @@ enum { FIRST_NODES = 64, FIRST_WORDS = 64, GAP = 136 };
  * largest cost of a first pass, and page table look-ups that of later ones. */
 #define HUGE_PAGE ((size_t)2 << 20)
 
-/* ---- memory ----------------------------------------------------------------------------------- */
+/* ---- memory ---------------------------------------------------------------------------------- */
 
 static void *allocate(size_t bytes) {
     if (bytes < HUGE_PAGE) return malloc(bytes);
-    void *memory = aligned_alloc(HUGE_PAGE, (bytes + HUGE_PAGE - 1)/HUGE_PAGE*HUGE_PAGE);
+    void *memory = aligned_alloc(HUGE_PAGE, (bytes + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE);
 #ifdef MADV_HUGEPAGE
-    if (memory != NULL) madvise(memory, bytes, MADV_HUGEPAGE);   /* a hint: failing is no error */
+    if (memory != NULL) madvise(memory, bytes, MADV_HUGEPAGE); /* a hint: failing is no error */
 #endif
     return memory;
 }
 
 /* More bytes than a size_t can count, which can happen on 32-bit machines. */
 static bool too_large(uint32_t count, size_t bytes) {
-    return (uint64_t)count*bytes > SIZE_MAX/2;
+    return (uint64_t)count * bytes > SIZE_MAX / 2;
 }
 
 ad_tape *ad_tape_new(void) {
@@ -67,23 +67,25 @@ void ad_tape_free(ad_tape *tape) {
 }
 
 static size_t node_bytes(void) {
-    return 2*sizeof(double) + sizeof(ad__arg) + sizeof(uint8_t);
+    return 2 * sizeof(double) + sizeof(ad__arg) + sizeof(uint8_t);
 }
 
 /* Lays the four arrays out in one block, so that growing succeeds or fails as a whole. Gaps between
  * them keep the columns of one node from sharing the low twelve bits of their addresses: a load
  * that follows a store with the same low bits waits for it (measured here: 15 ns). */
 static bool set_capacity(ad_tape *tape, uint32_t capacity) {
-    char *block = too_large(capacity, node_bytes()) ? NULL : allocate(capacity*node_bytes() + 2*GAP*sizeof(double));
+    char *block = too_large(capacity, node_bytes())
+                    ? NULL
+                    : allocate(capacity * node_bytes() + 2 * GAP * sizeof(double));
     if (block == NULL) return false;
     double  *value = (double *)(void *)block, *adjoint = value + capacity + GAP;
     ad__arg *arg = (ad__arg *)(void *)(adjoint + capacity + GAP);
     uint8_t *code = (uint8_t *)(arg + capacity);
     if (tape->length > 0) {
-        memcpy(value, tape->value, tape->length*sizeof *value);
-        memcpy(adjoint, tape->adjoint, tape->length*sizeof *adjoint);
-        memcpy(arg, tape->arg, tape->length*sizeof *arg);
-        memcpy(code, tape->code, tape->length*sizeof *code);
+        memcpy(value, tape->value, tape->length * sizeof *value);
+        memcpy(adjoint, tape->adjoint, tape->length * sizeof *adjoint);
+        memcpy(arg, tape->arg, tape->length * sizeof *arg);
+        memcpy(code, tape->code, tape->length * sizeof *code);
     }
     free(tape->block);
     tape->block = block;
@@ -95,7 +97,7 @@ static bool set_capacity(ad_tape *tape, uint32_t capacity) {
 /* Twice as much, but never more than the limit; 0 when the limit is reached. */
 static uint32_t next_size(uint32_t now, uint32_t first, uint32_t limit) {
     if (now >= limit) return 0;
-    const uint32_t twice = now == 0 ? first : now > limit/2 ? limit : 2*now;
+    const uint32_t twice = now == 0 ? first : now > limit / 2 ? limit : 2 * now;
     return twice < limit ? twice : limit;
 }
 
@@ -122,13 +124,13 @@ bool ad__list_grow(ad_tape *tape, uint64_t words) {
     }
     uint32_t room = tape->list_room;
     while (room < need) room = next_size(room, FIRST_WORDS, UINT32_MAX);
-    uint32_t *list = too_large(room, sizeof *list) ? NULL : allocate(room*sizeof *list);
+    uint32_t *list = too_large(room, sizeof *list) ? NULL : allocate(room * sizeof *list);
     if (list == NULL) {
         ad__fail(tape, AD_NO_MEMORY, "out of memory: no space for %lu words of operands",
                  (unsigned long)room);
         return false;
     }
-    if (tape->list_length > 0) memcpy(list, tape->list, tape->list_length*sizeof *list);
+    if (tape->list_length > 0) memcpy(list, tape->list, tape->list_length * sizeof *list);
     free(tape->list);
     tape->list = list;
     tape->list_room = room;
@@ -136,14 +138,15 @@ bool ad__list_grow(ad_tape *tape, uint64_t words) {
 }
 
 bool ad__scratch_grow(ad_tape *tape, size_t doubles) {
-    double *scratch = doubles > SIZE_MAX/2/sizeof *scratch ? NULL : malloc(2*doubles*sizeof *scratch);
+    double *scratch =
+        doubles > SIZE_MAX / 2 / sizeof *scratch ? NULL : malloc(2 * doubles * sizeof *scratch);
     if (scratch == NULL) {
         ad__fail(tape, AD_NO_MEMORY, "out of memory: no space to gather %zu operands", doubles);
         return false;
     }
     free(tape->scratch);
     tape->scratch = scratch;
-    tape->scratch_room = 2*doubles;
+    tape->scratch_room = 2 * doubles;
     return true;
 }
 
@@ -152,9 +155,11 @@ size_t ad__tangent_column(const ad_tape *tape) {
 }
 
 bool ad__tangent_room(ad_tape *tape, size_t columns) {
-    const size_t room = columns*ad__tangent_column(tape);
+    const size_t room = columns * ad__tangent_column(tape);
     if (room <= tape->tangent_room) return true;
-    double *tangent = too_large(tape->capacity + GAP, columns*sizeof *tangent) ? NULL : allocate(room*sizeof *tangent);
+    double *tangent = too_large(tape->capacity + GAP, columns * sizeof *tangent)
+                        ? NULL
+                        : allocate(room * sizeof *tangent);
     if (tangent == NULL) {
         ad__fail(tape, AD_NO_MEMORY, "out of memory: no space for the tangents of %lu nodes",
                  (unsigned long)tape->capacity);
@@ -172,14 +177,15 @@ size_t ad_tape_length(const ad_tape *tape) {
 
 size_t ad_tape_bytes(const ad_tape *tape) {
     if (tape == NULL) return 0;
-    const size_t gaps = tape->block == NULL ? 0 : 2*GAP*sizeof(double);
-    return sizeof *tape + tape->capacity*node_bytes() + gaps + tape->list_room*sizeof *tape->list +
-           tape->scratch_room*sizeof *tape->scratch + tape->tangent_room*sizeof *tape->tangent + tape->rules_bytes +
-           (tape->used.room + tape->defined.room)*sizeof *tape->used.op +
-           tape->segment_room*sizeof *tape->segment + ad__notes_bytes(&tape->notes);
+    const size_t gaps = tape->block == NULL ? 0 : 2 * GAP * sizeof(double);
+    return sizeof *tape + tape->capacity * node_bytes() + gaps +
+           tape->list_room * sizeof *tape->list + tape->scratch_room * sizeof *tape->scratch +
+           tape->tangent_room * sizeof *tape->tangent + tape->rules_bytes +
+           (tape->used.room + tape->defined.room) * sizeof *tape->used.op +
+           tape->segment_room * sizeof *tape->segment + ad__notes_bytes(&tape->notes);
 }
 
-/* ---- the error that sticks -------------------------------------------------------------------- */
+/* ---- the error that sticks ------------------------------------------------------------------- */
 
 void ad__fail(ad_tape *tape, ad_status status, const char *format, ...) {
     if (tape->status != AD_OK) return;
@@ -220,13 +226,13 @@ void ad_tape_fail(ad_tape *tape, ad_status status, const char *sentence) {
     ad__fail(tape, status, "%s", said ? sentence : ad_status_text(status));
 }
 
-/* ---- marks, eras, handles --------------------------------------------------------------------- */
+/* ---- marks, eras, handles -------------------------------------------------------------------- */
 
 /* The last segment that starts at or before the node. */
 static uint32_t segment_of(const ad_tape *tape, uint32_t node) {
     uint32_t low = 0, high = tape->segments;
     while (high - low > 1) {
-        const uint32_t middle = low + (high - low)/2;
+        const uint32_t middle = low + (high - low) / 2;
         if (tape->segment[middle].start <= node) low = middle;
         else high = middle;
     }
@@ -251,21 +257,22 @@ bool ad__operand_valid(ad_tape *tape, ad_var x, const char *what, size_t positio
     }
     if (ad__valid(tape, x)) return true;
     if (ad__node_of(x) == AD__NO_NODE && ad__era_of(x) == 0)
-        ad__fail(tape, AD_NOT_RECORDED,
-                 "%s: operand %zu was never recorded: the operation that should have made it failed",
-                 what, position);
+        ad__fail(
+            tape, AD_NOT_RECORDED,
+            "%s: operand %zu was never recorded: the operation that should have made it failed",
+            what, position);
     else
         ad__fail(tape, AD_STALE,
-                 "%s: operand %zu was node #%lu, forgotten when the tape was rewound", what, position,
-                 (unsigned long)ad__node_of(x));
+                 "%s: operand %zu was node #%lu, forgotten when the tape was rewound", what,
+                 position, (unsigned long)ad__node_of(x));
     return false;
 }
 
 bool ad__nodes_valid(ad_tape *tape, const char *what, size_t n, const ad_var x[]) {
     for (size_t i = 0; i < n; i++) {
         if (x[i].tape == NULL) {
-            ad__fail(tape, AD_BAD_ARGUMENT, "%s: x[%zu] is the plain number %.17g, not a node", what, i,
-                     ad__number_of(x[i]));
+            ad__fail(tape, AD_BAD_ARGUMENT, "%s: x[%zu] is the plain number %.17g, not a node",
+                     what, i, ad__number_of(x[i]));
             return false;
         }
         if (!ad__operand_valid(tape, x[i], what, i + 1)) return false;
@@ -283,9 +290,9 @@ ad_mark ad_tape_mark(const ad_tape *tape) {
 static bool begin_era(ad_tape *tape, uint32_t start) {
     uint32_t keep = tape->segments;
     while (keep > 0 && tape->segment[keep - 1].start >= start) keep--;
-    if (keep > 0 && keep == tape->segment_room) {       /* a tape has room for one from the start */
-        const uint32_t room = 2*keep;
-        ad__segment *segment = realloc(tape->segment, room*sizeof *segment);
+    if (keep > 0 && keep == tape->segment_room) { /* a tape has room for one from the start */
+        const uint32_t room = 2 * keep;
+        ad__segment   *segment = realloc(tape->segment, room * sizeof *segment);
         if (segment == NULL) return false;
         tape->segment = segment;
         tape->segment_room = room;
@@ -298,7 +305,7 @@ static bool begin_era(ad_tape *tape, uint32_t start) {
 
 /* Eras wrap around, so "later" is a difference, not a comparison. */
 static bool later(uint32_t era, uint32_t than) {
-    return era != than && era - than < UINT32_MAX/2;
+    return era != than && era - than < UINT32_MAX / 2;
 }
 
 void ad_tape_rewind(ad_tape *tape, ad_mark mark) {
@@ -329,7 +336,7 @@ void ad_tape_rewind(ad_tape *tape, ad_mark mark) {
     if (tape->dirty > mark.node) tape->dirty = mark.node;
 }
 
-/* ---- leaves and numbers ----------------------------------------------------------------------- */
+/* ---- leaves and numbers ---------------------------------------------------------------------- */
 
 ad_var ad_num(double number) {
     return ad__number_handle(number);
@@ -351,23 +358,23 @@ double ad_value(ad_var x) {
 
 void ad_set(ad_var input, double value) {
     ad_tape *tape = input.tape;
-    if (tape == NULL || tape->status != AD_OK || !ad__operand_valid(tape, input, "ad_set", 1)) return;
-    if (tape->code[ad__node_of(input)] == AD__input)
-        tape->value[ad__node_of(input)] = value;
+    if (tape == NULL || tape->status != AD_OK || !ad__operand_valid(tape, input, "ad_set", 1))
+        return;
+    if (tape->code[ad__node_of(input)] == AD__input) tape->value[ad__node_of(input)] = value;
     else
         ad__fail(tape, AD_BAD_ARGUMENT, "ad_set: node #%lu is the result of %s, not an input",
                  (unsigned long)ad__node_of(input), ad__code_name(tape->code[ad__node_of(input)]));
 }
 
 static uint32_t put_words(ad_tape *tape, uint32_t place, const void *words, uint32_t count) {
-    memcpy(tape->list + place, words, count*sizeof *tape->list);
+    memcpy(tape->list + place, words, count * sizeof *tape->list);
     tape->list_length = place + count;
     return place;
 }
 
 /* Numbers start at even indices, where an array of double may begin. */
 static uint32_t even(uint32_t place) {
-    return place + place%2;
+    return place + place % 2;
 }
 
 uint32_t ad__new_number(ad_tape *tape, double number, uint32_t *shared) {
@@ -376,33 +383,34 @@ uint32_t ad__new_number(ad_tape *tape, double number, uint32_t *shared) {
 }
 
 bool ad__same_run(const ad_tape *tape, size_t n, const ad_var x[]) {
-    return n == tape->run_count && tape->run + 2*(uint64_t)n <= tape->list_length &&
+    return n == tape->run_count && tape->run + 2 * (uint64_t)n <= tape->list_length &&
            tape->vector->same_numbers(n, x, ad__numbers_at(tape, tape->run));
 }
 
 uint32_t ad__numbers(ad_tape *tape, size_t n, const ad_var x[]) {
     if (ad__same_run(tape, n, x)) return tape->run;
-    if (!ad__list_room(tape, 2*(uint64_t)n)) return AD__NO_NODE;
+    if (!ad__list_room(tape, 2 * (uint64_t)n)) return AD__NO_NODE;
     const uint32_t place = even(tape->list_length);
     for (size_t i = 0; i < n; i++) {
         const double number = ad__number_of(x[i]);
-        put_words(tape, place + 2*(uint32_t)i, &number, 2);
+        put_words(tape, place + 2 * (uint32_t)i, &number, 2);
     }
     tape->run = place;
     tape->run_count = (uint32_t)n;
     return place;
 }
 
-/* ---- custom operations ------------------------------------------------------------------------ */
+/* ---- custom operations ----------------------------------------------------------------------- */
 
 bool ad__add_own_op(ad_tape *tape, ad__own_ops *list, ad__own_op op) {
     if (list->n == list->room) {
         const uint32_t room = next_size(list->room, 4, UINT32_MAX);
-        ad__own_op    *grown = room == 0 || too_large(room, sizeof *grown) ? NULL
-                                                                           : realloc(list->op, room*sizeof *grown);
+        ad__own_op    *grown = room == 0 || too_large(room, sizeof *grown)
+                                 ? NULL
+                                 : realloc(list->op, room * sizeof *grown);
         if (grown == NULL) {
-            ad__fail(tape, AD_NO_MEMORY, "out of memory: no space for the operation \"%.*s\"", ad__shown_bytes(op.op->name),
-                     op.op->name);
+            ad__fail(tape, AD_NO_MEMORY, "out of memory: no space for the operation \"%.*s\"",
+                     ad__shown_bytes(op.op->name), op.op->name);
             return false;
         }
         list->op = grown;
@@ -412,7 +420,7 @@ bool ad__add_own_op(ad_tape *tape, ad__own_ops *list, ad__own_op op) {
     return true;
 }
 
-/* ---- names, scopes, places in source files ----------------------------------------------------- */
+/* ---- names, scopes, places in source files --------------------------------------------------- */
 
 const char *ad__name_of(const ad_tape *tape, uint32_t node) {
     return ad__notes_name_of(&tape->notes, node);
@@ -421,10 +429,10 @@ const char *ad__name_of(const ad_tape *tape, uint32_t node) {
 void ad_name(ad_var x, const char *name) {
     ad_tape *tape = x.tape;
     if (tape == NULL || tape->status != AD_OK || !ad__operand_valid(tape, x, "ad_name", 1)) return;
-    if (name == NULL)
-        ad__fail(tape, AD_BAD_ARGUMENT, "ad_name: the name is NULL");
+    if (name == NULL) ad__fail(tape, AD_BAD_ARGUMENT, "ad_name: the name is NULL");
     else if (!ad__notes_name(&tape->notes, ad__node_of(x), name))
-        ad__fail(tape, AD_NO_MEMORY, "out of memory: no space for the name \"%.*s\"", ad__shown_bytes(name), name);
+        ad__fail(tape, AD_NO_MEMORY, "out of memory: no space for the name \"%.*s\"",
+                 ad__shown_bytes(name), name);
 }
 
 /* Newest first: a name that is given again in a later step refers to that step's node. */
@@ -432,18 +440,20 @@ ad_var ad_find(ad_tape *tape, const char *name) {
     if (tape == NULL) return ad_num(NAN);
     if (tape->status != AD_OK) return ad__failed(tape);
     for (uint32_t i = name == NULL ? 0 : tape->notes.names; i-- > 0;)
-        if (strcmp(tape->notes.name[i].text, name) == 0) return ad__handle_of(tape, tape->notes.name[i].node);
+        if (strcmp(tape->notes.name[i].text, name) == 0)
+            return ad__handle_of(tape, tape->notes.name[i].node);
     if (name == NULL) name = "";
-    ad__fail(tape, AD_BAD_ARGUMENT, "ad_find: no node is called \"%.*s\"", ad__shown_bytes(name), name);
+    ad__fail(tape, AD_BAD_ARGUMENT, "ad_find: no node is called \"%.*s\"", ad__shown_bytes(name),
+             name);
     return ad__failed(tape);
 }
 
 void ad_scope(ad_tape *tape, const char *name) {
     if (tape == NULL || tape->status != AD_OK) return;
-    if (name == NULL)
-        ad__fail(tape, AD_BAD_ARGUMENT, "ad_scope: the name is NULL");
+    if (name == NULL) ad__fail(tape, AD_BAD_ARGUMENT, "ad_scope: the name is NULL");
     else if (!ad__notes_open(&tape->notes, tape->length, name))
-        ad__fail(tape, AD_NO_MEMORY, "out of memory: no space for the scope \"%.*s\"", ad__shown_bytes(name), name);
+        ad__fail(tape, AD_NO_MEMORY, "out of memory: no space for the scope \"%.*s\"",
+                 ad__shown_bytes(name), name);
 }
 
 void ad_scope_end(ad_tape *tape) {
@@ -454,11 +464,14 @@ void ad_scope_end(ad_tape *tape) {
 
 void ad__source_span(ad_tape *tape, uint32_t first, uint32_t last, const char *file, int line) {
     if (tape->status != AD_OK || file == NULL) return;
-    if (!ad__notes_source(&tape->notes, (ad__line){first, last, line < 0 ? 0 : (uint32_t)line, file}))
-        ad__fail(tape, AD_NO_MEMORY, "out of memory: no space for the place in %.*s", ad__cut_bytes(file, 80), file);
+    if (!ad__notes_source(&tape->notes,
+                          (ad__line){first, last, line < 0 ? 0 : (uint32_t)line, file}))
+        ad__fail(tape, AD_NO_MEMORY, "out of memory: no space for the place in %.*s",
+                 ad__cut_bytes(file, 80), file);
 }
 
 ad_var ad_source(ad_var x, const char *file, int line) {
-    if (x.tape != NULL && ad__valid(x.tape, x)) ad__source_span(x.tape, ad__node_of(x), ad__node_of(x), file, line);
+    if (x.tape != NULL && ad__valid(x.tape, x))
+        ad__source_span(x.tape, ad__node_of(x), ad__node_of(x), file, line);
     return x;
 }

@@ -59,35 +59,35 @@ typedef struct ad__own_ops {
 enum { AD__SHARED_NUMBERS = 64, AD__MESSAGE = 1024 };
 
 struct ad_tape {
-    uint32_t  length, room;          /* nodes; see above */
-    uint32_t  era, stable; /* era: the current one; nodes below `stable` were never forgotten */
+    uint32_t  length, room; /* nodes; see above */
+    uint32_t  era, stable;  /* era: the current one; nodes below `stable` were never forgotten */
     uint8_t  *code;
     ad__arg  *arg;
     double   *value, *adjoint;
     uint32_t *list;
     uint32_t  list_length, list_room;
-    uint32_t  capacity;              /* of the node arrays */
-    uint32_t  leaves;                /* nodes 0..leaves-1 are inputs: sweeps skip them */
-    uint32_t  dirty;                 /* adjoints from this node on are still 0, as recorded */
-    uint32_t  swept; /* adjoints of nodes below this are those of the last sweep; 0: none */
+    uint32_t  capacity; /* of the node arrays */
+    uint32_t  leaves;   /* nodes 0..leaves-1 are inputs: sweeps skip them */
+    uint32_t  dirty;    /* adjoints from this node on are still 0, as recorded */
+    uint32_t  swept;    /* adjoints of nodes below this are those of the last sweep; 0: none */
     /* indices of numbers in `list`, by hash; verified when used */
     uint32_t  shared[AD__SHARED_NUMBERS];
-    uint32_t  run, run_count;        /* index and count of the last run of numbers */
+    uint32_t  run, run_count; /* index and count of the last run of numbers */
 
-    const ad__vector *vector;        /* kernels for this machine */
-    void     *block;                 /* the memory of the node arrays */
-    double   *scratch;               /* operands of a reduction, gathered; see ad__scratch */
-    size_t    scratch_room;
-    double   *tangent;               /* by node; allocated on first use */
-    size_t    tangent_room;          /* in doubles */
-    struct ad__rules *rules;         /* of derivatives, made on first use; one block of memory */
-    size_t    rules_bytes;
+    const ad__vector *vector;  /* kernels for this machine */
+    void             *block;   /* the memory of the node arrays */
+    double           *scratch; /* operands of a reduction, gathered; see ad__scratch */
+    size_t            scratch_room;
+    double           *tangent;      /* by node; allocated on first use */
+    size_t            tangent_room; /* in doubles */
+    struct ad__rules *rules;        /* of derivatives, made on first use; one block of memory */
+    size_t            rules_bytes;
 
-    ad__segment *segment;            /* ascending in start; at least one */
-    uint32_t  segments, segment_room;
-    ad__notes notes;
+    ad__segment *segment; /* ascending in start; at least one */
+    uint32_t     segments, segment_room;
+    ad__notes    notes;
 
-    ad__own_ops used, defined;       /* `used` is ascending in node, and cut back with the nodes */
+    ad__own_ops used, defined; /* `used` is ascending in node, and cut back with the nodes */
 
     ad_status status;
     char      message[AD__MESSAGE];
@@ -95,7 +95,7 @@ struct ad_tape {
 
 /* Is the node of this handle still the one that it was made for? (The handle must be of this
  * tape.) */
-bool ad__valid_slow(const ad_tape *tape, ad_var x);
+bool               ad__valid_slow(const ad_tape *tape, ad_var x);
 static inline bool ad__valid(const ad_tape *tape, ad_var x) {
     return ad__era_of(x) == tape->era || ad__node_of(x) < tape->stable || ad__valid_slow(tape, x);
 }
@@ -120,8 +120,8 @@ static inline ad_var ad__failed(ad_tape *tape) {
 }
 
 /* Keep an error, if it is the first. The text is printf's. */
-__attribute__((format(printf, 3, 4)))
-void ad__fail(ad_tape *tape, ad_status status, const char *format, ...);
+__attribute__((format(printf, 3, 4))) void ad__fail(ad_tape *tape, ad_status status,
+                                                    const char *format, ...);
 
 /* Is the spare room of a caller's struct, a `type`, all 0? Otherwise the error is kept. */
 bool ad__check_reserved(ad_tape *tape, const char *what, const char *type, const uint64_t *reserved,
@@ -146,7 +146,8 @@ static inline bool ad__node_room(ad_tape *tape) {
 }
 /* One word more than asked for: numbers start at even indices. */
 static inline bool ad__list_room(ad_tape *tape, uint64_t words) {
-    return (tape->status == AD_OK && tape->list_length + words + 1 <= tape->list_room) || ad__list_grow(tape, words);
+    return (tape->status == AD_OK && tape->list_length + words + 1 <= tape->list_room) ||
+           ad__list_grow(tape, words);
 }
 static inline bool ad__scratch(ad_tape *tape, size_t doubles) {
     return doubles <= tape->scratch_room || ad__scratch_grow(tape, doubles);
@@ -192,11 +193,12 @@ static inline const double *ad__numbers_at(const ad_tape *tape, uint32_t place) 
 
 /* The index in the list of one plain number; AD__NO_NODE after an error. A recently used number is
  * found again by its hash: whatever wrote the words at that index, they are the same bits. */
-uint32_t ad__new_number(ad_tape *tape, double number, uint32_t *shared);
+uint32_t               ad__new_number(ad_tape *tape, double number, uint32_t *shared);
 static inline uint32_t ad__number(ad_tape *tape, double number) {
     uint64_t bits, have;
     memcpy(&bits, &number, sizeof bits);
-    uint32_t *shared = &tape->shared[bits*0x9E3779B97F4A7C15u >> 58];       /* Fibonacci hashing, 6 bits */
+    /* Fibonacci hashing, 6 bits */
+    uint32_t *shared = &tape->shared[bits * 0x9E3779B97F4A7C15u >> 58];
     if (*shared + 2 > tape->list_length) return ad__new_number(tape, number, shared);
     memcpy(&have, tape->list + *shared, sizeof have);
     return have == bits ? *shared : ad__new_number(tape, number, shared);
@@ -221,7 +223,8 @@ const char *ad__name_of(const ad_tape *tape, uint32_t node);
 /* Are these nodes a, a+1, ... a+n-1 of this tape, all recorded in one era? Then checking the two
  * ends is enough. */
 static inline bool ad__consecutive(const ad_tape *tape, size_t n, const ad_var x[]) {
-    return n > 0 && x[0].tape == tape && ad__node_of(x[n - 1]) - ad__node_of(x[0]) == (uint32_t)(n - 1) &&
+    return n > 0 && x[0].tape == tape &&
+           ad__node_of(x[n - 1]) - ad__node_of(x[0]) == (uint32_t)(n - 1) &&
            tape->vector->in_row(n, x) && ad__valid(tape, x[0]) && ad__valid(tape, x[n - 1]);
 }
 

@@ -5,8 +5,8 @@
  * orders keep their own stack of nodes and next operands. */
 #include "tape/trace.h"
 
-#include "tape/reduce.h"
 #include "base/text.h"
+#include "tape/reduce.h"
 
 #include <stdlib.h>
 
@@ -18,22 +18,25 @@ static ad__edge row_edge(const ad_tape *tape, uint32_t node, ad__row_number row,
     const ad__form form = ad__code_form(tape->code[node]);
     const ad__arg  arg = tape->arg[node];
     const bool     number = i == 0 ? form == AD__X_NUMBER : form == AD__Y_NUMBER;
-    const double x = form == AD__X_NUMBER ? ad__number_at(tape, arg.x) : tape->value[arg.x];
-    const double y = ad__rows[row].operands == 1 ? 0
-                   : form == AD__Y_NUMBER ? ad__number_at(tape, arg.y) : tape->value[arg.y];
-    const double v = tape->value[node];
+    const double   x = form == AD__X_NUMBER ? ad__number_at(tape, arg.x) : tape->value[arg.x];
+    const double   y = ad__rows[row].operands == 1 ? 0
+                     : form == AD__Y_NUMBER        ? ad__number_at(tape, arg.y)
+                                                   : tape->value[arg.y];
+    const double   v = tape->value[node];
     const double local = number ? 0 : i == 0 ? ad__row_dx(row, x, y, v) : ad__row_dy(row, x, y, v);
-    return (ad__edge){number ? AD__NO_NODE : i == 0 ? arg.x : arg.y, i == 0 ? x : y, local,
-                      !number && !(local == 0 && ad__row_selects(row))};
+    return (ad__edge){number   ? AD__NO_NODE
+                      : i == 0 ? arg.x
+                               : arg.y,
+                      i == 0 ? x : y, local, !number && !(local == 0 && ad__row_selects(row))};
 }
 
 static ad__edge reduce_edge(const ad_tape *tape, uint32_t node, size_t i) {
-    const ad__group first = ad__group_of(tape, node, 0);
-    const int       number = i < first.n ? 0 : 1;
-    const size_t    at = i - (number == 0 ? 0 : first.n);
-    const ad__group group = number == 0 ? first : ad__group_of(tape, node, 1);
-    const bool      plain = ad__group_number(group, at);
-    const double    local = plain ? 0 : ad__reduce_partial(tape, node, number, at);
+    const ad__group      first = ad__group_of(tape, node, 0);
+    const int            number = i < first.n ? 0 : 1;
+    const size_t         at = i - (number == 0 ? 0 : first.n);
+    const ad__group      group = number == 0 ? first : ad__group_of(tape, node, 1);
+    const bool           plain = ad__group_number(group, at);
+    const double         local = plain ? 0 : ad__reduce_partial(tape, node, number, at);
     const ad__reduction *row = ad__reduction_of(tape->code[node]);
     return (ad__edge){plain ? AD__NO_NODE : ad__group_place(group, at),
                       ad__group_value(tape, group, at), local,
@@ -63,12 +66,12 @@ bool *ad__leads_to(const ad_tape *tape, uint32_t last) {
     return used;
 }
 
-/* ---- orders ----------------------------------------------------------------------------------- */
+/* ---- orders ---------------------------------------------------------------------------------- */
 
 typedef struct walk {
     const ad_tape *tape;
     bool          *seen;
-    uint32_t      *node, *next;          /* the stack: a node, and its next operand */
+    uint32_t      *node, *next; /* the stack: a node, and its next operand */
     size_t         depth;
 } walk;
 
@@ -97,7 +100,7 @@ static size_t depth_first(walk *w, uint32_t last, bool finished, uint32_t order[
         enter(w, to);
         if (!finished) order[found++] = to;
     }
-    for (size_t i = 0; finished && i < found/2; i++) {
+    for (size_t i = 0; finished && i < found / 2; i++) {
         const uint32_t other = order[i];
         order[i] = order[found - 1 - i];
         order[found - 1 - i] = other;
@@ -113,17 +116,20 @@ static size_t tape_order(const bool used[], uint32_t last, uint32_t order[]) {
 }
 
 /* The order of visits, to be freed by the caller; NULL: out of memory. */
-static uint32_t *visits(const ad_tape *tape, const ad__pass *pass, const ad_view *view, size_t *count) {
+static uint32_t *visits(const ad_tape *tape, const ad__pass *pass, const ad_view *view,
+                        size_t *count) {
     const size_t n = (size_t)pass->last + 1;
     const bool   early = view->bug == AD_BUG_DEPTH_FIRST;
-    uint32_t    *order = malloc(n*sizeof *order);
+    uint32_t    *order = malloc(n * sizeof *order);
     if (order == NULL) return NULL;
     if (!early && view->order != AD_ORDER_DEPTH_FIRST) {
         *count = tape_order(pass->used, pass->last, order);
         return order;
     }
-    walk w = {.tape = tape, .seen = calloc(n, sizeof *w.seen), .node = malloc(n*sizeof *w.node),
-              .next = malloc(n*sizeof *w.next)};
+    walk       w = {.tape = tape,
+                    .seen = calloc(n, sizeof *w.seen),
+                    .node = malloc(n * sizeof *w.node),
+                    .next = malloc(n * sizeof *w.next)};
     const bool space = w.seen != NULL && w.node != NULL && w.next != NULL;
     if (space) *count = depth_first(&w, pass->last, !early, order);
     free(w.seen);
@@ -134,7 +140,7 @@ static uint32_t *visits(const ad_tape *tape, const ad__pass *pass, const ad_view
     return NULL;
 }
 
-/* ---- a backward pass -------------------------------------------------------------------------- */
+/* ---- a backward pass ------------------------------------------------------------------------- */
 
 static bool is_step(const ad_tape *tape, const ad__pass *pass, uint32_t node) {
     return pass->used[node] && ad__edges(tape, node) > 0;
@@ -146,8 +152,8 @@ static bool reserve(ad_tape *tape, ad__pass *pass) {
         pass->steps++;
         pass->sents += ad__edges(tape, i);
     }
-    pass->step = malloc((pass->steps + 1)*sizeof *pass->step);
-    pass->sent = malloc((pass->sents + 1)*sizeof *pass->sent);
+    pass->step = malloc((pass->steps + 1) * sizeof *pass->step);
+    pass->sent = malloc((pass->sents + 1) * sizeof *pass->sent);
     pass->steps = pass->sents = 0;
     return pass->step != NULL && pass->sent != NULL;
 }
@@ -171,16 +177,19 @@ static void visit(const ad_tape *tape, ad__pass *pass, uint32_t node, ad_bug bug
     for (size_t i = 0; i < edges; i++) {
         const ad__edge edge = ad__edge_of(tape, node, i);
         if (!edge.open) continue;
-        const double before = pass->adjoint[edge.to], contribution = step->upstream*edge.local;
+        const double before = pass->adjoint[edge.to], contribution = step->upstream * edge.local;
         const double after = bug == AD_BUG_OVERWRITE ? contribution : before + contribution;
         pass->adjoint[edge.to] = after;
-        const ad__fault fault = bug == AD_BUG_NONE ? AD__SOUND : fault_of(bug, met, edge.to, before, contribution);
-        pass->sent[pass->sents++] = (ad__sent){edge.to, fault, edge.local, contribution, before, after};
+        const ad__fault fault =
+            bug == AD_BUG_NONE ? AD__SOUND : fault_of(bug, met, edge.to, before, contribution);
+        pass->sent[pass->sents++] =
+            (ad__sent){edge.to, fault, edge.local, contribution, before, after};
         step->count++;
     }
 }
 
-static void run(const ad_tape *tape, ad__pass *pass, size_t count, const uint32_t order[], ad_bug bug, bool met[]) {
+static void run(const ad_tape *tape, ad__pass *pass, size_t count, const uint32_t order[],
+                ad_bug bug, bool met[]) {
     pass->steps = pass->sents = 0;
     pass->adjoint[pass->last] = 1;
     for (size_t i = 0; i < count; i++)
@@ -188,12 +197,14 @@ static void run(const ad_tape *tape, ad__pass *pass, size_t count, const uint32_
 }
 
 /* False: out of memory. */
-static bool run_all(const ad_tape *tape, ad__pass *pass, size_t count, const uint32_t order[], ad_bug bug) {
+static bool run_all(const ad_tape *tape, ad__pass *pass, size_t count, const uint32_t order[],
+                    ad_bug bug) {
     bool *met = NULL;
-    if (bug != AD_BUG_NONE && (met = calloc((size_t)pass->last + 1, sizeof *met)) == NULL) return false;
+    if (bug != AD_BUG_NONE && (met = calloc((size_t)pass->last + 1, sizeof *met)) == NULL)
+        return false;
     run(tape, pass, count, order, bug, met);
     if (bug == AD_BUG_STALE) { /* run again on top of the adjoints of the first pass */
-        memset(met, 0, ((size_t)pass->last + 1)*sizeof *met);
+        memset(met, 0, ((size_t)pass->last + 1) * sizeof *met);
         run(tape, pass, count, order, bug, met);
     }
     free(met);
@@ -210,7 +221,9 @@ bool ad__pass_make(ad_tape *tape, uint32_t last, const ad_view *view, ad__pass *
     if (pass->used != NULL && pass->adjoint != NULL && reserve(tape, pass))
         order = visits(tape, pass, view, &count);
     const bool good = order != NULL && run_all(tape, pass, count, order, view->bug);
-    if (!good) ad__fail(tape, AD_NO_MEMORY, "out of memory: no space to explain %lu nodes", (unsigned long)last + 1);
+    if (!good)
+        ad__fail(tape, AD_NO_MEMORY, "out of memory: no space to explain %lu nodes",
+                 (unsigned long)last + 1);
     free(order);
     return good;
 }
@@ -223,7 +236,7 @@ void ad__pass_free(ad__pass *pass) {
     free(pass->sent);
 }
 
-/* ---- results ---------------------------------------------------------------------------------- */
+/* ---- results --------------------------------------------------------------------------------- */
 
 ad_tape *ad__results(const char *what, size_t n, const ad_var y[], const ad_view *view, FILE *to,
                      ad_status *status) {
@@ -236,9 +249,9 @@ ad_tape *ad__results(const char *what, size_t n, const ad_var y[], const ad_view
         ad__check_reserved(tape, what, "ad_view", view->reserved, view + 1);
     for (size_t i = 0; i < n && tape->status == AD_OK; i++) {
         if (y[i].tape == NULL)
-            ad__fail(tape, AD_BAD_ARGUMENT, "%s: result %zu is the plain number %.17g", what, i + 1, ad__number_of(y[i]));
-        else
-            ad__operand_valid(tape, y[i], what, i + 1);
+            ad__fail(tape, AD_BAD_ARGUMENT, "%s: result %zu is the plain number %.17g", what, i + 1,
+                     ad__number_of(y[i]));
+        else ad__operand_valid(tape, y[i], what, i + 1);
     }
     *status = tape->status;
     return tape->status == AD_OK ? tape : NULL;
@@ -272,16 +285,17 @@ static bool same_value(double a, double b) {
 }
 
 bool ad__values_old(ad_tape *tape, uint32_t length, const bool used[], bool *old) {
-    double *kept = malloc(((size_t)length + 1)*sizeof *kept);
+    double *kept = malloc(((size_t)length + 1) * sizeof *kept);
     if (kept == NULL) {
-        ad__fail(tape, AD_NO_MEMORY, "out of memory: no space to keep %lu values", (unsigned long)length);
+        ad__fail(tape, AD_NO_MEMORY, "out of memory: no space to keep %lu values",
+                 (unsigned long)length);
         return false;
     }
-    memcpy(kept, tape->value, length*sizeof *kept);
+    memcpy(kept, tape->value, length * sizeof *kept);
     ad__replay_range(tape, tape->leaves, length);
     *old = tape->status != AD_OK;
     for (uint32_t i = 0; i < length; i++) *old |= used[i] && !same_value(kept[i], tape->value[i]);
-    memcpy(tape->value, kept, length*sizeof *kept);
+    memcpy(tape->value, kept, length * sizeof *kept);
     free(kept);
     if (tape->status == AD_NO_MEMORY) return false;
     ad_tape_clear(tape);
@@ -291,7 +305,8 @@ bool ad__values_old(ad_tape *tape, uint32_t length, const bool used[], bool *old
 /* Relative to what was added up: the same contributions in another order are not an error. */
 static bool differs(double is, double should, double size) {
     const double gap = fabs(is - should);
-    return !same_value(is, should) && !(isfinite(gap) && gap <= 1e-9*fmax(size, fmax(fabs(is), fabs(should))));
+    return !same_value(is, should) &&
+           !(isfinite(gap) && gap <= 1e-9 * fmax(size, fmax(fabs(is), fabs(should))));
 }
 
 /* Fills in pass->wrong by comparison with the pass without the bug. False: out of memory. */
@@ -307,7 +322,8 @@ static bool find_wrong(ad__pass *pass, const ad__pass *right) {
         const ad__sent *s = &right->sent[k];
         if (isfinite(s->contribution)) size[s->to] = fmax(size[s->to], fabs(s->contribution));
     }
-    for (size_t i = 0; i < n; i++) pass->wrong[i] = differs(pass->adjoint[i], right->adjoint[i], size[i]);
+    for (size_t i = 0; i < n; i++)
+        pass->wrong[i] = differs(pass->adjoint[i], right->adjoint[i], size[i]);
     free(size);
     return true;
 }
@@ -315,15 +331,19 @@ static bool find_wrong(ad__pass *pass, const ad__pass *right) {
 static bool make_right(ad_tape *tape, uint32_t last, ad__pass *pass, ad__pass *right) {
     if (!ad__pass_make(tape, last, NULL, right)) return false;
     if (find_wrong(pass, right)) return true;
-    ad__fail(tape, AD_NO_MEMORY, "out of memory: no space to explain %lu nodes", (unsigned long)last + 1);
+    ad__fail(tape, AD_NO_MEMORY, "out of memory: no space to explain %lu nodes",
+             (unsigned long)last + 1);
     return false;
 }
 
 bool ad__trace_make(ad_tape *tape, size_t n, const ad_var y[], const ad_view *view, ad__traced *t) {
-    *t = (ad__traced){.bug = view == NULL ? AD_BUG_NONE : view->bug, .n = n, .pass = calloc(n, sizeof *t->pass)};
+    *t = (ad__traced){
+        .bug = view == NULL ? AD_BUG_NONE : view->bug, .n = n, .pass = calloc(n, sizeof *t->pass)};
     if (t->bug != AD_BUG_NONE) t->right = calloc(n, sizeof *t->right);
-    if (t->pass == NULL || (t->bug != AD_BUG_NONE && t->right == NULL) || !ad__select(tape, n, y, &t->selection)) {
-        ad__fail(tape, AD_NO_MEMORY, "out of memory: no space to explain %lu nodes", (unsigned long)tape->length);
+    if (t->pass == NULL || (t->bug != AD_BUG_NONE && t->right == NULL) ||
+        !ad__select(tape, n, y, &t->selection)) {
+        ad__fail(tape, AD_NO_MEMORY, "out of memory: no space to explain %lu nodes",
+                 (unsigned long)tape->length);
         return false;
     }
     if (!ad__values_old(tape, t->selection.length, t->selection.used, &t->old)) return false;
@@ -343,7 +363,7 @@ void ad__trace_free(ad__traced *t) {
     free(t->right);
 }
 
-/* ---- bugs ------------------------------------------------------------------------------------- */
+/* ---- bugs ------------------------------------------------------------------------------------ */
 
 bool ad__is_wrong(const ad__pass *pass, uint32_t node) {
     return pass->wrong != NULL && pass->wrong[node];
@@ -351,34 +371,38 @@ bool ad__is_wrong(const ad__pass *pass, uint32_t node) {
 
 const char *ad__bug_name(ad_bug bug) {
     switch (bug) {
-    case AD_BUG_OVERWRITE:   return "no-accumulate";
+    case AD_BUG_OVERWRITE: return "no-accumulate";
     case AD_BUG_DEPTH_FIRST: return "depth-first";
-    case AD_BUG_STALE:       return "stale";
-    default:                 return "";
+    case AD_BUG_STALE: return "stale";
+    default: return "";
     }
 }
 
 const char *ad__bug_does(ad_bug bug) {
     switch (bug) {
-    case AD_BUG_OVERWRITE:   return "a contribution overwrites what stands there instead of being added to it";
-    case AD_BUG_DEPTH_FIRST: return "a node passes on what it has when it is first reached, complete or not";
-    case AD_BUG_STALE:       return "the gradients that an earlier pass left were not set to zero";
-    default:                 return "";
+    case AD_BUG_OVERWRITE:
+        return "a contribution overwrites what stands there instead of being added to it";
+    case AD_BUG_DEPTH_FIRST:
+        return "a node passes on what it has when it is first reached, complete or not";
+    case AD_BUG_STALE: return "the gradients that an earlier pass left were not set to zero";
+    default: return "";
     }
 }
 
 const char *ad__bug_lesson(ad_bug bug) {
     switch (bug) {
     case AD_BUG_OVERWRITE:
-        return "a value that is used twice owes its gradient to both uses: contributions must be added";
+        return "a value that is used twice owes its gradient to both uses: contributions must be "
+               "added";
     case AD_BUG_DEPTH_FIRST:
-        return "a node that passes on its gradient before all its users were visited passes on too little";
+        return "a node that passes on its gradient before all its users were visited passes on too "
+               "little";
     case AD_BUG_STALE: return "what an earlier pass left must be set to zero before the next";
-    default:           return "";
+    default: return "";
     }
 }
 
-/* ---- how nodes are written -------------------------------------------------------------------- */
+/* ---- how nodes are written ------------------------------------------------------------------- */
 
 enum { MOST_OPERANDS = 8 };
 
@@ -389,7 +413,8 @@ const char *ad__label(const ad_tape *tape, uint32_t node, char text[AD__LABEL]) 
     return text;
 }
 
-static const char *operand(const ad_tape *tape, uint32_t node, size_t i, bool numbers, char text[AD__LABEL]) {
+static const char *operand(const ad_tape *tape, uint32_t node, size_t i, bool numbers,
+                           char text[AD__LABEL]) {
     const ad__edge edge = ad__edge_of(tape, node, i);
     if (edge.to != AD__NO_NODE && !numbers) return ad__label(tape, edge.to, text);
     snprintf(text, AD__LABEL, "%.6g", ad__tidy(edge.value));
@@ -408,12 +433,14 @@ static void write_what(const ad_tape *tape, uint32_t node, bool numbers, size_t 
         ad__shown(room, text, ad__rows[row].shown, x, y);
         return;
     }
-    size_t length = (size_t)snprintf(text, room, "%s(", ad__shown_name(ad__node_name(tape, node), y));
+    size_t length =
+        (size_t)snprintf(text, room, "%s(", ad__shown_name(ad__node_name(tape, node), y));
     for (size_t i = 0; i < n && i < MOST_OPERANDS && length < room; i++)
         length += (size_t)snprintf(text + length, room - length, "%s%s", i > 0 ? ", " : "",
                                    operand(tape, node, i, numbers, x));
     if (length < room)
-        length += (size_t)snprintf(text + length, room - length, n > MOST_OPERANDS ? ", ... %zu more)" : ")", n - MOST_OPERANDS);
+        length += (size_t)snprintf(text + length, room - length,
+                                   n > MOST_OPERANDS ? ", ... %zu more)" : ")", n - MOST_OPERANDS);
     if (length >= room && room > 0) ad__end_whole(text);
 }
 
@@ -430,9 +457,12 @@ void ad__headline(const ad_tape *tape, uint32_t node, size_t room, char text[]) 
     char        shown[AD__SHOWN_NAME];
     int         length = snprintf(text, room, "#%lu ", (unsigned long)node);
     if (tape->code[node] == AD__input) {
-        snprintf(text + length, room - (size_t)length, "%s", ad__shown_name(name != NULL ? name : "input", shown));
+        snprintf(text + length, room - (size_t)length, "%s",
+                 ad__shown_name(name != NULL ? name : "input", shown));
         return;
     }
-    if (name != NULL) length += snprintf(text + length, room - (size_t)length, "%s = ", ad__shown_name(name, shown));
+    if (name != NULL)
+        length +=
+            snprintf(text + length, room - (size_t)length, "%s = ", ad__shown_name(name, shown));
     ad__what(tape, node, room - (size_t)length, text + length);
 }

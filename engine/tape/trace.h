@@ -7,14 +7,14 @@
 #include "tape/tape.h"
 
 typedef struct ad__edge {
-    uint32_t to;             /* the operand's node, or AD__NO_NODE for a plain number */
-    double   value;          /* of the operand */
-    double   local;          /* partial derivative of the node in this operand */
+    uint32_t to;    /* the operand's node, or AD__NO_NODE for a plain number */
+    double   value; /* of the operand */
+    double   local; /* partial derivative of the node in this operand */
     /* false: nothing is sent along it (an operation that selects, with partial 0; a number) */
     bool     open;
 } ad__edge;
 
-size_t   ad__edges(const ad_tape *tape, uint32_t node);                /* operands, numbers included */
+size_t   ad__edges(const ad_tape *tape, uint32_t node); /* operands, numbers included */
 ad__edge ad__edge_of(const ad_tape *tape, uint32_t node, size_t i);
 
 /* used[i] for i <= last: does node i lead to node last? An array of last + 1, to be freed, or NULL:
@@ -24,9 +24,9 @@ bool *ad__leads_to(const ad_tape *tape, uint32_t last);
 /* What is wrong with one contribution of a pass that is wrong on purpose. */
 typedef enum ad__fault {
     AD__SOUND,
-    AD__LOST,                /* the previous adjoint was overwritten */
-    AD__LATE,                /* `to` was visited before, and has passed on less */
-    AD__LEFT                 /* the previous adjoint is from an earlier pass */
+    AD__LOST, /* the previous adjoint was overwritten */
+    AD__LATE, /* `to` was visited before, and has passed on less */
+    AD__LEFT  /* the previous adjoint is from an earlier pass */
 } ad__fault;
 
 /* One contribution: to->adjoint went from before to after. */
@@ -45,10 +45,10 @@ typedef struct ad__step {
 
 /* One backward pass. */
 typedef struct ad__pass {
-    uint32_t  last;          /* the result */
-    bool     *used;          /* last + 1 */
-    double   *adjoint;       /* last + 1, at the end of the pass */
-    bool     *wrong;         /* last + 1: ad__is_wrong; NULL without a bug */
+    uint32_t  last;    /* the result */
+    bool     *used;    /* last + 1 */
+    double   *adjoint; /* last + 1, at the end of the pass */
+    bool     *wrong;   /* last + 1: ad__is_wrong; NULL without a bug */
     ad__step *step;
     ad__sent *sent;
     size_t    steps, sents;
@@ -76,20 +76,22 @@ void ad__select_free(ad__selection *selection);
  * nothing replayed since, and if a replay cannot be finished. The values stay what they are. False,
  * with the error on the tape: out of memory. */
 bool ad__values_old(ad_tape *tape, uint32_t length, const bool used[], bool *old);
-#define AD__OLD_VALUES "inputs were set since these values were computed; ad_replay computes them again"
+#define AD__OLD_VALUES \
+    "inputs were set since these values were computed; ad_replay computes them again"
 
 /* The selection and a backward pass for each result. If the view asks for a bug, also the same
  * passes without it: what would have been right. */
 typedef struct ad__traced {
     ad__selection selection;
     ad_bug        bug;
-    bool          old;               /* ad__values_old */
+    bool          old; /* ad__values_old */
     size_t        n;
-    ad__pass     *pass, *right;      /* right: NULL without a bug */
+    ad__pass     *pass, *right; /* right: NULL without a bug */
 } ad__traced;
 
 /* False, with the error on the tape: out of memory. Free it in any case. */
-bool ad__trace_make(ad_tape *tape, size_t n, const ad_var y[], const ad_view *view, ad__traced *traced);
+bool ad__trace_make(ad_tape *tape, size_t n, const ad_var y[], const ad_view *view,
+                    ad__traced *traced);
 void ad__trace_free(ad__traced *traced);
 
 /* Does the adjoint of this node, at the end, differ from the right one? False without a bug. */
@@ -100,7 +102,7 @@ const char *ad__bug_name(ad_bug bug);
 const char *ad__bug_does(ad_bug bug);
 const char *ad__bug_lesson(ad_bug bug);
 
-/* ---- how nodes are written -------------------------------------------------------------------- */
+/* ---- how nodes are written ------------------------------------------------------------------- */
 
 enum { AD__LABEL = 64, AD__HEADLINE = 512 };
 

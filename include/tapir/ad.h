@@ -1,2 +1,3 @@
-/* ad.h - the installed name, <tapir/ad.h>, for programs that build with this tree as a subproject. */
+/* ad.h - the installed name, <tapir/ad.h>, for programs that build with this tree as a
+ * subproject. */
 #include "../../engine/ad.h"

@@ -37,7 +37,7 @@ Test(isa, level_above_the_machine_is_not_given) {
 Test(isa, wish_that_is_no_level_is_not_heard) {
     const char *wishes[] = {"", "v", "v1", "v5", "3", "V3", "v3 ", "avx2"};
     const int   highest = best();
-    for (size_t i = 0; i < sizeof wishes/sizeof *wishes; i++)
+    for (size_t i = 0; i < sizeof wishes / sizeof *wishes; i++)
         cr_expect_eq(asked(wishes[i]), highest, "TAPIR_ISA=%s", wishes[i]);
 }
 

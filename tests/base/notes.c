@@ -37,8 +37,8 @@ Test(notes, names_given_out_of_order_are_all_found) {
     char   name[8];
     for (int i = 0; i < 20; i++) x[i] = ad_input(tape, i);
     for (int i = 0; i < 20; i++) {
-        snprintf(name, sizeof name, "n%d", i*7%20);
-        ad_name(x[i*7%20], name);
+        snprintf(name, sizeof name, "n%d", i * 7 % 20);
+        ad_name(x[i * 7 % 20], name);
     }
     for (int i = 0; i < 20; i++) {
         snprintf(name, sizeof name, "n%d", i);
@@ -102,7 +102,7 @@ Test(notes, the_same_scopes_after_a_rewind_take_no_memory) {
         cr_assert_str_eq(scope_of(a), "a scope with a long name");
         cr_assert_str_eq(scope_of(b), "layers.1");
         ad_tape_rewind(tape, mark);
-        if (round == 0) bytes = ad_tape_bytes(tape);        /* the first rewind begins a list of eras */
+        if (round == 0) bytes = ad_tape_bytes(tape); /* the first rewind begins a list of eras */
         cr_expect_eq(ad_tape_bytes(tape), bytes);
     }
     const ad_var other = scoped("another"), next = scoped("layers.1");
@@ -116,7 +116,7 @@ Test(notes, another_scope_after_a_rewind_has_its_own_name) {
     const ad_mark mark = ad_tape_mark(tape);
     ad_name(ad_input(tape, 1), "x");
     static const char *const names[] = {"b", "a", "b", "c", "long", "lo", "long"};
-    for (size_t i = 0; i < sizeof names/sizeof *names; i++) {
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         cr_expect_str_eq(scope_of(scoped(names[i])), names[i]);
         ad_tape_rewind(tape, mark);
         ad_name(ad_input(tape, 1), "x");
@@ -125,7 +125,7 @@ Test(notes, another_scope_after_a_rewind_has_its_own_name) {
 
 /* The only lines that are known; in parentheses an operation does not note its own. */
 Test(notes, a_line_is_forgotten_with_its_node) {
-    const ad_var x = (ad_input)(tape, 1);
+    const ad_var  x = (ad_input)(tape, 1);
     const ad_mark mark = ad_tape_mark(tape);
     ad_source((ad_neg)(x), "first.c", 3);
     ad_source((ad_neg)(x), "first.c", 4);
@@ -150,10 +150,11 @@ Test(notes, an_end_without_a_beginning_is_an_error) {
 }
 
 Test(notes, every_operation_notes_its_own_line) {
-    const ad_var a = ad_input(tape, 2);
-    const int    line = __LINE__ + 1;
-    const ad_var b = ad_exp(ad_neg(a));
-    const ad__line *source = ad__notes_source_of(&tape->notes, ad__node_of(b) - 1);     /* the neg inside */
+    const ad_var    a = ad_input(tape, 2);
+    const int       line = __LINE__ + 1;
+    const ad_var    b = ad_exp(ad_neg(a));
+    /* the neg inside */
+    const ad__line *source = ad__notes_source_of(&tape->notes, ad__node_of(b) - 1);
     cr_assert_not_null(source);
     cr_expect_eq(source->line, (uint32_t)line);
     cr_expect(strstr(source->file, "notes.c") != NULL, "%s", source->file);
@@ -162,7 +163,7 @@ Test(notes, every_operation_notes_its_own_line) {
 Test(notes, all_nodes_of_a_formula_note_its_line) {
     const ad_var a = ad_input(tape, 2);
     const int    line = __LINE__ + 1;
-    const ad_var y = ad_formula(tape, exp(-a)*sin(a), a);
+    const ad_var y = ad_formula(tape, exp(-a) * sin(a), a);
     for (uint32_t i = ad__node_of(a) + 1; i <= ad__node_of(y); i++) {
         const ad__line *source = ad__notes_source_of(&tape->notes, i);
         cr_assert_not_null(source);

@@ -1,5 +1,6 @@
-/* special.c - tests of engine/base/special.c. Published values of polygamma are held against its row, in ops.c;
- * here it is held against another implementation, and to what it says at the edges. */
+/* special.c - tests of engine/base/special.c. Published values of polygamma are held against its
+ * row, in ops.c; here it is held against another implementation, and to what it says at the
+ * edges. */
 #include "engine/base/special.h"
 
 #include "support.h"
@@ -7,8 +8,8 @@
 #include "expect.h"
 #include <math.h>
 
-/* mpmath 1.3.0, polygamma with 40 digits, at these doubles. Left of 1/2 the reflection adds terms that are
- * larger than the result: `of` is the larger one. */
+/* mpmath 1.3.0, polygamma with 40 digits, at these doubles. Left of 1/2 the reflection adds terms
+ * that are larger than the result: `of` is the larger one. */
 Test(special, polygamma_agrees_with_mpmath) {
     /* clang-format off */
     static const struct { double order, x, value, of; } known[] = {
@@ -29,14 +30,16 @@ Test(special, polygamma_agrees_with_mpmath) {
         {100, 50, -2.739104802190282795e-14, 2.8e-14},
     };
     /* clang-format on */
-    for (size_t i = 0; i < sizeof known/sizeof *known; i++) {
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
         const double got = ad__polygamma(known[i].order, known[i].x);
-        cr_expect(fabs(got - known[i].value) <= 64*U*known[i].of, "polygamma(%g, %g) is %.17g, want %.17g",
-                  known[i].order, known[i].x, got, known[i].value);
+        cr_expect(fabs(got - known[i].value) <= 64 * U * known[i].of,
+                  "polygamma(%g, %g) is %.17g, want %.17g", known[i].order, known[i].x, got,
+                  known[i].value);
     }
 }
 
-/* The same source, where no recurrence helps the series: right of n + 10, and a little to the left; reflected too. */
+/* The same source, where no recurrence helps the series: right of n + 10, and a little to the left;
+ * reflected too. */
 Test(special, polygamma_is_good_to_a_few_roundings) {
     /* clang-format off */
     static const struct { double order, x, value; } known[] = {
@@ -64,19 +67,22 @@ Test(special, polygamma_is_good_to_a_few_roundings) {
         {100, -0.375, 9.836613653589347935e+200},
     };
     /* clang-format on */
-    for (size_t i = 0; i < sizeof known/sizeof *known; i++) {
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
         const double got = ad__polygamma(known[i].order, known[i].x);
-        cr_expect(close_to(got, known[i].value, (20 + known[i].order)*U, 0), "polygamma(%g, %g) is %.17g, want %.17g", known[i].order, known[i].x,
-                  got, known[i].value);
+        cr_expect(close_to(got, known[i].value, (20 + known[i].order) * U, 0),
+                  "polygamma(%g, %g) is %.17g, want %.17g", known[i].order, known[i].x, got,
+                  known[i].value);
     }
 }
 
-/* DLMF 5.15.6, with order 0 from 5.5.4: psi_n(1 - x) and psi_n(x), from values right of 1/2 alone. */
+/* DLMF 5.15.6, with order 0 from 5.5.4: psi_n(1 - x) and psi_n(x), from values right of 1/2
+ * alone. */
 Test(special, reflection_at_a_quarter_is_that_of_the_cotangent) {
     const double pi = acos(-1);
-    cr_expect(close_to(ad__polygamma(0, 0.75) - ad__polygamma(0, 0.25), pi, 8*U, 0));
-    cr_expect(close_to(ad__polygamma(1, 0.75) + ad__polygamma(1, 0.25), 2*pi*pi, 8*U, 0));
-    cr_expect(close_to(ad__polygamma(2, 0.75) - ad__polygamma(2, 0.25), 4*pi*pi*pi, 8*U, 0));
+    cr_expect(close_to(ad__polygamma(0, 0.75) - ad__polygamma(0, 0.25), pi, 8 * U, 0));
+    cr_expect(close_to(ad__polygamma(1, 0.75) + ad__polygamma(1, 0.25), 2 * pi * pi, 8 * U, 0));
+    cr_expect(
+        close_to(ad__polygamma(2, 0.75) - ad__polygamma(2, 0.25), 4 * pi * pi * pi, 8 * U, 0));
 }
 
 Test(special, poles_are_infinite_from_both_sides_or_nan) {
@@ -90,19 +96,20 @@ Test(special, infinities_and_nan) {
     cr_expect_eq(ad__polygamma(0, INFINITY), INFINITY);
     for (int n = 1; n < 5; n++) cr_expect_eq(ad__polygamma(n, INFINITY), 0);
     for (int n = 0; n < 5; n++)
-        cr_expect(isnan(ad__polygamma(n, -INFINITY)) && isnan(ad__polygamma(n, NAN)), "order %d", n);
+        cr_expect(isnan(ad__polygamma(n, -INFINITY)) && isnan(ad__polygamma(n, NAN)), "order %d",
+                  n);
 }
 
 Test(special, orders_end_at_a_hundred) {
     cr_expect(isfinite(ad__polygamma(100, 2.5)));
     const double none[] = {101, -1, 0.5, 99.5, NAN, INFINITY};
-    for (size_t i = 0; i < sizeof none/sizeof *none; i++)
+    for (size_t i = 0; i < sizeof none / sizeof *none; i++)
         cr_expect(isnan(ad__polygamma(none[i], 2.5)), "order %g", none[i]);
 }
 
 /* Gamma of -1/2 is -2*sqrt(pi): lgamma would say so in the global. */
 Test(special, lgamma_leaves_the_global_sign_alone) {
     signgam = 77;
-    cr_expect(close_to(ad__lgamma(-0.5), log(2*sqrt(acos(-1))), 4*U, 0));
+    cr_expect(close_to(ad__lgamma(-0.5), log(2 * sqrt(acos(-1))), 4 * U, 0));
     cr_expect_eq(signgam, 77);
 }

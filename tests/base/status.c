@@ -27,13 +27,13 @@ Test(status, ok_is_zero) {
 
 Test(status, number_that_is_no_status_has_a_text) {
     const int numbers[] = {AD_STATUS_COUNT, AD_STATUS_COUNT + 1, 255, INT_MAX, -1, INT_MIN};
-    for (size_t i = 0; i < sizeof numbers/sizeof *numbers; i++)
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
         cr_expect_str_eq(ad_status_text((ad_status)numbers[i]), "unknown status");
 }
 
 Test(status, number_that_is_no_verdict_has_a_text) {
     const int numbers[] = {AD_VERDICT_COUNT, AD_VERDICT_COUNT + 1, 255, INT_MAX, -1, INT_MIN};
-    for (size_t i = 0; i < sizeof numbers/sizeof *numbers; i++) {
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
         cr_expect_str_eq(ad_verdict_text((ad_verdict)numbers[i]), "no verdict");
         cr_expect_str_eq(ad_verdict_meaning((ad_verdict)numbers[i]), "no verdict");
     }

@@ -1,15 +1,18 @@
-/* suggest.c - tests of what is guessed: which words are near each other, and names and signs of other notations. */
+/* suggest.c - tests of what is guessed: which words are near each other, and names and signs of
+ * other notations. */
 #include "engine/base/suggest.h"
 
 #include "expect.h"
 #include <string.h>
 
-static const char *const known[] = {"sin", "sinh", "asin", "sigmoid", "softplus", "relu", "leaky_relu", "weight", "x", "tanh"};
+static const char *const known[] = {"sin",  "sinh",       "asin",   "sigmoid", "softplus",
+                                    "relu", "leaky_relu", "weight", "x",       "tanh"};
 
 static const char *nearest(const char *word) {
     static char text[40];
     ad__nearest n = {.word = word, .length = strlen(word)};
-    for (size_t i = 0; i < sizeof known/sizeof *known; i++) ad__nearest_try(&n, known[i], strlen(known[i]));
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        ad__nearest_try(&n, known[i], strlen(known[i]));
     if (n.best == NULL) return "none";
     memcpy(text, n.best, n.best_length);
     text[n.best_length] = '\0';
@@ -26,7 +29,9 @@ Test(suggest, a_letter_too_many_too_few_wrong_or_exchanged_is_near) {
         {"a_name_that_is_longer_than_any", "none"},
     };
     /* clang-format on */
-    for (size_t i = 0; i < sizeof of/sizeof *of; i++) cr_expect_str_eq(nearest(of[i].word), of[i].near, "%s: %s", of[i].word, nearest(of[i].word));
+    for (size_t i = 0; i < sizeof of / sizeof *of; i++)
+        cr_expect_str_eq(nearest(of[i].word), of[i].near, "%s: %s", of[i].word,
+                         nearest(of[i].word));
 }
 
 Test(suggest, capitals_and_underscores_count_for_nothing) {

@@ -34,10 +34,12 @@ Test(text, what_is_put_in_is_not_looked_at_again) {
 Test(text, turned_branch_has_its_condition_and_what_it_is_now) {
     char         text[240], few[12];
     const double side[] = {0.1, -INFINITY};
-    cr_expect_str_eq(ad__branch_turns(sizeof text, text, 7, "x < y", side, 0, true), "the branch on node #7 (x < y, "
-                     "x = 0.10000000000000001, y = -inf) was taken when recorded and would now be not taken");
-    cr_expect_str_eq(ad__branch_turns(sizeof text, text, 4294967295, "input", NULL, 3, false), "the branch on node "
-                     "#4294967295 (input, now 3) was not taken when recorded and would now be taken");
+    cr_expect_str_eq(ad__branch_turns(sizeof text, text, 7, "x < y", side, 0, true),
+                     "the branch on node #7 (x < y, x = 0.10000000000000001, y = -inf) was taken "
+                     "when recorded and would now be not taken");
+    cr_expect_str_eq(ad__branch_turns(sizeof text, text, 4294967295, "input", NULL, 3, false),
+                     "the branch on node #4294967295 (input, now 3) was not taken when recorded "
+                     "and would now be taken");
     cr_expect_str_eq(ad__branch_turns(sizeof few, few, 7, "x < y", side, 0, true), "the branch ");
 }
 
@@ -53,30 +55,55 @@ Test(text, what_is_shown_of_a_long_name_ends_with_a_character) {
     cr_expect_eq(strlen(ad__shown_name(text, shown)), 39);
     cr_expect(strncmp(shown, text, 39) == 0);
     text[0] = '\0';
-    for (int i = 0; i < 100; i++) strcat(text, "\x82");                 /* no text at all: something, not for ever */
+    /* no text at all: something, not for ever */
+    for (int i = 0; i < 100; i++) strcat(text, "\x82");
     cr_expect_eq(strlen(ad__shown_name(text, shown)), 40);
-    cr_expect_str_eq(ad__shown_text(11, shown, "\x1b[2J\x1b[2J"), "\\x1b[2J");     /* no escape is cut in two */
+    /* no escape is cut in two */
+    cr_expect_str_eq(ad__shown_text(11, shown, "\x1b[2J\x1b[2J"), "\\x1b[2J");
 }
 
 /* What a terminal would obey, each in its shortest form. */
 Test(text, nothing_that_a_terminal_obeys_is_shown_as_it_is) {
     static const char *const pairs[][2] = {
-        {"\x1b[31m", "\\x1b[31m"}, {"a\nb", "a\\x0ab"}, {"\r", "\\x0d"}, {"\t", "\\x09"}, {"\a", "\\x07"}, {"\x7f", "\\x7f"},
-        {"\xc2\x9b" "2J", "\\u009b2J"}, {"\xc2\x85", "\\u0085"}, {"\xc2\xa0", "\xc2\xa0"},       /* NEL; a space that does not break */
-        {"\xff", "\\xff"}, {"\x9b" "2J", "\\x9b2J"}, {"\xc3", "\\xc3"}, {"\xc0\x9b", "\\xc0\\x9b"},     /* an overlong ESC */
-        {"\xed\xa0\x80", "\\xed\\xa0\\x80"},                                                  /* half of a surrogate pair */
-        {"\xe2\x80\xae" "gpj", "\\u202egpj"}, {"\xe2\x81\xa6", "\\u2066"}, {"\xe2\x80\x8f", "\\u200f"}, {"\xd8\x9c", "\\u061c"},
-        {"\xe2\x80\xa8", "\\u2028"}, {"\xe2\x80\x93", "\xe2\x80\x93"},                         /* a line's end; a dash */
-        {"\xd7\xa9\xd7\x9c\xd7\x95\xd7\x9d", "\xd7\xa9\xd7\x9c\xd7\x95\xd7\x9d"}, {"\xf0\x9f\x98\x80", "\xf0\x9f\x98\x80"},
-        {"w[0]\\x1b", "w[0]\\x1b"}, {"", ""},
+        {"\x1b[31m", "\\x1b[31m"},
+        {"a\nb", "a\\x0ab"},
+        {"\r", "\\x0d"},
+        {"\t", "\\x09"},
+        {"\a", "\\x07"},
+        {"\x7f", "\\x7f"},
+        {"\xc2\x9b"
+         "2J",
+         "\\u009b2J"},
+        {"\xc2\x85", "\\u0085"},
+        {"\xc2\xa0", "\xc2\xa0"}, /* NEL; a space that does not break */
+        {"\xff", "\\xff"},
+        {"\x9b"
+         "2J",
+         "\\x9b2J"},
+        {"\xc3", "\\xc3"},
+        {"\xc0\x9b", "\\xc0\\x9b"},          /* an overlong ESC */
+        {"\xed\xa0\x80", "\\xed\\xa0\\x80"}, /* half of a surrogate pair */
+        {"\xe2\x80\xae"
+         "gpj",
+         "\\u202egpj"},
+        {"\xe2\x81\xa6", "\\u2066"},
+        {"\xe2\x80\x8f", "\\u200f"},
+        {"\xd8\x9c", "\\u061c"},
+        {"\xe2\x80\xa8", "\\u2028"},
+        {"\xe2\x80\x93", "\xe2\x80\x93"}, /* a line's end; a dash */
+        {"\xd7\xa9\xd7\x9c\xd7\x95\xd7\x9d", "\xd7\xa9\xd7\x9c\xd7\x95\xd7\x9d"},
+        {"\xf0\x9f\x98\x80", "\xf0\x9f\x98\x80"},
+        {"w[0]\\x1b", "w[0]\\x1b"},
+        {"", ""},
     };
     char text[64];
-    for (size_t i = 0; i < sizeof pairs/sizeof *pairs; i++)
-        cr_expect_str_eq(ad__shown_text(sizeof text, text, pairs[i][0]), pairs[i][1], "pair %zu", i);
+    for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++)
+        cr_expect_str_eq(ad__shown_text(sizeof text, text, pairs[i][0]), pairs[i][1], "pair %zu",
+                         i);
 }
 
-__attribute__((format(printf, 3, 4)))
-static const char *sentence(size_t room, char text[], const char *format, ...) {
+__attribute__((format(printf, 3, 4))) static const char *sentence(size_t room, char text[],
+                                                                  const char *format, ...) {
     va_list list;
     va_start(list, format);
     ad__sentence(room, text, format, list);
@@ -87,9 +114,12 @@ static const char *sentence(size_t room, char text[], const char *format, ...) {
 /* Only where an indented line follows does a line end, so a name cannot begin one of its own. */
 Test(text, a_sentence_has_lines_of_its_own_and_no_other) {
     char text[64];
-    cr_expect_str_eq(sentence(sizeof text, text, "%.1f of \"%s\"\n  a\n  ^", 1.5, "x\x1by"), "1.5 of \"x\\x1by\"\n  a\n  ^");
-    cr_expect_str_eq(sentence(sizeof text, text, "%s", "a\nb\n c\n\n  d"), "a\\x0ab\\x0a c\\x0a\n  d");
-    cr_expect_str_eq(sentence(sizeof text, text, "%s", "a\x1b  b\n\t c\r  d"), "a\\x1b  b\\x0a\\x09 c\\x0d  d");
+    cr_expect_str_eq(sentence(sizeof text, text, "%.1f of \"%s\"\n  a\n  ^", 1.5, "x\x1by"),
+                     "1.5 of \"x\\x1by\"\n  a\n  ^");
+    cr_expect_str_eq(sentence(sizeof text, text, "%s", "a\nb\n c\n\n  d"),
+                     "a\\x0ab\\x0a c\\x0a\n  d");
+    cr_expect_str_eq(sentence(sizeof text, text, "%s", "a\x1b  b\n\t c\r  d"),
+                     "a\\x1b  b\\x0a\\x09 c\\x0d  d");
     cr_expect_str_eq(sentence(8, text, "%s", "1234567"), "1234567");
     cr_expect_str_eq(sentence(8, text, "%s", "12345678"), "1234567");
     cr_expect_str_eq(sentence(8, text, "%s", "1234\x1b"), "1234");
@@ -97,24 +127,28 @@ Test(text, a_sentence_has_lines_of_its_own_and_no_other) {
 
 Test(text, what_is_cut_ends_with_a_character) {
     static const char *const letter[] = {"n", "\xc3\xa4", "\xe2\x88\x82", "\xf0\x9f\x8c\xb3"};
-    char whole[100], text[100];
+    char                     whole[100], text[100];
     for (size_t bytes = 1; bytes <= 4; bytes++) {
         whole[0] = '\0';
         for (int i = 0; i < 10; i++) strcat(whole, letter[bytes - 1]);
-        for (size_t most = 0; most <= 10*bytes; most++)
-            cr_expect_eq(ad__cut_bytes(whole, most), (int)(most/bytes*bytes), "%zu of %zu bytes each", most, bytes);
-        for (size_t room = 1; room <= 10*bytes; room++) {
+        for (size_t most = 0; most <= 10 * bytes; most++)
+            cr_expect_eq(ad__cut_bytes(whole, most), (int)(most / bytes * bytes),
+                         "%zu of %zu bytes each", most, bytes);
+        for (size_t room = 1; room <= 10 * bytes; room++) {
             snprintf(text, room, "%s", whole);
             ad__end_whole(text);
-            cr_expect_eq(strlen(text), (room - 1)/bytes*bytes, "%zu of %zu bytes each: %s", room, bytes, text);
+            cr_expect_eq(strlen(text), (room - 1) / bytes * bytes, "%zu of %zu bytes each: %s",
+                         room, bytes, text);
         }
-        ad__copy_cut(10*bytes + 1, text, whole);
+        ad__copy_cut(10 * bytes + 1, text, whole);
         cr_expect_str_eq(text, whole);
-        ad__copy_cut(10*bytes, text, whole);
-        cr_expect(ad__is_utf8(text) && strcmp(text + strlen(text) - 3, "\xe2\x80\xa6") == 0, "%s", text);
+        ad__copy_cut(10 * bytes, text, whole);
+        cr_expect(ad__is_utf8(text) && strcmp(text + strlen(text) - 3, "\xe2\x80\xa6") == 0, "%s",
+                  text);
     }
     cr_expect_str_eq(ad__shown(4, text, "x + y", "a\xe2\x88\x82", "b"), "a");
-    cr_expect_str_eq(ad__branch_turns(26, text, 7, "\xe2\x88\x82", NULL, 0, true), "the branch on node #7 (");
+    cr_expect_str_eq(ad__branch_turns(26, text, 7, "\xe2\x88\x82", NULL, 0, true),
+                     "the branch on node #7 (");
 }
 
 Test(text, file_is_called_by_the_last_part_of_its_path) {
@@ -140,13 +174,14 @@ Test(text, result_is_cut_to_fit) {
     cr_expect_eq(text[0], '!');
 }
 
-/* ---- locale ----------------------------------------------------------------------------------- */
+/* ---- locale ---------------------------------------------------------------------------------- */
 
 /* A locale of this process that writes commas; NULL where none is installed. */
 static locale_t with_commas(void) {
-    const char *name[] = {"de_DE.UTF-8", "de_DE.utf8", "fr_FR.UTF-8", "fr_FR.utf8", "de_DE", "fr_FR"};
+    const char *name[] = {"de_DE.UTF-8", "de_DE.utf8", "fr_FR.UTF-8",
+                          "fr_FR.utf8",  "de_DE",      "fr_FR"};
     locale_t    found = (locale_t)0;
-    for (size_t i = 0; i < sizeof name/sizeof *name && found == (locale_t)0; i++)
+    for (size_t i = 0; i < sizeof name / sizeof *name && found == (locale_t)0; i++)
         found = newlocale(LC_ALL_MASK, name[i], (locale_t)0);
     return found;
 }
@@ -168,7 +203,7 @@ Test(text, numbers_between_enter_and_leave_have_points) {
 }
 
 Test(text, leave_gives_the_thread_its_locale_back) {
-    const locale_t own = newlocale(LC_ALL_MASK, "C", (locale_t)0), global = uselocale(own);
+    const locale_t   own = newlocale(LC_ALL_MASK, "C", (locale_t)0), global = uselocale(own);
     const ad__locale outer = ad__locale_enter(), inner = ad__locale_enter();
     ad__locale_leave(inner);
     ad__locale_leave(outer);
@@ -180,42 +215,99 @@ Test(text, leave_gives_the_thread_its_locale_back) {
     cr_expect_eq(uselocale((locale_t)0), LC_GLOBAL_LOCALE);
 }
 
-/* Digits and no more, in the form that people write; beside 0, where numbers are far apart, fewer than 15 suffice. */
+/* Digits and no more, in the form that people write; beside 0, where numbers are far apart, fewer
+ * than 15 suffice. */
 Test(text, shortest_form_reads_back) {
-    static const struct { double x; const char *want; } cases[] = {
-        {0, "0"}, {-0.0, "-0"}, {440, "440"}, {-16580, "-16580"}, {0.1, "0.1"}, {1.0/3, "0.3333333333333333"},
-        {0.1 + 0.2, "0.30000000000000004"}, {1e20, "1e+20"}, {5e-324, "5e-324"}, {1.7976931348623157e308, "1.7976931348623157e+308"},
-        {123456789012345, "123456789012345"}, {9007199254740992, "9007199254740992"},
-        {8.2, "8.2"},                                               /* to 16 digits: 8.199999999999999 */
+    static const struct {
+        double      x;
+        const char *want;
+    } cases[] = {
+        {0, "0"},
+        {-0.0, "-0"},
+        {440, "440"},
+        {-16580, "-16580"},
+        {0.1, "0.1"},
+        {1.0 / 3, "0.3333333333333333"},
+        {0.1 + 0.2, "0.30000000000000004"},
+        {1e20, "1e+20"},
+        {5e-324, "5e-324"},
+        {1.7976931348623157e308, "1.7976931348623157e+308"},
+        {123456789012345, "123456789012345"},
+        {9007199254740992, "9007199254740992"},
+        {8.2, "8.2"}, /* to 16 digits: 8.199999999999999 */
     };
     char text[AD__SHORTEST];
-    for (size_t i = 0; i < sizeof cases/sizeof *cases; i++)
-        cr_expect_str_eq(ad__shortest(cases[i].x, text), cases[i].want, "%s, wanted %s", text, cases[i].want);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        cr_expect_str_eq(ad__shortest(cases[i].x, text), cases[i].want, "%s, wanted %s", text,
+                         cases[i].want);
 }
 
-/* ---- texts of other languages ------------------------------------------------------------------- */
+/* ---- texts of other languages ---------------------------------------------------------------- */
 
 /* The first and the last sequence of each line of the grammar in RFC 3629, section 4. */
 Test(text, utf8_is_what_the_grammar_says) {
     static const char *const good[] = {
-        "", "\x01", "\x7f", "A\xc2\x80", "\xdf\xbf", "\xe0\xa0\x80", "\xe0\xbf\xbf", "\xe1\x80\x80", "\xec\xbf\xbf",
-        "\xed\x80\x80", "\xed\x9f\xbf", "\xee\x80\x80", "\xef\xbf\xbf", "\xf0\x90\x80\x80", "\xf0\xbf\xbf\xbf",
-        "\xf1\x80\x80\x80", "\xf3\xbf\xbf\xbf", "\xf4\x80\x80\x80", "\xf4\x8f\xbf\xbf",
+        "",
+        "\x01",
+        "\x7f",
+        "A\xc2\x80",
+        "\xdf\xbf",
+        "\xe0\xa0\x80",
+        "\xe0\xbf\xbf",
+        "\xe1\x80\x80",
+        "\xec\xbf\xbf",
+        "\xed\x80\x80",
+        "\xed\x9f\xbf",
+        "\xee\x80\x80",
+        "\xef\xbf\xbf",
+        "\xf0\x90\x80\x80",
+        "\xf0\xbf\xbf\xbf",
+        "\xf1\x80\x80\x80",
+        "\xf3\xbf\xbf\xbf",
+        "\xf4\x80\x80\x80",
+        "\xf4\x8f\xbf\xbf",
     };
-    for (size_t i = 0; i < sizeof good/sizeof *good; i++) cr_expect(ad__is_utf8(good[i]), "number %zu", i);
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++)
+        cr_expect(ad__is_utf8(good[i]), "number %zu", i);
 }
 
-/* What stands just beside it: overlong forms, surrogates, too large, cut off, a byte that continues nothing. */
+/* What stands just beside it: overlong forms, surrogates, too large, cut off, a byte that continues
+ * nothing. */
 Test(text, what_the_grammar_does_not_say_is_no_utf8) {
     static const char *const bad[] = {
-        "\x80", "\xbf", "A\xbf", "\xc0\x80", "\xc1\xbf", "\xe0\x9f\xbf", "\xe0\x80\xa0", "\xed\xa0\x80", "\xed\xbf\x80",
-        "\xf0\x8f\xbf\xbf", "\xf0\x80\x90\x80", "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "\xff\x80\x80\x80",
-        "\xc2", "\xc2" "A", "\xc2\xc2", "\xe2", "\xe2\x82", "\xe2" "A\x82", "\xe2\x82" "A", "\xf1\x80\x80", "\xf1\x80\x80" "A",
+        "\x80",
+        "\xbf",
+        "A\xbf",
+        "\xc0\x80",
+        "\xc1\xbf",
+        "\xe0\x9f\xbf",
+        "\xe0\x80\xa0",
+        "\xed\xa0\x80",
+        "\xed\xbf\x80",
+        "\xf0\x8f\xbf\xbf",
+        "\xf0\x80\x90\x80",
+        "\xf4\x90\x80\x80",
+        "\xf5\x80\x80\x80",
+        "\xff\x80\x80\x80",
+        "\xc2",
+        "\xc2"
+        "A",
+        "\xc2\xc2",
+        "\xe2",
+        "\xe2\x82",
+        "\xe2"
+        "A\x82",
+        "\xe2\x82"
+        "A",
+        "\xf1\x80\x80",
+        "\xf1\x80\x80"
+        "A",
     };
-    for (size_t i = 0; i < sizeof bad/sizeof *bad; i++) cr_expect(!ad__is_utf8(bad[i]), "number %zu", i);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        cr_expect(!ad__is_utf8(bad[i]), "number %zu", i);
 }
 
-/* ---- what is special where it is written -------------------------------------------------------- */
+/* ---- what is special where it is written ----------------------------------------------------- */
 
 /* The text stays until the next call. */
 static const char *made(void (*write)(const char *text, FILE *to), const char *text) {
@@ -229,15 +321,20 @@ static const char *made(void (*write)(const char *text, FILE *to), const char *t
     return made;
 }
 
-/* RFC 8259; the entities of XML 1.0; what Graphviz says of records. Each byte that is no UTF-8 is U+FFFD, as those of a surrogate. */
+/* RFC 8259; the entities of XML 1.0; what Graphviz says of records. Each byte that is no UTF-8 is
+ * U+FFFD, as those of a surrogate. */
 Test(text, each_form_escapes_what_is_special_in_it_and_nothing_else) {
-    static const char text[] = "\x01\x1f !\"#%&'/09:;<=>?A[\\]az{|}~\x7f\xc3\xa9\xe2\x88\x82\xff.\xed\xa0\x80";
-    cr_expect_str_eq(made(ad__json_text, text), "\"\\u0001\\u001f !\\\"#%&'/09:;\\u003c=>?A[\\\\]az{|}~\\u007f"
-                                                "\xc3\xa9\xe2\x88\x82\xef\xbf\xbd.\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\"");
-    cr_expect_str_eq(made(ad__xml_text, text), "   !&quot;#%&amp;&#39;/09:;&lt;=&gt;?A[\\]az{|}~ "
-                                               "\xc3\xa9\xe2\x88\x82\xef\xbf\xbd.\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd");
-    cr_expect_str_eq(made(ad__dot_text, text), "   !\\\"#%&'/09:;\\<=\\>?A[\\\\]az\\{\\|\\}~ "
-                                               "\xc3\xa9\xe2\x88\x82\xef\xbf\xbd.\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd");
+    static const char text[] =
+        "\x01\x1f !\"#%&'/09:;<=>?A[\\]az{|}~\x7f\xc3\xa9\xe2\x88\x82\xff.\xed\xa0\x80";
+    cr_expect_str_eq(made(ad__json_text, text),
+                     "\"\\u0001\\u001f !\\\"#%&'/09:;\\u003c=>?A[\\\\]az{|}~\\u007f"
+                     "\xc3\xa9\xe2\x88\x82\xef\xbf\xbd.\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\"");
+    cr_expect_str_eq(made(ad__xml_text, text),
+                     "   !&quot;#%&amp;&#39;/09:;&lt;=&gt;?A[\\]az{|}~ "
+                     "\xc3\xa9\xe2\x88\x82\xef\xbf\xbd.\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd");
+    cr_expect_str_eq(made(ad__dot_text, text),
+                     "   !\\\"#%&'/09:;\\<=\\>?A[\\\\]az\\{\\|\\}~ "
+                     "\xc3\xa9\xe2\x88\x82\xef\xbf\xbd.\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd");
 }
 
 /* C1 controls, and the two that XML has not (XML 1.0, production 2); JSON has them all. */
@@ -251,12 +348,13 @@ Test(text, control_characters_of_two_bytes_and_noncharacters_are_no_text) {
 
 /* Graphviz would draw "<" for "&lt;". */
 Test(text, references_in_dot_are_texts) {
-    cr_expect_str_eq(made(ad__dot_text, "a & b &lt; &#38; &x &;"), "a & b &amp;lt; &amp;#38; &x &;");
+    cr_expect_str_eq(made(ad__dot_text, "a & b &lt; &#38; &x &;"),
+                     "a & b &amp;lt; &amp;#38; &x &;");
 }
 
 static void write_numbers(const char *between, FILE *to) {
     const double x[] = {0.1, NAN, INFINITY, -INFINITY};
-    for (size_t i = 0; i < sizeof x/sizeof *x; i++) {
+    for (size_t i = 0; i < sizeof x / sizeof *x; i++) {
         ad__json_number(x[i], to);
         fputs(between, to);
     }
@@ -277,7 +375,7 @@ Test(text, disk_that_was_full_a_while_ago_is_noticed) {
     fclose(full);
 }
 
-/* ---- names in messages ------------------------------------------------------------------------ */
+/* ---- names in messages ----------------------------------------------------------------------- */
 
 static void expect_whole(const char *what, const char *message) {
     cr_expect(ad__is_utf8(message), "%s: %s", what, message);
@@ -297,13 +395,14 @@ static double first(size_t n, const double x[], void *context) {
 }
 static void partials(size_t n, const double x[], double v, double partial[], void *context) {
     (void)n, (void)x, (void)v, (void)context;
-    partial[0] = 2;      /* wrong, so that a check has something to say of it */
+    partial[0] = 2; /* wrong, so that a check has something to say of it */
 }
 
 static void expect_reports(ad_var y, ad_var x, const char *name) {
-    const ad_check_block    block = {name, 0, NULL};
-    const ad_check_options  options = {.blocks = 1, .block = &block, .second = true};
-    ad_check_report *const  all[] = {ad_check(y, 1, &x, NULL, NULL), ad_check(y, 1, &x, NULL, &options)};
+    const ad_check_block   block = {name, 0, NULL};
+    const ad_check_options options = {.blocks = 1, .block = &block, .second = true};
+    ad_check_report *const all[] = {ad_check(y, 1, &x, NULL, NULL),
+                                    ad_check(y, 1, &x, NULL, &options)};
     for (size_t i = 0; i < 2; i++)
         for (ad_format format = AD_TEXT; format <= AD_CSV; format++) {
             char  *page = NULL;
@@ -320,12 +419,13 @@ static void expect_reports(ad_var y, ad_var x, const char *name) {
 
 static void expect_whole_names(const char *name) {
     ad_tape           *tape = ad_tape_new();
-    const ad_custom_op op = {.name = name, .operands = 1, .value = first, .partials = partials}, none = {.name = name};
-    const ad_var       x = ad_input(tape, 2), z = ad_input(tape, 3);
+    const ad_custom_op op = {.name = name, .operands = 1, .value = first, .partials = partials},
+                       none = {.name = name};
+    const ad_var x = ad_input(tape, 2), z = ad_input(tape, 3);
     ad_name(x, name);
     const ad_var y = ad_custom(tape, &op, 1, &x, NULL);
     ad_var       dy;
-    char other[2001];
+    char         other[2001];
     snprintf(other, sizeof other, "m%s", name);
     ad_find(tape, other);
     expect_error(tape, "ad_find");
@@ -348,7 +448,7 @@ static void expect_whole_names(const char *name) {
     ad_name(square, name);
     ad_record_gradient(square, 1, &x, &dy);
     cr_expect_eq(ad_tape_status(tape), AD_OK);
-    char *trace = NULL;
+    char  *trace = NULL;
     size_t length = 0;
     FILE  *to = open_memstream(&trace, &length);
     cr_expect_eq(ad_explain(dy, to), AD_OK);

@@ -11,7 +11,7 @@ void adolc_record_steps(int steps) {
     adouble a, x;
     a <<= 0.3;
     x <<= 0.5;
-    for (int i = 0; i < steps; i++) x = sin(x)*x + a*x + exp(-(x*x));
+    for (int i = 0; i < steps; i++) x = sin(x) * x + a * x + exp(-(x * x));
     x >>= last;
     trace_off();
 }
@@ -25,5 +25,5 @@ double adolc_steps(double a, size_t rows, const double start[]) {
         mean += y;
         da += grad[0];
     }
-    return (mean + da)/static_cast<double>(rows);
+    return (mean + da) / static_cast<double>(rows);
 }

@@ -5,7 +5,7 @@
  * leaves the nearest cache. */
 #include "bench.h"
 
-enum { STEPS = 5000000, BLOCK = 1000, BLOCKS = STEPS/BLOCK }; /* two operations each */
+enum { STEPS = 5000000, BLOCK = 1000, BLOCKS = STEPS / BLOCK }; /* two operations each */
 
 typedef struct work {
     ad_tape *tape;
@@ -23,9 +23,9 @@ static adjoints back(adjoints d, const double before[restrict], double a, double
                      double again[restrict]) {
     for (int i = 0; i < BLOCK; i++) {
         again[i] = x;
-        x = x*a + b;
+        x = x * a + b;
         d.b += d.x;
-        d.a += d.x*before[BLOCK - 1 - i];
+        d.a += d.x * before[BLOCK - 1 - i];
         d.x *= a;
     }
     return d;
@@ -38,12 +38,12 @@ static double by_hand(void *context) {
     adjoints     d = {0};
     for (int k = 0; k < BLOCKS; k++) {
         w->kept[k] = x;
-        for (int i = 0; i < BLOCK; i++) x = x*a + b;
+        for (int i = 0; i < BLOCK; i++) x = x * a + b;
     }
-    back(d, before[BLOCKS%2], a, b, w->kept[BLOCKS - 1], before[(BLOCKS - 1)%2]);
+    back(d, before[BLOCKS % 2], a, b, w->kept[BLOCKS - 1], before[(BLOCKS - 1) % 2]);
     d.x = 1;
     for (int k = BLOCKS; k-- > 0;)
-        d = back(d, before[k%2], a, b, w->kept[k > 0 ? k - 1 : 0], before[(k + 1)%2]);
+        d = back(d, before[k % 2], a, b, w->kept[k > 0 ? k - 1 : 0], before[(k + 1) % 2]);
     return x + d.a + d.b + d.x;
 }
 
@@ -62,9 +62,9 @@ int main(void) {
     w.x = ad_input(w.tape, 0.3), w.a = ad_input(w.tape, 0.999999), w.b = ad_input(w.tape, 1e-6);
     w.leaves = ad_tape_mark(w.tape);
     const int failed = bench_pair("x = x*a + b, record and reverse, tape warm, per operation", 4.2,
-                                  by_hand, by_tape, &w, 11, 1e9/(2*STEPS), "ns", 1e-10);
+                                  by_hand, by_tape, &w, 11, 1e9 / (2 * STEPS), "ns", 1e-10);
     printf("  nodes %zu, bytes held %.1f a node\n", ad_tape_length(w.tape),
-           (double)ad_tape_bytes(w.tape)/(double)ad_tape_length(w.tape));
+           (double)ad_tape_bytes(w.tape) / (double)ad_tape_length(w.tape));
     const int bad = ad_tape_status(w.tape) != AD_OK;
     ad_tape_free(w.tape);
     return failed || bad;

@@ -65,10 +65,10 @@ HAND_INLINE lanes hand_where(lanes condition, lanes yes, lanes no) {
 HAND_INLINE lanes hand_sums(const lanes x[LANES]) {
     lanes pair[4], four[2];
     for (int i = 0; i < 4; i++)
-        pair[i] = HAND_PAIRS(x[2*i], x[2*i + 1], 0) + HAND_PAIRS(x[2*i], x[2*i + 1], 1);
+        pair[i] = HAND_PAIRS(x[2 * i], x[2 * i + 1], 0) + HAND_PAIRS(x[2 * i], x[2 * i + 1], 1);
     for (int i = 0; i < 2; i++)
-        four[i] = HAND_FOURS(pair[2*i], pair[2*i + 1], 0) +
-                  HAND_FOURS(pair[2*i], pair[2*i + 1], 1);
+        four[i] = HAND_FOURS(pair[2 * i], pair[2 * i + 1], 0) +
+                  HAND_FOURS(pair[2 * i], pair[2 * i + 1], 1);
     return HAND_EIGHTS(four[0], four[1], 0) + HAND_EIGHTS(four[0], four[1], 1);
 }
 
@@ -77,12 +77,12 @@ HAND_INLINE void hand_transpose(const lanes x[LANES], lanes y[LANES]) {
     lanes pair[LANES], four[LANES];
     for (int i = 0; i < 4; i++)
         for (int half = 0; half < 2; half++)
-            pair[2*i + half] = half == 0 ? HAND_PAIRS(x[2*i], x[2*i + 1], 0)
-                                           : HAND_PAIRS(x[2*i], x[2*i + 1], 1);
+            pair[2 * i + half] = half == 0 ? HAND_PAIRS(x[2 * i], x[2 * i + 1], 0)
+                                           : HAND_PAIRS(x[2 * i], x[2 * i + 1], 1);
     for (int i = 0; i < 2; i++)
         for (int odd = 0; odd < 2; odd++) {
-            four[4*i + odd] = HAND_FOURS(pair[4*i + odd], pair[4*i + 2 + odd], 0);
-            four[4*i + 2 + odd] = HAND_FOURS(pair[4*i + odd], pair[4*i + 2 + odd], 1);
+            four[4 * i + odd] = HAND_FOURS(pair[4 * i + odd], pair[4 * i + 2 + odd], 0);
+            four[4 * i + 2 + odd] = HAND_FOURS(pair[4 * i + odd], pair[4 * i + 2 + odd], 1);
         }
     for (int l = 0; l < 4; l++) {
         y[l] = HAND_EIGHTS(four[l], four[4 + l], 0);
@@ -90,7 +90,7 @@ HAND_INLINE void hand_transpose(const lanes x[LANES], lanes y[LANES]) {
     }
 }
 
-/* ---- products of matrices --------------------------------------------------------------------- */
+/* ---- products of matrices -------------------------------------------------------------------- */
 
 /* c += x*y in `rows` times 8*`vectors` numbers, which stay in registers while k runs. The elements
  * of x are taken one by one, so that x may be a transposed matrix: element (m, k) stands at m*down
@@ -99,14 +99,14 @@ HAND_INLINE void hand_tile(int rows, int vectors, int n, const double *x, int do
                            const double *y, int y_row, double *c, int c_row) {
     lanes sum[4][4];
     for (int m = 0; m < rows; m++)
-        for (int v = 0; v < vectors; v++) sum[m][v] = hand_load(c + m*c_row + v*LANES);
+        for (int v = 0; v < vectors; v++) sum[m][v] = hand_load(c + m * c_row + v * LANES);
     for (int k = 0; k < n; k++, x += right, y += y_row)
         for (int v = 0; v < vectors; v++) {
-            const lanes at = hand_load(y + v*LANES);
-            for (int m = 0; m < rows; m++) sum[m][v] += x[m*down]*at;
+            const lanes at = hand_load(y + v * LANES);
+            for (int m = 0; m < rows; m++) sum[m][v] += x[m * down] * at;
         }
     for (int m = 0; m < rows; m++)
-        for (int v = 0; v < vectors; v++) hand_store(c + m*c_row + v*LANES, sum[m][v]);
+        for (int v = 0; v < vectors; v++) hand_store(c + m * c_row + v * LANES, sum[m][v]);
 }
 
 /* c (m x width) += x (m x n) * y (n x width); width is a multiple of 16. */
@@ -117,15 +117,15 @@ HAND_INLINE void hand_product(int m, int width, int n, const double *x, int down
         step = width - j >= 32 ? 32 : 16;
         for (; i + 4 <= m; i += 4)
             if (step == 32)
-                hand_tile(4, 4, n, x + i*down, down, right, y + j, y_row, c + i*c_row + j,
+                hand_tile(4, 4, n, x + i * down, down, right, y + j, y_row, c + i * c_row + j,
                           c_row);
             else
-                hand_tile(4, 2, n, x + i*down, down, right, y + j, y_row, c + i*c_row + j,
+                hand_tile(4, 2, n, x + i * down, down, right, y + j, y_row, c + i * c_row + j,
                           c_row);
         for (; i < m; i++)
-            hand_tile(1, 2, n, x + i*down, down, right, y + j, y_row, c + i*c_row + j, c_row);
-        for (i = m - m%4; step == 32 && i < m; i++)
-            hand_tile(1, 2, n, x + i*down, down, right, y + j + 16, y_row, c + i*c_row + j + 16,
+            hand_tile(1, 2, n, x + i * down, down, right, y + j, y_row, c + i * c_row + j, c_row);
+        for (i = m - m % 4; step == 32 && i < m; i++)
+            hand_tile(1, 2, n, x + i * down, down, right, y + j + 16, y_row, c + i * c_row + j + 16,
                       c_row);
     }
 }

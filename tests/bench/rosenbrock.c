@@ -22,7 +22,8 @@ static double by_tape(void *context) {
     ad_tape_rewind(w->tape, w->leaves);
     ad_var s = ad_num(0);
     for (int i = 0; i + 1 < N; i++) {
-        const ad_var t = ad_sub(w->x[i + 1], ad_mul(w->x[i], w->x[i])), u = ad_sub(ad_num(1), w->x[i]);
+        const ad_var t = ad_sub(w->x[i + 1], ad_mul(w->x[i], w->x[i])),
+                     u = ad_sub(ad_num(1), w->x[i]);
         s = ad_add(ad_add(s, ad_mul(ad_mul(ad_num(100), t), t)), ad_mul(u, u));
     }
     ad_gradient(s, N, w->x, w->by_tape);
@@ -31,17 +32,16 @@ static double by_tape(void *context) {
 
 int main(void) {
     work w = {.tape = ad_tape_new(),
-              .x = malloc(N*sizeof *w.x),
+              .x = malloc(N * sizeof *w.x),
               .at = bench_numbers(N),
               .by_hand = bench_numbers(N + 1),
               .by_tape = bench_numbers(N + 1)};
-    for (int i = 0; i < N; i++) w.x[i] = ad_input(w.tape, w.at[i] = sin(0.1*i));
+    for (int i = 0; i < N; i++) w.x[i] = ad_input(w.tape, w.at[i] = sin(0.1 * i));
     w.leaves = ad_tape_mark(w.tape);
-    const int failed =
-        bench_arrays("Rosenbrock, n = 10^6, record and gradient, per operation (8 ns an operation "
-                     "at most, 6 wanted; no ratio)",
-                     INFINITY, by_hand, by_tape, &w, N + 1, w.by_hand, w.by_tape, 11,
-                     1e9/((double)N*OPERATIONS), "ns", 1e-10);
+    const int failed = bench_arrays("Rosenbrock, n = 10^6, record and gradient, per operation (8 "
+                                    "ns an operation at most, 6 wanted; no ratio)",
+                                    INFINITY, by_hand, by_tape, &w, N + 1, w.by_hand, w.by_tape, 11,
+                                    1e9 / ((double)N * OPERATIONS), "ns", 1e-10);
     const int bad = ad_tape_status(w.tape) != AD_OK;
     ad_tape_free(w.tape);
     free(w.x), free(w.at), free(w.by_hand), free(w.by_tape);

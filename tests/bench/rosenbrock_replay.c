@@ -7,7 +7,7 @@ enum { N = 1000000 };
 
 typedef struct work {
     ad_program *program;
-    double *x, *by_hand, *by_tapir;             /* the gradient, then the value */
+    double     *x, *by_hand, *by_tapir; /* the gradient, then the value */
 } work;
 
 static double by_hand(void *context) {
@@ -16,8 +16,8 @@ static double by_hand(void *context) {
 }
 
 static double by_tapir(void *context) {
-    work *w = context;
-    double value = 0;
+    work           *w = context;
+    double          value = 0;
     const ad_status status = ad_program_gradient(w->program, w->x, 1, NULL, &value, w->by_tapir);
     return w->by_tapir[N] = bench_result(w->program, status, value);
 }
@@ -29,7 +29,8 @@ static ad_program *compiled(const double value[]) {
         const ad_var t = ad_sub(x[i + 1], ad_mul(x[i], x[i])), u = ad_sub(ad_num(1), x[i]);
         s = ad_add(ad_add(s, ad_mul(ad_mul(ad_num(100), t), t)), ad_mul(u, u));
     }
-    ad_program *program = bench_compile(tape, &(ad_interface){.params = N, .param = x, .outputs = 1, .output = &s});
+    ad_program *program =
+        bench_compile(tape, &(ad_interface){.params = N, .param = x, .outputs = 1, .output = &s});
     free(x);
     ad_tape_free(tape);
     return program;
@@ -37,11 +38,12 @@ static ad_program *compiled(const double value[]) {
 
 int main(void) {
     bench_threads(1);
-    work w = {.x = bench_numbers(N), .by_hand = bench_numbers(N + 1), .by_tapir = bench_numbers(N + 1)};
-    for (int i = 0; i < N; i++) w.x[i] = sin(0.1*i);
+    work w = {
+        .x = bench_numbers(N), .by_hand = bench_numbers(N + 1), .by_tapir = bench_numbers(N + 1)};
+    for (int i = 0; i < N; i++) w.x[i] = sin(0.1 * i);
     w.program = compiled(w.x);
-    const int failed = bench_arrays("Rosenbrock, n = 10^6, one row, replay", 8, by_hand, by_tapir, &w, N + 1, w.by_hand,
-                                    w.by_tapir, 31, 1e3, "ms", 1e-9);
+    const int failed = bench_arrays("Rosenbrock, n = 10^6, one row, replay", 8, by_hand, by_tapir,
+                                    &w, N + 1, w.by_hand, w.by_tapir, 31, 1e3, "ms", 1e-9);
     ad_program_free(w.program);
     free(w.x), free(w.by_hand), free(w.by_tapir);
     return failed;

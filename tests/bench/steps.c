@@ -28,20 +28,20 @@ static void by_hand_rows(work *w, const double start[], double *last, double *da
 #pragma omp simd
         for (int r = 0; r < SIDE; r++) {
             before[r] = x[r];
-            slope[r] = x[r]*cos(x[r]) + a;
+            slope[r] = x[r] * cos(x[r]) + a;
         }
 #pragma omp simd
         for (int r = 0; r < SIDE; r++) {
-            const double at = before[r], sine = sin(at), bell = exp(-at*at);
-            slope[r] += sine - 2*at*bell;
-            x[r] = sine*at + a*at + bell;
+            const double at = before[r], sine = sin(at), bell = exp(-at * at);
+            slope[r] += sine - 2 * at * bell;
+            x[r] = sine * at + a * at + bell;
         }
     }
     for (int i = STEPS; i-- > 0;) {
         const double *before = w->kept[i].x, *slope = w->kept[i].slope;
 #pragma omp simd
         for (int r = 0; r < SIDE; r++) {
-            sum[r] += dx[r]*before[r];
+            sum[r] += dx[r] * before[r];
             dx[r] *= slope[r];
         }
     }
@@ -52,12 +52,12 @@ static double by_hand(void *context) {
     work  *w = context;
     double sum = 0, da = 0;
     for (int r = 0; r < ROWS; r += SIDE) by_hand_rows(w, w->start + r, &sum, &da);
-    return sum/ROWS + da/ROWS;
+    return sum / ROWS + da / ROWS;
 }
 
 static double by_tapir(void *context) {
-    work *w = context;
-    double mean = 0, da = 0;
+    work           *w = context;
+    double          mean = 0, da = 0;
     const ad_status status = ad_program_gradient(w->program, &w->a, ROWS, w->start, &mean, &da);
     return bench_result(w->program, status, mean + da);
 }
@@ -66,8 +66,9 @@ int main(void) {
     bench_threads(1);
     static work w;
     w.program = steps_compile(), w.a = 0.3, w.start = steps_rows(ROWS);
-    const int failed = bench_pair("1000 steps of x = sin(x)*x + a*x + exp(-x*x), 1000 rows, per operation", 0.3, by_hand,
-                                  by_tapir, &w, 21, 1e9/((double)ROWS*STEPS*OPERATIONS), "ns", 1e-9);
+    const int failed = bench_pair(
+        "1000 steps of x = sin(x)*x + a*x + exp(-x*x), 1000 rows, per operation", 0.3, by_hand,
+        by_tapir, &w, 21, 1e9 / ((double)ROWS * STEPS * OPERATIONS), "ns", 1e-9);
     ad_program_free(w.program);
     free(w.start);
     return failed;

@@ -224,10 +224,8 @@ static bool time_children(work *w, double *by_hand_seconds, double *tape_seconds
     *tape_seconds = child(w, "tape", &tape);
     const bool ran = *by_hand_seconds > 0 && *tape_seconds > 0;
     if (ran && fabs(hand - tape) <= tolerance * fabs(hand)) return true;
-    if (ran)
-        printf("%s, cold: %.17g, by hand %.17g\n", w->what->name, tape, hand);
-    else
-        printf("%s: a new process could not be run, or failed\n", w->what->name);
+    if (ran) printf("%s, cold: %.17g, by hand %.17g\n", w->what->name, tape, hand);
+    else printf("%s: a new process could not be run, or failed\n", w->what->name);
     return false;
 }
 

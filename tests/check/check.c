@@ -21,7 +21,7 @@ typedef struct bench {
 
 static bench formula(const char *text, size_t n, const double x[]) {
     static const char *const letters[] = {"a", "b", "c", "d"};
-    bench b = {.tape = ad_tape_new(), .n = n};
+    bench                    b = {.tape = ad_tape_new(), .n = n};
     for (size_t i = 0; i < n; i++) {
         b.x[i] = ad_input(b.tape, x[i]);
         ad_name(b.x[i], letters[i]);
@@ -31,8 +31,12 @@ static bench formula(const char *text, size_t n, const double x[]) {
     return b;
 }
 
-#define VALUES(...) (const double[]){__VA_ARGS__}
-#define FORMULA(text, ...) formula(text, sizeof VALUES(__VA_ARGS__)/sizeof(double), VALUES(__VA_ARGS__))
+#define VALUES(...)    \
+    (const double[]) { \
+        __VA_ARGS__    \
+    }
+#define FORMULA(text, ...) \
+    formula(text, sizeof VALUES(__VA_ARGS__) / sizeof(double), VALUES(__VA_ARGS__))
 
 static ad_check_report *check(const bench *b, const double claimed[]) {
     return ad_check(b->y, b->n, b->x, claimed, NULL);
@@ -60,13 +64,15 @@ static char *printed(const ad_check_report *r, ad_format format) {
 
 Test(check, gradient_of_a_tape_passes) {
     cr_expect_eq(verdict_of(FORMULA("tanh(a*b + 1)*exp(c)", 0.3, 1.7, -0.4), NULL), AD_PASS);
-    cr_expect_eq(verdict_of(FORMULA("logsumexp(a, b, a*b) + dot(a, b, b, c)", 0.3, 1.7, -0.4), NULL), AD_PASS);
+    cr_expect_eq(
+        verdict_of(FORMULA("logsumexp(a, b, a*b) + dot(a, b, b, c)", 0.3, 1.7, -0.4), NULL),
+        AD_PASS);
     cr_expect_eq(verdict_of(FORMULA("a < b ? sin(a) : log(-1)*b", 0.3, 1.7), NULL), AD_WEAK);
 }
 
 Test(check, wrong_claim_fails_and_names_the_coordinate) {
-    bench  b = FORMULA("a*b + sin(c)", 0.3, 1.7, -0.4);
-    double claimed[] = {1.7, 0.3*(1 + 1.1e-8), cos(-0.4)};
+    bench            b = FORMULA("a*b + sin(c)", 0.3, 1.7, -0.4);
+    double           claimed[] = {1.7, 0.3 * (1 + 1.1e-8), cos(-0.4)};
     ad_check_report *r = check(&b, claimed);
     cr_expect_eq(ad_check_verdict(r), AD_FAIL);
     cr_expect_eq(ad_check_coordinate(r, 0), AD_PASS);
@@ -105,10 +111,11 @@ Test(check, x_outside_the_domain_is_said_to_be) {
 }
 
 Test(check, edge_of_the_domain_shows_the_slope_of_the_side_that_is_there) {
-    bench b = FORMULA("2*a + a*a^1.5", 0);
+    bench            b = FORMULA("2*a + a*a^1.5", 0);
     ad_check_report *r = check(&b, NULL);
     cr_expect_eq(ad_check_verdict(r), AD_DOMAIN);
-    cr_expect(isnan(r->line[0].left) && fabs(r->line[0].right - 2) < 1e-6, "%s", printed(r, AD_TEXT));
+    cr_expect(isnan(r->line[0].left) && fabs(r->line[0].right - 2) < 1e-6, "%s",
+              printed(r, AD_TEXT));
     ad_check_free(r);
     ad_tape_free(b.tape);
 }
@@ -118,14 +125,14 @@ Test(check, zero_with_a_sign_keeps_it) {
 }
 
 Test(check, tape_is_what_it_was_to_the_bit) {
-    bench b = FORMULA("h = tanh(a*b); h*exp(a) + relu(b)", 0.3, 1.7);
+    bench  b = FORMULA("h = tanh(a*b); h*exp(a) + relu(b)", 0.3, 1.7);
     double grad[2];
     ad_set(b.x[0], 0.4);
     ad_replay(b.tape);
     ad_backward(ad_mul(b.y, b.y));
     const double value = ad_value(b.y), ga = ad_grad(b.x[0]), gb = ad_grad(b.x[1]);
-    ad_set(b.x[0], 0.5);                                    /* set, not replayed */
-    const size_t length = ad_tape_length(b.tape);
+    ad_set(b.x[0], 0.5); /* set, not replayed */
+    const size_t     length = ad_tape_length(b.tape);
     ad_check_report *r = check(&b, NULL);
     cr_expect_eq(ad_check_verdict(r), AD_PASS);
     cr_expect(same_bits(ad_value(b.y), value) && same_bits(ad_grad(b.x[0]), ga) &&
@@ -166,7 +173,7 @@ Test(check, branch_that_turned_at_x_is_a_status) {
 
 Test(check, operands_of_every_node_that_leads_to_y_are_checked) {
     bench b = FORMULA("h = tanh(a*b); sum(h, a, b, h*h, 2, sin(h))", 0.3, 1.7);
-    ad_exp(ad_exp(b.x[0]));                                 /* leads to no result */
+    ad_exp(ad_exp(b.x[0])); /* leads to no result */
     ad_check_report *r = check(&b, NULL);
     cr_expect_eq(r->nodes, 5);
     cr_expect_eq(r->operands, 2 + 1 + 2 + 1 + 5);
@@ -180,13 +187,14 @@ Test(check, forward_agrees_with_reverse) {
     ad_check_report *r = check(&b, NULL);
     cr_expect_eq(r->sweep, AD_PASS);
     cr_expect(r->repeatable && r->sweep_node == SIZE_MAX);
-    cr_expect(r->sweep_gap <= r->sweep_tolerance && r->sweep_tolerance < 1e-12*fabs(r->forward) + 1e-12);
+    cr_expect(r->sweep_gap <= r->sweep_tolerance &&
+              r->sweep_tolerance < 1e-12 * fabs(r->forward) + 1e-12);
     ad_check_free(r);
     ad_tape_free(b.tape);
 }
 
 Test(check, taylor_slope_is_two_when_the_gradient_is_right) {
-    bench b = FORMULA("exp(a)*sin(b) + a*b", 0.3, 1.7);
+    bench            b = FORMULA("exp(a)*sin(b) + a*b", 0.3, 1.7);
     ad_check_report *r = check(&b, NULL), *wrong = check(&b, VALUES(1, 1));
     cr_expect_float_eq(r->taylor, 2, 0.1);
     cr_expect_float_eq(wrong->taylor, 1, 0.2);
@@ -220,11 +228,14 @@ Test(check, bad_arguments_are_a_status_and_a_sentence) {
                  &(ad_check_options){.blocks = 1, .block = &(ad_check_block){"w", 2, shape}}),
         AD_BAD_ARGUMENT);
     expect_refused(ad_check(y, 1, &x, NULL, &(ad_check_options){.blocks = 1}), AD_BAD_ARGUMENT);
-    expect_refused(ad_check(y, 1, &x, NULL, &(ad_check_options){
-        .blocks = 1, .block = &(ad_check_block){"w", 2, (const size_t[]){0, 3}}}), AD_BAD_ARGUMENT);
+    expect_refused(
+        ad_check(y, 1, &x, NULL,
+                 &(ad_check_options){.blocks = 1,
+                                     .block = &(ad_check_block){"w", 2, (const size_t[]){0, 3}}}),
+        AD_BAD_ARGUMENT);
     cr_expect_eq(ad_tape_status(tape), AD_OK);
     expect_refused(ad_check(y, 1, &z, NULL, NULL), AD_TWO_TAPES);
-    expect_refused(ad_check(y, 1, &x, NULL, NULL), AD_TWO_TAPES);          /* the first error sticks */
+    expect_refused(ad_check(y, 1, &x, NULL, NULL), AD_TWO_TAPES); /* the first error sticks */
     ad_tape_free(tape), ad_tape_free(other);
 }
 
@@ -233,7 +244,7 @@ Test(check, nothing_to_ask_of_no_report) {
     cr_expect_eq(ad_check_coordinate(NULL, 0), AD_INCONCLUSIVE);
     cr_expect_eq(ad_check_print(NULL, AD_TEXT, stdout), AD_NO_MEMORY);
     ad_check_free(NULL);
-    bench b = FORMULA("a*a", 2);
+    bench            b = FORMULA("a*a", 2);
     ad_check_report *r = check(&b, NULL);
     cr_expect_eq(ad_check_coordinate(r, 1), AD_INCONCLUSIVE);
     cr_expect_eq(ad_check_print(r, (ad_format)9, stdout), AD_BAD_ARGUMENT);
@@ -243,8 +254,9 @@ Test(check, nothing_to_ask_of_no_report) {
 }
 
 Test(check, direction_of_zeros_is_inconclusive) {
-    bench b = FORMULA("a*b", 2, 3);
-    ad_check_report *r = ad_check(b.y, 2, b.x, NULL, &(ad_check_options){.direction = VALUES(0, 0)});
+    bench            b = FORMULA("a*b", 2, 3);
+    ad_check_report *r =
+        ad_check(b.y, 2, b.x, NULL, &(ad_check_options){.direction = VALUES(0, 0)});
     cr_expect_eq(ad_check_verdict(r), AD_INCONCLUSIVE);
     cr_expect(strstr(r->message, "zero") != NULL, "%s", r->message);
     ad_check_free(r);
@@ -252,16 +264,18 @@ Test(check, direction_of_zeros_is_inconclusive) {
 }
 
 Test(check, direction_that_begins_with_a_zero_is_a_direction) {
-    bench b = FORMULA("a*b", 2, 3);
-    ad_check_report *r = ad_check(b.y, 2, b.x, NULL, &(ad_check_options){.direction = VALUES(0, 1)});
+    bench            b = FORMULA("a*b", 2, 3);
+    ad_check_report *r =
+        ad_check(b.y, 2, b.x, NULL, &(ad_check_options){.direction = VALUES(0, 1)});
     cr_expect_eq(ad_check_verdict(r), AD_PASS);
     ad_check_free(r);
     ad_tape_free(b.tape);
 }
 
 Test(check, given_direction_is_the_only_one_checked) {
-    bench b = FORMULA("a*b", 2, 3);
-    ad_check_report *r = ad_check(b.y, 2, b.x, VALUES(3, 99), &(ad_check_options){.direction = VALUES(1, 0)});
+    bench            b = FORMULA("a*b", 2, 3);
+    ad_check_report *r =
+        ad_check(b.y, 2, b.x, VALUES(3, 99), &(ad_check_options){.direction = VALUES(1, 0)});
     cr_expect_eq(ad_check_verdict(r), AD_PASS);
     cr_expect_eq(r->lines, 1);
     ad_check_free(r);
@@ -280,18 +294,18 @@ static double rosenbrock(size_t n, const double x[], void *context) {
     double total = 0;
     (void)context;
     for (size_t i = 0; i + 1 < n; i++) {
-        const double d = x[i + 1] - x[i]*x[i];
-        total += 100*d*d + (1 - x[i])*(1 - x[i]);
+        const double d = x[i + 1] - x[i] * x[i];
+        total += 100 * d * d + (1 - x[i]) * (1 - x[i]);
     }
     return total;
 }
 
 static void rosenbrock_gradient(size_t n, const double x[], double grad[]) {
-    memset(grad, 0, n*sizeof *grad);
+    memset(grad, 0, n * sizeof *grad);
     for (size_t i = 0; i + 1 < n; i++) {
-        const double d = x[i + 1] - x[i]*x[i];
-        grad[i] += -400*x[i]*d - 2*(1 - x[i]);
-        grad[i + 1] += 200*d;
+        const double d = x[i + 1] - x[i] * x[i];
+        grad[i] += -400 * x[i] * d - 2 * (1 - x[i]);
+        grad[i + 1] += 200 * d;
     }
 }
 
@@ -356,11 +370,11 @@ Test(check, claim_that_is_not_finite_does_not_hide_others_among_many) {
 }
 
 Test(check, blocks_name_their_coordinates) {
-    static double x[LARGE], grad[LARGE];
-    const size_t  weight[] = {30, 66}, bias[] = {20};
+    static double        x[LARGE], grad[LARGE];
+    const size_t         weight[] = {30, 66}, bias[] = {20};
     const ad_check_block blocks[] = {{"weight", 2, weight}, {"bias", 1, bias}};
     large(x, grad);
-    grad[2*66 + 5] *= 2;
+    grad[2 * 66 + 5] *= 2;
     ad_check_report *r = ad_check_function(rosenbrock, NULL, LARGE, x, grad,
                                            &(ad_check_options){.blocks = 2, .block = blocks});
     cr_expect_eq(ad_check_verdict(r), AD_FAIL);
@@ -373,7 +387,7 @@ Test(check, blocks_name_their_coordinates) {
 static double ramp(size_t n, const double x[], void *context) {
     size_t *calls = context;
     double  total = 0;
-    for (size_t i = 0; i < n; i++) total += (double)(i + 1)*x[i];
+    for (size_t i = 0; i < n; i++) total += (double)(i + 1) * x[i];
     if (calls != NULL) ++*calls;
     return total;
 }
@@ -381,32 +395,38 @@ static double ramp(size_t n, const double x[], void *context) {
 enum { RAMP = 300 };
 
 static void up(double x[RAMP], double grad[RAMP]) {
-    for (int i = 0; i < RAMP; i++) x[i] = i%7 - 3, grad[i] = i + 1;
+    for (int i = 0; i < RAMP; i++) x[i] = i % 7 - 3, grad[i] = i + 1;
 }
 
 static void expect_lines(const ad_check_report *r, size_t n, const char *const names[]) {
     cr_expect_eq(r->lines, n, "%s", printed(r, AD_TEXT));
     for (size_t i = 0; i < n && i < r->lines; i++)
-        cr_expect(strcmp(r->line[i].name, names[i]) == 0, "line %zu is %s, not %s", i, r->line[i].name, names[i]);
+        cr_expect(strcmp(r->line[i].name, names[i]) == 0, "line %zu is %s, not %s", i,
+                  r->line[i].name, names[i]);
 }
 
 /* A number, a row, a large table and a small one: 1 + 3 + 12 + 2 coordinates. */
 static const ad_check_block mixed[] = {
-    {"table", 2, (const size_t[]){3, 4}}, {"number", 0, NULL}, {"row", 1, (const size_t[]){3}}, {"pair", 2, (const size_t[]){1, 2}},
+    {"table", 2, (const size_t[]){3, 4}},
+    {"number", 0, NULL},
+    {"row", 1, (const size_t[]){3}},
+    {"pair", 2, (const size_t[]){1, 2}},
 };
 enum { MIXED = 18 };
 
 Test(check, coordinates_of_blocks_are_named_in_order) {
     static const char *const names[MIXED] = {
-        "table[0][0]", "table[0][1]", "table[0][2]", "table[0][3]", "table[1][0]", "table[1][1]", "table[1][2]", "table[1][3]",
-        "table[2][0]", "table[2][1]", "table[2][2]", "table[2][3]", "number", "row[0]", "row[1]", "row[2]", "pair[0][0]",
-        "pair[0][1]"};
+        "table[0][0]", "table[0][1]", "table[0][2]", "table[0][3]", "table[1][0]", "table[1][1]",
+        "table[1][2]", "table[1][3]", "table[2][0]", "table[2][1]", "table[2][2]", "table[2][3]",
+        "number",      "row[0]",      "row[1]",      "row[2]",      "pair[0][0]",  "pair[0][1]"};
     double x[RAMP], grad[RAMP];
     up(x, grad);
-    ad_check_report *r = ad_check_function(ramp, NULL, MIXED, x, grad, &(ad_check_options){
-        .blocks = 4, .block = mixed, .coordinates = MIXED});
+    ad_check_report *r =
+        ad_check_function(ramp, NULL, MIXED, x, grad,
+                          &(ad_check_options){.blocks = 4, .block = mixed, .coordinates = MIXED});
     expect_lines(r, MIXED, names);
-    for (size_t i = 0; i < r->lines; i++) cr_expect(r->line[i].coordinate == i && r->line[i].claimed == (double)i + 1);
+    for (size_t i = 0; i < r->lines; i++)
+        cr_expect(r->line[i].coordinate == i && r->line[i].claimed == (double)i + 1);
     cr_expect_eq(ad_check_verdict(r), AD_PASS);
     cr_expect_str_eq(r->message, AGREES);
     ad_check_free(r);
@@ -415,12 +435,12 @@ Test(check, coordinates_of_blocks_are_named_in_order) {
 /* Four directions for the table, the others one by one. A wrong coordinate is searched for in its
  * block only. */
 Test(check, blocks_of_more_than_four_go_along_directions) {
-    static const char *const right[] = {"table", "table", "table", "table", "number", "row[0]", "row[1]", "row[2]", "pair[0][0]",
-                                        "pair[0][1]"};
-    static const char *const wrong[] = {"table", "table[0][0]", "number", "row[0]", "row[1]", "row[2]", "pair[0][0]",
-                                        "pair[0][1]"};
+    static const char *const right[] = {"table",  "table",  "table",  "table",      "number",
+                                        "row[0]", "row[1]", "row[2]", "pair[0][0]", "pair[0][1]"};
+    static const char *const wrong[] = {"table",  "table[0][0]", "number",     "row[0]",
+                                        "row[1]", "row[2]",      "pair[0][0]", "pair[0][1]"};
     const ad_check_options   o = {.blocks = 4, .block = mixed, .coordinates = MIXED - 1};
-    double x[RAMP], grad[RAMP];
+    double                   x[RAMP], grad[RAMP];
     up(x, grad);
     ad_check_report *r = ad_check_function(ramp, NULL, MIXED, x, grad, &o);
     expect_lines(r, 10, right);
@@ -430,7 +450,11 @@ Test(check, blocks_of_more_than_four_go_along_directions) {
     r = ad_check_function(ramp, NULL, MIXED, x, grad, &o);
     expect_lines(r, 8, wrong);
     for (size_t i = 0; i < MIXED; i++)
-        cr_expect_eq(ad_check_coordinate(r, i), i == 0 ? AD_FAIL : i < 12 ? AD_INCONCLUSIVE : AD_PASS, "%zu", i);
+        cr_expect_eq(ad_check_coordinate(r, i),
+                     i == 0   ? AD_FAIL
+                     : i < 12 ? AD_INCONCLUSIVE
+                              : AD_PASS,
+                     "%zu", i);
     cr_expect_str_eq(r->message, "the claimed gradient is wrong, first at table[0][0]");
     cr_expect(r->line[1].coordinate == 0 && r->line[0].coordinate == SIZE_MAX);
     ad_check_free(r);
@@ -438,41 +462,62 @@ Test(check, blocks_of_more_than_four_go_along_directions) {
 
 Test(check, second_of_two_large_blocks_is_checked_apart) {
     static const char *const names[] = {"left", "left[0]", "right", "right[4]"};
-    const ad_check_block     two[] = {{"left", 1, (const size_t[]){8}}, {"right", 1, (const size_t[]){9}}};
-    double x[RAMP], grad[RAMP];
+    const ad_check_block     two[] = {{"left", 1, (const size_t[]){8}},
+                                      {"right", 1, (const size_t[]){9}}};
+    double                   x[RAMP], grad[RAMP];
     up(x, grad);
     grad[0] += 1, grad[12] += 1;
-    ad_check_report *r = ad_check_function(ramp, NULL, 17, x, grad, &(ad_check_options){
-        .blocks = 2, .block = two, .coordinates = 16});
+    ad_check_report *r = ad_check_function(
+        ramp, NULL, 17, x, grad, &(ad_check_options){.blocks = 2, .block = two, .coordinates = 16});
     expect_lines(r, 4, names);
     cr_expect(fabs(r->line[1].gap - 1) < 1e-6 && fabs(r->line[3].gap - 1) < 1e-6);
     grad[12] -= 1;
     ad_check_free(r);
-    r = ad_check_function(ramp, NULL, 17, x, grad, &(ad_check_options){.blocks = 2, .block = two, .coordinates = 16});
+    r = ad_check_function(ramp, NULL, 17, x, grad,
+                          &(ad_check_options){.blocks = 2, .block = two, .coordinates = 16});
     for (size_t i = 0; i < 17; i++)
-        cr_expect_eq(ad_check_coordinate(r, i), i == 0 ? AD_FAIL : i < 8 ? AD_INCONCLUSIVE : AD_PASS, "%zu", i);
+        cr_expect_eq(ad_check_coordinate(r, i),
+                     i == 0  ? AD_FAIL
+                     : i < 8 ? AD_INCONCLUSIVE
+                             : AD_PASS,
+                     "%zu", i);
     ad_check_free(r);
 }
 
 Test(check, blocks_must_hold_every_coordinate_once) {
-    const struct { size_t blocks; ad_check_block block[3]; } bad[] = {
-        {1, {{NULL, 0, NULL}}}, {1, {{"w", 1, NULL}}}, {1, {{"w", 1, (const size_t[]){5}}}}, {1, {{"w", 1, (const size_t[]){7}}}},
-        {2, {{"v", 1, (const size_t[]){4}}, {"w", 1, (const size_t[]){4}}}}, {2, {{"v", 1, (const size_t[]){6}}, {"w", 0, NULL}}},
+    const struct {
+        size_t         blocks;
+        ad_check_block block[3];
+    } bad[] = {
+        {1, {{NULL, 0, NULL}}},
+        {1, {{"w", 1, NULL}}},
+        {1, {{"w", 1, (const size_t[]){5}}}},
+        {1, {{"w", 1, (const size_t[]){7}}}},
+        {2, {{"v", 1, (const size_t[]){4}}, {"w", 1, (const size_t[]){4}}}},
+        {2, {{"v", 1, (const size_t[]){6}}, {"w", 0, NULL}}},
         {2, {{"v", 1, (const size_t[]){6}}, {"w", 2, (const size_t[]){SIZE_MAX, 2}}}},
-        {3, {{"u", 1, (const size_t[]){3}}, {"v", 1, (const size_t[]){4}}, {"w", 1, (const size_t[]){SIZE_MAX}}}},
+        {3,
+         {{"u", 1, (const size_t[]){3}},
+          {"v", 1, (const size_t[]){4}},
+          {"w", 1, (const size_t[]){SIZE_MAX}}}},
     };
     double x[RAMP], grad[RAMP];
     char   want[100];
     up(x, grad);
-    for (size_t k = 0; k < sizeof bad/sizeof *bad; k++) {
-        ad_check_report *r = ad_check_function(ramp, NULL, 6, x, grad, &(ad_check_options){
-            .blocks = bad[k].blocks, .block = bad[k].block});
-        snprintf(want, sizeof want, "the %zu blocks do not cover the 6 coordinates, each of them once", bad[k].blocks);
-        cr_expect(r->status == AD_BAD_ARGUMENT && strcmp(r->message, want) == 0, "%zu: %s", k, r->message);
+    for (size_t k = 0; k < sizeof bad / sizeof *bad; k++) {
+        ad_check_report *r =
+            ad_check_function(ramp, NULL, 6, x, grad,
+                              &(ad_check_options){.blocks = bad[k].blocks, .block = bad[k].block});
+        snprintf(want, sizeof want,
+                 "the %zu blocks do not cover the 6 coordinates, each of them once", bad[k].blocks);
+        cr_expect(r->status == AD_BAD_ARGUMENT && strcmp(r->message, want) == 0, "%zu: %s", k,
+                  r->message);
         ad_check_free(r);
     }
-    const ad_check_block good[] = {{"none", 1, (const size_t[]){0}}, {"v", 1, (const size_t[]){5}}, {"w", 0, NULL}};
-    ad_check_report     *r = ad_check_function(ramp, NULL, 6, x, grad, &(ad_check_options){.blocks = 3, .block = good});
+    const ad_check_block good[] = {
+        {"none", 1, (const size_t[]){0}}, {"v", 1, (const size_t[]){5}}, {"w", 0, NULL}};
+    ad_check_report *r =
+        ad_check_function(ramp, NULL, 6, x, grad, &(ad_check_options){.blocks = 3, .block = good});
     cr_expect_eq(ad_check_verdict(r), AD_PASS, "%s", r->message);
     ad_check_free(r);
 }
@@ -483,8 +528,9 @@ Test(check, long_names_are_cut_off) {
     memset(name, 'n', sizeof name - 1), memset(nodes_want, 'n', 127);
     snprintf(want, sizeof want, "%.80s[1]", name);
     up(x, grad);
-    ad_check_report *r = ad_check_function(ramp, NULL, 2, x, grad, &(ad_check_options){
-        .blocks = 1, .block = &(ad_check_block){name, 1, (const size_t[]){2}}});
+    ad_check_report *r = ad_check_function(
+        ramp, NULL, 2, x, grad,
+        &(ad_check_options){.blocks = 1, .block = &(ad_check_block){name, 1, (const size_t[]){2}}});
     cr_expect_str_eq(r->line[1].name, want);
     ad_check_free(r);
     bench b = FORMULA("a*a", 2);
@@ -501,15 +547,16 @@ Test(check, eight_wrong_coordinates_are_looked_up) {
     double x[RAMP], grad[RAMP];
     size_t failed = 0, lines = 0;
     up(x, grad);
-    for (int i = 0; i < 12; i++) grad[20*i + 7] += 1;
+    for (int i = 0; i < 12; i++) grad[20 * i + 7] += 1;
     ad_check_report *r = ad_check_function(ramp, NULL, RAMP, x, grad, NULL);
     for (size_t i = 0; i < RAMP; i++) failed += ad_check_coordinate(r, i) == AD_FAIL;
     cr_expect_eq(failed, 8);
-    cr_expect_eq(r->lines, 1 + 8, "no coordinate is looked at that is right: %s", printed(r, AD_TEXT));
+    cr_expect_eq(r->lines, 1 + 8, "no coordinate is looked at that is right: %s",
+                 printed(r, AD_TEXT));
     cr_expect_str_eq(r->message, "the claimed gradient is wrong, first at x[7]");
     ad_check_free(r);
     up(x, grad), failed = 0;
-    for (int i = 0; i < 10; i++) grad[20*i] = i%2 == 0 ? NAN : INFINITY;
+    for (int i = 0; i < 10; i++) grad[20 * i] = i % 2 == 0 ? NAN : INFINITY;
     r = ad_check_function(ramp, NULL, RAMP, x, grad, NULL);
     for (size_t i = 0; i < RAMP; i++) failed += ad_check_coordinate(r, i) == AD_FAIL;
     for (size_t i = 0; i < r->lines; i++) lines += r->line[i].verdict == AD_FAIL;
@@ -527,15 +574,16 @@ Test(check, calls_are_counted_and_a_straight_line_costs_four) {
         cr_expect(r->value == 0 && isnan(r->taylor));
         ad_check_free(r);
     }
-    cr_expect(calls[1] - calls[0] == 4 && calls[2] - calls[1] == 4, "%zu %zu %zu", calls[0], calls[1], calls[2]);
+    cr_expect(calls[1] - calls[0] == 4 && calls[2] - calls[1] == 4, "%zu %zu %zu", calls[0],
+              calls[1], calls[2]);
 }
 
 /* Four evaluations for each coordinate, 40 more if they are not enough, 20 for the Taylor line, and
  * the value before and after: the first example of docs/checking.md. */
 Test(check, replays_are_counted) {
-    bench b = FORMULA("(a + b)*(b + 1)", 2, 1);
+    bench            b = FORMULA("(a + b)*(b + 1)", 2, 1);
     ad_check_report *r = check(&b, NULL);
-    cr_expect_eq(r->evaluations, 2*44 + 20 + 2);
+    cr_expect_eq(r->evaluations, 2 * 44 + 20 + 2);
     cr_expect_str_eq(r->message, AGREES);
     ad_check_free(r);
     r = check(&b, VALUES(2, 5));
@@ -551,18 +599,20 @@ Test(check, taylor_slope_is_not_taken_along_a_given_direction) {
     ad_check_report *r = ad_check_function(rosenbrock, NULL, 3, x, grad, NULL);
     cr_expect_float_eq(r->taylor, 2, 0.1);
     ad_check_free(r);
-    r = ad_check_function(rosenbrock, NULL, 3, x, grad, &(ad_check_options){.direction = VALUES(0.5, 0.25, 0)});
+    r = ad_check_function(rosenbrock, NULL, 3, x, grad,
+                          &(ad_check_options){.direction = VALUES(0.5, 0.25, 0)});
     cr_expect(isnan(r->taylor) && ad_check_verdict(r) == AD_PASS);
     cr_expect_str_eq(r->message, "the derivative along the direction agrees with differences");
-    cr_expect(r->lines == 1 && strcmp(r->line[0].name, "direction") == 0 && r->line[0].coordinate == SIZE_MAX);
-    cr_expect(close_to(r->line[0].claimed, 0.5*grad[0] + 0.25*grad[1], 1e-14, 0));
+    cr_expect(r->lines == 1 && strcmp(r->line[0].name, "direction") == 0 &&
+              r->line[0].coordinate == SIZE_MAX);
+    cr_expect(close_to(r->line[0].claimed, 0.5 * grad[0] + 0.25 * grad[1], 1e-14, 0));
     ad_check_free(r);
 }
 
 static double counts(size_t n, const double x[], void *context) {
     int *calls = context;
     (void)n;
-    return x[0] + 1e-12*++*calls;
+    return x[0] + 1e-12 * ++*calls;
 }
 
 static double drifts(size_t n, const double x[], void *context) {
@@ -572,8 +622,8 @@ static double drifts(size_t n, const double x[], void *context) {
 }
 
 Test(check, function_that_is_not_deterministic_is_said_to_be) {
-    int          calls = 0;
-    const double x[] = {1}, one[] = {1};
+    int              calls = 0;
+    const double     x[] = {1}, one[] = {1};
     ad_check_report *r = ad_check_function(counts, &calls, 1, x, one, NULL);
     cr_expect_eq(ad_check_verdict(r), AD_UNSTABLE);
     cr_expect_eq(ad_check_coordinate(r, 0), AD_UNSTABLE);
@@ -593,11 +643,11 @@ static double lonely(size_t n, const double x[], void *context) {
 
 static double nowhere(size_t n, const double x[], void *context) {
     (void)n, (void)context;
-    return 0*x[0] + NAN;
+    return 0 * x[0] + NAN;
 }
 
 Test(check, function_without_values_is_no_pass) {
-    const double x[] = {1}, zero[] = {0}, nan[] = {NAN};
+    const double  x[] = {1}, zero[] = {0}, nan[] = {NAN};
     const double *claims[] = {zero, nan};
     for (int i = 0; i < 2; i++) {
         ad_check_report *r = ad_check_function(lonely, NULL, 1, x, claims[i], NULL);
@@ -622,7 +672,7 @@ Test(check, arguments_of_a_function_are_asked_about) {
 Test(check, gradient_of_a_program_is_checked_over_its_rows) {
     ad_tape *tape = ad_tape_new();
     ad_var   w[3], in[2];
-    for (int i = 0; i < 3; i++) w[i] = ad_input(tape, 0.1*i);
+    for (int i = 0; i < 3; i++) w[i] = ad_input(tape, 0.1 * i);
     for (int i = 0; i < 2; i++) in[i] = ad_input(tape, 1);
     const ad_var all[] = {w[0], w[1], w[2], in[0], in[1]};
     ad_var       y = ad_parse(tape, "(tanh(a*x + b) + c*x*x - t)^2", 5, "a, b, c, x, t", all);
@@ -650,17 +700,19 @@ static const ad_check_line *line_called(const ad_check_report *r, const char *na
 /* w*x by an operation with lane functions of its own, some of which may be wrong. */
 static double times_value(size_t n, const double x[], void *context) {
     (void)n, (void)context;
-    return x[0]*x[1];
+    return x[0] * x[1];
 }
 static void times_partials(size_t n, const double x[], double v, double partial[], void *context) {
     (void)n, (void)v, (void)context;
     partial[0] = x[1], partial[1] = x[0];
 }
-static void times_lanes(size_t n, size_t width, const double *const x[], double v[], void *context) {
+static void times_lanes(size_t n, size_t width, const double *const x[], double v[],
+                        void *context) {
     (void)n, (void)context;
-    for (size_t l = 0; l < width; l++) v[l] = x[0][l]*x[1][l];
+    for (size_t l = 0; l < width; l++) v[l] = x[0][l] * x[1][l];
 }
-static void shifted_lane(size_t n, size_t width, const double *const x[], double v[], void *context) {
+static void shifted_lane(size_t n, size_t width, const double *const x[], double v[],
+                         void *context) {
     times_lanes(n, width, x, v, context);
     if (width > 5) v[5] += 1e-6;
 }
@@ -669,8 +721,9 @@ static void right_lane_partials(size_t n, size_t width, const double *const x[],
     (void)n, (void)v, (void)context;
     for (size_t l = 0; l < width; l++) partial[0][l] = x[1][l], partial[1][l] = x[0][l];
 }
-static void first_lanes_wrong_but_not_their_mean(size_t n, size_t width, const double *const x[], const double v[],
-                                                 double *const partial[], void *context) {
+static void first_lanes_wrong_but_not_their_mean(size_t n, size_t width, const double *const x[],
+                                                 const double v[], double *const partial[],
+                                                 void *context) {
     right_lane_partials(n, width, x, v, partial, context);
     partial[0][0] += 1e-6;
     if (width > 1) partial[0][1] -= 1e-6;
@@ -683,10 +736,10 @@ static ad_check_report *check_times(const ad_custom_op *op, const ad_check_optio
     ad_tape    *tape = ad_tape_new();
     ad_var      w[] = {ad_input(tape, 0.5), ad_input(tape, 1)};
     ad_var      y = ad_add(ad_custom(tape, op, 2, w, NULL), ad_sin(w[0]));
-    ad_program *program = ad_compile(&(ad_interface){.params = 1, .param = w, .inputs = 1, .input = w + 1,
-                                                     .outputs = 1, .output = &y});
+    ad_program *program = ad_compile(&(ad_interface){
+        .params = 1, .param = w, .inputs = 1, .input = w + 1, .outputs = 1, .output = &y});
     double      input[TIMES_ROWS];
-    for (int i = 0; i < TIMES_ROWS; i++) input[i] = 1 + 0.25*i;
+    for (int i = 0; i < TIMES_ROWS; i++) input[i] = 1 + 0.25 * i;
     cr_assert_not_null(program, "%s", ad_tape_message(tape));
     ad_check_report *r = ad_check_program(program, VALUES(0.5), TIMES_ROWS, input, options);
     cr_assert_not_null(r);
@@ -696,9 +749,11 @@ static ad_check_report *check_times(const ad_custom_op *op, const ad_check_optio
 }
 
 Test(check, rows_of_a_program_are_checked_alone_and_all_but_one) {
-    const ad_custom_op op = {"times", 2, times_value, times_partials, times_lanes, right_lane_partials, NULL};
-    const char *const  names[] = {"row 0 alone", "row 4 alone", "row 8 alone", "all rows but the last"};
-    ad_check_report   *r = check_times(&op, NULL);
+    const ad_custom_op op = {
+        "times", 2, times_value, times_partials, times_lanes, right_lane_partials, NULL};
+    const char *const names[] = {"row 0 alone", "row 4 alone", "row 8 alone",
+                                 "all rows but the last"};
+    ad_check_report  *r = check_times(&op, NULL);
     cr_expect_eq(ad_check_verdict(r), AD_PASS, "%s", printed(r, AD_TEXT));
     cr_expect_eq(r->lines, 1 + 4);
     for (size_t i = 0; i < 4; i++) {
@@ -714,22 +769,29 @@ Test(check, rows_of_a_program_are_checked_alone_and_all_but_one) {
  * are more than two. */
 Test(check, rows_alone_are_the_first_the_one_in_the_middle_and_the_last) {
     static const char *const one[] = {"x[0]"}, *const two[] = {"w", "row 0 alone", "row 1 alone"},
-        *const three[] = {"w", "row 0 alone", "row 1 alone", "row 2 alone", "all rows but the last"},
-        *const ten[] = {"w", "row 0 alone", "row 5 alone", "row 9 alone", "all rows but the last"};
-    const struct { size_t rows, lines; const char *const *names; } of[] = {{1, 1, one}, {2, 3, two}, {3, 5, three}, {10, 5, ten}};
+                             *const three[] = {"w", "row 0 alone", "row 1 alone", "row 2 alone",
+                                               "all rows but the last"},
+                             *const ten[] = {"w", "row 0 alone", "row 5 alone", "row 9 alone",
+                                             "all rows but the last"};
+    const struct {
+        size_t             rows, lines;
+        const char *const *names;
+    } of[] = {{1, 1, one}, {2, 3, two}, {3, 5, three}, {10, 5, ten}};
     ad_tape    *tape = ad_tape_new();
     ad_var      w[] = {ad_input(tape, 0.5), ad_input(tape, 1)}, y = ad_sin(ad_mul(w[0], w[1]));
-    ad_program *program = ad_compile(&(ad_interface){.params = 1, .param = w, .inputs = 1, .input = w + 1,
-                                                     .outputs = 1, .output = &y});
+    ad_program *program = ad_compile(&(ad_interface){
+        .params = 1, .param = w, .inputs = 1, .input = w + 1, .outputs = 1, .output = &y});
     double      input[10];
     size_t      before = 0;
-    for (int i = 0; i < 10; i++) input[i] = 1 + 0.25*i;
+    for (int i = 0; i < 10; i++) input[i] = 1 + 0.25 * i;
     for (size_t k = 0; k < 4; k++) {
         ad_check_report *r = ad_check_program(program, VALUES(0.5), of[k].rows, input, NULL);
-        cr_expect(ad_check_verdict(r) == AD_PASS && strcmp(r->message, AGREES) == 0, "%s", printed(r, AD_TEXT));
+        cr_expect(ad_check_verdict(r) == AD_PASS && strcmp(r->message, AGREES) == 0, "%s",
+                  printed(r, AD_TEXT));
         cr_expect_eq(r->lines, of[k].lines, "%s", printed(r, AD_TEXT));
         for (size_t i = 1; i < r->lines; i++) cr_expect_str_eq(r->line[i].name, of[k].names[i]);
-        cr_expect_eq(k == 0 || r->evaluations > before + 250*(of[k].lines - of[k - 1].lines), true, "%zu", r->evaluations);
+        cr_expect_eq(k == 0 || r->evaluations > before + 250 * (of[k].lines - of[k - 1].lines),
+                     true, "%zu", r->evaluations);
         before = r->evaluations;
         ad_check_free(r);
     }
@@ -738,7 +800,8 @@ Test(check, rows_alone_are_the_first_the_one_in_the_middle_and_the_last) {
 }
 
 /* w*x, but 2^-20 more for the x given by the context unless it is in the first lane. */
-static void shifted_for(size_t n, size_t width, const double *const x[], double v[], void *context) {
+static void shifted_for(size_t n, size_t width, const double *const x[], double v[],
+                        void *context) {
     times_lanes(n, width, x, v, context);
     for (size_t l = 1; l < width; l++)
         if (x[1][l] == *(const double *)context) v[l] += 0x1p-20;
@@ -747,7 +810,8 @@ static void shifted_for(size_t n, size_t width, const double *const x[], double 
 /* Of 132 rows every third one is compared, and the last. */
 Test(check, value_of_every_third_row_of_132_is_held_against_itself_alone) {
     enum { ROWS_ = 132 };
-    const ad_custom_op op = {"shifted", 2, times_value, times_partials, shifted_for, right_lane_partials, NULL};
+    const ad_custom_op op = {"shifted",           2,   times_value, times_partials, shifted_for,
+                             right_lane_partials, NULL};
     const double       which[] = {3, 4, 66, 129, 130, 131};
     double             input[ROWS_], wrong = -1;
     ad_tape           *tape = ad_tape_new();
@@ -755,21 +819,28 @@ Test(check, value_of_every_third_row_of_132_is_held_against_itself_alone) {
     ad_var             y[] = {ad_mul(w[0], w[0]), ad_custom(tape, &op, 2, w, &wrong)};
     for (int i = 0; i < ROWS_; i++) input[i] = i;
     for (size_t outputs = 1; outputs <= 2; outputs++) {
-        ad_program *program = ad_compile(&(ad_interface){.params = 1, .param = w, .inputs = 1, .input = w + 1,
-                                                         .outputs = outputs, .output = y + 2 - outputs});
+        ad_program *program = ad_compile(&(ad_interface){.params = 1,
+                                                         .param = w,
+                                                         .inputs = 1,
+                                                         .input = w + 1,
+                                                         .outputs = outputs,
+                                                         .output = y + 2 - outputs});
         cr_assert_not_null(program, "%s", ad_tape_message(tape));
-        for (size_t k = 0; k < sizeof which/sizeof *which; k++) {
+        for (size_t k = 0; k < sizeof which / sizeof *which; k++) {
             char name[40];
             wrong = which[k];
             ad_check_report *r = ad_check_program(program, VALUES(0.5), ROWS_, input, NULL);
-            snprintf(name, sizeof name, outputs == 1 ? "value of row %g" : "value of row %g, output 1", wrong);
+            snprintf(name, sizeof name,
+                     outputs == 1 ? "value of row %g" : "value of row %g, output 1", wrong);
             const ad_check_line *l = line_called(r, name);
             const bool           seen = wrong != 4 && wrong != 130;
             cr_expect_eq(l != NULL, seen, "%s: %s", name, printed(r, AD_TEXT));
             cr_expect_eq(ad_check_verdict(r) == AD_FAIL, seen, "%s: %s", name, printed(r, AD_TEXT));
             if (l != NULL)
-                cr_expect(l->claimed == 0.5*wrong + 0x1p-20 && l->estimate == 0.5*wrong && l->error == 0 && l->gap == 0x1p-20 &&
-                          isnan(l->step) && l->coordinate == SIZE_MAX, "%s", printed(r, AD_JSON));
+                cr_expect(l->claimed == 0.5 * wrong + 0x1p-20 && l->estimate == 0.5 * wrong &&
+                              l->error == 0 && l->gap == 0x1p-20 && isnan(l->step) &&
+                              l->coordinate == SIZE_MAX,
+                          "%s", printed(r, AD_JSON));
             ad_check_free(r);
         }
         ad_program_free(program);
@@ -780,12 +851,16 @@ Test(check, value_of_every_third_row_of_132_is_held_against_itself_alone) {
 /* From 1 on floor(w) picks an element that does not exist. With so small an rtol the cheap case,
  * whose steps stop short of that, is not used. */
 Test(check, program_that_fails_beside_the_parameters_says_so) {
-    ad_tape    *tape = ad_tape_new();
-    ad_var      w = ad_input(tape, 0.9), square = ad_mul(w, w), y = ad_pick(ad_floor(w), 1, &square);
-    ad_program *program = ad_compile(&(ad_interface){.params = 1, .param = &w, .outputs = 1, .output = &y});
+    ad_tape *tape = ad_tape_new();
+    ad_var   w = ad_input(tape, 0.9), square = ad_mul(w, w), y = ad_pick(ad_floor(w), 1, &square);
+    ad_program *program =
+        ad_compile(&(ad_interface){.params = 1, .param = &w, .outputs = 1, .output = &y});
     cr_assert_not_null(program, "%s", ad_tape_message(tape));
-    ad_check_report *r = ad_check_program(program, VALUES(0.9), 1, NULL, &(ad_check_options){.rtol = 1e-12});
-    cr_expect(strncmp(r->message, "near these parameters: ", 23) == 0 && strstr(r->message, "pick") != NULL, "%s", printed(r, AD_TEXT));
+    ad_check_report *r =
+        ad_check_program(program, VALUES(0.9), 1, NULL, &(ad_check_options){.rtol = 1e-12});
+    cr_expect(strncmp(r->message, "near these parameters: ", 23) == 0 &&
+                  strstr(r->message, "pick") != NULL,
+              "%s", printed(r, AD_TEXT));
     cr_expect(r->status == AD_OK && ad_check_verdict(r) == AD_PASS, "%s", printed(r, AD_TEXT));
     ad_check_free(r);
     r = ad_check_program(program, VALUES(0.9), 1, NULL, &(ad_check_options){.rtol = -1});
@@ -796,14 +871,16 @@ Test(check, program_that_fails_beside_the_parameters_says_so) {
 }
 
 Test(check, direction_given_to_a_program_is_the_only_one) {
-    const ad_custom_op op = {"times", 2, times_value, times_partials, times_lanes, right_lane_partials, NULL};
-    ad_check_report   *r = check_times(&op, &(ad_check_options){.direction = VALUES(2)});
+    const ad_custom_op op = {
+        "times", 2, times_value, times_partials, times_lanes, right_lane_partials, NULL};
+    ad_check_report *r = check_times(&op, &(ad_check_options){.direction = VALUES(2)});
     cr_expect(r->lines == 1 && ad_check_verdict(r) == AD_PASS);
     ad_check_free(r);
 }
 
 Test(check, row_with_another_value_among_others_than_alone_fails) {
-    const ad_custom_op op = {"shifted", 2, times_value, times_partials, shifted_lane, right_lane_partials, NULL};
+    const ad_custom_op op = {"shifted",           2,   times_value, times_partials, shifted_lane,
+                             right_lane_partials, NULL};
     ad_check_report   *r = check_times(&op, NULL);
     cr_expect_eq(ad_check_verdict(r), AD_FAIL, "%s", printed(r, AD_TEXT));
     cr_expect_eq(ad_check_coordinate(r, 0), AD_PASS, "the mean gradient is right");
@@ -814,22 +891,25 @@ Test(check, row_with_another_value_among_others_than_alone_fails) {
 }
 
 Test(check, wrong_gradients_of_rows_that_cancel_in_the_mean_fail) {
-    const ad_custom_op op = {"cancel", 2, times_value, times_partials, times_lanes, first_lanes_wrong_but_not_their_mean, NULL};
-    ad_check_report   *r = check_times(&op, NULL);
+    const ad_custom_op op = {
+        "cancel", 2, times_value, times_partials, times_lanes, first_lanes_wrong_but_not_their_mean,
+        NULL};
+    ad_check_report *r = check_times(&op, NULL);
     cr_expect_eq(ad_check_verdict(r), AD_FAIL, "%s", printed(r, AD_TEXT));
     cr_expect_eq(ad_check_coordinate(r, 0), AD_PASS, "the mean gradient is right");
     cr_expect(strstr(r->message, "first at row 0 alone") != NULL, "%s", r->message);
     ad_check_free(r);
 }
 
-/* ---- operations of the user's own that return nonsense ---------------------------------------- */
+/* ---- operations of the user's own that return nonsense --------------------------------------- */
 
 /* x*y, or nonsense. The context counts the calls. */
 static double product(size_t n, const double x[], void *context) {
     (void)n, (void)context;
-    return x[0]*x[1];
+    return x[0] * x[1];
 }
-static void product_partials(size_t n, const double x[], double v, double partial[], void *context) {
+static void product_partials(size_t n, const double x[], double v, double partial[],
+                             void *context) {
     (void)n, (void)v, (void)context;
     partial[0] = x[1], partial[1] = x[0];
 }
@@ -843,35 +923,39 @@ static double infinite_value(size_t n, const double x[], void *context) {
 }
 static double other_each_time(size_t n, const double x[], void *context) {
     (void)n;
-    return x[0]*x[1] + 1e-6*++*(int *)context;
+    return x[0] * x[1] + 1e-6 * ++*(int *)context;
 }
 static double other_after_a_while(size_t n, const double x[], void *context) {
     (void)n;
-    return x[0]*x[1] + (++*(int *)context > 90);
+    return x[0] * x[1] + (++*(int *)context > 90);
 }
 static void nan_partial(size_t n, const double x[], double v, double partial[], void *context) {
     (void)n, (void)v, (void)context;
     partial[0] = NAN, partial[1] = x[0];
 }
-static void infinite_partials(size_t n, const double x[], double v, double partial[], void *context) {
+static void infinite_partials(size_t n, const double x[], double v, double partial[],
+                              void *context) {
     (void)n, (void)x, (void)v, (void)context;
     partial[0] = INFINITY, partial[1] = -INFINITY;
 }
 static void wrong_partial(size_t n, const double x[], double v, double partial[], void *context) {
     (void)n, (void)v, (void)context;
-    partial[0] = x[1], partial[1] = x[0]*(1 + 1e-7);
+    partial[0] = x[1], partial[1] = x[0] * (1 + 1e-7);
 }
 static void no_partials(size_t n, const double x[], double v, double partial[], void *context) {
     (void)n, (void)x, (void)v, (void)partial, (void)context;
 }
-static void other_partials_each_time(size_t n, const double x[], double v, double partial[], void *context) {
+static void other_partials_each_time(size_t n, const double x[], double v, double partial[],
+                                     void *context) {
     (void)n, (void)v;
-    partial[0] = x[1], partial[1] = x[0]*(1 + 1e-4*++*(int *)context);
+    partial[0] = x[1], partial[1] = x[0] * (1 + 1e-4 * ++*(int *)context);
 }
-static void records_no_partials(size_t n, const ad_var x[], ad_var v, ad_var partial[], void *context) {
+static void records_no_partials(size_t n, const ad_var x[], ad_var v, ad_var partial[],
+                                void *context) {
     (void)n, (void)x, (void)v, (void)partial, (void)context;
 }
-static void records_the_product(size_t n, const ad_var x[], ad_var v, ad_var partial[], void *context) {
+static void records_the_product(size_t n, const ad_var x[], ad_var v, ad_var partial[],
+                                void *context) {
     (void)n, (void)v, (void)context;
     partial[0] = x[1], partial[1] = x[0];
 }
@@ -883,9 +967,10 @@ static void records_wrong(size_t n, const ad_var x[], ad_var v, ad_var partial[]
     (void)n, (void)v, (void)context;
     partial[0] = ad_mul(x[1], ad_num(1 + 1e-7)), partial[1] = x[0];
 }
-static ad_var stranger;                              /* a node of another tape */
+static ad_var stranger; /* a node of another tape */
 
-static void records_elsewhere(size_t n, const ad_var x[], ad_var v, ad_var partial[], void *context) {
+static void records_elsewhere(size_t n, const ad_var x[], ad_var v, ad_var partial[],
+                              void *context) {
     (void)n, (void)x, (void)v, (void)context;
     partial[0] = partial[1] = stranger;
 }
@@ -895,17 +980,41 @@ static const struct nonsense {
     ad_verdict   of_tape, of_program;
     bool         finite_gradient;
 } nonsense[] = {
-    {{"nan_value", 2, nan_value, product_partials, NULL, NULL, records_the_product}, AD_DOMAIN, AD_DOMAIN, false},
-    {{"infinite_value", 2, infinite_value, product_partials, NULL, NULL, records_the_product}, AD_DOMAIN, AD_DOMAIN, false},
-    {{"other_each_time", 2, other_each_time, product_partials, NULL, NULL, records_the_product}, AD_UNSTABLE, AD_UNSTABLE, true},
-    {{"other_later", 2, other_after_a_while, product_partials, NULL, NULL, records_the_product}, AD_UNSTABLE, AD_UNSTABLE, true},
+    {{"nan_value", 2, nan_value, product_partials, NULL, NULL, records_the_product},
+     AD_DOMAIN,
+     AD_DOMAIN,
+     false},
+    {{"infinite_value", 2, infinite_value, product_partials, NULL, NULL, records_the_product},
+     AD_DOMAIN,
+     AD_DOMAIN,
+     false},
+    {{"other_each_time", 2, other_each_time, product_partials, NULL, NULL, records_the_product},
+     AD_UNSTABLE,
+     AD_UNSTABLE,
+     true},
+    {{"other_later", 2, other_after_a_while, product_partials, NULL, NULL, records_the_product},
+     AD_UNSTABLE,
+     AD_UNSTABLE,
+     true},
     {{"nan_partial", 2, product, nan_partial, NULL, NULL, records_nan}, AD_FAIL, AD_FAIL, false},
-    {{"infinite_partials", 2, product, infinite_partials, NULL, NULL, records_nan}, AD_FAIL, AD_FAIL, false},
-    {{"no_partials", 2, product, no_partials, NULL, NULL, records_no_partials}, AD_FAIL, AD_FAIL, false},
-    {{"wrong_partial", 2, product, wrong_partial, NULL, NULL, records_wrong}, AD_FAIL, AD_FAIL, true},
-    {{"other_partials", 2, product, other_partials_each_time, NULL, NULL, records_wrong}, AD_FAIL, AD_FAIL, true},
+    {{"infinite_partials", 2, product, infinite_partials, NULL, NULL, records_nan},
+     AD_FAIL,
+     AD_FAIL,
+     false},
+    {{"no_partials", 2, product, no_partials, NULL, NULL, records_no_partials},
+     AD_FAIL,
+     AD_FAIL,
+     false},
+    {{"wrong_partial", 2, product, wrong_partial, NULL, NULL, records_wrong},
+     AD_FAIL,
+     AD_FAIL,
+     true},
+    {{"other_partials", 2, product, other_partials_each_time, NULL, NULL, records_wrong},
+     AD_FAIL,
+     AD_FAIL,
+     true},
 };
-enum { NONSENSE = sizeof nonsense/sizeof *nonsense };
+enum { NONSENSE = sizeof nonsense / sizeof *nonsense };
 
 /* a*b*a by the operation: op(op(a, b), a). */
 static bench of_nonsense(const ad_custom_op *op, int *calls) {
@@ -920,7 +1029,8 @@ static bench of_nonsense(const ad_custom_op *op, int *calls) {
 /* Nothing may be PASS, and everything can be printed. */
 static void expect_verdict(ad_check_report *r, const char *name, ad_verdict want) {
     cr_assert_not_null(r, "%s", name);
-    cr_expect_eq(ad_check_verdict(r), want, "%s: %s\n%s", name, ad_verdict_text(ad_check_verdict(r)), printed(r, AD_TEXT));
+    cr_expect_eq(ad_check_verdict(r), want, "%s: %s\n%s", name,
+                 ad_verdict_text(ad_check_verdict(r)), printed(r, AD_TEXT));
     cr_expect(*r->message != '\0', "%s", name);
     cr_expect(strlen(printed(r, AD_JSON)) > 0 && strlen(printed(r, AD_CSV)) > 0);
     ad_check_free(r);
@@ -931,7 +1041,8 @@ static void expect_no_pass_on_a_tape(const struct nonsense *k) {
     bench b = of_nonsense(&k->op, &calls);
     expect_verdict(check(&b, NULL), k->op.name, k->of_tape);
     calls = 0;
-    expect_verdict(ad_check(b.y, 2, b.x, NULL, &(ad_check_options){.second = true}), k->op.name, k->of_tape);
+    expect_verdict(ad_check(b.y, 2, b.x, NULL, &(ad_check_options){.second = true}), k->op.name,
+                   k->of_tape);
     cr_expect_eq(ad_tape_status(b.tape), AD_OK, "%s", ad_tape_message(b.tape));
     ad_tape_free(b.tape);
 }
@@ -941,16 +1052,21 @@ Test(check, nonsense_of_an_operation_is_no_pass_on_a_tape) {
 }
 
 static void expect_no_pass_in_a_program(const struct nonsense *k) {
-    int         calls;
-    bench       b = of_nonsense(&k->op, &calls);
+    int        calls;
+    bench      b = of_nonsense(&k->op, &calls);
     /* with an input of the row among the operands, or with params only */
-    const bool  lanes[] = {true, false};
+    const bool lanes[] = {true, false};
     for (int l = 0; l < 2; l++) {
-        ad_program *program = ad_compile(&(ad_interface){.params = lanes[l] ? 1 : 2, .param = b.x,
-            .inputs = lanes[l], .input = b.x + 1, .outputs = 1, .output = &b.y});
+        ad_program *program = ad_compile(&(ad_interface){.params = lanes[l] ? 1 : 2,
+                                                         .param = b.x,
+                                                         .inputs = lanes[l],
+                                                         .input = b.x + 1,
+                                                         .outputs = 1,
+                                                         .output = &b.y});
         cr_assert_not_null(program, "%s", ad_tape_message(b.tape));
         calls = 0;
-        expect_verdict(ad_check_program(program, VALUES(1.25, 0.75), 3, VALUES(0.75, -1, 2), NULL), k->op.name, k->of_program);
+        expect_verdict(ad_check_program(program, VALUES(1.25, 0.75), 3, VALUES(0.75, -1, 2), NULL),
+                       k->op.name, k->of_program);
         ad_program_free(program);
     }
     ad_tape_free(b.tape);
@@ -963,10 +1079,10 @@ Test(check, nonsense_of_an_operation_is_no_pass_in_a_program) {
 Test(check, nonsense_of_an_operation_reaches_tangents_and_recorded_gradients) {
     for (int i = 0; i < NONSENSE; i++) {
         const struct nonsense *k = &nonsense[i];
-        int    calls;
-        bench  b = of_nonsense(&k->op, &calls);
-        ad_var grad[2];
-        const double tangent = ad_tangent(b.y, 2, b.x, VALUES(1, 0.5));
+        int                    calls;
+        bench                  b = of_nonsense(&k->op, &calls);
+        ad_var                 grad[2];
+        const double           tangent = ad_tangent(b.y, 2, b.x, VALUES(1, 0.5));
         cr_expect_eq(isfinite(tangent) != 0, k->finite_gradient, "%s: %g", k->op.name, tangent);
         ad_record_gradient(b.y, 2, b.x, grad);
         cr_expect_eq(ad_tape_status(b.tape), AD_OK, "%s: %s", k->op.name, ad_tape_message(b.tape));
@@ -978,11 +1094,12 @@ Test(check, nonsense_of_an_operation_reaches_tangents_and_recorded_gradients) {
 
 Test(check, wrong_record_of_an_operation_fails_in_second_order) {
     const ad_custom_op op = {"half_right", 2, product, product_partials, NULL, NULL, records_wrong};
-    int   calls;
-    bench b = of_nonsense(&op, &calls);
+    int                calls;
+    bench              b = of_nonsense(&op, &calls);
     cr_expect_eq(verdict_of(b, NULL), AD_PASS);
     b = of_nonsense(&op, &calls);
-    expect_verdict(ad_check(b.y, 2, b.x, NULL, &(ad_check_options){.second = true}), op.name, AD_FAIL);
+    expect_verdict(ad_check(b.y, 2, b.x, NULL, &(ad_check_options){.second = true}), op.name,
+                   AD_FAIL);
     ad_tape_free(b.tape);
 }
 
@@ -1002,9 +1119,9 @@ Test(check, a_culprit_is_named_though_there_are_no_second_derivatives) {
 
 Test(check, record_on_another_tape_is_said_and_no_pass) {
     const ad_custom_op op = {"lost", 2, product, product_partials, NULL, NULL, records_elsewhere};
-    ad_tape *other = ad_tape_new();
-    int      calls;
-    bench    b = of_nonsense(&op, &calls);
+    ad_tape           *other = ad_tape_new();
+    int                calls;
+    bench              b = of_nonsense(&op, &calls);
     stranger = ad_input(other, 1);
     ad_check_report *r = ad_check(b.y, 2, b.x, NULL, &(ad_check_options){.second = true});
     cr_assert_not_null(r);
@@ -1032,35 +1149,39 @@ static void level(size_t n, const double x[], double v, double partial[], void *
  * whichever of these six values is the first without a result, it is reported. */
 Test(check, program_that_fails_at_last_is_not_deterministic) {
     const ad_custom_op op = {"patient", 2, patient, level, NULL, NULL, NULL};
-    patience    p = {0, SIZE_MAX};
-    ad_tape    *tape = ad_tape_new();
+    patience           p = {0, SIZE_MAX};
+    ad_tape           *tape = ad_tape_new();
     ad_var      w[] = {ad_input(tape, 0.5), ad_input(tape, 1)}, product_ = ad_mul(w[0], w[1]);
     ad_var      y = ad_pick(ad_custom(tape, &op, 2, w, &p), 1, &product_);
-    ad_program *program = ad_compile(&(ad_interface){.params = 1, .param = w, .inputs = 1, .input = w + 1,
-                                                     .outputs = 1, .output = &y});
+    ad_program *program = ad_compile(&(ad_interface){
+        .params = 1, .param = w, .inputs = 1, .input = w + 1, .outputs = 1, .output = &y});
     cr_assert_not_null(program, "%s", ad_tape_message(tape));
     size_t all = 0;
     for (size_t left = 0; left <= 6; left++) {
         p = (patience){0, left == 0 ? SIZE_MAX : all - left};
-        ad_check_report *r = ad_check_program(program, VALUES(0.5), 3, VALUES(1, 2, 3), &(ad_check_options){
-            .direction = VALUES(1)});
+        ad_check_report *r = ad_check_program(program, VALUES(0.5), 3, VALUES(1, 2, 3),
+                                              &(ad_check_options){.direction = VALUES(1)});
         if (left == 0) all = p.calls;
-        cr_expect_eq(ad_check_verdict(r), left == 0 ? AD_PASS : AD_UNSTABLE, "%zu: %s", left, printed(r, AD_TEXT));
+        cr_expect_eq(ad_check_verdict(r), left == 0 ? AD_PASS : AD_UNSTABLE, "%zu: %s", left,
+                     printed(r, AD_TEXT));
         cr_expect_eq(ad_check_coordinate(r, 0) == AD_UNSTABLE, left > 0);
-        cr_expect_eq(strncmp(r->message, "the function is not deterministic: for the same x it failed at last: ", 69) == 0, left > 0,
-                     "%zu: %s", left, r->message);
+        cr_expect_eq(
+            strncmp(r->message,
+                    "the function is not deterministic: for the same x it failed at last: ", 69) ==
+                0,
+            left > 0, "%zu: %s", left, r->message);
         ad_check_free(r);
     }
     ad_program_free(program);
     ad_tape_free(tape);
 }
 
-/* ---- what is concluded ------------------------------------------------------------------------ */
+/* ---- what is concluded ----------------------------------------------------------------------- */
 
 /* a*b, where b is not an operand but read behind the tape's back. */
 static double product_with_hidden(size_t n, const double x[], void *context) {
     (void)n;
-    return x[0]*ad_value(*(const ad_var *)context);
+    return x[0] * ad_value(*(const ad_var *)context);
 }
 static void hidden_partials(size_t n, const double x[], double v, double partial[], void *context) {
     (void)n, (void)x, (void)v;
@@ -1069,12 +1190,14 @@ static void hidden_partials(size_t n, const double x[], double v, double partial
 
 Test(check, operation_that_sees_more_than_its_operands_is_found_out_by_the_whole) {
     const ad_custom_op op = {"spy", 1, product_with_hidden, hidden_partials, NULL, NULL, NULL};
-    bench b = {.tape = ad_tape_new(), .n = 2};
+    bench              b = {.tape = ad_tape_new(), .n = 2};
     b.x[0] = ad_input(b.tape, 1.25), b.x[1] = ad_input(b.tape, 0.75);
     b.y = ad_custom(b.tape, &op, 1, b.x, &b.x[1]);
-    static const char *const want = "rules and sweep are right, but differences disagree at x[1]: the values are not those of the "
-                                    "function that was differentiated";
-    ad_check_report *own = check(&b, NULL), *claimed = check(&b, VALUES(0.75, 1)), *right = check(&b, VALUES(0.75, 1.25));
+    static const char *const want =
+        "rules and sweep are right, but differences disagree at x[1]: the values are not those of "
+        "the function that was differentiated";
+    ad_check_report *own = check(&b, NULL), *claimed = check(&b, VALUES(0.75, 1)),
+                    *right = check(&b, VALUES(0.75, 1.25));
     cr_expect(own->sweep == AD_PASS && own->culprits == 0 && own->count[AD_FAIL] == 1);
     cr_expect_str_eq(own->message, want);
     cr_expect_str_eq(claimed->message, want, "%s", claimed->message);
@@ -1086,37 +1209,44 @@ Test(check, operation_that_sees_more_than_its_operands_is_found_out_by_the_whole
 /* Neither a direction nor a kink contradicts the tape's own gradient. */
 Test(check, wrong_claim_is_told_from_a_wrong_tape_among_kinks_and_directions) {
     enum { MANY = 120 };
-    bench b = FORMULA("relu(a)*b + b*b", 0, 2);
+    bench            b = FORMULA("relu(a)*b + b*b", 0, 2);
     ad_check_report *r = check(&b, VALUES(0, 5));
     cr_expect_eq(r->line[0].verdict, AD_KINK);
-    cr_expect_str_eq(r->message, "the claim is wrong, first at b; the tape's own gradient agrees with differences");
+    cr_expect_str_eq(
+        r->message,
+        "the claim is wrong, first at b; the tape's own gradient agrees with differences");
     ad_check_free(r);
     ad_tape_free(b.tape);
     ad_tape *tape = ad_tape_new();
     ad_var   x[MANY];
     double   claimed[MANY];
-    for (int i = 0; i < MANY; i++) x[i] = ad_input(tape, i + 1), claimed[i] = 2*(i + 1);
+    for (int i = 0; i < MANY; i++) x[i] = ad_input(tape, i + 1), claimed[i] = 2 * (i + 1);
     const ad_var y = ad_dot(MANY, x, x);
     claimed[77] += 1;
     r = ad_check(y, MANY, x, claimed, NULL);
-    cr_expect_str_eq(r->message, "the claim is wrong, first at x[77]; the tape's own gradient agrees with differences");
+    cr_expect_str_eq(
+        r->message,
+        "the claim is wrong, first at x[77]; the tape's own gradient agrees with differences");
     cr_expect_eq(r->lines, 2, "a direction, and the coordinate: %s", printed(r, AD_TEXT));
     ad_check_free(r);
     ad_tape_free(tape);
 }
 
-static void slightly_other_partials_each_time(size_t n, const double x[], double v, double partial[], void *context) {
+static void slightly_other_partials_each_time(size_t n, const double x[], double v,
+                                              double partial[], void *context) {
     (void)n, (void)v;
-    partial[0] = x[1]*(1 + 1e-13*++*(int *)context), partial[1] = x[0];
+    partial[0] = x[1] * (1 + 1e-13 * ++*(int *)context), partial[1] = x[0];
 }
 
 Test(check, sweep_that_is_not_the_same_again_is_said_to_be_wrong) {
-    const ad_custom_op op = {"wavers", 2, product, slightly_other_partials_each_time, NULL, NULL, NULL};
-    int   calls;
-    bench b = of_nonsense(&op, &calls);
-    ad_check_report *r = check(&b, NULL);
+    const ad_custom_op op = {"wavers", 2,    product, slightly_other_partials_each_time,
+                             NULL,     NULL, NULL};
+    int                calls;
+    bench              b = of_nonsense(&op, &calls);
+    ad_check_report   *r = check(&b, NULL);
     cr_expect(ad_check_verdict(r) == AD_FAIL && !r->repeatable && r->culprits == 0);
-    cr_expect_str_eq(r->message, "the sweep is wrong, not a rule: a second one gave different adjoints");
+    cr_expect_str_eq(r->message,
+                     "the sweep is wrong, not a rule: a second one gave different adjoints");
     ad_check_free(r);
     ad_tape_free(b.tape);
 }
@@ -1128,15 +1258,24 @@ Test(check, wrong_second_derivative_is_named) {
     int                calls;
     ad_tape           *tape = ad_tape_new();
     const ad_var       x[] = {ad_input(tape, 1.25), ad_input(tape, 0.75)}, same[] = {x[0], x[0]};
-    const struct { ad_var y; size_t n; double rtol; const char *want; } of[] = {
-        {ad_custom(tape, &op, 2, x, &calls), 2, 0, "the gradient is right; second derivatives are wrong, first at x[0], x[1]"},
+    const struct {
+        ad_var      y;
+        size_t      n;
+        double      rtol;
+        const char *want;
+    } of[] = {
+        {ad_custom(tape, &op, 2, x, &calls), 2, 0,
+         "the gradient is right; second derivatives are wrong, first at x[0], x[1]"},
         {ad_custom(tape, &op, 2, x, &calls), 2, 1e-3,
          "the gradient is right; second derivatives are wrong: the Hessian is not symmetric"},
-        {ad_custom(tape, &op, 2, same, &calls), 1, 0, "the gradient is right; second derivatives are wrong, first at x[0], x[0]"},
-        {ad_custom(tape, &op, 2, same, &calls), 1, 1e-3, "the gradient and second derivatives agree with differences"},
+        {ad_custom(tape, &op, 2, same, &calls), 1, 0,
+         "the gradient is right; second derivatives are wrong, first at x[0], x[0]"},
+        {ad_custom(tape, &op, 2, same, &calls), 1, 1e-3,
+         "the gradient and second derivatives agree with differences"},
     };
     for (size_t k = 0; k < 4; k++) {
-        ad_check_report *r = ad_check(of[k].y, of[k].n, x, NULL, &(ad_check_options){.second = true, .rtol = of[k].rtol});
+        ad_check_report *r = ad_check(of[k].y, of[k].n, x, NULL,
+                                      &(ad_check_options){.second = true, .rtol = of[k].rtol});
         cr_expect_str_eq(r->message, of[k].want, "%zu: %s", k, printed(r, AD_TEXT));
         cr_expect_eq(ad_check_verdict(r), k < 3 ? AD_FAIL : AD_PASS, "%zu", k);
         ad_check_free(r);
@@ -1145,8 +1284,8 @@ Test(check, wrong_second_derivative_is_named) {
 }
 
 Test(check, operand_of_another_tape_is_counted_from_one) {
-    ad_tape     *tape = ad_tape_new(), *other = ad_tape_new();
-    const ad_var x[] = {ad_input(tape, 1), ad_input(other, 2)};
+    ad_tape         *tape = ad_tape_new(), *other = ad_tape_new();
+    const ad_var     x[] = {ad_input(tape, 1), ad_input(other, 2)};
     ad_check_report *r = ad_check(ad_exp(x[0]), 2, x, NULL, NULL);
     cr_expect_str_eq(r->message, "ad_check: operand 2 belongs to another tape");
     ad_check_free(r);
@@ -1165,14 +1304,16 @@ Test(check, place_of_a_culprit_is_cut_off) {
     b.x[0] = ad_input(b.tape, 1.25), b.x[1] = ad_input(b.tape, 0.75);
     b.y = ad_source(ad_custom(b.tape, &nonsense[7].op, 2, b.x, &calls), file, 12345);
     ad_check_report *r = check(&b, NULL);
-    snprintf(want, sizeof want, "the rule of wrong_partial is wrong in operand 1: node #2, recorded at %.112s:12345, says so; the sweep is "
-             "right", file);
+    snprintf(want, sizeof want,
+             "the rule of wrong_partial is wrong in operand 1: node #2, recorded at %.112s:12345, "
+             "says so; the sweep is right",
+             file);
     cr_expect_str_eq(r->message, want, "%s", r->message);
     ad_check_free(r);
     ad_tape_free(b.tape);
 }
 
-/* ---- the first promise: nothing that is right is accused --------------------------------------- */
+/* ---- the first promise: nothing that is right is accused ------------------------------------- */
 
 /* A formula as a function that can only be called: by replays. */
 static double replayed(size_t n, const double x[], void *context) {
@@ -1182,20 +1323,25 @@ static double replayed(size_t n, const double x[], void *context) {
     return ad_value(b->y);
 }
 
-static ad_verdict told(ad_check_report *r, const char *what, const char *text, const double x[], bool right) {
+static ad_verdict told(ad_check_report *r, const char *what, const char *text, const double x[],
+                       bool right) {
     const ad_verdict verdict = ad_check_verdict(r);
     cr_expect(*r->message != '\0', "%s, %s", what, text);
-    if (right) cr_expect(verdict != AD_FAIL, "%s, %s at %.17g, %.17g: %s", what, text, x[0], x[1], r->message);
+    if (right)
+        cr_expect(verdict != AD_FAIL, "%s, %s at %.17g, %.17g: %s", what, text, x[0], x[1],
+                  r->message);
     ad_check_free(r);
     return verdict;
 }
 
-static ad_verdict told_by_program(const bench *b, size_t count, const char *text, const double x[]) {
+static ad_verdict told_by_program(const bench *b, size_t count, const char *text,
+                                  const double x[]) {
     const ad_var scale = ad_input(b->tape, 1), y = ad_mul(b->y, scale);
-    ad_program  *program = ad_compile(&(ad_interface){.params = b->n, .param = b->x, .inputs = 1, .input = &scale,
-                                                      .outputs = 1, .output = &y});
+    ad_program  *program = ad_compile(&(ad_interface){
+         .params = b->n, .param = b->x, .inputs = 1, .input = &scale, .outputs = 1, .output = &y});
     cr_assert_not_null(program, "%s", ad_tape_message(b->tape));
-    const ad_verdict verdict = told(ad_check_program(program, x, count, VALUES(1, 1, 1), NULL), "program", text, x, true);
+    const ad_verdict verdict =
+        told(ad_check_program(program, x, count, VALUES(1, 1, 1), NULL), "program", text, x, true);
     ad_program_free(program);
     return verdict;
 }
@@ -1213,10 +1359,12 @@ static void keep_promise(const char *text, const double x[2], promise *p) {
     told(ad_check(b.y, 2, b.x, NULL, &(ad_check_options){.second = true}), "second", text, x, true);
     told_by_program(&b, 1, text, x);
     const bool tape = told(check(&b, NULL), "tape", text, x, true) == AD_PASS;
-    const bool called = told(ad_check_function(replayed, &b, 2, x, grad, NULL), "function", text, x, true) == AD_PASS;
+    const bool called = told(ad_check_function(replayed, &b, 2, x, grad, NULL), "function", text, x,
+                             true) == AD_PASS;
     for (int k = 0; k < 4; k++) {
-        for (int i = 0; i < 2; i++) claimed[i] = wrong[k]*grad[i];
-        p->caught += called && told(ad_check_function(replayed, &b, 2, x, claimed, NULL), "", text, x, false) == AD_FAIL;
+        for (int i = 0; i < 2; i++) claimed[i] = wrong[k] * grad[i];
+        p->caught += called && told(ad_check_function(replayed, &b, 2, x, claimed, NULL), "", text,
+                                    x, false) == AD_FAIL;
         for (int i = 0; i < 2; i++) ad_set(b.x[i], x[i]);
         p->caught += tape && told(check(&b, claimed), "", text, x, false) == AD_FAIL;
         p->wrong += (size_t)tape + called;
@@ -1238,14 +1386,15 @@ Test(check, right_gradients_are_never_accused_and_wrong_ones_are) {
     /* clang-format on */
     uint64_t state = 11;
     promise  p = {0, 0, 0};
-    for (size_t k = 0; k < sizeof texts/sizeof *texts; k++) {
+    for (size_t k = 0; k < sizeof texts / sizeof *texts; k++) {
         for (int point = 0; point < 4; point++) {
-            const double size = pow(10, random_uniform(&state, -2, 1.3)), sign = point%2 == 0 ? 1 : -1;
-            keep_promise(texts[k], VALUES(size*sign, random_uniform(&state, -20, 20)), &p);
+            const double size = pow(10, random_uniform(&state, -2, 1.3)),
+                         sign = point % 2 == 0 ? 1 : -1;
+            keep_promise(texts[k], VALUES(size * sign, random_uniform(&state, -20, 20)), &p);
         }
     }
     cr_expect_eq(p.caught, p.wrong, "%zu of %zu", p.caught, p.wrong);
-    cr_expect_gt(p.passed, 100, "%zu of %zu", p.passed, 2*4*sizeof texts/sizeof *texts);
+    cr_expect_gt(p.passed, 100, "%zu of %zu", p.passed, 2 * 4 * sizeof texts / sizeof *texts);
 }
 
 /* Small and large coordinates, where terms of the derivative cancel and steps that suit one
@@ -1259,9 +1408,10 @@ Test(check, right_gradients_of_any_scale_are_not_accused) {
     };
     /* clang-format on */
     uint64_t state = 5;
-    for (size_t k = 0; k < sizeof texts/sizeof *texts; k++) {
+    for (size_t k = 0; k < sizeof texts / sizeof *texts; k++) {
         for (int point = 0; point < 6; point++) {
-            const double x[] = {pow(10, random_uniform(&state, -8, 8)), -pow(10, random_uniform(&state, -8, 2))};
+            const double x[] = {pow(10, random_uniform(&state, -8, 8)),
+                                -pow(10, random_uniform(&state, -8, 2))};
             bench        b = formula(texts[k], 2, x);
             if (isfinite(ad_value(b.y))) {
                 told(check(&b, NULL), "tape", texts[k], x, true);
@@ -1287,13 +1437,14 @@ Test(check, tape_and_program_have_one_verdict_where_a_choice_is_made_at_x) {
         {"a > b && b > 0 ? a*a : a*b", {2, 2}, AD_KINK},
     };
     /* clang-format on */
-    for (size_t k = 0; k < sizeof of/sizeof *of; k++) {
+    for (size_t k = 0; k < sizeof of / sizeof *of; k++) {
         bench            b = formula(of[k].text, 2, of[k].x);
         const ad_verdict tape = told(check(&b, NULL), "tape", of[k].text, of[k].x, true);
         cr_expect_eq(tape, of[k].verdict, "%s: %s", of[k].text, ad_verdict_text(tape));
         for (size_t count = 1; count <= 3; count += 2) {
             const ad_verdict program = told_by_program(&b, count, of[k].text, of[k].x);
-            cr_expect_eq(program, tape, "%s, %zu rows: %s", of[k].text, count, ad_verdict_text(program));
+            cr_expect_eq(program, tape, "%s, %zu rows: %s", of[k].text, count,
+                         ad_verdict_text(program));
         }
         ad_tape_free(b.tape);
     }
@@ -1313,10 +1464,11 @@ Test(check, condition_that_is_an_operand_accuses_no_rule) {
  * are all equal. */
 Test(check, roundings_inside_a_program_are_not_accused) {
     const double p[] = {1e12, -1e14, 1e16, 1e17, 1e20, 1e300};
-    for (size_t k = 0; k < sizeof p/sizeof *p; k++) {
+    for (size_t k = 0; k < sizeof p / sizeof *p; k++) {
         bench b = formula("a + (b - a)", 2, VALUES(p[k], 100));
         for (size_t count = 1; count <= 3; count += 2)
-            cr_expect_eq(told_by_program(&b, count, "a + (b - a)", VALUES(p[k], 100)), AD_INCONCLUSIVE, "%g", p[k]);
+            cr_expect_eq(told_by_program(&b, count, "a + (b - a)", VALUES(p[k], 100)),
+                         AD_INCONCLUSIVE, "%g", p[k]);
         ad_tape_free(b.tape);
     }
 }
@@ -1340,14 +1492,16 @@ Test(check, claim_at_kinks_that_is_no_subgradient_fails) {
         {"max(a, b)^2 + sin(a)", {1, 1}, {2.5403, 2}, AD_FAIL},
     };
     /* clang-format on */
-    for (size_t k = 0; k < sizeof of/sizeof *of; k++) {
-        bench b = formula(of[k].text, 2, of[k].x);
-        const ad_verdict called = told(ad_check_function(replayed, &b, 2, of[k].x, of[k].claimed, NULL), "function", of[k].text,
-                                         of[k].x, false);
+    for (size_t k = 0; k < sizeof of / sizeof *of; k++) {
+        bench            b = formula(of[k].text, 2, of[k].x);
+        const ad_verdict called =
+            told(ad_check_function(replayed, &b, 2, of[k].x, of[k].claimed, NULL), "function",
+                 of[k].text, of[k].x, false);
         for (int i = 0; i < 2; i++) ad_set(b.x[i], of[k].x[i]);
         const ad_verdict tape = told(check(&b, of[k].claimed), "tape", of[k].text, of[k].x, false);
-        cr_expect(tape == of[k].verdict && called == of[k].verdict, "%s, (%g, %g): %s and %s", of[k].text, of[k].claimed[0],
-                  of[k].claimed[1], ad_verdict_text(tape), ad_verdict_text(called));
+        cr_expect(tape == of[k].verdict && called == of[k].verdict, "%s, (%g, %g): %s and %s",
+                  of[k].text, of[k].claimed[0], of[k].claimed[1], ad_verdict_text(tape),
+                  ad_verdict_text(called));
         ad_tape_free(b.tape);
     }
 }
@@ -1360,7 +1514,7 @@ Test(check, many_kinks_at_once_are_no_failure) {
         ad_var   x[300], y = ad_num(0);
         for (size_t i = 0; i < n; i++) {
             x[i] = ad_input(tape, 0);
-            y = ad_add(y, ad_mul(ad_relu(x[i]), ad_num(i%2 == 0 ? 1 + 0.01*(double)i : -0.7)));
+            y = ad_add(y, ad_mul(ad_relu(x[i]), ad_num(i % 2 == 0 ? 1 + 0.01 * (double)i : -0.7)));
         }
         ad_check_report *r = ad_check(y, n, x, NULL, NULL);
         cr_expect_eq(ad_check_verdict(r), AD_KINK, "%zu: %s", n, r->message);
@@ -1370,36 +1524,42 @@ Test(check, many_kinks_at_once_are_no_failure) {
 }
 
 Test(check, report_of_a_refusal_can_be_made) {
-    ad_check_report *r = ad_check_refused(AD_BAD_FILE, "there is no such file"), *bare = ad_check_refused(AD_STALE, NULL);
-    cr_expect(r->status == AD_BAD_FILE && strcmp(r->message, "there is no such file") == 0 && r->n == 0);
+    ad_check_report *r = ad_check_refused(AD_BAD_FILE, "there is no such file"),
+                    *bare = ad_check_refused(AD_STALE, NULL);
+    cr_expect(r->status == AD_BAD_FILE && strcmp(r->message, "there is no such file") == 0 &&
+              r->n == 0);
     cr_expect_str_eq(bare->message, ad_status_text(AD_STALE));
     ad_check_free(bare);
     expect_refused(r, AD_BAD_FILE);
 }
 
-/* ---- where a culprit was recorded ------------------------------------------------------------- */
+/* ---- where a culprit was recorded ------------------------------------------------------------ */
 
 Test(check, culprit_names_the_operation_and_the_line_it_was_recorded_in) {
     int   calls = 0;
     bench b = {.tape = ad_tape_new(), .n = 2};
     b.x[0] = ad_input(b.tape, 1.25), b.x[1] = ad_input(b.tape, 0.75);
-    b.y = ad_exp(ad_source(ad_custom(b.tape, &nonsense[7].op, 2, b.x, &calls), "some/where/model.c", 42));
+    b.y = ad_exp(
+        ad_source(ad_custom(b.tape, &nonsense[7].op, 2, b.x, &calls), "some/where/model.c", 42));
     ad_check_report *r = check(&b, NULL);
     cr_assert_eq(r->culprits, 1);
     cr_expect_str_eq(r->culprit[0].operation, "wrong_partial");
     cr_expect_str_eq(r->culprit[0].file, "some/where/model.c");
     cr_expect_eq(r->culprit[0].line, 42);
-    cr_expect(strstr(r->message, "node #2, recorded at model.c:42, says so") != NULL, "%s", r->message);
-    cr_expect(strstr(printed(r, AD_TEXT), "in wrong_partial(#0, #1), at model.c:42: rule says ") != NULL);
+    cr_expect(strstr(r->message, "node #2, recorded at model.c:42, says so") != NULL, "%s",
+              r->message);
+    cr_expect(strstr(printed(r, AD_TEXT), "in wrong_partial(#0, #1), at model.c:42: rule says ") !=
+              NULL);
     cr_expect(strstr(printed(r, AD_JSON), "\"file\":\"some/where/model.c\",\"line\":42,") != NULL);
-    cr_expect(strstr(printed(r, AD_CSV), ",FAIL,some/where/model.c,42\n") != NULL, "%s", printed(r, AD_CSV));
+    cr_expect(strstr(printed(r, AD_CSV), ",FAIL,some/where/model.c,42\n") != NULL, "%s",
+              printed(r, AD_CSV));
     ad_check_free(r);
     ad_tape_free(b.tape);
 }
 
 Test(check, culprit_without_a_noted_line_has_none) {
-    int   calls;
-    bench b = of_nonsense(&nonsense[7].op, &calls);
+    int              calls;
+    bench            b = of_nonsense(&nonsense[7].op, &calls);
     ad_check_report *r = check(&b, NULL);
     cr_assert(r->culprits > 0 && r->culprit[0].file == NULL && r->culprit[0].line == 0);
     cr_expect(strstr(printed(r, AD_JSON), "\"file\":\"\",\"line\":0,") != NULL);
@@ -1417,9 +1577,9 @@ static size_t count_of(const char *text, char c) {
 }
 
 Test(check, page_shows_claims_estimates_and_layers) {
-    bench b = FORMULA("a*b + relu(c)", 0.5, 4, 0);
-    ad_check_report *r = check(&b, VALUES(4, 0.625, 0));
-    const char      *text = printed(r, AD_TEXT);
+    bench             b = FORMULA("a*b + relu(c)", 0.5, 4, 0);
+    ad_check_report  *r = check(&b, VALUES(4, 0.625, 0));
+    const char       *text = printed(r, AD_TEXT);
     const char *const parts[] = {"gradcheck: FAIL  1 of 3 (1 pass, 1 kink)",
                                  "f = 2 ",
                                  "seed 42",
@@ -1429,7 +1589,7 @@ Test(check, page_shows_claims_estimates_and_layers) {
                                  "KINK",
                                  "local: ",
                                  "sweep: forward against reverse"};
-    for (size_t i = 0; i < sizeof parts/sizeof *parts; i++)
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
         cr_expect(strstr(text, parts[i]) != NULL, "no \"%s\" in\n%s", parts[i], text);
     cr_expect(strstr(text, "  b ") < strstr(text, "  a "), "what failed comes first");
     ad_check_free(r);
@@ -1444,18 +1604,20 @@ Test(check, json_is_balanced_and_has_no_bare_nan) {
     cr_expect_eq(count_of(text, '{'), count_of(text, '}'));
     cr_expect_eq(count_of(text, '['), count_of(text, ']'));
     cr_expect(strstr(text, ":nan") == NULL && strstr(text, ":inf") == NULL);
-    cr_expect(strstr(text, "\"claimed\":\"NaN\"") != NULL && strstr(text, "\"nan\"") == NULL, "%s", text);
+    cr_expect(strstr(text, "\"claimed\":\"NaN\"") != NULL && strstr(text, "\"nan\"") == NULL, "%s",
+              text);
     cr_expect(strstr(text, "a \\\"quoted\\\\\\u000a name") != NULL);
     ad_check_free(r);
     ad_tape_free(b.tape);
 }
 
 Test(check, csv_has_as_many_fields_in_every_row) {
-    bench b = FORMULA("a*b + relu(c)", 0.5, 4, 0);
+    bench            b = FORMULA("a*b + relu(c)", 0.5, 4, 0);
     ad_check_report *r = check(&b, VALUES(4, 0.625, 0));
     char            *line = strtok(printed(r, AD_CSV), "\n");
     size_t           lines = 0;
-    for (; line != NULL; line = strtok(NULL, "\n"), lines++) cr_expect_eq(count_of(line, ','), 12, "%s", line);
+    for (; line != NULL; line = strtok(NULL, "\n"), lines++)
+        cr_expect_eq(count_of(line, ','), 12, "%s", line);
     cr_expect_eq(lines, 1 + 3 + 1);
     ad_check_free(r);
     ad_tape_free(b.tape);

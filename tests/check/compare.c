@@ -48,8 +48,10 @@ static ad_var example(void) {
 
 Test(compare, a_right_pass_agrees_input_by_input) {
     compare(example(), AD_BUG_NONE);
-    cr_expect(compared.checked && compared.inputs == 2 && compared.agree == 2 && compared.open == 0);
-    cr_expect(close_to(compared.input[0].difference, 2, 1e-10, 0) && close_to(compared.input[1].difference, 5, 1e-10, 0));
+    cr_expect(compared.checked && compared.inputs == 2 && compared.agree == 2 &&
+              compared.open == 0);
+    cr_expect(close_to(compared.input[0].difference, 2, 1e-10, 0) &&
+              close_to(compared.input[1].difference, 5, 1e-10, 0));
     cr_expect_eq(compared.harmed, 0);
     expect_said("2 of 2 agree with differences to ");
     cr_expect_null(traced.right);
@@ -60,16 +62,20 @@ Test(compare, a_right_pass_agrees_input_by_input) {
 Test(compare, each_bug_is_noticed_where_it_does_harm) {
     const ad_var y = example();
     compare(y, AD_BUG_OVERWRITE);
-    cr_expect(compared.agree == 1 && compared.harmed == 1 && !compared.input[1].agrees && compared.right_refuted == 0);
-    expect_said("1 of 2 DISAGREE with differences: a value that is used twice owes its gradient to both uses");
+    cr_expect(compared.agree == 1 && compared.harmed == 1 && !compared.input[1].agrees &&
+              compared.right_refuted == 0);
+    expect_said("1 of 2 DISAGREE with differences: a value that is used twice owes its gradient to "
+                "both uses");
     forget();
     compare(y, AD_BUG_STALE);
     cr_expect(compared.agree == 0 && compared.harmed == 2);
-    expect_said("2 of 2 DISAGREE with differences: what an earlier pass left must be set to zero before the next");
+    expect_said("2 of 2 DISAGREE with differences: what an earlier pass left must be set to zero "
+                "before the next");
     forget();
     compare(y, AD_BUG_DEPTH_FIRST);
     cr_expect(compared.agree == 2 && compared.harmed == 0);
-    expect_said("2 of 2 agree with differences to 1e-16: in this graph the bug makes no difference");
+    expect_said(
+        "2 of 2 agree with differences to 1e-16: in this graph the bug makes no difference");
 }
 
 /* abs has no derivative at 0, so there are no differences of 3x + 2|x| + 4x: that the bug loses the
@@ -82,24 +88,27 @@ Test(compare, where_there_are_no_differences_the_bug_is_not_declared_harmless) {
     cr_expect(compared.open == 1 && compared.agree == 1 && compared.harmed == 1);
     expect_said("1 of 2 agree with differences");
     expect_said("just where the bug makes a difference there are none");
-    cr_expect(strstr(said, "no difference:") == NULL && strstr(said, "makes no difference") == NULL, "%s", said);
+    cr_expect(strstr(said, "no difference:") == NULL && strstr(said, "makes no difference") == NULL,
+              "%s", said);
 }
 
 /* A rule that is wrong without any bug: the bug is not to blame, and its lesson is not given. */
 static double square(size_t n, const double x[], void *context) {
     (void)n, (void)context;
-    return x[0]*x[0];
+    return x[0] * x[0];
 }
 static void wrong_rule(size_t n, const double x[], double v, double partial[], void *context) {
     (void)n, (void)v, (void)context;
-    partial[0] = 3*x[0];
+    partial[0] = 3 * x[0];
 }
 
 Test(compare, a_wrong_rule_is_not_blamed_on_the_bug) {
-    static const ad_custom_op op = {.name = "square", .operands = 1, .value = square, .partials = wrong_rule};
+    static const ad_custom_op op = {
+        .name = "square", .operands = 1, .value = square, .partials = wrong_rule};
     const ad_var x = ad_input(tape, 2);
     compare(ad_custom(tape, &op, 1, &x, NULL), AD_BUG_OVERWRITE);
-    cr_expect(compared.harmed == 0 && compared.right_refuted == 1 && compared.input[0].right_refuted);
+    cr_expect(compared.harmed == 0 && compared.right_refuted == 1 &&
+              compared.input[0].right_refuted);
     expect_said("1 of 1 DISAGREE with differences: a kink, a jump, or a wrong rule");
 }
 
@@ -108,7 +117,8 @@ Test(compare, what_is_not_wanted_is_not_asked) {
     cr_assert(ad__trace_make(tape, 1, &y, &(ad_view){.bug = AD_BUG_OVERWRITE}, &traced));
     cr_assert(ad__compare_make(tape, &traced, 0, false, &compared));
     cr_expect(!compared.checked && compared.inputs == 2 && compared.harmed == 1);
-    for (size_t i = 0; i < 2; i++) cr_expect(compared.input[i].difference != compared.input[i].difference);
+    for (size_t i = 0; i < 2; i++)
+        cr_expect(compared.input[i].difference != compared.input[i].difference);
 }
 
 /* Terms that nearly cancel, added up in another order: off by roundings, which is not the bug's
@@ -116,30 +126,32 @@ Test(compare, what_is_not_wanted_is_not_asked) {
 Test(compare, rounding_in_another_order_is_not_called_wrong) {
     const ad_var x = ad_input(tape, 0.3);
     ad_var       term[9];
-    for (int i = 0; i < 8; i++) term[i] = ad_mul(ad_sin(ad_mul(x, ad_num(i + 1))), ad_num(i%2 == 0 ? 0.1*(i + 1) : 0.7/(i + 1)));
+    for (int i = 0; i < 8; i++)
+        term[i] = ad_mul(ad_sin(ad_mul(x, ad_num(i + 1))),
+                         ad_num(i % 2 == 0 ? 0.1 * (i + 1) : 0.7 / (i + 1)));
     term[8] = ad_mul(x, ad_num(-2));
     const ad_var y = ad_sum(9, term);
     compare(y, AD_BUG_DEPTH_FIRST);
     cr_expect_eq(compared.harmed, 0);
 }
 
-/* ---- faults and harm -------------------------------------------------------------------------- */
+/* ---- faults and harm ------------------------------------------------------------------------- */
 
 static uint32_t draw(uint64_t *state, uint32_t below) {
-    *state = *state*6364136223846793005u + 1442695040888963407u;        /* Knuth's MMIX */
-    return (uint32_t)(*state >> 33)%below;
+    *state = *state * 6364136223846793005u + 1442695040888963407u; /* Knuth's MMIX */
+    return (uint32_t)(*state >> 33) % below;
 }
 
 static ad_var random_graph(uint64_t seed) {
     ad_var node[14];
-    for (int i = 0; i < 3; i++) node[i] = ad_input(tape, 0.25 + 0.5*draw(&seed, 100)/100);
+    for (int i = 0; i < 3; i++) node[i] = ad_input(tape, 0.25 + 0.5 * draw(&seed, 100) / 100);
     for (uint32_t i = 3; i < 14; i++) {
         const ad_var a = node[draw(&seed, i)], b = node[i - 1 - draw(&seed, i < 5 ? i : 5)];
         switch (draw(&seed, 5)) {
-        case 0:  node[i] = ad_add(a, b); break;
-        case 1:  node[i] = ad_mul(a, b); break;
-        case 2:  node[i] = ad_sub(ad_sin(a), b); break;
-        case 3:  node[i] = ad_max(a, ad_mul(b, ad_num(0.75))); break;
+        case 0: node[i] = ad_add(a, b); break;
+        case 1: node[i] = ad_mul(a, b); break;
+        case 2: node[i] = ad_sub(ad_sin(a), b); break;
+        case 3: node[i] = ad_max(a, ad_mul(b, ad_num(0.75))); break;
         default: node[i] = ad_sin(b);
         }
     }
@@ -161,22 +173,28 @@ Test(compare, what_strikes_nowhere_does_no_harm) {
         size_t struck = 0, harmless = 0;
         for (uint64_t seed = 1; seed <= 400; seed++) {
             const ad_var y = random_graph(seed);
-            cr_assert(ad__trace_make(tape, 1, &y, &(ad_view){.bug = bug, .order = order[seed%2]}, &traced));
+            cr_assert(ad__trace_make(tape, 1, &y, &(ad_view){.bug = bug, .order = order[seed % 2]},
+                                     &traced));
             cr_assert(ad__compare_make(tape, &traced, 0, true, &compared));
             const size_t found = faults(&traced.pass[0]);
             cr_expect(found > 0 || compared.harmed == 0, "seed %d: no fault, and harm", (int)seed);
             ad_backward(y);
             for (uint32_t i = 0; i <= ad__node_of(y); i++)
-                cr_expect(close_to(traced.right[0].adjoint[i], ad_grad(ad__handle(tape, i)), 1e-13, 1e-13), "node %u", i);
+                cr_expect(close_to(traced.right[0].adjoint[i], ad_grad(ad__handle(tape, i)), 1e-13,
+                                   1e-13),
+                          "node %u", i);
             for (size_t k = 0; k < compared.inputs; k++)
-                cr_expect(compared.input[k].open || compared.input[k].agrees == !traced.pass[0].wrong[compared.input[k].node],
+                cr_expect(compared.input[k].open ||
+                              compared.input[k].agrees ==
+                                  !traced.pass[0].wrong[compared.input[k].node],
                           "seed %d, input %zu", (int)seed, k);
             struck += compared.harmed > 0, harmless += compared.harmed == 0;
             forget();
             ad_tape_free(tape);
             make();
         }
-        cr_expect(struck > 20 && harmless > (bug == AD_BUG_STALE ? 0 : 20), "%d: %zu and %zu", (int)bug, struck, harmless);
+        cr_expect(struck > 20 && harmless > (bug == AD_BUG_STALE ? 0 : 20), "%d: %zu and %zu",
+                  (int)bug, struck, harmless);
     }
 }
 

@@ -26,7 +26,7 @@ static ad__slice line_at(place *p) {
 }
 
 static ad_verdict verdict(double (*f)(double), double x, double claimed) {
-    place          p = {f, x};
+    place           p = {f, x};
     const ad__slice line = line_at(&p);
     return ad__judge(&line, claimed, 1e-9).verdict;
 }
@@ -58,20 +58,22 @@ static const struct smooth {
     double (*f)(double), (*d)(double);
     double x[4];
 } smooth[] = {
-    {sin, cos, {1, 1e-6, 100, 0.3}}, {exp50, dexp50, {0, 1, -1, 3}}, {log, dlog, {1, 1e-6, 1e-3, 1e5}},
-    {sqrt, dsqrt, {1e-9, 1e-3, 1, 2}}, {cube, dcube, {1, 1e-5, -3, 30}}, {wave, dwave, {0, 1, 0.1, 0.013}},
-    {runge, drunge, {1, 0.1, 0.2, 0.5}}, {tanh, dtanh, {0, 1, 5, -2}}, {tiny, dtiny, {0, 1, 0.1, 0.3}},
+    {sin, cos, {1, 1e-6, 100, 0.3}},     {exp50, dexp50, {0, 1, -1, 3}},
+    {log, dlog, {1, 1e-6, 1e-3, 1e5}},   {sqrt, dsqrt, {1e-9, 1e-3, 1, 2}},
+    {cube, dcube, {1, 1e-5, -3, 30}},    {wave, dwave, {0, 1, 0.1, 0.013}},
+    {runge, drunge, {1, 0.1, 0.2, 0.5}}, {tanh, dtanh, {0, 1, 5, -2}},
+    {tiny, dtiny, {0, 1, 0.1, 0.3}},
 };
 
-#define EACH_SMOOTH(k, x_)                                                    \
-    for (size_t k = 0; k < sizeof smooth/sizeof *smooth; k++)                 \
-        for (size_t n_ = 0; n_ < 4; n_++)                                     \
+#define EACH_SMOOTH(k, x_)                                      \
+    for (size_t k = 0; k < sizeof smooth / sizeof *smooth; k++) \
+        for (size_t n_ = 0; n_ < 4; n_++)                       \
             for (double x_ = smooth[k].x[n_], once_ = 1; once_ > 0; once_ = 0)
 
 Test(estimate, error_covers_the_difference_to_the_true_slope) {
     EACH_SMOOTH(k, x) {
         place              p = {smooth[k].f, x};
-        const ad__slice     line = line_at(&p);
+        const ad__slice    line = line_at(&p);
         const ad__estimate e = ad__estimate_slope(&line);
         const double       d = smooth[k].d(x);
         cr_expect_eq(e.shape, AD__SMOOTH, "function %zu at %g", k, x);
@@ -81,13 +83,16 @@ Test(estimate, error_covers_the_difference_to_the_true_slope) {
 }
 
 Test(estimate, true_slopes_pass) {
-    EACH_SMOOTH(k, x) cr_expect_eq(verdict(smooth[k].f, x, smooth[k].d(x)), AD_PASS, "function %zu at %g", k, x);
+    EACH_SMOOTH(k, x)
+    cr_expect_eq(verdict(smooth[k].f, x, smooth[k].d(x)), AD_PASS, "function %zu at %g", k, x);
 }
 
 Test(estimate, slopes_wrong_by_1e_8_fail) {
     EACH_SMOOTH(k, x) {
-        cr_expect_eq(verdict(smooth[k].f, x, smooth[k].d(x)*(1 + 1.1e-8)), AD_FAIL, "function %zu at %g", k, x);
-        cr_expect_eq(verdict(smooth[k].f, x, smooth[k].d(x)*(1 - 1.1e-8)), AD_FAIL, "function %zu at %g", k, x);
+        cr_expect_eq(verdict(smooth[k].f, x, smooth[k].d(x) * (1 + 1.1e-8)), AD_FAIL,
+                     "function %zu at %g", k, x);
+        cr_expect_eq(verdict(smooth[k].f, x, smooth[k].d(x) * (1 - 1.1e-8)), AD_FAIL,
+                     "function %zu at %g", k, x);
     }
 }
 
@@ -109,7 +114,7 @@ Test(estimate, zero_slope_is_weak_and_a_claim_beside_it_fails) {
 
 Test(estimate, kink_shows_the_slopes_of_both_sides) {
     place              p = {bent, 0.3};
-    const ad__slice     line = line_at(&p);
+    const ad__slice    line = line_at(&p);
     const ad__estimate e = ad__estimate_slope(&line);
     cr_expect_eq(e.shape, AD__KINKED);
     cr_expect_float_eq(e.left, -0.4, 1e-9);
@@ -143,7 +148,8 @@ Test(estimate, jump_and_vertical_tangent_are_inconclusive) {
         place              p = {steep[k], x[k]};
         const ad__slice    line = line_at(&p);
         const ad__estimate e = ad__estimate_slope(&line);
-        cr_expect(e.shape == AD__VERTICAL && isnan(e.slope) && isnan(e.left) && isnan(e.right), "%d: shape %d", k, (int)e.shape);
+        cr_expect(e.shape == AD__VERTICAL && isnan(e.slope) && isnan(e.left) && isnan(e.right),
+                  "%d: shape %d", k, (int)e.shape);
     }
 }
 
@@ -151,8 +157,8 @@ Test(estimate, function_without_values_on_a_side_is_at_the_edge_of_its_domain) {
     cr_expect_eq(verdict(sqrt, 0, INFINITY), AD_DOMAIN);
     cr_expect_eq(verdict(lonely, 0, 0), AD_DOMAIN);
     cr_expect_eq(verdict(lonely, 0, NAN), AD_DOMAIN);
-    place              p = {asin, 1};
-    const ad__slice     line = line_at(&p);
+    place           p = {asin, 1};
+    const ad__slice line = line_at(&p);
     cr_expect_eq(ad__estimate_slope(&line).shape, AD__EDGE);
 }
 
@@ -160,25 +166,25 @@ Test(estimate, function_without_values_on_a_side_is_at_the_edge_of_its_domain) {
  * alarm, and a gross error is still detected. */
 Test(estimate, noise_is_measured_and_never_taken_for_a_wrong_slope) {
     for (int i = 0; i < 200; i++) {
-        const double x = 0.01 + 0.0137*i;
+        const double x = 0.01 + 0.0137 * i;
         cr_expect_neq(verdict(offset, x, 1), AD_FAIL, "at %g", x);
         cr_expect_neq(verdict(single, x, cos(x)), AD_FAIL, "at %g", x);
         cr_expect_eq(verdict(offset, x, 1.01), AD_FAIL, "at %g", x);
     }
     const double step = 0x1p-19;
     place        p = {offset, 0.3};
-    cr_expect(noise_at(&p, 0) > step/8 && noise_at(&p, 0) < 8*step);
+    cr_expect(noise_at(&p, 0) > step / 8 && noise_at(&p, 0) < 8 * step);
 }
 
 Test(estimate, noise_of_a_smooth_function_is_a_few_roundings) {
     for (double x = 0.1; x < 3; x += 0.1) {
         place p = {exp, x};
-        cr_expect(noise_at(&p, 0) < 16*AD__ROUNDING*exp(x), "at %g", x);
+        cr_expect(noise_at(&p, 0) < 16 * AD__ROUNDING * exp(x), "at %g", x);
     }
 }
 
 Test(estimate, cheap_case_costs_four_evaluations) {
-    place          p = {line_03, 0.3};
+    place           p = {line_03, 0.3};
     const ad__slice line = line_at(&p);
     cr_expect_eq(ad__judge(&line, 1, 1e-9).estimate.evaluations, 4);
 }
@@ -186,7 +192,7 @@ Test(estimate, cheap_case_costs_four_evaluations) {
 /* Twenty steps up and down; twice that if x is small and x itself is the unit of the second
  * ladder. */
 Test(estimate, what_is_not_cheap_costs_forty_more) {
-    place p = {sin, 0.3}, tiny_x = {sin, 1e-6};
+    place           p = {sin, 0.3}, tiny_x = {sin, 1e-6};
     const ad__slice line = line_at(&p), small = line_at(&tiny_x);
     cr_expect_eq(ad__judge(&line, cos(0.3), 1e-12).estimate.evaluations, 4 + 40);
     cr_expect_eq(ad__estimate_slope(&line).evaluations, 40);
@@ -194,24 +200,24 @@ Test(estimate, what_is_not_cheap_costs_forty_more) {
 }
 
 Test(estimate, smaller_rtol_asks_for_more_than_the_cheap_case) {
-    place          p = {line_03, 0.3};
+    place           p = {line_03, 0.3};
     const ad__slice line = line_at(&p);
     cr_expect_gt(ad__judge(&line, 1, 1e-12).estimate.evaluations, 4);
     cr_expect_eq(ad__judge(&line, 1 + 1e-10, 1e-12).verdict, AD_FAIL);
 }
 
 Test(estimate, taylor_slope_is_two_for_a_gradient_and_three_with_curvature) {
-    place          p = {exp, 0.7};
+    place           p = {exp, 0.7};
     const ad__slice line = line_at(&p);
-    const double   d = exp(0.7);
+    const double    d = exp(0.7);
     cr_expect_float_eq(ad__taylor_slope(&line, d, 0, 1), 2, 0.02);
     cr_expect_float_eq(ad__taylor_slope(&line, d, d, 2), 3, 0.05);
-    cr_expect_float_eq(ad__taylor_slope(&line, 1.001*d, 0, 1), 1, 0.1);
-    cr_expect_float_eq(ad__taylor_slope(&line, d, 1.01*d, 2), 2, 0.1);
+    cr_expect_float_eq(ad__taylor_slope(&line, 1.001 * d, 0, 1), 1, 0.1);
+    cr_expect_float_eq(ad__taylor_slope(&line, d, 1.01 * d, 2), 2, 0.1);
 }
 
 Test(estimate, taylor_slope_of_a_straight_line_is_too_small_to_see) {
-    place          p = {line_03, 0.3};
+    place           p = {line_03, 0.3};
     const ad__slice line = line_at(&p);
     cr_expect(isnan(ad__taylor_slope(&line, 1, 0, 1)));
 }
@@ -223,7 +229,7 @@ typedef struct short_sight {
 
 static ad__sample seen_at(void *context, double t) {
     short_sight *s = context;
-    return (ad__sample){t, (1 + t)*(1 + t), s->seen++ < s->steps};
+    return (ad__sample){t, (1 + t) * (1 + t), s->seen++ < s->steps};
 }
 
 Test(estimate, taylor_slope_needs_three_ratios) {
@@ -254,7 +260,7 @@ Test(estimate, noise_at_the_ends_of_the_step_is_counted) {
     cr_expect_neq(ad__judge(&line, 1 + 1e-4, 1e-9).verdict, AD_FAIL);
 }
 
-/* ---- by hand ---------------------------------------------------------------------------------- */
+/* ---- by hand --------------------------------------------------------------------------------- */
 
 /* c[0]|t| + c[1]t + c[2]t^2 + c[3]t^3, with the error `noise`; 0 at x, so that every difference has
  * all its digits. No value outside of low...high, another side outside of left...right. */
@@ -264,7 +270,7 @@ typedef struct cubic {
 
 static ad__sample cubic_at(void *context, double t) {
     const cubic *p = context;
-    const double v = t*(p->c[1] + t*(p->c[2] + t*p->c[3])) + p->c[0]*fabs(t);
+    const double v = t * (p->c[1] + t * (p->c[2] + t * p->c[3])) + p->c[0] * fabs(t);
     return (ad__sample){t, t >= p->low && t <= p->high ? v : NAN, t >= p->left && t <= p->right};
 }
 
@@ -282,9 +288,9 @@ Test(estimate, cubic_is_resolved_at_the_third_step) {
     cubic              p = {{0, 2, 1, 1}, ALL_OF_IT};
     const ad__slice    line = cubic_line(&p, 1e-9);
     const ad__estimate e = ad__estimate_slope(&line);
-    cr_expect(e.shape == AD__SMOOTH && e.step == 1.0/64, "%g", e.step);
+    cr_expect(e.shape == AD__SMOOTH && e.step == 1.0 / 64, "%g", e.step);
     cr_expect_float_eq(e.slope, 2, 1e-12);
-    cr_expect_float_eq(e.error, 1.2*64e-9, 1e-13);
+    cr_expect_float_eq(e.error, 1.2 * 64e-9, 1e-13);
     cr_expect_float_eq(e.scale, 2 + 0x1p-20, 1e-10);
     cr_expect(isnan(e.left) && isnan(e.right) && e.evaluations == 40);
 }
@@ -295,15 +301,17 @@ Test(estimate, sides_of_a_kink_are_resolved_at_the_third_step) {
     const ad__slice    line = cubic_line(&p, 1e-9);
     const ad__estimate e = ad__estimate_slope(&line);
     cr_expect_eq(e.shape, AD__KINKED);
-    cr_expect(fabs(e.left - 1) < 1e-12 && fabs(e.right - 3) < 1e-12, "%.17g %.17g", e.left, e.right);
-    cr_expect_float_eq(e.side_error, 1.2*128e-9, 1e-13);
+    cr_expect(fabs(e.left - 1) < 1e-12 && fabs(e.right - 3) < 1e-12, "%.17g %.17g", e.left,
+              e.right);
+    cr_expect_float_eq(e.side_error, 1.2 * 128e-9, 1e-13);
     cr_expect(isnan(e.slope) && e.error == INFINITY);
 }
 
 /* No value on one side, and on the other only within 1/100: the slope 2 of that side is found by
  * the steps that have values. */
 Test(estimate, side_that_ends_soon_has_its_slope_at_the_edge) {
-    cubic              left = {{0, 2, 1, 0}, -0.01, 0, -INFINITY, INFINITY}, right = {{0, 2, 1, 0}, 0, 0.01, -INFINITY, INFINITY};
+    cubic left = {{0, 2, 1, 0}, -0.01, 0, -INFINITY, INFINITY},
+          right = {{0, 2, 1, 0}, 0, 0.01, -INFINITY, INFINITY};
     const ad__slice    before = cubic_line(&left, 1e-9), behind = cubic_line(&right, 1e-9);
     const ad__estimate a = ad__estimate_slope(&before), b = ad__estimate_slope(&behind);
     cr_expect(a.shape == AD__EDGE && b.shape == AD__EDGE);
@@ -313,25 +321,32 @@ Test(estimate, side_that_ends_soon_has_its_slope_at_the_edge) {
 
 /* Without values beyond 1/100, or on another side there, the first three steps are skipped. */
 Test(estimate, steps_without_a_value_or_on_another_side_are_left_out) {
-    static cubic bad[] = {{{0, 2, 1, 1}, -0.01, INFINITY, -INFINITY, INFINITY}, {{0, 2, 1, 1}, -INFINITY, 0.01, -INFINITY, INFINITY},
-                          {{0, 2, 1, 1}, -INFINITY, INFINITY, -0.01, INFINITY}, {{0, 2, 1, 1}, -INFINITY, INFINITY, -INFINITY, 0.01}};
+    static cubic bad[] = {{{0, 2, 1, 1}, -0.01, INFINITY, -INFINITY, INFINITY},
+                          {{0, 2, 1, 1}, -INFINITY, 0.01, -INFINITY, INFINITY},
+                          {{0, 2, 1, 1}, -INFINITY, INFINITY, -0.01, INFINITY},
+                          {{0, 2, 1, 1}, -INFINITY, INFINITY, -INFINITY, 0.01}};
     for (size_t k = 0; k < 4; k++) {
         const ad__slice    line = cubic_line(&bad[k], 1e-12);
         const ad__estimate e = ad__estimate_slope(&line);
         cr_expect(e.shape == AD__SMOOTH && fabs(e.slope - 2) < 1e-10, "%zu", k);
         cr_expect(e.step == 0x1p-12, "%zu: %g", k, e.step);
-        cr_expect_float_eq(e.error, 1.2*0x1p12*1e-12, 1e-14, "%zu: %g", k, e.error);
+        cr_expect_float_eq(e.error, 1.2 * 0x1p12 * 1e-12, 1e-14, "%zu: %g", k, e.error);
     }
 }
 
 /* There are no values left of x, right of x, or on either side. */
 Test(estimate, edge_has_the_slope_of_the_side_that_is_there) {
-    cubic left = {{0, 2, 1, 0}, -INFINITY, 0, -INFINITY, INFINITY}, right = {{0, 2, 1, 0}, 0, INFINITY, -INFINITY, INFINITY};
-    cubic none = {{0, 2, 1, 0}, 0, 0, -INFINITY, INFINITY};
-    const ad__slice    lines[] = {cubic_line(&left, 1e-9), cubic_line(&right, 1e-9), cubic_line(&none, 1e-9)};
-    const ad__estimate l = ad__estimate_slope(&lines[0]), r = ad__estimate_slope(&lines[1]), n = ad__estimate_slope(&lines[2]);
-    cr_expect(l.shape == AD__EDGE && fabs(l.left - 2) < 1e-12 && isnan(l.right) && fabs(l.side_error - 1.2*128e-9) < 1e-13);
-    cr_expect(r.shape == AD__EDGE && fabs(r.right - 2) < 1e-12 && isnan(r.left) && fabs(r.side_error - 1.2*128e-9) < 1e-13);
+    cubic left = {{0, 2, 1, 0}, -INFINITY, 0, -INFINITY, INFINITY},
+          right = {{0, 2, 1, 0}, 0, INFINITY, -INFINITY, INFINITY};
+    cubic              none = {{0, 2, 1, 0}, 0, 0, -INFINITY, INFINITY};
+    const ad__slice    lines[] = {cubic_line(&left, 1e-9), cubic_line(&right, 1e-9),
+                                  cubic_line(&none, 1e-9)};
+    const ad__estimate l = ad__estimate_slope(&lines[0]), r = ad__estimate_slope(&lines[1]),
+                       n = ad__estimate_slope(&lines[2]);
+    cr_expect(l.shape == AD__EDGE && fabs(l.left - 2) < 1e-12 && isnan(l.right) &&
+              fabs(l.side_error - 1.2 * 128e-9) < 1e-13);
+    cr_expect(r.shape == AD__EDGE && fabs(r.right - 2) < 1e-12 && isnan(r.left) &&
+              fabs(r.side_error - 1.2 * 128e-9) < 1e-13);
     cr_expect(n.shape == AD__EDGE && isnan(n.left) && isnan(n.right) && n.side_error == 0);
 }
 
@@ -351,7 +366,7 @@ Test(estimate, judgement_of_a_smooth_slope_by_hand) {
         {1e-9, INFINITY, 1e-9, INFINITY, 768e-9, AD_FAIL},
     };
     /* clang-format on */
-    for (size_t k = 0; k < sizeof of/sizeof *of; k++) {
+    for (size_t k = 0; k < sizeof of / sizeof *of; k++) {
         cubic               p = {{0, 2, 1, 1}, ALL_OF_IT};
         const ad__slice     line = cubic_line(&p, of[k].noise);
         const ad__judgement j = ad__judge(&line, of[k].claimed, of[k].rtol);
@@ -374,7 +389,7 @@ Test(estimate, judgement_at_a_kink_by_hand) {
         {INFINITY, 0.5, INFINITY, 1.5, AD_FAIL},
     };
     /* clang-format on */
-    for (size_t k = 0; k < sizeof of/sizeof *of; k++) {
+    for (size_t k = 0; k < sizeof of / sizeof *of; k++) {
         cubic               p = {{1, 2, 1, 0}, ALL_OF_IT};
         const ad__slice     line = cubic_line(&p, 1e-9);
         const ad__judgement j = ad__judge(&line, of[k].claimed, of[k].rtol);
@@ -390,13 +405,17 @@ Test(estimate, cheap_case_by_hand) {
     const double        h = cbrt(0x1p-52);
     cubic               p = {{0, 2, 1, 1}, ALL_OF_IT};
     const ad__slice     line = cubic_line(&p, 1e-18);
-    const ad__judgement j = ad__judge(&line, 2*(1 + 5e-10), 1e-9);
-    cr_expect(j.verdict == AD_PASS && j.estimate.evaluations == 4 && j.estimate.step == h && j.estimate.shape == AD__SMOOTH);
+    const ad__judgement j = ad__judge(&line, 2 * (1 + 5e-10), 1e-9);
+    cr_expect(j.verdict == AD_PASS && j.estimate.evaluations == 4 && j.estimate.step == h &&
+              j.estimate.shape == AD__SMOOTH);
     cr_expect_float_eq(j.estimate.slope, 2, 1e-15);
-    cr_expect_float_eq(j.estimate.error, h*h + 1.2*(2e-18 + 8*0x1p-53*h)/(2*h), 1e-14);
+    cr_expect_float_eq(j.estimate.error, h * h + 1.2 * (2e-18 + 8 * 0x1p-53 * h) / (2 * h), 1e-14);
     cr_expect(fabs(j.gap - 1e-9) < 1e-14 && fabs(j.tolerance - 2e-9) < 1e-15);
-    cubic sides[] = {{{0, 2, 1, 1}, -INFINITY, INFINITY, -1.5*h, INFINITY}, {{0, 2, 1, 1}, -INFINITY, INFINITY, -INFINITY, 1.5*h},
-                     {{0, 2, 1, 1}, -INFINITY, 1.5*h, -INFINITY, INFINITY}, {{1e-4, 2, 1, 1}, ALL_OF_IT}, {{0, 2, 1, 1}, ALL_OF_IT}};
+    cubic sides[] = {{{0, 2, 1, 1}, -INFINITY, INFINITY, -1.5 * h, INFINITY},
+                     {{0, 2, 1, 1}, -INFINITY, INFINITY, -INFINITY, 1.5 * h},
+                     {{0, 2, 1, 1}, -INFINITY, 1.5 * h, -INFINITY, INFINITY},
+                     {{1e-4, 2, 1, 1}, ALL_OF_IT},
+                     {{0, 2, 1, 1}, ALL_OF_IT}};
     for (size_t k = 0; k < 5; k++) {
         const ad__slice one = cubic_line(&sides[k], k == 4 ? 1e-14 : 1e-18);
         cr_expect(ad__judge(&one, 2, 1e-9).estimate.evaluations >= 44, "%zu", k);
@@ -418,14 +437,15 @@ Test(estimate, taylor_slopes_of_polynomials_are_whole) {
  * noise. */
 static ad__sample up_and_down(void *context, double t) {
     int *calls = context;
-    return (ad__sample){t, ++*calls%2 == 0 ? 1e-6 : -1e-6, true};
+    return (ad__sample){t, ++*calls % 2 == 0 ? 1e-6 : -1e-6, true};
 }
 
 Test(estimate, noise_of_values_that_go_up_and_down_by_hand) {
-    int calls = 0;
+    int          calls = 0;
     const double noise = ad__measured_noise(up_and_down, &calls, 0, 1);
-    cr_expect_float_eq(noise, 4*64e-6/sqrt(924), 1e-12);
-    cr_expect_eq(calls, 1 + 20*20, "%d; one value at x, ten on either side at each of 20 spacings", calls);
+    cr_expect_float_eq(noise, 4 * 64e-6 / sqrt(924), 1e-12);
+    cr_expect_eq(calls, 1 + 20 * 20,
+                 "%d; one value at x, ten on either side at each of 20 spacings", calls);
 }
 
 /* Both columns of the table are exact from the second step on; finer ones have more noise. */
@@ -433,21 +453,22 @@ Test(estimate, straight_line_is_resolved_at_the_second_step) {
     cubic              p = {{0, 2, 0, 0}, ALL_OF_IT};
     const ad__slice    line = cubic_line(&p, 1e-9);
     const ad__estimate e = ad__estimate_slope(&line);
-    cr_expect(e.shape == AD__SMOOTH && e.step == 1.0/16 && e.slope == 2);
-    cr_expect_float_eq(e.error, 1.2*16e-9, 1e-14);
+    cr_expect(e.shape == AD__SMOOTH && e.step == 1.0 / 16 && e.slope == 2);
+    cr_expect_float_eq(e.error, 1.2 * 16e-9, 1e-14);
 }
 
 /* Slopes that are the sines of 1, 4, 16, ... never agree. */
 static ad__sample restless(void *context, double t) {
     (void)context;
-    return (ad__sample){t, t*sin(1/fabs(t)), true};
+    return (ad__sample){t, t * sin(1 / fabs(t)), true};
 }
 
 Test(estimate, slopes_that_agree_nowhere_are_not_resolved) {
     const ad__slice     line = {restless, NULL, NULL, 0, 1e-20, 1, false};
     const ad__estimate  e = ad__estimate_slope(&line);
     const ad__judgement j = ad__judge(&line, 0, 1e-9);
-    cr_expect(e.shape == AD__UNRESOLVED || e.error > 0.1, "shape %d, %g +- %g", (int)e.shape, e.slope, e.error);
+    cr_expect(e.shape == AD__UNRESOLVED || e.error > 0.1, "shape %d, %g +- %g", (int)e.shape,
+              e.slope, e.error);
     cr_expect_eq(j.verdict, AD_INCONCLUSIVE, "%s", ad_verdict_text(j.verdict));
 }
 
@@ -455,38 +476,45 @@ Test(estimate, slopes_that_agree_nowhere_are_not_resolved) {
  * with its one step of 6e-6, is skipped, and all steps are made twice, from 1/4 and from x/4 on.
  * The more accurate of the two is the answer. */
 Test(estimate, small_x_has_steps_of_its_own_size) {
-    const struct { double size; size_t cheap, full; } of[] = {{0, 4, 40}, {1e-6, 84, 80}, {1e-4, 4, 80}, {1e-3, 4, 40}, {1, 4, 40}};
-    for (size_t k = 0; k < sizeof of/sizeof *of; k++) {
+    const struct {
+        double size;
+        size_t cheap, full;
+    } of[] = {{0, 4, 40}, {1e-6, 84, 80}, {1e-4, 4, 80}, {1e-3, 4, 40}, {1, 4, 40}};
+    for (size_t k = 0; k < sizeof of / sizeof *of; k++) {
         cubic     p = {{0, 2, 1, 1}, ALL_OF_IT};
         ad__slice line = cubic_line(&p, 1e-18);
         line.size = of[k].size;
         cr_expect_eq(ad__judge(&line, 2, 1e-9).estimate.evaluations, of[k].cheap, "%g", of[k].size);
         cr_expect_eq(ad__estimate_slope(&line).evaluations, of[k].full, "%g", of[k].size);
     }
-    cubic     wide = {{0, 2, 1, 1}, ALL_OF_IT}, near = {{0, 2, 1, 1}, -0.5e-6, INFINITY, -INFINITY, INFINITY};
+    cubic wide = {{0, 2, 1, 1}, ALL_OF_IT},
+          near = {{0, 2, 1, 1}, -0.5e-6, INFINITY, -INFINITY, INFINITY};
     ad__slice wide_line = cubic_line(&wide, 1e-18), near_line = cubic_line(&near, 1e-18);
     wide_line.size = near_line.size = 1e-6;
-    const ad__estimate of_wide = ad__estimate_slope(&wide_line), of_near = ad__estimate_slope(&near_line);
-    cr_expect(of_wide.step == 1.0/64 && fabs(of_wide.slope - 2) < 1e-12, "%g", of_wide.step);
-    cr_expect(of_near.step <= 2.5e-7 && of_near.step >= 1e-9 && fabs(of_near.slope - 2) < 1e-8, "%g", of_near.step);
+    const ad__estimate of_wide = ad__estimate_slope(&wide_line),
+                       of_near = ad__estimate_slope(&near_line);
+    cr_expect(of_wide.step == 1.0 / 64 && fabs(of_wide.slope - 2) < 1e-12, "%g", of_wide.step);
+    cr_expect(of_near.step <= 2.5e-7 && of_near.step >= 1e-9 && fabs(of_near.slope - 2) < 1e-8,
+              "%g", of_near.step);
     cr_expect(of_near.shape == AD__SMOOTH && of_near.evaluations == 80);
 }
 
 /* The value at x over 1, if that is larger than the slope, gives the scale. */
 static ad__sample high_above(void *context, double t) {
     (void)context;
-    return (ad__sample){t, 1000 + 2*t, true};
+    return (ad__sample){t, 1000 + 2 * t, true};
 }
 
 Test(estimate, scale_is_the_value_per_unit_of_x_or_the_slope) {
     const double size[] = {0, 1, 10, 1000}, scale[] = {1000, 1000, 100, 2};
     for (size_t k = 0; k < 4; k++) {
         const ad__slice line = {high_above, NULL, NULL, 1000, 1e-13, size[k], false};
-        cr_expect_float_eq(ad__estimate_slope(&line).scale, scale[k], 1e-6, "%g: %g", size[k], ad__estimate_slope(&line).scale);
+        cr_expect_float_eq(ad__estimate_slope(&line).scale, scale[k], 1e-6, "%g: %g", size[k],
+                           ad__estimate_slope(&line).scale);
     }
 }
 
-/* ---- what turns fast -------------------------------------------------------------------------- */
+/* ---- what turns fast ------------------------------------------------------------------------- */
 
 static double frequency;
 
@@ -510,7 +538,8 @@ Test(estimate, oscillation_is_not_taken_for_noise) {
         frequency = k[i];
         for (double x = 0.37; x < 6.5; x += 0.173) {
             place p = {fast, x};
-            cr_expect_lt(noise_at(&p, 0), 64*AD__ROUNDING*(1 + k[i]*x), "k = %g at %g", k[i], x);
+            cr_expect_lt(noise_at(&p, 0), 64 * AD__ROUNDING * (1 + k[i] * x), "k = %g at %g", k[i],
+                         x);
         }
     }
 }
@@ -518,17 +547,19 @@ Test(estimate, oscillation_is_not_taken_for_noise) {
 /* The square of a difference of 1e-200 is 0; its noise is not. exp(-510) = 3e-222 has a relative
  * error of 510u. */
 Test(estimate, noise_of_values_whose_squares_underflow_is_seen) {
-    place p = {logistic, 0.49};
-    const double noise = noise_at(&p, 0)/logistic(0.49);
-    cr_expect(noise > 50*AD__ROUNDING && noise < 5000*AD__ROUNDING, "%g u", noise/AD__ROUNDING);
+    place        p = {logistic, 0.49};
+    const double noise = noise_at(&p, 0) / logistic(0.49);
+    cr_expect(noise > 50 * AD__ROUNDING && noise < 5000 * AD__ROUNDING, "%g u",
+              noise / AD__ROUNDING);
 }
 
-static void expect_never_accused(double (*f)(double), double (*d)(double), double x, size_t *resolved, size_t *caught) {
+static void expect_never_accused(double (*f)(double), double (*d)(double), double x,
+                                 size_t *resolved, size_t *caught) {
     const double wrong[] = {1.01, -1, 0.99, 0};
     const bool   passes = verdict(f, x, d(x)) == AD_PASS;
     cr_expect_neq(verdict(f, x, d(x)), AD_FAIL, "at %.17g, k = %g", x, frequency);
     *resolved += passes;
-    for (size_t i = 0; passes && i < 4; i++) *caught += verdict(f, x, wrong[i]*d(x)) == AD_FAIL;
+    for (size_t i = 0; passes && i < 4; i++) *caught += verdict(f, x, wrong[i] * d(x)) == AD_FAIL;
 }
 
 /* Where the right slope passes, the four wrong ones fail. */
@@ -542,22 +573,25 @@ Test(estimate, right_slopes_of_oscillations_pass_and_wrong_ones_fail) {
         }
     for (double x = 1; x < 6.5; x += 0.111, asked += 2) {
         expect_never_accused(rippled, drippled, x, &resolved, &caught);
-        expect_never_accused(inverse, dinverse, 1e-5*x, &resolved, &caught);
+        expect_never_accused(inverse, dinverse, 1e-5 * x, &resolved, &caught);
     }
-    for (double x = 15; x < 18; x += 0.1, asked++) expect_never_accused(tiny_bell, dtiny_bell, x, &resolved, &caught);
-    cr_expect_eq(caught, 4*resolved);
-    cr_expect_gt(resolved, asked - asked/5, "%zu of %zu", resolved, asked);
+    for (double x = 15; x < 18; x += 0.1, asked++)
+        expect_never_accused(tiny_bell, dtiny_bell, x, &resolved, &caught);
+    cr_expect_eq(caught, 4 * resolved);
+    cr_expect_gt(resolved, asked - asked / 5, "%zu of %zu", resolved, asked);
 }
 
 /* One unit in the last place of 1e22 is 2e6 radians: no step is short enough, and no claim can be
  * distinguished from another. */
 Test(estimate, function_that_turns_within_the_last_place_of_x_is_not_resolved) {
     place           p = {sin, 1e22};
-    const ad__slice exact = {at, NULL, &p, sin(1e22), AD__ROUNDING, 1e22, true}, measured = line_at(&p);
-    const double    claims[] = {cos(1e22), -cos(1e22), 0.5};
+    const ad__slice exact = {at, NULL, &p, sin(1e22), AD__ROUNDING, 1e22, true},
+                    measured = line_at(&p);
+    const double claims[] = {cos(1e22), -cos(1e22), 0.5};
     for (int i = 0; i < 3; i++) {
         cr_expect_eq(ad__judge(&exact, claims[i], 1e-9).verdict, AD_INCONCLUSIVE, "%g", claims[i]);
-        cr_expect_eq(ad__judge(&measured, claims[i], 1e-9).verdict, AD_INCONCLUSIVE, "%g", claims[i]);
+        cr_expect_eq(ad__judge(&measured, claims[i], 1e-9).verdict, AD_INCONCLUSIVE, "%g",
+                     claims[i]);
     }
 }
 
@@ -567,22 +601,28 @@ Test(estimate, function_that_turns_within_the_last_place_of_x_is_not_resolved) {
 Test(estimate, period_that_fits_into_the_last_place_of_x_is_not_taken_for_a_slope) {
     place  p = {sin, 5.392527567609447e+229};
     double x = 1e17;
-    cr_expect_eq(ad__judge(&(ad__slice){at, NULL, &p, sin(p.x), AD__ROUNDING, p.x, true}, cos(p.x), 1e-9).verdict, AD_INCONCLUSIVE);
+    cr_expect_eq(
+        ad__judge(&(ad__slice){at, NULL, &p, sin(p.x), AD__ROUNDING, p.x, true}, cos(p.x), 1e-9)
+            .verdict,
+        AD_INCONCLUSIVE);
     for (; x < 1e305; x *= 1.7) {
         p.x = x;
-        const ad__slice exact = {at, NULL, &p, sin(x), AD__ROUNDING, x, true}, measured = line_at(&p);
+        const ad__slice exact = {at, NULL, &p, sin(x), AD__ROUNDING, x, true},
+                        measured = line_at(&p);
         cr_expect_neq(ad__judge(&exact, cos(x), 1e-9).verdict, AD_FAIL, "%.17g", x);
         cr_expect_neq(ad__judge(&measured, cos(x), 1e-9).verdict, AD_FAIL, "%.17g, measured", x);
     }
 }
 
-static double slow(double x) { return 1e-9*x; }
+static double slow(double x) {
+    return 1e-9 * x;
+}
 
 /* A claim that is much too large, at an x with a coarse last place, for a function that is
  * resolved. */
 Test(estimate, slope_that_is_resolved_at_a_huge_x_still_refutes) {
     place           p = {slow, 1e22};
-    const ad__slice line = {at, NULL, &p, slow(1e22), AD__ROUNDING*slow(1e22), 1e22, true};
+    const ad__slice line = {at, NULL, &p, slow(1e22), AD__ROUNDING * slow(1e22), 1e22, true};
     cr_expect_eq(ad__judge(&line, 1e-9, 1e-9).verdict, AD_PASS);
     cr_expect_eq(ad__judge(&line, 1, 1e-9).verdict, AD_FAIL);
     cr_expect_eq(ad__judge(&line, 1e20, 1e-9).verdict, AD_FAIL);
@@ -595,7 +635,7 @@ Test(estimate, steps_go_down_to_the_last_places_of_x_where_that_is_needed) {
     const ad__slice line = {at, NULL, &p, sin(1e12), AD__ROUNDING, 1e12, true};
     cr_expect_neq(ad__judge(&line, cos(1e12), 1e-9).verdict, AD_FAIL);
     cr_expect_eq(ad__judge(&line, -cos(1e12), 1e-9).verdict, AD_FAIL);
-    cr_expect_eq(ad__judge(&line, 1.01*cos(1e12), 1e-9).verdict, AD_FAIL);
+    cr_expect_eq(ad__judge(&line, 1.01 * cos(1e12), 1e-9).verdict, AD_FAIL);
     cr_expect_lt(ad__judge(&line, -cos(1e12), 1e-9).estimate.step, 0.5);
 }
 
@@ -611,12 +651,17 @@ Test(estimate, lengths_of_an_oscillation_are_told) {
 /* A gap of 1e-13 of the terms does not fail; it passes only if that is negligible compared with the
  * slope. */
 Test(estimate, rounding_of_terms_is_allowed_by_hand) {
-    const struct { double gap, terms, claimed; ad_verdict before, after; } of[] = {
-        {1e-10, 1e4, 2, AD_FAIL, AD_PASS}, {1e-10, 1e2, 2, AD_FAIL, AD_FAIL}, {1e-10, 1e4, 1e-9, AD_FAIL, AD_WEAK},
-        {1e-10, 1e4, 2, AD_KINK, AD_KINK}, {1e-10, 0, 2, AD_FAIL, AD_FAIL},
+    const struct {
+        double     gap, terms, claimed;
+        ad_verdict before, after;
+    } of[] = {
+        {1e-10, 1e4, 2, AD_FAIL, AD_PASS},    {1e-10, 1e2, 2, AD_FAIL, AD_FAIL},
+        {1e-10, 1e4, 1e-9, AD_FAIL, AD_WEAK}, {1e-10, 1e4, 2, AD_KINK, AD_KINK},
+        {1e-10, 0, 2, AD_FAIL, AD_FAIL},
     };
-    for (size_t k = 0; k < sizeof of/sizeof *of; k++) {
-        ad__judgement j = {of[k].before, of[k].gap, 1e-20, {.shape = AD__SMOOTH, .slope = of[k].claimed}};
+    for (size_t k = 0; k < sizeof of / sizeof *of; k++) {
+        ad__judgement j = {
+            of[k].before, of[k].gap, 1e-20, {.shape = AD__SMOOTH, .slope = of[k].claimed}};
         ad__allow_rounding(&j, of[k].terms, of[k].claimed);
         cr_expect_eq(j.verdict, of[k].after, "%zu", k);
     }
@@ -626,9 +671,19 @@ Test(estimate, rounding_of_terms_is_allowed_by_hand) {
  * one slope. */
 Test(estimate, rounding_of_terms_is_allowed_beside_a_kink_too) {
     for (int k = 0; k < 2; k++) {
-        ad__judgement j = {AD_FAIL, 10, 1e-3, {.shape = AD__KINKED, .slope = NAN, .error = INFINITY, .left = 4, .right = 2, .side_error = 0.5}};
+        ad__judgement j = {AD_FAIL,
+                           10,
+                           1e-3,
+                           {.shape = AD__KINKED,
+                            .slope = NAN,
+                            .error = INFINITY,
+                            .left = 4,
+                            .right = 2,
+                            .side_error = 0.5}};
         ad__allow_rounding(&j, k == 0 ? 1e15 : 1e13, -8);
         cr_expect_eq(j.verdict, k == 0 ? AD_WEAK : AD_FAIL);
-        if (k == 0) cr_expect(j.estimate.slope == 3 && j.estimate.error == 1.5, "%g %g", j.estimate.slope, j.estimate.error);
+        if (k == 0)
+            cr_expect(j.estimate.slope == 3 && j.estimate.error == 1.5, "%g %g", j.estimate.slope,
+                      j.estimate.error);
     }
 }

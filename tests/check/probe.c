@@ -15,22 +15,22 @@ Test(probe, tape_is_what_it_was_to_the_bit) {
     ad_tape *tape = ad_tape_new();
     ad_var   x[2], y = record(tape, x), z = ad_sin(y);
     ad_backward(z);
-    ad_set(x[0], 0.8);                                      /* not replayed: y is still that of 0.7 */
+    ad_set(x[0], 0.8); /* not replayed: y is still that of 0.7 */
     const uint32_t n = tape->length;
-    double        *value = malloc(n*sizeof *value), *adjoint = malloc(n*sizeof *adjoint);
-    memcpy(value, tape->value, n*sizeof *value);
-    memcpy(adjoint, tape->adjoint, n*sizeof *adjoint);
+    double        *value = malloc(n * sizeof *value), *adjoint = malloc(n * sizeof *adjoint);
+    memcpy(value, tape->value, n * sizeof *value);
+    memcpy(adjoint, tape->adjoint, n * sizeof *adjoint);
     ad__probe p;
     cr_assert(ad__probe_open(&p, y, 2, x));
-    const ad__slice     line = ad__probe_coordinate(&p, 1);
+    const ad__slice    line = ad__probe_coordinate(&p, 1);
     const ad__estimate e = ad__estimate_slope(&line);
     const double       out[] = {1, -2};
-    const ad__slice     along = ad__probe_direction(&p, out);
+    const ad__slice    along = ad__probe_direction(&p, out);
     along.noise_at(along.context, 0.25);
     cr_expect_eq(e.shape, AD__SMOOTH);
     ad__probe_close(&p);
-    cr_expect_eq(memcmp(value, tape->value, n*sizeof *value), 0);
-    cr_expect_eq(memcmp(adjoint, tape->adjoint, n*sizeof *adjoint), 0);
+    cr_expect_eq(memcmp(value, tape->value, n * sizeof *value), 0);
+    cr_expect_eq(memcmp(adjoint, tape->adjoint, n * sizeof *adjoint), 0);
     cr_expect_eq(tape->swept, n);
     free(value), free(adjoint);
     ad_tape_free(tape);
@@ -50,9 +50,9 @@ Test(probe, values_and_gradient_are_those_of_the_leaves_as_set) {
 }
 
 Test(probe, noise_bounds_the_rounding_of_a_sum_that_cancels) {
-    ad_tape *tape = ad_tape_new();
-    ad_var   x = ad_input(tape, 0.3);
-    ad_var   y = ad_sub(ad_add(x, ad_num(1e10)), ad_num(1e10));
+    ad_tape  *tape = ad_tape_new();
+    ad_var    x = ad_input(tape, 0.3);
+    ad_var    y = ad_sub(ad_add(x, ad_num(1e10)), ad_num(1e10));
     ad__probe p;
     cr_assert(ad__probe_open(&p, y, 1, &x));
     const double wrong = fabs(p.value - 0.3);
@@ -65,30 +65,64 @@ Test(probe, noise_bounds_the_rounding_of_a_sum_that_cancels) {
  * that only select; if a result may be smaller than its terms, relative to the sizes of these. a =
  * 2, b = -3. */
 Test(probe, noise_of_a_node_is_that_of_its_operation) {
-    const struct { const char *text; double noise; } of[] = {
-        {"a + b", 1}, {"a - b", 5}, {"a*b", 6}, {"a/b", 2/3.0}, {"sqrt(a)", sqrt(2)}, {"leaky_relu(b)", 0.03},
-        {"-a", 0}, {"abs(b)", 0}, {"relu(a)", 0}, {"min(a, b)", 0}, {"max(a, b)", 0}, {"floor(a)", 0}, {"ceil(a)", 0}, {"trunc(a)", 0},
-        {"round(a)", 0}, {"rint(a)", 0}, {"fmod(b, a)", 0}, {"remainder(b, a)", 0}, {"tgamma(a + 3)", 20*24}, {"b < a", 0},
-        {"b <= a", 0}, {"a == a", 0}, {"a != b", 0}, {"a && b", 0}, {"a || b", 0}, {"where(a, b, a)", 0},
-        {"exp(a)", 4*exp(2)}, {"sin(b)", 4*sin(3)}, {"a^3", 32}, {"tanh(b)", 4*tanh(3)},
-        {"lgamma(a)", 16}, {"lgamma(a + 3)", 16*(1 + log(24))}, {"polygamma(1, a)", 16*(acos(-1)*acos(-1)/6)},
-        {"logsumexp(a, a)", 4*(2 + log(2) + 1)}, {"norm(a, b, a, 1, 1, 1, 1, b, 1)", sqrt(31)*(4 + 3)}, {"largest(a, b)", 0},
-        {"sum(a, b, 4, -3)", (2 + 3 + 4 + 3)*(1 + 2)}, {"dot(a, b, 4, -3, b, 1, 0.5, 2)", (6 + 3 + 2 + 6)*(1 + 2)},
+    const struct {
+        const char *text;
+        double      noise;
+    } of[] = {
+        {"a + b", 1},
+        {"a - b", 5},
+        {"a*b", 6},
+        {"a/b", 2 / 3.0},
+        {"sqrt(a)", sqrt(2)},
+        {"leaky_relu(b)", 0.03},
+        {"-a", 0},
+        {"abs(b)", 0},
+        {"relu(a)", 0},
+        {"min(a, b)", 0},
+        {"max(a, b)", 0},
+        {"floor(a)", 0},
+        {"ceil(a)", 0},
+        {"trunc(a)", 0},
+        {"round(a)", 0},
+        {"rint(a)", 0},
+        {"fmod(b, a)", 0},
+        {"remainder(b, a)", 0},
+        {"tgamma(a + 3)", 20 * 24},
+        {"b < a", 0},
+        {"b <= a", 0},
+        {"a == a", 0},
+        {"a != b", 0},
+        {"a && b", 0},
+        {"a || b", 0},
+        {"where(a, b, a)", 0},
+        {"exp(a)", 4 * exp(2)},
+        {"sin(b)", 4 * sin(3)},
+        {"a^3", 32},
+        {"tanh(b)", 4 * tanh(3)},
+        {"lgamma(a)", 16},
+        {"lgamma(a + 3)", 16 * (1 + log(24))},
+        {"polygamma(1, a)", 16 * (acos(-1) * acos(-1) / 6)},
+        {"logsumexp(a, a)", 4 * (2 + log(2) + 1)},
+        {"norm(a, b, a, 1, 1, 1, 1, b, 1)", sqrt(31) * (4 + 3)},
+        {"largest(a, b)", 0},
+        {"sum(a, b, 4, -3)", (2 + 3 + 4 + 3) * (1 + 2)},
+        {"dot(a, b, 4, -3, b, 1, 0.5, 2)", (6 + 3 + 2 + 6) * (1 + 2)},
     };
     ad_tape *tape = ad_tape_new();
     ad_var   x[] = {ad_input(tape, 2), ad_input(tape, -3)};
-    for (size_t k = 0; k < sizeof of/sizeof *of; k++) {
+    for (size_t k = 0; k < sizeof of / sizeof *of; k++) {
         const ad_var y = ad_parse(tape, of[k].text, 2, "a, b", x);
         cr_assert_eq(ad_tape_status(tape), AD_OK, "%s", ad_tape_message(tape));
-        const double noise = ad__node_noise(tape, ad__node_of(y))/U;
-        cr_expect(close_to(noise, of[k].noise, 1e-14, 0), "%s: %.17g, not %.17g", of[k].text, noise, of[k].noise);
+        const double noise = ad__node_noise(tape, ad__node_of(y)) / U;
+        cr_expect(close_to(noise, of[k].noise, 1e-14, 0), "%s: %.17g, not %.17g", of[k].text, noise,
+                  of[k].noise);
     }
     cr_expect_eq(ad__node_noise(tape, ad__node_of(x[0])), 0);
     ad_tape_free(tape);
 }
 
-/* h = a*b, y = exp(h)/a: the errors of h and of exp reach y with dy/dh = y and 1/a. Along a direction each coordinate that
- * moves is rounded too. */
+/* h = a*b, y = exp(h)/a: the errors of h and of exp reach y with dy/dh = y and 1/a. Along a
+ * direction each coordinate that moves is rounded too. */
 Test(probe, noise_is_what_the_roundings_of_all_nodes_add_up_to) {
     ad_tape     *tape = ad_tape_new();
     const ad_var x[] = {ad_input(tape, 2), ad_input(tape, -0.75), ad_input(tape, 1)};
@@ -97,18 +131,21 @@ Test(probe, noise_is_what_the_roundings_of_all_nodes_add_up_to) {
     ad__probe    p;
     cr_assert(ad__probe_open(&p, y, 3, x));
     for (int k = 0; k < 2; k++) {
-        const double v = exp(at[k]*b[k])/at[k], want = v*(fabs(at[k]*b[k]) + 4 + 1);
+        const double    v = exp(at[k] * b[k]) / at[k], want = v * (fabs(at[k] * b[k]) + 4 + 1);
         const ad__slice line = ad__probe_direction(&p, both);
-        const double along = want + fabs((exp(-1.5)/2*-0.75 - exp(-1.5)/4)*2) + fabs(exp(-1.5)*-0.75);
-        cr_expect(k == 1 || close_to(line.noise/U, along, 1e-13, 0), "%.17g, not %.17g", line.noise/U, along);
-        cr_expect(k == 0 || close_to(line.noise_at(line.context, 0.5)/U, along, 1e-13, 0), "%.17g, not %.17g",
-                  line.noise_at(line.context, 0.5)/U, along);
+        const double    along =
+            want + fabs((exp(-1.5) / 2 * -0.75 - exp(-1.5) / 4) * 2) + fabs(exp(-1.5) * -0.75);
+        cr_expect(k == 1 || close_to(line.noise / U, along, 1e-13, 0), "%.17g, not %.17g",
+                  line.noise / U, along);
+        cr_expect(k == 0 || close_to(line.noise_at(line.context, 0.5) / U, along, 1e-13, 0),
+                  "%.17g, not %.17g", line.noise_at(line.context, 0.5) / U, along);
     }
     const ad__slice one = ad__probe_direction(&p, out);
     cr_expect(close_to(one.noise_at(one.context, 0), one.noise, 1e-14, 0), "at x itself");
     const ad__slice alone = ad__probe_coordinate(&p, 1);
-    cr_expect(close_to(one.noise/U, exp(-1.5)/2*6.5 + exp(-1.5)/2*2.5, 1e-13, 0), "%.17g", one.noise/U);
-    cr_expect(close_to(alone.noise/U, exp(-1.5)/2*6.5, 1e-13, 0), "%.17g", alone.noise/U);
+    cr_expect(close_to(one.noise / U, exp(-1.5) / 2 * 6.5 + exp(-1.5) / 2 * 2.5, 1e-13, 0), "%.17g",
+              one.noise / U);
+    cr_expect(close_to(alone.noise / U, exp(-1.5) / 2 * 6.5, 1e-13, 0), "%.17g", alone.noise / U);
     cr_expect(alone.size == 0.75 && one.size == 0 && alone.value == p.value);
     ad__probe_close(&p);
     ad_tape_free(tape);
@@ -117,14 +154,29 @@ Test(probe, noise_is_what_the_roundings_of_all_nodes_add_up_to) {
 /* In each pair of steps the first stays on the side of a = 2, b = 3, c = 0.5, and the second does
  * not. */
 Test(probe, side_of_every_choice_is_looked_at) {
-    const struct { const char *text; size_t i; double stays, leaves; } of[] = {
-        {"relu(a)*relu(c)", 0, -1, -3}, {"relu(a)*relu(c)", 2, 1, -1}, {"max(a, b)", 1, -0.5, -2}, {"max(a, b)", 0, 0.5, 2},
-        {"min(a, b)*abs(c)", 2, -0.25, -0.75}, {"where(a, b, c)", 0, 1, -2}, {"where(a < b, b, c)", 0, 0.5, 2},
-        {"where(c - 0.5, a, b)*c", 1, 9, NAN}, {"where(c - 0.5, a, b)*c", 2, 0, 0.25},
-        {"floor(a)*b", 0, 0.5, -0.5}, {"ceil(a)*b", 0, -0.5, 0.5}, {"trunc(a)*b", 0, 0.5, -0.5}, {"round(a)*b", 0, 0.25, 0.5},
-        {"rint(a)*b", 0, 0.25, 1}, {"fmod(b, a)", 1, 0.5, -1.5}, {"remainder(b, a)", 1, 0.5, 2.5},
+    const struct {
+        const char *text;
+        size_t      i;
+        double      stays, leaves;
+    } of[] = {
+        {"relu(a)*relu(c)", 0, -1, -3},
+        {"relu(a)*relu(c)", 2, 1, -1},
+        {"max(a, b)", 1, -0.5, -2},
+        {"max(a, b)", 0, 0.5, 2},
+        {"min(a, b)*abs(c)", 2, -0.25, -0.75},
+        {"where(a, b, c)", 0, 1, -2},
+        {"where(a < b, b, c)", 0, 0.5, 2},
+        {"where(c - 0.5, a, b)*c", 1, 9, NAN},
+        {"where(c - 0.5, a, b)*c", 2, 0, 0.25},
+        {"floor(a)*b", 0, 0.5, -0.5},
+        {"ceil(a)*b", 0, -0.5, 0.5},
+        {"trunc(a)*b", 0, 0.5, -0.5},
+        {"round(a)*b", 0, 0.25, 0.5},
+        {"rint(a)*b", 0, 0.25, 1},
+        {"fmod(b, a)", 1, 0.5, -1.5},
+        {"remainder(b, a)", 1, 0.5, 2.5},
     };
-    for (size_t k = 0; k < sizeof of/sizeof *of; k++) {
+    for (size_t k = 0; k < sizeof of / sizeof *of; k++) {
         ad_tape     *tape = ad_tape_new();
         const ad_var x[] = {ad_input(tape, 2), ad_input(tape, 3), ad_input(tape, 0.5)};
         const ad_var y = ad_parse(tape, of[k].text, 3, "a, b, c", x);
@@ -132,7 +184,8 @@ Test(probe, side_of_every_choice_is_looked_at) {
         cr_assert(ad__probe_open(&p, y, 3, x), "%s", ad_tape_message(tape));
         const ad__slice line = ad__probe_coordinate(&p, of[k].i);
         cr_expect(line.at(line.context, of[k].stays).same, "%s", of[k].text);
-        if (!isnan(of[k].leaves)) cr_expect_not(line.at(line.context, of[k].leaves).same, "%s", of[k].text);
+        if (!isnan(of[k].leaves))
+            cr_expect_not(line.at(line.context, of[k].leaves).same, "%s", of[k].text);
         cr_expect_eq(p.evaluations, isnan(of[k].leaves) ? 1 : 2);
         ad__probe_close(&p);
         ad_tape_free(tape);
@@ -141,12 +194,14 @@ Test(probe, side_of_every_choice_is_looked_at) {
 
 Test(probe, number_that_picks_is_a_side) {
     ad_tape     *tape = ad_tape_new();
-    const ad_var x = ad_input(tape, 1), some[] = {ad_exp(x), ad_sin(x), ad_cos(x)}, y = ad_pick(x, 3, some);
-    ad__probe    p;
+    const ad_var x = ad_input(tape, 1), some[] = {ad_exp(x), ad_sin(x), ad_cos(x)},
+                 y = ad_pick(x, 3, some);
+    ad__probe p;
     cr_expect_eq(ad__node_noise(tape, ad__node_of(y)), 0);
     cr_assert(ad__probe_open(&p, y, 1, &x));
     const ad__slice line = ad__probe_coordinate(&p, 0);
-    cr_expect(line.at(line.context, 0).same && !line.at(line.context, 1).same && !line.at(line.context, -1).same);
+    cr_expect(line.at(line.context, 0).same && !line.at(line.context, 1).same &&
+              !line.at(line.context, -1).same);
     ad__probe_close(&p);
     ad_tape_free(tape);
 }
@@ -154,8 +209,9 @@ Test(probe, number_that_picks_is_a_side) {
 /* A side that is NaN equals itself, and no number. */
 Test(probe, side_that_is_no_number_is_one) {
     ad_tape     *tape = ad_tape_new();
-    const ad_var x = ad_input(tape, 1), y = ad_where(ad_num(1), x, ad_floor(ad_log(ad_sub(x, ad_num(1.5)))));
-    ad__probe    p;
+    const ad_var x = ad_input(tape, 1),
+                 y = ad_where(ad_num(1), x, ad_floor(ad_log(ad_sub(x, ad_num(1.5)))));
+    ad__probe p;
     cr_assert(ad__probe_open(&p, y, 1, &x), "%s", ad_tape_message(tape));
     const ad__slice line = ad__probe_coordinate(&p, 0);
     cr_expect(line.at(line.context, 0.25).same && line.at(line.context, -2).same);
@@ -195,8 +251,8 @@ Test(probe, gradient_of_an_input_is_one_and_in_what_comes_later_zero) {
 }
 
 Test(probe, step_across_a_kink_is_on_the_other_side) {
-    ad_tape *tape = ad_tape_new();
-    ad_var   x = ad_input(tape, 0.1), y = ad_relu(x);
+    ad_tape  *tape = ad_tape_new();
+    ad_var    x = ad_input(tape, 0.1), y = ad_relu(x);
     ad__probe p;
     cr_assert(ad__probe_open(&p, y, 1, &x));
     const ad__slice line = ad__probe_coordinate(&p, 0);
@@ -213,7 +269,7 @@ Test(probe, branch_that_turns_beside_x_is_told_and_forgotten) {
     ad_var    y = ad_mul(x, x);
     ad__probe p;
     cr_assert(ad__probe_open(&p, y, 1, &x));
-    const ad__slice   line = ad__probe_coordinate(&p, 0);
+    const ad__slice  line = ad__probe_coordinate(&p, 0);
     const ad__sample s = line.at(line.context, 0.25);
     cr_expect(isnan(s.value) && !s.same);
     cr_expect_eq(line.noise_at(line.context, 0.25), 0);
@@ -234,19 +290,19 @@ Test(probe, replay_that_stops_at_x_opens_nothing) {
     cr_expect_not(ad__probe_open(&p, y, 1, &x));
     cr_expect_eq(ad_tape_status(tape), AD_BRANCH_CHANGED);
     ad__probe_close(&p);
-    cr_expect(ad_value(x) == 0.5 && ad_value(y) == 0.1*0.1);
+    cr_expect(ad_value(x) == 0.5 && ad_value(y) == 0.1 * 0.1);
     ad_tape_free(tape);
 }
 
 Test(probe, input_that_stands_twice_in_x_moves_by_both) {
-    ad_tape *tape = ad_tape_new();
-    ad_var   x = ad_input(tape, 2), y = ad_mul(x, ad_num(5));
+    ad_tape     *tape = ad_tape_new();
+    ad_var       x = ad_input(tape, 2), y = ad_mul(x, ad_num(5));
     const ad_var twice[] = {x, x};
     ad__probe    p;
     cr_assert(ad__probe_open(&p, y, 2, twice));
-    const double   out[] = {1, 2};
+    const double    out[] = {1, 2};
     const ad__slice line = ad__probe_direction(&p, out);
-    cr_expect_eq(line.at(line.context, 0.5).value, 5*(2 + 1.5));
+    cr_expect_eq(line.at(line.context, 0.5).value, 5 * (2 + 1.5));
     ad__probe_close(&p);
     ad_tape_free(tape);
 }
@@ -260,12 +316,12 @@ static double replayed(double at, void *context) {
 }
 
 Test(probe, difference_agrees_with_another_implementation) {
-    ad_tape       *tape = ad_tape_new();
-    ad_var         x[2], y = record(tape, x), both[] = {x[0], y};
-    double         slope, error;
+    ad_tape *tape = ad_tape_new();
+    ad_var   x[2], y = record(tape, x), both[] = {x[0], y};
+    double   slope, error;
     cr_assert(ad__difference(y, x[0], &slope, &error));
     const estimate other = differences(replayed, both, 0.7, 0.1);
-    cr_expect(fabs(slope - other.value) <= 10*error + 10*other.error);
+    cr_expect(fabs(slope - other.value) <= 10 * error + 10 * other.error);
     cr_expect_lt(error, 1e-10);
     ad_tape_free(tape);
 }
@@ -277,24 +333,24 @@ static void expect_slope(ad_var y, ad_var x, double want, double relative) {
     double slope = NAN, error = NAN;
     cr_assert(ad__difference(y, x, &slope, &error));
     const double off = fabs(slope - want);
-    cr_expect(off <= 10*error, "%.17g, want %.17g: off by %g, said %g", slope, want, off, error);
-    cr_expect(error <= relative*fabs(want) && off <= relative*fabs(want), "%.17g, want %.17g: error %g", slope,
-              want, error);
+    cr_expect(off <= 10 * error, "%.17g, want %.17g: off by %g, said %g", slope, want, off, error);
+    cr_expect(error <= relative * fabs(want) && off <= relative * fabs(want),
+              "%.17g, want %.17g: error %g", slope, want, error);
 }
 
 Test(probe, smooth_functions_agree_to_many_digits) {
     ad_tape *tape = ad_tape_new();
-    ad_var x = ad_input(tape, 0.7);
+    ad_var   x = ad_input(tape, 0.7);
     expect_slope(ad_sin(x), x, cos(0.7), 1e-10);
     expect_slope(ad_exp(x), x, exp(0.7), 1e-10);
-    expect_slope(ad_div(ad_num(1), x), x, -1/0.49, 1e-10);
-    expect_slope(ad_mul(ad_mul(x, x), x), x, 3*0.49, 1e-12);
+    expect_slope(ad_div(ad_num(1), x), x, -1 / 0.49, 1e-10);
+    expect_slope(ad_mul(ad_mul(x, x), x), x, 3 * 0.49, 1e-12);
     ad_tape_free(tape);
 }
 
 Test(probe, large_and_small_arguments_have_steps_of_their_size) {
     ad_tape *tape = ad_tape_new();
-    ad_var big = ad_input(tape, 1e8), small = ad_input(tape, 1e-8);
+    ad_var   big = ad_input(tape, 1e8), small = ad_input(tape, 1e-8);
     expect_slope(ad_log(big), big, 1e-8, 1e-9);
     expect_slope(ad_exp(small), small, exp(1e-8), 1e-9);
     ad_tape_free(tape);
@@ -303,15 +359,15 @@ Test(probe, large_and_small_arguments_have_steps_of_their_size) {
 /* The first steps leave the domain of the root; shorter ones do not. */
 Test(probe, steps_out_of_the_domain_are_made_smaller) {
     ad_tape *tape = ad_tape_new();
-    ad_var x = ad_input(tape, 1e-3);
-    expect_slope(ad_sqrt(x), x, 0.5/sqrt(1e-3), 1e-8);
+    ad_var   x = ad_input(tape, 1e-3);
+    expect_slope(ad_sqrt(x), x, 0.5 / sqrt(1e-3), 1e-8);
     ad_tape_free(tape);
 }
 
 Test(probe, nothing_finite_around_gives_no_difference) {
     ad_tape *tape = ad_tape_new();
-    double slope, error;
-    ad_var x = ad_input(tape, -1), y = ad_log(x);
+    double   slope, error;
+    ad_var   x = ad_input(tape, -1), y = ad_log(x);
     cr_expect_not(ad__difference(y, x, &slope, &error));
     cr_expect_eq(ad_tape_status(tape), AD_OK);
     cr_expect(isnan(ad_value(y)));
@@ -322,7 +378,7 @@ Test(probe, nothing_finite_around_gives_no_difference) {
  * do not reach it. */
 Test(probe, branches_that_turn_are_kept_away_from) {
     ad_tape *tape = ad_tape_new();
-    ad_var x = ad_input(tape, 0.99), y = x;
+    ad_var   x = ad_input(tape, 0.99), y = x;
     if (ad_branch(ad_less(x, ad_num(1)))) y = ad_mul(x, x);
     expect_slope(y, x, 1.98, 1e-8);
     cr_expect_eq(ad_tape_status(tape), AD_OK);
@@ -331,8 +387,8 @@ Test(probe, branches_that_turn_are_kept_away_from) {
 
 Test(probe, held_error_is_kept_and_gives_no_difference) {
     ad_tape *tape = ad_tape_new();
-    double slope, error;
-    ad_var x = ad_input(tape, 1), y = ad_exp(x);
+    double   slope, error;
+    ad_var   x = ad_input(tape, 1), y = ad_exp(x);
     ad_set(y, 1);
     cr_expect_not(ad__difference(y, x, &slope, &error));
     cr_expect_eq(ad_tape_status(tape), AD_BAD_ARGUMENT);
@@ -343,9 +399,9 @@ Test(probe, held_error_is_kept_and_gives_no_difference) {
  * derivative. */
 Test(probe, kink_is_told_by_the_error) {
     ad_tape *tape = ad_tape_new();
-    double slope, error;
-    ad_var x = ad_input(tape, 1e-3);
+    double   slope, error;
+    ad_var   x = ad_input(tape, 1e-3);
     if (ad__difference(ad_relu(x), x, &slope, &error))
-        cr_expect(fabs(slope - 1) <= 10*error, "slope %g, error %g", slope, error);
+        cr_expect(fabs(slope - 1) <= 10 * error, "slope %g, error %g", slope, error);
     ad_tape_free(tape);
 }

@@ -29,17 +29,27 @@ static const char *printed(ad_format format) {
 }
 
 static ad__judgement judgement(ad_verdict verdict, ad__shape shape) {
-    return (ad__judgement){.verdict = verdict, .gap = 1e-12, .tolerance = 1e-9,
-                           .estimate = {.shape = shape, .slope = 2, .error = 1e-10, .step = 0.125, .left = -1, .right = 1}};
+    return (ad__judgement){
+        .verdict = verdict,
+        .gap = 1e-12,
+        .tolerance = 1e-9,
+        .estimate = {
+            .shape = shape, .slope = 2, .error = 1e-10, .step = 0.125, .left = -1, .right = 1}};
 }
 
-static void add(ad__report *r, ad__lines *lines, const char *name, ad_verdict verdict, ad__shape shape) {
+static void add(ad__report *r, ad__lines *lines, const char *name, ad_verdict verdict,
+                ad__shape shape) {
     const ad__judgement j = judgement(verdict, shape);
     ad__report_line(r, lines, name, lines->count, 2.5, &j);
 }
 
 static ad_check_operand culprit(size_t node, double gap) {
-    return (ad_check_operand){.node = node, .operation = "tanh", .name = "", .shown = "tanh(#1)", .gap = gap, .tolerance = 1,
+    return (ad_check_operand){.node = node,
+                              .operation = "tanh",
+                              .name = "",
+                              .shown = "tanh(#1)",
+                              .gap = gap,
+                              .tolerance = 1,
                               .verdict = AD_FAIL};
 }
 
@@ -80,18 +90,21 @@ Test(report, worst_line_is_found_wherever_it_stands) {
     for (size_t worst = 0; worst < 6; worst++) {
         ad__report *r = ad__report_new(3);
         r->page.has_second = true;
-        for (size_t i = 0; i < 6; i++) add(r, i < 3 ? &r->first : &r->second, "w", i == worst ? AD_KINK : AD_PASS, AD__SMOOTH);
+        for (size_t i = 0; i < 6; i++)
+            add(r, i < 3 ? &r->first : &r->second, "w", i == worst ? AD_KINK : AD_PASS, AD__SMOOTH);
         ad_check_free(report);
         report = ad__report_done(r);
         cr_expect_eq(report->verdict, AD_KINK, "%zu", worst);
         cr_expect_eq(report->second_verdict, worst < 3 ? AD_PASS : AD_KINK, "%zu", worst);
-        cr_expect(report->count[AD_KINK] == (worst < 3) && report->second_count[AD_KINK] == (worst >= 3));
+        cr_expect(report->count[AD_KINK] == (worst < 3) &&
+                  report->second_count[AD_KINK] == (worst >= 3));
     }
 }
 
 Test(report, coordinates_that_were_not_looked_at_are_inconclusive) {
     report = ad__report_done(ad__report_new(3));
-    for (size_t i = 0; i < 4; i++) cr_expect_eq(ad_check_coordinate(report, i), AD_INCONCLUSIVE, "%zu", i);
+    for (size_t i = 0; i < 4; i++)
+        cr_expect_eq(ad_check_coordinate(report, i), AD_INCONCLUSIVE, "%zu", i);
     cr_expect_eq(ad_check_coordinate(NULL, 0), AD_INCONCLUSIVE);
     ((ad__report *)(void *)report)->coordinate[2] = AD_FAIL;
     cr_expect_eq(ad_check_coordinate(report, 2), AD_FAIL);
@@ -103,25 +116,36 @@ Test(report, table_is_as_wide_as_its_longest_name) {
     add(r, &r->first, "b", AD_PASS, AD__SMOOTH);
     report = ad__report_done(r);
     const char *page = printed(AD_TEXT);
-    cr_expect(strstr(page, "\n  coordinate             claimed ") && strstr(page, "\n  a name of twenty-one.  2.5 ") &&
-              strstr(page, "\n  b                      2.5 "), "%s", page);
+    cr_expect(strstr(page, "\n  coordinate             claimed ") &&
+                  strstr(page, "\n  a name of twenty-one.  2.5 ") &&
+                  strstr(page, "\n  b                      2.5 "),
+              "%s", page);
 }
 
 /* Texts wider than a table's columns are neither cut off nor overflow. */
 Test(report, wide_numbers_keep_their_digits) {
     ad__report         *r = ad__report_new(1);
-    const ad__judgement j = {.verdict = AD_KINK, .gap = 1e-300, .tolerance = 1e-9,
-                             .estimate = {.shape = AD__KINKED, .left = -1.23456e-300, .right = -6.54321e+300}};
-    const ad__judgement k = {.verdict = AD_PASS, .gap = 0, .tolerance = 1, .estimate = {
-                             .shape = AD__SMOOTH, .slope = -1.234567891e-300, .error = 1e-300, .step = 0x1p-1000}};
+    const ad__judgement j = {
+        .verdict = AD_KINK,
+        .gap = 1e-300,
+        .tolerance = 1e-9,
+        .estimate = {.shape = AD__KINKED, .left = -1.23456e-300, .right = -6.54321e+300}};
+    const ad__judgement k = {
+        .verdict = AD_PASS,
+        .gap = 0,
+        .tolerance = 1,
+        .estimate = {
+            .shape = AD__SMOOTH, .slope = -1.234567891e-300, .error = 1e-300, .step = 0x1p-1000}};
     ad__report_line(r, &r->first, "kink", 0, -1.234567891e-300, &j);
     ad__report_line(r, &r->first, "pass", 0, -1.234567891e+300, &k);
     report = ad__report_done(r);
-    expect_text(printed(AD_TEXT),
-        "gradcheck: KINK  1 of 2 (1 pass)\n"
-        "  coordinate  claimed            differences +- error        gap/tolerance  step    verdict\n"
-        "  kink        -1.234567891e-300  [-1.23456e-300, -6.54321e+300]  1.0e-291       -       KINK\n"
-        "  pass        -1.234567891e+300  -1.234567891e-300 +- 1e-300  0.0e+00        2^-1000  PASS\n");
+    expect_text(printed(AD_TEXT), "gradcheck: KINK  1 of 2 (1 pass)\n"
+                                  "  coordinate  claimed            differences +- error        "
+                                  "gap/tolerance  step    verdict\n"
+                                  "  kink        -1.234567891e-300  [-1.23456e-300, -6.54321e+300] "
+                                  " 1.0e-291       -       KINK\n"
+                                  "  pass        -1.234567891e+300  -1.234567891e-300 +- 1e-300  "
+                                  "0.0e+00        2^-1000  PASS\n");
 }
 
 Test(report, failing_rule_or_sweep_is_a_failure_though_all_lines_pass) {
@@ -152,8 +176,10 @@ Test(report, line_has_the_numbers_that_its_shape_allows) {
     add(r, &r->first, "smooth", AD_PASS, AD__SMOOTH);
     add(r, &r->first, "kinked", AD_KINK, AD__KINKED);
     report = ad__report_done(r);
-    cr_expect(report->line[0].estimate == 2 && report->line[0].step == 0.125 && isnan(report->line[0].left));
-    cr_expect(isnan(report->line[1].estimate) && report->line[1].left == -1 && report->line[1].right == 1);
+    cr_expect(report->line[0].estimate == 2 && report->line[0].step == 0.125 &&
+              isnan(report->line[0].left));
+    cr_expect(isnan(report->line[1].estimate) && report->line[1].left == -1 &&
+              report->line[1].right == 1);
     cr_expect_str_eq(report->line[1].name, "kinked");
 }
 
@@ -215,7 +241,7 @@ Test(report, page_and_json_have_the_message_and_the_culprit) {
     }
 }
 
-/* ---- whole pages ------------------------------------------------------------------------------ */
+/* ---- whole pages ----------------------------------------------------------------------------- */
 
 /* Everything that a report can hold, once. */
 static void everything(void) {
@@ -223,48 +249,85 @@ static void everything(void) {
     add(r, &r->first, "w", AD_PASS, AD__SMOOTH);
     add(r, &r->first, "bias[0]", AD_FAIL, AD__SMOOTH);
     add(r, &r->first, "a name that is just over forty characters", AD_KINK, AD__KINKED);
-    ad__report_line(r, &r->first, "all, \"but\" one", SIZE_MAX, -0.0, &(ad__judgement){.verdict = AD_INCONCLUSIVE, .gap = NAN,
-        .tolerance = NAN, .estimate = {.shape = AD__UNRESOLVED, .slope = 7, .left = 8, .right = 9}});
+    ad__report_line(
+        r, &r->first, "all, \"but\" one", SIZE_MAX, -0.0,
+        &(ad__judgement){.verdict = AD_INCONCLUSIVE,
+                         .gap = NAN,
+                         .tolerance = NAN,
+                         .estimate = {.shape = AD__UNRESOLVED, .slope = 7, .left = 8, .right = 9}});
     add(r, &r->second, "w, w", AD_PASS, AD__SMOOTH);
     add(r, &r->second, "w, b", AD_WEAK, AD__SMOOTH);
-    const ad_check_operand named = {.node = 12, .operand = 1, .operation = "mul", .name = "h", .shown = "w * #3", .at = 4,
-        .rule = 3.5, .estimate = 3, .error = 1e-11, .gap = 0.5, .tolerance = 1e-9, .left = NAN, .right = NAN,
-        .verdict = AD_FAIL, .file = "src/my,model.c", .line = 42};
-    const ad_check_operand bent = {.node = 7, .operand = 0, .operation = "relu", .name = "", .shown = "relu(#6)", .at = 0,
-        .rule = 2, .estimate = NAN, .error = NAN, .gap = 1, .tolerance = 1e-8, .left = 0, .right = 1, .verdict = AD_FAIL};
+    const ad_check_operand named = {.node = 12,
+                                    .operand = 1,
+                                    .operation = "mul",
+                                    .name = "h",
+                                    .shown = "w * #3",
+                                    .at = 4,
+                                    .rule = 3.5,
+                                    .estimate = 3,
+                                    .error = 1e-11,
+                                    .gap = 0.5,
+                                    .tolerance = 1e-9,
+                                    .left = NAN,
+                                    .right = NAN,
+                                    .verdict = AD_FAIL,
+                                    .file = "src/my,model.c",
+                                    .line = 42};
+    const ad_check_operand bent = {.node = 7,
+                                   .operand = 0,
+                                   .operation = "relu",
+                                   .name = "",
+                                   .shown = "relu(#6)",
+                                   .at = 0,
+                                   .rule = 2,
+                                   .estimate = NAN,
+                                   .error = NAN,
+                                   .gap = 1,
+                                   .tolerance = 1e-8,
+                                   .left = 0,
+                                   .right = 1,
+                                   .verdict = AD_FAIL};
     ad__report_culprit(r, &bent), ad__report_culprit(r, &named);
     ad_check_report *p = &r->page;
-    p->value = 0.625, p->noise = 1e-16, p->rtol = 1e-9, p->seed = 42, p->evaluations = 110, p->taylor = 1.996;
-    p->has_tape = true, p->nodes = 5, p->operands = 9, p->local_count[AD_PASS] = 6, p->local_count[AD_FAIL] = 3;
-    p->sweep = AD_PASS, p->forward = 1.5, p->reverse = 1.25, p->sweep_gap = 0.25, p->sweep_tolerance = 0.5;
-    p->has_second = true, p->symmetry = 0.125, p->symmetry_tolerance = INFINITY, p->taylor_second = NAN;
+    p->value = 0.625, p->noise = 1e-16, p->rtol = 1e-9, p->seed = 42, p->evaluations = 110,
+    p->taylor = 1.996;
+    p->has_tape = true, p->nodes = 5, p->operands = 9, p->local_count[AD_PASS] = 6,
+    p->local_count[AD_FAIL] = 3;
+    p->sweep = AD_PASS, p->forward = 1.5, p->reverse = 1.25, p->sweep_gap = 0.25,
+    p->sweep_tolerance = 0.5;
+    p->has_second = true, p->symmetry = 0.125, p->symmetry_tolerance = INFINITY,
+    p->taylor_second = NAN;
     ad__report_say(r, AD_OK, "the conclusion");
     report = ad__report_done(r);
 }
 
 Test(report, page_with_everything) {
     everything();
-    expect_text(printed(AD_TEXT),
+    expect_text(
+        printed(AD_TEXT),
         "gradcheck: FAIL  1 of 4 (1 pass, 1 inconclusive,"
         " 1 kink)  f = 0.625  110 evaluations  seed 42  Taylor slope 2.00 (want 2)\n"
-        "  coordinate                                claimed            differences +- error        "
-        "gap/tolerance  step    verdict\n"
-        "  bias[0]                                   2.5                2 +- 1e-10                  1.0e-03  "
-        "      2^-3    FAIL\n"
+        "  coordinate                                claimed            differences +- error       "
+        " gap/tolerance  step    verdict\n"
+        "  bias[0]                                   2.5                2 +- 1e-10                 "
+        " 1.0e-03        2^-3    FAIL\n"
         "  a name that is just over forty characters  2.5                [-1,"
         " 1]                     1.0e-03        -       KINK\n"
-        "  all, \"but\" one                            0                  none                        -      "
-        "        -       INCONCLUSIVE\n"
-        "  w                                         2.5                2 +- 1e-10                  1.0e-03  "
-        "      2^-3    PASS\n"
-        "local: node 12 (h), mul, operand 1, in w * #3, at my,model.c:42: rule says 3.5, differences 3,"
+        "  all, \"but\" one                            0                  none                     "
+        "   -              -       INCONCLUSIVE\n"
+        "  w                                         2.5                2 +- 1e-10                 "
+        " 1.0e-03        2^-3    PASS\n"
+        "local: node 12 (h), mul, operand 1, in w * #3, at my,model.c:42: rule says 3.5, "
+        "differences 3,"
         " off by 5.0e-01   <- culprit\n"
-        "local: node 7, relu, operand 0, in relu(#6): rule says 2, slopes of the sides are 0 and 1\n"
+        "local: node 7, relu, operand 0, in relu(#6): rule says 2, slopes of the sides are 0 and "
+        "1\n"
         "local: ... and 1 more\n"
         "sweep: forward against reverse 2.5e-01 (ok)\n"
         "second order: WEAK  1 of 2 (1 pass)  Taylor slope too small to see (want 3)\n"
         "  symmetry |v.Hw - w.Hv| 1.2e-01 (allowed inf)\n"
-        "  coordinate  claimed            differences +- error        gap/tolerance  step    verdict\n"
+        "  coordinate  claimed            differences +- error        gap/tolerance  step    "
+        "verdict\n"
         "  w, b        2.5                2 +- 1e-10                  1.0e-03        2^-3    WEAK\n"
         "  w, w        2.5                2 +- 1e-10                  1.0e-03        2^-3    PASS\n"
         "the conclusion\n");
@@ -272,33 +335,49 @@ Test(report, page_with_everything) {
 
 Test(report, json_with_everything) {
     everything();
-    expect_text(printed(AD_JSON),
+    expect_text(
+        printed(AD_JSON),
         "{\"format\":\"tapir-check/1\",\"verdict\":\"FAIL\",\"status\":\"no error\","
-        "\"message\":\"the conclusion\",\"n\":3,\"value\":0.625,\"noise\":1e-16,\"rtol\":1e-09,\"seed\":42,"
-        "\"evaluations\":110,\"taylor\":1.996,\"count\":{\"PASS\":1,\"WEAK\":0,\"INCONCLUSIVE\":1,\"KINK\":1,"
+        "\"message\":\"the "
+        "conclusion\",\"n\":3,\"value\":0.625,\"noise\":1e-16,\"rtol\":1e-09,\"seed\":42,"
+        "\"evaluations\":110,\"taylor\":1.996,\"count\":{\"PASS\":1,\"WEAK\":0,\"INCONCLUSIVE\":1,"
+        "\"KINK\":1,"
         "\"DOMAIN\":0,\"UNSTABLE\":0,\"FAIL\":1},\"lines\":[\n"
-        "  {\"name\":\"w\",\"coordinate\":0,\"claimed\":2.5,\"estimate\":2,\"error\":1e-10,\"left\":\"NaN\","
-        "\"right\":\"NaN\",\"gap\":1e-12,\"tolerance\":1e-09,\"step\":0.125,\"verdict\":\"PASS\"},\n"
+        "  "
+        "{\"name\":\"w\",\"coordinate\":0,\"claimed\":2.5,\"estimate\":2,\"error\":1e-10,\"left\":"
+        "\"NaN\","
+        "\"right\":\"NaN\",\"gap\":1e-12,\"tolerance\":1e-09,\"step\":0.125,\"verdict\":\"PASS\"},"
+        "\n"
         "  {\"name\":\"bias[0]\",\"coordinate\":1,\"claimed\":2.5,\"estimate\":2,\"error\":1e-10,"
         "\"left\":\"NaN\",\"right\":\"NaN\",\"gap\":1e-12,\"tolerance\":1e-09,\"step\":0.125,"
         "\"verdict\":\"FAIL\"},\n"
-        "  {\"name\":\"a name that is just over forty characters\",\"coordinate\":2,\"claimed\":2.5,"
-        "\"estimate\":\"NaN\",\"error\":\"NaN\",\"left\":-1,\"right\":1,\"gap\":1e-12,\"tolerance\":1e-09,"
+        "  {\"name\":\"a name that is just over forty "
+        "characters\",\"coordinate\":2,\"claimed\":2.5,"
+        "\"estimate\":\"NaN\",\"error\":\"NaN\",\"left\":-1,\"right\":1,\"gap\":1e-12,"
+        "\"tolerance\":1e-09,"
         "\"step\":\"NaN\",\"verdict\":\"KINK\"},\n"
-        "  {\"name\":\"all, \\\"but\\\" one\",\"coordinate\":null,\"claimed\":-0,\"estimate\":\"NaN\","
-        "\"error\":\"NaN\",\"left\":\"NaN\",\"right\":\"NaN\",\"gap\":\"NaN\",\"tolerance\":\"NaN\","
+        "  {\"name\":\"all, \\\"but\\\" "
+        "one\",\"coordinate\":null,\"claimed\":-0,\"estimate\":\"NaN\","
+        "\"error\":\"NaN\",\"left\":\"NaN\",\"right\":\"NaN\",\"gap\":\"NaN\",\"tolerance\":"
+        "\"NaN\","
         "\"step\":\"NaN\",\"verdict\":\"INCONCLUSIVE\"}],\n"
-        " \"local\":{\"nodes\":5,\"operands\":9,\"count\":{\"PASS\":6,\"WEAK\":0,\"INCONCLUSIVE\":0,"
+        " \"local\":{\"nodes\":5,\"operands\":9,\"count\":{\"PASS\":6,\"WEAK\":0,\"INCONCLUSIVE\":"
+        "0,"
         "\"KINK\":0,\"DOMAIN\":0,\"UNSTABLE\":0,\"FAIL\":3},\"culprits\":[\n"
         "  {\"node\":12,\"operand\":1,\"operation\":\"mul\",\"name\":\"h\",\"shown\":\"w * #3\","
-        "\"file\":\"src/my,model.c\",\"line\":42,\"at\":4,\"rule\":3.5,\"estimate\":3,\"error\":1e-11,"
-        "\"left\":\"NaN\",\"right\":\"NaN\",\"gap\":0.5,\"tolerance\":1e-09,\"verdict\":\"FAIL\"},\n"
+        "\"file\":\"src/"
+        "my,model.c\",\"line\":42,\"at\":4,\"rule\":3.5,\"estimate\":3,\"error\":1e-11,"
+        "\"left\":\"NaN\",\"right\":\"NaN\",\"gap\":0.5,\"tolerance\":1e-09,\"verdict\":\"FAIL\"},"
+        "\n"
         "  {\"node\":7,\"operand\":0,\"operation\":\"relu\",\"name\":\"\",\"shown\":\"relu(#6)\","
-        "\"file\":\"\",\"line\":0,\"at\":0,\"rule\":2,\"estimate\":\"NaN\",\"error\":\"NaN\",\"left\":0,"
+        "\"file\":\"\",\"line\":0,\"at\":0,\"rule\":2,\"estimate\":\"NaN\",\"error\":\"NaN\","
+        "\"left\":0,"
         "\"right\":1,\"gap\":1,\"tolerance\":1e-08,\"verdict\":\"FAIL\"}]},\n"
-        " \"sweep\":{\"verdict\":\"PASS\",\"forward\":1.5,\"reverse\":1.25,\"gap\":0.25,\"tolerance\":0.5},\n"
+        " \"sweep\":{\"verdict\":\"PASS\",\"forward\":1.5,\"reverse\":1.25,\"gap\":0.25,"
+        "\"tolerance\":0.5},\n"
         " \"second\":{\"verdict\":\"WEAK\",\"symmetry\":0.125,\"symmetry_tolerance\":\"Infinity\","
-        "\"taylor\":\"NaN\",\"count\":{\"PASS\":1,\"WEAK\":1,\"INCONCLUSIVE\":0,\"KINK\":0,\"DOMAIN\":0,"
+        "\"taylor\":\"NaN\",\"count\":{\"PASS\":1,\"WEAK\":1,\"INCONCLUSIVE\":0,\"KINK\":0,"
+        "\"DOMAIN\":0,"
         "\"UNSTABLE\":0,\"FAIL\":0},\"lines\":[\n"
         "  {\"name\":\"w, w\",\"coordinate\":0,\"claimed\":2.5,\"estimate\":2,\"error\":1e-10,"
         "\"left\":\"NaN\",\"right\":\"NaN\",\"gap\":1e-12,\"tolerance\":1e-09,\"step\":0.125,"
@@ -310,19 +389,24 @@ Test(report, json_with_everything) {
 
 Test(report, csv_with_everything) {
     everything();
-    expect_text(printed(AD_CSV),
+    expect_text(
+        printed(AD_CSV),
         "layer,name,claimed,estimate,error,left,right,gap,tolerance,step,verdict,file,line\n"
         "global,w,2.5,2,1e-10,nan,nan,9.9999999999999998e-13,1.0000000000000001e-09,0.125,PASS,,\n"
-        "global,bias[0],2.5,2,1e-10,nan,nan,9.9999999999999998e-13,1.0000000000000001e-09,0.125,FAIL,,\n"
+        "global,bias[0],2.5,2,1e-10,nan,nan,9.9999999999999998e-13,1.0000000000000001e-09,0.125,"
+        "FAIL,,\n"
         "global,a name that is just over forty characters,2.5,nan,nan,-1,1,9.9999999999999998e-13,"
         "1.0000000000000001e-09,nan,KINK,,\n"
         "global,\"all, \"\"but\"\" one\",-0,nan,nan,nan,nan,nan,nan,nan,INCONCLUSIVE,,\n"
-        "local,#12 mul operand 1,3.5,3,9.9999999999999994e-12,nan,nan,0.5,1.0000000000000001e-09,nan,FAIL,"
+        "local,#12 mul operand "
+        "1,3.5,3,9.9999999999999994e-12,nan,nan,0.5,1.0000000000000001e-09,nan,FAIL,"
         "\"src/my,model.c\",42\n"
         "local,#7 relu operand 0,2,nan,nan,0,1,1,1e-08,nan,FAIL,,\n"
         "sweep,forward against reverse,1.25,1.5,nan,nan,nan,0.25,0.5,nan,PASS,,\n"
-        "second,\"w, w\",2.5,2,1e-10,nan,nan,9.9999999999999998e-13,1.0000000000000001e-09,0.125,PASS,,\n"
-        "second,\"w, b\",2.5,2,1e-10,nan,nan,9.9999999999999998e-13,1.0000000000000001e-09,0.125,WEAK,,\n");
+        "second,\"w, "
+        "w\",2.5,2,1e-10,nan,nan,9.9999999999999998e-13,1.0000000000000001e-09,0.125,PASS,,\n"
+        "second,\"w, "
+        "b\",2.5,2,1e-10,nan,nan,9.9999999999999998e-13,1.0000000000000001e-09,0.125,WEAK,,\n");
 }
 
 Test(report, page_of_a_refusal_is_its_sentence) {
@@ -330,7 +414,9 @@ Test(report, page_of_a_refusal_is_its_sentence) {
     ad__report_say(r, AD_BAD_ARGUMENT, "no");
     report = ad__report_done(r);
     expect_text(printed(AD_TEXT), "gradcheck: INCONCLUSIVE\nno\n");
-    expect_text(printed(AD_CSV), "layer,name,claimed,estimate,error,left,right,gap,tolerance,step,verdict,file,line\n");
+    expect_text(
+        printed(AD_CSV),
+        "layer,name,claimed,estimate,error,left,right,gap,tolerance,step,verdict,file,line\n");
 }
 
 /* One good line, a Taylor slope too small to see; a sweep that is inconclusive, then one that is
@@ -338,24 +424,32 @@ Test(report, page_of_a_refusal_is_its_sentence) {
 Test(report, page_of_a_tape_without_culprits) {
     ad__report *r = ad__report_new(1);
     add(r, &r->first, "w", AD_PASS, AD__SMOOTH);
-    r->page.has_tape = true, r->page.evaluations = 1, r->page.value = -0.0, r->page.nodes = 2, r->page.operands = 3;
+    r->page.has_tape = true, r->page.evaluations = 1, r->page.value = -0.0, r->page.nodes = 2,
+    r->page.operands = 3;
     r->page.sweep_gap = NAN;
     report = ad__report_done(r);
-    expect_text(printed(AD_TEXT),
-        "gradcheck: PASS  1 of 1  f = 0  1 evaluations  seed 0  Taylor slope too small to see (want 2)\n"
-        "  coordinate  claimed            differences +- error        gap/tolerance  step    verdict\n"
+    expect_text(
+        printed(AD_TEXT),
+        "gradcheck: PASS  1 of 1  f = 0  1 evaluations  seed 0  Taylor slope too small to see "
+        "(want 2)\n"
+        "  coordinate  claimed            differences +- error        gap/tolerance  step    "
+        "verdict\n"
         "  w           2.5                2 +- 1e-10                  1.0e-03        2^-3    PASS\n"
         "local: 3 operands of 2 operations, each against differences of its operation alone: ok\n"
         "sweep: forward against reverse nan (inconclusive)\n");
     report->sweep = AD_FAIL;
-    cr_expect(strstr(printed(AD_TEXT), "sweep: forward against reverse nan (WRONG)\n") != NULL, "%s", text);
+    cr_expect(strstr(printed(AD_TEXT), "sweep: forward against reverse nan (WRONG)\n") != NULL,
+              "%s", text);
 }
 
 Test(report, page_of_a_second_order_without_lines) {
     ad__report *r = ad__report_new(1);
     r->page.has_second = true;
     report = ad__report_done(r);
-    cr_expect(strstr(printed(AD_TEXT), "second order: PASS  0 of 0  Taylor slope too small to see (want 3)\n") != NULL, "%s", text);
+    cr_expect(strstr(printed(AD_TEXT),
+                     "second order: PASS  0 of 0  Taylor slope too small to see (want 3)\n") !=
+                  NULL,
+              "%s", text);
 }
 
 /* 24 lines of a table are shown, problems before all others. */

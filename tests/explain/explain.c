@@ -82,12 +82,13 @@ Test(explain, reverse_pass_has_every_contribution) {
         "result",
     };
     /* clang-format on */
-    expect_in_order(sizeof words/sizeof *words, words);
+    expect_in_order(sizeof words / sizeof *words, words);
 }
 
 Test(explain, result_has_the_derivatives_and_their_check) {
     explain(example());
-    const char *words[] = {"result", "de/da = 2", "de/db = 5", "check", "2 of 2 agree with differences to 1e-16"};
+    const char *words[] = {"result", "de/da = 2", "de/db = 5", "check",
+                           "2 of 2 agree with differences to 1e-16"};
     expect_in_order(5, words);
     expect_not("DISAGREE");
 }
@@ -101,7 +102,7 @@ Test(explain, of_many_contributions_eight_are_shown) {
     expect("... and 12 more");
 }
 
-/* ---- whole pages ------------------------------------------------------------------------------ */
+/* ---- whole pages ----------------------------------------------------------------------------- */
 
 static void write_page(size_t n, const ad_var y[], ad_view view) {
     FILE *to = fmemopen(text, sizeof text, "w");
@@ -122,14 +123,16 @@ static size_t count_of(const char *part) {
 
 Test(explain, page_of_the_example) {
     const ad_var e = example();
-    expect_page(1, &e, (ad_view){0},
+    expect_page(
+        1, &e, (ad_view){0},
         "forward   #0 a = 2    #1 b = 1    #2 a + b = 3    #3 b + 1 = 2    #4 e = #2 * #3 = 6\n"
         "reverse   seed  de/de = 1\n"
         "  1/3     #4 e = #2 * #3  mul swaps             #2  += 1 * 2 = 2    (0 -> 2)\n"
         "                                                #3  += 1 * 3 = 3    (0 -> 3)\n"
         "  2/3     #3 b + 1        add distributes       b   += 3 * 1 = 3    (0 -> 3)\n"
         "  3/3     #2 a + b        add distributes       a   += 2 * 1 = 2    (0 -> 2)\n"
-        "                                                b   += 2 * 1 = 2    (3 -> 5)   fork: gradients add\n"
+        "                                                b   += 2 * 1 = 2    (3 -> 5)   fork: "
+        "gradients add\n"
         "result    de/da = 2    de/db = 5\n"
         "check     2 of 2 agree with differences to 1e-16\n");
 }
@@ -137,49 +140,66 @@ Test(explain, page_of_the_example) {
 /* The numbers of reverse_pass_has_every_contribution, except for what each bug makes of them. */
 Test(explain, pages_of_the_bugs) {
     const ad_var e = example();
-    expect_page(1, &e, (ad_view){.bug = AD_BUG_OVERWRITE},
+    expect_page(
+        1, &e, (ad_view){.bug = AD_BUG_OVERWRITE},
         "forward   #0 a = 2    #1 b = 1    #2 a + b = 3    #3 b + 1 = 2    #4 e = #2 * #3 = 6\n"
-        "bug       no-accumulate, on purpose: a contribution overwrites what stands there instead of being added to it\n"
+        "bug       no-accumulate, on purpose: a contribution overwrites what stands there instead "
+        "of being added to it\n"
         "reverse   seed  de/de = 1\n"
         "  1/3     #4 e = #2 * #3  mul swaps             #2   = 1 * 2 = 2    (0 -> 2)\n"
         "                                                #3   = 1 * 3 = 3    (0 -> 3)\n"
         "  2/3     #3 b + 1        add distributes       b    = 3 * 1 = 3    (0 -> 3)\n"
         "  3/3     #2 a + b        add distributes       a    = 2 * 1 = 2    (0 -> 2)\n"
-        "                                                b    = 2 * 1 = 2    (3 -> 2)   fork: what stood here is lost\n"
+        "                                                b    = 2 * 1 = 2    (3 -> 2)   fork: what "
+        "stood here is lost\n"
         "result    de/da = 2    de/db = 2\n"
         "right     de/da = 2    de/db = 5\n"
-        "check     1 of 2 DISAGREE with differences: a value that is used twice owes its gradient to both uses: contributions must be added\n");
-    expect_page(1, &e, (ad_view){.bug = AD_BUG_DEPTH_FIRST},
+        "check     1 of 2 DISAGREE with differences: a value that is used twice owes its gradient "
+        "to both uses: contributions must be added\n");
+    expect_page(
+        1, &e, (ad_view){.bug = AD_BUG_DEPTH_FIRST},
         "forward   #0 a = 2    #1 b = 1    #2 a + b = 3    #3 b + 1 = 2    #4 e = #2 * #3 = 6\n"
-        "bug       depth-first, on purpose: a node passes on what it has when it is first reached, complete or not\n"
+        "bug       depth-first, on purpose: a node passes on what it has when it is first reached, "
+        "complete or not\n"
         "reverse   seed  de/de = 1\n"
         "  1/3     #4 e = #2 * #3  mul swaps             #2  += 1 * 2 = 2    (0 -> 2)\n"
         "                                                #3  += 1 * 3 = 3    (0 -> 3)\n"
         "  2/3     #2 a + b        add distributes       a   += 2 * 1 = 2    (0 -> 2)\n"
         "                                                b   += 2 * 1 = 2    (0 -> 2)\n"
-        "  3/3     #3 b + 1        add distributes       b   += 3 * 1 = 3    (2 -> 5)   fork: gradients add\n"
+        "  3/3     #3 b + 1        add distributes       b   += 3 * 1 = 3    (2 -> 5)   fork: "
+        "gradients add\n"
         "result    de/da = 2    de/db = 5\n"
         "right     de/da = 2    de/db = 5\n"
-        "check     2 of 2 agree with differences to 1e-16: in this graph the bug makes no difference\n");
+        "check     2 of 2 agree with differences to 1e-16: in this graph the bug makes no "
+        "difference\n");
     ad_backward(e);
-    expect_page(1, &e, (ad_view){.bug = AD_BUG_STALE},
+    expect_page(
+        1, &e, (ad_view){.bug = AD_BUG_STALE},
         "forward   #0 a = 2    #1 b = 1    #2 a + b = 3    #3 b + 1 = 2    #4 e = #2 * #3 = 6\n"
-        "bug       stale, on purpose: the gradients that an earlier pass left were not set to zero\n"
+        "bug       stale, on purpose: the gradients that an earlier pass left were not set to "
+        "zero\n"
         "reverse   seed  de/de = 1, and all that an earlier pass left\n"
-        "  1/3     #4 e = #2 * #3  mul swaps             #2  += 1 * 2 = 2    (2 -> 4)   stale: what stood here is from an earlier pass\n"
-        "                                                #3  += 1 * 3 = 3    (3 -> 6)   stale: what stood here is from an earlier pass\n"
-        "  2/3     #3 b + 1        add distributes       b   += 6 * 1 = 6    (5 -> 11)   stale: what stood here is from an earlier pass\n"
-        "  3/3     #2 a + b        add distributes       a   += 4 * 1 = 4    (2 -> 6)   stale: what stood here is from an earlier pass\n"
-        "                                                b   += 4 * 1 = 4    (11 -> 15)   fork: gradients add\n"
+        "  1/3     #4 e = #2 * #3  mul swaps             #2  += 1 * 2 = 2    (2 -> 4)   stale: "
+        "what stood here is from an earlier pass\n"
+        "                                                #3  += 1 * 3 = 3    (3 -> 6)   stale: "
+        "what stood here is from an earlier pass\n"
+        "  2/3     #3 b + 1        add distributes       b   += 6 * 1 = 6    (5 -> 11)   stale: "
+        "what stood here is from an earlier pass\n"
+        "  3/3     #2 a + b        add distributes       a   += 4 * 1 = 4    (2 -> 6)   stale: "
+        "what stood here is from an earlier pass\n"
+        "                                                b   += 4 * 1 = 4    (11 -> 15)   fork: "
+        "gradients add\n"
         "result    de/da = 6    de/db = 15\n"
         "right     de/da = 2    de/db = 5\n"
-        "check     2 of 2 DISAGREE with differences: what an earlier pass left must be set to zero before the next\n");
+        "check     2 of 2 DISAGREE with differences: what an earlier pass left must be set to zero "
+        "before the next\n");
 }
 
 /* The list of values is wrapped at the margin; each result has its backward pass. */
 Test(explain, page_of_two_results_without_checks) {
     const ad_var e = example(), a = ad_find(tape, "a"), sine = ad_sin(ad_find(tape, "b"));
-    expect_page(2, (ad_var[]){e, ad_mul(a, sine)}, (ad_view){.bare = true},
+    expect_page(
+        2, (ad_var[]){e, ad_mul(a, sine)}, (ad_view){.bare = true},
         "forward   #0 a = 2    #1 b = 1    #2 a + b = 3    #3 b + 1 = 2    #4 e = #2 * #3 = 6\n"
         "          #5 sin(b) = 0.841471    #6 a * #5 = 1.68294\n"
         "reverse   seed  de/de = 1\n"
@@ -187,10 +207,12 @@ Test(explain, page_of_two_results_without_checks) {
         "                                                #3  += 1 * 3 = 3    (0 -> 3)\n"
         "  2/3     #3 b + 1        add distributes       b   += 3 * 1 = 3    (0 -> 3)\n"
         "  3/3     #2 a + b        add distributes       a   += 2 * 1 = 2    (0 -> 2)\n"
-        "                                                b   += 2 * 1 = 2    (3 -> 5)   fork: gradients add\n"
+        "                                                b   += 2 * 1 = 2    (3 -> 5)   fork: "
+        "gradients add\n"
         "result    de/da = 2    de/db = 5\n"
         "reverse   seed  d#6/d#6 = 1\n"
-        "  1/2     #6 a * #5  mul swaps             a   += 1 * 0.841471 = 0.841471    (0 -> 0.841471)\n"
+        "  1/2     #6 a * #5  mul swaps             a   += 1 * 0.841471 = 0.841471    (0 -> "
+        "0.841471)\n"
         "                                           #5  += 1 * 2 = 2    (0 -> 2)\n"
         "  2/2     #5 sin(b)  sin turns             b   += 2 * 0.540302 = 1.0806    (0 -> 1.0806)\n"
         "result    d#6/da = 0.841471    d#6/db = 1.0806\n");
@@ -209,17 +231,23 @@ Test(explain, page_of_folded_scopes) {
     const ad_var y = ad_mul(h[0], h[1]);
     ad_name(y, "y");
     expect_page(1, &y, (ad_view){.most = 6, .bare = true},
-        "forward   #0 input = 1    #1 input = 2    #2 input = 3    [unit 0: 3 operations]\n"
-        "          [unit 1: 3 operations]    #9 y = #5 * #8 = 0.985953\n"
-        "          (2 scopes are folded)\n"
-        "reverse   seed  dy/dy = 1\n"
-        "  1/7     #9 y = #5 * #8        mul swaps             #5  += 1 * 0.999329 = 0.999329    (0 -> 0.999329)\n"
-        "                                                      #8  += 1 * 0.986614 = 0.986614    (0 -> 0.986614)\n"
-        "  2-4/7   unit 1: 3 operations  folded                #2  += 0.001323 in all    (0 -> 0.001323)\n"
-        "                                                      #1  += 0.000661501 in all    (0 -> 0.000661501)\n"
-        "  5-7/7   unit 0: 3 operations  folded                #1  += 0.0265744 in all    (0.000661501 -> 0.0272359)\n"
-        "                                                      #0  += 0.0132872 in all    (0 -> 0.0132872)\n"
-        "result    dy/d#0 = 0.0132872    dy/d#1 = 0.0272359    dy/d#2 = 0.001323\n");
+                "forward   #0 input = 1    #1 input = 2    #2 input = 3    [unit 0: 3 operations]\n"
+                "          [unit 1: 3 operations]    #9 y = #5 * #8 = 0.985953\n"
+                "          (2 scopes are folded)\n"
+                "reverse   seed  dy/dy = 1\n"
+                "  1/7     #9 y = #5 * #8        mul swaps             #5  += 1 * 0.999329 = "
+                "0.999329    (0 -> 0.999329)\n"
+                "                                                      #8  += 1 * 0.986614 = "
+                "0.986614    (0 -> 0.986614)\n"
+                "  2-4/7   unit 1: 3 operations  folded                #2  += 0.001323 in all    "
+                "(0 -> 0.001323)\n"
+                "                                                      #1  += 0.000661501 in all   "
+                " (0 -> 0.000661501)\n"
+                "  5-7/7   unit 0: 3 operations  folded                #1  += 0.0265744 in all    "
+                "(0.000661501 -> 0.0272359)\n"
+                "                                                      #0  += 0.0132872 in all    "
+                "(0 -> 0.0132872)\n"
+                "result    dy/d#0 = 0.0132872    dy/d#1 = 0.0272359    dy/d#2 = 0.001323\n");
 }
 
 /* The same graph with overwriting: node #1 keeps what the second scope sends last, and the
@@ -274,34 +302,39 @@ Test(explain, nothing_that_arrives_or_is_sent_on_is_told) {
     for (int i = 0; i < 3; i++) x[i] = ad_input(tape, 0);
     const ad_var bend = ad_abs(ad_sub(x[0], x[1])), y = ad_add(bend, ad_exp(x[2]));
     expect_page(1, &y, (ad_view){.bare = true},
-        "forward   #0 input = 0    #1 input = 0    #2 input = 0    #3 #0 - #1 = 0    #4 abs(#3) = 0\n"
-        "          #5 exp(#2) = 1    #6 #4 + #5 = 1\n"
-        "reverse   seed  d#6/d#6 = 1\n"
-        "  1/4     #6 #4 + #5  add distributes       #4  += 1 * 1 = 1    (0 -> 1)\n"
-        "                                            #5  += 1 * 1 = 1    (0 -> 1)\n"
-        "  2/4     #5 exp(#2)  exp repeats itself    #2  += 1 * 1 = 1    (0 -> 1)\n"
-        "  3/4     #4 abs(#3)  abs flips below 0     nothing is sent on\n"
-        "  4/4     #3 #0 - #1  sub distributes       nothing arrives, nothing is sent\n"
-        "result    d#6/d#0 = 0    d#6/d#1 = 0    d#6/d#2 = 1\n");
+                "forward   #0 input = 0    #1 input = 0    #2 input = 0    #3 #0 - #1 = 0    #4 "
+                "abs(#3) = 0\n"
+                "          #5 exp(#2) = 1    #6 #4 + #5 = 1\n"
+                "reverse   seed  d#6/d#6 = 1\n"
+                "  1/4     #6 #4 + #5  add distributes       #4  += 1 * 1 = 1    (0 -> 1)\n"
+                "                                            #5  += 1 * 1 = 1    (0 -> 1)\n"
+                "  2/4     #5 exp(#2)  exp repeats itself    #2  += 1 * 1 = 1    (0 -> 1)\n"
+                "  3/4     #4 abs(#3)  abs flips below 0     nothing is sent on\n"
+                "  4/4     #3 #0 - #1  sub distributes       nothing arrives, nothing is sent\n"
+                "result    d#6/d#0 = 0    d#6/d#1 = 0    d#6/d#2 = 1\n");
 }
 
 /* On the tape the sum comes last; it is the first of the product's operands, and so it is finished
  * earlier. */
 Test(explain, depth_first_order_follows_the_operands) {
-    const ad_var a = ad_input(tape, 2), b = ad_input(tape, 1), next = ad_add(b, ad_num(1)), sum = ad_add(a, b);
+    const ad_var a = ad_input(tape, 2), b = ad_input(tape, 1), next = ad_add(b, ad_num(1)),
+                 sum = ad_add(a, b);
     const ad_var e = ad_mul(sum, next);
     write_page(1, &e, (ad_view){.bare = true});
-    const char *usual[] = {"1/3", "#4 #3 * #2", "2/3", "#3 #0 + #1", "3/3", "#2 #1 + 1", "d#4/d#0 = 2    d#4/d#1 = 5"};
+    const char *usual[] = {
+        "1/3", "#4 #3 * #2", "2/3", "#3 #0 + #1", "3/3", "#2 #1 + 1", "d#4/d#0 = 2    d#4/d#1 = 5"};
     expect_in_order(7, usual);
     write_page(1, &e, (ad_view){.bare = true, .order = AD_ORDER_DEPTH_FIRST});
-    const char *finished[] = {"1/3", "#4 #3 * #2", "2/3", "#2 #1 + 1", "3/3", "#3 #0 + #1", "d#4/d#0 = 2    d#4/d#1 = 5"};
+    const char *finished[] = {
+        "1/3", "#4 #3 * #2", "2/3", "#2 #1 + 1", "3/3", "#3 #0 + #1", "d#4/d#0 = 2    d#4/d#1 = 5"};
     expect_in_order(7, finished);
 }
 
 /* exp(x) + exp(x)^2 at 0 has the derivative 1 + 2; reached first by the sum, exp(x) sends on only
  * the 1. */
 Test(explain, a_node_that_passes_on_too_early_loses_what_comes_after) {
-    const ad_var x = ad_input(tape, 0), one = ad_exp(x), square = ad_mul(one, one), y = ad_add(one, square);
+    const ad_var x = ad_input(tape, 0), one = ad_exp(x), square = ad_mul(one, one),
+                 y = ad_add(one, square);
     ad_backward(y);
     cr_expect_eq(ad_grad(x), 3);
     write_page(1, &y, (ad_view){.bug = AD_BUG_DEPTH_FIRST});
@@ -368,15 +401,18 @@ Test(explain, lists_are_broken_after_column_100) {
         const ad_var y = ad_hypot(x[0], x[1]);
         write_page(1, &y, (ad_view){.bare = true});
         /* "forward   #0 mm = 1    #1 nn = 2    #2 hypot(mm, nn) = 2.23607" */
-        const size_t whole = 10 + 2*(length + 7) + 4 + 4 + strlen("#2 hypot(, ) = 2.23607") + 2*length;
-        cr_expect_eq(strcspn(text, "\n"), whole <= 100 ? whole : 10 + 2*(length + 7) + 4, "%zu: %s", length, text);
+        const size_t whole =
+            10 + 2 * (length + 7) + 4 + 4 + strlen("#2 hypot(, ) = 2.23607") + 2 * length;
+        cr_expect_eq(strcspn(text, "\n"), whole <= 100 ? whole : 10 + 2 * (length + 7) + 4,
+                     "%zu: %s", length, text);
         drop();
         make();
     }
 }
 
 Test(explain, check_counts_what_agrees_what_cannot_be_formed_and_what_is_wrong) {
-    const ad_var x = ad_input(tape, 0), z = ad_input(tape, 2), bend = ad_abs(x), y = ad_add(bend, ad_mul(z, z));
+    const ad_var x = ad_input(tape, 0), z = ad_input(tape, 2), bend = ad_abs(x),
+                 y = ad_add(bend, ad_mul(z, z));
     explain(y);
     expect("check 1 of 2 agree with differences to ");
     expect(", for the others none could be formed\n");
@@ -384,7 +420,8 @@ Test(explain, check_counts_what_agrees_what_cannot_be_formed_and_what_is_wrong) 
     expect("check no differences could be formed here: a kink, a jump or the edge of the domain\n");
     write_page(1, &y, (ad_view){.bug = AD_BUG_OVERWRITE});
     squeeze(text);
-    expect("check 1 of 2 DISAGREE with differences: a value that is used twice owes its gradient to both uses:");
+    expect("check 1 of 2 DISAGREE with differences: a value that is used twice owes its gradient "
+           "to both uses:");
 }
 
 /* ---- other graphs ---------------------------------------------------------------------------- */
@@ -452,7 +489,7 @@ Test(explain, input_has_an_explanation) {
 /* ---- what explaining leaves behind ----------------------------------------------------------- */
 
 Test(explain, values_are_restored_afterwards) {
-    ad_var x = ad_input(tape, 0.7), y = ad_exp(ad_sin(x));
+    ad_var       x = ad_input(tape, 0.7), y = ad_exp(ad_sin(x));
     const double before = ad_value(y);
     const size_t length = ad_tape_length(tape);
     explain(y);
@@ -643,7 +680,7 @@ Test(explain, numbers_are_written_as_in_the_c_locale) {
     const char *names[] = {"de_DE.UTF-8", "de_DE.utf8",  "de_DE",
                            "fr_FR.UTF-8", "it_IT.UTF-8", "es_ES.UTF-8"};
     bool        comma = false;
-    for (size_t i = 0; i < sizeof names/sizeof *names && !comma; i++)
+    for (size_t i = 0; i < sizeof names / sizeof *names && !comma; i++)
         comma = setlocale(LC_ALL, names[i]) != NULL && localeconv()->decimal_point[0] == ',';
     if (!comma) cr_skip_test("no locale with a decimal comma on this machine");
     explain(ad_mul(ad_input(tape, 1.5), ad_num(2.25)));

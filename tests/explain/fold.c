@@ -65,7 +65,7 @@ Test(fold, scopes_are_folded_first_and_named) {
     ad_scope_end(tape);
     y = chain(y, 5);
     fold_to(y, 8);
-    cr_expect_eq(fold.boxes, 7);                            /* the input, the scope, five sines */
+    cr_expect_eq(fold.boxes, 7); /* the input, the scope, five sines */
     cr_expect_eq(fold.scopes, 1);
     ad__fold_label(tape, &fold.box[1], sizeof label, label);
     cr_expect_str_eq(label, "layer 0: 30 operations");
@@ -98,20 +98,21 @@ Test(fold, stretches_keep_the_number_of_boxes_small) {
         ad__fold_free(&fold);
         fold_to(y, most);
         cr_expect_leq(fold.boxes, most, "%u boxes where %zu are wanted", fold.boxes, most);
-        cr_expect_geq(2*fold.boxes + 8, most, "only %u boxes where %zu are allowed", fold.boxes, most);
+        cr_expect_geq(2 * fold.boxes + 8, most, "only %u boxes where %zu are allowed", fold.boxes,
+                      most);
         expect_sound(y);
     }
 }
 
 Test(fold, says_what_it_did) {
-    char said[128];
+    char         said[128];
     const ad_var y = chain(ad_input(tape, 1), 100);
     fold_to(y, 4);
     ad__fold_said(&fold, sizeof said, said);
     cr_expect(strstr(said, "stretch") != NULL && strstr(said, "folded") != NULL, "%s", said);
 }
 
-/* ---- which boxes ------------------------------------------------------------------------------ */
+/* ---- which boxes ----------------------------------------------------------------------------- */
 
 /* All boxes, each by its label or, for a single node, its number; then the summary. */
 static void expect_boxes(size_t n, const ad_var y[], size_t most, const char *want) {
@@ -121,7 +122,8 @@ static void expect_boxes(size_t n, const ad_var y[], size_t most, const char *wa
     cr_assert(ad__select(tape, n, y, &chosen));
     cr_assert(ad__fold_make(tape, chosen.length, chosen.used, chosen.keep, most, &fold));
     for (uint32_t k = 0; k < fold.boxes; k++) {
-        if (fold.box[k].count == 1) snprintf(label, sizeof label, "#%u", (unsigned)fold.box[k].first);
+        if (fold.box[k].count == 1)
+            snprintf(label, sizeof label, "#%u", (unsigned)fold.box[k].first);
         else ad__fold_label(tape, &fold.box[k], sizeof label, label);
         snprintf(text + strlen(text), sizeof text - strlen(text), "[%s] ", label);
     }
@@ -137,37 +139,38 @@ Test(fold, scopes_then_stretches_in_which_inputs_stand_apart) {
     for (int k = 0; k < 2; k++) {
         ad_scope(tape, k == 0 ? "left" : "right");
         half[k] = ad_num(0);
-        for (int i = 0; i < 3; i++) half[k] = ad_add(half[k], ad_sin(x[3*k + i]));
+        for (int i = 0; i < 3; i++) half[k] = ad_add(half[k], ad_sin(x[3 * k + i]));
         ad_scope_end(tape);
     }
-    const ad_var seventh = ad_input(tape, 7), sum = ad_add(half[0], half[1]), y = ad_mul(sum, seventh);
+    const ad_var seventh = ad_input(tape, 7), sum = ad_add(half[0], half[1]),
+                 y = ad_mul(sum, seventh);
     expect_boxes(1, &y, 15,
-                 "[#0] [#1] [#2] [#3] [#4] [#5] [left: 6 operations] [right: 6 operations] [#18] [#19] "
-                 "[#20] 2 scopes are folded");
+                 "[#0] [#1] [#2] [#3] [#4] [#5] [left: 6 operations] [right: 6 operations] [#18] "
+                 "[#19] [#20] 2 scopes are folded");
     expect_boxes(1, &y, 14,
-                 "[#0] [#1] [#2] [#3] [#4] [#5] [left: 6 operations] [right: 6 operations] [#18] [#19] "
-                 "[#20] 2 scopes are folded");
+                 "[#0] [#1] [#2] [#3] [#4] [#5] [left: 6 operations] [right: 6 operations] [#18] "
+                 "[#19] [#20] 2 scopes are folded");
     expect_boxes(1, &y, 13,
-                 "[#0] [#1] [#2] [#3] [#4] [#5] [left: 6 operations] [right: 6 operations] [#18] [#19] "
-                 "[#20] 2 scopes are folded");
+                 "[#0] [#1] [#2] [#3] [#4] [#5] [left: 6 operations] [right: 6 operations] [#18] "
+                 "[#19] [#20] 2 scopes are folded");
     expect_boxes(1, &y, 12,
-                 "[#0] [#1] [#2] [#3] [#4] [#5] [left: 6 operations] [right: 6 operations] [#18] [#19] "
-                 "[#20] 2 scopes are folded");
+                 "[#0] [#1] [#2] [#3] [#4] [#5] [left: 6 operations] [right: 6 operations] [#18] "
+                 "[#19] [#20] 2 scopes are folded");
     expect_boxes(1, &y, 7,
-                 "[#0 ... #5: 6 inputs] [#6 ... #17: 12 operations] [#18] [#19] "
-                 "[#20] 2 stretches of nodes are folded");
+                 "[#0 ... #5: 6 inputs] [#6 ... #17: 12 operations] [#18] [#19] [#20] 2 stretches "
+                 "of nodes are folded");
     expect_boxes(1, &y, 6,
-                 "[#0 ... #5: 6 inputs] [#6 ... #17: 12 operations] [#18] [#19] "
-                 "[#20] 2 stretches of nodes are folded");
+                 "[#0 ... #5: 6 inputs] [#6 ... #17: 12 operations] [#18] [#19] [#20] 2 stretches "
+                 "of nodes are folded");
     expect_boxes(1, &y, 5,
-                 "[#0 ... #5: 6 inputs] [#6 ... #17: 12 operations] [#18] [#19] "
-                 "[#20] 2 stretches of nodes are folded");
+                 "[#0 ... #5: 6 inputs] [#6 ... #17: 12 operations] [#18] [#19] [#20] 2 stretches "
+                 "of nodes are folded");
     expect_boxes(1, &y, 4,
-                 "[#0 ... #17: 18 operations] [#18 ... #19: 2 operations] "
-                 "[#20] 2 stretches of nodes are folded");
+                 "[#0 ... #17: 18 operations] [#18 ... #19: 2 operations] [#20] 2 stretches of "
+                 "nodes are folded");
     expect_boxes(1, &y, 3,
-                 "[#0 ... #17: 18 operations] [#18 ... #19: 2 operations] "
-                 "[#20] 2 stretches of nodes are folded");
+                 "[#0 ... #17: 18 operations] [#18 ... #19: 2 operations] [#20] 2 stretches of "
+                 "nodes are folded");
     expect_boxes(1, &y, 2, "[#0 ... #19: 20 operations] [#20] 1 stretch of nodes is folded");
     expect_boxes(1, &y, 1, "[#0 ... #19: 20 operations] [#20] 1 stretch of nodes is folded");
 }
@@ -181,25 +184,27 @@ Test(fold, results_stay_alone_and_others_are_left_out) {
     const ad_var first = y;
     y = chain(y, 6);
     const ad_var both[] = {first, y};
-    expect_boxes(2, both, 13, "[#0] [#3] [#4] [#5] [#6] [#7] [#8] [#9] [#10] [#11] [#12] [#13] [#14] ");
-    expect_boxes(2, both, 12,
-                 "[#0] [#3 ... #4: 2 operations] [#5 ... #6: 2 operations] [#7] [#8] [#9 ... #10: 2 operations] "
-                 "[#11 ... #12: 2 operations] [#13] [#14] 4 stretches of nodes are folded");
+    expect_boxes(2, both, 13,
+                 "[#0] [#3] [#4] [#5] [#6] [#7] [#8] [#9] [#10] [#11] [#12] [#13] [#14] ");
+    expect_boxes(
+        2, both, 12,
+        "[#0] [#3 ... #4: 2 operations] [#5 ... #6: 2 operations] [#7] [#8] [#9 ... #10: 2 "
+        "operations] [#11 ... #12: 2 operations] [#13] [#14] 4 stretches of nodes are folded");
     expect_boxes(2, both, 9,
-                 "[#0] [#3 ... #5: 3 operations] [#6 ... #7: 2 operations] [#8] [#9 ... #11: 3 operations] "
-                 "[#12 ... #13: 2 operations] [#14] 4 stretches of nodes are folded");
+                 "[#0] [#3 ... #5: 3 operations] [#6 ... #7: 2 operations] [#8] [#9 ... #11: 3 "
+                 "operations] [#12 ... #13: 2 operations] [#14] 4 stretches of nodes are folded");
     expect_boxes(2, both, 7,
-                 "[#0] [#3 ... #7: 5 operations] [#8] [#9 ... #13: 5 operations] "
-                 "[#14] 2 stretches of nodes are folded");
+                 "[#0] [#3 ... #7: 5 operations] [#8] [#9 ... #13: 5 operations] [#14] 2 stretches "
+                 "of nodes are folded");
     expect_boxes(2, both, 5,
-                 "[#0] [#3 ... #7: 5 operations] [#8] [#9 ... #13: 5 operations] "
-                 "[#14] 2 stretches of nodes are folded");
+                 "[#0] [#3 ... #7: 5 operations] [#8] [#9 ... #13: 5 operations] [#14] 2 stretches "
+                 "of nodes are folded");
     expect_boxes(2, both, 4,
-                 "[#0 ... #7: 6 operations] [#8] [#9 ... #13: 5 operations] "
-                 "[#14] 2 stretches of nodes are folded");
+                 "[#0 ... #7: 6 operations] [#8] [#9 ... #13: 5 operations] [#14] 2 stretches of "
+                 "nodes are folded");
     expect_boxes(2, both, 3,
-                 "[#0 ... #7: 6 operations] [#8] [#9 ... #13: 5 operations] "
-                 "[#14] 2 stretches of nodes are folded");
+                 "[#0 ... #7: 6 operations] [#8] [#9 ... #13: 5 operations] [#14] 2 stretches of "
+                 "nodes are folded");
 }
 
 /* A scope that is left and entered again under the same name is another scope. */
@@ -215,35 +220,38 @@ Test(fold, neighbouring_scopes_of_the_same_depth_are_two_boxes) {
         ad_scope_end(tape);
     }
     expect_boxes(1, &y, 19,
-                 "[#0] [#1] [#2] [#3] [#4] [#5] [#6] [#7] [#8] [#9] [#10] [#11] [#12] [#13] [#14] [#15] [#16] [#17] "
-                 "[#18] ");
-    expect_boxes(1, &y, 18,
-                 "[#0] [#1] [#2] [outer / inner: 3 operations] [#6] [#7] [#8] [outer / inner: 3 operations] [#12] "
-                 "[#13] [#14] [outer / inner: 3 operations] [#18] 3 scopes are folded");
-    expect_boxes(1, &y, 13,
-                 "[#0] [#1] [#2] [outer / inner: 3 operations] [#6] [#7] [#8] [outer / inner: 3 operations] [#12] "
-                 "[#13] [#14] [outer / inner: 3 operations] [#18] 3 scopes are folded");
+                 "[#0] [#1] [#2] [#3] [#4] [#5] [#6] [#7] [#8] [#9] [#10] [#11] [#12] [#13] [#14] "
+                 "[#15] [#16] [#17] [#18] ");
+    expect_boxes(
+        1, &y, 18,
+        "[#0] [#1] [#2] [outer / inner: 3 operations] [#6] [#7] [#8] [outer / inner: 3 operations] "
+        "[#12] [#13] [#14] [outer / inner: 3 operations] [#18] 3 scopes are folded");
+    expect_boxes(
+        1, &y, 13,
+        "[#0] [#1] [#2] [outer / inner: 3 operations] [#6] [#7] [#8] [outer / inner: 3 operations] "
+        "[#12] [#13] [#14] [outer / inner: 3 operations] [#18] 3 scopes are folded");
     expect_boxes(1, &y, 12,
-                 "[#0] [outer: 6 operations] [outer: 6 operations] [outer: 5 operations] "
-                 "[#18] 3 scopes are folded");
+                 "[#0] [outer: 6 operations] [outer: 6 operations] [outer: 5 operations] [#18] 3 "
+                 "scopes are folded");
     expect_boxes(1, &y, 10,
-                 "[#0] [outer: 6 operations] [outer: 6 operations] [outer: 5 operations] "
-                 "[#18] 3 scopes are folded");
+                 "[#0] [outer: 6 operations] [outer: 6 operations] [outer: 5 operations] [#18] 3 "
+                 "scopes are folded");
     expect_boxes(1, &y, 9,
-                 "[#0] [outer: 6 operations] [outer: 6 operations] [outer: 5 operations] "
-                 "[#18] 3 scopes are folded");
+                 "[#0] [outer: 6 operations] [outer: 6 operations] [outer: 5 operations] [#18] 3 "
+                 "scopes are folded");
     expect_boxes(1, &y, 7,
-                 "[#0] [outer: 6 operations] [outer: 6 operations] [outer: 5 operations] "
-                 "[#18] 3 scopes are folded");
+                 "[#0] [outer: 6 operations] [outer: 6 operations] [outer: 5 operations] [#18] 3 "
+                 "scopes are folded");
     expect_boxes(1, &y, 6,
-                 "[#0] [outer: 6 operations] [outer: 6 operations] [outer: 5 operations] "
-                 "[#18] 3 scopes are folded");
+                 "[#0] [outer: 6 operations] [outer: 6 operations] [outer: 5 operations] [#18] 3 "
+                 "scopes are folded");
     expect_boxes(1, &y, 4, "[#0] [#1 ... #17: 17 operations] [#18] 1 stretch of nodes is folded");
 }
 
 Test(fold, scopes_around_are_named_from_outside_eight_of_them) {
     char label[200];
-    for (int k = 0; k < 10; k++) ad_scope(tape, (const char *[]){"a", "b", "c", "d", "e", "f", "g", "h", "i", "j"}[k]);
+    for (int k = 0; k < 10; k++)
+        ad_scope(tape, (const char *[]){"a", "b", "c", "d", "e", "f", "g", "h", "i", "j"}[k]);
     const ad_var y = ad_sin(ad_input(tape, 1));
     ad__scope_label(tape, 0, sizeof label, label);
     cr_expect_str_eq(label, "a");

@@ -63,13 +63,14 @@ static ad_var named(double x, const char *name) {
 }
 
 Test(json, numbers_read_back_to_the_bit) {
-    const double at[] = {0.1, 1.0/3, 5e-324, 1.7976931348623157e308, -0.0, 123456789012345678.0};
-    enum { N = sizeof at/sizeof *at };
+    const double at[] = {0.1, 1.0 / 3, 5e-324, 1.7976931348623157e308, -0.0, 123456789012345678.0};
+    enum { N = sizeof at / sizeof *at };
     ad_var x[N];
     for (size_t i = 0; i < N; i++) x[i] = ad_input(tape, at[i]);
     const ad_var y = ad_sum(N, x);
     read_trace(1, &y);
-    for (size_t i = 0; i < N; i++) cr_expect(same_bits(number_of(node(i), "value"), at[i]), "%.17g", at[i]);
+    for (size_t i = 0; i < N; i++)
+        cr_expect(same_bits(number_of(node(i), "value"), at[i]), "%.17g", at[i]);
 }
 
 Test(json, derivatives_are_those_of_a_sweep) {
@@ -80,9 +81,9 @@ Test(json, derivatives_are_those_of_a_sweep) {
     ad_gradient(y, 3, x, grad);
     const json_t *result = json_object_get(root, "result");
     cr_expect_eq(json_object_size(result), 3);
-    cr_expect(close_to(number_of(result, "a"), grad[0], 4*U, 0));
-    cr_expect(close_to(number_of(result, "b"), grad[1], 4*U, 0));
-    cr_expect(close_to(number_of(result, "c"), grad[2], 4*U, 0));
+    cr_expect(close_to(number_of(result, "a"), grad[0], 4 * U, 0));
+    cr_expect(close_to(number_of(result, "b"), grad[1], 4 * U, 0));
+    cr_expect(close_to(number_of(result, "c"), grad[2], 4 * U, 0));
 }
 
 /* before + contribution is after, and contribution is local times upstream: in the order of the
@@ -101,7 +102,7 @@ Test(json, steps_add_up_to_the_result) {
         json_array_foreach(json_object_get(step, "edges"), k, edge) {
             double *to = &adjoint[(size_t)number_of(edge, "to")];
             cr_expect_eq(number_of(edge, "before"), *to);
-            *to += upstream*number_of(edge, "local");
+            *to += upstream * number_of(edge, "local");
             cr_expect_eq(number_of(edge, "after"), *to);
         }
     }
@@ -109,7 +110,8 @@ Test(json, steps_add_up_to_the_result) {
 }
 
 Test(json, what_is_not_finite_is_a_string) {
-    const ad_var x[] = {named(NAN, "a"), named(INFINITY, "b"), named(-INFINITY, "c")}, y = ad_sum(3, x);
+    const ad_var x[] = {named(NAN, "a"), named(INFINITY, "b"), named(-INFINITY, "c")},
+                 y = ad_sum(3, x);
     read_trace(1, &y);
     cr_expect_str_eq(text_of(node(0), "value"), "NaN");
     cr_expect_str_eq(text_of(node(1), "value"), "Infinity");
@@ -117,8 +119,9 @@ Test(json, what_is_not_finite_is_a_string) {
 }
 
 Test(json, any_name_comes_back) {
-    static const char *const name[] = {"", "a\"quote", "b<script>alert(1)</script>", "c\nd\te\\", "\xe2\x88\x82x", "\x01\x7f"};
-    enum { N = sizeof name/sizeof *name };
+    static const char *const name[] = {"",          "a\"quote",      "b<script>alert(1)</script>",
+                                       "c\nd\te\\", "\xe2\x88\x82x", "\x01\x7f"};
+    enum { N = sizeof name / sizeof *name };
     ad_var x[N];
     for (size_t i = 0; i < N; i++) x[i] = named((double)i, name[i]);
     const ad_var y = ad_sum(N, x);
@@ -140,40 +143,58 @@ Test(json, small_trace_word_by_word) {
     static const char *const golden[] = {
         "{\"format\":\"tapir-trace/1\",\n",
         " \"nodes\":[\n",
-        "  {\"id\":0,\"op\":\"input\",\"name\":\"a\",\"scope\":\"\",\"shown\":\"\",\"numbers\":\"\","
+        "  "
+        "{\"id\":0,\"op\":\"input\",\"name\":\"a\",\"scope\":\"\",\"shown\":\"\",\"numbers\":\"\","
         "\"words\":\"input\",\"args\":[],\"value\":3},\n",
         "  {\"id\":1,\"op\":\"input\",\"name\":\"\",\"scope\":\"\",\"shown\":\"\",\"numbers\":\"\","
         "\"words\":\"input\",\"args\":[],\"value\":0.5},\n",
         "  {\"id\":2,\"op\":\"mul\",\"name\":\"\",\"scope\":\"layer\",\"shown\":\"a * #1\","
         "\"numbers\":\"3 * 0.5\",\"words\":\"mul swaps\",\"args\":[0,1],\"value\":1.5},\n",
-        "  {\"id\":3,\"op\":\"sub\",\"name\":\"\",\"scope\":\"\",\"shown\":\"#2 - 1\",\"numbers\":\"1.5 - 1\","
+        "  {\"id\":3,\"op\":\"sub\",\"name\":\"\",\"scope\":\"\",\"shown\":\"#2 - "
+        "1\",\"numbers\":\"1.5 - 1\","
         "\"words\":\"sub distributes\",\"args\":[2,{\"value\":1}],\"value\":0.5},\n",
         "  {\"id\":4,\"op\":\"mul\",\"name\":\"\",\"scope\":\"\",\"shown\":\"#3 * #3\","
         "\"numbers\":\"0.5 * 0.5\",\"words\":\"mul swaps\",\"args\":[3,3],\"value\":0.25},\n",
-        "  {\"id\":5,\"op\":\"neg\",\"name\":\"\",\"scope\":\"\",\"shown\":\"-#2\",\"numbers\":\"-1.5\","
+        "  "
+        "{\"id\":5,\"op\":\"neg\",\"name\":\"\",\"scope\":\"\",\"shown\":\"-#2\",\"numbers\":\"-1."
+        "5\","
         "\"words\":\"neg flips\",\"args\":[2],\"value\":-1.5},\n",
-        "  {\"id\":6,\"op\":\"sum\",\"name\":\"\",\"scope\":\"\",\"shown\":\"sum(a, #3)\",\"numbers\":\"sum(3,"
+        "  {\"id\":6,\"op\":\"sum\",\"name\":\"\",\"scope\":\"\",\"shown\":\"sum(a, "
+        "#3)\",\"numbers\":\"sum(3,"
         " 0.5)\",\"words\":\"sum distributes\",\"args\":[0,3],\"value\":3.5}],\n",
         " \"output\":4,\"steps\":[\n",
-        "  {\"node\":4,\"upstream\":1,\"edges\":[{\"to\":3,\"local\":0.5,\"contribution\":0.5,\"before\":0,"
-        "\"after\":0.5},{\"to\":3,\"local\":0.5,\"contribution\":0.5,\"before\":0.5,\"after\":1}]},\n",
-        "  {\"node\":3,\"upstream\":1,\"edges\":[{\"to\":2,\"local\":1,\"contribution\":1,\"before\":0,"
+        "  {\"node\":4,\"upstream\":1,\"edges\":[{\"to\":3,\"local\":0.5,\"contribution\":0.5,"
+        "\"before\":0,"
+        "\"after\":0.5},{\"to\":3,\"local\":0.5,\"contribution\":0.5,\"before\":0.5,\"after\":1}]},"
+        "\n",
+        "  "
+        "{\"node\":3,\"upstream\":1,\"edges\":[{\"to\":2,\"local\":1,\"contribution\":1,\"before\":"
+        "0,"
         "\"after\":1}]},\n",
-        "  {\"node\":2,\"upstream\":1,\"edges\":[{\"to\":0,\"local\":0.5,\"contribution\":0.5,\"before\":0,"
+        "  {\"node\":2,\"upstream\":1,\"edges\":[{\"to\":0,\"local\":0.5,\"contribution\":0.5,"
+        "\"before\":0,"
         "\"after\":0.5},{\"to\":1,\"local\":3,\"contribution\":3,\"before\":0,\"after\":3}]}],\n",
         " \"result\":{\"a\":0.5,\"#1\":3},\n",
         " \"more\":[{\"output\":5,\"steps\":[\n",
-        "  {\"node\":5,\"upstream\":1,\"edges\":[{\"to\":2,\"local\":-1,\"contribution\":-1,\"before\":0,"
+        "  {\"node\":5,\"upstream\":1,\"edges\":[{\"to\":2,\"local\":-1,\"contribution\":-1,"
+        "\"before\":0,"
         "\"after\":-1}]},\n",
-        "  {\"node\":2,\"upstream\":-1,\"edges\":[{\"to\":0,\"local\":0.5,\"contribution\":-0.5,\"before\":0,"
-        "\"after\":-0.5},{\"to\":1,\"local\":3,\"contribution\":-3,\"before\":0,\"after\":-3}]}],\n",
+        "  {\"node\":2,\"upstream\":-1,\"edges\":[{\"to\":0,\"local\":0.5,\"contribution\":-0.5,"
+        "\"before\":0,"
+        "\"after\":-0.5},{\"to\":1,\"local\":3,\"contribution\":-3,\"before\":0,\"after\":-3}]}],"
+        "\n",
         " \"result\":{\"a\":-0.5,\"#1\":-3}},\n",
         " {\"output\":6,\"steps\":[\n",
-        "  {\"node\":6,\"upstream\":1,\"edges\":[{\"to\":0,\"local\":1,\"contribution\":1,\"before\":0,"
+        "  "
+        "{\"node\":6,\"upstream\":1,\"edges\":[{\"to\":0,\"local\":1,\"contribution\":1,\"before\":"
+        "0,"
         "\"after\":1},{\"to\":3,\"local\":1,\"contribution\":1,\"before\":0,\"after\":1}]},\n",
-        "  {\"node\":3,\"upstream\":1,\"edges\":[{\"to\":2,\"local\":1,\"contribution\":1,\"before\":0,"
+        "  "
+        "{\"node\":3,\"upstream\":1,\"edges\":[{\"to\":2,\"local\":1,\"contribution\":1,\"before\":"
+        "0,"
         "\"after\":1}]},\n",
-        "  {\"node\":2,\"upstream\":1,\"edges\":[{\"to\":0,\"local\":0.5,\"contribution\":0.5,\"before\":1,"
+        "  {\"node\":2,\"upstream\":1,\"edges\":[{\"to\":0,\"local\":0.5,\"contribution\":0.5,"
+        "\"before\":1,"
         "\"after\":1.5},{\"to\":1,\"local\":3,\"contribution\":3,\"before\":0,\"after\":3}]}],\n",
         " \"result\":{\"a\":1.5,\"#1\":3}}]}\n",
     };
@@ -189,7 +210,7 @@ Test(json, small_trace_word_by_word) {
     cr_assert_eq(ad_explain_json(3, y, NULL, to), AD_OK);
     fclose(to);
     at = text;
-    for (size_t k = 0; k < sizeof golden/sizeof *golden; k++) {
+    for (size_t k = 0; k < sizeof golden / sizeof *golden; k++) {
         cr_assert_eq(strncmp(at, golden[k], strlen(golden[k])), 0, "line %zu: %s", k, at);
         at += strlen(golden[k]);
     }
@@ -205,9 +226,9 @@ Test(json, names_of_what_is_no_result_leave_the_key_to_an_input) {
     read_trace(1, &y);
     const json_t *result = json_object_get(root, "result");
     cr_expect_eq(json_object_size(result), 3);
-    cr_expect_eq(number_of(result, "w"), sin(2)*11);
-    cr_expect_eq(number_of(result, "#5"), 7*sin(2));
-    cr_expect_eq(number_of(result, "#1"), 77*cos(2));
+    cr_expect_eq(number_of(result, "w"), sin(2) * 11);
+    cr_expect_eq(number_of(result, "#5"), 7 * sin(2));
+    cr_expect_eq(number_of(result, "#1"), 77 * cos(2));
 }
 
 Test(json, inputs_of_one_name_have_keys_of_their_own) {
@@ -274,13 +295,14 @@ Test(json, nodes_that_lead_nowhere_are_left_out) {
     cr_expect_str_eq(text_of(node(1), "op"), "neg");
 }
 
-/* ---- wrong on purpose ------------------------------------------------------------------------- */
+/* ---- wrong on purpose ------------------------------------------------------------------------ */
 
 static void expect_numbers(const json_t *pass, const char *key, double a, double b) {
     const json_t *list = json_object_get(pass, key);
     cr_expect_eq(json_object_size(list), 2, "%s", key);
-    cr_expect(close_to(number_of(list, "a"), a, 1e-9, 0) && close_to(number_of(list, "b"), b, 1e-9, 0), "%s: %g %g", key,
-              number_of(list, "a"), number_of(list, "b"));
+    cr_expect(close_to(number_of(list, "a"), a, 1e-9, 0) &&
+                  close_to(number_of(list, "b"), b, 1e-9, 0),
+              "%s: %g %g", key, number_of(list, "a"), number_of(list, "b"));
 }
 
 static const json_t *step_at(size_t k) {
@@ -293,14 +315,16 @@ static const json_t *edge_at(size_t k, size_t i) {
 
 /* (a + b)*(b + 1) at 2, 1, with the right gradient (2, 5). */
 static ad_var example(void) {
-    return ad_parse(tape, "(a + b)*(b + 1)", 2, "a, b", (const ad_var[]){named(2, "a"), named(1, "b")});
+    return ad_parse(tape, "(a + b)*(b + 1)", 2, "a, b",
+                    (const ad_var[]){named(2, "a"), named(1, "b")});
 }
 
 Test(json, trace_without_a_bug_speaks_of_none) {
     const ad_var y = example();
     read_trace(1, &y);
     static const char *const keys[] = {"bug", "does", "right", "differences", "disagree", "check"};
-    for (size_t i = 0; i < sizeof keys/sizeof *keys; i++) cr_expect_null(json_object_get(root, keys[i]), "%s", keys[i]);
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        cr_expect_null(json_object_get(root, keys[i]), "%s", keys[i]);
     cr_expect_null(json_object_get(step_at(0), "right"));
     cr_expect_null(json_object_get(edge_at(2, 1), "fault"));
 }
@@ -320,16 +344,18 @@ Test(json, trace_of_overwriting_says_what_is_lost_and_what_is_right) {
     cr_expect(strstr(text_of(root, "check"), "1 of 2 DISAGREE with differences: ") != NULL);
 }
 
-/* q + exp(sin q), q = ab = 6: q has 1 when it is visited, and 1 + exp(sin 6) cos 6 = 1.726105377570176 in the end (mpmath). */
+/* q + exp(sin q), q = ab = 6: q has 1 when it is visited, and 1 + exp(sin 6) cos 6 =
+ * 1.726105377570176 in the end (mpmath). */
 Test(json, trace_of_an_early_visit_says_what_comes_late_and_what_is_complete) {
-    const ad_var y = ad_parse(tape, "q = a*b; q + exp(sin(q))", 2, "a, b", (const ad_var[]){named(2, "a"), named(3, "b")});
+    const ad_var y = ad_parse(tape, "q = a*b; q + exp(sin(q))", 2, "a, b",
+                              (const ad_var[]){named(2, "a"), named(3, "b")});
     read_view(1, &y, &(ad_view){.bug = AD_BUG_DEPTH_FIRST});
     cr_expect_str_eq(text_of(root, "bug"), "depth-first");
     cr_expect_eq(number_of(step_at(1), "upstream"), 1);
-    cr_expect(close_to(number_of(step_at(1), "right"), 1.726105377570176, 4*U, 0));
+    cr_expect(close_to(number_of(step_at(1), "right"), 1.726105377570176, 4 * U, 0));
     cr_expect_str_eq(text_of(edge_at(3, 0), "fault"), "late");
     expect_numbers(root, "result", 3, 2);
-    expect_numbers(root, "right", 3*1.726105377570176, 2*1.726105377570176);
+    expect_numbers(root, "right", 3 * 1.726105377570176, 2 * 1.726105377570176);
     cr_expect_eq(json_array_size(json_object_get(root, "disagree")), 2);
 }
 
@@ -340,13 +366,14 @@ Test(json, trace_of_what_was_left_says_where) {
     /* b still had 5 from the earlier pass */
     cr_expect_str_eq(text_of(edge_at(1, 0), "fault"), "left");
     cr_expect_eq(number_of(edge_at(1, 0), "before"), 5);
-    cr_expect_null(json_object_get(edge_at(2, 1), "fault"));            /* a true fork */
+    cr_expect_null(json_object_get(edge_at(2, 1), "fault")); /* a true fork */
     expect_numbers(root, "result", 6, 15);
     expect_numbers(root, "right", 2, 5);
 }
 
 Test(json, the_other_results_say_what_is_right_too) {
-    const ad_var a = named(3, "a"), b = named(2, "b"), y[] = {ad_mul(a, b), ad_mul(ad_mul(a, a), b)};
+    const ad_var a = named(3, "a"), b = named(2, "b"),
+                 y[] = {ad_mul(a, b), ad_mul(ad_mul(a, a), b)};
     read_view(2, y, &(ad_view){.bug = AD_BUG_OVERWRITE});
     expect_numbers(root, "result", 2, 3);
     expect_numbers(root, "right", 2, 3);
@@ -370,21 +397,22 @@ Test(json, differences_that_are_not_are_no_numbers) {
     cr_expect_eq(number_of(json_object_get(root, "right"), "a"), 2);
 }
 
-/* ---- wrong without a bug ---------------------------------------------------------------------- */
+/* ---- wrong without a bug --------------------------------------------------------------------- */
 
 static double squared(size_t n, const double x[], void *context) {
     (void)n, (void)context;
-    return x[0]*x[0];
+    return x[0] * x[0];
 }
 static void thrice(size_t n, const double x[], double v, double partial[], void *context) {
     (void)n, (void)v;
-    partial[0] = *(const double *)context*x[0];
+    partial[0] = *(const double *)context * x[0];
 }
 
 /* The derivative of x^2 at 3 is 6; a rule that says 3x is contradicted, one that says 2x has
  * nothing to report. */
 Test(json, a_rule_of_the_users_own_is_checked_and_refuted) {
-    static const ad_custom_op op = {.name = "square", .operands = 1, .value = squared, .partials = thrice};
+    static const ad_custom_op op = {
+        .name = "square", .operands = 1, .value = squared, .partials = thrice};
     double       factor = 3;
     const ad_var a = named(3, "a"), y = ad_custom(tape, &op, 1, &a, &factor);
     read_trace(1, &y);
@@ -404,7 +432,8 @@ Test(json, a_rule_of_the_users_own_is_checked_and_refuted) {
     cr_expect_null(json_object_get(root, "check"));
 }
 
-/* relu(a) - relu(-a) is a; at 0 both slopes are taken to be 0. Away from there nothing is compared. */
+/* relu(a) - relu(-a) is a; at 0 both slopes are taken to be 0. Away from there nothing is
+ * compared. */
 Test(json, a_derivative_on_a_kink_is_checked) {
     const ad_var a = named(0, "a"), y = ad_sub(ad_relu(a), ad_relu(ad_neg(a)));
     read_trace(1, &y);
@@ -420,8 +449,9 @@ Test(json, a_derivative_on_a_kink_is_checked) {
 static void expect_check(ad_var y, const char *words) {
     json_decref(root);
     read_trace(1, &y);
-    cr_expect(words == NULL ? json_object_get(root, "check") == NULL : strstr(text_of(root, "check"), words) != NULL, "%s",
-              text_of(root, "check"));
+    cr_expect(words == NULL ? json_object_get(root, "check") == NULL
+                            : strstr(text_of(root, "check"), words) != NULL,
+              "%s", text_of(root, "check"));
 }
 
 Test(json, what_differences_refute_without_the_bug_too_is_told) {
@@ -432,7 +462,8 @@ Test(json, what_differences_refute_without_the_bug_too_is_told) {
     expect_numbers(root, "differences", 1, 6);
     cr_expect_eq(json_array_size(json_object_get(root, "disagree")), 2);
     cr_expect_eq(json_array_size(json_object_get(root, "right_disagrees")), 1);
-    cr_expect_str_eq(json_string_value(json_array_get(json_object_get(root, "right_disagrees"), 0)), "a");
+    cr_expect_str_eq(json_string_value(json_array_get(json_object_get(root, "right_disagrees"), 0)),
+                     "a");
     json_decref(root);
     const ad_var z = ad_mul(b, b);
     read_view(1, &z, &(ad_view){.bug = AD_BUG_OVERWRITE});
@@ -463,7 +494,7 @@ Test(json, values_older_than_their_inputs_are_called_old) {
     cr_expect_null(json_object_get(root, "differences"));
 }
 
-/* ---- names ------------------------------------------------------------------------------------ */
+/* ---- names ----------------------------------------------------------------------------------- */
 
 /* jansson rejects what is not UTF-8; and a replacement character in a name of valid characters
  * would mean that one was cut. */
@@ -471,7 +502,8 @@ static double first_of(size_t n, const double x[], void *context) {
     (void)n, (void)context;
     return x[0];
 }
-static void one_to_the_first(size_t n, const double x[], double v, double partial[], void *context) {
+static void one_to_the_first(size_t n, const double x[], double v, double partial[],
+                             void *context) {
     (void)x, (void)v, (void)context;
     for (size_t i = 0; i < n; i++) partial[i] = i == 0;
 }
@@ -481,13 +513,15 @@ Test(json, texts_of_long_names_are_cut_between_characters) {
         char name[1000] = "";
         for (size_t i = 0; i < first; i++) strcat(name, "n");
         for (size_t i = 0; i < 200; i++) strcat(name, "\xf0\x9f\x8c\xb3");
-        const ad_custom_op op = {.name = name, .operands = SIZE_MAX, .value = first_of, .partials = one_to_the_first};
+        const ad_custom_op op = {
+            .name = name, .operands = SIZE_MAX, .value = first_of, .partials = one_to_the_first};
         for (size_t i = 0; i < 12; i++) ad_scope(tape, name);
         const ad_var x[] = {named(1, name), named(2, name)}, y = ad_custom(tape, &op, 2, x, NULL);
         for (size_t i = 0; i < 12; i++) ad_scope_end(tape);
         read_trace(1, &y);
         static const char *const keys[] = {"shown", "numbers", "scope", "op", "name"};
-        for (size_t i = 0; i < 5; i++) cr_expect(strstr(text_of(node(2), keys[i]), "\xef\xbf\xbd") == NULL, "%s", keys[i]);
+        for (size_t i = 0; i < 5; i++)
+            cr_expect(strstr(text_of(node(2), keys[i]), "\xef\xbf\xbd") == NULL, "%s", keys[i]);
         json_decref(root);
         root = NULL;
         ad_tape_free(tape);

@@ -31,8 +31,8 @@ TestSuite(layout, .init = make, .fini = drop);
 static void draw(ad_var y) {
     cr_assert(ad__select(tape, 1, &y, &chosen));
     cr_assert(ad__fold_make(tape, chosen.length, chosen.used, chosen.keep, 10000, &fold));
-    double *width = malloc(fold.boxes*sizeof *width);
-    for (uint32_t k = 0; k < fold.boxes; k++) width[k] = 80 + k%3*40;
+    double *width = malloc(fold.boxes * sizeof *width);
+    for (uint32_t k = 0; k < fold.boxes; k++) width[k] = 80 + k % 3 * 40;
     cr_assert(ad__layout_make(tape, &fold, width, 50, &layout));
     free(width);
 }
@@ -40,21 +40,26 @@ static void draw(ad_var y) {
 static void expect_sound(void) {
     for (uint32_t a = 0; a < fold.boxes; a++) {
         const ad__spot *p = &layout.spot[a];
-        cr_expect(p->x - p->width/2 >= 0 && p->x + p->width/2 <= layout.width, "box %u is outside", a);
-        cr_expect(p->y - p->height/2 >= 0 && p->y + p->height/2 <= layout.height, "box %u is outside", a);
+        cr_expect(p->x - p->width / 2 >= 0 && p->x + p->width / 2 <= layout.width,
+                  "box %u is outside", a);
+        cr_expect(p->y - p->height / 2 >= 0 && p->y + p->height / 2 <= layout.height,
+                  "box %u is outside", a);
         for (uint32_t b = a + 1; b < fold.boxes; b++) {
             const ad__spot *q = &layout.spot[b];
-            cr_expect(fabs(p->x - q->x) >= (p->width + q->width)/2 || fabs(p->y - q->y) >= 50,
+            cr_expect(fabs(p->x - q->x) >= (p->width + q->width) / 2 || fabs(p->y - q->y) >= 50,
                       "boxes %u and %u cover each other", a, b);
         }
     }
     for (size_t k = 0; k < layout.links; k++) {
         const ad__link *link = &layout.link[k];
         const ad__spot *from = &layout.spot[link->from], *to = &layout.spot[link->to];
-        cr_expect(from->x + from->width/2 < to->x - to->width/2, "edge %zu does not go to the right", k);
+        cr_expect(from->x + from->width / 2 < to->x - to->width / 2,
+                  "edge %zu does not go to the right", k);
         const ad__point *p = layout.point + link->first;
-        cr_expect(p[0].y == from->y && fabs(p[link->points - 1].y - to->y) <= 25, "edge %zu misses its boxes", k);
-        for (uint32_t i = 1; i < link->points; i++) cr_expect(p[i].x >= p[i - 1].x, "edge %zu turns back", k);
+        cr_expect(p[0].y == from->y && fabs(p[link->points - 1].y - to->y) <= 25,
+                  "edge %zu misses its boxes", k);
+        for (uint32_t i = 1; i < link->points; i++)
+            cr_expect(p[i].x >= p[i - 1].x, "edge %zu turns back", k);
     }
 }
 
@@ -66,7 +71,7 @@ static void expect_edges_beside_boxes(void) {
             for (uint32_t b = 0; b < fold.boxes; b++) {
                 const ad__spot  *at = &layout.spot[b];
                 const ad__point *p = layout.point + link->first + i;
-                cr_expect(fabs(p->x - at->x) > at->width/2 || fabs(p->y - at->y) > at->height/2,
+                cr_expect(fabs(p->x - at->x) > at->width / 2 || fabs(p->y - at->y) > at->height / 2,
                           "edge %zu passes through box %u", k, b);
             }
     }
@@ -103,7 +108,8 @@ Test(layout, of_random_graphs) {
         ad_var x[90];
         for (int i = 0; i < 90; i++)
             x[i] = i < 10 ? ad_input(tape, i)
-                 : ad_add(x[random_bits(&state)%(uint64_t)i], x[random_bits(&state)%(uint64_t)i]);
+                          : ad_add(x[random_bits(&state) % (uint64_t)i],
+                                   x[random_bits(&state) % (uint64_t)i]);
         draw(ad_sum(30, x + 60));
         expect_sound();
         expect_edges_beside_boxes();
@@ -116,17 +122,19 @@ Test(layout, of_a_single_node) {
     cr_expect_eq(layout.links, 0);
 }
 
-/* ---- exact places ------------------------------------------------------------------------------ */
+/* ---- exact places ---------------------------------------------------------------------------- */
 
 /* The size, then "box x y" of each centre, then "from-to x,y x,y ..." of each line. */
 static void expect_places(const char *wanted) {
     static char text[4000];
-    size_t      length = (size_t)snprintf(text, sizeof text, "%g %g\n", layout.width, layout.height);
+    size_t length = (size_t)snprintf(text, sizeof text, "%g %g\n", layout.width, layout.height);
     for (uint32_t k = 0; k < fold.boxes; k++)
-        length += (size_t)snprintf(text + length, sizeof text - length, "%u %g %g\n", k, layout.spot[k].x, layout.spot[k].y);
+        length += (size_t)snprintf(text + length, sizeof text - length, "%u %g %g\n", k,
+                                   layout.spot[k].x, layout.spot[k].y);
     for (size_t k = 0; k < layout.links; k++) {
         const ad__link *link = &layout.link[k];
-        length += (size_t)snprintf(text + length, sizeof text - length, "%u-%u", link->from, link->to);
+        length +=
+            (size_t)snprintf(text + length, sizeof text - length, "%u-%u", link->from, link->to);
         for (uint32_t i = 0; i < link->points; i++) {
             const ad__point *p = &layout.point[link->first + i];
             length += (size_t)snprintf(text + length, sizeof text - length, " %g,%g", p->x, p->y);
@@ -214,7 +222,8 @@ Test(layout, of_edges_beside_each_other) {
 }
 
 Test(layout, of_a_lopsided_graph) {
-    const ad_var a = ad_input(tape, 1), b = ad_input(tape, 2), c = ad_input(tape, 3), d = ad_add(b, c), e = ad_sin(a);
+    const ad_var a = ad_input(tape, 1), b = ad_input(tape, 2), c = ad_input(tape, 3),
+                 d = ad_add(b, c), e = ad_sin(a);
     const ad_var all[] = {ad_mul(d, e), ad_exp(e), a, c, ad_cos(d)};
     draw(ad_sum(5, all));
     expect_places("840 270\n"
@@ -241,16 +250,18 @@ Test(layout, of_a_lopsided_graph) {
                   "7-8 572,203 656,157.368\n");
 }
 
-/* ---- order ------------------------------------------------------------------------------------- */
+/* ---- order ----------------------------------------------------------------------------------- */
 
 /* Of the edges from one layer to the next. */
 static int crossings(void) {
     int n = 0;
     for (size_t k = 0; k < layout.links; k++)
         for (size_t j = 0; j < k; j++) {
-            const ad__spot *a = &layout.spot[layout.link[j].from], *b = &layout.spot[layout.link[j].to];
-            const ad__spot *c = &layout.spot[layout.link[k].from], *d = &layout.spot[layout.link[k].to];
-            n += a->x == c->x && b->x == d->x && (a->y - c->y)*(b->y - d->y) < 0;
+            const ad__spot *a = &layout.spot[layout.link[j].from],
+                           *b = &layout.spot[layout.link[j].to];
+            const ad__spot *c = &layout.spot[layout.link[k].from],
+                           *d = &layout.spot[layout.link[k].to];
+            n += a->x == c->x && b->x == d->x && (a->y - c->y) * (b->y - d->y) < 0;
         }
     return n;
 }
@@ -264,7 +275,8 @@ Test(layout, edges_of_a_tree_do_not_cross) {
         const ad_var part[] = {x[i], x[i + 5], x[i + 10]};
         sum[i] = ad_sum(3, part);
     }
-    const ad_var left[] = {ad_sin(sum[4]), ad_sin(sum[2])}, right[] = {ad_sin(sum[3]), ad_sin(sum[0]), ad_sin(sum[1])};
+    const ad_var left[] = {ad_sin(sum[4]), ad_sin(sum[2])},
+                 right[] = {ad_sin(sum[3]), ad_sin(sum[0]), ad_sin(sum[1])};
     draw(ad_mul(ad_sum(2, left), ad_sum(3, right)));
     expect_sound();
     cr_expect_eq(crossings(), 0);
@@ -273,20 +285,21 @@ Test(layout, edges_of_a_tree_do_not_cross) {
 Test(layout, what_hangs_on_one_box_each_stands_beside_it) {
     ad_var x[7], y[7];
     for (int i = 0; i < 7; i++) x[i] = ad_input(tape, i);
-    for (int i = 0; i < 7; i++) y[i] = ad_sin(x[i*3%7]);
+    for (int i = 0; i < 7; i++) y[i] = ad_sin(x[i * 3 % 7]);
     draw(ad_sum(7, y));
     cr_expect_eq(crossings(), 0);
     for (int i = 0; i < 7; i++)
-        cr_expect_float_eq(layout.spot[7 + i].y, layout.spot[i*3%7].y, 1e-9, "sine %d", i);
+        cr_expect_float_eq(layout.spot[7 + i].y, layout.spot[i * 3 % 7].y, 1e-9, "sine %d", i);
 }
 
 Test(layout, leaf_stands_one_layer_before_its_first_user) {
-    const ad_var x = ad_input(tape, 1), late = ad_input(tape, 2), y = ad_sin(ad_sin(x)), z = ad_mul(y, late);
+    const ad_var x = ad_input(tape, 1), late = ad_input(tape, 2), y = ad_sin(ad_sin(x)),
+                 z = ad_mul(y, late);
     draw(ad_add(ad_sin(z), late));
     cr_expect_eq(layout.spot[1].x, layout.spot[fold.of[ad__node_of(y)]].x);
 }
 
-/* ---- much of it -------------------------------------------------------------------------------- */
+/* ---- much of it ------------------------------------------------------------------------------ */
 
 /* n long edges: one passes a layer, the next three, and so on: n*n joints. */
 static void comb(int n) {
@@ -298,7 +311,7 @@ static void comb(int n) {
 
 Test(layout, forty_thousand_joints_are_drawn) {
     comb(200);
-    cr_expect_eq(layout.link[layout.links - 2].points, 2 + 2*399);
+    cr_expect_eq(layout.link[layout.links - 2].points, 2 + 2 * 399);
     expect_sound();
 }
 
@@ -318,7 +331,7 @@ Test(layout, many_edges_into_one_box_arrive_below_each_other) {
         draw(ad_sum(many[i], x));
         expect_sound();
         for (size_t k = 1; k < layout.links; k++)
-            cr_expect_gt(layout.point[layout.link[k].first + 1].y, layout.point[layout.link[k - 1].first + 1].y,
-                         "%zu of %zu", k, many[i]);
+            cr_expect_gt(layout.point[layout.link[k].first + 1].y,
+                         layout.point[layout.link[k - 1].first + 1].y, "%zu of %zu", k, many[i]);
     }
 }

@@ -32,7 +32,8 @@ Test(page, is_one_whole_document_without_a_mark_left) {
     cr_expect_eq(count_of(page, "<html"), 1);
     cr_expect_eq(count_of(page, "</html>"), 1);
     const char *const marks[] = {"@TITLE@", "@FOLDED@", "@SVG@", "@TRACE@", "@BOXES@"};
-    for (size_t k = 0; k < sizeof marks/sizeof *marks; k++) cr_expect_eq(count_of(page, marks[k]), 0, "%s", marks[k]);
+    for (size_t k = 0; k < sizeof marks / sizeof *marks; k++)
+        cr_expect_eq(count_of(page, marks[k]), 0, "%s", marks[k]);
 }
 
 /* Except for the namespace of SVG, which is not an address to fetch. */
@@ -59,7 +60,8 @@ Test(page, has_the_trace_that_is_written_as_json) {
 }
 
 Test(page, has_a_list_of_nodes_for_every_box) {
-    const char *page = written(ad_draw_html, chain(4, "x"), NULL), *boxes = strstr(page, "{\"boxes\":[");
+    const char *page = written(ad_draw_html, chain(4, "x"), NULL),
+               *boxes = strstr(page, "{\"boxes\":[");
     cr_assert_not_null(boxes);
     for (int i = 0; i < 5; i++) {
         char list[30];
@@ -75,7 +77,8 @@ Test(page, folded_boxes_name_all_their_nodes) {
     bool        found[31] = {false};
     for (const char *list = boxes; (list = strstr(list, "\"nodes\":[")) != NULL && list < end;) {
         list += strlen("\"nodes\":[");
-        for (char *next; *list != ']'; list = *next == ',' ? next + 1 : next) found[strtoul(list, &next, 10)] = true;
+        for (char *next; *list != ']'; list = *next == ',' ? next + 1 : next)
+            found[strtoul(list, &next, 10)] = true;
     }
     for (int i = 0; i < 31; i++) cr_expect(found[i], "node %d is in no box", i);
     cr_expect(strstr(page, "folded</p>") != NULL);
@@ -101,7 +104,10 @@ Test(page, boxes_and_links_word_by_word) {
                            "{\"nodes\":[12]}],\n"
                            "\"links\":[[0,1],[1,3],[2,4],[3,4]]}</script>\n") != NULL);
     cr_expect_eq(count_of(page, "<title>#12: the chain rule, step by step</title>\n"), 1);
-    cr_expect_eq(count_of(page, "<h1>#12</h1>\n<p class=\"soft\">1 scope and 1 stretch of nodes are folded</p>\n"), 1);
+    cr_expect_eq(
+        count_of(page,
+                 "<h1>#12</h1>\n<p class=\"soft\">1 scope and 1 stretch of nodes are folded</p>\n"),
+        1);
     /* an @ that is no placeholder */
     cr_expect_eq(count_of(page, "@media (prefers-color-scheme: dark)"), 1);
     cr_expect_eq(strcmp(page + strlen(page) - 8, "</html>\n"), 0);
@@ -110,7 +116,8 @@ Test(page, boxes_and_links_word_by_word) {
 /* The boxes and edges of the drawing have the ids by which the script finds them. */
 Test(page, box_of_two_nodes_has_a_label_and_each_box_and_link_a_name) {
     const char *page = written(ad_draw_html, chain(2, "x"), &(ad_view){.most = 2});
-    cr_expect(strstr(page, "{\"boxes\":[\n{\"nodes\":[0,1],\"label\":\"#0 ... #1: 2 operations\"},\n{\"nodes\":[2]}],\n") != NULL);
+    cr_expect(strstr(page, "{\"boxes\":[\n{\"nodes\":[0,1],\"label\":\"#0 ... #1: 2 "
+                           "operations\"},\n{\"nodes\":[2]}],\n") != NULL);
     cr_expect_eq(count_of(page, "id=\"b0\""), 1);
     cr_expect_eq(count_of(page, "id=\"b1\""), 1);
     cr_expect_eq(count_of(page, "id=\"e0\""), 1);
@@ -119,7 +126,8 @@ Test(page, box_of_two_nodes_has_a_label_and_each_box_and_link_a_name) {
 }
 
 Test(page, two_thousand_boxes_are_shown_before_any_is_folded) {
-    cr_expect(strstr(written(ad_draw_html, chain(1999, "x"), NULL), "{\"nodes\":[1999]}],\n") != NULL);
+    cr_expect(strstr(written(ad_draw_html, chain(1999, "x"), NULL), "{\"nodes\":[1999]}],\n") !=
+              NULL);
     cr_expect(strstr(written(ad_draw_html, chain(2000, "x"), NULL), "folded</p>") != NULL);
 }
 
@@ -136,8 +144,10 @@ Test(page, page_of_a_bug_names_it_before_any_step) {
     static const char *const name[] = {"", "no-accumulate", "depth-first", "stale"};
     for (ad_bug bug = AD_BUG_NONE; bug <= AD_BUG_STALE; bug++) {
         char        words[80], trace[40];
-        const char *page = written(ad_draw_html, chain(2, "x"), &(ad_view){.title = "t", .bug = bug});
-        snprintf(words, sizeof words, "t%s%s", bug == AD_BUG_NONE ? "" : ", with the bug ", name[bug]);
+        const char *page =
+            written(ad_draw_html, chain(2, "x"), &(ad_view){.title = "t", .bug = bug});
+        snprintf(words, sizeof words, "t%s%s", bug == AD_BUG_NONE ? "" : ", with the bug ",
+                 name[bug]);
         snprintf(trace, sizeof trace, "\"bug\":\"%s\"", name[bug]);
         const char *title = strstr(page, "<title>") + 7, *heading = strstr(page, "<h1>") + 4;
         cr_expect_eq(strncmp(title, words, strlen(words)), 0, "%.100s", title);
@@ -150,13 +160,16 @@ Test(page, page_of_a_bug_names_it_before_any_step) {
 }
 
 Test(page, is_utf8_whatever_bytes_names_and_titles_have) {
-    static const char *const odd[] = {"\xe2\x88\x82", "\xf0\x9f\x8c\xb3", "\xff", "\xe2\x88", "\x1b", "\xc2\x9b"};
-    for (size_t k = 0; k < sizeof odd/sizeof *odd; k++) {
+    static const char *const odd[] = {"\xe2\x88\x82", "\xf0\x9f\x8c\xb3", "\xff", "\xe2\x88",
+                                      "\x1b",         "\xc2\x9b"};
+    for (size_t k = 0; k < sizeof odd / sizeof *odd; k++) {
         char text[2000] = "n";
         for (int i = 0; i < 300; i++) strcat(text, odd[k]);
-        const char *page = written(ad_draw_html, chain(4, text), &(ad_view){.title = text, .most = 3});
+        const char *page =
+            written(ad_draw_html, chain(4, text), &(ad_view){.title = text, .most = 3});
         cr_expect(ad__is_utf8(page), "number %zu", k);
-        cr_expect(k > 1 || count_of(page, "\xef\xbf\xbd") == 0, "number %zu: a character was cut in two", k);
+        cr_expect(k > 1 || count_of(page, "\xef\xbf\xbd") == 0,
+                  "number %zu: a character was cut in two", k);
         cr_expect_eq(count_of(page, "\x1b"), 0);
     }
 }

@@ -20,8 +20,8 @@ static void drop(void) {
 TestSuite(paths, .init = make, .fini = drop);
 
 static const char *paths(ad_var y, ad_var x, size_t most) {
-    size_t length = 0;
-    FILE  *to = open_memstream(&text, &length);
+    size_t          length = 0;
+    FILE           *to = open_memstream(&text, &length);
     const ad_status status = ad_explain_paths(y, x, most, to);
     fclose(to);
     cr_expect_eq(status, AD_OK, "%s", ad_tape_message(tape));
@@ -95,13 +95,14 @@ Test(paths, of_more_than_thirteen_steps_the_middle_is_left_out) {
         paths(y, x, 0);
         if (i == 13)
             expect_text("paths     from #0 to #13: 1\n"
-                        "  #0 -> #1 -> #2 -> #3 -> #4 -> #5 -> #6 -> #7 -> #8 -> #9 -> #10 -> #11 -> #12 -> #13  "
-                        "2 * 2 * 2 * 2 * 2 * 2 * 2 * 2 * 2 * 2 * 2 * 2 * 2 = 8192\n"
+                        "  #0 -> #1 -> #2 -> #3 -> #4 -> #5 -> #6 -> #7 -> #8 -> #9 -> #10 -> #11 "
+                        "-> #12 -> #13  2 * 2 * 2 * 2 * 2 * 2 * 2 * 2 * 2 * 2 * 2 * 2 * 2 = 8192\n"
                         "sum       d#13/d#0 = 8192, the adjoint of #0\n");
         if (i == 15)
             expect_text("paths     from #0 to #15: 1\n"
-                        "  #0 -> #1 -> #2 -> #3 -> #4 -> #5 -> #6 -> #7 -> #8 -> #9 -> #10 -> #11 -> #12 -> ... 2 more -> #15  "
-                        "2 * 2 * 2 * 2 * 2 * 2 * 2 * 2 * 2 * 2 * 2 * 2 * ... * 2 = 32768\n"
+                        "  #0 -> #1 -> #2 -> #3 -> #4 -> #5 -> #6 -> #7 -> #8 -> #9 -> #10 -> #11 "
+                        "-> #12 -> ... 2 more -> #15  2 * 2 * 2 * 2 * 2 * 2 * 2 * 2 * 2 * 2 * 2 * "
+                        "2 * ... * 2 = 32768\n"
                         "sum       d#15/d#0 = 32768, the adjoint of #0\n");
     }
 }
@@ -111,27 +112,30 @@ Test(paths, as_many_are_shown_as_are_asked_for) {
     const ad_var x = ad_input(tape, 1);
     ad_var       y = x;
     for (int i = 0; i < 7; i++) y = ad_add(y, y);
-    static const size_t cases[][2] = {{0, 8}, {1, 1}, {7, 7}, {63, 63}, {64, 64}, {65, 64}, {1000, 64}};
-    for (size_t k = 0; k < sizeof cases/sizeof *cases; k++) {
+    static const size_t cases[][2] = {{0, 8},   {1, 1},   {7, 7},    {63, 63},
+                                      {64, 64}, {65, 64}, {1000, 64}};
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
         size_t lines = 0;
-        for (const char *at = paths(y, x, cases[k][0]); (at = strstr(at, "\n  #0")) != NULL; at++) lines++;
+        for (const char *at = paths(y, x, cases[k][0]); (at = strstr(at, "\n  #0")) != NULL; at++)
+            lines++;
         cr_expect_eq(lines, cases[k][1], "%zu: %zu", cases[k][0], lines);
     }
     expect("from #0 to #7: 128; the largest are\n");
 }
 
-/* ---- where what is not finite comes from ------------------------------------------------------ */
+/* ---- where what is not finite comes from ----------------------------------------------------- */
 
 static bool nonfinite(ad_var y) {
-    size_t length = 0;
-    FILE  *to = open_memstream(&text, &length);
+    size_t     length = 0;
+    FILE      *to = open_memstream(&text, &length);
     const bool found = ad_explain_nonfinite(y, to);
     fclose(to);
     return found;
 }
 
 Test(paths, the_first_that_is_not_finite_is_followed_to_the_result_or_to_its_end) {
-    const ad_var x = ad_input(tape, 0), z = ad_input(tape, 2), l = ad_log(x), y = ad_mul(l, z), w = ad_add(y, z);
+    const ad_var x = ad_input(tape, 0), z = ad_input(tape, 2), l = ad_log(x), y = ad_mul(l, z),
+                 w = ad_add(y, z);
     ad_name(l, "l");
     cr_expect(!nonfinite(z));
     expect_text("");
@@ -154,13 +158,18 @@ Test(paths, the_first_that_is_not_finite_is_followed_to_the_result_or_to_its_end
 Test(paths, eight_operands_of_the_first_are_shown_and_the_others_counted) {
     ad_var x[10];
     for (int i = 0; i < 10; i++) x[i] = ad_input(tape, 1e308);
-    static const char *const ends[] = {"#7) = inf\n", "#7, ... 1 more) = inf\n", "#7, ... 2 more) = inf\n"},
-                      *const more[] = {"", "          and 1 operand more\n", "          and 2 operands more\n"};
+    static const char *const        ends[] = {"#7) = inf\n", "#7, ... 1 more) = inf\n",
+                                              "#7, ... 2 more) = inf\n"},
+                             *const more[] = {"", "          and 1 operand more\n",
+                                              "          and 2 operands more\n"};
     for (size_t n = 8; n <= 10; n++) {
         char want[1000];
-        int  length = snprintf(want, sizeof want, "first     #%zu sum(#0, #1, #2, #3, #4, #5, #6, %s", n + 2, ends[n - 8]);
+        int  length =
+            snprintf(want, sizeof want, "first     #%zu sum(#0, #1, #2, #3, #4, #5, #6, %s", n + 2,
+                     ends[n - 8]);
         for (int i = 0; i < 8; i++)
-            length += snprintf(want + length, sizeof want - (size_t)length, "          with #%d = 1e+308\n", i);
+            length += snprintf(want + length, sizeof want - (size_t)length,
+                               "          with #%d = 1e+308\n", i);
         snprintf(want + length, sizeof want - (size_t)length, "%s", more[n - 8]);
         cr_expect(nonfinite(ad_sum(n, x)));
         expect_text(want);
@@ -191,13 +200,14 @@ Test(paths, are_counted_without_being_walked) {
     ad_var       y = x;
     for (int i = 0; i < 60; i++) y = ad_add(y, y);
     paths(y, x, 3);
-    expect(": 1152921504606846976;");                     /* 2^60 */
+    expect(": 1152921504606846976;"); /* 2^60 */
     expect("= 1.15292e+18 over all of them");
 }
 
 Test(paths, the_largest_come_first) {
     const ad_var x = ad_input(tape, 1);
-    const ad_var small = ad_mul(x, ad_num(2)), large = ad_mul(x, ad_num(-7)), middle = ad_mul(x, ad_num(3));
+    const ad_var small = ad_mul(x, ad_num(2)), large = ad_mul(x, ad_num(-7)),
+                 middle = ad_mul(x, ad_num(3));
     paths(ad_add(ad_add(small, large), middle), x, 2);
     const char *first = strstr(text, "= -7\n"), *second = strstr(text, "= 3\n");
     cr_assert(first != NULL && second != NULL, "%s", text);
@@ -220,6 +230,7 @@ Test(paths, to_what_was_recorded_earlier_there_are_none) {
 }
 
 Test(paths, from_a_plain_number_are_refused) {
-    cr_expect_eq(ad_explain_paths(ad_exp(ad_input(tape, 1)), ad_num(3), 0, stderr), AD_BAD_ARGUMENT);
+    cr_expect_eq(ad_explain_paths(ad_exp(ad_input(tape, 1)), ad_num(3), 0, stderr),
+                 AD_BAD_ARGUMENT);
     cr_expect_eq(ad_tape_status(tape), AD_BAD_ARGUMENT);
 }

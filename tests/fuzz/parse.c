@@ -1,4 +1,5 @@
-/* parse.c - any text as a formula: a sentence with a caret, or a node whose replay gives the same bits. */
+/* parse.c - any text as a formula: a sentence with a caret, or a node whose replay gives the same
+ * bits. */
 #include "fuzz.h"
 
 #include <math.h>
@@ -22,7 +23,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
         ad_replay(tape);
         HOLDS(ad_tape_status(tape) == AD_OK, "%s", ad_tape_message(tape));
         const double again = ad_value(y);
-        HOLDS(memcmp(&value, &again, sizeof value) == 0 || isnan(value), "%.17g, then %.17g", value, again);
+        HOLDS(memcmp(&value, &again, sizeof value) == 0 || isnan(value), "%.17g, then %.17g", value,
+              again);
     }
     HOLDS(ad_value(ad_add(x[0], x[1])) == -0.75, "the tape is of no use any more");
     ad_tape_free(tape);

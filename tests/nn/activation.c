@@ -15,18 +15,18 @@ Test(activation, every_name_gives_its_function) {
         cr_expect_float_eq(at("identity", x), x, 0);
         cr_expect_float_eq(at("tanh", x), tanh(x), 1e-16);
         cr_expect_float_eq(at("relu", x), fmax(0, x), 0);
-        cr_expect_float_eq(at("leaky_relu", x), x > 0 ? x : 0.01*x, 0);
+        cr_expect_float_eq(at("leaky_relu", x), x > 0 ? x : 0.01 * x, 0);
         cr_expect_float_eq(at("elu", x), x > 0 ? x : exp(x) - 1, 1e-15);
-        cr_expect_float_eq(at("gelu", x), x*0.5*(1 + erf(x/sqrt(2))), 1e-15);
-        cr_expect_float_eq(at("silu", x), x/(1 + exp(-x)), 1e-15);
-        cr_expect_float_eq(at("sigmoid", x), 1/(1 + exp(-x)), 1e-15);
+        cr_expect_float_eq(at("gelu", x), x * 0.5 * (1 + erf(x / sqrt(2))), 1e-15);
+        cr_expect_float_eq(at("silu", x), x / (1 + exp(-x)), 1e-15);
+        cr_expect_float_eq(at("sigmoid", x), 1 / (1 + exp(-x)), 1e-15);
         cr_expect_float_eq(at("softplus", x), log(1 + exp(x)), 1e-15);
     }
 }
 
 Test(activation, any_other_name_is_null) {
     const char *others[] = {"", "Tanh", "tanh ", "maxout", "identit"};
-    for (size_t i = 0; i < sizeof others/sizeof *others; i++)
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
         cr_expect_null(nn_activation_named(others[i]), "%s", others[i]);
     cr_expect_null(nn_activation_named(NULL));
 }

@@ -43,7 +43,7 @@ typedef struct setting {
 
 static setting make(void) {
     static const double values[] = {0.3, -1, 2, 0, 0.1, 0.5, -0.7, 1, 1.4, 0.2, 0.9, 1};
-    setting s = {.tape = ad_tape_new()};
+    setting             s = {.tape = ad_tape_new()};
     s.model = nn_model_new(s.tape, 3);
     s.mlp = nn_mlp_new(s.model, &(nn_mlp_config){.layers = 2, .sizes = sizes});
     s.data = nn_data_new(3, 3, 1, values);
@@ -60,7 +60,8 @@ static void drop(setting *s) {
 Test(nn_check, gradient_of_a_loss_passes_array_by_array) {
     setting          s = make();
     const size_t     length = ad_tape_length(s.tape);
-    ad_check_report *r = nn_check(s.model, loss, s.mlp, s.data, 0, &(ad_check_options){.coordinates = 20});
+    ad_check_report *r =
+        nn_check(s.model, loss, s.mlp, s.data, 0, &(ad_check_options){.coordinates = 20});
     cr_assert_not_null(r);
     cr_expect_eq(ad_check_verdict(r), AD_PASS);
     cr_expect_eq(r->n, nn_model_count(s.model));
@@ -90,7 +91,8 @@ Test(nn_check, loss_may_differentiate_by_its_inputs) {
     const size_t     length = ad_tape_length(s.tape);
     ad_check_report *r = nn_check(s.model, physics_informed, s.mlp, s.data, 0, NULL);
     cr_assert_not_null(r, "%s", nn_model_message(s.model));
-    cr_expect(r->status == AD_OK && ad_check_verdict(r) == AD_PASS, "%s", ad_verdict_text(r->verdict));
+    cr_expect(r->status == AD_OK && ad_check_verdict(r) == AD_PASS, "%s",
+              ad_verdict_text(r->verdict));
     cr_expect_eq(ad_tape_length(s.tape), length);
     ad_check_free(r);
     drop(&s);
@@ -108,7 +110,8 @@ Test(nn_check, what_is_wrong_is_on_the_model_and_in_the_report) {
     setting s = make();
     expect_refused(nn_check(NULL, loss, s.mlp, s.data, 0, NULL), AD_NO_MEMORY,
                    "nn_check: there is no model: out of memory when it was made");
-    expect_refused(nn_check(s.model, NULL, s.mlp, s.data, 0, NULL), AD_BAD_ARGUMENT, "nn_check: there is no loss");
+    expect_refused(nn_check(s.model, NULL, s.mlp, s.data, 0, NULL), AD_BAD_ARGUMENT,
+                   "nn_check: there is no loss");
     cr_expect_eq(nn_model_status(s.model), AD_BAD_ARGUMENT);
     nn_model_clear(s.model);
     expect_refused(nn_check(s.model, loss, s.mlp, NULL, 0, NULL), AD_NO_MEMORY,

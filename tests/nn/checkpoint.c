@@ -76,7 +76,7 @@ Test(checkpoint, run_that_was_loaded_goes_on_to_the_same_bits) {
         run_new(&a, make(kind));
         run_new(&b, make(kind));
         advance(&a, 5);
-        a.loss[2] = -0.0, a.best = 1.0/3;
+        a.loss[2] = -0.0, a.best = 1.0 / 3;
         a.random[0] = UINT64_MAX, a.random[1] = ((uint64_t)1 << 53) + 1, a.random[3] = 7;
         cr_assert_eq(nn_checkpoint_save(path, a.model, a.optimizer, 4, a.entry), AD_OK, "%s",
                      nn_model_message(a.model));
@@ -84,7 +84,7 @@ Test(checkpoint, run_that_was_loaded_goes_on_to_the_same_bits) {
                      nn_model_message(b.model));
         cr_expect_arr_eq(a.loss, b.loss, sizeof a.loss);
         cr_expect_arr_eq(a.random, b.random, sizeof a.random);
-        cr_expect_eq(b.best, 1.0/3);
+        cr_expect_eq(b.best, 1.0 / 3);
         cr_expect_eq(b.step, 5);
         expect_same_parameters(&a, &b);
         advance(&a, 5);
@@ -102,7 +102,8 @@ Test(checkpoint, before_the_first_step_is_a_checkpoint_too) {
     run_new(&b, make(1));
     cr_expect_eq(nn_checkpoint_save(path, a.model, a.optimizer, 4, a.entry), AD_OK);
     advance(&b, 3);
-    cr_expect_eq(nn_checkpoint_load(path, b.model, b.optimizer, 4, b.entry), AD_OK, "%s", nn_model_message(b.model));
+    cr_expect_eq(nn_checkpoint_load(path, b.model, b.optimizer, 4, b.entry), AD_OK, "%s",
+                 nn_model_message(b.model));
     advance(&a, 3);
     advance(&b, 3);
     expect_same_parameters(&a, &b);
@@ -123,12 +124,17 @@ Test(checkpoint, file_keeps_the_rules_of_the_format) {
     cr_assert_eq(status, 0);
     text[file_read(out, sizeof text - 1, text)] = '\0';
     static const char *const lines[] = {
-        "format: tapir-checkpoint/1\n", "optimizer: sgd\n", "training.step: 12\n",
-        "training.random: 18446744073709551615 0 0 0\n", "weight F64 [1, 3] ", "bias F64 [] ",
-        "optimizer.rate F64 [] 0x1.999999999999ap-4\n", "training.loss F64 [3] 0x0.0p+0 0x0.0p+0 0x0.0p+0\n",
+        "format: tapir-checkpoint/1\n",
+        "optimizer: sgd\n",
+        "training.step: 12\n",
+        "training.random: 18446744073709551615 0 0 0\n",
+        "weight F64 [1, 3] ",
+        "bias F64 [] ",
+        "optimizer.rate F64 [] 0x1.999999999999ap-4\n",
+        "training.loss F64 [3] 0x0.0p+0 0x0.0p+0 0x0.0p+0\n",
         "training.best F64 [] nan\n",
     };
-    for (size_t i = 0; i < sizeof lines/sizeof *lines; i++)
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
         cr_expect(strstr(text, lines[i]), "no \"%s\" in:\n%s", lines[i], text);
 }
 
@@ -137,8 +143,10 @@ Test(checkpoint, model_can_be_loaded_from_a_checkpoint) {
     run_new(&a, make(1));
     run_new(&b, make(0));
     advance(&a, 2);
-    cr_assert_eq(nn_checkpoint_save(file_path("a.safetensors"), a.model, a.optimizer, 4, a.entry), AD_OK);
-    cr_expect_eq(nn_model_load(b.model, file_path("a.safetensors")), AD_OK, "%s", nn_model_message(b.model));
+    cr_assert_eq(nn_checkpoint_save(file_path("a.safetensors"), a.model, a.optimizer, 4, a.entry),
+                 AD_OK);
+    cr_expect_eq(nn_model_load(b.model, file_path("a.safetensors")), AD_OK, "%s",
+                 nn_model_message(b.model));
     expect_same_parameters(&a, &b);
     run_free(&a);
     run_free(&b);
@@ -149,8 +157,10 @@ static void expect_refused(run *b, size_t n, const nn_entry entry[], const char 
     double before[COUNT], after[COUNT];
     b->step = 77, b->loss[0] = 5;
     nn_model_values(b->model, before);
-    cr_expect_eq(nn_checkpoint_load(file_path("a.safetensors"), b->model, b->optimizer, n, entry), AD_BAD_FILE);
-    cr_expect(strstr(nn_model_message(b->model), message), "\"%s\" is not \"%s\"", nn_model_message(b->model), message);
+    cr_expect_eq(nn_checkpoint_load(file_path("a.safetensors"), b->model, b->optimizer, n, entry),
+                 AD_BAD_FILE);
+    cr_expect(strstr(nn_model_message(b->model), message), "\"%s\" is not \"%s\"",
+              nn_model_message(b->model), message);
     nn_model_clear(b->model);
     nn_model_values(b->model, after);
     cr_expect_arr_eq(before, after, sizeof before);
@@ -164,19 +174,24 @@ Test(checkpoint, of_another_run_is_refused_and_nothing_changes) {
     run_new(&b, make(0));
     run_new(&c, make(1));
     advance(&a, 2);
-    cr_assert_eq(nn_checkpoint_save(file_path("a.safetensors"), a.model, a.optimizer, 4, a.entry), AD_OK);
-    expect_refused(&b, 4, b.entry, "a.safetensors: the checkpoint of an optimizer \"adam\", not of \"sgd\"");
+    cr_assert_eq(nn_checkpoint_save(file_path("a.safetensors"), a.model, a.optimizer, 4, a.entry),
+                 AD_OK);
+    expect_refused(&b, 4, b.entry,
+                   "a.safetensors: the checkpoint of an optimizer \"adam\", not of \"sgd\"");
     expect_refused(&c, 3, c.entry + 1, "an array \"training.loss\", which this run lacks");
     const nn_entry longer[] = {{"loss", 4, other, NULL}, c.entry[1]};
     expect_refused(&c, 2, longer, "\"training.loss\" is not an array of 4 numbers");
     const nn_entry more[] = {c.entry[0], c.entry[1], {"x", 1, other, NULL}};
     expect_refused(&c, 3, more, "no array \"training.x\" of 1 numbers");
     const nn_entry wholes[] = {c.entry[0], c.entry[1], {"random", 3, NULL, c.random}};
-    expect_refused(&c, 3, wholes, "\"__metadata__\": \"training.random\" is not there, or not 3 whole numbers");
+    expect_refused(&c, 3, wholes,
+                   "\"__metadata__\": \"training.random\" is not there, or not 3 whole numbers");
     const nn_entry missing[] = {c.entry[0], c.entry[1], {"y", 1, NULL, c.random}};
-    expect_refused(&c, 3, missing, "\"__metadata__\": \"training.y\" is not there, or not 1 whole numbers");
+    expect_refused(&c, 3, missing,
+                   "\"__metadata__\": \"training.y\" is not there, or not 1 whole numbers");
     cr_assert_eq(nn_model_save(a.model, file_path("a.safetensors")), AD_OK);
-    expect_refused(&c, 4, c.entry, "not a checkpoint: \"__metadata__\" has no \"format\" \"tapir-checkpoint/1\"");
+    expect_refused(&c, 4, c.entry,
+                   "not a checkpoint: \"__metadata__\" has no \"format\" \"tapir-checkpoint/1\"");
     run_free(&a);
     run_free(&b);
     run_free(&c);
@@ -189,18 +204,21 @@ Test(checkpoint, changed_whole_numbers_are_read_or_refused) {
     run_new(&a, make(0));
     run_new(&b, make(0));
     a.step = 12;
-    cr_assert_eq(nn_checkpoint_save(file_path("a.safetensors"), a.model, a.optimizer, 4, a.entry), AD_OK);
+    cr_assert_eq(nn_checkpoint_save(file_path("a.safetensors"), a.model, a.optimizer, 4, a.entry),
+                 AD_OK);
     const size_t size = file_read(file_path("a.safetensors"), sizeof bytes, bytes);
     bytes[size < sizeof bytes ? size : sizeof bytes - 1] = '\0';
     char *place = strstr(bytes + 8, "\"12\"");
     cr_assert_not_null(place);
     static const char *const texts[] = {"-1", "1 ", " 1", "0x", "1.", "ab", "99"};
-    for (size_t i = 0; i < sizeof texts/sizeof *texts; i++) {
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         memcpy(place + 1, texts[i], 2);
         file_write(file_path("a.safetensors"), size, bytes);
-        if (i + 1 < sizeof texts/sizeof *texts) expect_refused(&b, 4, b.entry, "\"training.step\" is not there, or");
+        if (i + 1 < sizeof texts / sizeof *texts)
+            expect_refused(&b, 4, b.entry, "\"training.step\" is not there, or");
     }
-    cr_expect_eq(nn_checkpoint_load(file_path("a.safetensors"), b.model, b.optimizer, 4, b.entry), AD_OK);
+    cr_expect_eq(nn_checkpoint_load(file_path("a.safetensors"), b.model, b.optimizer, 4, b.entry),
+                 AD_OK);
     cr_expect_eq(b.step, 99);
     run_free(&a);
     run_free(&b);
@@ -213,9 +231,14 @@ Test(checkpoint, entries_that_make_no_sense_are_refused) {
     memset(name, 'n', sizeof name - 1);
     name[99] = '\0';
     run_new(&a, make(0));
-    const nn_entry bad[] = {{NULL, 1, &x, NULL}, {"both", 1, &x, a.random}, {"none", 1, NULL, NULL}, {name, 1, &x, NULL}};
+    const nn_entry bad[] = {{NULL, 1, &x, NULL},
+                            {"both", 1, &x, a.random},
+                            {"none", 1, NULL, NULL},
+                            {name, 1, &x, NULL}};
     for (size_t i = 0; i < 4; i++) {
-        cr_expect_eq(nn_checkpoint_save(file_path("a.safetensors"), a.model, a.optimizer, 1, &bad[i]), AD_BAD_ARGUMENT);
+        cr_expect_eq(
+            nn_checkpoint_save(file_path("a.safetensors"), a.model, a.optimizer, 1, &bad[i]),
+            AD_BAD_ARGUMENT);
         nn_model_clear(a.model);
     }
     cr_expect_eq(nn_checkpoint_save(NULL, a.model, a.optimizer, 0, NULL), AD_BAD_ARGUMENT);

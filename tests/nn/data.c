@@ -10,7 +10,7 @@
 
 static nn_data *counted(size_t rows, size_t inputs, size_t targets) {
     double value[256];
-    for (size_t i = 0; i < rows*(inputs + targets); i++) value[i] = (double)i;
+    for (size_t i = 0; i < rows * (inputs + targets); i++) value[i] = (double)i;
     return nn_data_new(rows, inputs, targets, value);
 }
 
@@ -33,7 +33,7 @@ Test(data, one_row_is_a_table_that_cannot_be_split) {
 }
 
 Test(data, sizes_that_overflow_are_refused) {
-    nn_data *data = nn_data_new(SIZE_MAX/2, 3, 0, ROWS(1));
+    nn_data *data = nn_data_new(SIZE_MAX / 2, 3, 0, ROWS(1));
     cr_expect_eq(nn_data_status(data), AD_BAD_ARGUMENT);
     nn_data_free(data);
 }
@@ -45,7 +45,7 @@ Test(data, split_keeps_each_row_once_and_whole) {
     bool seen[20] = {false};
     for (size_t i = 0; i < 20; i++) {
         const double *row = i < 15 ? nn_data_row(data, i) : nn_data_row(part, i - 15);
-        const size_t  k = (size_t)row[0]/3;
+        const size_t  k = (size_t)row[0] / 3;
         cr_expect(!seen[k] && row[1] == row[0] + 1 && row[2] == row[0] + 2);
         seen[k] = true;
     }
@@ -58,8 +58,8 @@ Test(data, same_seed_gives_the_same_order_and_another_seed_another) {
     nn_data_shuffle(a, 3);
     nn_data_shuffle(b, 3);
     nn_data_shuffle(c, 4);
-    cr_expect_arr_eq(nn_data_row(a, 0), nn_data_row(b, 0), 50*sizeof(double));
-    cr_expect_arr_neq(nn_data_row(a, 0), nn_data_row(c, 0), 50*sizeof(double));
+    cr_expect_arr_eq(nn_data_row(a, 0), nn_data_row(b, 0), 50 * sizeof(double));
+    cr_expect_arr_neq(nn_data_row(a, 0), nn_data_row(c, 0), 50 * sizeof(double));
     nn_data_free(a);
     nn_data_free(b);
     nn_data_free(c);
@@ -81,11 +81,12 @@ Test(data, standardized_columns_have_mean_0_and_deviation_1_and_a_constant_becom
 }
 
 Test(data, join_puts_inputs_before_targets) {
-    nn_data *x = counted(3, 1, 1), *y = nn_data_new(3, 1, 0, ROWS(7, 8, 9)), *data = nn_data_join(x, y);
+    nn_data *x = counted(3, 1, 1), *y = nn_data_new(3, 1, 0, ROWS(7, 8, 9)),
+            *data = nn_data_join(x, y);
     cr_assert_eq(nn_data_status(data), AD_OK);
     cr_expect_eq(nn_data_inputs(data), 2);
     cr_expect_eq(nn_data_targets(data), 1);
-    cr_expect_arr_eq(nn_data_row(data, 0), ROWS(0, 1, 7, 2, 3, 8, 4, 5, 9), 9*sizeof(double));
+    cr_expect_arr_eq(nn_data_row(data, 0), ROWS(0, 1, 7, 2, 3, 8, 4, 5, 9), 9 * sizeof(double));
     nn_data_free(data);
     nn_data_free(y);
     nn_data_free(x);
@@ -93,8 +94,10 @@ Test(data, join_puts_inputs_before_targets) {
 
 Test(data, join_needs_as_many_rows_and_hands_on_errors) {
     nn_data *x = counted(3, 1, 1), *y = counted(2, 1, 0), *bad = nn_data_new(0, 1, 1, NULL);
-    nn_data *joined[] = {nn_data_join(x, y), nn_data_join(x, bad), nn_data_join(bad, y), nn_data_join(x, NULL)};
-    cr_expect_str_eq(nn_data_message(joined[0]), "nn_data_join: 3 rows of inputs, but 2 rows of targets");
+    nn_data *joined[] = {nn_data_join(x, y), nn_data_join(x, bad), nn_data_join(bad, y),
+                         nn_data_join(x, NULL)};
+    cr_expect_str_eq(nn_data_message(joined[0]),
+                     "nn_data_join: 3 rows of inputs, but 2 rows of targets");
     cr_expect_str_eq(nn_data_message(joined[1]), nn_data_message(bad));
     cr_expect_eq(nn_data_status(joined[2]), AD_BAD_ARGUMENT);
     cr_expect_eq(nn_data_status(joined[3]), AD_NO_MEMORY);
@@ -108,20 +111,25 @@ Test(data, one_hot_replaces_a_target_in_its_place) {
     nn_data *data = nn_data_new(3, 1, 3, ROWS(5, 6, 2, 7, 5, 6, 0, 7, 5, 6, 1, 7));
     nn_data_one_hot(data, 1, 0);
     cr_assert_eq(nn_data_targets(data), 5);
-    cr_expect_arr_eq(nn_data_row(data, 0), ROWS(5, 6, 0, 0, 1, 7, 5, 6, 1, 0, 0, 7, 5, 6, 0, 1, 0, 7),
-                     18*sizeof(double));
+    cr_expect_arr_eq(nn_data_row(data, 0),
+                     ROWS(5, 6, 0, 0, 1, 7, 5, 6, 1, 0, 0, 7, 5, 6, 0, 1, 0, 7),
+                     18 * sizeof(double));
     nn_data_free(data);
 }
 
 Test(data, one_hot_of_one_class_is_a_column_of_ones) {
     nn_data *data = nn_data_new(2, 1, 1, ROWS(5, 0, 6, 0));
     nn_data_one_hot(data, 0, 0);
-    cr_expect_arr_eq(nn_data_row(data, 0), ROWS(5, 1, 6, 1), 4*sizeof(double));
+    cr_expect_arr_eq(nn_data_row(data, 0), ROWS(5, 1, 6, 1), 4 * sizeof(double));
     nn_data_free(data);
 }
 
 Test(data, one_hot_refuses_what_is_no_class) {
-    static const struct { double label; size_t target, classes; const char *message; } cases[] = {
+    static const struct {
+        double      label;
+        size_t      target, classes;
+        const char *message;
+    } cases[] = {
         {0.5, 0, 0, "row 1, column 1 (from 0) is 0.5, which is not a class number"},
         {-1, 0, 0, "row 1, column 1 (from 0) is -1, which is not a class number"},
         {3, 0, 3, "row 1, column 1 (from 0) is class 3 of 3"},
@@ -129,7 +137,7 @@ Test(data, one_hot_refuses_what_is_no_class) {
         {1, 1, 0, "no target 1 (from 0): the data have 1"},
         {0xffffffff, 0, SIZE_MAX, "too many numbers to count"},
     };
-    for (size_t i = 0; i < sizeof cases/sizeof *cases; i++) {
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         nn_data *data = nn_data_new(2, 1, 1, ROWS(5, 0, 6, cases[i].label));
         nn_data_one_hot(data, cases[i].target, cases[i].classes);
         cr_expect_eq(nn_data_status(data), AD_BAD_ARGUMENT);
@@ -142,14 +150,14 @@ Test(data, rows_are_copied) {
     double   value[] = {1, 2, 3, 4};
     nn_data *data = nn_data_new(2, 1, 1, value);
     memset(value, 0, sizeof value);
-    cr_expect_arr_eq(nn_data_row(data, 1), ROWS(3, 4), 2*sizeof(double));
+    cr_expect_arr_eq(nn_data_row(data, 1), ROWS(3, 4), 2 * sizeof(double));
     cr_expect_null(nn_data_row(data, 2));
     nn_data_free(data);
 }
 
 Test(data, split_that_leaves_a_part_empty_is_refused) {
     const double fractions[] = {0, 1, -0.5, 1.5, 1e-9, NAN};
-    for (size_t i = 0; i < sizeof fractions/sizeof *fractions; i++) {
+    for (size_t i = 0; i < sizeof fractions / sizeof *fractions; i++) {
         nn_data *data = counted(50, 1, 1), *part = nn_data_split(data, fractions[i], 1);
         cr_expect_eq(nn_data_status(data), AD_BAD_ARGUMENT, "%g", fractions[i]);
         cr_expect_eq(nn_data_status(part), AD_BAD_ARGUMENT, "%g", fractions[i]);
@@ -162,7 +170,7 @@ Test(data, split_that_leaves_a_part_empty_is_refused) {
 Test(data, scale_leaves_the_targets_alone) {
     nn_data *data = counted(2, 2, 1);
     nn_data_scale(data, 0.5);
-    cr_expect_arr_eq(nn_data_row(data, 0), ROWS(0, 0.5, 2, 1.5, 2, 5), 6*sizeof(double));
+    cr_expect_arr_eq(nn_data_row(data, 0), ROWS(0, 0.5, 2, 1.5, 2, 5), 6 * sizeof(double));
     nn_data_free(data);
 }
 
@@ -177,8 +185,9 @@ Test(data, scale_that_overflows_is_refused_with_its_place) {
 /* Wikipedia, "Standard deviation", basic example: 2, 4, 4, 4, 5, 5, 7, 9 have the mean 5 and, as a
  * population, the deviation 2. A thousand million away it is the same, to the bit. */
 Test(data, moments_are_those_of_the_population_and_do_not_cancel) {
-    nn_data *data = nn_data_new(8, 2, 0, ROWS(2, 1e9 + 2, 4, 1e9 + 4, 4, 1e9 + 4, 4, 1e9 + 4,
-                                              5, 1e9 + 5, 5, 1e9 + 5, 7, 1e9 + 7, 9, 1e9 + 9));
+    nn_data *data = nn_data_new(8, 2, 0,
+                                ROWS(2, 1e9 + 2, 4, 1e9 + 4, 4, 1e9 + 4, 4, 1e9 + 4, 5, 1e9 + 5, 5,
+                                     1e9 + 5, 7, 1e9 + 7, 9, 1e9 + 9));
     double   mean[2], deviation[2];
     nn_data_moments(data, mean, deviation);
     cr_expect(mean[0] == 5 && deviation[0] == 2);
@@ -189,17 +198,17 @@ Test(data, moments_are_those_of_the_population_and_do_not_cancel) {
 /* A constant column has its number as the mean and the deviation 0, however many rows there are. */
 Test(data, constant_columns_have_no_deviation) {
     enum { LONG = 100000 };
-    static const double constants[] = {0.1, -0.1, 1/3.0, 1e15 + 0.3, 1e308, 1e-310, 0};
+    static const double constants[] = {0.1, -0.1, 1 / 3.0, 1e15 + 0.3, 1e308, 1e-310, 0};
     static const size_t counts[] = {1, 2, 3, 10, 49, LONG};
     static double       value[LONG];
-    for (size_t k = 0; k < sizeof constants/sizeof *constants; k++)
-        for (size_t n = 0; n < sizeof counts/sizeof *counts; n++) {
+    for (size_t k = 0; k < sizeof constants / sizeof *constants; k++)
+        for (size_t n = 0; n < sizeof counts / sizeof *counts; n++) {
             for (size_t i = 0; i < counts[n]; i++) value[i] = constants[k];
             nn_data *data = nn_data_new(counts[n], 1, 0, value);
             double   mean, deviation;
             nn_data_moments(data, &mean, &deviation);
-            cr_expect(mean == constants[k] && deviation == 0, "%g, %zu times: %.17g and %g", constants[k], counts[n], mean,
-                      deviation);
+            cr_expect(mean == constants[k] && deviation == 0, "%g, %zu times: %.17g and %g",
+                      constants[k], counts[n], mean, deviation);
             nn_data_standardize(data, &mean, &deviation);
             cr_expect(nn_data_row(data, counts[n] - 1)[0] == 0);
             nn_data_free(data);
@@ -207,8 +216,9 @@ Test(data, constant_columns_have_no_deviation) {
 }
 
 Test(data, held_out_row_of_a_constant_column_is_the_difference) {
-    nn_data *data = nn_data_new(3, 1, 0, ROWS(0.1, 0.1, 0.1)), *held_out = nn_data_new(1, 1, 0, ROWS(0.101));
-    double   mean, deviation;
+    nn_data *data = nn_data_new(3, 1, 0, ROWS(0.1, 0.1, 0.1)),
+            *held_out = nn_data_new(1, 1, 0, ROWS(0.101));
+    double mean, deviation;
     nn_data_moments(data, &mean, &deviation);
     nn_data_standardize(held_out, &mean, &deviation);
     cr_expect_eq(nn_data_row(held_out, 0)[0], 0.101 - 0.1);
@@ -218,17 +228,19 @@ Test(data, held_out_row_of_a_constant_column_is_the_difference) {
 
 /* 2, 4, 4, 4, 5, 5, 7, 9 again, times powers of two up to both ends of the range: all is exact. */
 Test(data, moments_neither_overflow_nor_vanish) {
-    static const int    exponents[] = {-1074, -1060, -1022, -700, -600, -100, 0, 100, 600, 1000, 1020};
+    static const int exponents[] = {-1074, -1060, -1022, -700, -600, -100, 0, 100, 600, 1000, 1020};
     static const double shown[] = {2, 4, 4, 4, 5, 5, 7, 9};
-    for (size_t k = 0; k < sizeof exponents/sizeof *exponents; k++) {
+    for (size_t k = 0; k < sizeof exponents / sizeof *exponents; k++) {
         double value[8], mean, deviation;
         for (int i = 0; i < 8; i++) value[i] = ldexp(shown[i], exponents[k]);
         nn_data *data = nn_data_new(8, 1, 0, value);
         nn_data_moments(data, &mean, &deviation);
-        cr_expect(mean == ldexp(5, exponents[k]) && deviation == ldexp(2, exponents[k]), "2^%d: %g and %g", exponents[k], mean,
-                  deviation);
+        cr_expect(mean == ldexp(5, exponents[k]) && deviation == ldexp(2, exponents[k]),
+                  "2^%d: %g and %g", exponents[k], mean, deviation);
         nn_data_standardize(data, &mean, &deviation);
-        for (int i = 0; i < 8; i++) cr_expect_eq(nn_data_row(data, (size_t)i)[0], (shown[i] - 5)/2, "2^%d, %d", exponents[k], i);
+        for (int i = 0; i < 8; i++)
+            cr_expect_eq(nn_data_row(data, (size_t)i)[0], (shown[i] - 5) / 2, "2^%d, %d",
+                         exponents[k], i);
         nn_data_free(data);
     }
 }
@@ -238,10 +250,12 @@ Test(data, ends_of_the_range_are_standardized) {
     nn_data *data = nn_data_new(4, 1, 0, ROWS(1.7e308, -1.7e308, -1.7e308, -1.7e308));
     double   mean, deviation;
     nn_data_moments(data, &mean, &deviation);
-    cr_expect(fabs(mean/-0.85e308 - 1) < 1e-15 && fabs(deviation/(1.7e308*sqrt(0.75)) - 1) < 1e-15);
+    cr_expect(fabs(mean / -0.85e308 - 1) < 1e-15 &&
+              fabs(deviation / (1.7e308 * sqrt(0.75)) - 1) < 1e-15);
     nn_data_standardize(data, &mean, &deviation);
     cr_assert_eq(nn_data_status(data), AD_OK, "%s", nn_data_message(data));
-    cr_expect(fabs(nn_data_row(data, 0)[0] - sqrt(3)) < 1e-15 && fabs(nn_data_row(data, 3)[0] + 1/sqrt(3)) < 1e-15);
+    cr_expect(fabs(nn_data_row(data, 0)[0] - sqrt(3)) < 1e-15 &&
+              fabs(nn_data_row(data, 3)[0] + 1 / sqrt(3)) < 1e-15);
     nn_data_free(data);
 }
 
@@ -268,10 +282,11 @@ Test(data, mean_of_a_long_column_has_all_its_digits) {
     enum { LONG = 100000 };
     static double value[LONG];
     double        mean, deviation;
-    for (int i = 0; i < LONG; i++) value[i] = i%2 == 0 ? 0.1 : 0.2;
+    for (int i = 0; i < LONG; i++) value[i] = i % 2 == 0 ? 0.1 : 0.2;
     nn_data *data = nn_data_new(LONG, 1, 0, value);
     nn_data_moments(data, &mean, &deviation);
-    cr_expect(fabs(mean - 0.15) <= 0x1p-55 && fabs(deviation - 0.05) <= 0x1p-56, "%.17g, %.17g", mean, deviation);
+    cr_expect(fabs(mean - 0.15) <= 0x1p-55 && fabs(deviation - 0.05) <= 0x1p-56, "%.17g, %.17g",
+              mean, deviation);
     nn_data_free(data);
 }
 
@@ -285,11 +300,12 @@ Test(data, moments_after_an_error_are_nan) {
 
 Test(data, moments_that_are_none_are_refused) {
     const double bad[][2] = {{NAN, 1}, {INFINITY, 1}, {0, NAN}, {0, -1}, {0, INFINITY}};
-    for (size_t k = 0; k < sizeof bad/sizeof *bad; k++) {
+    for (size_t k = 0; k < sizeof bad / sizeof *bad; k++) {
         nn_data *data = counted(3, 1, 1);
         nn_data_standardize(data, &bad[k][0], &bad[k][1]);
         cr_expect_eq(nn_data_status(data), AD_BAD_ARGUMENT);
-        cr_expect_not_null(strstr(nn_data_message(data), "nn_data_standardize: input 0"), "%s", nn_data_message(data));
+        cr_expect_not_null(strstr(nn_data_message(data), "nn_data_standardize: input 0"), "%s",
+                           nn_data_message(data));
         nn_data_free(data);
     }
 }

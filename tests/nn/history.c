@@ -1,6 +1,6 @@
 /* history.c - tests of nn/history.c. */
-#include "nn/nn.h"
 #include "nn/history.h"
+#include "nn/nn.h"
 
 #include "expect.h"
 #include <fcntl.h>
@@ -37,9 +37,13 @@ static void write_epochs(const nn_train_config *config, size_t kept, size_t from
     nn__history h;
     cr_assert(nn__history_open(&h, config, kept));
     for (size_t i = from; i <= to; i++)
-        cr_expect(nn__history_write(&h, &(nn_epoch){
-            .epoch = i, .loss = 1/(double)i, .metric = 0.5, .seconds = 2, .examples_per_second = 100, .held_out_loss = 0.75,
-            .rate = 0.25}));
+        cr_expect(nn__history_write(&h, &(nn_epoch){.epoch = i,
+                                                    .loss = 1 / (double)i,
+                                                    .metric = 0.5,
+                                                    .seconds = 2,
+                                                    .examples_per_second = 100,
+                                                    .held_out_loss = 0.75,
+                                                    .rate = 0.25}));
     cr_expect(nn__history_close(&h));
 }
 
@@ -53,10 +57,17 @@ Test(history, columns_are_those_that_are_known) {
     nn_data          *data = nn_data_new(1, 1, 0, (const double[]){1});
     const nn_schedule s = nn_schedule_constant(1);
     write_epochs(&(nn_train_config){.history = path}, 0, 2, 2);
-    cr_expect_str_eq(content(text), "epoch\tloss\tseconds\texamples_per_second\n2\t0.5\t2.000\t100\n");
-    write_epochs(&(nn_train_config){.history = path, .held_out = data, .score = score, .metric_name = "right", .schedule = &s}, 0, 2, 2);
-    cr_expect_str_eq(content(text), "epoch\tloss\theld_out_loss\tright\trate\tseconds\texamples_per_second\n"
-                                    "2\t0.5\t0.75\t0.5\t0.25\t2.000\t100\n");
+    cr_expect_str_eq(content(text),
+                     "epoch\tloss\tseconds\texamples_per_second\n2\t0.5\t2.000\t100\n");
+    write_epochs(&(nn_train_config){.history = path,
+                                    .held_out = data,
+                                    .score = score,
+                                    .metric_name = "right",
+                                    .schedule = &s},
+                 0, 2, 2);
+    cr_expect_str_eq(content(text),
+                     "epoch\tloss\theld_out_loss\tright\trate\tseconds\texamples_per_second\n"
+                     "2\t0.5\t0.75\t0.5\t0.25\t2.000\t100\n");
     nn_data_free(data);
 }
 
@@ -91,18 +102,21 @@ Test(history, without_an_old_one_a_new_one_is_begun) {
 
 Test(history, file_that_cannot_be_written_is_told) {
     nn__history h;
-    cr_expect_not(nn__history_open(&h, &(nn_train_config){.history = "/no/such/folder/history"}, 0));
-    cr_expect(nn__history_open(&h, &(nn_train_config){.history = NULL}, 0) && nn__history_close(&h));
+    cr_expect_not(
+        nn__history_open(&h, &(nn_train_config){.history = "/no/such/folder/history"}, 0));
+    cr_expect(nn__history_open(&h, &(nn_train_config){.history = NULL}, 0) &&
+              nn__history_close(&h));
 }
 
-/* ---- other files ------------------------------------------------------------------------------ */
+/* ---- other files ----------------------------------------------------------------------------- */
 
 static double metric(nn_model *model, void *user) {
     (void)model, (void)user;
     return 0;
 }
 
-static void expect_refused(const nn_train_config *config, size_t kept, ad_status status, const char *words) {
+static void expect_refused(const nn_train_config *config, size_t kept, ad_status status,
+                           const char *words) {
     nn__history h;
     cr_expect_not(nn__history_open(&h, config, kept));
     cr_expect_eq(h.status, status);
@@ -114,25 +128,32 @@ Test(history, run_with_other_columns_is_refused_and_the_file_stays) {
     char                  before[TEXT], after[TEXT];
     nn_data              *data = nn_data_new(1, 1, 0, (const double[]){1});
     const nn_schedule     s = nn_schedule_constant(1);
-    const nn_train_config plain = {.history = path}, accuracy = {.history = path, .metric = metric, .metric_name = "accuracy"};
+    const nn_train_config plain = {.history = path},
+                          accuracy = {.history = path, .metric = metric, .metric_name = "accuracy"};
     const nn_train_config others[] = {
-        accuracy, {.history = path, .held_out = data}, {.history = path, .schedule = &s},
-        {.history = path, .metric = metric}, {.history = path, .metric = metric, .metric_name = "acc"},
+        accuracy,
+        {.history = path, .held_out = data},
+        {.history = path, .schedule = &s},
+        {.history = path, .metric = metric},
+        {.history = path, .metric = metric, .metric_name = "acc"},
         {.history = path, .metric = metric, .metric_name = "accuracy2"},
     };
     for (int i = 0; i < 2; i++) {
         write_epochs(i == 0 ? &plain : &accuracy, 0, 1, 5);
         content(before);
-        for (size_t k = (size_t)i; k < sizeof others/sizeof *others; k++)
-            expect_refused(&others[k], 5, AD_BAD_FILE, "other columns than this run, which has epoch, loss, ");
-        if (i == 1) expect_refused(&plain, 5, AD_BAD_FILE, "which has epoch, loss, seconds, examples_per_second:");
+        for (size_t k = (size_t)i; k < sizeof others / sizeof *others; k++)
+            expect_refused(&others[k], 5, AD_BAD_FILE,
+                           "other columns than this run, which has epoch, loss, ");
+        if (i == 1)
+            expect_refused(&plain, 5, AD_BAD_FILE,
+                           "which has epoch, loss, seconds, examples_per_second:");
         cr_expect_str_eq(content(after), before);
     }
     nn_data_free(data);
 }
 
 Test(history, file_that_is_no_history_is_kept_by_a_run_that_goes_on) {
-    char text[TEXT];
+    char  text[TEXT];
     FILE *file = fopen(path, "w");
     cr_assert(fputs("dear diary\n1\tof these days\n", file) > 0 && fclose(file) == 0);
     expect_refused(&(nn_train_config){.history = path}, 3, AD_BAD_FILE, "other columns");
@@ -190,19 +211,24 @@ Test(history, progress_goes_elsewhere) {
     FILE *file = fopen(path, "w");
     cr_assert(fputs("precious", file) > 0 && fflush(file) == 0);
     char text[TEXT];
-    expect_refused(&(nn_train_config){.history = path, .progress = true, .stream = file}, 0, AD_BAD_ARGUMENT, "progress");
+    expect_refused(&(nn_train_config){.history = path, .progress = true, .stream = file}, 0,
+                   AD_BAD_ARGUMENT, "progress");
     cr_expect_str_eq(content(text), "precious");
     nn__history h;
-    cr_expect(nn__history_open(&h, &(nn_train_config){.history = path, .stream = file}, 0), "there is none");
+    cr_expect(nn__history_open(&h, &(nn_train_config){.history = path, .stream = file}, 0),
+              "there is none");
     cr_expect(nn__history_close(&h) && fclose(file) == 0);
-    cr_expect(nn__history_open(&h, &(nn_train_config){.history = "/dev/null", .checkpoint = "/dev/null"}, 0), "no file");
+    cr_expect(nn__history_open(
+                  &h, &(nn_train_config){.history = "/dev/null", .checkpoint = "/dev/null"}, 0),
+              "no file");
     cr_expect(nn__history_close(&h));
 }
 
 /* Opening such a pipe for writing blocks forever, and opened for reading and writing it would
  * accept data that nobody reads. */
 Test(history, pipe_is_written_where_somebody_reads_it, .timeout = 10) {
-    static const char first[] = "epoch\tloss\tseconds\texamples_per_second\n3\t0.33333333333333331\t2.000\t100\n";
+    static const char first[] =
+        "epoch\tloss\tseconds\texamples_per_second\n3\t0.33333333333333331\t2.000\t100\n";
     const nn_train_config c = {.history = path};
     cr_assert_eq(mkfifo(path, 0600), 0);
     for (size_t kept = 0; kept < 3; kept++) {

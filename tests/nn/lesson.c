@@ -8,12 +8,13 @@ static void expect_refused(nn_lesson_config config, const char *words) {
     lesson = nn_lesson_new(model, mlp, data, &config);
     cr_expect_null(lesson);
     cr_expect_eq(nn_model_status(model), AD_BAD_ARGUMENT);
-    cr_expect(strstr(nn_model_message(model), words) != NULL, "\"%s\" is not in: %s", words, nn_model_message(model));
+    cr_expect(strstr(nn_model_message(model), words) != NULL, "\"%s\" is not in: %s", words,
+              nn_model_message(model));
 }
 
 Test(lesson, leaves_parameters_and_tape_as_they_were) {
     const size_t n = nn_model_count(model), length = ad_tape_length(tape);
-    double      *before = malloc(n*sizeof *before);
+    double      *before = malloc(n * sizeof *before);
     for (size_t i = 0; i < n; i++) before[i] = ad_value(nn_model_params(model)[i]);
     const nn_lesson_config config = usual();
     lesson = nn_lesson_new(model, mlp, data, &config);
@@ -36,9 +37,10 @@ Test(lesson, the_first_order_change_of_the_loss_is_rate_times_the_squared_gradie
     config.rate = 1e-6;
     lesson = nn_lesson_new(model, mlp, data, &config);
     double square = 0;
-    for (size_t i = 0; i < lesson->params; i++) square += lesson->mean[i]*lesson->mean[i];
+    for (size_t i = 0; i < lesson->params; i++) square += lesson->mean[i] * lesson->mean[i];
     const double change = nn_lesson_loss(lesson) - nn_lesson_loss_after(lesson);
-    cr_expect(close_to(change, config.rate*square, 1e-4, 0), "%g and %g", change, config.rate*square);
+    cr_expect(close_to(change, config.rate * square, 1e-4, 0), "%g and %g", change,
+              config.rate * square);
 }
 
 Test(lesson, a_rate_of_infinity_is_refused) {
@@ -48,8 +50,8 @@ Test(lesson, a_rate_of_infinity_is_refused) {
 }
 
 Test(lesson, a_row_that_is_not_there_is_named) {
-    nn_lesson_config   config = usual();
-    const size_t       far[] = {0, 17};
+    nn_lesson_config config = usual();
+    const size_t     far[] = {0, 17};
     config.row = far;
     expect_refused(config, "row 17");
 }
@@ -92,7 +94,10 @@ Test(lesson, a_class_between_two_is_refused_for_squares_too) {
 
 Test(lesson, units_without_a_bias_are_refused) {
     nn_mlp_free(mlp);
-    mlp = nn_mlp_new(model, &(nn_mlp_config){.layers = 1, .sizes = (const size_t[]){2, 3}, .without_bias = true, .name = "bare"});
+    mlp = nn_mlp_new(model, &(nn_mlp_config){.layers = 1,
+                                             .sizes = (const size_t[]){2, 3},
+                                             .without_bias = true,
+                                             .name = "bare"});
     expect_refused(usual(), "every unit must have a bias");
 }
 
@@ -103,11 +108,12 @@ Test(lesson, gradients_that_cancel_are_a_lesson_too) {
     double       wanted[9];
     ad_var       y[1];
     nn_mlp_free(mlp);
-    mlp = nn_mlp_new(model, &(nn_mlp_config){.layers = 1, .sizes = (const size_t[]){2, 1}, .name = "line"});
+    mlp = nn_mlp_new(
+        model, &(nn_mlp_config){.layers = 1, .sizes = (const size_t[]){2, 1}, .name = "line"});
     nn_mlp_forward(mlp, (const ad_var[]){ad_num(x[0]), ad_num(x[1])}, y);
     for (size_t i = 0; i < 3; i++) {
-        memcpy(wanted + 3*i, x, sizeof x);
-        wanted[3*i + 2] = ad_value(y[0]) + (const double[]){0.1, 0.2, -0.3}[i];
+        memcpy(wanted + 3 * i, x, sizeof x);
+        wanted[3 * i + 2] = ad_value(y[0]) + (const double[]){0.1, 0.2, -0.3}[i];
     }
     nn_data_free(data);
     data = nn_data_new(3, 2, 1, wanted);

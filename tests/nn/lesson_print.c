@@ -27,8 +27,10 @@ static void expect_in(const char *format, double x) {
 Test(lesson_print, shows_the_numbers_of_the_example) {
     print(true, NULL, NULL);
     const nn__example *p = &lesson->example[1];
-    for (size_t u = 0; u < lesson->units; u++) expect_in(" z %9.4f   a ", p->z[u]), expect_in("   a %9.4f  ", p->a[u]);
-    for (size_t k = 0; k < lesson->outputs; k++) expect_in(" probability %8.4f   wanted ", p->guess[k]);
+    for (size_t u = 0; u < lesson->units; u++)
+        expect_in(" z %9.4f   a ", p->z[u]), expect_in("   a %9.4f  ", p->a[u]);
+    for (size_t k = 0; k < lesson->outputs; k++)
+        expect_in(" probability %8.4f   wanted ", p->guess[k]);
     for (size_t i = 0; i < 2; i++) expect_in(" %9.4f\n", p->input[i]);
     expect_in(") = %.6g\n", p->loss);
     expect_in(" -> %.6g   the step went", lesson->loss_after);
@@ -44,7 +46,8 @@ Test(lesson_print, units_outside_ascii_stay_outside_ascii_output) {
 }
 
 Test(lesson_print, names_outside_ascii_stay_outside_ascii_output) {
-    print(true, "\xc3\xbc\xff", (const char *const[]){"\xe2\x88\x82", "\xff\xfe", "\xf0\x9f\xa6\x93"});
+    print(true, "\xc3\xbc\xff",
+          (const char *const[]){"\xe2\x88\x82", "\xff\xfe", "\xf0\x9f\xa6\x93"});
     expect_ascii();
 }
 
@@ -53,7 +56,8 @@ Test(lesson_print, names_are_cut_between_characters) {
     char name[43] = "";
     for (int i = 0; i < 21; i++) strcat(name, "\xc3\xa4");
     print(false, NULL, (const char *const[]){name, "x\xff", name});
-    for (const char *at = text; *at != '\0'; at += nn__character(at)) cr_assert_gt(nn__character(at), 0);
+    for (const char *at = text; *at != '\0'; at += nn__character(at))
+        cr_assert_gt(nn__character(at), 0);
     name[40] = '\0';
     strcat(name, " ");
     cr_expect(strstr(text, name) != NULL, "%s", text);
@@ -79,8 +83,12 @@ Test(lesson_print, names_do_not_steer_the_terminal) {
 
 /* U+009B is ESC [ in one character; U+00A0 is not a control character. */
 Test(lesson_print, control_characters_of_two_bytes_do_not_steer_it_either) {
-    print(false, "a\xc2\x9b" "2J", (const char *const[]){"\xc2\x90", "\xc2\x80\xc2\x9f", "x\xc2\xa0y"});
-    for (const char *at = text; (at = strchr(at, '\xc2')) != NULL; at++) cr_assert_geq((unsigned char)at[1], 0xa0);
+    print(false,
+          "a\xc2\x9b"
+          "2J",
+          (const char *const[]){"\xc2\x90", "\xc2\x80\xc2\x9f", "x\xc2\xa0y"});
+    for (const char *at = text; (at = strchr(at, '\xc2')) != NULL; at++)
+        cr_assert_geq((unsigned char)at[1], 0xa0);
     cr_expect(strstr(text, "x\xc2\xa0y") != NULL);
 }
 

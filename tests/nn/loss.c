@@ -23,10 +23,10 @@ static void inputs(size_t n, const double value[], ad_var x[]) {
 }
 
 static bool close_or_same(double x, double y) {
-    return x == y || (isnan(x) && isnan(y)) || close_to(x, y, 4*U, 0);
+    return x == y || (isnan(x) && isnan(y)) || close_to(x, y, 4 * U, 0);
 }
 
-/* ---- cross-entropy ---------------------------------------------------------------------------- */
+/* ---- cross-entropy --------------------------------------------------------------------------- */
 
 /* cs231n.github.io/linear-classify, the figure "SVM and Softmax": scores -2.85, 0.86, 0.28 of an
  * image of class 2 have the probabilities 0.016, 0.631, 0.353 (from rounded exponentials) and the
@@ -48,7 +48,8 @@ Test(loss, equal_logits_cost_ln_k) {
     for (int i = 0; i < 100; i++) value[i] = -3.25;
     inputs(100, value, x);
     for (size_t k = 1; k <= 100; k++)
-        cr_expect_float_eq(ad_value(nn_cross_entropy(k, x, ad_num((double)(k - 1)))), log((double)k), 1e-14);
+        cr_expect_float_eq(ad_value(nn_cross_entropy(k, x, ad_num((double)(k - 1)))),
+                           log((double)k), 1e-14);
 }
 
 /* dC/dlogit[i] = p[i] - (i == label). */
@@ -79,7 +80,7 @@ Test(loss, label_that_is_no_class_is_refused) {
     const double logit[] = {1, 2, 3};
     ad_var       x[3];
     inputs(3, logit, x);
-    for (size_t i = 0; i < sizeof labels/sizeof *labels; i++) {
+    for (size_t i = 0; i < sizeof labels / sizeof *labels; i++) {
         cr_expect(isnan(ad_value(nn_cross_entropy(3, x, ad_num(labels[i])))));
         cr_expect_eq(ad_tape_status(tape), AD_BAD_ARGUMENT, "label %g", labels[i]);
         cr_expect(strstr(ad_tape_message(tape), "0..2") != NULL, "%s", ad_tape_message(tape));
@@ -87,19 +88,20 @@ Test(loss, label_that_is_no_class_is_refused) {
     }
 }
 
-/* ---- logits of any size ----------------------------------------------------------------------- */
+/* ---- logits of any size ---------------------------------------------------------------------- */
 
 enum { LOGITS = 4, LABEL = 2 };
 
 static const double apart[LOGITS] = {0, 1, -2, 0.5},
                     offset[] = {0, 1e6, -1e6, 1e8, 1e15, -1e15, 1e20, -1e300, 1.6e308};
-enum { OFFSETS = sizeof offset/sizeof *offset };
+enum { OFFSETS = sizeof offset / sizeof *offset };
 
 /* In long double, from the logits after adding the offset has rounded them. */
 static void expected_softmax(double by, double p[LOGITS]) {
     long double part[LOGITS], total = 0;
-    for (int i = 0; i < LOGITS; i++) total += part[i] = expl((long double)(by + apart[i]) - (by + 1));
-    for (int i = 0; i < LOGITS; i++) p[i] = (double)(part[i]/total);
+    for (int i = 0; i < LOGITS; i++)
+        total += part[i] = expl((long double)(by + apart[i]) - (by + 1));
+    for (int i = 0; i < LOGITS; i++) p[i] = (double)(part[i] / total);
 }
 
 static void shifted(double by, ad_var x[LOGITS]) {
@@ -107,20 +109,23 @@ static void shifted(double by, ad_var x[LOGITS]) {
 }
 
 /* p - truth, and diag(p) - p*p', by sweeps and by recorded gradients. */
-static void expect_derivatives(ad_var loss, const ad_var x[LOGITS], const double p[LOGITS], const double truth[LOGITS]) {
-    double grad[LOGITS], h[LOGITS*LOGITS], again[LOGITS];
+static void expect_derivatives(ad_var loss, const ad_var x[LOGITS], const double p[LOGITS],
+                               const double truth[LOGITS]) {
+    double grad[LOGITS], h[LOGITS * LOGITS], again[LOGITS];
     ad_var recorded[LOGITS];
     ad_gradient(loss, LOGITS, x, grad);
     ad_hessian(loss, LOGITS, x, h);
     ad_record_gradient(loss, LOGITS, x, recorded);
     for (int i = 0; i < LOGITS; i++) {
-        cr_expect(fabs(grad[i] - (p[i] - truth[i])) <= 4*U, "%d: %.17g", i, grad[i]);
-        cr_expect(fabs(ad_value(recorded[i]) - (p[i] - truth[i])) <= 4*U, "%d, recorded: %.17g", i, ad_value(recorded[i]));
+        cr_expect(fabs(grad[i] - (p[i] - truth[i])) <= 4 * U, "%d: %.17g", i, grad[i]);
+        cr_expect(fabs(ad_value(recorded[i]) - (p[i] - truth[i])) <= 4 * U, "%d, recorded: %.17g",
+                  i, ad_value(recorded[i]));
         ad_gradient(recorded[i], LOGITS, x, again);
         for (int k = 0; k < LOGITS; k++) {
-            const double second = (i == k)*p[i] - p[i]*p[k];
-            cr_expect(fabs(h[i*LOGITS + k] - second) <= 4*U, "%d, %d: %.17g", i, k, h[i*LOGITS + k]);
-            cr_expect(fabs(again[k] - second) <= 4*U, "%d, %d, recorded: %.17g", i, k, again[k]);
+            const double second = (i == k) * p[i] - p[i] * p[k];
+            cr_expect(fabs(h[i * LOGITS + k] - second) <= 4 * U, "%d, %d: %.17g", i, k,
+                      h[i * LOGITS + k]);
+            cr_expect(fabs(again[k] - second) <= 4 * U, "%d, %d, recorded: %.17g", i, k, again[k]);
         }
     }
 }
@@ -134,9 +139,11 @@ Test(loss, cross_entropy_is_accurate_for_logits_of_any_size) {
         shifted(offset[k], x);
         const ad_var c = nn_cross_entropy(LOGITS, x, ad_num(LABEL));
         const ad_var s = nn_cross_entropy_smooth(LOGITS, x, ad_num(LABEL), 0.25);
-        for (int i = 0; i < LOGITS; i++) mean -= smooth[i]*log(p[i]);
-        cr_expect(close_to(ad_value(c), -log(p[LABEL]), 4*U, 0), "at %g: %.17g", offset[k], ad_value(c));
-        cr_expect(close_to(ad_value(s), mean, 4*U, 0), "at %g: %.17g, smooth", offset[k], ad_value(s));
+        for (int i = 0; i < LOGITS; i++) mean -= smooth[i] * log(p[i]);
+        cr_expect(close_to(ad_value(c), -log(p[LABEL]), 4 * U, 0), "at %g: %.17g", offset[k],
+                  ad_value(c));
+        cr_expect(close_to(ad_value(s), mean, 4 * U, 0), "at %g: %.17g, smooth", offset[k],
+                  ad_value(s));
         expect_derivatives(c, x, p, truth);
         expect_derivatives(s, x, p, smooth);
     }
@@ -145,23 +152,27 @@ Test(loss, cross_entropy_is_accurate_for_logits_of_any_size) {
 /* Compiled for small numbers, run for large ones; the logits are the weights plus the offset of the
  * row. */
 Test(loss, cross_entropy_is_accurate_in_programs) {
-    double weight[LOGITS], mean, grad[LOGITS], example[2*OFFSETS], value[2*OFFSETS];
+    double weight[LOGITS], mean, grad[LOGITS], example[2 * OFFSETS], value[2 * OFFSETS];
     ad_var w[LOGITS], x[LOGITS], input[2] = {ad_input(tape, 0), ad_input(tape, 0)};
     for (int i = 0; i < LOGITS; i++) w[i] = ad_input(tape, weight[i] = apart[i]);
     for (int i = 0; i < LOGITS; i++) x[i] = ad_add(w[i], input[0]);
-    const ad_var output[] = {nn_cross_entropy(LOGITS, x, input[1]), nn_cross_entropy_smooth(LOGITS, x, input[1], 0.25)};
-    ad_program *p = ad_compile(&(ad_interface){LOGITS, w, 2, input, 2, output, 0});
-    for (size_t k = 0; k < OFFSETS; k++) example[2*k] = offset[k], example[2*k + 1] = LABEL;
+    const ad_var output[] = {nn_cross_entropy(LOGITS, x, input[1]),
+                             nn_cross_entropy_smooth(LOGITS, x, input[1], 0.25)};
+    ad_program  *p = ad_compile(&(ad_interface){LOGITS, w, 2, input, 2, output, 0});
+    for (size_t k = 0; k < OFFSETS; k++) example[2 * k] = offset[k], example[2 * k + 1] = LABEL;
     cr_assert_eq(ad_program_values(p, weight, OFFSETS, example, value), AD_OK);
     for (size_t k = 0; k < OFFSETS; k++) {
         double share[LOGITS], smooth = 0;
         expected_softmax(offset[k], share);
-        for (int i = 0; i < LOGITS; i++) smooth -= (i == LABEL ? 0.8125 : 0.0625)*log(share[i]);
-        cr_expect(close_to(value[2*k], -log(share[LABEL]), 4*U, 0), "at %g: %.17g", offset[k], value[2*k]);
-        cr_expect(close_to(value[2*k + 1], smooth, 4*U, 0), "at %g: %.17g, smooth", offset[k], value[2*k + 1]);
-        cr_assert_eq(ad_program_gradient(p, weight, 1, example + 2*k, &mean, grad), AD_OK);
+        for (int i = 0; i < LOGITS; i++) smooth -= (i == LABEL ? 0.8125 : 0.0625) * log(share[i]);
+        cr_expect(close_to(value[2 * k], -log(share[LABEL]), 4 * U, 0), "at %g: %.17g", offset[k],
+                  value[2 * k]);
+        cr_expect(close_to(value[2 * k + 1], smooth, 4 * U, 0), "at %g: %.17g, smooth", offset[k],
+                  value[2 * k + 1]);
+        cr_assert_eq(ad_program_gradient(p, weight, 1, example + 2 * k, &mean, grad), AD_OK);
         for (int i = 0; i < LOGITS; i++)
-            cr_expect(fabs(grad[i] - (share[i] - (i == LABEL))) <= 4*U, "at %g, %d: %.17g", offset[k], i, grad[i]);
+            cr_expect(fabs(grad[i] - (share[i] - (i == LABEL))) <= 4 * U, "at %g, %d: %.17g",
+                      offset[k], i, grad[i]);
     }
     ad_program_free(p);
 }
@@ -173,17 +184,21 @@ Test(loss, cross_entropy_of_many_classes) {
     static double value[MANY], grad[MANY];
     uint64_t      state = 4;
     long double   total = 0;
-    for (int i = 0; i < MANY; i++) x[i] = ad_input(tape, value[i] = 1e9 + random_uniform(&state, -8, 8));
+    for (int i = 0; i < MANY; i++)
+        x[i] = ad_input(tape, value[i] = 1e9 + random_uniform(&state, -8, 8));
     for (int i = 0; i < MANY; i++) total += expl((long double)value[i] - 1e9L);
-    const double expected[] = {(double)(logl(total) - (value[300] - 1e9L)), (double)(logl(total) - (value[776] - 1e9L))};
+    const double expected[] = {(double)(logl(total) - (value[300] - 1e9L)),
+                               (double)(logl(total) - (value[776] - 1e9L))};
     for (int k = 0; k < 2; k++) {
         const int    label = k == 0 ? 300 : 776;
         const ad_var loss = nn_cross_entropy(MANY, x, ad_num(label));
         ad_gradient(loss, MANY, x, grad);
-        cr_expect(close_to(ad_value(loss), expected[k], 8*U, 0), "%.17g, not %.17g", ad_value(loss), expected[k]);
+        cr_expect(close_to(ad_value(loss), expected[k], 8 * U, 0), "%.17g, not %.17g",
+                  ad_value(loss), expected[k]);
         for (int i = 0; i < MANY; i++) {
-            const double p = (double)(expl((long double)value[i] - 1e9L)/total);
-            cr_expect(fabs(grad[i] - (p - (i == label))) <= (i == label ? MANY : 8)*U, "%d: %.17g", i, grad[i]);
+            const double p = (double)(expl((long double)value[i] - 1e9L) / total);
+            cr_expect(fabs(grad[i] - (p - (i == label))) <= (i == label ? MANY : 8) * U,
+                      "%d: %.17g", i, grad[i]);
         }
     }
 }
@@ -200,7 +215,7 @@ Test(loss, cross_entropy_of_infinite_logits) {
         {{none, 0, 0},    {none, none, none},    {none, none, none}},
     };
     /* clang-format on */
-    for (size_t k = 0; k < sizeof cases/sizeof *cases; k++)
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++)
         for (int label = 0; label < 3; label++) {
             ad_var x[3];
             inputs(3, cases[k].logit, x);
@@ -208,9 +223,11 @@ Test(loss, cross_entropy_of_infinite_logits) {
             cr_expect(close_or_same(plain, cases[k].loss[label]), "%zu, %d: %g", k, label, plain);
             for (double e = 0.25; e <= 1; e *= 2) {
                 const double smooth = ad_value(nn_cross_entropy_smooth(3, x, ad_num(label), e));
-                cr_expect(close_or_same(smooth, cases[k].smooth[label]), "%zu, %d, %g: %g", k, label, e, smooth);
+                cr_expect(close_or_same(smooth, cases[k].smooth[label]), "%zu, %d, %g: %g", k,
+                          label, e, smooth);
             }
-            cr_expect(close_or_same(ad_value(nn_cross_entropy_smooth(3, x, ad_num(label), 0)), plain));
+            cr_expect(
+                close_or_same(ad_value(nn_cross_entropy_smooth(3, x, ad_num(label), 0)), plain));
         }
 }
 
@@ -220,10 +237,11 @@ Test(loss, cross_entropy_with_a_masked_class) {
     double grad[3];
     inputs(3, (const double[]){-INFINITY, 0, 0}, x);
     ad_gradient(nn_cross_entropy(3, x, ad_num(1)), 3, x, grad);
-    cr_expect(grad[0] == 0 && close_to(grad[1], -0.5, 4*U, 0) && close_to(grad[2], 0.5, 4*U, 0));
+    cr_expect(grad[0] == 0 && close_to(grad[1], -0.5, 4 * U, 0) &&
+              close_to(grad[2], 0.5, 4 * U, 0));
 }
 
-/* ---- mean squared error ----------------------------------------------------------------------- */
+/* ---- mean squared error ---------------------------------------------------------------------- */
 
 Test(loss, mse_is_the_mean_of_squared_differences) {
     const double got[] = {1, 2, 4}, want[] = {1, 0, 5};
@@ -231,22 +249,22 @@ Test(loss, mse_is_the_mean_of_squared_differences) {
     double       grad[3];
     inputs(3, got, x), inputs(3, want, y);
     const ad_var c = nn_mse(3, x, y);
-    cr_expect_float_eq(ad_value(c), (0 + 4 + 1)/3.0, 1e-15);
+    cr_expect_float_eq(ad_value(c), (0 + 4 + 1) / 3.0, 1e-15);
     ad_gradient(c, 3, x, grad);
-    for (int i = 0; i < 3; i++) cr_expect_float_eq(grad[i], 2*(got[i] - want[i])/3, 1e-15);
+    for (int i = 0; i < 3; i++) cr_expect_float_eq(grad[i], 2 * (got[i] - want[i]) / 3, 1e-15);
 }
 
 Test(loss, mse_of_nothing_is_zero) {
     cr_expect_eq(ad_value(nn_mse(0, NULL, NULL)), 0);
 }
 
-/* ---- other losses: expected numbers by module_reference.py ---------------------------------------- */
+/* ---- other losses: expected numbers by module_reference.py ----------------------------------- */
 
 static const double prediction[] = {0.5, -3, 1.25, 0.75}, target[] = {0.25, -1, 1.5, -2};
 
 static void expect_loss(ad_var mean, ad_var sum, double expected) {
-    cr_expect_float_eq(ad_value(mean), expected, 4e-16*expected);
-    cr_expect_float_eq(ad_value(sum), 4*expected, 2e-15*expected);
+    cr_expect_float_eq(ad_value(mean), expected, 4e-16 * expected);
+    cr_expect_float_eq(ad_value(sum), 4 * expected, 2e-15 * expected);
 }
 
 Test(loss, means_and_sums_of_all_losses) {
@@ -261,7 +279,8 @@ Test(loss, means_and_sums_of_all_losses) {
 }
 
 Test(loss, every_loss_of_nothing_is_zero) {
-    cr_expect(ad_value(nn_mae(0, NULL, NULL)) == 0 && ad_value(nn_huber_sum(0, NULL, NULL, 1)) == 0);
+    cr_expect(ad_value(nn_mae(0, NULL, NULL)) == 0 &&
+              ad_value(nn_huber_sum(0, NULL, NULL, 1)) == 0);
     cr_expect(ad_value(nn_bce(0, NULL, NULL)) == 0 && ad_value(nn_hinge_sum(0, NULL, NULL)) == 0);
 }
 
@@ -271,13 +290,15 @@ Test(loss, label_smoothing_is_pytorchs) {
     ad_var x[5];
     inputs(5, logit, x);
     for (int i = 0; i < 3; i++)
-        cr_expect_float_eq(ad_value(nn_cross_entropy_smooth(5, x, ad_num(3), smoothing[i])), expected[i], 1e-15);
+        cr_expect_float_eq(ad_value(nn_cross_entropy_smooth(5, x, ad_num(3), smoothing[i])),
+                           expected[i], 1e-15);
     cr_expect(isnan(ad_value(nn_cross_entropy_smooth(5, x, ad_num(3), 1.5))));
 }
 
 /* e up to delta, then delta; 0 at 0. */
 Test(loss, huber_slopes_to_delta_and_stays) {
-    const double error[] = {0, 0.25, 0.5, 0.75, 100, -0.25, -0.5, -7}, slope[] = {0, 0.25, 0.5, 0.5, 0.5, -0.25, -0.5, -0.5};
+    const double error[] = {0, 0.25, 0.5, 0.75, 100, -0.25, -0.5, -7},
+                 slope[] = {0, 0.25, 0.5, 0.5, 0.5, -0.25, -0.5, -0.5};
     for (int i = 0; i < 8; i++) {
         ad_var x = ad_input(tape, error[i]), zero = ad_num(0);
         ad_backward(nn_huber(1, &x, &zero, 0.5));
@@ -288,7 +309,7 @@ Test(loss, huber_slopes_to_delta_and_stays) {
 Test(loss, bce_does_not_overflow) {
     const double logit[] = {1000, -1000, 40}, share[] = {1, 1, 1}, expected[] = {0, 1000, 0};
     for (int i = 0; i < 3; i++) {
-        ad_var x = ad_input(tape, logit[i]), t = ad_num(share[i]);
+        ad_var       x = ad_input(tape, logit[i]), t = ad_num(share[i]);
         const double got = ad_value(nn_bce(1, &x, &t));
         cr_expect(fabs(got - expected[i]) < 1e-14, "%g: %g", logit[i], got);
     }
@@ -309,12 +330,14 @@ Test(loss, bce_of_logits_of_any_size) {
         {NAN, 0, NAN, NAN},  {NAN, 1, NAN, NAN},
     };
     /* clang-format on */
-    for (size_t k = 0; k < sizeof cases/sizeof *cases; k++) {
-        ad_var       x = ad_input(tape, cases[k].logit), t = ad_input(tape, cases[k].target), known = ad_num(cases[k].target);
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        ad_var x = ad_input(tape, cases[k].logit), t = ad_input(tape, cases[k].target),
+               known = ad_num(cases[k].target);
         const ad_var loss = nn_bce(1, &x, &t);
         ad_backward(loss);
         cr_expect(close_or_same(ad_value(loss), cases[k].loss), "%zu: %.17g", k, ad_value(loss));
-        cr_expect(close_or_same(ad_value(nn_bce(1, &x, &known)), cases[k].loss), "%zu, of a number", k);
+        cr_expect(close_or_same(ad_value(nn_bce(1, &x, &known)), cases[k].loss), "%zu, of a number",
+                  k);
         cr_expect(close_or_same(ad_grad(x), cases[k].slope), "%zu: slope %.17g", k, ad_grad(x));
     }
 }
@@ -323,29 +346,34 @@ Test(loss, bce_of_logits_of_any_size) {
 Test(loss, bce_has_its_second_derivatives_in_logit_and_target) {
     const double targets[] = {0, 1, 0.25}, logits[] = {0, 2, -3};
     for (int k = 0; k < 9; k++) {
-        const double p = 1/(1 + exp(-logits[k/3]));
-        ad_var       x[2] = {ad_input(tape, logits[k/3]), ad_input(tape, targets[k%3])};
+        const double p = 1 / (1 + exp(-logits[k / 3]));
+        ad_var       x[2] = {ad_input(tape, logits[k / 3]), ad_input(tape, targets[k % 3])};
         double       h[4];
         ad_hessian(nn_bce(1, &x[0], &x[1]), 2, x, h);
-        cr_expect(close_to(h[0], p*(1 - p), 16*U, 0) && close_to(h[1], -1, 4*U, 0) && h[3] == 0, "%g, %g: %.17g, %.17g, %g",
-                  logits[k/3], targets[k%3], h[0], h[1], h[3]);
+        cr_expect(close_to(h[0], p * (1 - p), 16 * U, 0) && close_to(h[1], -1, 4 * U, 0) &&
+                      h[3] == 0,
+                  "%g, %g: %.17g, %.17g, %g", logits[k / 3], targets[k % 3], h[0], h[1], h[3]);
     }
 }
 
 Test(loss, other_losses_of_infinite_numbers) {
     const double inf = INFINITY;
-    ad_var       up = ad_input(tape, inf), down = ad_input(tape, -inf), one = ad_num(1), minus = ad_num(-1);
+    ad_var       up = ad_input(tape, inf), down = ad_input(tape, -inf), one = ad_num(1),
+           minus = ad_num(-1);
     cr_expect(ad_value(nn_hinge(1, &up, &one)) == 0 && ad_value(nn_hinge(1, &up, &minus)) == inf);
-    cr_expect(ad_value(nn_hinge(1, &down, &one)) == inf && ad_value(nn_hinge(1, &down, &minus)) == 0);
+    cr_expect(ad_value(nn_hinge(1, &down, &one)) == inf &&
+              ad_value(nn_hinge(1, &down, &minus)) == 0);
     cr_expect(ad_value(nn_mse(1, &down, &one)) == inf && ad_value(nn_mae(1, &down, &one)) == inf);
-    cr_expect(ad_value(nn_huber(1, &up, &one, 1)) == inf && ad_value(nn_huber(1, &up, &one, inf)) == inf);
+    cr_expect(ad_value(nn_huber(1, &up, &one, 1)) == inf &&
+              ad_value(nn_huber(1, &up, &one, inf)) == inf);
 }
 
 Test(loss, huber_needs_a_delta_that_is_no_less_than_0) {
     ad_var x = ad_input(tape, 3), t = ad_num(1);
     cr_expect_eq(ad_value(nn_huber(1, &x, &t, INFINITY)), 2, "half of the square");
     cr_expect_eq(ad_value(nn_huber(1, &x, &t, 0)), 0);
-    cr_expect(isnan(ad_value(nn_huber(1, &x, &t, -1))) && isnan(ad_value(nn_huber_sum(1, &x, &t, NAN))));
+    cr_expect(isnan(ad_value(nn_huber(1, &x, &t, -1))) &&
+              isnan(ad_value(nn_huber_sum(1, &x, &t, NAN))));
 }
 
 Test(loss, correct_is_that_no_other_is_larger) {
@@ -355,11 +383,12 @@ Test(loss, correct_is_that_no_other_is_larger) {
     inputs(3, (const double[]){1, NAN, 2}, x);
     for (int i = 0; i < 3; i++) cr_expect_eq(ad_value(nn_correct(3, x, ad_num(i))), 0);
     inputs(3, (const double[]){2, 1, 2}, x);
-    cr_expect(ad_value(nn_correct(3, x, ad_num(0))) == 1 && ad_value(nn_correct(3, x, ad_num(2))) == 1);
+    cr_expect(ad_value(nn_correct(3, x, ad_num(0))) == 1 &&
+              ad_value(nn_correct(3, x, ad_num(2))) == 1);
     cr_expect_eq(ad_value(nn_correct(0, NULL, ad_num(0))), 0);
 }
 
-/* ---- answers ---------------------------------------------------------------------------------- */
+/* ---- answers --------------------------------------------------------------------------------- */
 
 static size_t argmax(size_t n, const double value[]) {
     ad_var x[8];
@@ -388,7 +417,7 @@ Test(loss, softmax_adds_up_to_one_and_records_nothing) {
     const size_t before = ad_tape_length(tape);
     nn_softmax(3, x, p);
     cr_expect_float_eq(p[0] + p[1] + p[2], 1, 1e-15);
-    cr_expect_float_eq(p[0], 1/(1 + exp(-1)), 1e-15);
+    cr_expect_float_eq(p[0], 1 / (1 + exp(-1)), 1e-15);
     cr_expect_eq(p[2], 0);
     cr_expect_eq(ad_tape_length(tape), before);
     nn_softmax(0, NULL, NULL);

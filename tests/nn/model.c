@@ -30,7 +30,7 @@ Test(model, parameters_are_consecutive_inputs) {
     double       grad[9];
     const ad_var y = ad_dot(9, nn_model_params(model), nn_model_params(model));
     ad_gradient(y, 9, nn_model_params(model), grad);
-    for (size_t i = 0; i < 9; i++) cr_expect_eq(grad[i], 2*ad_value(nn_model_params(model)[i]));
+    for (size_t i = 0; i < 9; i++) cr_expect_eq(grad[i], 2 * ad_value(nn_model_params(model)[i]));
     cr_expect_eq(nn_model_tape(model), tape);
 }
 
@@ -66,12 +66,12 @@ Test(model, place_of_a_parameter_in_words) {
     nn_param(model, "layers.0.weight", 3, shape, nn_init_uniform(0, 1));
     cr_expect_str_eq(nn__param_name(model, 1, sizeof text, text), "bias[1]");
     cr_expect_str_eq(nn__param_name(model, 2, sizeof text, text), "scale");
-    cr_expect_str_eq(nn__param_name(model, 3 + 1*12 + 2*4 + 3, sizeof text, text),
+    cr_expect_str_eq(nn__param_name(model, 3 + 1 * 12 + 2 * 4 + 3, sizeof text, text),
                      "layers.0.weight[1][2][3]");
     cr_expect_str_eq(nn__param_name(model, 3, 10, text), "layers.0.");
 }
 
-/* ---- initial values --------------------------------------------------------------------------- */
+/* ---- initial values -------------------------------------------------------------------------- */
 
 static void expect_bound(nn_init init, double bound) {
     cr_expect_float_eq(init.high, bound, 1e-15);
@@ -81,9 +81,9 @@ static void expect_bound(nn_init init, double bound) {
 /* pytorch.org/docs: torch.nn.Linear; torch.nn.init kaiming_uniform_ with a = 0 (gain sqrt(2), bound
  * gain*sqrt(3/fan_in)) and xavier_uniform_ with gain 1. micrograd/nn.py: uniform(-1, 1). */
 Test(model, rules_give_the_bounds_of_pytorch) {
-    expect_bound(nn_init_linear(64, 10), 1/sqrt(64.0));
-    expect_bound(nn_init_he(64, 10), sqrt(2.0)*sqrt(3.0/64));
-    expect_bound(nn_init_xavier(64, 10), sqrt(6.0/74));
+    expect_bound(nn_init_linear(64, 10), 1 / sqrt(64.0));
+    expect_bound(nn_init_he(64, 10), sqrt(2.0) * sqrt(3.0 / 64));
+    expect_bound(nn_init_xavier(64, 10), sqrt(6.0 / 74));
     expect_bound(nn_init_micrograd(64, 10), 1);
     expect_bound(nn_init_zeros(64, 10), 0);
     cr_expect(nn_init_ones(64, 10).low == 1 && nn_init_ones(64, 10).high == 1);
@@ -98,19 +98,21 @@ Test(model, values_fill_their_interval) {
     double        low = INFINITY, high = -INFINITY, mean = 0;
     for (size_t i = 0; i < many[0]; i++) {
         low = fmin(low, ad_value(x[i])), high = fmax(high, ad_value(x[i]));
-        mean += ad_value(x[i])/(double)many[0];
+        mean += ad_value(x[i]) / (double)many[0];
     }
     cr_expect(low >= 2 && low < 2.01 && high < 5 && high > 4.99);
-    cr_expect_float_eq(mean, 3.5, 4*3/sqrt(12.0*1e4), "four standard errors");
+    cr_expect_float_eq(mean, 3.5, 4 * 3 / sqrt(12.0 * 1e4), "four standard errors");
 }
 
 /* pytorch.org/docs, torch.nn.init: kaiming_normal_ (gain sqrt(2)) and xavier_normal_ with gain
  * 1. */
 Test(model, normal_rules_give_the_deviations_of_pytorch) {
-    cr_expect_float_eq(nn_init_he_normal(64, 10).deviation, sqrt(2.0/64), 1e-16);
-    cr_expect_float_eq(nn_init_xavier_normal(64, 10).deviation, sqrt(2.0/74), 1e-16);
-    cr_expect(nn_init_he_normal(0, 10).deviation == 0 && nn_init_xavier_normal(0, 0).deviation == 0);
-    cr_expect(nn_init_normal(3, 2).low == 3 && nn_init_normal(3, 2).high == 3 && nn_init_normal(3, 2).deviation == 2);
+    cr_expect_float_eq(nn_init_he_normal(64, 10).deviation, sqrt(2.0 / 64), 1e-16);
+    cr_expect_float_eq(nn_init_xavier_normal(64, 10).deviation, sqrt(2.0 / 74), 1e-16);
+    cr_expect(nn_init_he_normal(0, 10).deviation == 0 &&
+              nn_init_xavier_normal(0, 0).deviation == 0);
+    cr_expect(nn_init_normal(3, 2).low == 3 && nn_init_normal(3, 2).high == 3 &&
+              nn_init_normal(3, 2).deviation == 2);
 }
 
 /* Mean, deviation and the share within one deviation, each within four standard errors. */
@@ -119,12 +121,12 @@ Test(model, normal_values_are_normal) {
     const ad_var *x = nn_param(model, "x", 1, many, nn_init_normal(3, 2));
     double        mean = 0, square = 0, near = 0;
     for (size_t i = 0; i < many[0]; i++) {
-        const double z = (ad_value(x[i]) - 3)/2;
-        mean += z/1e4, square += z*z/1e4, near += (fabs(z) < 1)/1e4;
+        const double z = (ad_value(x[i]) - 3) / 2;
+        mean += z / 1e4, square += z * z / 1e4, near += (fabs(z) < 1) / 1e4;
     }
-    cr_expect_float_eq(mean, 0, 4/sqrt(1e4));
-    cr_expect_float_eq(square, 1, 4*sqrt(2/1e4));
-    cr_expect_float_eq(near, 0.6826894921, 4*sqrt(0.683*0.317/1e4));
+    cr_expect_float_eq(mean, 0, 4 / sqrt(1e4));
+    cr_expect_float_eq(square, 1, 4 * sqrt(2 / 1e4));
+    cr_expect_float_eq(near, 0.6826894921, 4 * sqrt(0.683 * 0.317 / 1e4));
 }
 
 Test(model, all_values_are_read_and_set_at_once) {
@@ -153,7 +155,7 @@ Test(model, same_seed_gives_the_same_values) {
     cr_expect_arr_neq(one, other, sizeof one);
 }
 
-/* ---- errors ----------------------------------------------------------------------------------- */
+/* ---- errors ---------------------------------------------------------------------------------- */
 
 static void expect_refused(const ad_var *param, const char *word) {
     cr_expect_null(param);
@@ -165,7 +167,7 @@ static void expect_refused(const ad_var *param, const char *word) {
 
 Test(model, bad_arguments_are_refused_with_a_sentence) {
     const nn_init unit = nn_init_uniform(0, 1);
-    const size_t  empty[] = {3, 0}, huge[] = {SIZE_MAX/2, 4};
+    const size_t  empty[] = {3, 0}, huge[] = {SIZE_MAX / 2, 4};
     nn_param(model, "taken", 0, NULL, unit);
     expect_refused(nn_param(model, NULL, 0, NULL, unit), "name");
     expect_refused(nn_param(model, "", 0, NULL, unit), "name");

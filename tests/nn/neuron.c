@@ -35,7 +35,7 @@ Test(neuron, without_an_activation_it_is_linear) {
     const ad_var w[] = {ad_input(tape, 2), ad_input(tape, -3)}, bias = ad_input(tape, 0.5);
     const ad_var x[] = {ad_num(10), ad_num(100)};
     const ad_var y = nn_neuron(2, w, x, bias, NULL);
-    cr_expect_eq(ad_value(y), 2*10 - 3*100 + 0.5);
+    cr_expect_eq(ad_value(y), 2 * 10 - 3 * 100 + 0.5);
     ad_backward(y);
     cr_expect_eq(ad_grad(w[0]), 10);
     cr_expect_eq(ad_grad(w[1]), 100);
@@ -48,7 +48,7 @@ Test(neuron, weighted_sum_is_one_node_whatever_the_number_of_inputs) {
     for (int i = 0; i < N; i++) w[i] = ad_input(tape, i), x[i] = ad_num(1);
     const ad_var bias = ad_input(tape, 1);
     const size_t before = ad_tape_length(tape);
-    cr_expect_eq(ad_value(nn_neuron(N, w, x, bias, NULL)), N*(N - 1)/2 + 1);
+    cr_expect_eq(ad_value(nn_neuron(N, w, x, bias, NULL)), N * (N - 1) / 2 + 1);
     cr_expect_eq(ad_tape_length(tape), before + 2, "a dot and an addition");
 }
 

@@ -34,7 +34,9 @@ static const char *pipe_path(void) {
 static pid_t writer(const char *path, int milliseconds, size_t n, const void *bytes) {
     const pid_t child = fork();
     if (child != 0) return child;
-    nanosleep(&(struct timespec){.tv_sec = milliseconds/1000, .tv_nsec = milliseconds%1000*1000000L}, NULL);
+    nanosleep(&(struct timespec){.tv_sec = milliseconds / 1000,
+                                 .tv_nsec = milliseconds % 1000 * 1000000L},
+              NULL);
     FILE *to = fopen(path, "wb");
     _exit(to == NULL || fwrite(bytes, 1, n, to) != n || fclose(to) != 0);
 }
@@ -65,8 +67,10 @@ Test(open, what_cannot_be_opened_is_told_with_the_systems_reason) {
 }
 
 Test(open, a_folder_is_no_file_and_a_device_has_no_length) {
-    expect_refused(nn__open(file_path("."), NN__STREAM, &status, why), "not a regular file: a folder");
-    expect_refused(nn__open(file_path("."), NN__WHOLE, &status, why), "not a regular file: a folder");
+    expect_refused(nn__open(file_path("."), NN__STREAM, &status, why),
+                   "not a regular file: a folder");
+    expect_refused(nn__open(file_path("."), NN__WHOLE, &status, why),
+                   "not a regular file: a folder");
     expect_refused(nn__open("/dev/null", NN__WHOLE, &status, why),
                    "not a regular file: a device, whose length is not known before it is read");
     const int file = nn__open("/dev/null", NN__STREAM, &status, why);
@@ -76,7 +80,8 @@ Test(open, a_folder_is_no_file_and_a_device_has_no_length) {
 
 Test(open, a_pipe_that_nobody_writes_to_is_given_up) {
     const char *path = pipe_path();
-    expect_refused(nn__open_within(path, NN__STREAM, 50, &status, why), "a pipe that delivered no data for 0.05 seconds");
+    expect_refused(nn__open_within(path, NN__STREAM, 50, &status, why),
+                   "a pipe that delivered no data for 0.05 seconds");
     expect_refused(nn__open_within(path, NN__WHOLE, 50, &status, why),
                    "not a regular file: a pipe, whose length is not known before it is read");
 }
@@ -90,10 +95,11 @@ Test(open, signals_do_not_make_it_wait_longer) {
     const char *path = pipe_path();
     sigaction(SIGALRM, &(struct sigaction){.sa_handler = nothing}, NULL);
     const struct itimerspec often = {{0, 5000000}, {0, 5000000}};
-    timer_t timer;
+    timer_t                 timer;
     cr_assert_eq(timer_create(CLOCK_MONOTONIC, NULL, &timer), 0);
     timer_settime(timer, 0, &often, NULL);
-    expect_refused(nn__open_within(path, NN__STREAM, 50, &status, why), "a pipe that delivered no data for 0.05 seconds");
+    expect_refused(nn__open_within(path, NN__STREAM, 50, &status, why),
+                   "a pipe that delivered no data for 0.05 seconds");
     timer_delete(timer);
 }
 
@@ -131,11 +137,12 @@ Test(open, a_pipe_without_a_name_is_waited_for) {
     expect_done(child);
 }
 
-/* ---- all loaders ------------------------------------------------------------------------------ */
+/* ---- all loaders ----------------------------------------------------------------------------- */
 
 static void expect_table(nn_data *data, size_t rows) {
     if (nn_data_status(data) != AD_UNSUPPORTED)
-        cr_expect(nn_data_status(data) == AD_OK && nn_data_rows(data) == rows, "%s", nn_data_message(data));
+        cr_expect(nn_data_status(data) == AD_OK && nn_data_rows(data) == rows, "%s",
+                  nn_data_message(data));
     nn_data_free(data);
 }
 
@@ -156,8 +163,10 @@ static void expect_message(const char *message, const char *words) {
 }
 
 Test(open, files_whose_length_must_be_known_are_refused_at_once_where_there_is_none) {
-    static const char *const words[] = {"not a regular file: a pipe", "not a regular file: a device", "not a regular file: a folder"};
-    const char *paths[] = {pipe_path(), "/dev/zero", file_path(".")};
+    static const char *const words[] = {"not a regular file: a pipe",
+                                        "not a regular file: a device",
+                                        "not a regular file: a folder"};
+    const char              *paths[] = {pipe_path(), "/dev/zero", file_path(".")};
     for (size_t i = 0; i < 3; i++) {
         nn_data *data = nn_data_npy(paths[i], 0);
         expect_message(nn_data_message(data), words[i]);

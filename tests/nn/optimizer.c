@@ -38,7 +38,7 @@ Test(optimizer, sgd_follows_the_quadratic_it_goes_down) {
     const ad_mark mark = ad_tape_mark(tape);
     for (int i = 0; i < 20; i++) {
         double grad[2];
-        ad_gradient(ad_formula(tape, w[0]*w[0] + 10*w[1]*w[1], w[0], w[1]), 2, w, grad);
+        ad_gradient(ad_formula(tape, w[0] * w[0] + 10 * w[1] * w[1], w[0], w[1]), 2, w, grad);
         ad_tape_rewind(tape, mark);
         nn_optimizer_step(sgd, model, grad);
     }
@@ -53,16 +53,17 @@ Test(optimizer, older_operations_see_the_step_at_the_next_replay) {
     nn_optimizer_step(sgd, model, (const double[]){-1, -2});
     cr_expect_eq(ad_value(y), 1);
     ad_replay(tape);
-    cr_expect_eq(ad_value(y), 2*3);
+    cr_expect_eq(ad_value(y), 2 * 3);
     nn_optimizer_free(sgd);
 }
 
 Test(optimizer, bad_rates_are_refused_and_the_parameters_stay) {
     const double rates[] = {0, -1, NAN, INFINITY};
-    for (size_t i = 0; i < sizeof rates/sizeof *rates; i++) {
+    for (size_t i = 0; i < sizeof rates / sizeof *rates; i++) {
         nn_optimizer *sgd = nn_sgd(rates[i]);
         cr_expect_eq(nn_optimizer_status(sgd), AD_BAD_ARGUMENT, "rate %g", rates[i]);
-        cr_expect(strstr(nn_optimizer_message(sgd), "rate") != NULL, "%s", nn_optimizer_message(sgd));
+        cr_expect(strstr(nn_optimizer_message(sgd), "rate") != NULL, "%s",
+                  nn_optimizer_message(sgd));
         cr_expect_eq(nn_optimizer_step(sgd, model, (const double[]){1, 1}), AD_BAD_ARGUMENT);
         nn_optimizer_free(sgd);
     }
@@ -80,7 +81,7 @@ Test(optimizer, error_of_the_model_is_returned) {
     cr_expect_eq(nn_optimizer_step(adam, model, (const double[]){NAN, NAN}), AD_BAD_ARGUMENT);
     cr_expect_eq(nn_optimizer_status(adam), AD_OK);
     cr_expect(ad_value(w[0]) == 1 && ad_value(w[1]) == 1);
-    nn_model_clear(model);                          /* the bad gradient is not in the state either */
+    nn_model_clear(model); /* the bad gradient is not in the state either */
     cr_expect_eq(nn_optimizer_step(adam, model, (const double[]){1, 1}), AD_OK);
     cr_expect_float_eq(ad_value(w[0]), 0.5, 1e-7, "%g", ad_value(w[0]));
     nn_optimizer_free(adam);

@@ -1,6 +1,6 @@
 /* progress.c - tests of nn/progress.c: the output on a terminal and in a file. */
-#include "nn/nn.h"
 #include "nn/progress.h"
+#include "nn/nn.h"
 
 #include "expect.h"
 #include <fcntl.h>
@@ -23,8 +23,15 @@ static FILE *terminal(unsigned short columns, int *other_end) {
 }
 
 static const nn__snapshot moment = {
-    .epoch = 2, .epochs = 8, .done = 2, .loss = 0.125, .held_out_loss = 0.25, .metric = 0.9, .examples_per_second = 1e6,
-    .seconds = 3, .left = 4000,
+    .epoch = 2,
+    .epochs = 8,
+    .done = 2,
+    .loss = 0.125,
+    .held_out_loss = 0.25,
+    .metric = 0.9,
+    .examples_per_second = 1e6,
+    .seconds = 3,
+    .left = 4000,
 };
 
 /* The output of a bar for this snapshot. */
@@ -49,20 +56,23 @@ Test(progress, bar_on_a_terminal_is_one_line_with_all_numbers) {
     char text[TEXT];
     drawn(120, "xterm", text);
     cr_expect(strncmp(text, "\repoch 2/8 ", 11) == 0, "%s", text);
-    cr_expect(strstr(text, " 25%  loss 0.125     held out 0.25      accuracy 0.9     1000000 examples/s  1:06:40 left\x1b[K") != NULL,
+    cr_expect(strstr(text, " 25%  loss 0.125     held out 0.25      accuracy 0.9     1000000 "
+                           "examples/s  1:06:40 left\x1b[K") != NULL,
               "%s", text);
     cr_expect(strstr(text, "##") != NULL && strstr(text, "..") != NULL, "%s", text);
     cr_expect_eq(strchr(text, '\n'), strrchr(text, '\n'), "the line ends when the training does");
 }
 
 Test(progress, note_has_a_line_of_its_own) {
-    char  text[TEXT];
-    FILE *file = tmpfile();
-    nn__progress p = nn__progress_open(&(nn_train_config){.progress = true, .stream = file}), none = {.to = NULL};
+    char         text[TEXT];
+    FILE        *file = tmpfile();
+    nn__progress p = nn__progress_open(&(nn_train_config){.progress = true, .stream = file}),
+                 none = {.to = NULL};
     nn__progress_note(&p, "it is late");
     nn__progress_note(&none, "nobody listens");
     rewind(file);
-    cr_expect(fgets(text, sizeof text, file) != NULL && strcmp(text, "note: it is late\n") == 0, "%s", text);
+    cr_expect(fgets(text, sizeof text, file) != NULL && strcmp(text, "note: it is late\n") == 0,
+              "%s", text);
     cr_expect_null(fgets(text, sizeof text, file));
     fclose(file);
 }
@@ -77,12 +87,15 @@ Test(progress, note_on_a_terminal_takes_the_place_of_the_bar) {
     nn__progress_step(&p, &moment, 1);
     nn__progress_note(&p, "it is late");
     nn__progress_close(&p);
-    size_t length = 0;                           /* several writes may need several reads */
-    for (ssize_t n = 1; n > 0 && length < TEXT - 1 && memchr(text, '\n', length) == NULL; length += n > 0 ? (size_t)n : 0)
+    size_t length = 0; /* several writes may need several reads */
+    for (ssize_t n = 1; n > 0 && length < TEXT - 1 && memchr(text, '\n', length) == NULL;
+         length += n > 0 ? (size_t)n : 0)
         n = read(other_end, text + length, TEXT - 1 - length);
     text[length] = '\0';
     const char *note = strstr(text, "\r\x1b[Knote: it is late");
-    cr_expect(note != NULL && strchr(text, '\n') > note && strchr(text, '\n') == strrchr(text, '\n'), "%s", text);
+    cr_expect(note != NULL && strchr(text, '\n') > note &&
+                  strchr(text, '\n') == strrchr(text, '\n'),
+              "%s", text);
     fclose(file);
     close(other_end);
 }
@@ -102,9 +115,9 @@ Test(progress, terminal_that_can_do_nothing_gets_plain_lines) {
 }
 
 Test(progress, numbers_that_are_not_known_are_not_shown) {
-    char      *text = NULL;
-    size_t     length = 0;
-    FILE      *to = open_memstream(&text, &length);
+    char        *text = NULL;
+    size_t       length = 0;
+    FILE        *to = open_memstream(&text, &length);
     nn__snapshot m = moment;
     m.held_out_loss = m.metric = NAN;
     nn__progress p = nn__progress_open(&(nn_train_config){.progress = true, .stream = to});

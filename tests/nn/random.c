@@ -8,21 +8,30 @@
 Test(random, bits_are_those_of_xoshiro256plusplus) {
     nn_random      random = {{1, 2, 3, 4}};
     const uint64_t expected[] = {
-        41943041u, 58720359u, 3588806011781223u, 3591011842654386u, 9228616714210784205u,
-        9973669472204895162u, 14011001112246962877u, 12406186145184390807u, 15849039046786891736u,
+        41943041u,
+        58720359u,
+        3588806011781223u,
+        3591011842654386u,
+        9228616714210784205u,
+        9973669472204895162u,
+        14011001112246962877u,
+        12406186145184390807u,
+        15849039046786891736u,
         10450023813501588000u,
     };
-    for (size_t i = 0; i < sizeof expected/sizeof *expected; i++)
+    for (size_t i = 0; i < sizeof expected / sizeof *expected; i++)
         cr_expect_eq(nn_random_bits(&random), expected[i], "number %zu", i);
 }
 
 /* prng.di.unimi.it/splitmix64.c; also in rand_xoshiro's tests and on Rosetta Code. */
 Test(random, seeds_are_spread_by_splitmix64) {
-    static const struct { uint64_t seed, state[4]; } published[] = {
-        {1477776061723855037u, {1985237415132408290u, 2979275885539914483u, 13511426838097143398u,
-                                8488337342461049707u}},
-        {1234567u, {6457827717110365317u, 3203168211198807973u, 9817491932198370423u,
-                    4593380528125082431u}},
+    static const struct {
+        uint64_t seed, state[4];
+    } published[] = {
+        {1477776061723855037u,
+         {1985237415132408290u, 2979275885539914483u, 13511426838097143398u, 8488337342461049707u}},
+        {1234567u,
+         {6457827717110365317u, 3203168211198807973u, 9817491932198370423u, 4593380528125082431u}},
     };
     for (size_t k = 0; k < 2; k++) {
         const nn_random random = nn_random_seeded(published[k].seed);
@@ -48,7 +57,7 @@ Test(random, uniform_is_the_upper_53_bits) {
     for (int i = 0; i < 1000; i++) {
         const double u = nn_random_uniform(&random);
         cr_expect(u >= 0 && u < 1);
-        cr_expect_eq(u*0x1p53, (double)(nn_random_bits(&bits) >> 11));
+        cr_expect_eq(u * 0x1p53, (double)(nn_random_bits(&bits) >> 11));
     }
 }
 
@@ -63,14 +72,15 @@ Test(random, below_meets_every_number_equally_often) {
         cr_assert_lt(k, (size_t)N);
         count[k]++;
     }
-    for (int k = 0; k < N; k++) chi += (count[k] - DRAWS/N)*(count[k] - DRAWS/N)/(DRAWS/N);
+    for (int k = 0; k < N; k++)
+        chi += (count[k] - DRAWS / N) * (count[k] - DRAWS / N) / (DRAWS / N);
     cr_expect(chi < 27.9, "chi-square %g", chi);
 }
 
 /* With n = 3*2^62 a plain remainder would give the lower third twice as often. */
 Test(random, below_a_large_number_is_not_biased) {
     enum { DRAWS = 30000 };
-    const size_t n = (size_t)3 << 62 >> (sizeof(size_t) < 8 ? 32 : 0), third = n/3;
+    const size_t n = (size_t)3 << 62 >> (sizeof(size_t) < 8 ? 32 : 0), third = n / 3;
     if (sizeof(size_t) < 8) cr_skip_test("size_t is too small to show it");
     nn_random random = nn_random_seeded(5);
     int       lower = 0;
@@ -79,7 +89,7 @@ Test(random, below_a_large_number_is_not_biased) {
         cr_assert_lt(k, n);
         lower += k < third;
     }
-    cr_expect(lower > 0.97*DRAWS/3 && lower < 1.03*DRAWS/3, "%d of %d", lower, DRAWS);
+    cr_expect(lower > 0.97 * DRAWS / 3 && lower < 1.03 * DRAWS / 3, "%d of %d", lower, DRAWS);
 }
 
 Test(random, below_one_and_below_nothing_is_zero) {
@@ -114,12 +124,12 @@ Test(random, every_order_is_equally_likely) {
     for (int i = 0; i < DRAWS; i++) {
         size_t order[] = {0, 1, 2};
         nn_random_shuffle(&random, 3, order);
-        count[9*order[0] + 3*order[1] + order[2]]++;
+        count[9 * order[0] + 3 * order[1] + order[2]]++;
     }
-    const int orders[] = {5, 7, 11, 15, 19, 21};           /* 012 021 102 120 201 210 in base 3 */
+    const int orders[] = {5, 7, 11, 15, 19, 21}; /* 012 021 102 120 201 210 in base 3 */
     for (int k = 0; k < 6; k++) {
-        const double off = count[orders[k]] - DRAWS/6.0;
-        chi += off*off/(DRAWS/6.0);
+        const double off = count[orders[k]] - DRAWS / 6.0;
+        chi += off * off / (DRAWS / 6.0);
     }
     cr_expect(chi < 20.5, "chi-square %g", chi);
 }

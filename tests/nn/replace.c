@@ -44,12 +44,14 @@ static ad_status replace(const char *path, nn__writer *write) {
 static void expect_text(const char *path, const char *want) {
     char         text[16] = "";
     const size_t n = file_read(path, sizeof text - 1, text);
-    cr_expect(n == strlen(want) && strcmp(text, want) == 0, "%s holds \"%s\", not \"%s\"", path, text, want);
+    cr_expect(n == strlen(want) && strcmp(text, want) == 0, "%s holds \"%s\", not \"%s\"", path,
+              text, want);
 }
 
 /* Expects exactly so many files in the folder. */
 static void expect_files(size_t want, const char *folder) {
-    cr_expect_eq(files_count(folder), want, "%zu files in %s, not %zu", files_count(folder), folder, want);
+    cr_expect_eq(files_count(folder), want, "%zu files in %s, not %zu", files_count(folder), folder,
+                 want);
 }
 
 /* Becomes an unprivileged user. False if this already is one, or cannot become one. */
@@ -109,12 +111,15 @@ Test(replace, a_writer_that_fails_leaves_the_old_file_and_its_error_is_told) {
 
 /* A file next to it belongs to somebody, whatever its name. */
 Test(replace, files_beside_it_are_left_alone) {
-    static const char *const names[] = {"a.new", "a.tmp", ".tapir-", ".tapir-0000000000000000", "a~"};
-    for (size_t i = 0; i < sizeof names/sizeof *names; i++) file_write_text(file_path(names[i]), "another");
+    static const char *const names[] = {"a.new", "a.tmp", ".tapir-", ".tapir-0000000000000000",
+                                        "a~"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        file_write_text(file_path(names[i]), "another");
     cr_expect_eq(replace(file_path("a"), write_text), AD_OK, "%s", message);
     expect_text(file_path("a"), "new");
-    for (size_t i = 0; i < sizeof names/sizeof *names; i++) expect_text(file_path(names[i]), "another");
-    expect_files(1 + sizeof names/sizeof *names, file_path("."));
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        expect_text(file_path(names[i]), "another");
+    expect_files(1 + sizeof names / sizeof *names, file_path("."));
 }
 
 static bool die(FILE *to, void *context) {
@@ -139,7 +144,8 @@ Test(replace, a_process_that_is_killed_leaves_the_old_file_and_nothing_else) {
 
 /* Anyone who can open the folder can lock it, for as long as they like. */
 Test(replace, a_lock_on_the_folder_or_the_file_is_not_waited_for, .timeout = 20) {
-    const int folder = open(file_path("."), O_RDONLY | O_DIRECTORY), file = open(file_path("a"), O_RDONLY);
+    const int folder = open(file_path("."), O_RDONLY | O_DIRECTORY),
+              file = open(file_path("a"), O_RDONLY);
     cr_assert_eq(flock(folder, LOCK_EX), 0);
     cr_assert_eq(flock(file, LOCK_EX), 0);
     cr_expect_eq(replace(file_path("a"), write_text), AD_OK, "%s", message);
@@ -181,7 +187,8 @@ Test(replace, somebody_elses_file_in_a_folder_of_all_is_refused_before_anything_
 /* Without /proc an unnamed file cannot be given a name. */
 Test(replace, without_proc_it_has_a_name_from_the_beginning) {
     if (unshare(CLONE_NEWNS) != 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
-        mount("tmpfs", "/proc", "tmpfs", 0, NULL) != 0) cr_skip_test("nothing can be mounted here");
+        mount("tmpfs", "/proc", "tmpfs", 0, NULL) != 0)
+        cr_skip_test("nothing can be mounted here");
     cr_expect_eq(replace(file_path("a"), write_half), AD_BAD_FILE);
     expect_text(file_path("a"), "old");
     cr_expect_eq(replace(file_path("a"), write_text), AD_OK, "%s", message);
@@ -207,7 +214,7 @@ Test(replace, a_link_to_nothing_stays_and_its_file_is_made) {
     char whole[600];
     snprintf(whole, sizeof whole, "%s", file_path("second"));
     cr_assert_eq(symlink("first", file_path("link")), 0);
-    cr_assert_eq(symlink(whole, file_path("first")), 0);       /* one is absolute, one relative */
+    cr_assert_eq(symlink(whole, file_path("first")), 0); /* one is absolute, one relative */
     cr_expect_eq(nn__replaceable(file_path("link"), message), AD_OK, "%s", message);
     cr_expect_not(file_exists(file_path("second")));
     cr_expect_eq(replace(file_path("link"), write_text), AD_OK, "%s", message);
@@ -241,10 +248,11 @@ Test(replace, links_that_lead_nowhere_are_refused_and_stay) {
 Test(replace, the_mode_of_the_file_is_kept) {
     static const mode_t modes[] = {0600, 0640, 0644, 0444};
     struct stat         about;
-    for (size_t i = 0; i < sizeof modes/sizeof *modes; i++) {
+    for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
         cr_assert_eq(chmod(file_path("a"), modes[i]), 0);
         cr_expect_eq(replace(file_path("a"), write_text), AD_OK, "%s", message);
-        cr_expect(stat(file_path("a"), &about) == 0 && (about.st_mode & 07777) == modes[i], "%o", (unsigned)about.st_mode);
+        cr_expect(stat(file_path("a"), &about) == 0 && (about.st_mode & 07777) == modes[i], "%o",
+                  (unsigned)about.st_mode);
     }
 }
 
@@ -252,11 +260,11 @@ Test(replace, the_mode_of_the_file_is_kept) {
 Test(replace, bits_that_lend_the_rights_of_the_owner_are_not_kept) {
     static const mode_t modes[] = {04755, 02755, 01644, 07777};
     struct stat         about;
-    for (size_t i = 0; i < sizeof modes/sizeof *modes; i++) {
+    for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
         cr_assert_eq(chmod(file_path("a"), modes[i]), 0);
         cr_expect_eq(replace(file_path("a"), write_text), AD_OK, "%s", message);
-        cr_expect(stat(file_path("a"), &about) == 0 && (about.st_mode & 07777) == (modes[i] & 0777), "%o",
-                  (unsigned)about.st_mode);
+        cr_expect(stat(file_path("a"), &about) == 0 && (about.st_mode & 07777) == (modes[i] & 0777),
+                  "%o", (unsigned)about.st_mode);
     }
 }
 
@@ -306,7 +314,7 @@ Test(replace, names_that_are_too_long_are_refused) {
     expect_refused(file_path(name), strerror(ENAMETOOLONG));
 }
 
-/* ---- checks in advance ------------------------------------------------------------------------ */
+/* ---- checks in advance ----------------------------------------------------------------------- */
 
 static void expect_not_replaceable(const char *path, const char *words) {
     cr_expect_eq(nn__replaceable(path, message), AD_BAD_FILE, "%s", path);

@@ -21,10 +21,11 @@ static nn_data  *data;
 /* A table with whole numbers 0..2 in its first and last columns. */
 static void make(void) {
     static const size_t sizes[] = {INPUTS, 5, CLASSES};
-    double   x[EXAMPLES*WIDTH];
-    uint64_t state = 7;
-    for (size_t i = 0; i < EXAMPLES*WIDTH; i++)
-        x[i] = i%WIDTH == 0 || i%WIDTH == INPUTS ? floor(random_uniform(&state, 0, 3)) : random_uniform(&state, -1, 1);
+    double              x[EXAMPLES * WIDTH];
+    uint64_t            state = 7;
+    for (size_t i = 0; i < EXAMPLES * WIDTH; i++)
+        x[i] = i % WIDTH == 0 || i % WIDTH == INPUTS ? floor(random_uniform(&state, 0, 3))
+                                                     : random_uniform(&state, -1, 1);
     tape = ad_tape_new();
     model = nn_model_new(tape, 3);
     mlp = nn_mlp_new(model, &(nn_mlp_config){.layers = 2, .sizes = sizes});
@@ -40,7 +41,7 @@ static void drop(void) {
 
 TestSuite(rows, .init = make, .fini = drop);
 
-/* ---- losses ----------------------------------------------------------------------------------- */
+/* ---- losses ---------------------------------------------------------------------------------- */
 
 static ad_var plain(nn_model *m, size_t n, const ad_var line[], void *user) {
     (void)m, (void)user;
@@ -54,7 +55,8 @@ static ad_var of_several_lengths(nn_model *m, size_t n, const ad_var line[], voi
     (void)m, (void)user;
     ad_var logits[CLASSES];
     nn_mlp_forward(mlp, line, logits);
-    for (int k = 0; k < (int)ad_value(line[0]); k++) logits[0] = ad_tanh(ad_mul(logits[0], ad_num(1.25)));
+    for (int k = 0; k < (int)ad_value(line[0]); k++)
+        logits[0] = ad_tanh(ad_mul(logits[0], ad_num(1.25)));
     return nn_cross_entropy(CLASSES, logits, line[n - 1]);
 }
 
@@ -70,8 +72,9 @@ static ad_var of_one_length(nn_model *m, size_t n, const ad_var line[], void *us
 /* A kink at 0 of a hidden unit, by an `if` noted with ad_branch: it depends on the row and the
  * weights. */
 static ad_var branching(nn_model *m, size_t n, const ad_var line[], void *user) {
-    ad_var y = plain(m, n, line, user);
-    const ad_var bent = ad_add(ad_mul(line[1], nn_model_params(m)[0]), ad_mul(line[2], nn_model_params(m)[1]));
+    ad_var       y = plain(m, n, line, user);
+    const ad_var bent =
+        ad_add(ad_mul(line[1], nn_model_params(m)[0]), ad_mul(line[2], nn_model_params(m)[1]));
     if (ad_branch(ad_less(bent, ad_num(0)))) y = ad_add(y, ad_mul(bent, bent));
     if (ad_branch(ad_less(line[3], line[4]))) y = ad_mul(y, ad_num(2));
     return y;
@@ -103,32 +106,36 @@ static uint64_t all_alike(size_t columns, const double line[], void *user) {
     return 0;
 }
 
-/* ---- both paths, compared ----------------------------------------------------------------------- */
+/* ---- both paths, compared -------------------------------------------------------------------- */
 
 /* |difference| within rounding: the noise floor u*sum|adjoint*value| of these small graphs is
  * below 1e3*u of the largest number. */
 static void expect_equal(nn_loss *loss, nn_shape *shape, size_t programs) {
     const size_t count = nn_model_count(model);
     size_t      *line = calloc(EXAMPLES, sizeof *line);
-    double      *by_program = calloc(count, sizeof *by_program), *by_example = calloc(count, sizeof *by_example);
-    nn__weights  w;
+    double      *by_program = calloc(count, sizeof *by_program),
+           *by_example = calloc(count, sizeof *by_example);
+    nn__weights w;
     cr_assert(nn__weights_open(&w, model));
-    nn__rows *a = nn__rows_new(&(nn__rows_config){&w, loss, NULL, data, shape, false, 0});
-    nn__rows *b = nn__rows_new(&(nn__rows_config){&w, loss, NULL, data, shape, true, 0});
+    nn__rows    *a = nn__rows_new(&(nn__rows_config){&w, loss, NULL, data, shape, false, 0});
+    nn__rows    *b = nn__rows_new(&(nn__rows_config){&w, loss, NULL, data, shape, true, 0});
     const size_t length = ad_tape_length(tape);
     for (size_t round = 0; round < 30; round++) {
         double       mean[2], largest = 0;
-        const size_t n = round%EXAMPLES + 1;
-        for (size_t k = 0; k < n; k++) line[k] = (13*round + 7*k)%EXAMPLES;
-        cr_assert_eq(nn__rows_run(a, n, line, &mean[0], by_program), AD_OK, "%s", nn__rows_message(a));
-        cr_assert_eq(nn__rows_run(b, n, line, &mean[1], by_example), AD_OK, "%s", nn__rows_message(b));
-        cr_expect(close_to(mean[0], mean[1], 1e3*U, 1e3*U), "round %zu: the means are %.17g and %.17g", round, mean[0],
-                  mean[1]);
+        const size_t n = round % EXAMPLES + 1;
+        for (size_t k = 0; k < n; k++) line[k] = (13 * round + 7 * k) % EXAMPLES;
+        cr_assert_eq(nn__rows_run(a, n, line, &mean[0], by_program), AD_OK, "%s",
+                     nn__rows_message(a));
+        cr_assert_eq(nn__rows_run(b, n, line, &mean[1], by_example), AD_OK, "%s",
+                     nn__rows_message(b));
+        cr_expect(close_to(mean[0], mean[1], 1e3 * U, 1e3 * U),
+                  "round %zu: the means are %.17g and %.17g", round, mean[0], mean[1]);
         for (size_t i = 0; i < count; i++) largest = fmax(largest, fabs(by_example[i]));
         for (size_t i = 0; i < count; i++)
-            cr_expect(fabs(by_program[i] - by_example[i]) <= 1e3*U*largest, "round %zu, derivative %zu: %.17g and %.17g",
-                      round, i, by_program[i], by_example[i]);
-        for (size_t i = 0; i < count; i++) w.value[i] -= 0.5*by_example[i];
+            cr_expect(fabs(by_program[i] - by_example[i]) <= 1e3 * U * largest,
+                      "round %zu, derivative %zu: %.17g and %.17g", round, i, by_program[i],
+                      by_example[i]);
+        for (size_t i = 0; i < count; i++) w.value[i] -= 0.5 * by_example[i];
         w.dirty = true;
     }
     cr_expect_eq(nn__rows_programs(a), programs, "%zu programs", nn__rows_programs(a));
@@ -152,7 +159,8 @@ Test(rows, shapes_are_found_by_recording_where_the_caller_gives_none) {
     expect_equal(of_several_lengths, NULL, 3);
 }
 Test(rows, graphs_of_one_length_are_told_apart_by_their_derivatives) {
-    expect_equal(of_one_length, NULL, CLASSES*(CLASSES + 1)/2);    /* a product and its mirror are one */
+    /* a product and its mirror are one */
+    expect_equal(of_one_length, NULL, CLASSES * (CLASSES + 1) / 2);
 }
 Test(rows, noted_branches_are_a_program_for_each_way) {
     expect_equal(branching, NULL, 4);
@@ -171,14 +179,16 @@ Test(rows, rounding_does_not_depend_on_when_a_turn_was_found) {
     cr_assert(nn__weights_open(&w, model) && w.count <= 64);
     for (size_t i = EXAMPLES; i-- > 0 && n < ALIKE;) {
         const double *x = nn_data_row(data, i);
-        if (x[3] < x[4] && x[1]*w.value[0] + x[2]*w.value[1] < 0) alike[n++] = i;
+        if (x[3] < x[4] && x[1] * w.value[0] + x[2] * w.value[1] < 0) alike[n++] = i;
     }
     cr_assert_eq(n, ALIKE);
     nn__rows *r = nn__rows_new(&(nn__rows_config){&w, branching, NULL, data, NULL, false, 0});
     for (int call = 0; call < 2; call++)
-        cr_assert_eq(nn__rows_run(r, ALIKE, alike, &mean[call], gradient[call]), AD_OK, "%s", nn__rows_message(r));
+        cr_assert_eq(nn__rows_run(r, ALIKE, alike, &mean[call], gradient[call]), AD_OK, "%s",
+                     nn__rows_message(r));
     cr_expect(same_bits(mean[0], mean[1]));
-    for (size_t i = 0; i < w.count; i++) cr_expect(same_bits(gradient[0][i], gradient[1][i]), "derivative %zu", i);
+    for (size_t i = 0; i < w.count; i++)
+        cr_expect(same_bits(gradient[0][i], gradient[1][i]), "derivative %zu", i);
     nn__rows_free(r);
     nn__weights_close(&w);
 }
@@ -187,8 +197,8 @@ Test(rows, rounding_does_not_depend_on_when_a_turn_was_found) {
 static ad_var many_ways(nn_model *m, size_t n, const ad_var line[], void *user) {
     ad_var y = plain(m, n, line, user);
     for (int k = 0; k < 40; k++) {
-        const ad_var z = ad_sin(ad_mul(line[1 + k%4], ad_num(1 + 9*k)));
-        const ad_var term = ad_mul(z, nn_model_params(m)[k%5]);
+        const ad_var z = ad_sin(ad_mul(line[1 + k % 4], ad_num(1 + 9 * k)));
+        const ad_var term = ad_mul(z, nn_model_params(m)[k % 5]);
         y = ad_branch(ad_less(z, ad_num(0))) ? ad_add(y, term) : ad_sub(y, term);
     }
     return y;
@@ -208,20 +218,22 @@ static uint64_t second_number(size_t columns, const double line[], void *user) {
 
 Test(rows, hundreds_of_shapes_are_a_program_each) {
     enum { MORE = 200 };
-    double   x[MORE*WIDTH], mean, gradient[64];
-    size_t   line[MORE];
+    double x[MORE * WIDTH], mean, gradient[64];
+    size_t line[MORE];
     cr_assert_leq(nn_model_count(model), 64);
     for (size_t i = 0; i < MORE; i++) {
-        memcpy(x + i*WIDTH, nn_data_row(data, i%EXAMPLES), WIDTH*sizeof *x);
-        x[i*WIDTH + 1] = (double)i;
+        memcpy(x + i * WIDTH, nn_data_row(data, i % EXAMPLES), WIDTH * sizeof *x);
+        x[i * WIDTH + 1] = (double)i;
         line[i] = i;
     }
     nn_data    *more = nn_data_new(MORE, INPUTS, 1, x);
     nn__weights w;
     cr_assert(nn__weights_open(&w, model));
-    nn__rows *r = nn__rows_new(&(nn__rows_config){&w, of_any_length, NULL, more, second_number, false, 0});
+    nn__rows *r =
+        nn__rows_new(&(nn__rows_config){&w, of_any_length, NULL, more, second_number, false, 0});
     for (size_t first = 0; first < MORE; first += 50)
-        cr_assert_eq(nn__rows_run(r, 50, line + first, &mean, gradient), AD_OK, "%s", nn__rows_message(r));
+        cr_assert_eq(nn__rows_run(r, 50, line + first, &mean, gradient), AD_OK, "%s",
+                     nn__rows_message(r));
     cr_expect_eq(nn__rows_programs(r), MORE);
     nn__rows_free(r);
     nn__weights_close(&w);
@@ -234,9 +246,10 @@ static ad_var many_ways_of_physics(nn_model *m, size_t n, const ad_var line[], v
 
 static void expect_equal_beyond_the_limit(nn_loss *loss) {
     enum { MORE = 90 };
-    double x[MORE*WIDTH];
-    for (size_t i = 0; i < MORE; i++) memcpy(x + i*WIDTH, nn_data_row(data, i%EXAMPLES), WIDTH*sizeof *x);
-    for (size_t i = 0; i < MORE; i++) x[i*WIDTH + 1] += (double)i;
+    double x[MORE * WIDTH];
+    for (size_t i = 0; i < MORE; i++)
+        memcpy(x + i * WIDTH, nn_data_row(data, i % EXAMPLES), WIDTH * sizeof *x);
+    for (size_t i = 0; i < MORE; i++) x[i * WIDTH + 1] += (double)i;
     nn_data *more = nn_data_new(MORE, INPUTS, 1, x);
     size_t   line[MORE];
     double   mean[2], gradient[2][64];
@@ -246,13 +259,17 @@ static void expect_equal_beyond_the_limit(nn_loss *loss) {
     cr_assert(nn__weights_open(&w, model));
     for (int path = 0; path < 2; path++) {
         nn__rows *r = nn__rows_new(&(nn__rows_config){&w, loss, NULL, more, NULL, path == 1, 0});
-        cr_assert_eq(nn__rows_run(r, MORE, line, &mean[path], gradient[path]), AD_OK, "%s", nn__rows_message(r));
+        cr_assert_eq(nn__rows_run(r, MORE, line, &mean[path], gradient[path]), AD_OK, "%s",
+                     nn__rows_message(r));
         cr_expect_eq(nn__rows_programs(r), path == 1 ? 0 : 64);
-        cr_expect(path == 1 ? nn__rows_note(r)[0] == '\0' : strstr(nn__rows_note(r), "ad_where") != NULL, "%s", nn__rows_note(r));
+        cr_expect(path == 1 ? nn__rows_note(r)[0] == '\0'
+                            : strstr(nn__rows_note(r), "ad_where") != NULL,
+                  "%s", nn__rows_note(r));
         nn__rows_free(r);
     }
-    cr_expect(close_to(mean[0], mean[1], 1e3*U, 0));
-    for (size_t i = 0; i < nn_model_count(model); i++) cr_expect(close_to(gradient[0][i], gradient[1][i], 1e4*U, 1e3*U));
+    cr_expect(close_to(mean[0], mean[1], 1e3 * U, 0));
+    for (size_t i = 0; i < nn_model_count(model); i++)
+        cr_expect(close_to(gradient[0][i], gradient[1][i], 1e4 * U, 1e3 * U));
     nn__weights_close(&w);
     nn_data_free(more);
 }
@@ -261,30 +278,38 @@ static void expect_equal_beyond_the_limit(nn_loss *loss) {
  * that are always kept. */
 Test(rows, more_shapes_than_programs_are_recorded_one_by_one_and_that_is_said) {
     enum { MORE = 100 };
-    double   x[MORE*WIDTH], mean[2], gradient[2][64];
-    size_t   line[MORE];
+    double x[MORE * WIDTH], mean[2], gradient[2][64];
+    size_t line[MORE];
     cr_assert_leq(nn_model_count(model), 64);
     for (size_t i = 0; i < MORE; i++) {
-        memcpy(x + i*WIDTH, nn_data_row(data, i%EXAMPLES), WIDTH*sizeof *x);
-        x[i*WIDTH + 1] = (double)i;
+        memcpy(x + i * WIDTH, nn_data_row(data, i % EXAMPLES), WIDTH * sizeof *x);
+        x[i * WIDTH + 1] = (double)i;
         line[i] = i;
     }
     nn_data    *more = nn_data_new(MORE, INPUTS, 1, x);
     nn__weights w;
     cr_assert(nn__weights_open(&w, model));
     for (int path = 0; path < 2; path++) {
-        nn__rows *r = nn__rows_new(&(nn__rows_config){&w, of_any_length, NULL, more, second_number, path == 1, 1000});
+        nn__rows *r = nn__rows_new(
+            &(nn__rows_config){&w, of_any_length, NULL, more, second_number, path == 1, 1000});
         cr_expect_str_eq(nn__rows_note(r), "");
-        cr_assert_eq(nn__rows_run(r, MORE, line, &mean[path], gradient[path]), AD_OK, "%s", nn__rows_message(r));
+        cr_assert_eq(nn__rows_run(r, MORE, line, &mean[path], gradient[path]), AD_OK, "%s",
+                     nn__rows_message(r));
         cr_expect_eq(nn__rows_programs(r), path == 1 ? 0 : 64);
         if (path == 1) cr_expect_str_eq(nn__rows_note(r), "", "that is what was asked for");
-        else cr_expect(strncmp(nn__rows_note(r), "row 64 has another shape than 64 programs of ", 45) == 0 &&
-                       strstr(nn__rows_note(r), "pad sequences to a few lengths (buckets), or to one with a mask") != NULL,
-                       "%s", nn__rows_note(r));
+        else
+            cr_expect(
+                strncmp(nn__rows_note(r), "row 64 has another shape than 64 programs of ", 45) ==
+                        0 &&
+                    strstr(nn__rows_note(r),
+                           "pad sequences to a few lengths (buckets), or to one with a mask") !=
+                        NULL,
+                "%s", nn__rows_note(r));
         nn__rows_free(r);
     }
-    cr_expect(close_to(mean[0], mean[1], 1e3*U, 0));
-    for (size_t i = 0; i < nn_model_count(model); i++) cr_expect(close_to(gradient[0][i], gradient[1][i], 1e4*U, 1e3*U));
+    cr_expect(close_to(mean[0], mean[1], 1e3 * U, 0));
+    for (size_t i = 0; i < nn_model_count(model); i++)
+        cr_expect(close_to(gradient[0][i], gradient[1][i], 1e4 * U, 1e3 * U));
     nn__weights_close(&w);
     nn_data_free(more);
 }
@@ -294,7 +319,7 @@ Test(rows, more_ways_than_programs_are_recorded_one_by_one) {
     expect_equal_beyond_the_limit(many_ways_of_physics);
 }
 
-/* ---- training --------------------------------------------------------------------------------- */
+/* ---- training -------------------------------------------------------------------------------- */
 
 /* How often it occurs in a text. */
 static size_t times(const char *text, const char *words) {
@@ -306,24 +331,29 @@ static size_t times(const char *text, const char *words) {
 /* Once per training, whichever rows cause it, in the progress and on the model. */
 Test(rows, training_that_is_slow_for_want_of_programs_says_so_once) {
     enum { MORE = 90 };
-    double x[MORE*WIDTH];
+    double x[MORE * WIDTH];
     char  *text = NULL;
     size_t length = 0;
-    for (size_t i = 0; i < MORE; i++) memcpy(x + i*WIDTH, nn_data_row(data, i%EXAMPLES), WIDTH*sizeof *x);
-    for (size_t i = 0; i < MORE; i++) x[i*WIDTH + 1] += (double)i;
+    for (size_t i = 0; i < MORE; i++)
+        memcpy(x + i * WIDTH, nn_data_row(data, i % EXAMPLES), WIDTH * sizeof *x);
+    for (size_t i = 0; i < MORE; i++) x[i * WIDTH + 1] += (double)i;
     nn_data      *more = nn_data_new(MORE, INPUTS, 1, x);
     nn_optimizer *sgd = nn_sgd(1e-3);
     FILE         *to = open_memstream(&text, &length);
-    cr_expect_eq(nn_train(model, many_ways, NULL, more, sgd, &(nn_train_config){
-        .epochs = 2, .batch = 9, .progress = true, .stream = to, .held_out = more}), AD_OK, "%s",
-        nn_model_message(model));
+    cr_expect_eq(
+        nn_train(model, many_ways, NULL, more, sgd,
+                 &(nn_train_config){
+                     .epochs = 2, .batch = 9, .progress = true, .stream = to, .held_out = more}),
+        AD_OK, "%s", nn_model_message(model));
     fclose(to);
     cr_expect_eq(times(text, "note: row "), 1, "%s", text);
     cr_expect_eq(times(text, "recorded one by one, about ten times slower"), 1, "%s", text);
     cr_expect_not_null(strstr(nn_model_note(model), "recorded one by one"));
     cr_expect_str_eq(nn_model_message(model), "");
     free(text);
-    cr_expect_eq(nn_train(model, plain, NULL, data, sgd, &(nn_train_config){.epochs = 1, .batch = 9}), AD_OK);
+    cr_expect_eq(
+        nn_train(model, plain, NULL, data, sgd, &(nn_train_config){.epochs = 1, .batch = 9}),
+        AD_OK);
     cr_expect_str_eq(nn_model_note(model), "", "it is about the last training");
     cr_expect_str_eq(nn_model_note(NULL), "");
     nn_optimizer_free(sgd);
@@ -335,9 +365,14 @@ static void train(double after[], bool by_example, nn_loss *loss) {
     double        before[64];
     cr_assert_leq(nn_model_count(model), 64);
     nn_model_values(model, before);
-    cr_expect_eq(nn_train(model, loss, NULL, data, sgd, &(nn_train_config){
-        .epochs = 5, .batch = 8, .seed = 11, .by_example = by_example,
-    }), AD_OK, "%s", nn_model_message(model));
+    cr_expect_eq(nn_train(model, loss, NULL, data, sgd,
+                          &(nn_train_config){
+                              .epochs = 5,
+                              .batch = 8,
+                              .seed = 11,
+                              .by_example = by_example,
+                          }),
+                 AD_OK, "%s", nn_model_message(model));
     nn_model_values(model, after);
     nn_model_set_values(model, before);
     nn_optimizer_free(sgd);
@@ -348,22 +383,31 @@ Test(rows, training_by_programs_and_by_examples_ends_at_the_same_weights) {
     train(a, false, branching);
     train(b, true, branching);
     for (size_t i = 0; i < nn_model_count(model); i++)
-        cr_expect(close_to(a[i], b[i], 1e-12, 1e-13), "parameter %zu: %.17g and %.17g", i, a[i], b[i]);
+        cr_expect(close_to(a[i], b[i], 1e-12, 1e-13), "parameter %zu: %.17g and %.17g", i, a[i],
+                  b[i]);
 }
 
-/* ---- errors -------------------------------------------------------------------------------------- */
+/* ---- errors ---------------------------------------------------------------------------------- */
 
-static void expect_refused(nn_loss *loss, void *user, bool by_example, nn_shape *shape, ad_status status, const char *words) {
+static void expect_refused(nn_loss *loss, void *user, bool by_example, nn_shape *shape,
+                           ad_status status, const char *words) {
     nn_optimizer *sgd = nn_sgd(0.3);
     double        before[64], after[64];
     nn_model_values(model, before);
-    cr_expect_eq(nn_train(model, loss, user, data, sgd, &(nn_train_config){
-        .epochs = 2, .batch = 8, .by_example = by_example, .shape = shape,
-    }), status);
-    cr_expect_not_null(strstr(nn_model_message(model), words), "\"%s\" is not in \"%s\"", words, nn_model_message(model));
+    cr_expect_eq(nn_train(model, loss, user, data, sgd,
+                          &(nn_train_config){
+                              .epochs = 2,
+                              .batch = 8,
+                              .by_example = by_example,
+                              .shape = shape,
+                          }),
+                 status);
+    cr_expect_not_null(strstr(nn_model_message(model), words), "\"%s\" is not in \"%s\"", words,
+                       nn_model_message(model));
     nn_model_clear(model);
     nn_model_values(model, after);
-    for (size_t i = 0; i < nn_model_count(model) && status != AD_BAD_ARGUMENT; i++) cr_expect(same_bits(before[i], after[i]));
+    for (size_t i = 0; i < nn_model_count(model) && status != AD_BAD_ARGUMENT; i++)
+        cr_expect(same_bits(before[i], after[i]));
     nn_optimizer_free(sgd);
 }
 
@@ -388,7 +432,8 @@ Test(rows, a_loss_of_another_tape_is_refused) {
     ad_tape_free(other);
 }
 Test(rows, rows_called_alike_that_are_not_are_noticed) {
-    expect_refused(of_several_lengths, NULL, false, all_alike, AD_BAD_ARGUMENT, "records another graph than row");
+    expect_refused(of_several_lengths, NULL, false, all_alike, AD_BAD_ARGUMENT,
+                   "records another graph than row");
 }
 
 static ad_var by_lot(nn_model *m, size_t n, const ad_var line[], void *user) {
@@ -409,20 +454,23 @@ Test(rows, a_loss_that_is_not_a_number_names_the_row) {
     size_t at = 31;
     expect_refused(log_of_one_row, &at, false, NULL, AD_BAD_ARGUMENT, "row 31: the loss is");
     expect_refused(log_of_one_row, &at, true, NULL, AD_BAD_ARGUMENT, "row 31: the loss is");
-    expect_refused(log_of_one_row, &at, false, NULL, AD_BAD_ARGUMENT, "first number that is not finite is #");
+    expect_refused(log_of_one_row, &at, false, NULL, AD_BAD_ARGUMENT,
+                   "first number that is not finite is #");
     expect_refused(log_of_one_row, &at, false, NULL, AD_BAD_ARGUMENT, " log(#");
 }
 
 static ad_var root_of_one_row(nn_model *m, size_t n, const ad_var line[], void *at) {
-    const ad_var other = ad_not_equal(line[1], ad_num(nn_data_row(data, *(size_t *)at)[1])), w = nn_model_params(m)[2];
+    const ad_var other = ad_not_equal(line[1], ad_num(nn_data_row(data, *(size_t *)at)[1])),
+                 w = nn_model_params(m)[2];
     return ad_add(plain(m, n, line, NULL), ad_sqrt(ad_mul(ad_mul(w, w), other)));
 }
 
 Test(rows, a_derivative_that_is_not_finite_names_row_and_parameter) {
-    size_t at = 30;
+    size_t        at = 30;
     const ad_var *w = nn_model_params(model);
     ad_set(w[2], 0.25);
-    expect_refused(root_of_one_row, &at, false, NULL, AD_BAD_ARGUMENT, "row 30: the derivative of the loss in layers.0.weight[0][2] is");
+    expect_refused(root_of_one_row, &at, false, NULL, AD_BAD_ARGUMENT,
+                   "row 30: the derivative of the loss in layers.0.weight[0][2] is");
 }
 
 static ad_var picks_too_far(nn_model *m, size_t n, const ad_var line[], void *user) {
@@ -436,15 +484,17 @@ Test(rows, an_index_out_of_range_names_the_row_of_the_data) {
     char   words[40];
     while (nn_data_row(data, line)[0] != 2) line++;
     cr_assert_lt(line, EXAMPLES);
-    double x[2*WIDTH];
-    memcpy(x, nn_data_row(data, line == 0 ? 1 : 0), WIDTH*sizeof *x);
+    double x[2 * WIDTH];
+    memcpy(x, nn_data_row(data, line == 0 ? 1 : 0), WIDTH * sizeof *x);
     x[0] = 1;
-    memcpy(x + WIDTH, nn_data_row(data, line), WIDTH*sizeof *x);
+    memcpy(x + WIDTH, nn_data_row(data, line), WIDTH * sizeof *x);
     nn_data *two = nn_data_new(2, INPUTS, 1, x), *kept = data;
     data = two;
     snprintf(words, sizeof words, "row 1: pick");
     nn_optimizer *sgd = nn_sgd(0.3);
-    cr_expect_eq(nn_train(model, picks_too_far, NULL, two, sgd, &(nn_train_config){.epochs = 1, .batch = 2}), AD_BAD_ARGUMENT);
+    cr_expect_eq(
+        nn_train(model, picks_too_far, NULL, two, sgd, &(nn_train_config){.epochs = 1, .batch = 2}),
+        AD_BAD_ARGUMENT);
     cr_expect_not_null(strstr(nn_model_message(model), words), "%s", nn_model_message(model));
     nn_optimizer_free(sgd);
     nn_data_free(two);

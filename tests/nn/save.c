@@ -25,7 +25,7 @@ static void need_jansson(void) {
 
 TestSuite(save, .init = need_jansson, .fini = files_remove);
 
-/* ---- a model of nine numbers ------------------------------------------------------------------ */
+/* ---- a model of nine numbers ----------------------------------------------------------------- */
 
 enum { COUNT = 9 };
 
@@ -52,8 +52,8 @@ static void expect_values(const nn_model *model, const double want[COUNT]) {
 
 /* The values in safetensors_files.py. */
 static void scripted(double value[COUNT], bool f32_weight, bool f32_bias) {
-    for (int i = 0; i < 6; i++) value[i] = 0.1*i - 1;
-    value[6] = 1.0/3, value[7] = -2.5e-310, value[8] = 7;
+    for (int i = 0; i < 6; i++) value[i] = 0.1 * i - 1;
+    value[6] = 1.0 / 3, value[7] = -2.5e-310, value[8] = 7;
     for (int i = 0; i < COUNT; i++)
         if (i < 6 ? f32_weight : f32_bias) value[i] = (float)value[i];
 }
@@ -62,7 +62,7 @@ static const char *header_file(const char *header, size_t length, size_t zeros) 
     static unsigned char bytes[4096];
     const char          *path = file_path("made.safetensors");
     memset(bytes, 0, sizeof bytes);
-    for (int i = 0; i < 8; i++) bytes[i] = (unsigned char)(length >> 8*i);
+    for (int i = 0; i < 8; i++) bytes[i] = (unsigned char)(length >> 8 * i);
     memcpy(bytes + 8, header, strlen(header));
     file_write(path, 8 + strlen(header) + zeros, bytes);
     return path;
@@ -83,12 +83,13 @@ static void expect_refused(const char *path, const char *message) {
     model_free(model);
 }
 
-/* ---- both directions -------------------------------------------------------------------------- */
+/* ---- both directions ------------------------------------------------------------------------- */
 
 Test(save, parameters_come_back_to_the_bit) {
-    const double value[COUNT] = {-0.0, 5e-324, 1.7976931348623157e308, 1.0/3, -INFINITY, NAN, 0.1, -2.5e-310, 7};
-    nn_model    *a = model_new(), *b = model_new();
-    const char  *path = file_path("a.safetensors");
+    const double value[COUNT] = {
+        -0.0, 5e-324, 1.7976931348623157e308, 1.0 / 3, -INFINITY, NAN, 0.1, -2.5e-310, 7};
+    nn_model   *a = model_new(), *b = model_new();
+    const char *path = file_path("a.safetensors");
     nn_model_set_values(a, value);
     cr_assert_eq(nn_model_save(a, path), AD_OK, "%s", nn_model_message(a));
     cr_assert_eq(nn_model_load(b, path), AD_OK, "%s", nn_model_message(b));
@@ -104,7 +105,8 @@ static void expect_by_the_rules(bool single, const char *want) {
     char        text[2048] = "";
     scripted(value, false, false);
     nn_model_set_values(model, value);
-    cr_assert_eq((single ? nn_model_save_f32 : nn_model_save)(model, path), AD_OK, "%s", nn_model_message(model));
+    cr_assert_eq((single ? nn_model_save_f32 : nn_model_save)(model, path), AD_OK, "%s",
+                 nn_model_message(model));
     model_free(model);
     const int status = python(NULL, SOURCE "/tests/safetensors_files.py", "check", path, out);
     if (status == -1) cr_skip_test("there is no Python");
@@ -114,7 +116,8 @@ static void expect_by_the_rules(bool single, const char *want) {
 }
 
 Test(save, file_keeps_the_rules_of_the_format) {
-    expect_by_the_rules(false,
+    expect_by_the_rules(
+        false,
         "weight F64 [2, 3] -0x1.0000000000000p+0 -0x1.ccccccccccccdp-1 -0x1.999999999999ap-1 "
         "-0x1.6666666666666p-1 -0x1.3333333333333p-1 -0x1.0000000000000p-1\n"
         "bias F64 [2] 0x1.5555555555555p-2 -0x0.02e055c9a3f6cp-1022\n"
@@ -122,11 +125,11 @@ Test(save, file_keeps_the_rules_of_the_format) {
 }
 
 Test(save, file_of_f32_keeps_the_rules_of_the_format) {
-    expect_by_the_rules(true,
-        "weight F32 [2, 3] -0x1.0000000000000p+0 -0x1.cccccc0000000p-1 -0x1.99999a0000000p-1 "
-        "-0x1.6666660000000p-1 -0x1.3333340000000p-1 -0x1.0000000000000p-1\n"
-        "bias F32 [2] 0x1.5555560000000p-2 -0x0.0p+0\n"
-        "scale F32 [] 0x1.c000000000000p+2\n");
+    expect_by_the_rules(
+        true, "weight F32 [2, 3] -0x1.0000000000000p+0 -0x1.cccccc0000000p-1 -0x1.99999a0000000p-1 "
+              "-0x1.6666660000000p-1 -0x1.3333340000000p-1 -0x1.0000000000000p-1\n"
+              "bias F32 [2] 0x1.5555560000000p-2 -0x0.0p+0\n"
+              "scale F32 [] 0x1.c000000000000p+2\n");
 }
 
 /* The script of docs/data.md. */
@@ -134,24 +137,32 @@ Test(save, numpy_reads_the_file_with_the_script_of_the_docs) {
     nn_model *model = model_new();
     cr_assert_eq(nn_model_save(model, file_path("a.safetensors")), AD_OK);
     model_free(model);
-    const int status = python("numpy", SOURCE "/docs/code/read_safetensors.py", file_path("a.safetensors"), NULL, NULL);
+    const int status = python("numpy", SOURCE "/docs/code/read_safetensors.py",
+                              file_path("a.safetensors"), NULL, NULL);
     if (status == -1) cr_skip_test("there is no NumPy");
     cr_expect_eq(status, 0);
 }
 
 Test(save, files_made_by_others_are_loaded) {
-    static const struct { const char *name; bool f32_weight, f32_bias; } files[] = {
-        {"f64.safetensors", false, false}, {"f32.safetensors", true, true},
-        {"mixed.safetensors", true, false}, {"unpadded.safetensors", false, false},
+    static const struct {
+        const char *name;
+        bool        f32_weight, f32_bias;
+    } files[] = {
+        {"f64.safetensors", false, false},
+        {"f32.safetensors", true, true},
+        {"mixed.safetensors", true, false},
+        {"unpadded.safetensors", false, false},
     };
-    const int status = python(NULL, SOURCE "/tests/safetensors_files.py", "make", file_path("."), NULL);
+    const int status =
+        python(NULL, SOURCE "/tests/safetensors_files.py", "make", file_path("."), NULL);
     if (status == -1) cr_skip_test("there is no Python");
     cr_assert_eq(status, 0);
     for (size_t i = 0; i < 4; i++) {
         nn_model *model = model_new();
         double    want[COUNT];
         scripted(want, files[i].f32_weight, files[i].f32_bias);
-        cr_expect_eq(nn_model_load(model, file_path(files[i].name)), AD_OK, "%s", nn_model_message(model));
+        cr_expect_eq(nn_model_load(model, file_path(files[i].name)), AD_OK, "%s",
+                     nn_model_message(model));
         expect_values(model, want);
         model_free(model);
     }
@@ -162,7 +173,8 @@ Test(save, number_too_large_for_f32_is_refused_and_nothing_written) {
     double    value[COUNT] = {0, 0, 1e39};
     nn_model_set_values(model, value);
     cr_expect_eq(nn_model_save_f32(model, file_path("a.safetensors")), AD_BAD_ARGUMENT);
-    cr_expect(strstr(nn_model_message(model), "number 2 (from 0) of \"weight\" is 1e+39, too large for F32"));
+    cr_expect(strstr(nn_model_message(model),
+                     "number 2 (from 0) of \"weight\" is 1e+39, too large for F32"));
     cr_expect_not(file_exists(file_path("a.safetensors")));
     model_free(model);
 }
@@ -180,7 +192,7 @@ Test(save, name_that_json_cannot_hold_is_refused) {
     model_free(model);
 }
 
-/* ---- broken files ----------------------------------------------------------------------------- */
+/* ---- broken files ---------------------------------------------------------------------------- */
 
 #define WEIGHT "\"weight\":{\"dtype\":\"F64\",\"shape\":[2,3],\"data_offsets\":[0,48]}"
 #define BIAS   "\"bias\":{\"dtype\":\"F64\",\"shape\":[2],\"data_offsets\":[48,64]}"
@@ -193,41 +205,56 @@ static void expect_header_refused(const char *header, size_t zeros, const char *
 Test(save, whole_of_the_three_arrays_is_loaded) {
     const char *header = "{" WEIGHT "," BIAS "," SCALE "}";
     nn_model   *model = model_new();
-    cr_expect_eq(nn_model_load(model, header_file(header, strlen(header), 72)), AD_OK, "%s", nn_model_message(model));
+    cr_expect_eq(nn_model_load(model, header_file(header, strlen(header), 72)), AD_OK, "%s",
+                 nn_model_message(model));
     expect_values(model, (const double[COUNT]){0});
     model_free(model);
 }
 
 Test(save, offsets_that_overlap_leave_gaps_or_lie_are_refused) {
-    expect_header_refused("{" WEIGHT ",\"bias\":{\"dtype\":\"F64\",\"shape\":[2],\"data_offsets\":[40,56]}}", 56,
-                          "byte 168: \"bias\" overlaps the array before it");
-    expect_header_refused("{" WEIGHT ",\"bias\":{\"dtype\":\"F64\",\"shape\":[2],\"data_offsets\":[0,16]}}", 48,
-                          "byte 127: \"weight\" overlaps the array before it");
-    expect_header_refused("{" WEIGHT ",\"bias\":{\"dtype\":\"F64\",\"shape\":[2],\"data_offsets\":[56,72]}}", 72,
-                          "byte 184: \"bias\" begins after a gap");
+    expect_header_refused("{" WEIGHT
+                          ",\"bias\":{\"dtype\":\"F64\",\"shape\":[2],\"data_offsets\":[40,56]}}",
+                          56, "byte 168: \"bias\" overlaps the array before it");
+    expect_header_refused("{" WEIGHT
+                          ",\"bias\":{\"dtype\":\"F64\",\"shape\":[2],\"data_offsets\":[0,16]}}",
+                          48, "byte 127: \"weight\" overlaps the array before it");
+    expect_header_refused("{" WEIGHT
+                          ",\"bias\":{\"dtype\":\"F64\",\"shape\":[2],\"data_offsets\":[56,72]}}",
+                          72, "byte 184: \"bias\" begins after a gap");
     expect_header_refused("{" WEIGHT "}", 49, "byte 118: 1 bytes that belong to no array");
     expect_header_refused("{}", 8, "byte 10: 8 bytes that belong to no array");
-    expect_header_refused("{\"weight\":{\"dtype\":\"F64\",\"shape\":[2,3],\"data_offsets\":[0,40]}}", 40,
-                          "\"weight\": 40 bytes between its offsets, but its shape asks for 48");
-    expect_header_refused("{\"weight\":{\"dtype\":\"F64\",\"shape\":[2,3],\"data_offsets\":[48,0]}}", 48,
-                          "\"weight\": \"data_offsets\" are not two whole numbers");
-    expect_header_refused("{\"weight\":{\"dtype\":\"F64\",\"shape\":[2,3],\"data_offsets\":[-8,40]}}", 48,
-                          "\"weight\": \"data_offsets\" are not two whole numbers");
-    expect_header_refused("{\"weight\":{\"dtype\":\"F64\",\"shape\":[2,3],\"data_offsets\":[0,48.0]}}", 48,
-                          "\"weight\": \"data_offsets\" are not two whole numbers");
+    expect_header_refused(
+        "{\"weight\":{\"dtype\":\"F64\",\"shape\":[2,3],\"data_offsets\":[0,40]}}", 40,
+        "\"weight\": 40 bytes between its offsets, but its shape asks for 48");
+    expect_header_refused(
+        "{\"weight\":{\"dtype\":\"F64\",\"shape\":[2,3],\"data_offsets\":[48,0]}}", 48,
+        "\"weight\": \"data_offsets\" are not two whole numbers");
+    expect_header_refused(
+        "{\"weight\":{\"dtype\":\"F64\",\"shape\":[2,3],\"data_offsets\":[-8,40]}}", 48,
+        "\"weight\": \"data_offsets\" are not two whole numbers");
+    expect_header_refused(
+        "{\"weight\":{\"dtype\":\"F64\",\"shape\":[2,3],\"data_offsets\":[0,48.0]}}", 48,
+        "\"weight\": \"data_offsets\" are not two whole numbers");
 }
 
 Test(save, numbers_that_overflow_are_refused) {
-    expect_header_refused("{\"weight\":{\"dtype\":\"F64\",\"shape\":[4294967296,4294967296],\"data_offsets\":[0,0]}}", 0,
-                          "\"weight\": its shape has too many numbers to count");
-    expect_header_refused("{\"weight\":{\"dtype\":\"F64\",\"shape\":[2305843009213693952],\"data_offsets\":[0,0]}}", 0,
-                          "\"weight\": its shape has too many numbers to count");
-    expect_header_refused("{\"weight\":{\"dtype\":\"F64\",\"shape\":[2,3],\"data_offsets\":[9223372036854775800,"
-                          "9223372036854775807]}}", 48, "byte 153: the file ends before \"weight\"");
-    expect_header_refused("{\"weight\":{\"dtype\":\"F64\",\"shape\":[2,3],\"data_offsets\":[0,18446744073709551615]}}",
-                          48, "byte 85: the header is not JSON: too big integer near '18446744073709551615'");
-    expect_header_refused("{\"weight\":{\"dtype\":\"F64\",\"shape\":[-2,3],\"data_offsets\":[0,48]}}", 48,
-                          "\"weight\": axis 0 (from 0) of its shape is not a whole number of at least 0");
+    expect_header_refused(
+        "{\"weight\":{\"dtype\":\"F64\",\"shape\":[4294967296,4294967296],\"data_offsets\":[0,0]}}",
+        0, "\"weight\": its shape has too many numbers to count");
+    expect_header_refused(
+        "{\"weight\":{\"dtype\":\"F64\",\"shape\":[2305843009213693952],\"data_offsets\":[0,0]}}",
+        0, "\"weight\": its shape has too many numbers to count");
+    expect_header_refused(
+        "{\"weight\":{\"dtype\":\"F64\",\"shape\":[2,3],\"data_offsets\":[9223372036854775800,"
+        "9223372036854775807]}}",
+        48, "byte 153: the file ends before \"weight\"");
+    expect_header_refused(
+        "{\"weight\":{\"dtype\":\"F64\",\"shape\":[2,3],\"data_offsets\":[0,18446744073709551615]}"
+        "}",
+        48, "byte 85: the header is not JSON: too big integer near '18446744073709551615'");
+    expect_header_refused(
+        "{\"weight\":{\"dtype\":\"F64\",\"shape\":[-2,3],\"data_offsets\":[0,48]}}", 48,
+        "\"weight\": axis 0 (from 0) of its shape is not a whole number of at least 0");
 }
 
 Test(save, header_of_a_length_that_lies_is_refused_before_memory_is_asked_for) {
@@ -235,36 +262,47 @@ Test(save, header_of_a_length_that_lies_is_refused_before_memory_is_asked_for) {
                    "byte 0: a header of 1152921504606846976 bytes; at most 100000000 are allowed");
     expect_refused(header_file("{}", 100000001, 0), "byte 0: a header of 100000001 bytes");
     expect_refused(header_file("{}", 3, 0), "byte 10: the file ends in its header of 3 bytes");
-    expect_refused(header_file("{}", SIZE_MAX, 0), "byte 0: a header of 18446744073709551615 bytes");
+    expect_refused(header_file("{}", SIZE_MAX, 0),
+                   "byte 0: a header of 18446744073709551615 bytes");
     expect_refused(header_file("", 0, 0), "byte 8: the header does not begin with {");
 }
 
 Test(save, header_that_is_not_what_the_format_says_is_refused) {
     expect_header_refused(" {}", 0, "byte 8: the header does not begin with {");
-    expect_header_refused("{\"weight\"", 0, "byte 17: the header is not JSON: ':' expected near end of file");
-    expect_header_refused("{" WEIGHT "," WEIGHT "}", 48, "byte 78: the header is not JSON: duplicate object key near");
+    expect_header_refused("{\"weight\"", 0,
+                          "byte 17: the header is not JSON: ':' expected near end of file");
+    expect_header_refused("{" WEIGHT "," WEIGHT "}", 48,
+                          "byte 78: the header is not JSON: duplicate object key near");
     expect_header_refused("{\"weight\":1}", 0, "\"weight\" is not an object");
     expect_header_refused("{\"weight\":{}}", 0, "\"weight\": \"dtype\" is missing or not a string");
-    expect_header_refused("{\"weight\":{\"dtype\":\"I64\",\"shape\":[2,3],\"data_offsets\":[0,48]}}", 48,
-                          "\"weight\": numbers of type \"I64\" are not supported; supported are \"F64\" and \"F32\"");
+    expect_header_refused(
+        "{\"weight\":{\"dtype\":\"I64\",\"shape\":[2,3],\"data_offsets\":[0,48]}}", 48,
+        "\"weight\": numbers of type \"I64\" are not supported; supported are \"F64\" and \"F32\"");
     expect_header_refused("{\"weight\":{\"dtype\":\"F64\",\"data_offsets\":[0,48]}}", 48,
                           "\"weight\": \"shape\" is missing or not an array");
     expect_header_refused("{\"weight\":{\"dtype\":\"F64\",\"shape\":[6]}}", 48,
                           "\"weight\": \"data_offsets\" are not two whole numbers");
     expect_header_refused("{\"__metadata__\":3}", 0, "\"__metadata__\" is not an object");
-    expect_header_refused("{\"__metadata__\":{\"a\":3}}", 0, "\"__metadata__\": \"a\" is not a string");
+    expect_header_refused("{\"__metadata__\":{\"a\":3}}", 0,
+                          "\"__metadata__\": \"a\" is not a string");
 }
 
 Test(save, arrays_must_be_those_of_the_model) {
-    expect_header_refused("{" WEIGHT "," BIAS "}", 64, "there is no array \"scale\", which the model has");
-    expect_header_refused("{" WEIGHT "," BIAS "," SCALE ",\"x\":{\"dtype\":\"F32\",\"shape\":[0],\"data_offsets\":[72,72]}}",
+    expect_header_refused("{" WEIGHT "," BIAS "}", 64,
+                          "there is no array \"scale\", which the model has");
+    expect_header_refused("{" WEIGHT "," BIAS "," SCALE
+                          ",\"x\":{\"dtype\":\"F32\",\"shape\":[0],\"data_offsets\":[72,72]}}",
                           72, "it has an array \"x\", which the model lacks");
-    expect_header_refused("{\"weight\":{\"dtype\":\"F64\",\"shape\":[3,2],\"data_offsets\":[0,48]}," BIAS "," SCALE "}", 72,
-                          "\"weight\" is 3 x 2, but 2 x 3 in the model");
-    expect_header_refused("{\"weight\":{\"dtype\":\"F64\",\"shape\":[6],\"data_offsets\":[0,48]}," BIAS "," SCALE "}", 72,
-                          "\"weight\" is 6, but 2 x 3 in the model");
-    expect_header_refused("{" WEIGHT "," BIAS ",\"scale\":{\"dtype\":\"F64\",\"shape\":[1],\"data_offsets\":[64,72]}}", 72,
-                          "\"scale\" is 1, but one number in the model");
+    expect_header_refused(
+        "{\"weight\":{\"dtype\":\"F64\",\"shape\":[3,2],\"data_offsets\":[0,48]}," BIAS "," SCALE
+        "}",
+        72, "\"weight\" is 3 x 2, but 2 x 3 in the model");
+    expect_header_refused(
+        "{\"weight\":{\"dtype\":\"F64\",\"shape\":[6],\"data_offsets\":[0,48]}," BIAS "," SCALE "}",
+        72, "\"weight\" is 6, but 2 x 3 in the model");
+    expect_header_refused("{" WEIGHT "," BIAS
+                          ",\"scale\":{\"dtype\":\"F64\",\"shape\":[1],\"data_offsets\":[64,72]}}",
+                          72, "\"scale\" is 1, but one number in the model");
 }
 
 Test(save, file_cut_anywhere_is_refused) {
@@ -278,7 +316,8 @@ Test(save, file_cut_anywhere_is_refused) {
         file_write(cut, n, bytes);
         model = model_new();
         cr_expect_eq(nn_model_load(model, cut), AD_BAD_FILE, "cut after %zu bytes", n);
-        cr_expect(strstr(nn_model_message(model), "cut.safetensors: byte "), "%s", nn_model_message(model));
+        cr_expect(strstr(nn_model_message(model), "cut.safetensors: byte "), "%s",
+                  nn_model_message(model));
         model_free(model);
     }
 }
@@ -287,16 +326,17 @@ Test(save, file_cut_anywhere_is_refused) {
 Test(save, header_with_any_byte_changed_is_read_or_refused) {
     unsigned char bytes[1024];
     nn_model     *model = model_new();
-    const char   *path = file_path("whole.safetensors"), *changed = file_path("changed.safetensors");
+    const char *path = file_path("whole.safetensors"), *changed = file_path("changed.safetensors");
     cr_assert_eq(nn_model_save(model, path), AD_OK);
-    const size_t size = file_read(path, sizeof bytes, bytes), end = size - COUNT*sizeof(double);
+    const size_t   size = file_read(path, sizeof bytes, bytes), end = size - COUNT * sizeof(double);
     const unsigned more = getenv("TAPIR_FULL") != NULL ? 1 : 97;
     for (size_t i = 0; i < end; i++)
         for (unsigned change = 1; change < 256; change += more) {
             bytes[i] ^= (unsigned char)change;
             file_write(changed, size, bytes);
             const ad_status status = nn_model_load(model, changed);
-            cr_expect(status == AD_OK || (status == AD_BAD_FILE && strstr(nn_model_message(model), "changed.safetensors: ")),
+            cr_expect(status == AD_OK || (status == AD_BAD_FILE &&
+                                          strstr(nn_model_message(model), "changed.safetensors: ")),
                       "byte %zu: %s", i, nn_model_message(model));
             nn_model_clear(model);
             bytes[i] ^= (unsigned char)change;
@@ -304,7 +344,7 @@ Test(save, header_with_any_byte_changed_is_read_or_refused) {
     model_free(model);
 }
 
-/* ---- the old file survives -------------------------------------------------------------------- */
+/* ---- the old file survives ------------------------------------------------------------------- */
 
 /* A model whose numbers are all the same. */
 static nn_model *filled(double x) {
@@ -349,8 +389,9 @@ Test(save, file_size_limit_is_a_status_and_the_old_file_stays) {
         limit.rlim_cur = before;
         setrlimit(RLIMIT_FSIZE, &limit);
         cr_expect_eq(status, AD_BAD_FILE, "%d bytes", (int)most);
-        cr_expect(strstr(nn_model_message(next), "a.safetensors: the file cannot be written: File too large"), "%s",
-                  nn_model_message(next));
+        cr_expect(strstr(nn_model_message(next),
+                         "a.safetensors: the file cannot be written: File too large"),
+                  "%s", nn_model_message(next));
         nn_model_clear(next);
         expect_file(path, 1);
         cr_expect_eq(files_count(file_path(".")), 1);
@@ -378,8 +419,8 @@ Test(save, full_disk_is_a_status_and_the_old_file_stays) {
     while (fwrite(block, sizeof block, 1, file) == 1) continue;
     fclose(file);
     cr_expect_eq(nn_model_save(next, path), AD_BAD_FILE);
-    cr_expect(strstr(nn_model_message(next), "the file cannot be written: No space left on device"), "%s",
-              nn_model_message(next));
+    cr_expect(strstr(nn_model_message(next), "the file cannot be written: No space left on device"),
+              "%s", nn_model_message(next));
     expect_file(path, 1);
     unlink(filler);
     nn_model_clear(next);
@@ -395,7 +436,8 @@ Test(save, devices_and_folders_are_left_alone) {
     expect_not_written("/dev/full", "/dev/full: not a regular file: nothing is written there");
     expect_not_written("/dev/null", "/dev/null: not a regular file: nothing is written there");
     expect_not_written(file_path("."), "not a regular file: nothing is written there");
-    expect_not_written(file_path("no/such/folder"), "the file cannot be written: No such file or directory");
+    expect_not_written(file_path("no/such/folder"),
+                       "the file cannot be written: No such file or directory");
     struct stat about;
     cr_expect(stat("/dev/null", &about) == 0 && S_ISCHR(about.st_mode));
 }
@@ -404,7 +446,8 @@ Test(save, a_file_beside_it_is_left_alone) {
     nn_model *model = filled(3);
     char      text[32] = "";
     file_write_text(file_path("a.safetensors.new"), "somebody's");
-    cr_expect_eq(nn_model_save(model, file_path("a.safetensors")), AD_OK, "%s", nn_model_message(model));
+    cr_expect_eq(nn_model_save(model, file_path("a.safetensors")), AD_OK, "%s",
+                 nn_model_message(model));
     expect_file(file_path("a.safetensors"), 3);
     file_read(file_path("a.safetensors.new"), sizeof text - 1, text);
     cr_expect_str_eq(text, "somebody's");
@@ -418,7 +461,8 @@ Test(save, symbolic_link_and_mode_are_kept) {
     cr_assert_eq(nn_model_save(model, file_path("a.safetensors")), AD_OK);
     chmod(file_path("a.safetensors"), 0640);
     cr_assert_eq(symlink("a.safetensors", file_path("link.safetensors")), 0);
-    cr_expect_eq(nn_model_save(model, file_path("link.safetensors")), AD_OK, "%s", nn_model_message(model));
+    cr_expect_eq(nn_model_save(model, file_path("link.safetensors")), AD_OK, "%s",
+                 nn_model_message(model));
     cr_expect(lstat(file_path("link.safetensors"), &about) == 0 && S_ISLNK(about.st_mode));
     cr_expect(stat(file_path("a.safetensors"), &about) == 0 && (about.st_mode & 0777) == 0640);
     model_free(model);
@@ -440,7 +484,7 @@ Test(save, killed_while_saving_leaves_the_old_file_or_the_new_one) {
                 nn_model_save(two, path);
                 nn_model_save(one, path);
             }
-        nanosleep(&(struct timespec){.tv_nsec = 1000000 + rand()%20000000}, NULL);
+        nanosleep(&(struct timespec){.tv_nsec = 1000000 + rand() % 20000000}, NULL);
         kill(child, SIGKILL);
         waitpid(child, NULL, 0);
         double value[COUNT];

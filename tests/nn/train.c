@@ -22,7 +22,7 @@ static void drop(void) {
 
 TestSuite(train, .init = make, .fini = drop);
 
-/* ---- a line through points -------------------------------------------------------------------- */
+/* ---- a line through points ------------------------------------------------------------------- */
 
 enum { POINTS = 7, SEEN = 100 };
 
@@ -31,8 +31,8 @@ enum { POINTS = 7, SEEN = 100 };
 typedef struct line {
     const ad_var *w, *b;
     size_t        asked;
-    double        seen[SEEN];                /* x of each example, in order */
-    size_t        stop_after;                /* epochs; 0: never */
+    double        seen[SEEN]; /* x of each example, in order */
+    size_t        stop_after; /* epochs; 0: never */
 } line;
 
 static line new_line(void) {
@@ -51,12 +51,13 @@ static ad_var line_loss(nn_model *m, size_t n, const ad_var row[], void *user) {
 
 /* x = 0..6 and t = 3x + 2. */
 static nn_data *points(void) {
-    double values[2*POINTS];
-    for (int i = 0; i < POINTS; i++) values[2*i] = i, values[2*i + 1] = 3*i + 2;
+    double values[2 * POINTS];
+    for (int i = 0; i < POINTS; i++) values[2 * i] = i, values[2 * i + 1] = 3 * i + 2;
     return nn_data_new(POINTS, 1, 1, values);
 }
 
-static ad_status run(nn_loss *loss, void *user, nn_data *data, double rate, const nn_train_config *config) {
+static ad_status run(nn_loss *loss, void *user, nn_data *data, double rate,
+                     const nn_train_config *config) {
     nn_optimizer   *sgd = nn_sgd(rate);
     const ad_status status = nn_train(model, loss, user, data, sgd, config);
     cr_expect_eq(status, nn_model_status(model));
@@ -70,27 +71,30 @@ Test(train, step_takes_the_mean_of_the_gradients_of_its_examples) {
     line   l = new_line();
     double dw = 0, db = 0;
     for (int x = 0; x < POINTS; x++) {
-        const double error = 0.5*x - 1 - (3*x + 2);
-        dw += 2*error*x/POINTS, db += 2*error/POINTS;
+        const double error = 0.5 * x - 1 - (3 * x + 2);
+        dw += 2 * error * x / POINTS, db += 2 * error / POINTS;
     }
-    cr_expect_eq(run(line_loss, &l, points(), 0.01, &(nn_train_config){.epochs = 1, .batch = POINTS}), AD_OK);
-    cr_expect_float_eq(ad_value(*l.w), 0.5 - 0.01*dw, 1e-15);
-    cr_expect_float_eq(ad_value(*l.b), -1 - 0.01*db, 1e-15);
+    cr_expect_eq(
+        run(line_loss, &l, points(), 0.01, &(nn_train_config){.epochs = 1, .batch = POINTS}),
+        AD_OK);
+    cr_expect_float_eq(ad_value(*l.w), 0.5 - 0.01 * dw, 1e-15);
+    cr_expect_float_eq(ad_value(*l.b), -1 - 0.01 * db, 1e-15);
 }
 
 Test(train, last_step_of_an_epoch_averages_over_what_is_left) {
     line   l = new_line();
     double w = 0.5, b = -1;
-    run(line_loss, &l, points(), 0.01, &(nn_train_config){.epochs = 1, .batch = 3, .by_example = true});
+    run(line_loss, &l, points(), 0.01,
+        &(nn_train_config){.epochs = 1, .batch = 3, .by_example = true});
     cr_assert_eq(l.asked, (size_t)POINTS);
     for (int first = 0; first < POINTS; first += 3) {
         const int n = POINTS - first < 3 ? POINTS - first : 3;
         double    dw = 0, db = 0;
         for (int i = first; i < first + n; i++) {
-            const double x = l.seen[i], error = w*x + b - (3*x + 2);
-            dw += 2*error*x/n, db += 2*error/n;
+            const double x = l.seen[i], error = w * x + b - (3 * x + 2);
+            dw += 2 * error * x / n, db += 2 * error / n;
         }
-        w -= 0.01*dw, b -= 0.01*db;
+        w -= 0.01 * dw, b -= 0.01 * db;
     }
     cr_expect_float_eq(ad_value(*l.w), w, 1e-14);
     cr_expect_float_eq(ad_value(*l.b), b, 1e-14);
@@ -98,14 +102,15 @@ Test(train, last_step_of_an_epoch_averages_over_what_is_left) {
 
 Test(train, every_epoch_takes_each_row_once_in_a_new_order) {
     line l = new_line();
-    run(line_loss, &l, points(), 1e-3, &(nn_train_config){.epochs = 3, .batch = 2, .by_example = true});
-    cr_assert_eq(l.asked, (size_t)(3*POINTS));
+    run(line_loss, &l, points(), 1e-3,
+        &(nn_train_config){.epochs = 3, .batch = 2, .by_example = true});
+    cr_assert_eq(l.asked, (size_t)(3 * POINTS));
     for (int epoch = 0; epoch < 3; epoch++) {
         int seen = 0;
-        for (int i = 0; i < POINTS; i++) seen |= 1 << (int)l.seen[epoch*POINTS + i];
+        for (int i = 0; i < POINTS; i++) seen |= 1 << (int)l.seen[epoch * POINTS + i];
         cr_expect_eq(seen, (1 << POINTS) - 1);
     }
-    cr_expect_arr_neq(l.seen, l.seen + POINTS, POINTS*sizeof *l.seen);
+    cr_expect_arr_neq(l.seen, l.seen + POINTS, POINTS * sizeof *l.seen);
 }
 
 Test(train, line_is_found) {
@@ -126,25 +131,26 @@ Test(train, tape_is_afterwards_as_before) {
     cr_expect_eq(ad_value(above), exp(ad_value(*l.w)));
 }
 
-/* ---- Mazur's network -------------------------------------------------------------------------- */
+/* ---- Mazur's network ------------------------------------------------------------------------- */
 
 /* mattmazur.com/2015/03/17/a-step-by-step-backpropagation-example: two inputs, two hidden and two
  * output units, sigmoids, half the squared error; the biases are fixed, the rate is 0.5. */
 typedef struct mazur {
-    const ad_var *w;                         /* w1..w8 */
+    const ad_var *w; /* w1..w8 */
 } mazur;
 
 static void mazur_forward(const mazur *m, const ad_var x[], ad_var out[]) {
     ad_var hidden[2];
-    for (int j = 0; j < 2; j++) hidden[j] = nn_neuron(2, m->w + 2*j, x, ad_num(0.35), ad_sigmoid);
-    for (int j = 0; j < 2; j++) out[j] = nn_neuron(2, m->w + 4 + 2*j, hidden, ad_num(0.60), ad_sigmoid);
+    for (int j = 0; j < 2; j++) hidden[j] = nn_neuron(2, m->w + 2 * j, x, ad_num(0.35), ad_sigmoid);
+    for (int j = 0; j < 2; j++)
+        out[j] = nn_neuron(2, m->w + 4 + 2 * j, hidden, ad_num(0.60), ad_sigmoid);
 }
 
 static ad_var mazur_loss(nn_model *m, size_t n, const ad_var row[], void *user) {
     (void)m, (void)n;
     ad_var out[2];
     mazur_forward(user, row, out);
-    return nn_mse(2, out, row + 2);          /* the mean over two outputs is half of the sum */
+    return nn_mse(2, out, row + 2); /* the mean over two outputs is half of the sum */
 }
 
 Test(train, one_step_of_mazurs_network) {
@@ -154,13 +160,14 @@ Test(train, one_step_of_mazurs_network) {
     const size_t eight[] = {8};
     mazur        m = {nn_param(model, "w", 1, eight, nn_init_uniform(0, 1))};
     ad_var       out[2], x[4];
-    for (int i = 0; i < 8; i++) ad_set(m.w[i], 0.15 + 0.05*i + (i >= 4 ? 0.05 : 0));
+    for (int i = 0; i < 8; i++) ad_set(m.w[i], 0.15 + 0.05 * i + (i >= 4 ? 0.05 : 0));
     for (int i = 0; i < 4; i++) x[i] = ad_num(row[i]);
     mazur_forward(&m, x, out);
     cr_expect_float_eq(ad_value(out[0]), 0.75136507, 5e-9);
     cr_expect_float_eq(ad_value(out[1]), 0.772928465, 5e-10);
     cr_expect_float_eq(ad_value(mazur_loss(model, 4, x, &m)), 0.298371109, 5e-10);
-    run(mazur_loss, &m, nn_data_new(1, 2, 2, row), 0.5, &(nn_train_config){.epochs = 1, .batch = 1});
+    run(mazur_loss, &m, nn_data_new(1, 2, 2, row), 0.5,
+        &(nn_train_config){.epochs = 1, .batch = 1});
     for (int i = 0; i < 8; i++) cr_expect_float_eq(ad_value(m.w[i]), after[i], 5e-9, "w%d", i + 1);
     cr_expect_float_eq(ad_value(mazur_loss(model, 4, x, &m)), 0.291027924, 2e-7);
 }
@@ -172,8 +179,9 @@ Test(train, ten_thousand_steps_of_mazurs_network) {
     const size_t eight[] = {8};
     mazur        m = {nn_param(model, "w", 1, eight, nn_init_uniform(0, 1))};
     ad_var       out[2], x[4];
-    for (int i = 0; i < 8; i++) ad_set(m.w[i], 0.15 + 0.05*i + (i >= 4 ? 0.05 : 0));
-    run(mazur_loss, &m, nn_data_new(1, 2, 2, row), 0.5, &(nn_train_config){.epochs = 10000, .batch = 1});
+    for (int i = 0; i < 8; i++) ad_set(m.w[i], 0.15 + 0.05 * i + (i >= 4 ? 0.05 : 0));
+    run(mazur_loss, &m, nn_data_new(1, 2, 2, row), 0.5,
+        &(nn_train_config){.epochs = 10000, .batch = 1});
     for (int i = 0; i < 4; i++) x[i] = ad_num(row[i]);
     mazur_forward(&m, x, out);
     cr_expect_float_eq(ad_value(out[0]), 0.015912196, 2e-6);
@@ -181,19 +189,19 @@ Test(train, ten_thousand_steps_of_mazurs_network) {
     cr_expect_float_eq(ad_value(mazur_loss(model, 4, x, &m)), 0.0000351085, 1e-8);
 }
 
-/* ---- a classifier ----------------------------------------------------------------------------- */
+/* ---- a classifier ---------------------------------------------------------------------------- */
 
 enum { INPUTS = 6, CLASSES = 10, EXAMPLES = 200 };
 
 /* Random points whose class is the index of their largest coordinate. */
 static nn_data *clusters(void) {
-    double    values[EXAMPLES*(INPUTS + 1)];
+    double    values[EXAMPLES * (INPUTS + 1)];
     nn_random random = nn_random_seeded(77);
     for (size_t i = 0; i < EXAMPLES; i++) {
-        const size_t kind = i%CLASSES;
-        double      *row = values + i*(INPUTS + 1);
+        const size_t kind = i % CLASSES;
+        double      *row = values + i * (INPUTS + 1);
         for (size_t k = 0; k < INPUTS; k++)
-            row[k] = (kind >> (k%4) & 1 ? 1 : -1) + 0.2*(nn_random_uniform(&random) - 0.5);
+            row[k] = (kind >> (k % 4) & 1 ? 1 : -1) + 0.2 * (nn_random_uniform(&random) - 0.5);
         row[INPUTS] = (double)kind;
     }
     return nn_data_new(EXAMPLES, INPUTS, 1, values);
@@ -208,7 +216,7 @@ typedef struct classifier {
 static ad_var class_loss(nn_model *m, size_t n, const ad_var row[], void *user) {
     (void)m;
     const classifier *c = user;
-    ad_var logits[CLASSES];
+    ad_var            logits[CLASSES];
     nn_mlp_forward(c->mlp, row, logits);
     return nn_cross_entropy(CLASSES, logits, row[n - 1]);
 }
@@ -234,40 +242,42 @@ Test(train, untrained_network_loses_about_ln_k) {
     classifier c = new_classifier(model);
     run(class_loss, &c, clusters(), 1e-12,
         &(nn_train_config){.epochs = 1, .batch = EXAMPLES, .watch = note});
-    cr_expect_float_eq(c.first_loss, log(CLASSES), 0.1*log(CLASSES));
+    cr_expect_float_eq(c.first_loss, log(CLASSES), 0.1 * log(CLASSES));
     nn_mlp_free(c.mlp);
 }
 
 Test(train, network_learns_to_tell_clusters_apart) {
     classifier c = new_classifier(model);
-    run(class_loss, &c, clusters(), 0.2, &(nn_train_config){.epochs = 60, .batch = 10, .watch = note});
+    run(class_loss, &c, clusters(), 0.2,
+        &(nn_train_config){.epochs = 60, .batch = 10, .watch = note});
     cr_expect(c.last_loss < 0.05, "%g", c.last_loss);
     nn_mlp_free(c.mlp);
 }
 
 /* The parameters after a run with this seed, on a tape of its own. */
 static void trained(uint64_t seed, size_t room, double param[]) {
-    ad_tape      *own = ad_tape_new();
-    nn_model     *m = nn_model_new(own, 5);
-    classifier    c = new_classifier(m);
-    nn_data      *data = clusters();
-    nn_optimizer *sgd = nn_sgd(0.1);
+    ad_tape              *own = ad_tape_new();
+    nn_model             *m = nn_model_new(own, 5);
+    classifier            c = new_classifier(m);
+    nn_data              *data = clusters();
+    nn_optimizer         *sgd = nn_sgd(0.1);
     const nn_train_config config = {.epochs = 3, .batch = 7, .seed = seed};
     cr_expect_eq(nn_train(m, class_loss, &c, data, sgd, &config), AD_OK, "%s", nn_model_message(m));
     cr_assert_eq(nn_model_count(m), room);
     for (size_t i = 0; i < room; i++) param[i] = ad_value(nn_model_params(m)[i]);
-    nn_optimizer_free(sgd), nn_data_free(data), nn_mlp_free(c.mlp), nn_model_free(m), ad_tape_free(own);
+    nn_optimizer_free(sgd), nn_data_free(data), nn_mlp_free(c.mlp), nn_model_free(m),
+        ad_tape_free(own);
 }
 
 Test(train, same_seed_gives_the_same_run_to_the_bit) {
-    enum { N = (INPUTS + 1)*12 + (12 + 1)*CLASSES };
+    enum { N = (INPUTS + 1) * 12 + (12 + 1) * CLASSES };
     double one[N], same[N], other[N];
     trained(1, N, one), trained(1, N, same), trained(2, N, other);
     cr_expect_arr_eq(one, same, sizeof one);
     cr_expect_arr_neq(one, other, sizeof one);
 }
 
-/* ---- what is reported ------------------------------------------------------------------------- */
+/* ---- what is reported ------------------------------------------------------------------------ */
 
 static char path[] = "/tmp/tapir-test-XXXXXX";
 
@@ -293,14 +303,16 @@ Test(train, history_has_a_header_and_a_row_for_each_epoch) {
     char text[1000];
     temporary();
     run(line_loss, &l, points(), 0.01,
-        &(nn_train_config){.epochs = 3, .batch = 2, .history = path, .metric = eleven, .metric_name = "eleven"});
+        &(nn_train_config){
+            .epochs = 3, .batch = 2, .history = path, .metric = eleven, .metric_name = "eleven"});
     FILE *file = fopen(path, "r");
     cr_assert(fgets(text, sizeof text, file) != NULL);
     cr_expect_str_eq(text, "epoch\tloss\televen\tseconds\texamples_per_second\n");
     for (size_t epoch = 1; epoch <= 3; epoch++) {
         size_t number;
         double loss, metric, seconds, speed;
-        cr_assert_eq(fscanf(file, "%zu %lg %lg %lg %lg", &number, &loss, &metric, &seconds, &speed), 5);
+        cr_assert_eq(fscanf(file, "%zu %lg %lg %lg %lg", &number, &loss, &metric, &seconds, &speed),
+                     5);
         cr_expect(number == epoch && loss > 0 && metric == 11 && seconds >= 0 && speed > 0);
     }
     cr_expect_eq(fscanf(file, "%999s", text), EOF);
@@ -317,9 +329,9 @@ Test(train, loss_of_an_epoch_is_the_mean_over_its_examples) {
     run(line_loss, &l, points(), 0.01,
         &(nn_train_config){.epochs = 1, .batch = 1, .history = path, .by_example = true});
     for (int i = 0; i < POINTS; i++) {
-        const double x = l.seen[i], error = w*x + b - (3*x + 2);
-        mean += error*error/POINTS;
-        w -= 0.01*2*error*x, b -= 0.01*2*error;
+        const double x = l.seen[i], error = w * x + b - (3 * x + 2);
+        mean += error * error / POINTS;
+        w -= 0.01 * 2 * error * x, b -= 0.01 * 2 * error;
     }
     FILE *file = fopen(path, "r");
     cr_assert_eq(fscanf(file, "%*[^\n] %zu %lg", &number, &told), 2);
@@ -333,7 +345,11 @@ Test(train, progress_to_a_file_is_a_line_for_each_epoch) {
     FILE *file = tmpfile();
     char  text[400];
     run(line_loss, &l, points(), 0.01,
-        &(nn_train_config){.epochs = 12, .batch = 2, .progress = true, .stream = file, .metric = eleven,
+        &(nn_train_config){.epochs = 12,
+                           .batch = 2,
+                           .progress = true,
+                           .stream = file,
+                           .metric = eleven,
                            .metric_name = "eleven"});
     rewind(file);
     for (int epoch = 1; epoch <= 12; epoch++) {
@@ -342,7 +358,8 @@ Test(train, progress_to_a_file_is_a_line_for_each_epoch) {
         cr_assert(fgets(text, sizeof text, file) != NULL);
         cr_expect(strncmp(text, begin, strlen(begin)) == 0, "%s", text);
         cr_expect(strstr(text, "eleven 11") != NULL && strchr(text, '\x1b') == NULL &&
-                  strchr(text, '\r') == NULL, "%s", text);
+                      strchr(text, '\r') == NULL,
+                  "%s", text);
         cr_expect(strstr(text, epoch < 12 ? " left" : "took ") != NULL, "%s", text);
     }
     cr_expect_null(fgets(text, sizeof text, file));
@@ -360,12 +377,13 @@ Test(train, nothing_is_written_unless_asked_for) {
 Test(train, watch_ends_the_training_without_an_error) {
     line l = new_line();
     l.stop_after = 2;
-    const nn_train_config config = {.epochs = 9, .batch = 2, .watch = note_or_stop, .by_example = true};
+    const nn_train_config config = {
+        .epochs = 9, .batch = 2, .watch = note_or_stop, .by_example = true};
     cr_expect_eq(run(line_loss, &l, points(), 0.01, &config), AD_OK);
-    cr_expect_eq(l.asked, (size_t)(2*POINTS));
+    cr_expect_eq(l.asked, (size_t)(2 * POINTS));
 }
 
-/* ---- errors ----------------------------------------------------------------------------------- */
+/* ---- errors ---------------------------------------------------------------------------------- */
 
 static void expect_message(const char *part) {
     cr_expect(strstr(nn_model_message(model), part) != NULL, "%s", nn_model_message(model));
@@ -380,8 +398,8 @@ static ad_var root_loss(nn_model *m, size_t n, const ad_var row[], void *user) {
 }
 
 Test(train, loss_that_is_nan_stops_with_epoch_step_and_row) {
-    line         l = new_line();
-    const size_t length = ad_tape_length(tape);
+    line                  l = new_line();
+    const size_t          length = ad_tape_length(tape);
     const nn_train_config config = {.epochs = 5, .batch = 1, .by_example = true};
     cr_expect_eq(run(root_loss, &l, points(), 1e-3, &config), AD_BAD_ARGUMENT);
     char   begin[80];
@@ -395,7 +413,7 @@ Test(train, loss_that_is_nan_stops_with_epoch_step_and_row) {
 
 Test(train, parameters_stay_as_the_bad_step_found_them) {
     const nn_train_config one = {.epochs = 1, .batch = POINTS, .by_example = true};
-    line l = new_line();
+    line                  l = new_line();
     run(root_loss, &l, points(), 1e-3, &one);
     const double w = ad_value(*l.w), b = ad_value(*l.b);
     cr_expect_eq(run(root_loss, &l, points(), 1e-3, &one), AD_BAD_ARGUMENT);
@@ -440,8 +458,9 @@ static ad_var growing_loss(nn_model *m, size_t n, const ad_var row[], void *user
 Test(train, loss_must_not_add_parameters) {
     const size_t before[] = {3};
     nn_param(model, "w", 1, before, nn_init_uniform(0, 1));
-    cr_expect_eq(run(growing_loss, NULL, points(), 1e-3, &(nn_train_config){.epochs = 1, .batch = 1}),
-                 AD_BAD_ARGUMENT);
+    cr_expect_eq(
+        run(growing_loss, NULL, points(), 1e-3, &(nn_train_config){.epochs = 1, .batch = 1}),
+        AD_BAD_ARGUMENT);
     expect_message("late");
     nn_model_clear(model);
     const nn_train_config config = {.epochs = 1, .batch = 1, .by_example = true};
@@ -451,8 +470,9 @@ Test(train, loss_must_not_add_parameters) {
 
 Test(train, batch_larger_than_the_data_is_refused) {
     line l = new_line();
-    cr_expect_eq(run(line_loss, &l, points(), 0.1, &(nn_train_config){.epochs = 1, .batch = POINTS + 1}),
-                 AD_BAD_ARGUMENT);
+    cr_expect_eq(
+        run(line_loss, &l, points(), 0.1, &(nn_train_config){.epochs = 1, .batch = POINTS + 1}),
+        AD_BAD_ARGUMENT);
     expect_message("a batch of 8 examples is larger than the data, 7 rows");
     cr_expect_eq(l.asked, 0u);
 }
@@ -475,11 +495,19 @@ Test(train, configuration_that_makes_no_sense_is_refused) {
 
 Test(train, metric_name_is_one_field_of_a_line) {
     static const char *const bad[] = {"a\tb", "loss\n", "\r", "\x1b[2J", "a\x7f", "\xc2\x9b"};
-    line l = new_line();
-    for (size_t i = 0; i < sizeof bad/sizeof *bad; i++)
-        expect_refused(line_loss, &(nn_train_config){.epochs = 1, .batch = 1, .metric = eleven, .metric_name = bad[i]}, "metric_name");
-    cr_expect_eq(run(line_loss, &l, points(), 1e-3, &(nn_train_config){.epochs = 1, .batch = 1, .metric = eleven,
-                                                                      .metric_name = "Fl\xc3\xa4" "che, m\xc2\xb2"}), AD_OK);
+    line                     l = new_line();
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        expect_refused(
+            line_loss,
+            &(nn_train_config){.epochs = 1, .batch = 1, .metric = eleven, .metric_name = bad[i]},
+            "metric_name");
+    cr_expect_eq(run(line_loss, &l, points(), 1e-3,
+                     &(nn_train_config){.epochs = 1,
+                                        .batch = 1,
+                                        .metric = eleven,
+                                        .metric_name = "Fl\xc3\xa4"
+                                                       "che, m\xc2\xb2"}),
+                 AD_OK);
 }
 
 Test(train, history_and_checkpoint_are_two_files) {
@@ -487,25 +515,32 @@ Test(train, history_and_checkpoint_are_two_files) {
     temporary();
     FILE *file = fopen(path, "w");
     cr_assert(fputs("precious", file) > 0 && fclose(file) == 0);
-    cr_expect_eq(run(line_loss, &l, points(), 1e-3, &(nn_train_config){.epochs = 1, .batch = 1, .history = path,
-                                                                      .checkpoint = path}), AD_BAD_ARGUMENT);
+    cr_expect_eq(
+        run(line_loss, &l, points(), 1e-3,
+            &(nn_train_config){.epochs = 1, .batch = 1, .history = path, .checkpoint = path}),
+        AD_BAD_ARGUMENT);
     expect_message("are the same file");
     file = fopen(path, "a");
     nn_model_clear(model);
-    cr_expect_eq(run(line_loss, &l, points(), 1e-3, &(nn_train_config){.epochs = 1, .batch = 1, .progress = true, .stream = file,
-                                                                      .checkpoint = path}), AD_BAD_ARGUMENT);
+    cr_expect_eq(
+        run(line_loss, &l, points(), 1e-3,
+            &(nn_train_config){
+                .epochs = 1, .batch = 1, .progress = true, .stream = file, .checkpoint = path}),
+        AD_BAD_ARGUMENT);
     expect_message("is also where the progress goes");
     fclose(file);
     cr_expect_eq(l.asked, 0u);
     char text[20] = "";
-    cr_expect(fgets(text, sizeof text, file = fopen(path, "r")) != NULL && strcmp(text, "precious") == 0, "%s", text);
+    cr_expect(fgets(text, sizeof text, file = fopen(path, "r")) != NULL &&
+                  strcmp(text, "precious") == 0,
+              "%s", text);
     fclose(file);
     unlink(path);
 }
 
 Test(train, errors_of_what_it_was_given_are_passed_on) {
     const nn_train_config config = {.epochs = 1, .batch = 1};
-    line l = new_line();
+    line                  l = new_line();
     cr_expect_eq(run(line_loss, &l, points(), -1, &config), AD_BAD_ARGUMENT);
     expect_message("rate");
     nn_model_clear(model);
@@ -523,13 +558,15 @@ Test(train, errors_of_what_it_was_given_are_passed_on) {
 
 Test(train, history_that_cannot_be_written_is_named) {
     line l = new_line();
-    cr_expect_eq(run(line_loss, &l, points(), 0.1, &(nn_train_config){.epochs = 1, .batch = 1,
-                                                                     .history = "/no/such/folder/history.tsv"}),
-                 AD_BAD_FILE);
+    cr_expect_eq(
+        run(line_loss, &l, points(), 0.1,
+            &(nn_train_config){.epochs = 1, .batch = 1, .history = "/no/such/folder/history.tsv"}),
+        AD_BAD_FILE);
     expect_message("/no/such/folder/history.tsv");
     nn_model_clear(model);
     if (access("/dev/full", W_OK) != 0) return;
-    cr_expect_eq(run(line_loss, &l, points(), 1e-3, &(nn_train_config){.epochs = 1, .batch = 1,
-                                                                      .history = "/dev/full"}), AD_BAD_FILE);
+    cr_expect_eq(run(line_loss, &l, points(), 1e-3,
+                     &(nn_train_config){.epochs = 1, .batch = 1, .history = "/dev/full"}),
+                 AD_BAD_FILE);
     expect_message("/dev/full");
 }

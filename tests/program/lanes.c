@@ -1,8 +1,8 @@
-/* lanes.c - tests of programs over many rows: one list of formulas and random graphs through every path. The
- * reference is the tape, recorded afresh at each row.
+/* lanes.c - tests of programs over many rows: one list of formulas and random graphs through every
+ * path. The reference is the tape, recorded afresh at each row.
  *
- * What is compared: values and derivatives of each row; every count of rows, to the bit, with each row alone; one
- * and two threads, to the bit; every instruction set of this machine; exported C. */
+ * What is compared: values and derivatives of each row; every count of rows, to the bit, with each
+ * row alone; one and two threads, to the bit; every instruction set of this machine; exported C. */
 #include "graphs.h"
 
 #include "engine/base/isa.h"
@@ -27,18 +27,19 @@ typedef struct function_of_leaves {
     const formula *f;
 } function_of_leaves;
 
-static ad_var recorded(const function_of_leaves *f, ad_tape *tape, const ad_var leaf[], double sides[]) {
+static ad_var recorded(const function_of_leaves *f, ad_tape *tape, const ad_var leaf[],
+                       double sides[]) {
     if (f->f != NULL) return ad_parse(tape, f->f->text, INPUTS, "a, b, c, x, y", leaf);
     ad_var node[NODES];
-    memcpy(node, leaf, INPUTS*sizeof *leaf);
+    memcpy(node, leaf, INPUTS * sizeof *leaf);
     return graph_evaluate(f->g, node, sides);
 }
 
-/* ---- the reference ---------------------------------------------------------------------------- */
+/* ---- the reference --------------------------------------------------------------------------- */
 
 typedef struct example {
     double input[COLUMNS], value, partial[INPUTS];
-    double noise, steepest;            /* u * sum |adjoint*value|; the largest adjoint */
+    double noise, steepest; /* u * sum |adjoint*value|; the largest adjoint */
 } example;
 
 typedef struct reference {
@@ -57,8 +58,10 @@ static bool same_branches(const graph *g, const double a[], const double b[]) {
     return true;
 }
 
-/* Recorded at this row. False where the recording fails, takes another branch, or is too steep to be compared. */
-static bool refer(const function_of_leaves *f, const double param[], example *e, const double want[], double sides[]) {
+/* Recorded at this row. False where the recording fails, takes another branch, or is too steep to
+ * be compared. */
+static bool refer(const function_of_leaves *f, const double param[], example *e,
+                  const double want[], double sides[]) {
     ad_tape *tape = ad_tape_new();
     ad_var   leaf[INPUTS];
     leaves_at(tape, param, e->input, leaf);
@@ -66,12 +69,14 @@ static bool refer(const function_of_leaves *f, const double param[], example *e,
     ad_gradient(y, INPUTS, leaf, e->partial);
     e->value = ad_value(y);
     e->noise = e->steepest = 0;
-    for (uint32_t i = 0; y.tape != NULL && i <= ad__node_of(y) && ad_tape_status(tape) == AD_OK; i++) {
+    for (uint32_t i = 0; y.tape != NULL && i <= ad__node_of(y) && ad_tape_status(tape) == AD_OK;
+         i++) {
         if (tape->adjoint[i] == 0) continue;
-        e->noise += U*fabs(tape->adjoint[i]*tape->value[i]);
+        e->noise += U * fabs(tape->adjoint[i] * tape->value[i]);
         e->steepest = fmax(e->steepest, fabs(tape->adjoint[i]));
     }
-    const bool good = ad_tape_status(tape) == AD_OK && e->steepest < 1e3 && isfinite(e->noise) && same_branches(f->g, sides, want);
+    const bool good = ad_tape_status(tape) == AD_OK && e->steepest < 1e3 && isfinite(e->noise) &&
+                      same_branches(f->g, sides, want);
     ad_tape_free(tape);
     return good;
 }
@@ -82,7 +87,8 @@ static void refer_all(const function_of_leaves *f, reference *r) {
     memcpy(r->param, at, sizeof r->param);
     for (int k = 0; k < EXAMPLES; k++) {
         example *e = &r->row[k];
-        for (int i = 0; i < COLUMNS; i++) e->input[i] = at[PARAMS + i] + (k == 0 ? 0 : 0.3*sin(7*k + 3*i));
+        for (int i = 0; i < COLUMNS; i++)
+            e->input[i] = at[PARAMS + i] + (k == 0 ? 0 : 0.3 * sin(7 * k + 3 * i));
         if (k == 0) {
             refer(f, r->param, e, base, base);
         } else if (!refer(f, r->param, e, base, sides)) {
@@ -91,19 +97,21 @@ static void refer_all(const function_of_leaves *f, reference *r) {
     }
 }
 
-/* ---- what is compared ------------------------------------------------------------------------- */
+/* ---- what is compared ------------------------------------------------------------------------ */
 
-/* Every function is good to 4 units in the last place, and a sum adds one for each of its operands. An adjoint is off
- * by what the values it is made from are, times the curvature there: 64 is enough for the usual graphs and formulas, 700
- * for the most bent of a thousand. A mean rounds once a row more. */
+/* Every function is good to 4 units in the last place, and a sum adds one for each of its operands.
+ * An adjoint is off by what the values it is made from are, times the curvature there: 64 is enough
+ * for the usual graphs and formulas, 700 for the most bent of a thousand. A mean rounds once a row
+ * more. */
 static const double K_VALUE = 16, K_PARTIAL = 1e3;
 
 static bool value_agrees(const example *e, double got) {
-    return close_to(got, e->value, 0, K_VALUE*e->noise + 1e-300);
+    return close_to(got, e->value, 0, K_VALUE * e->noise + 1e-300);
 }
 
 static bool partial_agrees(const example *e, int i, double got) {
-    return close_to(got, e->partial[i], 0, K_PARTIAL*U*fmax(1, e->steepest) + K_VALUE*U*fabs(e->partial[i]));
+    return close_to(got, e->partial[i], 0,
+                    K_PARTIAL * U * fmax(1, e->steepest) + K_VALUE * U * fabs(e->partial[i]));
 }
 
 typedef struct subject {
@@ -112,22 +120,25 @@ typedef struct subject {
     reference   r;
 } subject;
 
-static void check_rows(const subject *s, const double values[], const double jacobian[], const double grads[]) {
+static void check_rows(const subject *s, const double values[], const double jacobian[],
+                       const double grads[]) {
     for (int k = 0; k < EXAMPLES; k++) {
         const example *e = &s->r.row[k];
-        cr_expect(value_agrees(e, values[k]), "%s, %s, row %d: %.17g, the tape says %.17g +- %.1g", s->name, s->isa, k, values[k],
-                  e->value, K_VALUE*e->noise);
+        cr_expect(value_agrees(e, values[k]), "%s, %s, row %d: %.17g, the tape says %.17g +- %.1g",
+                  s->name, s->isa, k, values[k], e->value, K_VALUE * e->noise);
         for (int i = 0; i < COLUMNS; i++)
-            cr_expect(partial_agrees(e, PARAMS + i, jacobian[k*COLUMNS + i]), "%s, %s, row %d, input %d: %.17g, the tape says %.17g",
-                      s->name, s->isa, k, i, jacobian[k*COLUMNS + i], e->partial[PARAMS + i]);
+            cr_expect(partial_agrees(e, PARAMS + i, jacobian[k * COLUMNS + i]),
+                      "%s, %s, row %d, input %d: %.17g, the tape says %.17g", s->name, s->isa, k, i,
+                      jacobian[k * COLUMNS + i], e->partial[PARAMS + i]);
         for (int i = 0; i < PARAMS; i++)
-            cr_expect(partial_agrees(e, i, grads[k*PARAMS + i]), "%s, %s, row %d, param %d: %.17g, the tape says %.17g",
-                      s->name, s->isa, k, i, grads[k*PARAMS + i], e->partial[i]);
+            cr_expect(partial_agrees(e, i, grads[k * PARAMS + i]),
+                      "%s, %s, row %d, param %d: %.17g, the tape says %.17g", s->name, s->isa, k, i,
+                      grads[k * PARAMS + i], e->partial[i]);
     }
 }
 
-static void run_all(const subject *s, size_t n, const double input[], double values[], double jacobian[], double *mean,
-                    double grad[]) {
+static void run_all(const subject *s, size_t n, const double input[], double values[],
+                    double jacobian[], double *mean, double grad[]) {
     char text[300];
     bool good = ad_program_values(s->p, s->r.param, n, input, values) == AD_OK;
     good = good && ad_program_jacobian(s->p, s->r.param, n, input, jacobian) == AD_OK;
@@ -141,28 +152,36 @@ static bool same_or_nan(double a, double b) {
 }
 
 /* Rows of a batch are those of the examples, over and over: each must be what it is alone. */
-static void check_batch(const subject *s, size_t n, const double values[], const double jacobian[], const double grads[]) {
-    double *input = malloc((n + 1)*COLUMNS*sizeof *input), *got = malloc((n + 1)*sizeof *got);
-    double *partials = malloc((n + 1)*COLUMNS*sizeof *partials), mean = NAN, grad[PARAMS] = {0};
-    for (size_t k = 0; k < n; k++) memcpy(input + k*COLUMNS, s->r.row[k % EXAMPLES].input, COLUMNS*sizeof *input);
+static void check_batch(const subject *s, size_t n, const double values[], const double jacobian[],
+                        const double grads[]) {
+    double *input = malloc((n + 1) * COLUMNS * sizeof *input), *got = malloc((n + 1) * sizeof *got);
+    double *partials = malloc((n + 1) * COLUMNS * sizeof *partials), mean = NAN, grad[PARAMS] = {0};
+    for (size_t k = 0; k < n; k++)
+        memcpy(input + k * COLUMNS, s->r.row[k % EXAMPLES].input, COLUMNS * sizeof *input);
     run_all(s, n, input, got, partials, &mean, grad);
     for (size_t k = 0; k < n; k++) {
-        cr_expect(same_or_nan(got[k], values[k % EXAMPLES]), "%s, %s: row %zu of %zu has its own value", s->name, s->isa, k, n);
+        cr_expect(same_or_nan(got[k], values[k % EXAMPLES]),
+                  "%s, %s: row %zu of %zu has its own value", s->name, s->isa, k, n);
         for (size_t i = 0; i < COLUMNS; i++)
-            cr_expect(same_or_nan(partials[k*COLUMNS + i], jacobian[k % EXAMPLES*COLUMNS + i]),
+            cr_expect(same_or_nan(partials[k * COLUMNS + i], jacobian[k % EXAMPLES * COLUMNS + i]),
                       "%s, %s: row %zu of %zu has its own partial %zu", s->name, s->isa, k, n, i);
     }
     double want = 0, size = 0;
-    for (size_t k = 0; k < n; k++) want += values[k % EXAMPLES]/(double)n, size += fabs(values[k % EXAMPLES])/(double)n;
-    if (n > 0) cr_expect(close_to(mean, want, 0, 1e-13*size), "%s, %s: mean of %zu rows", s->name, s->isa, n);
+    for (size_t k = 0; k < n; k++)
+        want += values[k % EXAMPLES] / (double)n, size += fabs(values[k % EXAMPLES]) / (double)n;
+    if (n > 0)
+        cr_expect(close_to(mean, want, 0, 1e-13 * size), "%s, %s: mean of %zu rows", s->name,
+                  s->isa, n);
     for (size_t i = 0; i < PARAMS && n > 0; i++) {
         want = size = 0;
         for (size_t k = 0; k < n; k++) {
-            want += grads[k % EXAMPLES*PARAMS + i]/(double)n;
-            size += fmax(fabs(grads[k % EXAMPLES*PARAMS + i]), s->r.row[k % EXAMPLES].steepest)/(double)n;
+            want += grads[k % EXAMPLES * PARAMS + i] / (double)n;
+            size += fmax(fabs(grads[k % EXAMPLES * PARAMS + i]), s->r.row[k % EXAMPLES].steepest) /
+                    (double)n;
         }
-        cr_expect(close_to(grad[i], want, 0, (K_PARTIAL + (double)n)*U*size), "%s, %s: mean gradient of %zu rows: %.17g, not %.17g", s->name,
-                  s->isa, n, grad[i], want);
+        cr_expect(close_to(grad[i], want, 0, (K_PARTIAL + (double)n) * U * size),
+                  "%s, %s: mean gradient of %zu rows: %.17g, not %.17g", s->name, s->isa, n,
+                  grad[i], want);
     }
     free(input), free(got), free(partials);
 }
@@ -170,16 +189,21 @@ static void check_batch(const subject *s, size_t n, const double values[], const
 static void check_threads(const subject *s) {
 #ifdef _OPENMP
     enum { N = 1500 };
-    static double input[N*COLUMNS];
+    static double input[N * COLUMNS];
     double        mean[2], grad[2][PARAMS];
-    for (size_t k = 0; k < N; k++) memcpy(input + k*COLUMNS, s->r.row[k % EXAMPLES].input, COLUMNS*sizeof *input);
+    for (size_t k = 0; k < N; k++)
+        memcpy(input + k * COLUMNS, s->r.row[k % EXAMPLES].input, COLUMNS * sizeof *input);
     for (int threads = 1; threads <= 2; threads++) {
         omp_set_num_threads(threads);
-        cr_expect_eq(ad_program_gradient(s->p, s->r.param, N, input, &mean[threads - 1], grad[threads - 1]), AD_OK);
+        cr_expect_eq(
+            ad_program_gradient(s->p, s->r.param, N, input, &mean[threads - 1], grad[threads - 1]),
+            AD_OK);
     }
-    cr_expect(same_or_nan(mean[0], mean[1]), "%s, %s: two threads have another mean", s->name, s->isa);
+    cr_expect(same_or_nan(mean[0], mean[1]), "%s, %s: two threads have another mean", s->name,
+              s->isa);
     for (int i = 0; i < PARAMS; i++)
-        cr_expect(same_or_nan(grad[0][i], grad[1][i]), "%s, %s: two threads have another gradient", s->name, s->isa);
+        cr_expect(same_or_nan(grad[0][i], grad[1][i]), "%s, %s: two threads have another gradient",
+                  s->name, s->isa);
 #else
     (void)s;
 #endif
@@ -201,13 +225,15 @@ static ad_program *compiled(const function_of_leaves *f, const reference *r) {
 static const size_t sizes[] = {0, 1, 7, 8, 9, 16, 25, 127, 128, 129, 1000};
 
 static void check_subject(const subject *s) {
-    double values[EXAMPLES], jacobian[EXAMPLES*COLUMNS], grads[EXAMPLES*PARAMS], mean;
+    double values[EXAMPLES], jacobian[EXAMPLES * COLUMNS], grads[EXAMPLES * PARAMS], mean;
     for (int k = 0; k < EXAMPLES; k++) {
-        run_all(s, 1, s->r.row[k].input, values + k, jacobian + k*COLUMNS, &mean, grads + k*PARAMS);
+        run_all(s, 1, s->r.row[k].input, values + k, jacobian + k * COLUMNS, &mean,
+                grads + k * PARAMS);
         cr_expect(same_or_nan(mean, values[k]), "%s, %s: a mean of one row", s->name, s->isa);
     }
     check_rows(s, values, jacobian, grads);
-    for (size_t i = 0; i < sizeof sizes/sizeof *sizes; i++) check_batch(s, sizes[i], values, jacobian, grads);
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+        check_batch(s, sizes[i], values, jacobian, grads);
     check_threads(s);
 }
 
@@ -217,7 +243,8 @@ static void check_function(const function_of_leaves *f, const char *name) {
     for (int level = 2; level <= 4; level++) {
         char isa[3] = {'v', (char)('0' + level), '\0'};
         setenv("TAPIR_ISA", isa, 1);
-        if (level > 2 && ad__isa_level() != level) continue;        /* this machine has less, or there is one build */
+        /* this machine has less, or there is one build */
+        if (level > 2 && ad__isa_level() != level) continue;
         s.isa = isa;
         s.p = compiled(f, &s.r);
         check_subject(&s);
@@ -226,8 +253,8 @@ static void check_function(const function_of_leaves *f, const char *name) {
     unsetenv("TAPIR_ISA");
 }
 
-/* What a tape that was recorded at the first row says at each: replayed, in reverse, forwards, and by the nodes of a
- * recorded gradient. */
+/* What a tape that was recorded at the first row says at each: replayed, in reverse, forwards, and
+ * by the nodes of a recorded gradient. */
 static void check_tape(const function_of_leaves *f, const char *name) {
     reference r;
     ad_tape  *tape = ad_tape_new();
@@ -243,24 +270,29 @@ static void check_tape(const function_of_leaves *f, const char *name) {
         ad_replay(tape);
         ad_gradient(y, INPUTS, leaf, swept);
         cr_assert_eq(ad_tape_status(tape), AD_OK, "%s, row %d: %s", name, k, ad_tape_message(tape));
-        cr_expect(same_or_nan(ad_value(y), e->value), "%s, replayed, row %d: %.17g, not %.17g", name, k, ad_value(y), e->value);
+        cr_expect(same_or_nan(ad_value(y), e->value), "%s, replayed, row %d: %.17g, not %.17g",
+                  name, k, ad_value(y), e->value);
         for (int i = 0; i < INPUTS; i++) {
             double direction[INPUTS] = {0};
             direction[i] = 1;
-            const double forwards = ad_tangent(y, INPUTS, leaf, direction), node = ad_value(partial[i]);
-            cr_expect(same_or_nan(swept[i], e->partial[i]), "%s, replayed, row %d, leaf %d: %.17g, not %.17g", name, k, i, swept[i],
+            const double forwards = ad_tangent(y, INPUTS, leaf, direction),
+                         node = ad_value(partial[i]);
+            cr_expect(same_or_nan(swept[i], e->partial[i]),
+                      "%s, replayed, row %d, leaf %d: %.17g, not %.17g", name, k, i, swept[i],
                       e->partial[i]);
-            cr_expect(partial_agrees(e, i, forwards), "%s, tangent, row %d, leaf %d: %.17g, the sweep says %.17g", name, k, i,
+            cr_expect(partial_agrees(e, i, forwards),
+                      "%s, tangent, row %d, leaf %d: %.17g, the sweep says %.17g", name, k, i,
                       forwards, e->partial[i]);
-            cr_expect(partial_agrees(e, i, node), "%s, recorded gradient, row %d, leaf %d: %.17g, the sweep says %.17g", name, k, i,
-                      node, e->partial[i]);
+            cr_expect(partial_agrees(e, i, node),
+                      "%s, recorded gradient, row %d, leaf %d: %.17g, the sweep says %.17g", name,
+                      k, i, node, e->partial[i]);
         }
     }
     ad_tape_free(tape);
 }
 
 static uint64_t seed_of(int i) {
-    return (uint64_t)(1 + i)*UINT64_C(0x9E3779B97F4A7C15);
+    return (uint64_t)(1 + i) * UINT64_C(0x9E3779B97F4A7C15);
 }
 
 ParameterizedTestParameters(lanes, random_graphs_agree_with_the_tape) {
@@ -270,7 +302,7 @@ ParameterizedTestParameters(lanes, random_graphs_agree_with_the_tape) {
 }
 
 ParameterizedTest(int *part, lanes, random_graphs_agree_with_the_tape) {
-    const int many = getenv("TAPIR_FULL") != NULL ? 20*GRAPHS : GRAPHS;
+    const int many = getenv("TAPIR_FULL") != NULL ? 20 * GRAPHS : GRAPHS;
     for (int i = *part; i < many; i += PART) {
         graph g;
         char  name[40];
@@ -288,7 +320,7 @@ Test(lanes, formulas_agree_with_the_tape) {
     }
 }
 
-/* ---- exported C ------------------------------------------------------------------------------- */
+/* ---- exported C ------------------------------------------------------------------------------ */
 
 typedef double exported(const double *param, const double *input, double *grad);
 
@@ -297,9 +329,11 @@ static void check_exported(exported *f, const reference *r, const char *name) {
         double         grad[PARAMS];
         const example *e = &r->row[k];
         const double   value = f(r->param, e->input, grad);
-        cr_expect(value_agrees(e, value), "%s, exported, row %d: %.17g, the tape says %.17g", name, k, value, e->value);
+        cr_expect(value_agrees(e, value), "%s, exported, row %d: %.17g, the tape says %.17g", name,
+                  k, value, e->value);
         for (int i = 0; i < PARAMS; i++)
-            cr_expect(partial_agrees(e, i, grad[i]), "%s, exported, row %d, param %d: %.17g, the tape says %.17g", name, k, i,
+            cr_expect(partial_agrees(e, i, grad[i]),
+                      "%s, exported, row %d, param %d: %.17g, the tape says %.17g", name, k, i,
                       grad[i], e->partial[i]);
     }
 }
@@ -313,12 +347,13 @@ Test(lanes, exported_graphs_and_formulas_agree_with_the_tape) {
     snprintf(path, sizeof path, "%s/f.c", folder);
     FILE *file = fopen(path, "w");
     cr_assert_not_null(file);
-    graph              *g = malloc(EXPORTED*sizeof *g);
-    reference          *r = malloc(count*sizeof *r);
+    graph     *g = malloc(EXPORTED * sizeof *g);
+    reference *r = malloc(count * sizeof *r);
     for (size_t i = 0; i < count; i++) {
         if (i < EXPORTED) graph_make(&g[i], seed_of((int)i));
-        const function_of_leaves f = i < EXPORTED ? (function_of_leaves){.g = &g[i]}
-                                                  : (function_of_leaves){.f = &formulas[i - EXPORTED]};
+        const function_of_leaves f = i < EXPORTED
+                                       ? (function_of_leaves){.g = &g[i]}
+                                       : (function_of_leaves){.f = &formulas[i - EXPORTED]};
         refer_all(&f, &r[i]);
         ad_program *p = compiled(&f, &r[i]);
         snprintf(name, sizeof name, "f%zu", i);
@@ -326,7 +361,9 @@ Test(lanes, exported_graphs_and_formulas_agree_with_the_tape) {
         ad_program_free(p);
     }
     fclose(file);
-    snprintf(command, sizeof command, "cc -std=c99 -Wall -Wextra -pedantic -Werror -shared -fPIC -o %s/f.so %s -lm", folder, path);
+    snprintf(command, sizeof command,
+             "cc -std=c99 -Wall -Wextra -pedantic -Werror -shared -fPIC -o %s/f.so %s -lm", folder,
+             path);
     cr_assert_eq(system(command), 0, "%s", command);
     snprintf(path, sizeof path, "%s/f.so", folder);
     void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
@@ -345,15 +382,16 @@ Test(lanes, exported_graphs_and_formulas_agree_with_the_tape) {
     free(g), free(r);
 }
 
-/* ---- lanes keep to themselves ----------------------------------------------------------------- */
+/* ---- lanes keep to themselves ---------------------------------------------------------------- */
 
 /* A layer, a selection, a reduction and functions of several shapes: two params and two inputs. */
 static ad_program *mixture(ad_tape *tape) {
     ad_var w[6], x[2];
-    for (int i = 0; i < 6; i++) w[i] = ad_input(tape, 0.1*i - 0.2);
+    for (int i = 0; i < 6; i++) w[i] = ad_input(tape, 0.1 * i - 0.2);
     for (int i = 0; i < 2; i++) x[i] = ad_input(tape, 1);
     const ad_var h[] = {ad_tanh(ad_dot(2, w, x)), ad_dot(2, w + 2, x), ad_sub(ad_exp(x[0]), w[5])};
-    ad_var y = ad_add(ad_logsumexp(3, h), ad_mul(ad_dot(3, h, w), ad_max(x[0], ad_mul(w[4], x[1]))));
+    ad_var       y =
+        ad_add(ad_logsumexp(3, h), ad_mul(ad_dot(3, h, w), ad_max(x[0], ad_mul(w[4], x[1]))));
     y = ad_add(y, ad_where(ad_less(x[1], w[0]), h[1], ad_sin(h[0])));
     const ad_interface face = {6, w, 2, x, 1, &y, 0};
     ad_program        *p = ad_compile(&face);
@@ -367,20 +405,22 @@ Test(lanes, what_is_not_finite_stays_in_its_lane) {
     ad_tape     *tape = ad_tape_new();
     ad_program  *p = mixture(tape);
     const double param[] = {-0.2, -0.1, 0, 0.1, 0.2, 0.3};
-    double       input[N*2], clean[N], values[N], plain[N*2], partials[N*2];
-    for (int i = 0; i < 2*N; i++) input[i] = cos(i);
+    double       input[N * 2], clean[N], values[N], plain[N * 2], partials[N * 2];
+    for (int i = 0; i < 2 * N; i++) input[i] = cos(i);
     cr_assert_eq(ad_program_values(p, param, N, input, clean), AD_OK);
     cr_assert_eq(ad_program_jacobian(p, param, N, input, plain), AD_OK);
-    for (int k = 0; k < 2*N; k++) {
+    for (int k = 0; k < 2 * N; k++) {
         const double before = input[k];
         input[k] = strange[k % 5];
         cr_assert_eq(ad_program_values(p, param, N, input, values), AD_OK);
         cr_assert_eq(ad_program_jacobian(p, param, N, input, partials), AD_OK);
         for (int i = 0; i < N; i++) {
-            if (i == k/2) continue;
-            cr_expect(same_bits(values[i], clean[i]), "%g in row %d reached the value of row %d", strange[k % 5], k/2, i);
-            cr_expect(same_bits(partials[2*i], plain[2*i]) && same_bits(partials[2*i + 1], plain[2*i + 1]),
-                      "%g in row %d reached the partials of row %d", strange[k % 5], k/2, i);
+            if (i == k / 2) continue;
+            cr_expect(same_bits(values[i], clean[i]), "%g in row %d reached the value of row %d",
+                      strange[k % 5], k / 2, i);
+            cr_expect(same_bits(partials[2 * i], plain[2 * i]) &&
+                          same_bits(partials[2 * i + 1], plain[2 * i + 1]),
+                      "%g in row %d reached the partials of row %d", strange[k % 5], k / 2, i);
         }
         input[k] = before;
     }
@@ -390,9 +430,9 @@ Test(lanes, what_is_not_finite_stays_in_its_lane) {
 
 /* x*sqrt(a) at a = 0: where x is 0 the adjoint is, and 0 times infinity is not pushed. */
 Test(lanes, zero_adjoint_of_a_lane_pushes_nothing) {
-    ad_tape           *tape = ad_tape_new();
-    ad_var             a = ad_input(tape, 1), x = ad_input(tape, 1), z = ad_input(tape, 1), inputs[] = {x, z};
-    ad_var             y = ad_mul(x, ad_sqrt(ad_mul(a, z)));
+    ad_tape *tape = ad_tape_new();
+    ad_var   a = ad_input(tape, 1), x = ad_input(tape, 1), z = ad_input(tape, 1), inputs[] = {x, z};
+    ad_var   y = ad_mul(x, ad_sqrt(ad_mul(a, z)));
     const ad_interface face = {1, &a, 2, inputs, 1, &y, 0};
     ad_program        *p = ad_compile(&face);
     const double       zero = 0, four = 4, input[] = {0, 1, 0, 0};
@@ -401,7 +441,8 @@ Test(lanes, zero_adjoint_of_a_lane_pushes_nothing) {
     cr_expect(mean == 0 && grad == 0, "%g, %g", mean, grad);
     const double mixed[] = {0, 0, 2, 1};
     cr_expect_eq(ad_program_gradient(p, &four, 2, mixed, &mean, &grad), AD_OK);
-    cr_expect(mean == 2 && grad == 0.25, "%g, %g", mean, grad);          /* (0 + 2*sqrt(4))/2, (0 + 2/(2*sqrt(4)))/2 */
+    /* (0 + 2*sqrt(4))/2, (0 + 2/(2*sqrt(4)))/2 */
+    cr_expect(mean == 2 && grad == 0.25, "%g, %g", mean, grad);
     ad_program_free(p);
     ad_tape_free(tape);
 }
@@ -412,27 +453,30 @@ Test(lanes, zero_adjoint_of_a_layer_pushes_nothing) {
     ad_var   w[4], x[3];
     for (int i = 0; i < 4; i++) w[i] = ad_input(tape, i);
     for (int i = 0; i < 3; i++) x[i] = ad_input(tape, i);
-    ad_var y = ad_add(ad_where(x[2], ad_dot(2, w, x), x[0]), ad_where(x[2], x[0], ad_dot(2, w + 2, x)));
+    ad_var y =
+        ad_add(ad_where(x[2], ad_dot(2, w, x), x[0]), ad_where(x[2], x[0], ad_dot(2, w + 2, x)));
     const ad_interface face = {4, w, 3, x, 1, &y, 0};
     ad_program        *p = ad_compile(&face);
     const double       param[] = {INFINITY, 2, 3, 5}, input[] = {1, 2, 0};
     double             mean, grad[4], jacobian[3];
     cr_expect_eq(ad_program_gradient(p, param, 1, input, &mean, grad), AD_OK);
-    cr_expect(mean == 14 && grad[0] == 0 && grad[1] == 0 && grad[2] == 1 && grad[3] == 2, "%g: %g %g %g %g", mean, grad[0],
-              grad[1], grad[2], grad[3]);
+    cr_expect(mean == 14 && grad[0] == 0 && grad[1] == 0 && grad[2] == 1 && grad[3] == 2,
+              "%g: %g %g %g %g", mean, grad[0], grad[1], grad[2], grad[3]);
     cr_expect_eq(ad_program_jacobian(p, param, 1, input, jacobian), AD_OK);
-    cr_expect(jacobian[0] == 4 && jacobian[1] == 5 && jacobian[2] == 0, "%g %g %g", jacobian[0], jacobian[1], jacobian[2]);
+    cr_expect(jacobian[0] == 4 && jacobian[1] == 5 && jacobian[2] == 0, "%g %g %g", jacobian[0],
+              jacobian[1], jacobian[2]);
     ad_program_free(p);
     ad_tape_free(tape);
 }
 
-/* ---- shapes ----------------------------------------------------------------------------------- */
+/* ---- shapes ---------------------------------------------------------------------------------- */
 
 Test(lanes, jacobian_is_rows_by_outputs_by_active_inputs) {
-    ad_tape           *tape = ad_tape_new();
-    ad_var             a = ad_input(tape, 2), x[3];
+    ad_tape *tape = ad_tape_new();
+    ad_var   a = ad_input(tape, 2), x[3];
     for (int i = 0; i < 3; i++) x[i] = ad_input(tape, i);
-    const ad_var       y[] = {ad_mul(x[0], ad_mul(x[1], x[2])), ad_exp(a), ad_mul(a, x[1]), ad_num(4), x[0], x[2]};
+    const ad_var y[] = {
+        ad_mul(x[0], ad_mul(x[1], x[2])), ad_exp(a), ad_mul(a, x[1]), ad_num(4), x[0], x[2]};
     const ad_interface face = {1, &a, 3, x, 6, y, 2};
     ad_program        *p = ad_compile(&face);
     const double       two = 2, input[] = {1, 2, 3, 4, 5, 6};
@@ -440,8 +484,10 @@ Test(lanes, jacobian_is_rows_by_outputs_by_active_inputs) {
     cr_assert_eq(ad_program_values(p, &two, 2, input, values), AD_OK);
     cr_assert_eq(ad_program_jacobian(p, &two, 2, input, j), AD_OK);
     const double want_values[] = {6, exp(2), 4, 4, 1, 3, 120, exp(2), 10, 4, 4, 6};
-    const double want[] = {6, 3, 0, 0, 0, 2, 0, 0, 1, 0, 0, 0, 30, 24, 0, 0, 0, 2, 0, 0, 1, 0, 0, 0};
-    for (int i = 0; i < 12; i++) cr_expect(close_to(values[i], want_values[i], 1e-15, 0), "value %d: %g", i, values[i]);
+    const double want[] = {6,  3,  0, 0, 0, 2, 0, 0, 1, 0, 0, 0,
+                           30, 24, 0, 0, 0, 2, 0, 0, 1, 0, 0, 0};
+    for (int i = 0; i < 12; i++)
+        cr_expect(close_to(values[i], want_values[i], 1e-15, 0), "value %d: %g", i, values[i]);
     for (int i = 0; i < 24; i++) cr_expect_eq(j[i], want[i], "%d: %g", i, j[i]);
     ad_program_free(p);
     ad_tape_free(tape);
@@ -454,18 +500,20 @@ Test(lanes, output_that_does_not_vary_is_its_own_mean) {
     const ad_interface face = {2, a, 1, &x, 1, &y, 0}, bare = {2, a, 0, NULL, 1, &y, 0};
     ad_program        *p = ad_compile(&face), *q = ad_compile(&bare);
     const double       param[] = {3, 7};
-    double             mean, grad[2], *input = calloc(10, sizeof *input);      /* a sanitizer tells if more is read */
+    /* a sanitizer tells if more is read */
+    double             mean, grad[2], *input = calloc(10, sizeof *input);
     for (int k = 0; k < 2; k++) {
         const size_t n = k == 0 ? 10 : SIZE_MAX;
         cr_assert_eq(ad_program_gradient(k == 0 ? p : q, param, n, input, &mean, grad), AD_OK);
-        cr_expect(mean == 1.0/3 && grad[0] == -1.0/3/3 && grad[1] == 0, "%.17g %.17g %g", mean, grad[0], grad[1]);
+        cr_expect(mean == 1.0 / 3 && grad[0] == -1.0 / 3 / 3 && grad[1] == 0, "%.17g %.17g %g",
+                  mean, grad[0], grad[1]);
     }
     free(input);
     ad_program_free(p), ad_program_free(q);
     ad_tape_free(tape);
 }
 
-/* ---- what has no answer ----------------------------------------------------------------------- */
+/* ---- what has no answer ---------------------------------------------------------------------- */
 
 static void says(const ad_program *p, ad_status got, ad_status want, const char *words) {
     char text[300];
@@ -487,30 +535,40 @@ Test(lanes, branch_that_would_turn_names_its_row) {
     for (int i = 0; i < 300; i++) input[i] = 2 + i % 3;
     says(p, ad_program_values(p, &two, 300, input, output), AD_OK, "");
     cr_expect_eq(output[2], 8);
-    input[257] = 0, input[290] = 1;                       /* 0 - 2 picks nothing either, but that stands behind the branch */
-    says(p, ad_program_values(p, &two, 300, input, output), AD_BRANCH_CHANGED, "row 257: the branch on node #1 (input, now 0) was taken");
+    /* 0 - 2 picks nothing either, but that stands behind the branch */
+    input[257] = 0, input[290] = 1;
+    says(p, ad_program_values(p, &two, 300, input, output), AD_BRANCH_CHANGED,
+         "row 257: the branch on node #1 (input, now 0) was taken");
     says(p, ad_program_gradient(p, &two, 300, input, &mean, output), AD_BRANCH_CHANGED, "row 257");
     says(p, ad_program_jacobian(p, &two, 300, input, output), AD_BRANCH_CHANGED, "row 257");
     input[257] = 1;
-    says(p, ad_program_values(p, &two, 300, input, output), AD_BRANCH_CHANGED, "row 257: the branch on node #4 (x < y, x = 1, y = 2) was not taken when recorded and would now be taken");
+    says(p, ad_program_values(p, &two, 300, input, output), AD_BRANCH_CHANGED,
+         "row 257: the branch on node #4 (x < y, x = 1, y = 2) was not taken when recorded and "
+         "would now be taken");
     input[257] = 7;
-    says(p, ad_program_values(p, &two, 258, input, output), AD_BAD_ARGUMENT, "row 257: pick: the index 5 is not a whole number in 0..2");
-    says(p, ad_program_values(p, &zero, 1, input, output), AD_BRANCH_CHANGED, "the branch on node #0 (param, now 0) was taken");
+    says(p, ad_program_values(p, &two, 258, input, output), AD_BAD_ARGUMENT,
+         "row 257: pick: the index 5 is not a whole number in 0..2");
+    says(p, ad_program_values(p, &zero, 1, input, output), AD_BRANCH_CHANGED,
+         "the branch on node #0 (param, now 0) was taken");
     ad_program_free(p);
     ad_tape_free(tape);
 }
 
-/* Whatever stands on a side: an input, a parameter, a number, what nobody reads but the comparison and what was
- * computed long before; each comparison; in a batch, alone, and with one thread more. */
+/* Whatever stands on a side: an input, a parameter, a number, what nobody reads but the comparison
+ * and what was computed long before; each comparison; in a batch, alone, and with one thread
+ * more. */
 Test(lanes, branch_that_would_turn_names_its_two_sides) {
     ad_var (*const compare[])(ad_var, ad_var) = {ad_less, ad_less_equal, ad_equal, ad_not_equal};
     const char *const sign[] = {"<", "<=", "==", "!="};
-    for (size_t k = 0; k < sizeof compare/sizeof *compare; k++) {
+    for (size_t k = 0; k < sizeof compare / sizeof *compare; k++) {
         for (int other = 0; other < 4; other++) {
             ad_tape     *tape = ad_tape_new();
             const ad_var a = ad_input(tape, 9), x = ad_input(tape, 2);
             const ad_var square = ad_mul(x, x);
-            const ad_var side = other == 0 ? a : other == 1 ? ad_num(9) : other == 2 ? ad_mul(a, ad_num(1)) : ad_add(a, ad_num(0));
+            const ad_var side = other == 0 ? a
+                              : other == 1 ? ad_num(9)
+                              : other == 2 ? ad_mul(a, ad_num(1))
+                                           : ad_add(a, ad_num(0));
             const ad_var c = compare[k](square, side);
             ad_var       y = ad_mul(ad_exp(x), a);
             for (int i = 0; i < 20; i++) y = ad_add(ad_sin(y), ad_mul(y, x));
@@ -525,16 +583,21 @@ Test(lanes, branch_that_would_turn_names_its_two_sides) {
             for (size_t r = 0; r < 3; r++) {
                 for (size_t i = 0; i < count[r]; i++) input[i] = 2;
                 input[count[r] - 1] = turned;
-                snprintf(words, sizeof words, "row %zu: the branch on node #%u (x %s y, x = %g, y = 9) was %s", count[r] - 1,
-                         ad__node_of(c), sign[k], turned*turned, taken ? "taken" : "not taken");
+                snprintf(words, sizeof words,
+                         "row %zu: the branch on node #%u (x %s y, x = %g, y = 9) was %s",
+                         count[r] - 1, ad__node_of(c), sign[k], turned * turned,
+                         taken ? "taken" : "not taken");
                 for (int threads = 1; threads <= 2; threads++) {
                     double mean;
 #ifdef _OPENMP
                     omp_set_num_threads(threads);
 #endif
-                    says(p, ad_program_values(p, &nine, count[r], input, output), AD_BRANCH_CHANGED, words);
-                    says(p, ad_program_gradient(p, &nine, count[r], input, &mean, output), AD_BRANCH_CHANGED, words);
-                    says(p, ad_program_jacobian(p, &nine, count[r], input, output), AD_BRANCH_CHANGED, words);
+                    says(p, ad_program_values(p, &nine, count[r], input, output), AD_BRANCH_CHANGED,
+                         words);
+                    says(p, ad_program_gradient(p, &nine, count[r], input, &mean, output),
+                         AD_BRANCH_CHANGED, words);
+                    says(p, ad_program_jacobian(p, &nine, count[r], input, output),
+                         AD_BRANCH_CHANGED, words);
                 }
             }
             ad_program_free(p);
@@ -555,8 +618,10 @@ Test(lanes, branch_on_params_alone_names_no_row_whichever_it_is) {
     double       output;
     says(p, ad_program_values(p, (const double[]){1, 2}, 1, &one, &output), AD_OK, "");
     cr_expect_eq(output, 2);
-    says(p, ad_program_values(p, (const double[]){6, 7}, 1, &one, &output), AD_BRANCH_CHANGED, "(x < y, x = 6, y = 5)");
-    says(p, ad_program_values(p, (const double[]){4, 3}, 1, &one, &output), AD_BRANCH_CHANGED, "(x < y, x = 3, y = 4)");
+    says(p, ad_program_values(p, (const double[]){6, 7}, 1, &one, &output), AD_BRANCH_CHANGED,
+         "(x < y, x = 6, y = 5)");
+    says(p, ad_program_values(p, (const double[]){4, 3}, 1, &one, &output), AD_BRANCH_CHANGED,
+         "(x < y, x = 3, y = 4)");
     ad_program_free(p);
     ad_tape_free(tape);
 }
@@ -579,16 +644,26 @@ Test(lanes, arrays_that_are_missing_or_too_large_are_refused) {
     ad_program  *p = mixture(tape);
     const double param[6] = {0}, input[2] = {0};
     double       mean, out[6];
-    says(p, ad_program_values(p, NULL, 1, input, out), AD_BAD_ARGUMENT, "ad_program_values: param is NULL");
-    says(p, ad_program_values(p, param, 1, NULL, out), AD_BAD_ARGUMENT, "ad_program_values: input is NULL");
-    says(p, ad_program_values(p, param, 1, input, NULL), AD_BAD_ARGUMENT, "ad_program_values: the array for the results is NULL");
-    says(p, ad_program_jacobian(p, param, 1, input, NULL), AD_BAD_ARGUMENT, "ad_program_jacobian: the array for the results");
-    says(p, ad_program_gradient(p, param, 1, input, NULL, out), AD_BAD_ARGUMENT, "ad_program_gradient: the array for the results");
-    says(p, ad_program_gradient(p, param, 1, input, &mean, NULL), AD_BAD_ARGUMENT, "the array for the results is NULL");
-    says(p, ad_program_gradient(p, param, 0, input, &mean, out), AD_BAD_ARGUMENT, "a mean over no rows");
-    says(p, ad_program_values(p, param, SIZE_MAX, input, out), AD_BAD_ARGUMENT, "more than memory can hold");
-    says(p, ad_program_jacobian(p, param, SIZE_MAX/16 + 1, input, out), AD_BAD_ARGUMENT, "more than memory can hold");
-    says(p, ad_program_gradient(p, param, SIZE_MAX/16 + 1, input, &mean, out), AD_BAD_ARGUMENT, "more than memory can hold");
+    says(p, ad_program_values(p, NULL, 1, input, out), AD_BAD_ARGUMENT,
+         "ad_program_values: param is NULL");
+    says(p, ad_program_values(p, param, 1, NULL, out), AD_BAD_ARGUMENT,
+         "ad_program_values: input is NULL");
+    says(p, ad_program_values(p, param, 1, input, NULL), AD_BAD_ARGUMENT,
+         "ad_program_values: the array for the results is NULL");
+    says(p, ad_program_jacobian(p, param, 1, input, NULL), AD_BAD_ARGUMENT,
+         "ad_program_jacobian: the array for the results");
+    says(p, ad_program_gradient(p, param, 1, input, NULL, out), AD_BAD_ARGUMENT,
+         "ad_program_gradient: the array for the results");
+    says(p, ad_program_gradient(p, param, 1, input, &mean, NULL), AD_BAD_ARGUMENT,
+         "the array for the results is NULL");
+    says(p, ad_program_gradient(p, param, 0, input, &mean, out), AD_BAD_ARGUMENT,
+         "a mean over no rows");
+    says(p, ad_program_values(p, param, SIZE_MAX, input, out), AD_BAD_ARGUMENT,
+         "more than memory can hold");
+    says(p, ad_program_jacobian(p, param, SIZE_MAX / 16 + 1, input, out), AD_BAD_ARGUMENT,
+         "more than memory can hold");
+    says(p, ad_program_gradient(p, param, SIZE_MAX / 16 + 1, input, &mean, out), AD_BAD_ARGUMENT,
+         "more than memory can hold");
     cr_expect_eq(ad_program_values(NULL, param, 1, input, out), AD_BAD_ARGUMENT);
     cr_expect_eq(ad_program_gradient(NULL, param, 1, input, &mean, out), AD_BAD_ARGUMENT);
     cr_expect_eq(ad_program_jacobian(NULL, param, 1, input, out), AD_BAD_ARGUMENT);

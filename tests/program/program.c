@@ -1,4 +1,5 @@
-/* program.c - tests of engine/program/program.c: the last failure in a sentence, and the names of operations. */
+/* program.c - tests of engine/program/program.c: the last failure in a sentence, and the names of
+ * operations. */
 #include "engine/program/program.h"
 #include "support.h"
 
@@ -16,7 +17,8 @@ static void open_fixture(fixture *f) {
 }
 
 static ad_program *compiled(fixture *f, ad_var output) {
-    ad_program *p = ad_compile(&(ad_interface){.inputs = 1, .input = &f->x, .outputs = 1, .output = &output});
+    ad_program *p =
+        ad_compile(&(ad_interface){.inputs = 1, .input = &f->x, .outputs = 1, .output = &output});
     cr_assert_not_null(p, "%s", ad_tape_message(f->tape));
     return p;
 }
@@ -61,21 +63,22 @@ Test(program, message_is_that_of_the_last_failure) {
 
 static double cube(size_t n, const double x[], void *context) {
     (void)n, (void)context;
-    return x[0]*x[0]*x[0];
+    return x[0] * x[0] * x[0];
 }
 static void cube_partials(size_t n, const double x[], double v, double partial[], void *context) {
     (void)n, (void)v, (void)context;
-    partial[0] = 3*x[0]*x[0];
+    partial[0] = 3 * x[0] * x[0];
 }
 
 /* Every kind of value by the name that a reader of ad_program_print knows it by. */
 Test(program, values_are_named_by_their_operation) {
-    const ad_custom_op op = {.name = "cube", .operands = 1, .value = cube, .partials = cube_partials};
-    fixture            f;
+    const ad_custom_op op = {
+        .name = "cube", .operands = 1, .value = cube, .partials = cube_partials};
+    fixture f;
     open_fixture(&f);
     const ad_var made[] = {f.x, ad_tanh(f.x), ad_custom(f.tape, &op, 1, &f.x, NULL), ad_num(3)};
     const char  *name[] = {"input", "tanh", "cube", "constant"};
-    for (size_t i = 0; i < sizeof made/sizeof *made; i++) {
+    for (size_t i = 0; i < sizeof made / sizeof *made; i++) {
         ad_program *p = compiled(&f, made[i]);
         cr_expect_str_eq(ad__value_name(p, p->output[0]), name[i]);
         ad_program_free(p);

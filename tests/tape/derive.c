@@ -1,5 +1,5 @@
-/* derive.c - tests of the gradient recorded as nodes: it is the gradient, it can be replayed, and it can be
- * differentiated again. */
+/* derive.c - tests of the gradient recorded as nodes: it is the gradient, it can be replayed, and
+ * it can be differentiated again. */
 #include "engine/base/handle.h"
 #include "support.h"
 
@@ -32,56 +32,70 @@ static void no_error(void) {
     cr_assert_eq(ad_tape_status(tape), AD_OK, "%s", ad_tape_message(tape));
 }
 
-/* ---- it is the gradient ----------------------------------------------------------------------- */
+/* ---- it is the gradient ---------------------------------------------------------------------- */
 
 static const double points[] = {0.3, -0.7, 1.7, -2.3, 0.55, 2.6, 0, -0.0, 1, -40, INFINITY, NAN};
-enum { POINTS = sizeof points/sizeof *points };
+enum { POINTS = sizeof points / sizeof *points };
 
 /* The row with an adjoint that is a node (s) and, behind it, one that is a plain number (1). */
 static void same_as_the_sweep(int r, int form, double at, double with) {
     const ad_mark mark = ad_tape_mark(tape);
     ad_var        x[] = {ad_input(tape, at), ad_input(tape, with), ad_input(tape, 3)}, recorded[3];
-    const ad_var  v = row_record(&rows[r], form == 2 ? ad_num(at) : x[0], form == 1 ? ad_num(with) : x[1]);
-    const ad_var  y[] = {v, ad_mul(v, x[2])};
-    double        grad[3];
+    const ad_var  v =
+        row_record(&rows[r], form == 2 ? ad_num(at) : x[0], form == 1 ? ad_num(with) : x[1]);
+    const ad_var y[] = {v, ad_mul(v, x[2])};
+    double       grad[3];
     for (int k = 0; k < 2; k++) {
         ad_record_gradient(y[k], 3, x, recorded);
         no_error();
         ad_gradient(y[k], 3, x, grad);
         for (int i = 0; i < 3; i++)
-            cr_expect(same(ad_value(recorded[i]), grad[i]), "%s(%g, %g), form %d, x[%d]: recorded %.17g, not %.17g",
-                      rows[r].name, at, with, form, i, ad_value(recorded[i]), grad[i]);
+            cr_expect(same(ad_value(recorded[i]), grad[i]),
+                      "%s(%g, %g), form %d, x[%d]: recorded %.17g, not %.17g", rows[r].name, at,
+                      with, form, i, ad_value(recorded[i]), grad[i]);
     }
     ad_tape_rewind(tape, mark);
 }
 
 Test(derive, of_every_row_is_what_the_sweep_computes_to_the_bit) {
-    for (int k = 0; k < ROWS*3*POINTS*POINTS; k++)
-        same_as_the_sweep(k/(3*POINTS*POINTS), k/(POINTS*POINTS)%3, points[k/POINTS%POINTS], points[k%POINTS]);
+    for (int k = 0; k < ROWS * 3 * POINTS * POINTS; k++)
+        same_as_the_sweep(k / (3 * POINTS * POINTS), k / (POINTS * POINTS) % 3,
+                          points[k / POINTS % POINTS], points[k % POINTS]);
 }
 
 Test(derive, of_reductions_is_what_the_sweep_computes) {
     ad_var x[5], grad[5];
     double want[5];
-    for (int i = 0; i < 5; i++) x[i] = ad_input(tape, 0.5 + 0.25*i);
+    for (int i = 0; i < 5; i++) x[i] = ad_input(tape, 0.5 + 0.25 * i);
     const ad_var mixed[] = {x[4], ad_num(2), x[1], x[1], ad_num(-1)};
-    const ad_var y[] = {ad_sum(5, x), ad_sum(5, mixed), ad_dot(5, x, mixed), ad_dot(5, x, x), ad_logsumexp(5, x),
-                        ad_logsumexp(5, mixed), ad_where(ad_less(x[0], x[1]), x[2], x[3]), ad_where(ad_num(0), x[2], x[3]),
-                        ad_pick(ad_floor(ad_mul(x[0], ad_num(5))), 5, mixed), ad_pick(ad_num(4), 5, x),
-                        ad_largest(5, x), ad_largest(5, mixed)};
-    for (size_t k = 0; k < sizeof y/sizeof *y; k++) {
+    const ad_var y[] = {ad_sum(5, x),
+                        ad_sum(5, mixed),
+                        ad_dot(5, x, mixed),
+                        ad_dot(5, x, x),
+                        ad_logsumexp(5, x),
+                        ad_logsumexp(5, mixed),
+                        ad_where(ad_less(x[0], x[1]), x[2], x[3]),
+                        ad_where(ad_num(0), x[2], x[3]),
+                        ad_pick(ad_floor(ad_mul(x[0], ad_num(5))), 5, mixed),
+                        ad_pick(ad_num(4), 5, x),
+                        ad_largest(5, x),
+                        ad_largest(5, mixed)};
+    for (size_t k = 0; k < sizeof y / sizeof *y; k++) {
         const ad_var z = ad_mul(ad_exp(y[k]), x[0]);
         ad_record_gradient(z, 5, x, grad);
         no_error();
         ad_gradient(z, 5, x, want);
         for (int i = 0; i < 5; i++)
-            cr_expect_eq(ad_value(grad[i]), want[i], "%zu, x[%d]: %.17g, not %.17g", k, i, ad_value(grad[i]), want[i]);
+            cr_expect_eq(ad_value(grad[i]), want[i], "%zu, x[%d]: %.17g, not %.17g", k, i,
+                         ad_value(grad[i]), want[i]);
     }
 }
 
 Test(derive, follows_its_inputs_in_a_replay) {
     ad_var x[] = {ad_input(tape, 0.5), ad_input(tape, 2)}, grad[2];
-    ad_var y = ad_parse(tape, "h = tanh(a*b) + relu(a - 1); h*h + where(a < b, a^3, b*a) + fmax(a, b)", 2, "a, b", x);
+    ad_var y =
+        ad_parse(tape, "h = tanh(a*b) + relu(a - 1); h*h + where(a < b, a^3, b*a) + fmax(a, b)", 2,
+                 "a, b", x);
     double want[2];
     ad_record_gradient(y, 2, x, grad);
     const double places[][2] = {{3, 0.25}, {-1, 2}, {1, 1}, {0, 5}};
@@ -90,7 +104,8 @@ Test(derive, follows_its_inputs_in_a_replay) {
         ad_replay(tape);
         ad_gradient(y, 2, x, want);
         no_error();
-        for (int i = 0; i < 2; i++) cr_expect_eq(ad_value(grad[i]), want[i], "place %d, x[%d]", k, i);
+        for (int i = 0; i < 2; i++)
+            cr_expect_eq(ad_value(grad[i]), want[i], "place %d, x[%d]", k, i);
     }
 }
 
@@ -111,12 +126,13 @@ Test(derive, of_a_long_chain_is_one_walk) {
     cr_expect_leq(ad_tape_length(tape), 300001);
 }
 
-/* ---- it can be differentiated again ----------------------------------------------------------- */
+/* ---- it can be differentiated again ---------------------------------------------------------- */
 
 Test(derive, sine_returns_after_four_derivatives) {
     ad_var       x = ad_input(tape, 0.75), d = ad_sin(x);
     const double cycle[] = {cos(0.75), -sin(0.75), -cos(0.75), sin(0.75), cos(0.75), -sin(0.75)};
-    for (int k = 0; k < 6; k++) cr_expect_eq(ad_value(d = derivative(d, x)), cycle[k], "order %d", k + 1);
+    for (int k = 0; k < 6; k++)
+        cr_expect_eq(ad_value(d = derivative(d, x)), cycle[k], "order %d", k + 1);
 }
 
 Test(derive, exponential_is_all_its_derivatives) {
@@ -132,8 +148,9 @@ Test(derive, reciprocal_has_factorials_as_derivatives) {
     double want = 2;
     for (int k = 1; k <= 7; k++) {
         d = derivative(d, x);
-        want *= k*2;
-        cr_expect(close_to(ad_value(d), want, 32*U, 0), "order %d: %.17g, not %.17g", k, ad_value(d), want);
+        want *= k * 2;
+        cr_expect(close_to(ad_value(d), want, 32 * U, 0), "order %d: %.17g, not %.17g", k,
+                  ad_value(d), want);
     }
 }
 
@@ -142,16 +159,18 @@ Test(derive, mixed_derivatives_commute) {
     ad_var       v[] = {ad_input(tape, 0.5), ad_input(tape, 2), ad_input(tape, -3)};
     ad_var       y = ad_mul(ad_mul(ad_mul(v[0], v[1]), v[2]), ad_exp(v[0]));
     const int    order[][3] = {{0, 1, 2}, {0, 2, 1}, {1, 0, 2}, {1, 2, 0}, {2, 0, 1}, {2, 1, 0}};
-    const double want = 1.5*exp(0.5);                                       /* (1 + x) exp(x) */
+    const double want = 1.5 * exp(0.5); /* (1 + x) exp(x) */
     for (int k = 0; k < 6; k++) {
         ad_var d = y;
         for (int i = 0; i < 3; i++) d = derivative(d, v[order[k][i]]);
-        cr_expect(close_to(ad_value(d), want, 8*U, 0), "order %d: %.17g, not %.17g", k, ad_value(d), want);
+        cr_expect(close_to(ad_value(d), want, 8 * U, 0), "order %d: %.17g, not %.17g", k,
+                  ad_value(d), want);
     }
 }
 
-/* Third derivatives of every row along its first, its second and both operands, against Romberg differences
- * of the second derivatives: of t -> second derivative at x + t*dx, y + t*dy along the same line. */
+/* Third derivatives of every row along its first, its second and both operands, against Romberg
+ * differences of the second derivatives: of t -> second derivative at x + t*dx, y + t*dy along the
+ * same line. */
 typedef struct line {
     const row *r;
     double     x, y, dx, dy, side;
@@ -164,8 +183,8 @@ static ad_var second_along(const line *l, ad_var t) {
 }
 
 static double second_at(double at, void *context) {
-    const line   *l = context;
-    const double  x = l->x + at*l->dx, y = l->y + at*l->dy;
+    const line  *l = context;
+    const double x = l->x + at * l->dx, y = l->y + at * l->dy;
     if (l->r->side(x, y, row_value(l->r, x, y)) != l->side) return NAN;
     const ad_mark mark = ad_tape_mark(tape);
     const double  d = ad_value(second_along(l, ad_input(tape, at)));
@@ -179,11 +198,13 @@ static int check_third(const row *r, double x, double y, double dx, double dy) {
     const estimate e = differences(second_at, &l, 0, 0.03125);
     const ad_var   t = ad_input(tape, 0);
     const double   got = ad_value(derivative(second_along(&l, t), t));
-    const bool     good = e.error <= 1e-6*fmax(1, fabs(e.value));
+    const bool     good = e.error <= 1e-6 * fmax(1, fabs(e.value));
     no_error();
     if (good)
-        cr_expect(fabs(got - e.value) <= 10*e.error + 1e-9*fabs(e.value), "%s at (%g, %g) along (%g, %g): third "
-                  "derivative %.17g, differences say %.17g +- %.1g", r->name, x, y, dx, dy, got, e.value, e.error);
+        cr_expect(
+            fabs(got - e.value) <= 10 * e.error + 1e-9 * fabs(e.value),
+            "%s at (%g, %g) along (%g, %g): third derivative %.17g, differences say %.17g +- %.1g",
+            r->name, x, y, dx, dy, got, e.value, e.error);
     ad_tape_rewind(tape, mark);
     return good;
 }
@@ -193,9 +214,9 @@ Test(derive, third_derivatives_of_all_rows_agree_with_differences_of_the_second)
     for (int n = 0; n < ROWS; n++) {
         int checked = 0;
         for (int k = 0; k < 64; k++) {
-            const double x = at[k/8], y = at[k%8 == k/8 ? (k + 1)%8 : k%8];
+            const double x = at[k / 8], y = at[k % 8 == k / 8 ? (k + 1) % 8 : k % 8];
             if (n == ROW_polygamma) {
-                checked += check_third(&rows[n], k/8%4, y, 0, 1);
+                checked += check_third(&rows[n], k / 8 % 4, y, 0, 1);
                 continue;
             }
             checked += check_third(&rows[n], x, y, 1, 0);
@@ -206,14 +227,18 @@ Test(derive, third_derivatives_of_all_rows_agree_with_differences_of_the_second)
     }
 }
 
-/* ---- zeros, infinities, branches -------------------------------------------------------------- */
+/* ---- zeros, infinities, branches ------------------------------------------------------------- */
 
-/* sqrt at 0 has derivatives inf, -inf, inf; on the side that is not taken they count for nothing. */
+/* sqrt at 0 has derivatives inf, -inf, inf; on the side that is not taken they count for
+ * nothing. */
 Test(derive, branch_not_taken_counts_for_nothing_in_any_order) {
-    ad_var x = ad_input(tape, 0), d = ad_where(ad_less(ad_num(0), x), ad_sqrt(x), ad_mul(x, ad_num(3)));
-    for (int k = 1; k <= 5; k++) cr_expect_eq(ad_value(d = derivative(d, x)), k == 1 ? 3 : 0, "order %d", k);
+    ad_var x = ad_input(tape, 0),
+           d = ad_where(ad_less(ad_num(0), x), ad_sqrt(x), ad_mul(x, ad_num(3)));
+    for (int k = 1; k <= 5; k++)
+        cr_expect_eq(ad_value(d = derivative(d, x)), k == 1 ? 3 : 0, "order %d", k);
     ad_var y = ad_input(tape, -1), e = ad_where(ad_less(ad_num(0), y), ad_log(y), ad_exp(y));
-    for (int k = 1; k <= 4; k++) cr_expect_eq(ad_value(e = derivative(e, y)), exp(-1), "order %d", k);
+    for (int k = 1; k <= 4; k++)
+        cr_expect_eq(ad_value(e = derivative(e, y)), exp(-1), "order %d", k);
 }
 
 Test(derive, adjoint_that_becomes_zero_in_a_replay_sends_nothing) {
@@ -235,14 +260,15 @@ Test(derive, nan_of_mathematics_is_kept) {
     cr_expect(isnan(ad_value(derivative(ad_sqrt(ad_mul(x, x)), x))), "inf*0");
 }
 
-/* sqrt(x*x) by a sum, a product of lists, an operation of the user's own: inf*0 at 0, as in the sweep. */
+/* sqrt(x*x) by a sum, a product of lists, an operation of the user's own: inf*0 at 0, as in the
+ * sweep. */
 static double square_value(size_t n, const double x[], void *context) {
     (void)n, (void)context;
-    return x[0]*x[0]*x[1];
+    return x[0] * x[0] * x[1];
 }
 static void square_partials(size_t n, const double x[], double v, double partial[], void *context) {
     (void)n, (void)v, (void)context;
-    partial[0] = 2*x[0]*x[1], partial[1] = x[0]*x[0];
+    partial[0] = 2 * x[0] * x[1], partial[1] = x[0] * x[0];
 }
 static ad_var lost_partial;
 
@@ -252,16 +278,19 @@ static void records_square(size_t n, const ad_var x[], ad_var v, ad_var partial[
     if (context == NULL) partial[1] = ad_mul(x[0], x[0]);
     else partial[1] = *(const int *)context == 0 ? lost_partial : ad_num(9);
 }
-static const ad_custom_op square_op = {"square", 2, square_value, square_partials, NULL, NULL, records_square};
+static const ad_custom_op square_op = {"square", 2,    square_value,  square_partials,
+                                       NULL,     NULL, records_square};
 
 Test(derive, nan_of_mathematics_is_kept_in_lists_too) {
     const ad_var x = ad_input(tape, 0), one = ad_input(tape, 1);
     cr_expect(isnan(ad_value(derivative(ad_sqrt(ad_dot(1, &x, &x)), x))));
-    cr_expect(isnan(ad_value(derivative(ad_sqrt(ad_custom(tape, &square_op, 2, (ad_var[]){x, one}, NULL)), x))));
+    cr_expect(isnan(ad_value(
+        derivative(ad_sqrt(ad_custom(tape, &square_op, 2, (ad_var[]){x, one}, NULL)), x))));
     no_error();
 }
 
-/* x*x*y at (3, 2): 2xy and x*x; of x alone with a number for y, and with a partial that is a number. */
+/* x*x*y at (3, 2): 2xy and x*x; of x alone with a number for y, and with a partial that is a
+ * number. */
 Test(derive, of_an_operation_is_what_it_records) {
     const ad_var x[] = {ad_input(tape, 3), ad_input(tape, 2)};
     const int    number = 1;
@@ -269,7 +298,8 @@ Test(derive, of_an_operation_is_what_it_records) {
     ad_record_gradient(ad_custom(tape, &square_op, 2, x, NULL), 2, x, grad);
     cr_expect(ad_value(grad[0]) == 12 && ad_value(grad[1]) == 9);
     cr_expect_eq(ad_value(derivative(grad[0], x[1])), 6);
-    ad_record_gradient(ad_custom(tape, &square_op, 2, (ad_var[]){ad_num(4), x[1]}, NULL), 2, x, grad);
+    ad_record_gradient(ad_custom(tape, &square_op, 2, (ad_var[]){ad_num(4), x[1]}, NULL), 2, x,
+                       grad);
     cr_expect(ad_value(grad[0]) == 0 && ad_value(grad[1]) == 16);
     ad_record_gradient(ad_custom(tape, &square_op, 2, x, (void *)(uintptr_t)&number), 2, x, grad);
     cr_expect(ad_value(grad[0]) == 12 && ad_value(grad[1]) == 9 && grad[1].tape == NULL);
@@ -296,10 +326,11 @@ Test(derive, operation_without_record_has_no_second_derivative) {
     ad_var             grad[2];
     ad_record_gradient(ad_custom(tape, &op, 2, x, NULL), 2, x, grad);
     cr_expect(isnan(ad_value(grad[0])) && ad_tape_status(tape) == AD_UNSUPPORTED);
-    cr_expect_str_eq(ad_tape_message(tape), "node #2: the operation \"plain\" has no `record`, so no second derivative");
+    cr_expect_str_eq(ad_tape_message(tape),
+                     "node #2: the operation \"plain\" has no `record`, so no second derivative");
 }
 
-/* ---- what it leaves on the tape --------------------------------------------------------------- */
+/* ---- what it leaves on the tape -------------------------------------------------------------- */
 
 Test(derive, constants_are_plain_numbers) {
     ad_var x = ad_input(tape, 2), later = ad_input(tape, 3);
@@ -313,7 +344,7 @@ Test(derive, constants_are_plain_numbers) {
 }
 
 Test(derive, operations_of_the_caller_are_not_simplified) {
-    ad_var       x = ad_input(tape, 2), y = ad_mul(ad_add(ad_mul(x, ad_num(1)), ad_num(0)), ad_num(1));
+    ad_var x = ad_input(tape, 2), y = ad_mul(ad_add(ad_mul(x, ad_num(1)), ad_num(0)), ad_num(1));
     const size_t length = ad_tape_length(tape);
     cr_expect_eq(length, 4);
     cr_expect_eq(ad_value(derivative(y, x)), 1);
@@ -329,7 +360,8 @@ Test(derive, nodes_that_do_not_lead_from_x_are_left_out) {
     cr_expect_eq(ad_tape_length(tape), length);
 }
 
-/* Of three to pick from one leads from x: index == 1, then 1 or 0, its product with each of the two x, and their sum. */
+/* Of three to pick from one leads from x: index == 1, then 1 or 0, its product with each of the two
+ * x, and their sum. */
 Test(derive, what_is_picked_from_is_asked_for_only_where_it_leads_from_x) {
     ad_var       x = ad_input(tape, 3), w = ad_input(tape, 2), i = ad_input(tape, 1);
     const ad_var some[] = {ad_exp(w), ad_mul(x, x), ad_sin(w)}, y = ad_pick(i, 3, some);
@@ -382,7 +414,7 @@ Test(derive, adjoints_of_the_last_sweep_stay) {
     cr_expect_eq(ad_grad(x), before);
 }
 
-/* ---- what is refused -------------------------------------------------------------------------- */
+/* ---- what is refused ------------------------------------------------------------------------- */
 
 static void refused(ad_var y, ad_var x, ad_status want, const char *part) {
     const size_t length = ad_tape_length(tape);

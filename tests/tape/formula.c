@@ -9,7 +9,7 @@
 #include <string.h>
 
 static ad_tape *tape;
-static ad_var   var[3];                                          /* x, y, z */
+static ad_var   var[3]; /* x, y, z */
 
 static const double xyz[] = {1.25, -0.75, 3.5};
 
@@ -30,7 +30,7 @@ static ad_var read_text(const char *text) {
 static void expect_value(const char *text, double want) {
     const double got = ad_value(read_text(text));
     cr_expect_eq(ad_tape_status(tape), AD_OK, "%s: %s", text, ad_tape_message(tape));
-    cr_expect(close_to(got, want, 4*U, 0), "%s is %.17g, want %.17g", text, got, want);
+    cr_expect(close_to(got, want, 4 * U, 0), "%s is %.17g, want %.17g", text, got, want);
     ad_tape_clear(tape);
 }
 
@@ -83,18 +83,18 @@ Test(formula, value_is_the_one_of_the_compiler) {
 
 /* The same text with spaces everywhere or nowhere. */
 Test(formula, spaces_do_not_matter) {
-    expect_value("x+y*z", 1.25 - 0.75*3.5);
-    expect_value("  x\t+\ny  *  z ", 1.25 - 0.75*3.5);
+    expect_value("x+y*z", 1.25 - 0.75 * 3.5);
+    expect_value("  x\t+\ny  *  z ", 1.25 - 0.75 * 3.5);
     expect_value("hypot ( x , y )", hypot(1.25, 0.75));
     expect_value("x<z&&y<z?1:2", 1);
     expect_value("x>y", 1);
-    expect_value("x--1", 2.25);                                  /* C would see -- */
+    expect_value("x--1", 2.25); /* C would see -- */
 }
 
 Test(formula, number_is_a_double_and_never_an_integer) {
     expect_value("1/2", 0.5);
     expect_value("7/2*2", 7);
-    expect_value("010", 10);                                     /* not octal */
+    expect_value("010", 10); /* not octal */
     expect_value("4000000000*4000000000", 1.6e19);
 }
 
@@ -162,13 +162,13 @@ Test(formula, every_row_is_called_by_its_name) {
 Test(formula, reductions) {
     expect_value("sum(x, y, z)", 4);
     expect_value("sum(x)", 1.25);
-    expect_value("mean(x, y, z)", 4.0/3);
-    expect_value("prod(x, y, z)", 1.25*-0.75*3.5);
+    expect_value("mean(x, y, z)", 4.0 / 3);
+    expect_value("prod(x, y, z)", 1.25 * -0.75 * 3.5);
     expect_value("prod(x)", 1.25);
-    expect_value("dot(x, y, z, 2)", 1.25*3.5 - 1.5);
+    expect_value("dot(x, y, z, 2)", 1.25 * 3.5 - 1.5);
     expect_value("logsumexp(x, y, z)", log(exp(1.25) + exp(-0.75) + exp(3.5)));
     expect_value("logsumexp(z)", 3.5);
-    expect_value("norm(x, y, z)", sqrt(1.25*1.25 + 0.75*0.75 + 3.5*3.5));
+    expect_value("norm(x, y, z)", sqrt(1.25 * 1.25 + 0.75 * 0.75 + 3.5 * 3.5));
     expect_value("largest(x, y, z, x) + largest(y)", 3.5 - 0.75);
     expect_value("sum(1, 2, 3)", 6);
     expect_value("sum(x, sum(y, z), mean(1, 2))*2", 11);
@@ -177,9 +177,9 @@ Test(formula, reductions) {
 
 Test(formula, gradient_of_reductions) {
     ad_backward(read_text("dot(x, y, z, x) + prod(x, y, z) + mean(x, z)"));
-    cr_expect_eq(ad_grad(var[0]), 3.5 - 0.75 - 0.75*3.5 + 0.5);
-    cr_expect_eq(ad_grad(var[1]), 1.25 + 1.25*3.5);
-    cr_expect_eq(ad_grad(var[2]), 1.25 + 1.25*-0.75 + 0.5);
+    cr_expect_eq(ad_grad(var[0]), 3.5 - 0.75 - 0.75 * 3.5 + 0.5);
+    cr_expect_eq(ad_grad(var[1]), 1.25 + 1.25 * 3.5);
+    cr_expect_eq(ad_grad(var[2]), 1.25 + 1.25 * -0.75 + 0.5);
 }
 
 /* ---- conditionals ---------------------------------------------------------------------------- */
@@ -214,19 +214,21 @@ Test(formula, comparison_with_nan_is_false) {
 
 Test(formula, macro_binds_names_to_variables) {
     ad_var w = ad_input(tape, 0.5), x = ad_input(tape, 2), b = ad_input(tape, -0.25);
-    ad_var y = ad_formula(tape, tanh(w*x + b), w, x, b);
-    cr_expect(close_to(ad_value(y), tanh(0.75), 2*U, 0));
+    ad_var y = ad_formula(tape, tanh(w * x + b), w, x, b);
+    cr_expect(close_to(ad_value(y), tanh(0.75), 2 * U, 0));
     ad_backward(y);
-    cr_expect(close_to(ad_grad(w), 2*(1 - tanh(0.75)*tanh(0.75)), 8*U, 0));
+    cr_expect(close_to(ad_grad(w), 2 * (1 - tanh(0.75) * tanh(0.75)), 8 * U, 0));
 }
 
 Test(formula, names_are_postfix_expressions) {
     const ad_var x[] = {ad_num(2), ad_num(3)};
-    struct { ad_var a, b; } p = {ad_num(5), ad_num(7)}, *q = &p;
+    struct {
+        ad_var a, b;
+    } p = {ad_num(5), ad_num(7)}, *q = &p;
     const ad_var m[2][2] = {{ad_num(11), ad_num(13)}, {ad_num(17), ad_num(19)}};
-    cr_expect_eq(ad_value(ad_formula(tape, x[0]*x[1], x[0], x[1])), 6);
+    cr_expect_eq(ad_value(ad_formula(tape, x[0] * x[1], x[0], x[1])), 6);
     cr_expect_eq(ad_value(ad_formula(tape, p.a - p.b, p.a, p.b)), -2);
-    cr_expect_eq(ad_value(ad_formula(tape, q->a*q->b + p.a, q->a, q->b, p.a)), 40);
+    cr_expect_eq(ad_value(ad_formula(tape, q->a * q->b + p.a, q->a, q->b, p.a)), 40);
     cr_expect_eq(ad_value(ad_formula(tape, m[0][1] + m[1][0], m[0][1], m[1][0])), 30);
 }
 
@@ -268,11 +270,11 @@ Test(formula, number_of_names_and_of_variables_must_agree) {
 
 Test(formula, stages_are_shared_nodes) {
     ad_var v = read_text("a = x*y; b = a + z; a*b");
-    cr_expect_eq(ad_value(v), -0.9375*(-0.9375 + 3.5));
+    cr_expect_eq(ad_value(v), -0.9375 * (-0.9375 + 3.5));
     cr_expect_eq(ad_tape_length(tape), 3 + 3);
     ad_backward(v);
     cr_expect_eq(ad_grad(var[2]), -0.9375);
-    cr_expect_eq(ad_grad(var[0]), -0.75*(2*-0.9375 + 3.5));
+    cr_expect_eq(ad_grad(var[0]), -0.75 * (2 * -0.9375 + 3.5));
 }
 
 Test(formula, stages_keep_their_names) {
@@ -415,9 +417,11 @@ Test(formula, empty_text_is_an_error) {
 Test(formula, stray_characters_have_the_caret_under_them) {
     const char *strays[] = {"$", "@", "#", "\"", "'", "\\",   "`",    "~",       "%",
                             "&", "|", "{", "}",  "]", "\x01", "\xff", "\xc3\xa4"};
-    for (size_t i = 0; i < sizeof strays/sizeof *strays; i++) {
+    for (size_t i = 0; i < sizeof strays / sizeof *strays; i++) {
         char        text[20], rest[20];
-        const char *shown = strays[i][0] == '\x01' ? "\\x01" : strays[i][0] == '\xff' ? "\\xff" : strays[i];
+        const char *shown = strays[i][0] == '\x01' ? "\\x01"
+                          : strays[i][0] == '\xff' ? "\\xff"
+                                                   : strays[i];
         snprintf(text, sizeof text, "x + %s y", strays[i]);
         snprintf(rest, sizeof rest, "%s y", shown);
         expect_error(text, rest);
@@ -440,7 +444,7 @@ Test(formula, conditional_without_its_colon_is_an_error) {
 
 Test(formula, numbers_that_are_none) {
     const char *bad[] = {"1e", "1e+", "1.e", "0x10", "1.5f", "1_000", ".", "..5", "1e5e5", "0b1"};
-    for (size_t i = 0; i < sizeof bad/sizeof *bad; i++) {
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         cr_expect(isnan(ad_value(read_text(bad[i]))), "%s", bad[i]);
         cr_expect_eq(ad_tape_status(tape), AD_BAD_FORMULA, "%s", bad[i]);
         ad_tape_clear(tape);
@@ -458,7 +462,7 @@ Test(formula, caret_is_right_in_a_later_line) {
 }
 
 Test(formula, caret_is_right_in_a_long_text) {
-    char text[700];
+    char   text[700];
     size_t n = 0;
     for (int i = 0; i < 100; i++) n += (size_t)snprintf(text + n, sizeof text - n, "x + ");
     snprintf(text + n, sizeof text - n, "foo + y");
@@ -490,7 +494,7 @@ Test(formula, variables_of_another_tape_are_refused) {
 /* begin, middle, end with begin and end `depth` times. */
 static char *nest(const char *begin, const char *middle, const char *end, size_t depth) {
     const size_t nb = strlen(begin), ne = strlen(end);
-    char *text = malloc(depth*(nb + ne) + strlen(middle) + 1), *at = text;
+    char        *text = malloc(depth * (nb + ne) + strlen(middle) + 1), *at = text;
     for (size_t i = 0; i < depth; i++) memcpy(at, begin, nb), at += nb;
     memcpy(at, middle, strlen(middle)), at += strlen(middle);
     for (size_t i = 0; i < depth; i++) memcpy(at, end, ne), at += ne;
@@ -506,7 +510,7 @@ static const char *nestings[][3] = {
     {"x + ", "y", ""},
 };
 /* clang-format on */
-enum { NESTINGS = sizeof nestings/sizeof *nestings };
+enum { NESTINGS = sizeof nestings / sizeof *nestings };
 
 Test(formula, nesting_of_900_is_fine) {
     for (int i = 0; i < NESTINGS; i++) {
@@ -535,7 +539,7 @@ Test(formula, nesting_of_any_depth_does_not_crash) {
         char *text = nest(nestings[i][0], nestings[i][1], nestings[i][2], 500000);
         read_text(text);
         ad_tape_clear(tape);
-        text[strlen(nestings[i][0])*500000] = '\0';              /* only beginnings */
+        text[strlen(nestings[i][0]) * 500000] = '\0'; /* only beginnings */
         read_text(text);
         cr_expect_eq(ad_tape_status(tape), AD_BAD_FORMULA, "%.30s", text);
         ad_tape_clear(tape);
@@ -545,7 +549,7 @@ Test(formula, nesting_of_any_depth_does_not_crash) {
 
 Test(formula, sum_of_many_terms_is_no_nesting) {
     char *text = nest("x + ", "y", "", 200000);
-    cr_expect_eq(ad_value(read_text(text)), 200000*1.25 - 0.75);
+    cr_expect_eq(ad_value(read_text(text)), 200000 * 1.25 - 0.75);
     cr_expect_eq(ad_tape_status(tape), AD_OK, "%s", ad_tape_message(tape));
     free(text);
 }
@@ -573,13 +577,13 @@ Test(formula, no_text_crashes) {
                                    "<",   ">",     "=", "!", "&&", "||",  "?",    ":",   ",",
                                    ";",   ".",     "[", "]", "1",  "2.5", "e",    "sin", "sum",
                                    "dot", "hypot", "a", " ", "->", "\n",  "where"};
-    uint64_t      state = 20;
-    const ad_mark mark = ad_tape_mark(tape);
+    uint64_t           state = 20;
+    const ad_mark      mark = ad_tape_mark(tape);
     for (int i = 0; i < 20000; i++) {
-        char text[200] = "";
+        char      text[200] = "";
         const int length = (int)(random_bits(&state) % 20);
         for (int j = 0; j < length; j++)
-            strcat(text, pieces[random_bits(&state) % (sizeof pieces/sizeof *pieces)]);
+            strcat(text, pieces[random_bits(&state) % (sizeof pieces / sizeof *pieces)]);
         ad_var y = read_text(text);
         cr_assert(ad_tape_status(tape) == AD_OK ||
                       (ad_tape_status(tape) == AD_BAD_FORMULA && isnan(ad_value(y))),
@@ -594,7 +598,7 @@ Test(formula, no_text_crashes) {
 static bool decimal_comma(void) {
     const char *names[] = {"de_DE.UTF-8", "de_DE.utf8",  "de_DE",
                            "fr_FR.UTF-8", "it_IT.UTF-8", "es_ES.UTF-8"};
-    for (size_t i = 0; i < sizeof names/sizeof *names; i++)
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (setlocale(LC_ALL, names[i]) != NULL && localeconv()->decimal_point[0] == ',')
             return true;
     return false;
@@ -609,7 +613,7 @@ Test(formula, numbers_are_read_as_in_the_c_locale) {
     ad_tape_clear(tape);
     ad_pick(ad_num(0.5), 3, var);
     cr_expect(strstr(ad_tape_message(tape), "0.5") != NULL, "%s", ad_tape_message(tape));
-    cr_expect(localeconv()->decimal_point[0] == ',');   /* the program's locale is as it was */
+    cr_expect(localeconv()->decimal_point[0] == ','); /* the program's locale is as it was */
 }
 
 Test(formula, every_node_is_noted_to_come_from_its_line) {
@@ -632,7 +636,7 @@ Test(formula, every_node_is_noted_to_come_from_its_line) {
 
 static double twice(size_t n, const double x[], void *context) {
     (void)n, (void)context;
-    return 2*x[0];
+    return 2 * x[0];
 }
 static void twice_partials(size_t n, const double x[], double v, double partial[], void *context) {
     (void)n, (void)x, (void)v, (void)context;
@@ -641,7 +645,8 @@ static void twice_partials(size_t n, const double x[], double v, double partial[
 
 /* At most 60 characters of a line are shown on each side of the place, and as many of a name. */
 Test(formula, messages_word_for_word) {
-    const ad_custom_op twofold = {.name = "twofold", .operands = 1, .value = twice, .partials = twice_partials};
+    const ad_custom_op twofold = {
+        .name = "twofold", .operands = 1, .value = twice, .partials = twice_partials};
     ad_tape_define(tape, &twofold, NULL);
     /* clang-format off */
     const struct { const char *text, *message; } cases[] = {
@@ -681,11 +686,12 @@ Test(formula, messages_word_for_word) {
          "expected a number, a name or ( at character 13\n   b = $;\n       ^"},
     };
     /* clang-format on */
-    for (size_t i = 0; i < sizeof cases/sizeof *cases; i++) {
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         read_text(cases[i].text);
         const char *message = ad_tape_message(tape);
-        cr_expect(strncmp(message, "formula: ", 9) == 0 && strcmp(message + 9, cases[i].message) == 0, "%s: is\n%s",
-                  cases[i].text, message);
+        cr_expect(strncmp(message, "formula: ", 9) == 0 &&
+                      strcmp(message + 9, cases[i].message) == 0,
+                  "%s: is\n%s", cases[i].text, message);
         ad_tape_clear(tape);
     }
 }
@@ -693,10 +699,13 @@ Test(formula, messages_word_for_word) {
 Test(formula, message_shows_60_characters_of_the_line_on_each_side) {
     char text[300], shown[300];
     snprintf(text, sizeof text, "%s%s%s%s", FIFTY FIFTY, "+ foo", FIFTY, FIFTY);
-    snprintf(shown, sizeof shown, "\"foo\" at character 103; the names are x, y and z\n  %.60s%.60s\n  %60s^", text + 42, text + 102, "");
+    snprintf(shown, sizeof shown,
+             "\"foo\" at character 103; the names are x, y and z\n  %.60s%.60s\n  %60s^", text + 42,
+             text + 102, "");
     read_text(text);
     const char *found = strstr(ad_tape_message(tape), "\"foo\"");
-    cr_expect(found != NULL && strcmp(found, shown) == 0, "%s\nwanted\n%s", ad_tape_message(tape), shown);
+    cr_expect(found != NULL && strcmp(found, shown) == 0, "%s\nwanted\n%s", ad_tape_message(tape),
+              shown);
 }
 
 Test(formula, message_shows_60_characters_of_a_name) {
@@ -706,7 +715,9 @@ Test(formula, message_shows_60_characters_of_a_name) {
     read_text(name);
     const char *message = ad_tape_message(tape);
     cr_expect(strstr(message, shown) != NULL, "%s", message);
-    cr_expect_eq(strcspn(message, "\n") - strlen("formula: unknown name \"\" at character 1; the names are x, y and z"), 60, "%s", message);
+    cr_expect_eq(strcspn(message, "\n") -
+                     strlen("formula: unknown name \"\" at character 1; the names are x, y and z"),
+                 60, "%s", message);
 }
 
 Test(formula, lists_of_names_that_do_not_fit_are_told_with_their_number) {
@@ -718,7 +729,7 @@ Test(formula, lists_of_names_that_do_not_fit_are_told_with_their_number) {
         {0, "x",          "formula: 0 variables, but the names are \"x\""},
     };
     /* clang-format on */
-    for (size_t i = 0; i < sizeof cases/sizeof *cases; i++) {
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const ad_var exactly[2] = {var[0], var[1]};
         ad_parse(tape, "1", cases[i].n, cases[i].names, exactly + 2 - cases[i].n);
         cr_expect_eq(ad_tape_status(tape), AD_BAD_ARGUMENT);
@@ -740,7 +751,8 @@ Test(formula, text_and_variables_that_are_null_are_told) {
 
 /* x is 1.25, and so on; what stands behind the place in the first line of the message. */
 Test(formula, messages_say_what_was_meant) {
-    const ad_custom_op twofold = {.name = "twofold", .operands = 1, .value = twice, .partials = twice_partials};
+    const ad_custom_op twofold = {
+        .name = "twofold", .operands = 1, .value = twice, .partials = twice_partials};
     ad_tape_define(tape, &twofold, NULL);
     /* clang-format off */
     static const struct { const char *text, *hint; } cases[] = {
@@ -814,7 +826,7 @@ Test(formula, messages_say_what_was_meant) {
         {"x*/y", ""},
     };
     /* clang-format on */
-    for (size_t i = 0; i < sizeof cases/sizeof *cases; i++) {
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         read_text(cases[i].text);
         cr_expect_eq(ad_tape_status(tape), AD_BAD_FORMULA, "%s", cases[i].text);
         const char *message = ad_tape_message(tape), *at = strstr(message, " at character ");
@@ -822,7 +834,8 @@ Test(formula, messages_say_what_was_meant) {
         char        want[100];
         snprintf(want, sizeof want, "%s%s", cases[i].hint,
                  strncmp(message, "formula: unknown name", 21) != 0 ? "\n"
-                 : cases[i].hint[0] == '\0' ? "; the names are x, y and z\n" : " The names are x, y and z\n");
+                 : cases[i].hint[0] == '\0'                         ? "; the names are x, y and z\n"
+                                            : " The names are x, y and z\n");
         cr_expect(strncmp(hint, want, strlen(want)) == 0, "%s: is\n%s", cases[i].text, message);
         char line[2000];
         cr_expect_not_null(under_caret(message, line), "%s", message);
@@ -833,18 +846,23 @@ Test(formula, messages_say_what_was_meant) {
 /* Names that the formula gave are there too; of many ten are shown, of long ones the beginning. */
 Test(formula, unknown_name_lists_those_that_are_bound) {
     const ad_var v[12] = {0};
-    const struct { size_t n; const char *names, *text, *says; } cases[] = {
+    const struct {
+        size_t      n;
+        const char *names, *text, *says;
+    } cases[] = {
         {0, "", "foo", "; the list of names is empty\n"},
         {1, "w", "foo", "; the only name is w\n"},
         {2, " w [ 0 ] , p . b ", "foo", "; the names are w[0] and p.b\n"},
         {1, "w", "h = 2*w; foo", "; the names are w and h\n"},
-        {12, "a,b,c,d,e,f,g,h,i,j,k,l", "foo", "; the names are a, b, c, d, e, f, g, h, i, j and 2 more\n"},
-        {1, "a_name_that_is_longer_than_most", "foo", "; the only name is a_name_that_is_longer_th...\n"},
+        {12, "a,b,c,d,e,f,g,h,i,j,k,l", "foo",
+         "; the names are a, b, c, d, e, f, g, h, i, j and 2 more\n"},
+        {1, "a_name_that_is_longer_than_most", "foo",
+         "; the only name is a_name_that_is_longer_th...\n"},
         {2, "weight, bias", "wieght*2", "; did you mean weight? The names are weight and bias\n"},
         {2, "weight, bias", "w + bais", "; the names are weight and bias\n"},
         {1, "x[0]", "x[1]", "; did you mean x[0]? The only name is x[0]\n"},
     };
-    for (size_t i = 0; i < sizeof cases/sizeof *cases; i++) {
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         ad_parse(tape, cases[i].text, cases[i].n, cases[i].names, v);
         const char *message = ad_tape_message(tape);
         cr_expect(strstr(message, cases[i].says) != NULL, "%s: is\n%s", cases[i].text, message);
@@ -883,18 +901,21 @@ Test(formula, a_name_that_means_something_is_not_defined_again) {
         {"2x",   "ad_tape_define: \"2x\" is not a word"},
     };
     /* clang-format on */
-    for (size_t i = 0; i < sizeof cases/sizeof *cases; i++) {
-        const ad_custom_op op = {.name = cases[i].name, .operands = 1, .value = twice, .partials = twice_partials};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const ad_custom_op op = {
+            .name = cases[i].name, .operands = 1, .value = twice, .partials = twice_partials};
         cr_expect_eq(ad_tape_define(tape, &op, NULL), AD_BAD_ARGUMENT, "%s", cases[i].name);
         cr_expect_str_eq(ad_tape_message(tape), cases[i].message, "%s", ad_tape_message(tape));
         ad_tape_clear(tape);
     }
     cr_expect_eq(ad_tape_define(NULL, NULL, NULL), AD_NO_MEMORY);
-    const ad_custom_op op = {.name = "s", .operands = 1, .value = twice, .partials = twice_partials};
+    const ad_custom_op op = {
+        .name = "s", .operands = 1, .value = twice, .partials = twice_partials};
     cr_expect_eq(ad_tape_define(tape, &op, NULL), AD_OK, "%s", ad_tape_message(tape));
     cr_expect_eq(ad_value(read_text("s(x)")), 2.5, "%s", ad_tape_message(tape));
     read_text("x +");
-    const ad_custom_op late = {.name = "late", .operands = 1, .value = twice, .partials = twice_partials};
+    const ad_custom_op late = {
+        .name = "late", .operands = 1, .value = twice, .partials = twice_partials};
     cr_expect_eq(ad_tape_define(tape, &late, NULL), AD_BAD_FORMULA);
     ad_tape_clear(tape);
     cr_expect(isnan(ad_value(read_text("late(x)"))));

@@ -32,7 +32,7 @@ Test(record, folded_value_is_the_recorded_value) {
     const double at[] = {0.25, -1.75, 0, 3, 40, -40, 1e-9, INFINITY};
     for (int i = 0; i < ROWS; i++) {
         for (int j = 0; j < 8; j++) {
-            ad_var x = ad_input(tape, at[j]), y = ad_input(tape, at[(j + 3) % 8]);
+            ad_var       x = ad_input(tape, at[j]), y = ad_input(tape, at[(j + 3) % 8]);
             const double recorded = ad_value(row_record(&rows[i], x, y));
             const double folded = row_value(&rows[i], at[j], at[(j + 3) % 8]);
             cr_expect(same_bits(recorded, folded) || (isnan(recorded) && isnan(folded)),
@@ -45,7 +45,7 @@ Test(record, folded_value_is_the_recorded_value) {
 Test(record, input_has_its_value_at_once) {
     cr_expect_eq(ad_value(ad_input(tape, -3.5)), -3.5);
     cr_expect(isnan(ad_value(ad_input(tape, NAN))));
-    cr_expect_eq(ad_tape_status(tape), AD_OK);                   /* NaN is a value */
+    cr_expect_eq(ad_tape_status(tape), AD_OK); /* NaN is a value */
 }
 
 Test(record, result_has_its_value_at_once) {
@@ -60,10 +60,10 @@ Test(record, inputs_may_come_after_operations) {
     ad_var x = ad_input(tape, 3), y = ad_exp(x), late = ad_input(tape, 2), z = ad_mul(y, late);
     ad_backward(z);
     cr_expect_eq(ad_grad(late), exp(3));
-    cr_expect_eq(ad_grad(x), 2*exp(3));
+    cr_expect_eq(ad_grad(x), 2 * exp(3));
     ad_set(late, 5);
     ad_replay(tape);
-    cr_expect_eq(ad_value(z), exp(3)*5);
+    cr_expect_eq(ad_value(z), exp(3) * 5);
 }
 
 /* ---- ad_set ---------------------------------------------------------------------------------- */
@@ -111,7 +111,7 @@ Test(record, branch_says_whether_the_condition_is_not_zero) {
     cr_expect_not(ad_branch(ad_input(tape, -0.0)));
     cr_expect(ad_branch(ad_num(2)));
     cr_expect_not(ad_branch(ad_num(0)));
-    cr_expect(ad_branch(ad_input(tape, NAN)) && ad_branch(ad_num(NAN)));   /* as in C: NaN != 0 */
+    cr_expect(ad_branch(ad_input(tape, NAN)) && ad_branch(ad_num(NAN))); /* as in C: NaN != 0 */
     cr_expect_eq(ad_tape_status(tape), AD_OK);
 }
 

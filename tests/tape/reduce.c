@@ -38,25 +38,25 @@ typedef struct operands {
 } operands;
 
 static double start_value(int i) {
-    return sin(i*1.7 + 0.3)*2 + 0.1;
+    return sin(i * 1.7 + 0.3) * 2 + 0.1;
 }
 
 static bool is_number(layout l, int i) {
-    return l == NUMBERS || (l == MIXED && i % 3 == 1) || (l == RUNS && i/20 % 2 == 1);
+    return l == NUMBERS || (l == MIXED && i % 3 == 1) || (l == RUNS && i / 20 % 2 == 1);
 }
 
 static int leaf_behind(layout l, int n, int i) {
     if (is_number(l, i)) return -1;
     return l == CONSECUTIVE || l == RUNS ? i
          : l == REPEATED                 ? i % 3 % n
-                                         : (int)((long)i*7 % n); /* 7 divides no size but 7 */
+                                         : (int)((long)i * 7 % n); /* 7 divides no size but 7 */
 }
 
 static void lay_out(ad_tape *to, layout l, size_t n, operands *o) {
     o->n = o->leaves = n;
     for (size_t i = 0; i < n; i++) {
         o->leaf[i] = ad_input(to, start_value((int)i));
-        if (l == SCATTERED) ad_neg(o->leaf[i]);                  /* something in between */
+        if (l == SCATTERED) ad_neg(o->leaf[i]); /* something in between */
     }
     for (size_t i = 0; i < n; i++) {
         o->from[i] = leaf_behind(l, (int)n, (int)i);
@@ -94,25 +94,29 @@ static long double exact_value(kind k, const operands *x, const operands *y, lon
     *scale = 0;
     for (size_t i = 0; i < x->n; i++) {
         const long double a = operand_value(x, i), b = k == DOT ? operand_value(y, i) : 1;
-        const long double term = k == LOGSUMEXP ? expl(a) : k == NORM ? a*a : a*b;
+        const long double term = k == LOGSUMEXP ? expl(a) : k == NORM ? a * a : a * b;
         total += term;
         *scale += fabsl(term);
     }
     if (k == LOGSUMEXP) *scale = 2 + fabsl(logl(total));
     if (k == NORM) *scale = sqrtl(total);
     if (k == LARGEST) *scale = 0;
-    return k == LOGSUMEXP ? logl(total) : k == NORM ? sqrtl(total) : k == LARGEST ? exact_largest(x) : total;
+    return k == LOGSUMEXP ? logl(total)
+         : k == NORM      ? sqrtl(total)
+         : k == LARGEST   ? exact_largest(x)
+                          : total;
 }
 
-static long double exact_partial(kind k, const operands *x, const operands *other, size_t i, long double v) {
+static long double exact_partial(kind k, const operands *x, const operands *other, size_t i,
+                                 long double v) {
     const long double a = operand_value(x, i);
     long double       equal = 0;
     if (k == SUM) return 1;
     if (k == DOT) return operand_value(other, i);
     if (k == LOGSUMEXP) return expl(a - v);
-    if (k == NORM) return a/v;
+    if (k == NORM) return a / v;
     for (size_t j = 0; j < x->n; j++) equal += operand_value(x, j) == v;
-    return a == v ? 1/equal : 0;
+    return a == v ? 1 / equal : 0;
 }
 
 /* To each leaf the partials of all places where it stands. */
@@ -136,7 +140,7 @@ static void expect_gradient(const char *what, kind k, const operands *x, const o
     exact_gradient(k, x, other, v, want, size);
     for (size_t i = 0; i < x->leaves; i++)
         /* contributions to a leaf add up in some order: at most n roundings of their sizes' sum */
-        cr_expect(close_to(ad_grad(x->leaf[i]), (double)want[i], 8*U, (double)x->n*U*size[i]),
+        cr_expect(close_to(ad_grad(x->leaf[i]), (double)want[i], 8 * U, (double)x->n * U * size[i]),
                   "%s: leaf %zu has %.17g, want %.17Lg", what, i, ad_grad(x->leaf[i]), want[i]);
 }
 
@@ -152,7 +156,7 @@ static void check(kind k, layout lx, layout ly, size_t n) {
     long double       scale;
     const long double want = exact_value(k, &x, &y, &scale);
     /* at most n roundings of partial sums, each at most the sum of the sizes */
-    cr_expect(close_to(ad_value(v), (double)want, 0, (double)(scale*(n + 4)*U)),
+    cr_expect(close_to(ad_value(v), (double)want, 0, (double)(scale * (n + 4) * U)),
               "%s: %.17g, want %.17Lg", what, ad_value(v), want);
     const bool folds = n == 0 || (lx == NUMBERS && (k != DOT || ly == NUMBERS));
     cr_expect_eq(ad_tape_length(tape), before + !folds, "%s", what);
@@ -165,13 +169,13 @@ static void check(kind k, layout lx, layout ly, size_t n) {
 }
 
 ParameterizedTestParameters(reduce, values_and_gradients_are_right_for_every_layout) {
-    static int number[KINDS*LAYOUTS];
-    for (int i = 0; i < KINDS*LAYOUTS; i++) number[i] = i;
-    return cr_make_param_array(int, number, KINDS*LAYOUTS);
+    static int number[KINDS * LAYOUTS];
+    for (int i = 0; i < KINDS * LAYOUTS; i++) number[i] = i;
+    return cr_make_param_array(int, number, KINDS *LAYOUTS);
 }
 
 ParameterizedTest(int *number, reduce, values_and_gradients_are_right_for_every_layout) {
-    const kind   k = (kind)(*number/LAYOUTS);
+    const kind   k = (kind)(*number / LAYOUTS);
     const layout lx = (layout)(*number % LAYOUTS);
     for (int i = 0; i < SIZES; i++)
         for (int ly = 0; ly < (k == DOT ? LAYOUTS : 1); ly++) check(k, lx, (layout)ly, sizes[i]);
@@ -199,7 +203,7 @@ static double at(double value, void *context) {
 
 Test(reduce, gradients_agree_with_differences) {
     static operands x, y;
-    for (int k = 0; k < LARGEST; k++) {                          /* it has kinks near by */
+    for (int k = 0; k < LARGEST; k++) { /* it has kinks near by */
         for (int l = 0; l < LAYOUTS; l++) {
             if (l == NUMBERS) continue;
             lay_out(tape, (layout)l, 7, &x);
@@ -210,7 +214,7 @@ Test(reduce, gradients_agree_with_differences) {
                 along          a = {(kind)k, &x, &y, x.leaf[i]};
                 const estimate e = differences(at, &a, value, 0.25);
                 ad_set(x.leaf[i], value);
-                cr_expect(e.error < 1e-8 && fabs(got - e.value) <= 10*e.error + 1e-12,
+                cr_expect(e.error < 1e-8 && fabs(got - e.value) <= 10 * e.error + 1e-12,
                           "%s, %s, leaf %zu: %.17g, differences say %.17g +- %.1g", kind_name[k],
                           layout_name[l], i, got, e.value, e.error);
             }
@@ -255,7 +259,7 @@ Test(reduce, same_operands_give_the_same_sum_whether_consecutive_or_not) {
     lay_out(tape, CONSECUTIVE, 1000, &x);
     lay_out(tape, SCATTERED, 1000, &y);
     ad_var again[1000];
-    for (size_t i = 0; i < 1000; i++) again[i] = y.leaf[i];      /* the same values, not adjacent */
+    for (size_t i = 0; i < 1000; i++) again[i] = y.leaf[i]; /* the same values, not adjacent */
     cr_expect(same_bits(ad_value(ad_sum(1000, x.var)), ad_value(ad_sum(1000, again))));
     cr_expect(
         same_bits(ad_value(ad_dot(1000, x.var, x.var)), ad_value(ad_dot(1000, again, x.var))));
@@ -279,13 +283,13 @@ Test(reduce, dot_of_a_vector_with_itself_has_twice_the_vector_as_gradient) {
     static operands x;
     lay_out(tape, CONSECUTIVE, 1000, &x);
     ad_backward(ad_dot(1000, x.var, x.var));
-    for (size_t i = 0; i < 1000; i++) cr_expect_eq(ad_grad(x.leaf[i]), 2*ad_value(x.leaf[i]));
+    for (size_t i = 0; i < 1000; i++) cr_expect_eq(ad_grad(x.leaf[i]), 2 * ad_value(x.leaf[i]));
 }
 
 Test(reduce, dot_of_overlapping_ranges) {
     ad_var x[20];
     for (int i = 0; i < 20; i++) x[i] = ad_input(tape, i + 1);
-    ad_backward(ad_dot(19, x, x + 1));                           /* sum of x[i]*x[i+1] */
+    ad_backward(ad_dot(19, x, x + 1)); /* sum of x[i]*x[i+1] */
     for (int i = 0; i < 20; i++)
         cr_expect_eq(ad_grad(x[i]), (i > 0 ? i : 0) + (i < 19 ? i + 2 : 0));
 }
@@ -301,11 +305,11 @@ Test(reduce, alternating_reductions_keep_their_numbers_apart) {
     ad_var x = ad_input(tape, 1), v[50];
     for (int i = 0; i < 50; i++) {
         const ad_var a[] = {x, ad_num(i), ad_num(0.5)}, b[] = {ad_num(2), ad_num(-i), x};
-        v[i] = ad_dot(3, a, b);                                  /* 2x - i*i + 0.5x */
+        v[i] = ad_dot(3, a, b); /* 2x - i*i + 0.5x */
     }
     ad_set(x, 4);
     ad_replay(tape);
-    for (int i = 0; i < 50; i++) cr_expect_eq(ad_value(v[i]), 10 - i*i);
+    for (int i = 0; i < 50; i++) cr_expect_eq(ad_value(v[i]), 10 - i * i);
 }
 
 /* ---- logsumexp ------------------------------------------------------------------------------- */
@@ -313,14 +317,15 @@ Test(reduce, alternating_reductions_keep_their_numbers_apart) {
 static void check_shift(double shift) {
     const ad_var      x[] = {ad_input(tape, shift), ad_input(tape, shift + 1),
                              ad_input(tape, shift - 2)};
-    ad_var       v = ad_logsumexp(3, x);
+    ad_var            v = ad_logsumexp(3, x);
     const long double total = expl(0) + expl(1) + expl(-2);
-    cr_expect(close_to(ad_value(v), (double)(shift + logl(total)), 4*U, 0), "%.17g", ad_value(v));
+    cr_expect(close_to(ad_value(v), (double)(shift + logl(total)), 4 * U, 0), "%.17g", ad_value(v));
     double grad[3];
     ad_gradient(v, 3, x, grad);
-    const long double want[] = {1/total, expl(1)/total, expl(-2)/total};
+    const long double want[] = {1 / total, expl(1) / total, expl(-2) / total};
     for (int i = 0; i < 3; i++) /* the result is rounded at the size of the shift */
-        cr_expect(close_to(grad[i], (double)want[i], 4*U*(1 + fabs(shift)), 0), "%.17g", grad[i]);
+        cr_expect(close_to(grad[i], (double)want[i], 4 * U * (1 + fabs(shift)), 0), "%.17g",
+                  grad[i]);
 }
 
 Test(reduce, logsumexp_does_not_overflow) {
@@ -335,7 +340,7 @@ Test(reduce, logsumexp_of_minus_infinities_is_minus_infinity) {
     ad_var       v = ad_logsumexp(2, x);
     cr_expect_eq(ad_value(v), -INFINITY);
     ad_backward(v);
-    cr_expect_eq(ad_grad(x[0]), 0);                              /* as in PyTorch */
+    cr_expect_eq(ad_grad(x[0]), 0); /* as in PyTorch */
 }
 
 Test(reduce, logsumexp_gives_no_weight_to_minus_infinity) {
@@ -362,12 +367,18 @@ Test(reduce, sum_and_dot_keep_nan) {
     cr_expect(isnan(ad_value(ad_dot(2, x, zero))));
 }
 
-/* ---- folds, on every path --------------------------------------------------------------------- */
+/* ---- folds, on every path -------------------------------------------------------------------- */
 
 enum { FEW = 4, PATHS = 8, ROWS_OF_A_PROGRAM = 9 };
 
-static const char *const path_name[PATHS] = {"tape", "replay", "tangents", "Jacobian forward", "recorded", "program of one row",
-                                             "program of many rows", "uniform values"};
+static const char *const path_name[PATHS] = {"tape",
+                                             "replay",
+                                             "tangents",
+                                             "Jacobian forward",
+                                             "recorded",
+                                             "program of one row",
+                                             "program of many rows",
+                                             "uniform values"};
 
 /* Where a fold has a kink, or no plain formula would do. The want is by hand. */
 typedef struct place {
@@ -385,7 +396,7 @@ static const place places[] = {
     {"norm", 2, {3e200, 4e200}, 5e200, {0.6, 0.8}},
     {"norm", 2, {-3e-200, 4e-200}, 5e-200, {-0.6, 0.8}},
     {"norm", 3, {1e308, 1e-300, 0}, 1e308, {1, 0, 0}},
-    {"norm", 2, {3*0x1p-1074, 4*0x1p-1074}, 5*0x1p-1074, {0.6, 0.8}},
+    {"norm", 2, {3 * 0x1p-1074, 4 * 0x1p-1074}, 5 * 0x1p-1074, {0.6, 0.8}},
     {"norm", 2, {-INFINITY, 1}, INFINITY, {NAN, 0}},
     {"norm", 2, {NAN, 1}, NAN, {NAN, NAN}},
     {"norm", 2, {INFINITY, NAN}, NAN, {NAN, NAN}},
@@ -403,18 +414,21 @@ static const place places[] = {
     {"largest", 2, {NAN, 5}, NAN, {NAN, NAN}},
     {"largest", 2, {5, NAN}, NAN, {NAN, NAN}},
     {"logsumexp", 2, {INFINITY, 1}, INFINITY, {1, 0}},
-    {"logsumexp", 2, {5, 5}, 5.693147180559945, {0.5, 0.5}},     /* 5 + log(2) */
+    {"logsumexp", 2, {5, 5}, 5.693147180559945, {0.5, 0.5}}, /* 5 + log(2) */
     {"logsumexp", 1, {-3}, -3, {1}},
     {"logsumexp", 2, {-INFINITY, -INFINITY}, -INFINITY, {0, 0}},
     {"logsumexp", 2, {NAN, 5}, NAN, {NAN, NAN}},
 };
-enum { PLACES = sizeof places/sizeof *places };
+enum { PLACES = sizeof places / sizeof *places };
 
 static ad_var fold_of(const char *name, size_t n, const ad_var x[]) {
-    return strcmp(name, "norm") == 0 ? ad_norm(n, x) : strcmp(name, "largest") == 0 ? ad_largest(n, x) : ad_logsumexp(n, x);
+    return strcmp(name, "norm") == 0    ? ad_norm(n, x)
+         : strcmp(name, "largest") == 0 ? ad_largest(n, x)
+                                        : ad_logsumexp(n, x);
 }
 
-static void by_tape(int path, const place *p, ad_var y, const ad_var x[], double *value, double partial[]) {
+static void by_tape(int path, const place *p, ad_var y, const ad_var x[], double *value,
+                    double partial[]) {
     ad_var grad[FEW];
     if (path == 1) {
         for (size_t i = 0; i < p->n; i++) ad_set(x[i], (double)i + 7);
@@ -424,32 +438,35 @@ static void by_tape(int path, const place *p, ad_var y, const ad_var x[], double
     }
     *value = ad_value(y);
     if (path <= 1) ad_gradient(y, p->n, x, partial);
-    for (size_t i = 0; i < p->n && path == 2; i++) partial[i] = ad_tangent(y, 1, &x[i], (double[]){1});
+    for (size_t i = 0; i < p->n && path == 2; i++)
+        partial[i] = ad_tangent(y, 1, &x[i], (double[]){1});
     const ad_var many[] = {y, y, y, y, y};
-    double       j[5*FEW];
-    if (path == 3) ad_jacobian(5, many, p->n, x, j), memcpy(partial, j, p->n*sizeof *partial);
+    double       j[5 * FEW];
+    if (path == 3) ad_jacobian(5, many, p->n, x, j), memcpy(partial, j, p->n * sizeof *partial);
     if (path != 4) return;
     ad_record_gradient(y, p->n, x, grad);
     for (size_t i = 0; i < p->n; i++) partial[i] = ad_value(grad[i]);
 }
 
-static void by_program(int path, const place *p, ad_var y, const ad_var x[], double *value, double partial[]) {
+static void by_program(int path, const place *p, ad_var y, const ad_var x[], double *value,
+                       double partial[]) {
     const size_t       many = path == 6 ? ROWS_OF_A_PROGRAM : 1, inputs = path == 7 ? 0 : p->n;
     const ad_interface face = {p->n - inputs, x, inputs, x, 1, &y, 0};
     ad_program        *program = ad_compile(&face);
-    double             input[ROWS_OF_A_PROGRAM*FEW], jacobian[ROWS_OF_A_PROGRAM*FEW], values[ROWS_OF_A_PROGRAM];
+    double             input[ROWS_OF_A_PROGRAM * FEW], jacobian[ROWS_OF_A_PROGRAM * FEW],
+        values[ROWS_OF_A_PROGRAM];
     cr_assert_not_null(program, "%s", ad_tape_message(tape));
-    for (size_t r = 0; r < many; r++) memcpy(input + r*p->n, p->at, p->n*sizeof *input);
+    for (size_t r = 0; r < many; r++) memcpy(input + r * p->n, p->at, p->n * sizeof *input);
     cr_assert_eq(ad_program_values(program, p->at, many, input, values), AD_OK);
     *value = values[many - 1];
     if (path == 7) ad_program_gradient(program, p->at, 1, input, value, partial);
     else ad_program_jacobian(program, NULL, many, input, jacobian);
-    if (path != 7) memcpy(partial, jacobian + (many - 1)*p->n, p->n*sizeof *partial);
+    if (path != 7) memcpy(partial, jacobian + (many - 1) * p->n, p->n * sizeof *partial);
     ad_program_free(program);
 }
 
 static bool same(double got, double want) {
-    return isnan(want) ? isnan(got) : close_to(got, want, 4*U, 0);
+    return isnan(want) ? isnan(got) : close_to(got, want, 4 * U, 0);
 }
 
 /* A recorded partial of norm is x/v, and v is rounded to a multiple of the smallest number. */
@@ -458,14 +475,14 @@ static bool too_small_to_record(int path, const place *p) {
 }
 
 ParameterizedTestParameters(reduce, folds_are_right_at_hard_places_on_every_path) {
-    static int number[PLACES*PATHS];
-    for (int i = 0; i < PLACES*PATHS; i++) number[i] = i;
-    return cr_make_param_array(int, number, PLACES*PATHS);
+    static int number[PLACES * PATHS];
+    for (int i = 0; i < PLACES * PATHS; i++) number[i] = i;
+    return cr_make_param_array(int, number, PLACES *PATHS);
 }
 
 ParameterizedTest(int *number, reduce, folds_are_right_at_hard_places_on_every_path) {
-    const place *p = &places[*number/PATHS];
-    const int    path = *number%PATHS;
+    const place *p = &places[*number / PATHS];
+    const int    path = *number % PATHS;
     ad_var       x[FEW];
     double       value, partial[FEW];
     if (too_small_to_record(path, p)) return;
@@ -473,9 +490,11 @@ ParameterizedTest(int *number, reduce, folds_are_right_at_hard_places_on_every_p
     const ad_var y = fold_of(p->name, p->n, x);
     if (path < 5) by_tape(path, p, y, x, &value, partial);
     else by_program(path, p, y, x, &value, partial);
-    cr_expect(same(value, p->value), "place %d, %s, %s: %.17g, not %.17g", *number/PATHS, p->name, path_name[path], value, p->value);
+    cr_expect(same(value, p->value), "place %d, %s, %s: %.17g, not %.17g", *number / PATHS, p->name,
+              path_name[path], value, p->value);
     for (size_t i = 0; i < p->n; i++)
-        cr_expect(same(partial[i], p->partial[i]), "place %d, %s, %s, operand %zu: %.17g, not %.17g", *number/PATHS, p->name,
+        cr_expect(same(partial[i], p->partial[i]),
+                  "place %d, %s, %s, operand %zu: %.17g, not %.17g", *number / PATHS, p->name,
                   path_name[path], i, partial[i], p->partial[i]);
 }
 
@@ -484,7 +503,8 @@ Test(reduce, folds_of_plain_numbers_are_numbers) {
         ad_var x[FEW];
         for (size_t i = 0; i < places[k].n; i++) x[i] = ad_num(places[k].at[i]);
         const ad_var y = fold_of(places[k].name, places[k].n, x);
-        cr_expect(y.tape == NULL && same(ad_value(y), places[k].value), "%zu: %.17g", k, ad_value(y));
+        cr_expect(y.tape == NULL && same(ad_value(y), places[k].value), "%zu: %.17g", k,
+                  ad_value(y));
     }
 }
 
@@ -499,10 +519,12 @@ Test(reduce, largest_sends_nothing_to_what_is_not) {
     cr_expect_eq(t, 0, "%g", t);
     for (size_t many = 1; many <= ROWS_OF_A_PROGRAM; many += ROWS_OF_A_PROGRAM - 1) {
         ad_program  *p = ad_compile(&(ad_interface){0, NULL, 2, x, 1, &y, 0});
-        const double input[2*ROWS_OF_A_PROGRAM] = {1, 2, 1, 2, 1, 2, 1, 2, 1, 2, 1, 2, 1, 2, 1, 2, 1, 2};
-        double       j[2*ROWS_OF_A_PROGRAM];
+        const double input[2 * ROWS_OF_A_PROGRAM] = {1, 2, 1, 2, 1, 2, 1, 2, 1,
+                                                     2, 1, 2, 1, 2, 1, 2, 1, 2};
+        double       j[2 * ROWS_OF_A_PROGRAM];
         cr_assert_eq(ad_program_jacobian(p, NULL, many, input, j), AD_OK);
-        cr_expect(j[2*many - 2] == 0 && j[2*many - 1] == INFINITY, "%g, %g", j[2*many - 2], j[2*many - 1]);
+        cr_expect(j[2 * many - 2] == 0 && j[2 * many - 1] == INFINITY, "%g, %g", j[2 * many - 2],
+                  j[2 * many - 1]);
         ad_program_free(p);
     }
     ad_var recorded[2];
@@ -513,12 +535,13 @@ Test(reduce, largest_sends_nothing_to_what_is_not) {
 Test(reduce, an_operand_that_is_the_largest_twice_has_the_whole_adjoint) {
     const ad_var a = ad_input(tape, 3), x[] = {a, ad_num(3), a, ad_num(1)};
     ad_backward(ad_largest(4, x));
-    cr_expect(close_to(ad_grad(a), 2.0/3, 2*U, 0), "%.17g", ad_grad(a));
+    cr_expect(close_to(ad_grad(a), 2.0 / 3, 2 * U, 0), "%.17g", ad_grad(a));
     ad_backward(ad_norm(4, x));
-    cr_expect(close_to(ad_grad(a), 2*3/sqrt(28), 4*U, 0), "%.17g", ad_grad(a));
+    cr_expect(close_to(ad_grad(a), 2 * 3 / sqrt(28), 4 * U, 0), "%.17g", ad_grad(a));
 }
 
-/* Between 1 and sqrt(n) times the largest; and nothing is lost where only squares would overflow. */
+/* Between 1 and sqrt(n) times the largest; and nothing is lost where only squares would
+ * overflow. */
 Test(reduce, norm_of_many_is_between_its_bounds) {
     enum { N = 1000 };
     static ad_var x[N];
@@ -527,10 +550,11 @@ Test(reduce, norm_of_many_is_between_its_bounds) {
         long double   total = 0;
         for (int i = 0; i < N; i++) {
             const double at = ldexp(cos(i), size);
-            x[i] = ad_input(tape, at), total += ldexpl(at, -size)*ldexpl(at, -size);
+            x[i] = ad_input(tape, at), total += ldexpl(at, -size) * ldexpl(at, -size);
         }
         const double got = ad_value(ad_norm(N, x)), want = (double)ldexpl(sqrtl(total), size);
-        cr_expect(close_to(got, want, 40*U, 0x1p-1074), "2^%d: %.17g, not %.17g", size, got, want);
+        cr_expect(close_to(got, want, 40 * U, 0x1p-1074), "2^%d: %.17g, not %.17g", size, got,
+                  want);
         ad_tape_rewind(tape, mark);
     }
 }
@@ -633,7 +657,7 @@ Test(reduce, pick_with_a_number_as_index) {
 }
 
 Test(reduce, pick_leaks_no_nan_from_the_others) {
-    ad_var x = ad_input(tape, -1);
+    ad_var       x = ad_input(tape, -1);
     const ad_var y[] = {ad_log(x), ad_mul(x, x)};
     ad_backward(ad_pick(ad_num(1), 2, y));
     cr_expect_eq(ad_grad(x), -2);

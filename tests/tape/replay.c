@@ -17,17 +17,17 @@ static void drop(void) {
 TestSuite(replay, .init = make, .fini = drop);
 
 /* Every row with nodes and with numbers, every reduction, in one graph: all its nodes in out[]. */
-enum { INPUTS = 6, NODES = INPUTS + 3*ROWS + 8 };
+enum { INPUTS = 6, NODES = INPUTS + 3 * ROWS + 8 };
 
 static size_t big_graph(ad_tape *to, const double x[], ad_var out[]) {
     size_t n = 0;
     for (int i = 0; i < INPUTS; i++) out[n++] = ad_input(to, x[i]);
     for (int i = 0; i < ROWS; i++) {
-        ad_var a = out[i % INPUTS], b = out[(i + 1 + i/INPUTS % 4) % INPUTS];
+        ad_var a = out[i % INPUTS], b = out[(i + 1 + i / INPUTS % 4) % INPUTS];
         out[n++] = row_record(&rows[i], a, b);
-        out[n++] = row_record(&rows[i], a, ad_num(0.1*i));
+        out[n++] = row_record(&rows[i], a, ad_num(0.1 * i));
         out[n++] = rows[i].operands == 1 ? row_record(&rows[i], b, a)
-                                         : row_record(&rows[i], ad_num(0.3*i), b);
+                                         : row_record(&rows[i], ad_num(0.3 * i), b);
     }
     const ad_var mixed[] = {out[3], ad_num(0.1), out[0], ad_num(0.2), out[3]};
     const size_t first = n;
@@ -136,7 +136,7 @@ Test(replay, stops_at_a_branch_that_would_turn) {
     cr_expect_eq(ad_tape_status(tape), AD_BRANCH_CHANGED);
     ad_tape_clear(tape);
     cr_expect_eq(ad_value(earlier), 9);
-    cr_expect_eq(ad_value(d), 1);                                /* as it was */
+    cr_expect_eq(ad_value(d), 1); /* as it was */
     cr_expect_eq(ad_value(later), exp(1));
 }
 
@@ -154,8 +154,8 @@ Test(replay, message_of_a_turned_branch_has_the_operands) {
     distance(x, y);
     ad_set(x, 3.25);
     ad_replay(tape);
-    cr_expect_str_eq(ad_tape_message(tape), "the branch on node #2 (x < y, x = 3.25, y = 2) was taken when recorded and "
-                     "would now be not taken");
+    cr_expect_str_eq(ad_tape_message(tape), "the branch on node #2 (x < y, x = 3.25, y = 2) was "
+                                            "taken when recorded and would now be not taken");
 }
 
 Test(replay, goes_on_after_the_branch_turned_back) {

@@ -40,7 +40,7 @@ Test(reverse, operand_used_twice_in_one_operation_receives_both_contributions) {
     ad_backward(ad_max(x, x));
     cr_expect_eq(ad_grad(x), 1);
     ad_backward(ad_pow(x, x));
-    cr_expect(close_to(ad_grad(x), 27*(1 + log(3)), 8*U, 0));
+    cr_expect(close_to(ad_grad(x), 27 * (1 + log(3)), 8 * U, 0));
 }
 
 /* The paths double with each step; the sweep visits each node once. */
@@ -65,13 +65,14 @@ Test(reverse, twice_gives_the_same_answer) {
     cr_expect(same_bits(ad_grad(x), dx) && same_bits(ad_grad(y), dy));
 }
 
-/* What earlier sweeps left behind, of a longer graph, before an error, before a rewind, counts for nothing. */
+/* What earlier sweeps left behind, of a longer graph, before an error, before a rewind, counts for
+ * nothing. */
 Test(reverse, sweep_after_any_other_starts_from_zero) {
-    ad_var x = ad_input(tape, 2);
+    ad_var        x = ad_input(tape, 2);
     const ad_mark mark = ad_tape_mark(tape);
-    ad_var y = ad_mul(x, x), later = ad_exp(ad_mul(y, x));
+    ad_var        y = ad_mul(x, x), later = ad_exp(ad_mul(y, x));
     ad_backward(later);
-    ad_set(y, 1);                               /* an error: y is no input */
+    ad_set(y, 1); /* an error: y is no input */
     ad_backward(y);
     ad_tape_clear(tape);
     ad_backward(y);
@@ -133,7 +134,7 @@ Test(reverse, sweep_of_a_number_leaves_the_last_one) {
 
 Test(reverse, zero_adjoint_pushes_nothing) {
     ad_var x = ad_input(tape, 0);
-    ad_backward(ad_mul(ad_sqrt(x), ad_num(0)));                  /* 0 * inf would be NaN */
+    ad_backward(ad_mul(ad_sqrt(x), ad_num(0))); /* 0 * inf would be NaN */
     cr_expect_eq(ad_grad(x), 0);
     ad_var y = ad_input(tape, 0);
     ad_backward(ad_mul(ad_log(x), y)); /* adjoint of log(x): 0; of y: -inf */
@@ -181,7 +182,7 @@ Test(reverse, gradient_fills_an_array) {
     }
     double grad[9];
     ad_gradient(y, 9, x, grad);
-    for (int i = 0; i < 9; i++) cr_expect_eq(grad[i], 2*i);
+    for (int i = 0; i < 9; i++) cr_expect_eq(grad[i], 2 * i);
 }
 
 Test(reverse, gradient_takes_nodes_in_any_order_and_twice) {
@@ -190,7 +191,7 @@ Test(reverse, gradient_takes_nodes_in_any_order_and_twice) {
     const ad_var x[] = {b, c, a, b, later, y};
     double       grad[6];
     ad_gradient(y, 6, x, grad);
-    const double e = exp(10), want[] = {2*e, e, 5*e, 2*e, 0, 1};
+    const double e = exp(10), want[] = {2 * e, e, 5 * e, 2 * e, 0, 1};
     for (int i = 0; i < 6; i++) cr_expect_eq(grad[i], want[i], "%d: %g", i, grad[i]);
 }
 
@@ -263,6 +264,6 @@ Test(reverse, chain_of_a_hundred_thousand_nodes) {
     }
     ad_backward(y);
     cr_expect_eq(ad_value(y), v);
-    cr_expect(close_to(ad_grad(x), slope, 1e-10, 0), "%.17g, want %.17g", ad_grad(x),
-              slope); /* 1e5 roundings */
+    /* 1e5 roundings */
+    cr_expect(close_to(ad_grad(x), slope, 1e-10, 0), "%.17g, want %.17g", ad_grad(x), slope);
 }

@@ -1,6 +1,6 @@
-/* spoil.c - proof that a check can fail: every rule and every step of the sweep is spoiled, one at a time,
- * and must be found out and named; the rules as they are must not be accused once. The larger figures are
- * printed by tests/bench/checker.c. */
+/* spoil.c - proof that a check can fail: every rule and every step of the sweep is spoiled, one at
+ * a time, and must be found out and named; the rules as they are must not be accused once. The
+ * larger figures are printed by tests/bench/checker.c. */
 #include "spoils.h"
 
 #include "expect.h"
@@ -97,7 +97,8 @@ Test(spoil, steps_do_what_they_are_called) {
     ad__spoil_sweep(AD__SKIP, 1);
     for (int sweep = 0; sweep < 2; sweep++) {
         ad__spoiled_start(0, 0, adjoint);
-        cr_expect(ad__spoiled_sum(1, 2) == 3 && ad__spoiled_sum(1, 2) == 1 && ad__spoiled_sum(1, 2) == 3);
+        cr_expect(ad__spoiled_sum(1, 2) == 3 && ad__spoiled_sum(1, 2) == 1 &&
+                  ad__spoiled_sum(1, 2) == 3);
     }
     ad__spoil_sweep(AD__STALE, 0);
     ad__spoiled_start(3, 2, adjoint);
@@ -105,20 +106,24 @@ Test(spoil, steps_do_what_they_are_called) {
     ad__spoil_sweep(AD__REVERSED, 0);
     ad__spoiled_start(2, 2, adjoint);
     cr_expect(adjoint[0] == 0 && adjoint[1] == 0 && adjoint[3] == 4);
-    cr_expect(ad__spoiled_visit(1, 1, 5) == 5 && ad__spoiled_visit(2, 1, 5) == 4 && ad__spoiled_visit(5, 1, 5) == 1);
+    cr_expect(ad__spoiled_visit(1, 1, 5) == 5 && ad__spoiled_visit(2, 1, 5) == 4 &&
+              ad__spoiled_visit(5, 1, 5) == 1);
     ad__spoil_sweep(AD__STEPS_RIGHT, 0);
 }
 
-/* Which partials a reduction asks for: the operand's number, its value, the factor it meets; then all are right. */
+/* Which partials a reduction asks for: the operand's number, its value, the factor it meets; then
+ * all are right. */
 typedef struct asked {
     int    count, row[8], operand[8];
     double x[8], y[8], v[8];
 } asked;
 
-static double asking(int row, int operand, double x, double y, double v, double right, void *context) {
+static double asking(int row, int operand, double x, double y, double v, double right,
+                     void *context) {
     asked *a = context;
     if (a->count < 8)
-        a->row[a->count] = row, a->operand[a->count] = operand, a->x[a->count] = x, a->y[a->count] = y, a->v[a->count] = v;
+        a->row[a->count] = row, a->operand[a->count] = operand, a->x[a->count] = x,
+        a->y[a->count] = y, a->v[a->count] = v;
     a->count++;
     return right;
 }
@@ -127,7 +132,11 @@ Test(spoil, reductions_ask_for_each_operand_once) {
     ad_tape     *tape = ad_tape_new();
     const ad_var x[] = {ad_input(tape, 1), ad_input(tape, 2), ad_input(tape, 3), ad_input(tape, 5)};
     const ad_var with_number[] = {x[0], ad_num(7), x[1]};
-    const struct { ad_var y; int code, count, operand[4]; double at[4], factor[4], grad[4]; } of[] = {
+    const struct {
+        ad_var y;
+        int    code, count, operand[4];
+        double at[4], factor[4], grad[4];
+    } of[] = {
         {ad_sum(3, x), AD__sum, 3, {0, 1, 2}, {1, 2, 3}, {0}, {1, 1, 1, 0}},
         {ad_sum(3, with_number), AD__sum, 2, {0, 2}, {1, 2}, {0}, {1, 1, 0, 0}},
         {ad_dot(2, x, x + 2), AD__dot, 4, {0, 1, 2, 3}, {1, 2, 3, 5}, {3, 5, 1, 2}, {3, 5, 1, 2}},
@@ -135,7 +144,7 @@ Test(spoil, reductions_ask_for_each_operand_once) {
         {ad_pick(x[0], 3, x + 1), AD__pick, 3, {1, 2, 3}, {2, 3, 5}, {0}, {0, 0, 1, 0}},
     };
     const double direction[] = {1, 0.5, 0.25, 0};
-    for (size_t k = 0; k < sizeof of/sizeof *of; k++) {
+    for (size_t k = 0; k < sizeof of / sizeof *of; k++) {
         asked  a = {0};
         double grad[4], moved = 0;
         ad__spoil_rules(asking, &a);
@@ -143,12 +152,13 @@ Test(spoil, reductions_ask_for_each_operand_once) {
         ad__spoil_rules(NULL, NULL);
         cr_expect_eq(a.count, of[k].count, "%zu: %d", k, a.count);
         for (int i = 0; i < a.count && i < 4; i++)
-            cr_expect(a.row[i] == AD__ROWS + of[k].code - AD__FIRST_REDUCTION && a.operand[i] == of[k].operand[i] && a.x[i] == of[k].at[i] &&
-                      a.y[i] == of[k].factor[i] && a.v[i] == ad_value(of[k].y), "%zu, %d: operand %d at %g", k, i, a.operand[i],
-                      a.x[i]);
+            cr_expect(a.row[i] == AD__ROWS + of[k].code - AD__FIRST_REDUCTION &&
+                          a.operand[i] == of[k].operand[i] && a.x[i] == of[k].at[i] &&
+                          a.y[i] == of[k].factor[i] && a.v[i] == ad_value(of[k].y),
+                      "%zu, %d: operand %d at %g", k, i, a.operand[i], a.x[i]);
         for (int i = 0; i < 4; i++) {
             cr_expect_eq(grad[i], of[k].grad[i], "%zu: %g", k, grad[i]);
-            moved += of[k].grad[i]*direction[i];
+            moved += of[k].grad[i] * direction[i];
         }
         cr_expect_eq(ad_tangent(of[k].y, 4, x, direction), moved, "%zu", k);
     }
@@ -157,9 +167,10 @@ Test(spoil, reductions_ask_for_each_operand_once) {
 
 /* ---- second order ---------------------------------------------------------------------------- */
 
-/* Second derivatives come from the texts of the rules, the gradients that are differenced from their code. */
+/* Second derivatives come from the texts of the rules, the gradients that are differenced from
+ * their code. */
 Test(spoil, gradient_that_is_not_the_one_differentiated_again_is_found_out) {
-    spoil_case   c = {.row = AD__ROW_sin, .operand = 0, .way = 0};                    /* x (1 + 1e-3) */
+    spoil_case   c = {.row = AD__ROW_sin, .operand = 0, .way = 0}; /* x (1 + 1e-3) */
     ad_tape     *tape = ad_tape_new();
     ad_var       x = ad_input(tape, 0.7);
     const ad_var y = ad_mul(ad_sin(x), x);
@@ -171,10 +182,10 @@ Test(spoil, gradient_that_is_not_the_one_differentiated_again_is_found_out) {
     ad_tape_free(tape);
 }
 
-/* ---- reports ---------------------------------------------------------------------------------- */
+/* ---- reports --------------------------------------------------------------------------------- */
 
 Test(spoil, report_as_json_holds_the_culprit_and_both_of_its_numbers) {
-    spoil_case   c = {.row = AD__ROW_sin, .operand = 0, .way = 8};                    /* x 2 */
+    spoil_case   c = {.row = AD__ROW_sin, .operand = 0, .way = 8}; /* x 2 */
     ad_tape     *tape = ad_tape_new();
     ad_var       x = ad_input(tape, 0);
     const ad_var y = ad_sin(x);
@@ -188,9 +199,10 @@ Test(spoil, report_as_json_holds_the_culprit_and_both_of_its_numbers) {
     fclose(to);
     const char *culprit = strstr(text, "\"culprits\":[\n  {\"node\":");
     cr_assert_not_null(culprit, "%s", text);
-    for (const char *part[] = {"\"operand\":0,", "\"operation\":\"sin\"", "\"at\":0", "\"rule\":2,", "\"estimate\":",
-                               "\"verdict\":\"fail\"}"},
-         **at = part; at < part + 6; at++)
+    for (const char *part[] = {"\"operand\":0,", "\"operation\":\"sin\"", "\"at\":0", "\"rule\":2,",
+                               "\"estimate\":", "\"verdict\":\"fail\"}"},
+                    **at = part;
+         at < part + 6; at++)
         cr_expect_not_null(strcasestr(culprit, *at), "no %s in %s", *at, culprit);
     free(text);
     ad_check_free(r);
@@ -221,11 +233,12 @@ Test(spoil, gradients_wrong_by_1e_8_are_caught_nine_times_in_ten) {
         ad_var   x[EXPRESSION_INPUTS], y = expression(tape, &seed, x);
         double   claimed[EXPRESSION_INPUTS];
         ad_gradient(y, EXPRESSION_INPUTS, x, claimed);
-        for (int k = 0; k < EXPRESSION_INPUTS; k++) wrong += claimed[k] != 0, claimed[k] *= 1 + 1e-8;
+        for (int k = 0; k < EXPRESSION_INPUTS; k++)
+            wrong += claimed[k] != 0, claimed[k] *= 1 + 1e-8;
         ad_check_report *r = ad_check(y, EXPRESSION_INPUTS, x, claimed, NULL);
         caught += r->count[AD_FAIL];
         ad_check_free(r);
         ad_tape_free(tape);
     }
-    cr_expect(10*caught >= 9*wrong, "%zu of %zu", caught, wrong);
+    cr_expect(10 * caught >= 9 * wrong, "%zu of %zu", caught, wrong);
 }

@@ -17,9 +17,9 @@ static void drop(void) {
 
 TestSuite(tangent, .init = make, .fini = drop);
 
-/* d/dt of ln(x) + x*y - sin(y) along (1, 0) at (2, 5) is 5.5: Griewank and Walther's example as worked
- * through in forward mode by Baydin et al., Automatic differentiation in machine learning: a survey
- * (JMLR 18, 2018), table 2. */
+/* d/dt of ln(x) + x*y - sin(y) along (1, 0) at (2, 5) is 5.5: Griewank and Walther's example as
+ * worked through in forward mode by Baydin et al., Automatic differentiation in machine learning: a
+ * survey (JMLR 18, 2018), table 2. */
 Test(tangent, worked_example_of_the_survey) {
     ad_var       x[] = {ad_input(tape, 2), ad_input(tape, 5)};
     ad_var       y = ad_sub(ad_add(ad_log(x[0]), ad_mul(x[0], x[1])), ad_sin(x[1]));
@@ -31,13 +31,13 @@ Test(tangent, directions_add_up) {
     ad_var       x[] = {ad_input(tape, 2), ad_input(tape, 3)};
     ad_var       y = ad_mul(x[0], x[1]);
     const double both[] = {10, 100};
-    cr_expect_eq(ad_tangent(y, 2, x, both), 10*3 + 100*2);
+    cr_expect_eq(ad_tangent(y, 2, x, both), 10 * 3 + 100 * 2);
 }
 
 Test(tangent, node_given_twice_moves_by_both_directions) {
     ad_var       x = ad_input(tape, 3), twice[] = {x, x};
     const double direction[] = {1, 2};
-    cr_expect_eq(ad_tangent(ad_mul(x, x), 2, twice, direction), 3*6);
+    cr_expect_eq(ad_tangent(ad_mul(x, x), 2, twice, direction), 3 * 6);
 }
 
 /* grad of (a, b) is (8, 4) for y = b^2, b = 2a at a = 1: both ways through b are counted. */
@@ -46,26 +46,28 @@ Test(tangent, node_on_the_way_moves_by_its_own_direction_and_its_operands) {
     const double direction[] = {1, 10};
     double       grad[2];
     ad_gradient(y, 2, x, grad);
-    cr_expect_eq(ad_tangent(y, 2, x, direction), grad[0] + 10*grad[1]);
+    cr_expect_eq(ad_tangent(y, 2, x, direction), grad[0] + 10 * grad[1]);
     cr_expect_eq(grad[0], 8);
 }
 
-/* Every row in each of its three forms, and each reduction, against ad_gradient: one operation has one
- * partial for each operand, so the products agree to the bit. */
+/* Every row in each of its three forms, and each reduction, against ad_gradient: one operation has
+ * one partial for each operand, so the products agree to the bit. */
 Test(tangent, every_row_agrees_with_the_reverse_sweep_to_the_bit) {
     for (int r = 0; r < ROWS; r++) {
         for (int form = 0; form < 3; form++) {
             const ad_mark mark = ad_tape_mark(tape);
             const double  at = r == ROW_polygamma ? 2 : r == ROW_acosh ? 1.25 : 0.75;
             ad_var        x[] = {ad_input(tape, at), ad_input(tape, 0.625)};
-            ad_var        y = row_record(&rows[r], form == 2 ? ad_num(at) : x[0], form == 1 ? ad_num(0.625) : x[1]);
-            double        grad[2];
+            ad_var        y = row_record(&rows[r], form == 2 ? ad_num(at) : x[0],
+                                  form == 1 ? ad_num(0.625) : x[1]);
+                   double grad[2];
             ad_gradient(y, 2, x, grad);
             for (int i = 0; i < 2; i++) {
                 const double direction[] = {i == 0 ? 3 : 0, i == 1 ? 3 : 0};
                 const double got = ad_tangent(y, 2, x, direction);
-                cr_expect(got == 3*grad[i] || (isnan(got) && isnan(grad[i])), "%s, form %d, operand %d: %g, not %g",
-                          rows[r].name, form, i, got, 3*grad[i]);
+                cr_expect(got == 3 * grad[i] || (isnan(got) && isnan(grad[i])),
+                          "%s, form %d, operand %d: %g, not %g", rows[r].name, form, i, got,
+                          3 * grad[i]);
             }
             ad_tape_rewind(tape, mark);
         }
@@ -76,21 +78,22 @@ static void agrees(ad_var y, size_t n, const ad_var x[], const char *what) {
     double grad[8], direction[8], want = 0, scale = 0;
     ad_gradient(y, n, x, grad);
     for (size_t i = 0; i < n; i++) {
-        direction[i] = 1 + 0.5*(double)i;
-        want += grad[i]*direction[i];
-        scale += fabs(grad[i]*direction[i]);
+        direction[i] = 1 + 0.5 * (double)i;
+        want += grad[i] * direction[i];
+        scale += fabs(grad[i] * direction[i]);
     }
     const double got = ad_tangent(y, n, x, direction);
-    cr_expect(fabs(got - want) <= 16*U*scale, "%s: %.17g, not %.17g", what, got, want);
+    cr_expect(fabs(got - want) <= 16 * U * scale, "%s: %.17g, not %.17g", what, got, want);
     cr_expect_gt(scale, 0, "%s", what);
 }
 
 /* Operands as a range, scattered, and among numbers. */
 Test(tangent, reductions_agree_with_the_reverse_sweep) {
     ad_var x[5];
-    for (int i = 0; i < 5; i++) x[i] = ad_input(tape, 0.3*(i + 1));
-    const ad_var scattered[] = {x[3], x[0], x[0], x[2]}, mixed[] = {x[4], ad_num(2), x[1], ad_num(-1)};
-    const ad_var numbers[] = {ad_num(1), ad_num(-2), ad_num(3), ad_num(4)};
+    for (int i = 0; i < 5; i++) x[i] = ad_input(tape, 0.3 * (i + 1));
+    const ad_var scattered[] = {x[3], x[0], x[0], x[2]},
+                 mixed[] = {x[4], ad_num(2), x[1], ad_num(-1)};
+    const ad_var  numbers[] = {ad_num(1), ad_num(-2), ad_num(3), ad_num(4)};
     const ad_var *groups[] = {x, scattered, mixed, numbers};
     for (int a = 0; a < 3; a++) {
         agrees(ad_sum(4, groups[a]), 5, x, "sum");

@@ -48,8 +48,10 @@ Test(tape, null_is_allowed_everywhere) {
     cr_expect_eq(ad_tape_bytes(NULL), 0);
     const size_t empty = ad_tape_bytes(tape);
     ad_input(tape, 1);
-    const size_t block = (size_t)((const char *)(tape->code + tape->capacity) - (const char *)tape->block);
-    cr_expect_geq(ad_tape_bytes(tape), empty + block, "%zu bytes, %zu and a block of %zu", ad_tape_bytes(tape), empty, block);
+    const size_t block =
+        (size_t)((const char *)(tape->code + tape->capacity) - (const char *)tape->block);
+    cr_expect_geq(ad_tape_bytes(tape), empty + block, "%zu bytes, %zu and a block of %zu",
+                  ad_tape_bytes(tape), empty, block);
     ad_var x = ad_input(NULL, 2);
     cr_expect(isnan(ad_value(x)));
     ad_var y = ad_mul(x, ad_add(x, ad_num(1)));
@@ -258,7 +260,7 @@ Test(tape, mark_that_was_forgotten_is_stale) {
     expect_status(AD_STALE);
     ad_tape_clear(tape);
     y = ad_input(tape, 1);
-    for (int i = 0; i < 2000; i++) y = ad_mul(y, ad_num(1e300/(i + 1)));
+    for (int i = 0; i < 2000; i++) y = ad_mul(y, ad_num(1e300 / (i + 1)));
     ad_replay(tape);
     ad_backward(y);
     cr_expect(ad_tape_length(tape) > 2000);
@@ -314,12 +316,12 @@ Test(tape, numbers_survive_the_rewinding_of_other_numbers) {
     for (int i = 0; i < 1000; i++) {
         ad_var z = ad_add(ad_mul(y, ad_num(i)), ad_mul(x, ad_num(0.1)));
         ad_backward(z);
-        cr_expect_eq(ad_grad(x), 0.1 + (double)i*0.1*3);
+        cr_expect_eq(ad_grad(x), 0.1 + (double)i * 0.1 * 3);
         ad_tape_rewind(tape, mark);
     }
     ad_set(x, 5);
     ad_replay(tape);
-    cr_expect_eq(ad_value(y), 15*0.1);
+    cr_expect_eq(ad_value(y), 15 * 0.1);
 }
 
 Test(tape, reductions_below_the_mark_keep_their_operands) {
@@ -416,7 +418,8 @@ Test(tape, message_says_which_operation_and_which_operand) {
     cr_expect(strstr(ad_tape_message(tape), "#1") != NULL, "%s", ad_tape_message(tape));
     ad_tape_clear(tape);
     ad_sin(old);
-    cr_expect(strstr(ad_tape_message(tape), "sin: operand 1 was") != NULL, "%s", ad_tape_message(tape));
+    cr_expect(strstr(ad_tape_message(tape), "sin: operand 1 was") != NULL, "%s",
+              ad_tape_message(tape));
 }
 
 Test(tape, message_of_a_bad_index_has_the_index) {
@@ -426,10 +429,13 @@ Test(tape, message_of_a_bad_index_has_the_index) {
     cr_expect(strstr(ad_tape_message(tape), "2.5") != NULL, "%s", ad_tape_message(tape));
 }
 
-/* Each sentence of tape.c that a caller can bring about. `old` was node 2 of three, over leaves 0 and 1. */
+/* Each sentence of tape.c that a caller can bring about. `old` was node 2 of three, over leaves 0
+ * and 1. */
 static ad_var old;
 
-static void sin_of_a_failure(void) { ad_sin(ad__failed(tape)); }
+static void sin_of_a_failure(void) {
+    ad_sin(ad__failed(tape));
+}
 static void gradient_at_a_number(void) {
     const ad_var x[] = {ad_input(tape, 1), ad_num(0.5)};
     ad_gradient(ad_mul(x[0], x[0]), 2, x, (double[2]){0});
@@ -444,8 +450,12 @@ static void set_an_old_node(void)       { ad_set(old, 1); }
 static void set_a_result(void)          { ad_set(ad_exp(ad__handle(tape, 0)), 1); }
 static void name_an_old_node(void)      { ad_name(old, "late"); }
 /* clang-format on */
-static void rewind_to_an_end(void)      { ad_tape_rewind(tape, (ad_mark){9, 0, 1}); }
-static void rewind_a_list(void)         { ad_tape_rewind(tape, (ad_mark){0, 9, 1}); }
+static void rewind_to_an_end(void) {
+    ad_tape_rewind(tape, (ad_mark){9, 0, 1});
+}
+static void rewind_a_list(void) {
+    ad_tape_rewind(tape, (ad_mark){0, 9, 1});
+}
 /* clang-format off */
 static void end_no_scope(void)          { ad_scope_end(tape); }
 static void open_a_scope_for_null(void) { ad_scope(tape, NULL); }
@@ -469,32 +479,36 @@ Test(tape, messages_word_for_word) {
         ad_status   status;
         const char *message;
     } cases[] = {
-        {sin_of_a_failure,      AD_NOT_RECORDED,
+        {sin_of_a_failure, AD_NOT_RECORDED,
          "sin: operand 1 was never recorded: the operation that should have made it failed"},
-        {gradient_at_a_number,  AD_BAD_ARGUMENT, "ad_gradient: x[1] is the plain number 0.5, not a node"},
+        {gradient_at_a_number, AD_BAD_ARGUMENT,
+         "ad_gradient: x[1] is the plain number 0.5, not a node"},
         {gradient_at_an_old_node, AD_STALE,
          "ad_gradient: operand 3 was node #2, forgotten when the tape was rewound"},
-        {value_of_an_old_node,  AD_STALE, "ad_value: operand 1 was node #2, forgotten when the tape was rewound"},
-        {set_an_old_node,       AD_STALE, "ad_set: operand 1 was node #2, forgotten when the tape was rewound"},
-        {set_a_result,          AD_BAD_ARGUMENT, "ad_set: node #2 is the result of exp, not an input"},
-        {name_an_old_node,      AD_STALE, "ad_name: operand 1 was node #2, forgotten when the tape was rewound"},
-        {rewind_to_an_end,      AD_BAD_ARGUMENT,
+        {value_of_an_old_node, AD_STALE,
+         "ad_value: operand 1 was node #2, forgotten when the tape was rewound"},
+        {set_an_old_node, AD_STALE,
+         "ad_set: operand 1 was node #2, forgotten when the tape was rewound"},
+        {set_a_result, AD_BAD_ARGUMENT, "ad_set: node #2 is the result of exp, not an input"},
+        {name_an_old_node, AD_STALE,
+         "ad_name: operand 1 was node #2, forgotten when the tape was rewound"},
+        {rewind_to_an_end, AD_BAD_ARGUMENT,
          "ad_tape_rewind: the mark (node 9) lies beyond the end of the tape (2 nodes)"},
-        {rewind_a_list,         AD_BAD_ARGUMENT,
+        {rewind_a_list, AD_BAD_ARGUMENT,
          "ad_tape_rewind: the mark (node 0) lies beyond the end of the tape (2 nodes)"},
-        {end_no_scope,          AD_BAD_ARGUMENT, "ad_scope_end: no scope is open"},
+        {end_no_scope, AD_BAD_ARGUMENT, "ad_scope_end: no scope is open"},
         {open_a_scope_for_null, AD_BAD_ARGUMENT, "ad_scope: the name is NULL"},
-        {give_a_name_of_null,   AD_BAD_ARGUMENT, "ad_name: the name is NULL"},
-        {find_nobody,           AD_BAD_ARGUMENT, "ad_find: no node is called \"nobody\""},
-        {find_null,             AD_BAD_ARGUMENT, "ad_find: no node is called \"\""},
-        {fail_with_a_sentence,  AD_BAD_FILE, "layer 3 is missing"},
-        {fail_without_one,      AD_BAD_FILE, "a file that cannot be read or written"},
-        {fail_with_no_words,    AD_BAD_FILE, "a file that cannot be read or written"},
-        {fail_twice,            AD_BAD_FILE, "layer 3 is missing"},
-        {fail_with_signs,       AD_STALE, "100%s \\x1b"},
-        {fail_with_nothing,     AD_OK, ""},
+        {give_a_name_of_null, AD_BAD_ARGUMENT, "ad_name: the name is NULL"},
+        {find_nobody, AD_BAD_ARGUMENT, "ad_find: no node is called \"nobody\""},
+        {find_null, AD_BAD_ARGUMENT, "ad_find: no node is called \"\""},
+        {fail_with_a_sentence, AD_BAD_FILE, "layer 3 is missing"},
+        {fail_without_one, AD_BAD_FILE, "a file that cannot be read or written"},
+        {fail_with_no_words, AD_BAD_FILE, "a file that cannot be read or written"},
+        {fail_twice, AD_BAD_FILE, "layer 3 is missing"},
+        {fail_with_signs, AD_STALE, "100%s \\x1b"},
+        {fail_with_nothing, AD_OK, ""},
     };
-    for (size_t i = 0; i < sizeof cases/sizeof *cases; i++) {
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         ad_tape_free(tape);
         tape = ad_tape_new();
         const ad_var  x = ad_input(tape, 1), y = ad_input(tape, 2);
@@ -503,14 +517,16 @@ Test(tape, messages_word_for_word) {
         ad_tape_rewind(tape, mark);
         cases[i].call();
         expect_status(cases[i].status);
-        cr_expect_str_eq(ad_tape_message(tape), cases[i].message, "%s\nwanted %s", ad_tape_message(tape), cases[i].message);
+        cr_expect_str_eq(ad_tape_message(tape), cases[i].message, "%s\nwanted %s",
+                         ad_tape_message(tape), cases[i].message);
     }
 }
 
-/* An operation of the user's own leaves the list of those in use with its first node, and not before. */
+/* An operation of the user's own leaves the list of those in use with its first node, and not
+ * before. */
 static double own_value(size_t n, const double x[], void *context) {
     (void)n;
-    return x[0]**(double *)context;
+    return x[0] * *(double *)context;
 }
 static void own_partials(size_t n, const double x[], double v, double partial[], void *context) {
     (void)n, (void)x, (void)v;
@@ -518,10 +534,11 @@ static void own_partials(size_t n, const double x[], double v, double partial[],
 }
 
 Test(tape, rewinding_forgets_the_operations_whose_first_node_it_forgets) {
-    const ad_custom_op op = {.name = "scaled", .operands = 1, .value = own_value, .partials = own_partials};
-    double             by[20];
-    ad_var             x = ad_input(tape, 1), y[20];
-    ad_mark            mark[20];
+    const ad_custom_op op = {
+        .name = "scaled", .operands = 1, .value = own_value, .partials = own_partials};
+    double  by[20];
+    ad_var  x = ad_input(tape, 1), y[20];
+    ad_mark mark[20];
     for (int i = 0; i < 20; i++) {
         by[i] = i + 2;
         mark[i] = ad_tape_mark(tape);
@@ -539,7 +556,7 @@ Test(tape, rewinding_forgets_the_operations_whose_first_node_it_forgets) {
 /* ---- names ----------------------------------------------------------------------------------- */
 
 static bool shows(ad_var y, const char *what) {
-    static char text[20000];
+    static char     text[20000];
     const ad_status status = explained(y, sizeof text, text);
     cr_expect_eq(status, AD_OK, "status %d: %s", (int)status, ad_tape_message(tape));
     return strstr(text, what) != NULL;
@@ -577,8 +594,8 @@ Test(tape, names_may_be_given_in_any_order) {
     for (int i = 0; i < 40; i++) x[i] = ad_input(tape, i);
     for (int i = 0; i < 40; i++) {
         char name[32];
-        snprintf(name, sizeof name, "leaf_%02d", i*17 % 40);
-        ad_name(x[i*17 % 40], name);
+        snprintf(name, sizeof name, "leaf_%02d", i * 17 % 40);
+        ad_name(x[i * 17 % 40], name);
     }
     for (int i = 0; i < 40; i++) y = ad_add(y, x[i]);
     for (int i = 0; i < 40; i++) {
@@ -602,7 +619,7 @@ Test(tape, name_that_is_null_is_a_bad_argument) {
 
 static ad_var step(ad_var x, int i) {
     const ad_var some[] = {x, ad_num(i), x, ad_num(0.5)};
-    ad_var y = ad_mul(ad_add(x, ad_num(i)), ad_sin(x));
+    ad_var       y = ad_mul(ad_add(x, ad_num(i)), ad_sin(x));
     return ad_add(ad_add(y, ad_sum(4, some)), ad_logsumexp(2, some));
 }
 
@@ -630,14 +647,14 @@ Test(tape, binary_operation_takes_25_bytes) {
         y = n % 2 == 0 ? ad_add(y, x) : ad_mul(y, x);
         const size_t now = ad_tape_bytes(tape);
         if (n > 20000 && now != before) {
-            least = fmin(least, (double)before/(double)(n - 1));
-            most = fmax(most, (double)now/(double)n);
+            least = fmin(least, (double)before / (double)(n - 1));
+            most = fmax(most, (double)now / (double)n);
         }
         before = now;
     }
-    const double fixed = 8000.0/20000;
+    const double fixed = 8000.0 / 20000;
     cr_expect(least <= 25 + fixed, "%.2f bytes a node when full", least);
-    cr_expect(most <= 2*(25 + fixed), "%.2f bytes a node after growing", most);
+    cr_expect(most <= 2 * (25 + fixed), "%.2f bytes a node after growing", most);
 }
 
 /* Bytes of a tape after a chain that multiplies by two numbers in turn, or by two nodes. */
@@ -678,7 +695,7 @@ Test(tape, bytes_count_scopes_and_rules) {
         ad_scope_end(tape);
     }
     const size_t scoped = ad_tape_bytes(tape);
-    cr_expect_geq(scoped, before + 3*1001);
+    cr_expect_geq(scoped, before + 3 * 1001);
     ad_var grad;
     ad_record_gradient(y, 1, &x, &grad);
     const size_t more = ad_tape_bytes(tape) - scoped;

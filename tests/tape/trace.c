@@ -1,4 +1,5 @@
-/* trace.c - tests of engine/tape/trace.c: the edges of every kind of node, and that they are all there is. */
+/* trace.c - tests of engine/tape/trace.c: the edges of every kind of node, and that they are all
+ * there is. */
 #include "engine/tape/trace.h"
 
 #include "support.h"
@@ -23,7 +24,7 @@ static void expect_edge(ad_var y, size_t i, ad_var to, double local, bool open) 
     const ad__edge e = ad__edge_of(tape, ad__node_of(y), i);
     cr_expect_eq(e.to, to.tape == NULL ? AD__NO_NODE : ad__node_of(to), "edge %zu", i);
     cr_expect_eq(e.value, ad_value(to), "edge %zu", i);
-    cr_expect(close_to(e.local, local, 16*U, 0), "edge %zu: %g, want %g", i, e.local, local);
+    cr_expect(close_to(e.local, local, 16 * U, 0), "edge %zu: %g, want %g", i, e.local, local);
     cr_expect_eq(e.open, open, "edge %zu", i);
 }
 
@@ -44,7 +45,7 @@ Test(trace, edges_of_numbers_lead_nowhere) {
     expect_edge(y, 0, a, 1, true);
     expect_edge(y, 1, ad_num(2), 0, false);
     expect_edge(z, 0, ad_num(2), 0, false);
-    expect_edge(z, 1, a, -2.0/9, true);
+    expect_edge(z, 1, a, -2.0 / 9, true);
 }
 
 Test(trace, selecting_rows_close_what_they_do_not_select) {
@@ -54,18 +55,18 @@ Test(trace, selecting_rows_close_what_they_do_not_select) {
     ad_var least = ad_min(a, b);
     expect_edge(least, 0, a, 1, true);
     expect_edge(least, 1, b, 0, false);
-    expect_edge(ad_mul(ad_num(0), a), 1, a, 0, true);             /* zero, but of a rule that does not select */
+    expect_edge(ad_mul(ad_num(0), a), 1, a, 0, true); /* zero, but of a rule that does not select */
 }
 
 Test(trace, reductions_have_an_edge_for_each_operand) {
     ad_var       a = ad_input(tape, 1), b = ad_input(tape, 2), c = ad_input(tape, 4);
     const ad_var x[] = {a, b, c}, w[] = {ad_num(10), c, ad_num(30)};
-    ad_var sum = ad_sum(3, x), dot = ad_dot(3, x, w), lse = ad_logsumexp(3, x);
+    ad_var       sum = ad_sum(3, x), dot = ad_dot(3, x, w), lse = ad_logsumexp(3, x);
     cr_expect(edges(sum) == 3 && edges(dot) == 6 && edges(lse) == 3);
     for (size_t i = 0; i < 3; i++) {
         expect_edge(sum, i, x[i], 1, true);
         expect_edge(dot, i, x[i], ad_value(w[i]), true);
-        expect_edge(lse, i, x[i], exp(ad_value(x[i]))/(exp(1) + exp(2) + exp(4)), true);
+        expect_edge(lse, i, x[i], exp(ad_value(x[i])) / (exp(1) + exp(2) + exp(4)), true);
     }
     expect_edge(dot, 3, w[0], 0, false);
     expect_edge(dot, 4, w[1], 2, true);
@@ -73,9 +74,10 @@ Test(trace, reductions_have_an_edge_for_each_operand) {
 }
 
 Test(trace, where_and_pick_open_the_edge_they_take) {
-    ad_var       c = ad_input(tape, 1), a = ad_input(tape, 2), b = ad_input(tape, 4), i = ad_input(tape, 1);
+    ad_var c = ad_input(tape, 1), a = ad_input(tape, 2), b = ad_input(tape, 4),
+           i = ad_input(tape, 1);
     const ad_var x[] = {a, b};
-    ad_var chosen = ad_where(c, a, b), picked = ad_pick(i, 2, x);
+    ad_var       chosen = ad_where(c, a, b), picked = ad_pick(i, 2, x);
     cr_expect(edges(chosen) == 3 && edges(picked) == 3);
     expect_edge(chosen, 0, c, 0, false);
     expect_edge(chosen, 1, a, 1, true);
@@ -98,17 +100,18 @@ Test(trace, leads_to_knows_who_has_a_part) {
     ad_var a = ad_input(tape, 1), b = ad_input(tape, 2), idle = ad_exp(b), y = ad_mul(a, a);
     ad_sin(y);
     bool *used = ad__leads_to(tape, ad__node_of(y));
-    cr_expect(used[ad__node_of(a)] && used[ad__node_of(y)] && !used[ad__node_of(b)] && !used[ad__node_of(idle)]);
+    cr_expect(used[ad__node_of(a)] && used[ad__node_of(y)] && !used[ad__node_of(b)] &&
+              !used[ad__node_of(idle)]);
     free(used);
 }
 
-/* ---- the sweep again, along edges ------------------------------------------------------------- */
+/* ---- the sweep again, along edges ------------------------------------------------------------ */
 
 /* A graph in which every row and every reduction has a part. */
 static ad_var everything(ad_var x, ad_var y) {
     ad_var terms[ROWS + 5];
     for (int i = 0; i < ROWS; i++)
-        terms[i] = row_record(&rows[i], i%3 == 0 ? ad_num(1) : x, i%3 == 1 ? ad_num(0.25) : y);
+        terms[i] = row_record(&rows[i], i % 3 == 0 ? ad_num(1) : x, i % 3 == 1 ? ad_num(0.25) : y);
     const ad_var some[] = {x, ad_num(3), y, terms[0]};
     terms[ROWS] = ad_sum(4, some);
     terms[ROWS + 1] = ad_dot(4, some, terms);
@@ -122,19 +125,19 @@ static ad_var everything(ad_var x, ad_var y) {
 }
 
 Test(trace, edges_give_the_adjoints_of_the_sweep) {
-    const ad_var x = ad_input(tape, 0.3), y = ad_input(tape, 0.6), e = everything(x, y);
+    const ad_var   x = ad_input(tape, 0.3), y = ad_input(tape, 0.6), e = everything(x, y);
     const uint32_t last = ad__node_of(e);
     double        *adjoint = calloc((size_t)last + 1, sizeof *adjoint);
     adjoint[last] = 1;
     for (uint32_t i = last; i > 0; i--)
         for (size_t k = 0; k < ad__edges(tape, i) && adjoint[i] != 0; k++) {
             const ad__edge edge = ad__edge_of(tape, i, k);
-            if (edge.open) adjoint[edge.to] += adjoint[i]*edge.local;
+            if (edge.open) adjoint[edge.to] += adjoint[i] * edge.local;
         }
     ad_backward(e);
     for (uint32_t i = 0; i <= last; i++)
-        cr_expect(close_to(adjoint[i], ad_grad(ad__handle(tape, i)), 1e-13, 1e-13), "node %u: %.17g, %.17g", i,
-                  adjoint[i], ad_grad(ad__handle(tape, i)));
+        cr_expect(close_to(adjoint[i], ad_grad(ad__handle(tape, i)), 1e-13, 1e-13),
+                  "node %u: %.17g, %.17g", i, adjoint[i], ad_grad(ad__handle(tape, i)));
     cr_expect_neq(adjoint[0], 0);
     free(adjoint);
 }
