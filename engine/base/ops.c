@@ -221,6 +221,38 @@ void ad__fold_partials(uint8_t code, size_t n, const double x[], double partial[
     }
 }
 
+static size_t steepest(size_t n, const double p[]) {
+    size_t at = 0;
+    for (size_t k = 1; k < n; k++)
+        if (fabs(p[k]) > fabs(p[at])) at = k;
+    return at;
+}
+
+#define SLOPES(name)                                                                        \
+    do {                                                                                    \
+        const double common = p[first] == 0 ? 0 : moved[first]/ad__along_##name(p[first]);  \
+        for (size_t k = 0; k < n; k++)                                                      \
+            moved[k] = k == first ? 0 : moved[k] - common*ad__along_##name(p[k]);           \
+        for (size_t k = 0; k < n; k++)                                                      \
+            if (p[k] != 0) rest += p[k]*moved[k];                                           \
+        for (size_t k = 0; k < n; k++) {                                                    \
+            const double bend = ad__bend_##name(v, p[k]);                                   \
+            moved[k] = bend == 0 ? 0 : bend*(moved[k] - ad__along_##name(p[k])*rest);       \
+        }                                                                                   \
+    } while (0)
+
+void ad__fold_slopes(uint8_t code, size_t n, double v, const double p[], double moved[]) {
+    const size_t first = steepest(n, p);
+    double       rest = 0;
+    switch (code) {
+#define R_SUM    NO_SUM
+#define R_SELECT NO_SELECT
+#define R_FOLD(name, ...) case AD__##name: SLOPES(name); break;
+#include "reduce.def"
+    default: break;
+    }
+}
+
 double ad__fold_value(uint8_t code, ad__folded f) {
     switch (code) {
 #define R_SUM    NO_SUM

@@ -279,6 +279,11 @@ bool       ad__fold_tip(uint8_t code, ad__folded f);
 double     ad__fold_noise(uint8_t code, double v, size_t n);
 void       ad__fold_partials(uint8_t code, size_t n, const double x[], double partial[]);
 
+/* How partials p move, written over how the operands do. What all operands have in common, a
+ * multiple of `along`, moves no partial and is taken out first, by the steepest of them, so that
+ * nothing cancels. */
+void ad__fold_slopes(uint8_t code, size_t n, double v, const double p[], double moved[]);
+
 /* A sum by its opcode: what a pair of operands adds, and its derivative in x. */
 double ad__sum_term(uint8_t code, double x, double y);
 double ad__sum_partial(uint8_t code, double x, double y);

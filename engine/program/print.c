@@ -55,7 +55,7 @@ static void print_step(const ad_program *p, uint32_t i, FILE *to) {
     } else {
         fprintf(to, "%s(", ad__shown_name(ad__value_name(p, i), operation));
         print_operands(p, p->word + node->x, node->y, to);
-        if (node->code == AD__dot) {
+        if (ad__is_paired(node->code)) {
             fputs("; ", to);
             print_operands(p, p->word + node->x + node->y, node->y, to);
         }

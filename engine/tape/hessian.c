@@ -109,35 +109,18 @@ static void push_sum(const sweeper *s, uint32_t i, int number, ad__dual a) {
     }
 }
 
-static size_t steepest(size_t n, const double partial[]) {
-    size_t at = 0;
-    for (size_t k = 1; k < n; k++)
-        if (fabs(partial[k]) > fabs(partial[at])) at = k;
-    return at;
-}
-
-/* The slope of a partial p[k] is bend*(t[k] - along[k]*sum of p*t) by the row of the fold. What all
- * operands have in common, a multiple of `along`, drops out of that and is taken out first, by the
- * steepest of them, so that nothing cancels. */
+/* Values are in the scratch array only as long as partials are made of them. */
 static void push_fold(const sweeper *s, uint32_t i, ad__dual a) {
     const uint8_t   code = s->tape->code[i];
     const bool      selects = ad__reduction_of(code)->selects;
     const ad__group g = ad__group_of(s->tape, i, 0);
-    const double   *p = ad__tape_partials(s->tape, i), v = s->tape->value[i];
-    const size_t    first = steepest(g.n, p);
-    const double    common =
-        p[first] == 0 ? 0 : slope_in(s, g, first) / ad__fold_along(code, p[first]);
-    double rest = 0;
+    const double   *partial = ad__tape_partials(s->tape, i);
+    double         *slope = s->tape->scratch;
+    for (size_t k = 0; k < g.n; k++) slope[k] = slope_in(s, g, k);
+    ad__fold_slopes(code, g.n, s->tape->value[i], partial, slope);
     for (size_t k = 0; k < g.n; k++)
-        if (k != first && p[k] != 0)
-            rest += p[k] * (slope_in(s, g, k) - common * ad__fold_along(code, p[k]));
-    for (size_t k = 0; k < g.n; k++) {
-        if (ad__group_number(g, k)) continue;
-        const double along = ad__fold_along(code, p[k]), bend = ad__fold_bend(code, v, p[k]);
-        const double own = k == first ? 0 : slope_in(s, g, k) - common * along;
-        push(s, ad__group_place(g, k), a,
-             (ad__dual){p[k], bend == 0 ? 0 : bend * (own - along * rest)}, selects);
-    }
+        if (!ad__group_number(g, k))
+            push(s, ad__group_place(g, k), a, (ad__dual){partial[k], slope[k]}, selects);
 }
 
 /* A selection sends the whole adjoint to the one that was taken, if that is a node. In range: the

@@ -245,7 +245,7 @@ const double *ad__tape_partials(const ad_tape *tape, uint32_t node) {
 
 /* The operand that is selected, by its number among all of them; 0: none is. */
 static size_t selected(const ad_tape *tape, uint32_t node) {
-    const size_t n = ad__operands(tape, node) - 1;
+    const size_t n = tape->arg[node].y - !stands_apart(tape->code[node]);
     const size_t which =
         ad__selected(tape->code[node], ad__group_value(tape, first_group(tape, node), 0), n);
     return which < n ? 1 + which : 0;

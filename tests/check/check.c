@@ -94,6 +94,8 @@ Test(check, kink_is_never_silently_a_pass) {
     cr_expect_eq(verdict_of(FORMULA("relu(a)", 0), NULL), AD_KINK);
     cr_expect_eq(verdict_of(FORMULA("abs(a)*b", 0, 2), NULL), AD_KINK);
     cr_expect_eq(verdict_of(FORMULA("max(a, b)", 2, 2), NULL), AD_KINK);
+    cr_expect_eq(verdict_of(FORMULA("largest(a, b, c)", 1, 2, 2), NULL), AD_KINK);
+    cr_expect_eq(verdict_of(FORMULA("norm(a, b)", 0, 0), NULL), AD_KINK);
     cr_expect_eq(verdict_of(FORMULA("relu(a)", 0), VALUES(1.5)), AD_FAIL);
 }
 
@@ -180,6 +182,30 @@ Test(check, operands_of_every_node_that_leads_to_y_are_checked) {
     cr_expect_eq(r->local_count[AD_FAIL], 0);
     ad_check_free(r);
     ad_tape_free(b.tape);
+}
+
+/* Rounding is a few units of the norm, whatever its size; and where another operand becomes the
+ * largest in the first steps, the later ones tell. */
+Test(check, folds_pass_alone_and_in_second_derivatives) {
+    const struct {
+        bench      b;
+        ad_verdict first, second;
+    } of[] = {
+        {FORMULA("norm(a, b, c)", 1, -2, 3), AD_PASS, AD_PASS},
+        {FORMULA("norm(a, b)*1e-190", 1e200, 3e200), AD_PASS, AD_PASS},
+        {FORMULA("norm(a, b)^2", 0, 0), AD_WEAK, AD_PASS},
+        {FORMULA("largest(a*b, b, c)*a", 1.5, 1, 1.5001), AD_WEAK, AD_PASS},
+        {FORMULA("exp(largest(a, a*b, a*b*b))", 1, 2), AD_PASS, AD_PASS},
+    };
+    for (size_t k = 0; k < sizeof of / sizeof *of; k++) {
+        const bench      b = of[k].b;
+        ad_check_report *r = ad_check(b.y, b.n, b.x, NULL, &(ad_check_options){.second = true});
+        cr_expect_eq(ad_check_verdict(r), of[k].first, "%zu: %s", k, printed(r, AD_TEXT));
+        cr_expect_eq(r->second_verdict, of[k].second, "%zu: %s", k, printed(r, AD_TEXT));
+        cr_expect_eq(r->local_count[AD_FAIL], 0, "%zu", k);
+        ad_check_free(r);
+        ad_tape_free(b.tape);
+    }
 }
 
 Test(check, forward_agrees_with_reverse) {

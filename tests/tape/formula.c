@@ -764,6 +764,8 @@ Test(formula, messages_say_what_was_meant) {
         {"sigmiod(x)", "; did you mean sigmoid?"},
         {"twofld(x)", "; did you mean twofold?"},
         {"hypott(x, y)", "; did you mean hypot?"},
+        {"nrm2(x, y)", "; did you mean norm?"},
+        {"amax(x, y)", "; did you mean largest?"},
         {"logsumexpp(x)", "; did you mean logsumexp?"},
         {"sqr(x)", "; did you mean x^2?"},
         {"x(y + 1)", "; did you mean x*(...)?"},
