@@ -158,6 +158,16 @@ static inline bool ad__scratch(ad_tape *tape, size_t doubles) {
 bool   ad__tangent_room(ad_tape *tape, size_t columns);
 size_t ad__tangent_column(const ad_tape *tape);
 
+/* Both halves in one store: gcc 12 makes two of an assignment. */
+static inline void ad__put_arg(ad__arg *arg, uint32_t x, uint32_t y) {
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    const uint64_t both = (uint64_t)y << 32 | x;
+#else
+    const uint64_t both = (uint64_t)x << 32 | y;
+#endif
+    memcpy(arg, &both, sizeof both);
+}
+
 /* Appends a node. The caller has made room: length < room, or ad__grow returned true. The adjoint
  * is set to 0 here, where the processor waits for the values of operands anyway: a separate pass
  * before the sweep cost more. */
@@ -166,7 +176,7 @@ static inline ad_var ad__push(ad_tape *tape, uint8_t code, uint32_t x, uint32_t 
     tape->length = node + 1;
     tape->value[node] = value;
     tape->adjoint[node] = 0;
-    tape->arg[node] = (ad__arg){x, y};
+    ad__put_arg(&tape->arg[node], x, y);
     tape->code[node] = code;
     return ad__handle(tape, node);
 }
