@@ -27,6 +27,11 @@ COMPILE = "compiling, ns a node\n" + HEADER + "".join(
     for kind, size, low in (("chain", 10003, 277), ("chain", 100003, 1385), ("net", 10000, 47)))
 TORCH = NETS[0] + "PyTorch 1.13, the same work\n  batch of 64                  2.000     2.500     3.000  us\n"
 
+MANY = [f"Gauss\n{HEADER}  function alone           {low:9.3f}     9.000     9.000  us\n"
+        f"  tape, warm               {low + 1:9.3f}     9.000     9.000  us\n"
+        "  tape, warm: ratio            1.000     1.000     1.000  \n"
+        "  by hand, each row           40.000    50.000    60.000  ns\n" for low in (3, 2)]
+
 PAGE = """Text with | a stroke.
 
 | measured on | |
@@ -47,6 +52,10 @@ PAGE = """Text with | a stroke.
 | benchmark | work | unit | beside it | Tapir | ratio |
 | --- | --- | --- | --- | --- | --- |
 | `torch` | PyTorch | | | | |
+
+| benchmark | of | tape, warm | by hand, each row | not printed |
+| --- | --- | --- | --- | --- |
+| `templates` | Gauss | | | - |
 """
 
 
@@ -57,7 +66,7 @@ def written(times=1):
         page.write_text(PAGE)
         (build/"measured/machine").write_text("date: 1 May 2026\nload: 0: none\n")
         for name, text in (("nets", "==== process ====\n".join(NETS)), ("compile", COMPILE),
-                           ("torch", TORCH)):
+                           ("torch", TORCH), ("templates", "==== process ====\n".join(MANY))):
             (build/f"measured/{name}.txt").write_text(text)
         for _ in range(times):
             subprocess.run([SCRIPT, "write", build, "--page", page], check=True)
@@ -83,6 +92,10 @@ def tapes_that_were_compiled_have_a_row_a_kind():
 
 def what_others_took_stands_beside_the_batch_it_belongs_to():
     assert "| `torch` | PyTorch | us | 2, 2.5 | 10, 11 | 5.00 |\n" in written()
+
+
+def sides_that_are_more_than_two_have_columns_of_their_names():
+    assert "| `templates` | Gauss | 3 us | 40 ns | - |\n" in written()
 
 
 def the_day_is_said():
