@@ -204,7 +204,8 @@ Test(curvature, every_row_that_bends_is_looked_at) {
     for (int number = 0; number < ROWS; number++) {
         bool listed = exact[number] != NULL;
         for (size_t k = 0; k < sizeof others / sizeof *others; k++) listed |= others[k] == number;
-        cr_expect(listed, "%s", rows[number].name);
+        cr_expect(listed, "%s stands neither in ONE_LIST or TWO_LIST nor in `others`",
+                  rows[number].name);
     }
 }
 

@@ -438,16 +438,21 @@ bool ad__fold_at_tip(const ad_tape *tape, uint32_t node) {
     return ad__fold_tip(code, folded_values(tape, node));
 }
 
-/* By how much the operands at the tip move, those whose measure is the shift; the start for all
- * others. */
+/* An operand that a fold does not see beside others: one whose measure is the start. */
+static double unseen(uint8_t code) {
+    const double start = ad__fold_start(code);
+    return ad__fold_measure(code, start) == start ? start : -start;
+}
+
+/* By how much the operands at the tip move, those whose measure is the shift; others are unseen. */
 static void keep_at_tip(const ad_tape *tape, uint32_t node, const double x[],
                         const double by_node[], double moved[]) {
     const ad__group  g = first_group(tape, node);
     const uint8_t    code = tape->code[node];
     const ad__folded f = ad__folded_over(code, g.n, x);
     for (size_t i = 0; i < g.n; i++)
-        moved[i] = ad__fold_measure(code, x[i]) == f.shift ? tangent_of(by_node, g, i)
-                                                           : ad__fold_start(code);
+        moved[i] =
+            ad__fold_measure(code, x[i]) == f.shift ? tangent_of(by_node, g, i) : unseen(code);
 }
 
 const double *ad__fold_motion(const ad_tape *tape, uint32_t node, const double first[],

@@ -77,7 +77,7 @@ bool ad__fold_at_tip(const ad_tape *tape, uint32_t node);
 /* Where a fold at its tip goes when its operands move by the derivatives `first`, in the tape's
  * scratch array; with `second`, when they are level and bend by those: at the tip the fold is its
  * own directional derivative, the fold of the derivatives of those operands that stand there.
- * Others have what no fold sees, its start. */
+ * Others are operands that the fold does not see: their measure is its start. */
 const double *ad__fold_motion(const ad_tape *tape, uint32_t node, const double first[],
                               const double second[]);
 

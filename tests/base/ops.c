@@ -708,7 +708,8 @@ Test(ops, column_reads_says_what_the_text_of_a_partial_names) {
             for (int variable = 0; variable < 3; variable++)
                 cr_expect_eq((ad__rows[n].reads[k] >> variable & 1) != 0,
                              names(k == 0 ? ad__rows[n].dx : ad__rows[n].dy, "xyv"[variable]),
-                             "%s, partial %d, %c", rows[n].name, k, "xyv"[variable]);
+                             "%s, partial %d: is %c in the text? the column `reads` says otherwise",
+                             rows[n].name, k, "xyv"[variable]);
 }
 
 Test(ops, partial_does_not_change_with_what_it_does_not_read) {
@@ -720,7 +721,8 @@ Test(ops, partial_does_not_change_with_what_it_does_not_read) {
             const double before = partial_of(n, operand, at);
             at[variable] = 1.3125;
             cr_expect(same_bits(partial_of(n, operand, at), before) || isnan(before),
-                      "%s, partial %d", rows[n].name, operand);
+                      "%s, partial %d changes with %c, which the column `reads` does not name",
+                      rows[n].name, operand, "xyv"[variable]);
         }
 }
 
@@ -747,7 +749,8 @@ Test(ops, partials_are_costly_where_they_call_or_divide_and_nothing_is_selected)
         const ad__row *r = &ad__rows[n];
         const bool     work =
             strpbrk(r->dx, "(/") != NULL || (r->dy != NULL && strpbrk(r->dy, "(/") != NULL);
-        cr_expect_eq(r->costly, work && !ad__row_selects((ad__row_number)n), "%s", r->name);
+        cr_expect_eq(r->costly, work && !ad__row_selects((ad__row_number)n),
+                     "%s: the column `cost` must be %s", r->name, r->costly ? "cheap" : "costly");
     }
 }
 

@@ -179,6 +179,7 @@ typedef struct bound {
     double value, partial;
 } bound;
 
+/* clang-format off */
 static const bound bounds[ROWS] = {
     [ROW_pow] = {1.5, 3},      [ROW_sqrt] = {0.5, 0},        [ROW_cbrt] = {2.5, 0},
     [ROW_exp] = {3, 0},        [ROW_expm1] = {3.5, 3},       [ROW_exp2] = {2, 0},
@@ -193,6 +194,7 @@ static const bound bounds[ROWS] = {
     [ROW_asin_slope] = {0, 0}, [ROW_sigmoid_slope] = {6, 6}, [ROW_hypot_slope] = {4, 9},
     [ROW_elu] = {2, 3},        [ROW_gelu] = {5, 4},          [ROW_silu] = {5, 4},
 };
+/* clang-format on */
 
 Test(kernels, every_row_is_within_its_bound) {
     for (int level = 2; level <= 4; level++) {
@@ -203,10 +205,14 @@ Test(kernels, every_row_is_within_its_bound) {
                          dx = i == ROW_polygamma ? 0 : worst_partial(k, i, false);
             const double dy = rows[i].operands == 2 ? worst_partial(k, i, true) : 0;
             cr_log_info("units %s %s %.2f %.2f %.2f", k->name, rows[i].name, value, dx, dy);
-            cr_expect(value <= fmax(bounds[i].value, plain), "%s, %s: %.2f units in the last place",
-                      rows[i].name, k->name, value);
-            cr_expect(fmax(dx, dy) <= bounds[i].partial, "%s, %s: %.2f units in a partial",
-                      rows[i].name, k->name, fmax(dx, dy));
+            cr_expect(value <= fmax(bounds[i].value, plain),
+                      "%s, %s: the value is off by %.2f units in the last place, allowed are %.2f "
+                      "(`bounds` in tests/program/kernels.c)",
+                      rows[i].name, k->name, value, fmax(bounds[i].value, plain));
+            cr_expect(fmax(dx, dy) <= bounds[i].partial,
+                      "%s, %s: a partial is off by %.2f units in the last place, allowed are %.2f "
+                      "(`bounds` in tests/program/kernels.c)",
+                      rows[i].name, k->name, fmax(dx, dy), bounds[i].partial);
         }
     }
 }
