@@ -706,7 +706,7 @@ inline ad_var ad_formula_(const char *file, int line, ad_tape *tape, const char 
 
 #ifdef AD_TRACE_SOURCE
 #define AD_HERE_ __FILE__, __LINE__
-#include "ad_source.h" /* made from ops.def: every operation as a macro around itself */
+#include "ad_source.h" /* made from both tables: every operation as a macro around itself */
 #else
 #define AD_HERE_ NULL, 0
 #endif

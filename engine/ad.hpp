@@ -1,7 +1,9 @@
 /* ad.hpp - operators over ad.h, so that C++ templates written with a type parameter run on a tape.
  *
- *     template <class T> T energy(T x, T y) { using std::exp; return x*x/2 + exp(-y) + (x < y ? x :
- *     3*y); }
+ *     template <class T> T energy(T x, T y) {
+ *         using std::exp;
+ *         return x*x/2 + exp(-y) + (x < y ? x : 3*y);
+ *     }
  *
  *     ad::tape tape;
  *     ad::var  x = tape.input(2), y = tape.input(1);

@@ -18,8 +18,8 @@
  *     nn_mlp       *mlp   = nn_mlp_new(model, &(nn_mlp_config){.layers = 2, .sizes = sizes});
  *     nn_data      *data  = nn_data_csv("iris.csv", NULL);
  *     nn_optimizer *sgd   = nn_sgd(0.1);
- *     if (nn_train(model, loss, mlp, data, sgd, &(nn_train_config){.epochs = 50, .batch = 16}) !=
- *     AD_OK)
+ *     nn_train_config config = {.epochs = 50, .batch = 16};
+ *     if (nn_train(model, loss, mlp, data, sgd, &config) != AD_OK)
  *         fprintf(stderr, "%s\n", nn_model_message(model));
  *
  * The conventions are those of ad.h, and three more:

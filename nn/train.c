@@ -74,7 +74,7 @@ static nn__snapshot snapshot_of(const run *r, double t) {
     const double all = (double)r->config->epochs, seconds = t - r->start;
     const double speed = (double)(r->at.done - r->first_done) / (t - r->epoch_start);
     return (nn__snapshot){
-        .epoch = r->at.epoch,
+        .epoch = (size_t)r->at.epoch,
         .epochs = r->config->epochs,
         .done = done,
         .loss = r->at.loss_sum / (double)r->at.done,

@@ -141,8 +141,6 @@ static const double ones[] = {
     2.4,    3.7,    9,         17,        19.5,      26,     37.5, 300,
     1e5,    1e8,    1e30,      1e81,      1e100,     1e150,
 };
-/* clang-format on */
-/* clang-format off */
 static const double twos[][2] = {
     {0.3, 1.7},       {2, 3},         {1, 1},      {1.7, 1e-3},   {3e-120, 1e-100},
     {1e-100, 3e-120}, {1e150, 1e140}, {2, 1e-9},   {2, 0},        {1e-9, 2},

@@ -283,16 +283,6 @@ double ad__fold_start(uint8_t code) {
     }
 }
 
-double ad__fold_slope(uint8_t code, double x, ad__folded f) {
-    switch (code) {
-#define R_SUM    NO_SUM
-#define R_SELECT NO_SELECT
-#define R_FOLD(name, ...) case AD__##name: return ad__slope_##name(x, f.shift);
-#include "reduce.def"
-    default: return NAN;
-    }
-}
-
 double ad__fold_over(uint8_t code, ad__folded f) {
     switch (code) {
 #define R_SUM    NO_SUM

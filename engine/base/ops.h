@@ -271,7 +271,6 @@ ad__folded ad__folded_listed(uint8_t code, size_t n, const double x[], const uin
 double     ad__fold_value(uint8_t code, ad__folded f);
 double     ad__fold_measure(uint8_t code, double x);
 double     ad__fold_start(uint8_t code);
-double     ad__fold_slope(uint8_t code, double x, ad__folded f);
 double     ad__fold_over(uint8_t code, ad__folded f);
 double     ad__fold_along(uint8_t code, double p);
 double     ad__fold_bend(uint8_t code, double v, double p);

@@ -8,13 +8,13 @@
  * lane. */
 #ifdef AD__VECTOR_MATH
 #define HAS_VECTOR_FORM __attribute__((simd("notinbranch"), const))
-#define V1(name)        HAS_VECTOR_FORM double name(double x);
-#define V2(name)        HAS_VECTOR_FORM double name(double x, double y);
+#define V1(name)        HAS_VECTOR_FORM double name(double x)
+#define V2(name)        HAS_VECTOR_FORM double name(double x, double y)
 /* clang-format off */
-V1(sin) V1(cos) V1(tan) V1(asin) V1(acos) V1(atan)
-V1(sinh) V1(cosh) V1(tanh) V1(asinh) V1(acosh) V1(atanh)
-V1(exp) V1(expm1) V1(exp2) V1(log) V1(log1p) V1(log2) V1(log10) V1(cbrt) V1(erf) V1(erfc)
-V2(pow) V2(atan2) V2(hypot)
+V1(sin); V1(cos); V1(tan); V1(asin); V1(acos); V1(atan);
+V1(sinh); V1(cosh); V1(tanh); V1(asinh); V1(acosh); V1(atanh);
+V1(exp); V1(expm1); V1(exp2); V1(log); V1(log1p); V1(log2); V1(log10); V1(cbrt); V1(erf); V1(erfc);
+V2(pow); V2(atan2); V2(hypot);
 /* clang-format on */
 #endif
 
@@ -95,9 +95,9 @@ V2(pow) V2(atan2) V2(hypot)
     }
 #include "ops.def"
 
-    /* ---- reductions -------------------------------------------------------------------------- */
+/* ---- reductions -------------------------------------------------------------------------- */
 
-    static void fill(size_t n, double number, double v[]) {
+static void fill(size_t n, double number, double v[]) {
     LANES v[l] = number;
 }
 
@@ -186,7 +186,9 @@ static void dot(size_t count, const double *const x[], const double *const y[], 
         fill(n, 0, total);                                                                       \
         for (size_t i = 0; i < count; i++) {                                                     \
             const double *row = x[i];                                                            \
-            LANES         total[l] += ad__term_##name(row[l], shift[l]);                         \
+            LANES {                                                                              \
+                total[l] += ad__term_##name(row[l], shift[l]);                                   \
+            }                                                                                    \
         }                                                                                        \
     }                                                                                            \
     static void value_of_##name(size_t n, const double shift[], double total[], double v[]) {    \

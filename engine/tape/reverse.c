@@ -14,7 +14,7 @@ void ad_backward(ad_var y) {
     }
     const uint32_t last = ad__node_of(y);
     ad__sweep(tape, last);
-    tape->swept = tape->status == AD_OK ? last + 1 : 0; /* a pick that picks nothing stops it */
+    tape->swept = tape->status == AD_OK ? last + 1 : 0; /* 0: some pick picked nothing */
 }
 
 /* Nodes recorded after y do not lead to it. */

@@ -39,7 +39,8 @@ double ad__spoiled_sum(double before, double part) {
     }
 }
 
-/* What an earlier sweep left stays; what none has written is no number. */
+/* Of stale adjoints only those that no sweep has written begin at 0: memory that was never written
+ * would not be wrong in the same way twice. */
 void ad__spoiled_start(size_t nodes, size_t swept, double adjoint[]) {
     spoil.count = 0;
     for (size_t i = spoil.step == AD__STALE ? swept : 0; i < nodes; i++) adjoint[i] = 0;

@@ -22,8 +22,7 @@ enum { BLOCK = 64, AHEAD = 512 };
     } while (0)
 
 /* Ask for the columns of the nodes that the sweep reaches a few hundred steps later: processors
- * look ahead upwards better than downwards. Addresses before the arrays are harmless, they are
- * only hints. */
+ * look ahead upwards better than downwards. */
 static void look_ahead(const ad_tape *tape, uint32_t i) {
     if (i < AHEAD) return;
     for (uint32_t j = i - AHEAD; j < i - AHEAD + BLOCK; j += 8) {

@@ -2,9 +2,9 @@
  * diagonal weights; the loss over the whole text and its gradient, one row: recorded once, replayed
  * at new weights.
  *
- *     forget = sigmoid(x*w_f + b_f)   ingate = sigmoid(h*w_i + b_i)   outgate = sigmoid(x*w_o +
- *                                     b_o)
- *     change = tanh(h*w_c + b_c)      c' = c*forget + ingate*change   h' = outgate*tanh(c')
+ *     forget  = sigmoid(x*w_f + b_f)   change = tanh(h*w_c + b_c)
+ *     ingate  = sigmoid(h*w_i + b_i)   c' = c*forget + ingate*change
+ *     outgate = sigmoid(x*w_o + b_o)   h' = outgate*tanh(c')
  *
  * x is the character times in_weight for the first layer, h' of the layer below for others. The
  * prediction p = h'*out_weight + out_bias is held against the next character y: the loss is the

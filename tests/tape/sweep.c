@@ -67,7 +67,7 @@ Test(sweep, adjoint_of_0_sends_nothing_even_through_an_infinite_partial) {
     cr_expect_eq(tape->adjoint[0], 0, "0*(0.5/sqrt(0)) is no number");
 }
 
-Test(sweep, pick_that_picks_nothing_stops_it) {
+Test(sweep, pick_that_picks_nothing_is_an_error) {
     const ad_var x[] = {ad_input(tape, 1), ad_input(tape, 2)};
     const ad_var index = ad_input(tape, 0), y = ad_pick(index, 2, x);
     ad_set(index, 7);
