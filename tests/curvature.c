@@ -361,6 +361,24 @@ Test(curvature, of_norm_along_its_operands_is_zero) {
     }
 }
 
+/* Where 1/norm overflows, what does not turn still has the slope 0, as hypot has. */
+Test(curvature, of_norm_of_the_smallest_numbers_leaves_others_alone) {
+    static const double want[] = {0, 0, 0, 0, 0, 0, 0, 0, 2};
+    for (size_t n = 1; n <= 2; n++) {
+        point  p;
+        double got[9];
+        open_point(&p, 3, (double[]){5e-324, n == 2 ? -5e-324 : 0.25, 3});
+        p.y = ad_add(n == 1 ? ad_norm(1, p.x) : ad_norm(2, p.x), ad_mul(p.x[2], p.x[2]));
+        ad_hessian_times(p.y, 3, p.x, (double[]){0, 0, 1}, got);
+        for (size_t k = 0; k < 3; k++) cr_expect_eq(got[k], want[6 + k], "%zu: %g", k, got[k]);
+        ad_hessian(p.y, 3, p.x, got);
+        for (size_t k = 0; k < 9; k++)
+            cr_expect(n == 2 && k < 6 && k % 3 != 2 ? isinf(got[k]) : got[k] == want[k],
+                      "%zu operands, entry %zu: %g", n, k, got[k]);
+        ad_tape_free(p.tape);
+    }
+}
+
 /* norm^3 has the third derivative 6 along a line through 0, softmax's are known: the third by two
  * recorded gradients. */
 Test(curvature, third_derivatives_of_folds) {
