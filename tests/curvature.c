@@ -592,6 +592,9 @@ static const edge edges[] = {
     {"sqrt(x^4)", 0, NAN},
     {"log(x*x)", 0, NAN},
     {"sum(0*x, sqrt(x^3))", 0, NAN},
+    {"exp(1000 + 0*x + x)", 0, NAN}, /* an overflow meets both paths, and only one is 0 */
+    {"exp(logsumexp(x, x + 1000))", 0, NAN},
+    {"exp(1000 + dot(x, x, 2, 1))", 0, INFINITY},
 };
 
 Test(curvature, tangents_and_jacobians_are_the_gradient_where_factors_are_zero_or_infinite) {

@@ -497,17 +497,18 @@ static bool by_rows(size_t m, const ad_var y[], size_t n, const ad_var x[], doub
     return true;
 }
 
-static bool any_nan(size_t n, const double row[]) {
+static bool not_finite(size_t n, const double row[]) {
     for (size_t k = 0; k < n; k++)
-        if (row[k] != row[k]) return true;
+        if (!isfinite(row[k])) return true;
     return false;
 }
 
-/* Rows in which a walk forward met inf*0 or inf - inf are what the reverse sweep says, so that an
- * entry does not depend on how many others are asked for. */
+/* Rows in which a walk forward met inf*0 or inf - inf, or passed by it (by_reverse in tangent.c),
+ * are what the reverse sweep says, so that an entry does not depend on how many others are asked
+ * for. */
 static bool settle(size_t m, const ad_var y[], size_t n, const ad_var x[], double j[]) {
     for (size_t i = 0; i < m; i++)
-        if (any_nan(n, j + i * n) && !ad__gradient_aside(y[i], n, x, j + i * n)) return false;
+        if (not_finite(n, j + i * n) && !ad__gradient_aside(y[i], n, x, j + i * n)) return false;
     return true;
 }
 
