@@ -550,6 +550,7 @@ Test(curvature, of_what_is_not_taken_is_zero) {
         {"norm(x, y)", 2, {0, 0}, {0, 0, 0, 0}, true},
         {"largest(x, y, -1)*3", 2, {1, 1}, {0, 0, 0, 0}, true},
         {"largest(x, y, sqrt(y - 1))", 2, {3, 1}, {0, 0, 0, 0}, true},
+        {"logsumexp(x, y, 1)", 2, {INFINITY, INFINITY}, {0, 0, 0, 0}, true},
     };
     for (size_t i = 0; i < sizeof quiet / sizeof *quiet; i++)
         for (int path = 0; path < PATHS; path++) {
