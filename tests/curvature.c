@@ -567,6 +567,33 @@ Test(curvature, of_what_is_not_taken_is_zero) {
         }
 }
 
+/* Where the residual of a square is 0 so is an adjoint, which moves. */
+Test(curvature, of_a_recorded_gradient_is_right_where_adjoints_are_0) {
+    static const struct {
+        const char *text;
+        double      want[2]; /* third derivatives: xxx, xxy */
+    } cubes[] = {{"u = exp(x) - 1; u*u", {6, 0}},
+                 {"u = exp(x) - exp(y); u*u", {6, -2}},
+                 {"norm(exp(x) - 1, 1)", {3, 0}},
+                 {"scale(x, exp(y))*x", {0, 2}}};
+    for (size_t i = 0; i < sizeof cubes / sizeof *cubes; i++) {
+        point  p;
+        ad_var g[2];
+        double h[4], hx[2];
+        open_point(&p, 2, (double[]){0, 0});
+        p.y = ad_parse(p.tape, cubes[i].text, 2, "x, y", p.x);
+        ad_record_gradient(p.y, 2, p.x, g);
+        ad_hessian(g[0], 2, p.x, h);
+        ad_hessian_times(g[0], 2, p.x, (double[]){1, 0}, hx);
+        for (int k = 0; k < 2; k++)
+            cr_expect(close_to(h[k], cubes[i].want[k], 16 * U, 0) &&
+                          close_to(hx[k], cubes[i].want[k], 16 * U, 0),
+                      "%s, entry %d: %g, along x %g, not %g", cubes[i].text, k, h[k], hx[k],
+                      cubes[i].want[k]);
+        ad_tape_free(p.tape);
+    }
+}
+
 /* ---- both walks say the same ----------------------------------------------------------------- */
 
 typedef struct edge {

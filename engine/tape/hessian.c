@@ -47,7 +47,12 @@ __attribute__((noinline)) static void bend(const sweeper *s, uint32_t to, ad__du
 __attribute__((always_inline)) static inline void push_or_bend(const sweeper *s, uint32_t to,
                                                                ad__dual a, ad__dual partial,
                                                                bool selects, bool forward) {
-    if (selects && partial.value == 0) return;
+    if (selects && partial.value == 0) { /* that of scale and gate may move away from 0 */
+        if (!forward && partial.slope != 0 && !ad__zero(a.value))
+            s->adjoint[to].slope += a.value * partial.slope;
+        else if (forward && partial.slope != 0) bend(s, to, partial);
+        return;
+    }
     if (forward) {
         bend(s, to, partial);
         return;
