@@ -360,6 +360,24 @@ Test(curvature, of_norm_along_its_operands_is_zero) {
     }
 }
 
+/* Where 1/norm overflows, what does not turn still has the slope 0, as hypot has. */
+Test(curvature, of_norm_of_the_smallest_numbers_leaves_others_alone) {
+    static const double want[] = {0, 0, 0, 0, 0, 0, 0, 0, 2};
+    for (size_t n = 1; n <= 2; n++) {
+        point  p;
+        double got[9];
+        open_point(&p, 3, (double[]){5e-324, n == 2 ? -5e-324 : 0.25, 3});
+        p.y = ad_add(n == 1 ? ad_norm(1, p.x) : ad_norm(2, p.x), ad_mul(p.x[2], p.x[2]));
+        ad_hessian_times(p.y, 3, p.x, (double[]){0, 0, 1}, got);
+        for (size_t k = 0; k < 3; k++) cr_expect_eq(got[k], want[6 + k], "%zu: %g", k, got[k]);
+        ad_hessian(p.y, 3, p.x, got);
+        for (size_t k = 0; k < 9; k++)
+            cr_expect(n == 2 && k < 6 && k % 3 != 2 ? isinf(got[k]) : got[k] == want[k],
+                      "%zu operands, entry %zu: %g", n, k, got[k]);
+        ad_tape_free(p.tape);
+    }
+}
+
 /* norm^3 has the third derivative 6 along a line through 0, softmax's are known: the third by two
  * recorded gradients. */
 Test(curvature, third_derivatives_of_folds) {
@@ -531,6 +549,7 @@ Test(curvature, of_what_is_not_taken_is_zero) {
         {"norm(x, y)", 2, {0, 0}, {0, 0, 0, 0}, true},
         {"largest(x, y, -1)*3", 2, {1, 1}, {0, 0, 0, 0}, true},
         {"largest(x, y, sqrt(y - 1))", 2, {3, 1}, {0, 0, 0, 0}, true},
+        {"logsumexp(x, y, 1)", 2, {INFINITY, INFINITY}, {0, 0, 0, 0}, true},
     };
     for (size_t i = 0; i < sizeof quiet / sizeof *quiet; i++)
         for (int path = 0; path < PATHS; path++) {
@@ -545,6 +564,33 @@ Test(curvature, of_what_is_not_taken_is_zero) {
                              got[k]);
             ad_tape_free(p.tape);
         }
+}
+
+/* Where the residual of a square is 0 so is an adjoint, which moves. */
+Test(curvature, of_a_recorded_gradient_is_right_where_adjoints_are_0) {
+    static const struct {
+        const char *text;
+        double      want[2]; /* third derivatives: xxx, xxy */
+    } cubes[] = {{"u = exp(x) - 1; u*u", {6, 0}},
+                 {"u = exp(x) - exp(y); u*u", {6, -2}},
+                 {"norm(exp(x) - 1, 1)", {3, 0}},
+                 {"scale(x, exp(y))*x", {0, 2}}};
+    for (size_t i = 0; i < sizeof cubes / sizeof *cubes; i++) {
+        point  p;
+        ad_var g[2];
+        double h[4], hx[2];
+        open_point(&p, 2, (double[]){0, 0});
+        p.y = ad_parse(p.tape, cubes[i].text, 2, "x, y", p.x);
+        ad_record_gradient(p.y, 2, p.x, g);
+        ad_hessian(g[0], 2, p.x, h);
+        ad_hessian_times(g[0], 2, p.x, (double[]){1, 0}, hx);
+        for (int k = 0; k < 2; k++)
+            cr_expect(close_to(h[k], cubes[i].want[k], 16 * U, 0) &&
+                          close_to(hx[k], cubes[i].want[k], 16 * U, 0),
+                      "%s, entry %d: %g, along x %g, not %g", cubes[i].text, k, h[k], hx[k],
+                      cubes[i].want[k]);
+        ad_tape_free(p.tape);
+    }
 }
 
 /* ---- both walks say the same ----------------------------------------------------------------- */
@@ -573,6 +619,9 @@ static const edge edges[] = {
     {"sqrt(x^4)", 0, NAN},
     {"log(x*x)", 0, NAN},
     {"sum(0*x, sqrt(x^3))", 0, NAN},
+    {"exp(1000 + 0*x + x)", 0, NAN}, /* an overflow meets both paths, and only one is 0 */
+    {"exp(logsumexp(x, x + 1000))", 0, NAN},
+    {"exp(1000 + dot(x, x, 2, 1))", 0, INFINITY},
 };
 
 Test(curvature, tangents_and_jacobians_are_the_gradient_where_factors_are_zero_or_infinite) {

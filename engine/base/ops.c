@@ -237,7 +237,8 @@ static size_t steepest(size_t n, const double p[]) {
             if (p[k] != 0) rest += p[k]*moved[k];                                           \
         for (size_t k = 0; k < n; k++) {                                                    \
             const double bend = ad__bend_##name(v, p[k]);                                   \
-            moved[k] = bend == 0 ? 0 : bend*(moved[k] - ad__along_##name(p[k])*rest);       \
+            const double turn = moved[k] - ad__along_##name(p[k])*rest;                     \
+            moved[k] = bend == 0 || turn == 0 ? 0 : bend*turn;                              \
         }                                                                                   \
     } while (0)
 

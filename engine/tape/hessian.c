@@ -47,7 +47,12 @@ __attribute__((noinline)) static void bend(const sweeper *s, uint32_t to, ad__du
 __attribute__((always_inline)) static inline void push_or_bend(const sweeper *s, uint32_t to,
                                                                ad__dual a, ad__dual partial,
                                                                bool selects, bool forward) {
-    if (selects && partial.value == 0) return;
+    if (selects && partial.value == 0) { /* that of scale and gate may move away from 0 */
+        if (!forward && partial.slope != 0 && !ad__zero(a.value))
+            s->adjoint[to].slope += a.value * partial.slope;
+        else if (forward && partial.slope != 0) bend(s, to, partial);
+        return;
+    }
     if (forward) {
         bend(s, to, partial);
         return;
@@ -497,17 +502,18 @@ static bool by_rows(size_t m, const ad_var y[], size_t n, const ad_var x[], doub
     return true;
 }
 
-static bool any_nan(size_t n, const double row[]) {
+static bool not_finite(size_t n, const double row[]) {
     for (size_t k = 0; k < n; k++)
-        if (row[k] != row[k]) return true;
+        if (!isfinite(row[k])) return true;
     return false;
 }
 
-/* Rows in which a walk forward met inf*0 or inf - inf are what the reverse sweep says, so that an
- * entry does not depend on how many others are asked for. */
+/* Rows in which a walk forward met inf*0 or inf - inf, or passed by it (by_reverse in tangent.c),
+ * are what the reverse sweep says, so that an entry does not depend on how many others are asked
+ * for. */
 static bool settle(size_t m, const ad_var y[], size_t n, const ad_var x[], double j[]) {
     for (size_t i = 0; i < m; i++)
-        if (any_nan(n, j + i * n) && !ad__gradient_aside(y[i], n, x, j + i * n)) return false;
+        if (not_finite(n, j + i * n) && !ad__gradient_aside(y[i], n, x, j + i * n)) return false;
     return true;
 }
 

@@ -164,7 +164,7 @@ bool ad__tangents(ad_tape *tape, uint32_t last, size_t n, const ad_var x[],
 }
 
 /* On the way up infinite partials may meet zeros, or each other, that they do not meet on the way
- * down. */
+ * down; or meet a sum of two paths as one number, of which one is 0. */
 static double by_reverse(ad_var y, size_t n, const ad_var x[], const double direction[]) {
     double *grad = malloc(n * sizeof *grad), total = 0;
     if (grad == NULL)
@@ -186,5 +186,5 @@ double ad_tangent(ad_var y, size_t n, const ad_var x[], const double direction[]
     bool           tips;
     if (!ad__tangents(tape, last, n, x, direction, NULL, &tips)) return NAN;
     const double tangent = tape->tangent[last] + 0; /* + 0: -0 has a meaning only inside the walk */
-    return tangent == tangent ? tangent : by_reverse(y, n, x, direction);
+    return isfinite(tangent) ? tangent : by_reverse(y, n, x, direction);
 }
