@@ -127,8 +127,9 @@ AD_API const char *ad_tape_message(const ad_tape *tape);
 AD_API void        ad_tape_clear(ad_tape *tape); /* forget the error, keep the tape */
 
 /* Put an error on the tape, as the functions here do, for libraries built on them: a status, and a
- * sentence, which is copied; NULL or "": the text of the status. It is kept if it is the first. Of
- * AD_OK, and with tape NULL: nothing. */
+ * sentence, which is copied, cut at 1,023 bytes; NULL or "": the text of the status. A number that
+ * is no status counts as AD_BAD_ARGUMENT. It is kept if it is the first. Of AD_OK, and with tape
+ * NULL: nothing. */
 AD_API void ad_tape_fail(ad_tape *tape, ad_status status, const char *sentence);
 
 AD_API size_t ad_tape_length(const ad_tape *tape); /* nodes recorded; at most 2^32 - 1 */

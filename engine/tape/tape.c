@@ -223,6 +223,7 @@ void ad_tape_clear(ad_tape *tape) {
 void ad_tape_fail(ad_tape *tape, ad_status status, const char *sentence) {
     if (tape == NULL || status == AD_OK) return;
     const bool said = sentence != NULL && *sentence != '\0';
+    if ((unsigned)status >= AD_STATUS_COUNT) status = AD_BAD_ARGUMENT;
     ad__fail(tape, status, "%s", said ? sentence : ad_status_text(status));
 }
 

@@ -467,6 +467,7 @@ static void fail_without_one(void)      { ad_tape_fail(tape, AD_BAD_FILE, NULL);
 static void fail_with_no_words(void)    { ad_tape_fail(tape, AD_BAD_FILE, ""); }
 static void fail_with_signs(void)       { ad_tape_fail(tape, AD_STALE, "100%s \x1b"); }
 static void fail_with_nothing(void)     { ad_tape_fail(tape, AD_OK, "all is well"); }
+static void fail_with_no_status(void)   { ad_tape_fail(tape, (ad_status)77, "what is 77?"); }
 static void fail_twice(void) {
     fail_with_a_sentence();
     ad_tape_fail(tape, AD_STALE, "too late");
@@ -507,6 +508,7 @@ Test(tape, messages_word_for_word) {
         {fail_twice, AD_BAD_FILE, "layer 3 is missing"},
         {fail_with_signs, AD_STALE, "100%s \\x1b"},
         {fail_with_nothing, AD_OK, ""},
+        {fail_with_no_status, AD_BAD_ARGUMENT, "what is 77?"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         ad_tape_free(tape);
