@@ -271,8 +271,8 @@ Test(print, leaves_in_no_list_are_told_up_to_eight_and_known_steps_are_constant)
     static const char *const ends[] = {
         "no list: #0 = 9, #1 = 0.5\n",
         "no list: #0 = 9, #1 = 0.5, #2 = 1.5, #3 = 2.5, #4 = 3.5, #5 = 4.5, #6 = 5.5, #7 = 6.5\n",
-        "no list: #0 = 9, #1 = 0.5, #2 = 1.5, #3 = 2.5, #4 = 3.5, #5 = 4.5, #6 = 5.5, #7 = 6.5, "
-        "... 1 more\n",
+        ("no list: #0 = 9, #1 = 0.5, #2 = 1.5, #3 = 2.5, #4 = 3.5, #5 = 4.5, #6 = 5.5, #7 = 6.5, "
+         "... 1 more\n"),
     };
     for (size_t k = 0; k < 3; k++) {
         const size_t n = k == 0 ? 1 : 6 + k;
