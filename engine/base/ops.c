@@ -178,6 +178,39 @@ double ad__row_constant(ad__row_number row, int operand) {
 #define NO_FOLD(...)
 #define NO_SELECT(...)
 
+/* What the rows say, by number; callers ask for columns of the family that a code is of. */
+static const struct fold {
+    double (*measure)(double x), (*start)(void), (*value)(double shift, double total);
+    double (*over)(double shift, double total), (*along)(double p), (*bend)(double v, double p);
+    bool   (*tip)(double shift, double total);
+    double (*noise)(double v, double n);
+} folds[AD__REDUCTIONS] = {
+#define R_SUM    NO_SUM
+#define R_SELECT NO_SELECT
+#define R_FOLD(name, ...)                                                                          \
+    [AD__##name - AD__FIRST_REDUCTION] = {                                                         \
+        ad__measure_##name, ad__start_##name, ad__result_##name, ad__over_##name,                  \
+        ad__along_##name, ad__bend_##name, ad__tip_##name, ad__noise_##name},
+#include "reduce.def"
+};
+
+static const struct sum {
+    double (*term)(double x, double y), (*partial)(double x, double y);
+} sums[AD__REDUCTIONS] = {
+#define R_FOLD   NO_FOLD
+#define R_SELECT NO_SELECT
+#define R_SUM(name, ...) \
+    [AD__##name - AD__FIRST_REDUCTION] = {ad__term_##name, ad__partial_##name},
+#include "reduce.def"
+};
+
+static double (*const selections[AD__REDUCTIONS])(double c, double n) = {
+#define R_SUM  NO_SUM
+#define R_FOLD NO_FOLD
+#define R_SELECT(name, ...) [AD__##name - AD__FIRST_REDUCTION] = ad__which_##name,
+#include "reduce.def"
+};
+
 ad__folded ad__folded_over(uint8_t code, size_t n, const double x[]) {
     ad__folded f = {0, 0};
     switch (code) {
@@ -192,23 +225,9 @@ ad__folded ad__folded_over(uint8_t code, size_t n, const double x[]) {
     return f;
 }
 
-ad__folded ad__folded_listed(uint8_t code, size_t n, const double x[], const uint32_t at[]) {
-    ad__folded f = {0, 0};
-    switch (code) {
-#define X(i) x[at[i]]
-#define R_SUM    NO_SUM
-#define R_SELECT NO_SELECT
-#define R_FOLD(name, ...) case AD__##name: AD__FOLD_INTO(f, name, n, X); break;
-#include "reduce.def"
-#undef X
-    default: break;
-    }
-    return f;
-}
-
 void ad__fold_partials(uint8_t code, size_t n, const double x[], double partial[]) {
     const ad__folded f = ad__folded_over(code, n, x);
-    const double     over = ad__fold_over(code, f);
+    const double     over = folds[code - AD__FIRST_REDUCTION].over(f.shift, f.total);
     switch (code) {
 #define R_SUM    NO_SUM
 #define R_SELECT NO_SELECT
@@ -254,113 +273,44 @@ void ad__fold_slopes(uint8_t code, size_t n, double v, const double p[], double 
     }
 }
 
+/* clang-format on */
+
 double ad__fold_value(uint8_t code, ad__folded f) {
-    switch (code) {
-#define R_SUM    NO_SUM
-#define R_SELECT NO_SELECT
-#define R_FOLD(name, ...) case AD__##name: return ad__result_##name(f.shift, f.total);
-#include "reduce.def"
-    default: return NAN;
-    }
+    return folds[code - AD__FIRST_REDUCTION].value(f.shift, f.total);
 }
 
 double ad__fold_measure(uint8_t code, double x) {
-    switch (code) {
-#define R_SUM    NO_SUM
-#define R_SELECT NO_SELECT
-#define R_FOLD(name, ...) case AD__##name: return ad__measure_##name(x);
-#include "reduce.def"
-    default: return NAN;
-    }
+    return folds[code - AD__FIRST_REDUCTION].measure(x);
 }
 
 double ad__fold_start(uint8_t code) {
-    switch (code) {
-#define R_SUM    NO_SUM
-#define R_SELECT NO_SELECT
-#define R_FOLD(name, ...) case AD__##name: return ad__start_##name();
-#include "reduce.def"
-    default: return NAN;
-    }
-}
-
-double ad__fold_over(uint8_t code, ad__folded f) {
-    switch (code) {
-#define R_SUM    NO_SUM
-#define R_SELECT NO_SELECT
-#define R_FOLD(name, ...) case AD__##name: return ad__over_##name(f.shift, f.total);
-#include "reduce.def"
-    default: return NAN;
-    }
+    return folds[code - AD__FIRST_REDUCTION].start();
 }
 
 double ad__fold_along(uint8_t code, double p) {
-    switch (code) {
-#define R_SUM    NO_SUM
-#define R_SELECT NO_SELECT
-#define R_FOLD(name, ...) case AD__##name: return ad__along_##name(p);
-#include "reduce.def"
-    default: return NAN;
-    }
+    return folds[code - AD__FIRST_REDUCTION].along(p);
 }
 
 double ad__fold_bend(uint8_t code, double v, double p) {
-    switch (code) {
-#define R_SUM    NO_SUM
-#define R_SELECT NO_SELECT
-#define R_FOLD(name, ...) case AD__##name: return ad__bend_##name(v, p);
-#include "reduce.def"
-    default: return NAN;
-    }
+    return folds[code - AD__FIRST_REDUCTION].bend(v, p);
 }
 
 bool ad__fold_tip(uint8_t code, ad__folded f) {
-    switch (code) {
-#define R_SUM    NO_SUM
-#define R_SELECT NO_SELECT
-#define R_FOLD(name, ...) case AD__##name: return ad__tip_##name(f.shift, f.total);
-#include "reduce.def"
-    default: return false;
-    }
+    return folds[code - AD__FIRST_REDUCTION].tip(f.shift, f.total);
 }
 
 double ad__fold_noise(uint8_t code, double v, size_t n) {
-    switch (code) {
-#define R_SUM    NO_SUM
-#define R_SELECT NO_SELECT
-#define R_FOLD(name, ...) case AD__##name: return ad__noise_##name(v, (double)n);
-#include "reduce.def"
-    default: return NAN;
-    }
+    return folds[code - AD__FIRST_REDUCTION].noise(v, (double)n);
 }
 
 double ad__sum_term(uint8_t code, double x, double y) {
-    switch (code) {
-#define R_FOLD   NO_FOLD
-#define R_SELECT NO_SELECT
-#define R_SUM(name, ...) case AD__##name: return ad__term_##name(x, y);
-#include "reduce.def"
-    default: return NAN;
-    }
+    return sums[code - AD__FIRST_REDUCTION].term(x, y);
 }
 
 double ad__sum_partial(uint8_t code, double x, double y) {
-    switch (code) {
-#define R_FOLD   NO_FOLD
-#define R_SELECT NO_SELECT
-#define R_SUM(name, ...) case AD__##name: return ad__partial_##name(x, y);
-#include "reduce.def"
-    default: return NAN;
-    }
+    return sums[code - AD__FIRST_REDUCTION].partial(x, y);
 }
 
 size_t ad__selected(uint8_t code, double first, size_t n) {
-    switch (code) {
-#define R_SUM  NO_SUM
-#define R_FOLD NO_FOLD
-#define R_SELECT(name, ...) case AD__##name: return (size_t)ad__which_##name(first, (double)n);
-#include "reduce.def"
-    default: return n;
-    }
+    return (size_t)selections[code - AD__FIRST_REDUCTION](first, (double)n);
 }
-/* clang-format on */

@@ -264,14 +264,12 @@ static inline double ad__tangent_of(ad__motion m) {
         for (size_t i_ = 0; i_ < (n); i_++) (f).total += ad__term_##name(X(i_), (f).shift); \
     } while (0)
 
-/* A fold by its opcode, over an array or, with `at`, over those of its numbers: what it makes of
- * them; and what its row says of that, of one operand x, of a partial p and of the value v. */
+/* A fold by its opcode, over an array: what it makes of it; and what its row says of that, of one
+ * operand x, of a partial p and of the value v. The code is that of a fold. */
 ad__folded ad__folded_over(uint8_t code, size_t n, const double x[]);
-ad__folded ad__folded_listed(uint8_t code, size_t n, const double x[], const uint32_t at[]);
 double     ad__fold_value(uint8_t code, ad__folded f);
 double     ad__fold_measure(uint8_t code, double x);
 double     ad__fold_start(uint8_t code);
-double     ad__fold_over(uint8_t code, ad__folded f);
 double     ad__fold_along(uint8_t code, double p);
 double     ad__fold_bend(uint8_t code, double v, double p);
 bool       ad__fold_tip(uint8_t code, ad__folded f);

@@ -882,8 +882,7 @@ static ad_program *assemble(compiler *c, ad__layer *layers, size_t count) {
         return fail_memory(v);
     }
     settle(p);
-    if (p->own != NULL && p->roll_space < 2 * p->most_operands)
-        p->roll_space = 2 * p->most_operands;
+    if (p->roll_space < 2 * p->most_operands) p->roll_space = 2 * p->most_operands;
     choose_kernels(p);
     return p;
 }

@@ -150,7 +150,7 @@ struct ad_program {
     uint32_t        *index; /* homes */
     uint32_t         instructions, rolls;
     uint32_t         sums; /* homes from constants + params on that terms and products add to */
-    size_t           roll_space;    /* doubles that rolls compute in */
+    size_t           roll_space;    /* doubles that rolls and reductions compute in */
     size_t           packed;        /* doubles for the packed weights of all layers */
     size_t           most_operands; /* of any reduction */
     ad__counts       count;

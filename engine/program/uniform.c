@@ -13,9 +13,7 @@
 
 /* ---- one instruction ------------------------------------------------------------------------- */
 
-/* Operands of a custom operation, gathered into `space`. */
-static const double *custom_operands(const uint32_t *at, size_t n, const double u[],
-                                     double space[]) {
+static const double *gathered(const uint32_t *at, size_t n, const double u[], double space[]) {
     for (size_t k = 0; k < n; k++) space[k] = u[at[k]];
     return space;
 }
@@ -35,7 +33,7 @@ static double reduction(const ad_program *p, const double u[], double space[],
     case AD__where: return u[at[1 + ad__selected(AD__where, u[at[0]], 2)]];
     case AD__custom: {
         const ad__own_op *own = &p->own[at[n]];
-        return own->op->value(n, custom_operands(at, n, u, space), own->context);
+        return own->op->value(n, gathered(at, n, u, space), own->context);
     }
     case AD__pick: {
         const size_t which = ad__picked(u[at[0]], n - 1);
@@ -44,7 +42,8 @@ static double reduction(const ad_program *p, const double u[], double space[],
         return NAN;
     }
     default:
-        return ad__fold_value((uint8_t)in->code, ad__folded_listed((uint8_t)in->code, n, u, at));
+        return ad__fold_value((uint8_t)in->code,
+                              ad__folded_over((uint8_t)in->code, n, gathered(at, n, u, space)));
     }
 }
 
@@ -55,27 +54,19 @@ static void push_custom(const ad_program *p, const double u[], double adjoint[],
     const ad__own_op *own = &p->own[at[n]];
     double           *partial = space + n;
     for (size_t k = 0; k < n; k++) partial[k] = NAN; /* what is not written is not 0 by chance */
-    own->op->partials(n, custom_operands(at, n, u, space), u[in->home], partial, own->context);
+    own->op->partials(n, gathered(at, n, u, space), u[in->home], partial, own->context);
     for (size_t k = 0; k < n; k++) adjoint[at[k]] += a * partial[k];
 }
 
-static void push_fold(const double u[], double adjoint[], const ad__instruction *in,
+static void push_fold(const double u[], double adjoint[], double space[], const ad__instruction *in,
                       const uint32_t *at, double a) {
-    const ad__folded f = ad__folded_listed((uint8_t)in->code, in->y, u, at);
-    const double     over = ad__fold_over((uint8_t)in->code, f);
-    switch (in->code) {
-#define R_SUM(...)
-#define R_SELECT(...)
-#define R_FOLD(name, words, measure, start, term, value, slope, over_, along, bend, selects, ...) \
-    case AD__##name:                                                                              \
-        for (uint32_t k = 0; k < in->y; k++) {                                                    \
-            const double partial = ad__slope_##name(u[at[k]], f.shift) / over;                    \
-            if (!(selects) || partial != 0) adjoint[at[k]] += a * partial;                        \
-        }                                                                                         \
-        break;
-#include "reduce.def"
-    default: break;
-    }
+    const uint8_t code = (uint8_t)in->code;
+    const size_t  n = in->y;
+    const bool    selects = ad__reduction_of(code)->selects;
+    double       *partial = space + n;
+    ad__fold_partials(code, n, gathered(at, n, u, space), partial);
+    for (size_t k = 0; k < n; k++)
+        if (!selects || partial[k] != 0) adjoint[at[k]] += a * partial[k];
 }
 
 static void push_reduction(const ad_program *p, const double u[], double adjoint[], double space[],
@@ -94,7 +85,7 @@ static void push_reduction(const ad_program *p, const double u[], double adjoint
         return;
     case AD__custom: push_custom(p, u, adjoint, space, in, a); return;
     default:
-        if (ad__family_of(in->code) == AD__FOLDS) push_fold(u, adjoint, in, at, a);
+        if (ad__family_of(in->code) == AD__FOLDS) push_fold(u, adjoint, space, in, at, a);
         else adjoint[at[1 + ad__selected((uint8_t)in->code, u[at[0]], n - 1)]] += a;
     }
 }

@@ -450,9 +450,9 @@ static void keep_at_tip(const ad_tape *tape, uint32_t node, const double x[],
     const ad__group  g = first_group(tape, node);
     const uint8_t    code = tape->code[node];
     const ad__folded f = ad__folded_over(code, g.n, x);
+    const double     other = unseen(code);
     for (size_t i = 0; i < g.n; i++)
-        moved[i] =
-            ad__fold_measure(code, x[i]) == f.shift ? tangent_of(by_node, g, i) : unseen(code);
+        moved[i] = ad__fold_measure(code, x[i]) == f.shift ? tangent_of(by_node, g, i) : other;
 }
 
 const double *ad__fold_motion(const ad_tape *tape, uint32_t node, const double first[],

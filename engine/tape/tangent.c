@@ -32,19 +32,15 @@ ad__at_row ad__at_row_of(const ad_tape *tape, uint32_t node, const double by_nod
                         of_operand(tape, node, 1, by_node, false)};
 }
 
-static ad__at_row values_of(const ad_tape *tape, uint32_t node) {
+ad__at_row ad__values_at(const ad_tape *tape, uint32_t node) {
     return (ad__at_row){of_operand(tape, node, 0, tape->value, true),
                         of_operand(tape, node, 1, tape->value, true)};
-}
-
-ad__at_row ad__values_at(const ad_tape *tape, uint32_t node) {
-    return values_of(tape, node);
 }
 
 bool ad__at_kink(const ad_tape *tape, uint32_t node) {
     if (!ad__code_has_tip(tape->code[node])) return false;
     if (tape->code[node] >= AD__FIRST_REDUCTION) return ad__fold_at_tip(tape, node);
-    const ad__at_row at = values_of(tape, node);
+    const ad__at_row at = ad__values_at(tape, node);
     return ad__row_tip(ad__code_row(tape->code[node]), at.x, at.y);
 }
 
@@ -67,7 +63,7 @@ bool ad__stays(const ad_tape *tape, uint32_t node, const double first[], const d
 /* The tangent of a row, with attention to partials of 0 and to operands that do not move. */
 __attribute__((noinline)) static double with_care(const ad_tape *tape, uint32_t i) {
     const ad__row_number row = ad__code_row(tape->code[i]);
-    const ad__at_row     at = values_of(tape, i), t = ad__at_row_of(tape, i, tape->tangent);
+    const ad__at_row     at = ad__values_at(tape, i), t = ad__at_row_of(tape, i, tape->tangent);
     const bool           selects = ad__row_selects(row);
     ad__motion           moved = {tape->tangent[i], false};
     if (ad__moves(t.x))
