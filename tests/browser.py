@@ -17,7 +17,8 @@ import urllib.request
 from pathlib import Path
 
 KEYS = {"ArrowLeft": "\ue012", "ArrowRight": "\ue014", "Home": "\ue011", "End": "\ue010", "Tab": "\ue004",
-        "Escape": "\ue00c"}
+        "Escape": "\ue00c", "PageDown": "\ue00f", "PageUp": "\ue00e", "ArrowUp": "\ue013", "ArrowDown": "\ue015",
+        "Enter": "\ue007", "Space": " "}
 
 
 def missing():

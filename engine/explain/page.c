@@ -1,9 +1,10 @@
 /* page.c - a page to step through both passes: one file that needs no network.
  *
- * page.html is the template; the placeholders @TITLE@, @FOLDED@, @BUG@, @SVG@, @TRACE@, @UNSENT@
- * and @BOXES@ are replaced here. The build turns it into the text that is included below. */
+ * page.html is the template, in which the build has put the styles and the script; the placeholders
+ * @TITLE@, @FOLDED@, @BUG@, @SVG@ and @DATA@ are replaced here. */
+#include "explain/page.h"
+
 #include "base/text.h"
-#include "explain/draw.h"
 #include "explain/json.h"
 
 enum { MOST_BOXES = 2000 };
@@ -78,15 +79,23 @@ static void write_unsent(const ad__sheet *s, FILE *to) {
     fputc(']', to);
 }
 
+void ad__page_data(const ad__sheet *s, FILE *to) {
+    fputs("{\"trace\":", to);
+    ad__json_trace(s->tape, &s->traced, s->compared, to);
+    fputs(",\n\"boxes\":", to);
+    write_boxes(s, to);
+    fputs(",\n\"unsent\":", to);
+    write_unsent(s, to);
+    fputs("}", to);
+}
+
 static void write_mark(const ad__sheet *s, const char *mark, size_t length, FILE *to) {
 #define IS(word) (length == sizeof word - 1 && memcmp(mark, word, length) == 0)
     if (IS("TITLE")) ad__draw_title(s, to);
     else if (IS("FOLDED")) fputs(s->folded, to);
     else if (IS("BUG")) write_bug(s, to);
-    else if (IS("UNSENT")) write_unsent(s, to);
     else if (IS("SVG")) ad__draw_svg(s, true, to);
-    else if (IS("TRACE")) ad__json_trace(s->tape, &s->traced, s->compared, to);
-    else write_boxes(s, to);
+    else ad__page_data(s, to);
 #undef IS
 }
 

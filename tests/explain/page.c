@@ -96,13 +96,13 @@ Test(page, boxes_and_links_word_by_word) {
     const ad_var z = ad_input(tape, 2);
     for (int i = 0; i < 6; i++) y = ad_sin(y);
     const char *page = written(ad_draw_html, ad_mul(y, z), &(ad_view){.most = 6});
-    cr_expect(strstr(page, ">{\"boxes\":[\n"
+    cr_expect(strstr(page, "\"boxes\":{\"boxes\":[\n"
                            "{\"nodes\":[0]},\n"
                            "{\"nodes\":[1,2,4],\"label\":\"twice: 3 operations\"},\n"
                            "{\"nodes\":[5]},\n"
                            "{\"nodes\":[6,7,8,9,10,11],\"label\":\"#6 ... #11: 6 operations\"},\n"
                            "{\"nodes\":[12]}],\n"
-                           "\"links\":[[0,1],[1,3],[2,4],[3,4]]}</script>\n") != NULL);
+                           "\"links\":[[0,1],[1,3],[2,4],[3,4]]},\n\"unsent\":") != NULL);
     cr_expect_eq(count_of(page, "<title>#12: the chain rule, step by step</title>\n"), 1);
     cr_expect_eq(
         count_of(page,

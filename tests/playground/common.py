@@ -15,10 +15,6 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import browser
 
-KEYS = {"PageDown": "\ue00f", "PageUp": "\ue00e", "ArrowUp": "\ue013", "ArrowDown": "\ue015", "Enter": "\ue007",
-        "Space": " "}
-browser.KEYS.update(KEYS)
-
 page_file = Path(sys.argv[1] if len(sys.argv) > 1 else "docs/playground.html").resolve()
 pictures = Path(sys.argv[2]) if len(sys.argv) > 2 else None
 
