@@ -28,8 +28,8 @@ static const struct {
     const char *name;
     void (*answer)(const play_request *request, FILE *to);
 } commands[] = {
-    {"formula", play_formula},
-    {"lesson", play_lesson},
+    {"formula", play_formula}, {"nudge", play_nudge}, {"curve", play_curve},
+    {"second", play_second},   {"rules", play_rules}, {"lesson", play_lesson},
     {"train", play_train},
 };
 

@@ -35,6 +35,10 @@ void play_write_error(const char *sentence, FILE *to);
 
 /* The commands. Each writes one JSON object. */
 void play_formula(const play_request *request, FILE *to);
+void play_nudge(const play_request *request, FILE *to);
+void play_curve(const play_request *request, FILE *to);
+void play_second(const play_request *request, FILE *to);
+void play_rules(const play_request *request, FILE *to);
 void play_lesson(const play_request *request, FILE *to);
 void play_train(const play_request *request, FILE *to);
 

@@ -213,7 +213,7 @@ export class GraphSteps {
     box.nodes.forEach(id => this.nodes.get(id).args.forEach(a => {
       if (typeof a === "number" && this.boxOf.get(a) !== k) from.add(this.boxOf.get(a));
     }));
-    const html = box.nodes.length > 1 ? `forward: <code>${esc(box.label)}</code> are computed`
+    const html = () => box.nodes.length > 1 ? `forward: <code>${esc(box.label)}</code> are computed`
       : n.op === "input" ? `forward: the input <code>${esc(this.label(n.id))} = ${shorten(n.value)}</code>`
       : `forward: <code>${n.name ? esc(n.name) : "#" + n.id} = ${esc(n.shown)} = ${n.numbers === "" ? "" : esc(n.numbers) + " = "}${shorten(n.value)}</code>`;
     return { kind: "forward", html, values: box.nodes, changes: [], boxes: [k],
@@ -222,7 +222,7 @@ export class GraphSteps {
 
   seedFrame() {
     const y = this.pass.output, left = this.bug ? [...this.review.left].map(([id, before]) => [id, undefined, before]) : [];
-    return { kind: "back", html: `backward: the seed, <code>d ${esc(this.label(y))} / d ${esc(this.label(y))} = 1</code>` +
+    return { kind: "back", html: () => `backward: the seed, <code>d ${esc(this.label(y))} / d ${esc(this.label(y))} = 1</code>` +
       this.bugLine(this.trace.does + (left.length > 0 ? ": they are still here." : ".")), values: [],
       changes: [...left, [y, undefined, 1]], boxes: [this.boxOf.get(y)], links: [] };
   }
@@ -231,7 +231,7 @@ export class GraphSteps {
     const k = this.boxOf.get(step.node), assigns = this.bug === "no-accumulate" ? "=" : "+=";
     return { kind: "back", values: [], changes: [[e.to, e.before, e.after]], visited: [step.node],
       boxes: [k, this.boxOf.get(e.to)], links: [this.linkOf.get(this.boxOf.get(e.to) + ">" + k)], step, edge: e,
-      html: head + `<code>${esc(this.label(e.to))} ${assigns} upstream * local = ${shorten(step.upstream)} * ${shorten(e.local)} = ${shorten(e.contribution)}</code>` +
+      html: () => head() + `<code>${esc(this.label(e.to))} ${assigns} upstream * local = ${shorten(step.upstream)} * ${shorten(e.local)} = ${shorten(e.contribution)}</code>` +
         ` &nbsp;(${shorten(e.before)} &rarr; ${shorten(e.after)})${Number(e.before) !== 0 && !e.fault ? " &nbsp;<b>fork: gradients add</b>" : ""}` +
         (this.bug ? this.faultOf(step, e) : "") };
   }
@@ -240,9 +240,9 @@ export class GraphSteps {
   visitFrames(step, frames) {
     const n = this.nodes.get(step.node), k = this.boxOf.get(n.id);
     if (this.drawn.boxes[k].nodes.length > 1) return this.foldedFrame(step, k, frames);
-    const head = `backward: <code>${esc(this.label(n.id))}${n.shown ? " = " + esc(n.shown) : ""}</code>, ${esc(n.words)}<br>`;
+    const head = () => `backward: <code>${esc(this.label(n.id))}${n.shown ? " = " + esc(n.shown) : ""}</code>, ${esc(n.words)}<br>`;
     if (step.edges.length === 0) frames.push({ kind: "back", values: [], changes: [], visited: [step.node], boxes: [k], links: [],
-      html: head + (Number(step.upstream) === 0 ? "nothing arrives, nothing is sent" : "nothing is sent on") +
+      html: () => head() + (Number(step.upstream) === 0 ? "nothing arrives, nothing is sent" : "nothing is sent on") +
         (this.bug ? this.bugLine((this.arrivedWrong(step) || "no harm in this step") + ".") : "") });
     for (const e of step.edges) frames.push(this.edgeFrame(step, e, head));
     return null;
@@ -251,7 +251,7 @@ export class GraphSteps {
   foldedFrame(step, k, frames) {
     let open = frames[frames.length - 1];
     if (!open.edges || open.boxes[0] !== k) frames.push(open = { kind: "back", values: [], changes: [], edges: [], visited: [], boxes: [k],
-      links: [], html: `backward: through <code>${esc(this.drawn.boxes[k].label)}</code>` });
+      links: [], html: () => `backward: through <code>${esc(this.drawn.boxes[k].label)}</code>` });
     open.visited.push(step.node);
     for (const e of step.edges) {
       open.changes.push([e.to, e.before, e.after]);
@@ -263,7 +263,7 @@ export class GraphSteps {
 
   makeFrames() {
     const frames = [{ kind: "", values: [], changes: [], boxes: [], links: [],
-      html: "Press <kbd>&rarr;</kbd>: first the values, from left to right; then the gradients, from right to left." +
+      html: () => "Press <kbd>&rarr;</kbd>: first the values, from left to right; then the gradients, from right to left." +
         this.bugLine(this.trace.does + ".") }];
     const seen = new Set();
     for (const n of this.trace.nodes) {
@@ -276,7 +276,7 @@ export class GraphSteps {
     for (const step of this.pass.steps) this.visitFrames(step, frames);
     this.phases.push({ name: "result", at: frames.length - 1 });
     if (this.bug) frames.forEach((f, k) => {
-      if (f.edges) f.html += this.faultsOf(f.edges);
+      if (f.edges) f.faults = () => this.faultsOf(f.edges);
       (f.visited || []).forEach(id => { if (!this.review.visitedAt.has(id)) this.review.visitedAt.set(id, k); });
     });
     return frames;
@@ -388,7 +388,7 @@ export class GraphSteps {
 
   tell(f, scroll) {
     this.now.className = "now " + f.kind;
-    this.now.innerHTML = f.html + (this.at === this.frames.length - 1 ? this.ending() : "");
+    this.now.innerHTML = f.html() + (f.faults ? f.faults() : "") + (this.at === this.frames.length - 1 ? this.ending() : "");
     const rule = f.edge && this.options.rule?.(f.step, f.edge, this);
     if (rule) this.now.append(rule);
     if (this.bug) this.player.slider.setAttribute("aria-valuetext", this.player.slider.getAttribute("aria-valuetext") + ", with the bug " + this.bug);
