@@ -1,8 +1,8 @@
 /* play.c - requests in, answers out: the engine as the page sees it.
  *
  * In WebAssembly the page writes a request into play_room(bytes) and calls play(). A native program
- * reads requests from standard input, each ended by an empty line, and writes each answer and an
- * empty line: the test of the page's bits runs both. */
+ * reads requests from standard input, each ended by an empty line, and writes the answers as a
+ * sequence of JSON texts (RFC 7464): the test of the page's bits runs both. */
 #include "play.h"
 
 #include <math.h>
@@ -30,7 +30,7 @@ static const struct {
 } commands[] = {
     {"formula", play_formula}, {"nudge", play_nudge}, {"curve", play_curve},
     {"second", play_second},   {"rules", play_rules}, {"lesson", play_lesson},
-    {"train", play_train},
+    {"train", play_train},     {"steps", play_steps}, {"grid", play_grid},
 };
 
 static char  *room, *answer;
@@ -168,7 +168,7 @@ int main(void) {
         memcpy(room, text, length);
         const char *said = play();
         if (said == NULL) return 1;
-        printf("%s\n\n", said);
+        printf("\x1e%s\n", said); /* RFC 7464: a sequence of JSON texts */
         length = 0;
     }
     free(line);

@@ -39,7 +39,18 @@ void play_nudge(const play_request *request, FILE *to);
 void play_curve(const play_request *request, FILE *to);
 void play_second(const play_request *request, FILE *to);
 void play_rules(const play_request *request, FILE *to);
+/* The layers of a network: sizes and activation. */
+typedef struct play_shape {
+    size_t         layers, size[9];
+    nn_activation *activation;
+} play_shape;
+
+/* From the arguments sizes and activation. False after an error, which has been written. */
+bool play_sizes(const play_request *request, play_shape *shape, FILE *to);
+
 void play_lesson(const play_request *request, FILE *to);
 void play_train(const play_request *request, FILE *to);
+void play_steps(const play_request *request, FILE *to);
+void play_grid(const play_request *request, FILE *to);
 
 #endif

@@ -23,6 +23,7 @@ static int best_level(void) {
 int ad__isa_level(void) {
     const int   best = best_level();
     const char *name = getenv("TAPIR_ISA");
+    if (name != NULL && strcmp(name, "base") == 0) return 0;
     if (name == NULL || name[0] != 'v' || strlen(name) != 2 || name[1] < '2' || name[1] > '4')
         return best;
     return name[1] - '0' < best ? name[1] - '0' : best;

@@ -2,6 +2,10 @@
  * Everything here is expanded from ops.def and reduce.def; nothing is said twice. */
 #include "base/ops.h"
 
+#ifdef __wasm__
+const double ad__hidden_zero = 0;
+#endif
+
 /* clang-format off */
 const ad__row ad__rows[AD__ROWS] = {
 #define SOURCE_libm(name)    NULL

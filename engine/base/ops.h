@@ -157,6 +157,16 @@ static inline double ad__value_scale(double x, double y);
     }
 #include "ops.def"
 
+/* clang 14 makes one WebAssembly instruction of relu's `x < 0 ? 0 : x`, f64.max, which gives 0 for
+ * -0. It does not if it cannot see that the 0 is one. */
+#ifdef __wasm__
+extern const double ad__hidden_zero;
+static inline double ad__wasm_relu(double x) {
+    return x < ad__hidden_zero ? ad__hidden_zero : x;
+}
+#define ad__value_relu ad__wasm_relu
+#endif
+
 /* What a fold has made of its operands. */
 typedef struct ad__folded {
     double shift, total;

@@ -34,6 +34,10 @@ Test(isa, level_above_the_machine_is_not_given) {
     cr_expect_leq(asked("v2"), highest);
 }
 
+Test(isa, base_is_given_everywhere) {
+    cr_expect_eq(asked("base"), 0);
+}
+
 Test(isa, wish_that_is_no_level_is_not_heard) {
     const char *wishes[] = {"", "v", "v1", "v5", "3", "V3", "v3 ", "avx2"};
     const int   highest = best();
@@ -47,5 +51,8 @@ Test(isa, loops_are_those_of_the_level) {
         setenv("TAPIR_ISA", name, 1);
         cr_expect_str_eq(ad__vector_choose()->name, name);
     }
+    setenv("TAPIR_ISA", "base", 1);
+    cr_expect_str_eq(ad__vector_choose()->name, "base");
+    unsetenv("TAPIR_ISA");
     if (best() == 0) cr_expect_str_eq(ad__vector_choose()->name, "base");
 }
