@@ -1,7 +1,7 @@
 /* lesson_page.c - the lesson as JSON, and as one self-contained HTML page.
  *
- * lesson.html is the page; its placeholders @TITLE@ and @LESSON@ are replaced here. The build turns
- * it into the array that is included below. Numbers are written with 17 digits, so that they read
+ * lesson.html is the page, in which the build has put the styles and the script; its placeholders
+ * @TITLE@ and @LESSON@ are replaced here. Numbers are written with 17 digits, so that they read
  * back exactly; all are finite, or there would be no lesson. */
 #include "lesson.h"
 
