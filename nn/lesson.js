@@ -60,7 +60,9 @@ export class LessonSteps {
       make("option", { value: k }, `${k + 1} of ${this.batch.length}: row ${e.row}`)));
     this.select.value = this.example;
     this.which.hidden = this.batch.length < 2;
-    this.draw();
+    const shape = JSON.stringify([this.sizes, this.drawn, lesson.inputs, lesson.outputs, lesson.image]);
+    if (shape !== this.shape) this.draw();      // else only numbers change, and what is being dragged stays
+    this.shape = shape;
     this.choose(this.example, place);
   }
 
