@@ -152,10 +152,10 @@ function show(what) {
 function draggable() {
   const begin = what => { show(what); const handle = handleOf(what); return { handle, from: handle.get(), scale: Math.max(1, Math.abs(handle.get()))/100 }; };
   const move = (event, held) => {
-    if (waiting) return;
-    waiting = requestAnimationFrame(() => { waiting = 0; change(held.handle, Number((held.from + (held.y - event.y)*held.scale).toPrecision(6))); });
+    held.wanted = Number((held.from + (held.y - event.y)*held.scale).toPrecision(6));
+    waiting ||= requestAnimationFrame(() => { waiting = 0; change(held.handle, held.wanted); });
   };
-  const listen = (selector, whatOf) => selectAll(part.steps.querySelectorAll(selector)).call(drag().clickDistance(4)
+  const listen = (selector, whatOf) => selectAll(part.steps.querySelectorAll(selector)).call(drag().container(() => document.body).clickDistance(4)
     .on("start", function (event) { this.held = { ...begin(whatOf(this)), y: event.y }; }).on("drag", function (event) { move(event, this.held); }));
   listen(".unit", u => { const [l, j] = u.dataset.u.split("_").map(Number); return { l, j }; });
   listen("line[data-w]", w => { const [l, j, i] = w.dataset.w.split("_").map(Number); return { l: l + 1, j, i }; });
