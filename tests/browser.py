@@ -97,6 +97,6 @@ class Browser:
             message = json.loads(entry["message"])["message"]
             if message["method"] == "Network.requestWillBeSent":
                 url = message["params"]["request"]["url"]
-                if not url.startswith(("data:", "about:", self.page)):
+                if not url.startswith(("data:", "about:", "blob:", self.page)):     # a blob is the page's own
                     found.append("asked for " + url)
         return found

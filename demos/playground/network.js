@@ -27,19 +27,20 @@ const part = {};
 /* The set that a state learns from, with rows and names. */
 function setOf(s) {
   if (s.data !== "own") return sets[s.data];
-  return { ...sets.own, inputs: s.own.input.map((_, i) => `x${i + 1}`), outputs: s.own.target.map((_, i) => `y${i + 1}`), rows: [{ name: "own", ...s.own }] };
+  return { ...sets.own, inputs: s.own.input.map((_, i) => `x${i + 1}`), outputs: Array.from({ length: s.own.classes || s.own.target.length }, (_, i) => s.own.classes ? `class ${i}` : `y${i + 1}`), rows: [{ name: "own", ...s.own }] };
 }
 function rowsOf(s) {
   const { rows } = setOf(s), picked = [];
   for (let k = 0; k < Math.min(s.count, rows.length); k++) picked.push(rows[(s.row + k)%rows.length]);
   return picked;
 }
+const squares = s => s.data === "own" && !s.own.classes;
 const sizesOf = s => [setOf(s).inputs.length, ...s.hidden, setOf(s).outputs.length];
 
 function compute(s) {
   const set = setOf(s), rows = rowsOf(s);
   const inputs = s.edited ? s.edited : rows.flatMap(r => r.input);
-  const answer = page.engine.ask("lesson", { sizes: sizesOf(s), activation: s.activation, squares: s.data === "own" ? 1 : 0, rate: s.rate, seed: s.seed,
+  const answer = page.engine.ask("lesson", { sizes: sizesOf(s), activation: s.activation, squares: squares(s) ? 1 : 0, rate: s.rate, seed: s.seed,
     params: s.params || undefined, inputs, targets: rows.flatMap(r => [r.target].flat()), image: set.image });
   if (!answer.error) Object.assign(answer, { inputs: set.inputs, outputs: set.outputs, image: set.image });
   return answer;
@@ -273,7 +274,7 @@ int main(void) {
     nn_mlp_config    shape = {.layers = ${sizes.length - 1}, .sizes = sizes, .hidden = nn_activation_named("${state.activation}")};
     nn_mlp          *mlp = nn_mlp_new(model, &shape);
     nn_data         *data = nn_data_new(${rows.length}, ${wide}, ${[rows[0].target].flat().length}, row);
-    nn_lesson_config config = {.rows = ${rows.length}, .row = example, .rate = ${state.rate}, .squares = ${state.data === "own"}};
+    nn_lesson_config config = {.rows = ${rows.length}, .row = example, .rate = ${state.rate}, .squares = ${squares(state)}};
     nn_model_set_values(model, param);
     nn_lesson *lesson = nn_lesson_new(model, mlp, data, &config);
     if (lesson == NULL) {
@@ -296,7 +297,7 @@ const numbers = (x, most) => Array.isArray(x) && x.length <= most && x.every(v =
 function check(s) {
   const good = sets[s.data] && Number.isInteger(s.row) && s.row >= 0 && Number.isInteger(s.count) && s.count >= 1 && s.count <= 6 && numbers(s.hidden, 7) && ACTIVATIONS.includes(s.activation) &&
     typeof s.rate === "number" && Number.isInteger(s.seed) && s.seed >= 0 && s.own && numbers(s.own.input, 64) && numbers(s.own.target, 16) && s.own.input.length > 0 && s.own.target.length > 0 &&
-    (s.params === null || numbers(s.params, 20000)) && numbers(s.losses, MOST_LOSSES + 2) && Number.isInteger(s.at) && (s.edited === undefined || numbers(s.edited, 600)) && s.row < (s.data === "own" ? 1 : sets[s.data].rows.length);
+    (s.own.classes === undefined || Number.isInteger(s.own.classes) && s.own.classes >= 2 && s.own.classes <= 10 && s.own.target.length === 1) && (s.params === null || numbers(s.params, 20000)) && numbers(s.losses, MOST_LOSSES + 2) && Number.isInteger(s.at) && (s.edited === undefined || numbers(s.edited, 600)) && s.row < (s.data === "own" ? 1 : sets[s.data].rows.length);
   if (!good) throw new Error("This link holds no network that can be shown: it was changed on its way.");
 }
 

@@ -295,8 +295,8 @@ static bool one_step(trainer *t, double *loss) {
     return true;
 }
 
-/* `steps` batches; the answer is what `look` says, and "stopped": true if the loss was not
- * finite. */
+/* `steps` batches; the answer is what `look` says, or with brief 1 the number of the step alone, and
+ * "stopped": true if the loss was not finite. */
 void play_steps(const play_request *r, FILE *to) {
     if (now.loss == NULL) {
         play_write_error("nothing is being trained", to);
@@ -306,7 +306,8 @@ void play_steps(const play_request *r, FILE *to) {
     double loss;
     for (size_t left = play_count(r, "steps", 1); left > 0 && good; left--)
         good = one_step(&now, &loss);
-    write_look(&now, to);
+    if (good && play_count(r, "brief", 0) != 0) fprintf(to, "{\"step\":%zu", now.step);
+    else write_look(&now, to);
     fprintf(to, ",\"stopped\":%s}", good ? "false" : "true");
 }
 
