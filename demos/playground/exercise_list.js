@@ -121,7 +121,7 @@ export const list = [
 
   { id: "checks", level: 3, title: "Which check finds a wrong gradient?", hint: "For which of them would a better step h still disagree?",
     vary: pick => ({ order: pick(["kink", "tiny", "wrong"], ["wrong", "kink", "tiny"], ["tiny", "wrong", "kink"], ["kink", "wrong", "tiny"]) }),
-    text: v => CHECKS[v.order[0]].text, values: v => ({ x: CHECKS[v.order[0]].x }),
+    text: () => CHECKS.wrong.text, values: () => ({ x: CHECKS.wrong.x }), bug: () => CHECKS.wrong.bug,
     question: () => "Each gradient is compared with (f(x + h) − f(x − h))/(2h). All three disagree. For which one is the gradient itself wrong?",
     choices: (v, d, ask) => checks(v, ask).map(c => `f = ${c.text} at x = ${c.x}, h = ${c.h}: gradient ${short(c.gradient)}, difference ${short(c.difference)}`),
     answer: (v, d, ask) => checks(v, ask).findIndex(c => c.gradient !== c.right),

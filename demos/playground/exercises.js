@@ -58,14 +58,14 @@ const ownExercise = own => ({ id: "own", level: 0, title: "Your teacher's exerci
 function prepared(e, seed) {
   const v = e.vary(pickOf(seed)), text = e.text(v), values = e.values(v), bug = e.bug?.(v) ?? 0;
   const drawn = ask(text, values, bug, 1), data = drawn.data, asked = (t, x, b) => ask(t, x, b);
-  return { e, v, text, values, data, svg: drawn.svg, question: e.question(v, data), choices: e.choices?.(v, data, asked),
+  return { e, v, text, values, bug, data, svg: drawn.svg, question: e.question(v, data), choices: e.choices?.(v, data, asked),
     answer: e.answer(v, data, asked), why: e.why(v, data, asked), traps: e.traps?.(v, data) ?? [] };
 }
 const exerciseOf = s => s.id === "own" ? ownExercise(s.own) : list.find(e => e.id === s.id);
 const answerText = p => p.choices ? p.choices[p.answer] : String(Number(p.answer.toPrecision(6)));
 
 /* The one place that knows how the first room is opened. */
-function openFormula(text, values) { page.open("formula", { text, values }); }
+function openFormula(text, values, bug, step = 0) { page.open("formula", { text, values, bug, at: step }); }
 
 /* ---- the exercise on the screen ---------------------------------------------------------------------------------- */
 
@@ -89,15 +89,21 @@ function showExercise() {
   showList();
 }
 
+function listItem(e, k) {
+  const done = state.done.includes(e.id);
+  const b = make("button", { type: "button", "data-id": e.id, "aria-current": e.id === state.id ? "step" : undefined },
+    `${k + 1}. ${e.title}${done ? " ✓" : ""}`, make("span", { class: "spoken" }, done ? " solved" : ""));
+  b.addEventListener("click", () => choose(e.id));
+  return make("li", {}, b);
+}
+
+/* Rebuilt at each change; the focus stays on the exercise that had it. */
 function showList() {
-  const items = state.own ? [...list, ownExercise(state.own)] : list;
-  part.list.replaceChildren(...items.map((e, k) => {
-    const done = state.done.includes(e.id);
-    const b = make("button", { type: "button", "data-id": e.id, "aria-current": e.id === state.id ? "step" : undefined },
-      `${k + 1}. ${e.title}${done ? " ✓" : ""}`, make("span", { class: "spoken" }, done ? " solved" : ""));
-    b.addEventListener("click", () => choose(e.id));
-    return make("li", {}, b, make("span", { class: "soft" }, " " + (e.id === "own" ? "own formula" : LEVELS[e.level])));
-  }));
+  const held = part.list.contains(document.activeElement) ? document.activeElement.dataset.id : null;
+  const all = state.own ? [...list, ownExercise(state.own)] : list, own = all.length > list.length ? ["your teacher's"] : [];
+  part.list.replaceChildren(...[...LEVELS, ...own].map((level, l) => make("section", {}, make("h3", {}, level),
+    make("ul", {}, ...all.map(listItem).filter((_, k) => (all[k].id === "own" ? LEVELS.length : all[k].level) === l)))));
+  if (held) part.list.querySelector(`[data-id="${held}"]`)?.focus();
   part.count.textContent = `${list.filter(e => state.done.includes(e.id)).length} of ${list.length} solved`;
 }
 
@@ -166,7 +172,7 @@ function typedValues(text) {
   const values = {};
   for (const item of text.split(/[;\s]+(?=[A-Za-z_])|,\s*(?=[A-Za-z_])/).filter(s => s.trim() !== "")) {
     const [name, number, more] = item.split("="), x = numberOf(number ?? "");
-    if (more !== undefined || Number.isNaN(x)) throw new Error(`"${item.trim()}" is not a name and its value, like a = 2.`);
+    if (more !== undefined || Number.isNaN(x) || !/^[A-Za-z_]\w*$/.test(name.trim())) throw new Error(`"${item.trim()}" is not a name and its value, like a = 2.`);
     values[name.trim()] = x;
   }
   return values;
@@ -226,7 +232,7 @@ function question() {
   return make("section", { class: "work" }, part.title, part.question, form, part.verdict,
     make("details", {}, make("summary", {}, "Hint"), part.hint), part.reveal,
     make("p", { class: "controls" }, button("Other numbers", "again", () => again(state.seed % 999999 + 1)), " ",
-      make("label", {}, "numbers ", part.seed), " ", button("Open in the formula room", "to-formula", () => openFormula(now.text, now.values))));
+      make("label", {}, "numbers ", part.seed), " ", button("Open in the formula room", "to-formula", () => openFormula(now.text, now.values, now.bug))));
 }
 
 function teacher() {
@@ -258,7 +264,7 @@ export const exercises = {
   mount(element, itsPage) {
     root = element;
     page = itsPage;
-    part.list = make("ol", { class: "list" });
+    part.list = make("div", { class: "list" });
     part.count = make("p", { class: "soft" });
     part.sheet = make("section", { class: "sheet", "aria-label": "to print" });
     root.append(make("div", { class: "columns" }, make("div", { class: "controls" }, part.count, part.list,
