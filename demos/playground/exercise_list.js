@@ -19,6 +19,7 @@ const value = (data, name) => Number(data.trace.nodes.find(n => n.name === name)
 const output = data => Number(data.trace.nodes.find(n => n.id === data.trace.output).value);
 const edgesOf = data => data.trace.steps.flatMap(s => s.edges.map(e => ({ ...e, from: s.node, upstream: s.upstream })));
 const nameOf = (data, id) => data.trace.nodes.find(n => n.id === id).name || "#" + id;
+const factor = x => x < 0 ? `(${short(x)})` : short(x);       /* after an operator a minus needs brackets */
 const given = values => Object.entries(values).map(([n, x]) => `${n} = ${short(x)}`).join(", ");
 
 /* ---- the slope of the sigmoid at three places -------------------------------------------------------------------- */
@@ -55,7 +56,7 @@ export const list = [
     answer: by("x"),
     traps: (v, d) => [[1 - output(d)**2, "That is ∂y/∂u: the factor of the chain, ∂u/∂x = a, is missing."], [v.a, "That is ∂u/∂x: the factor of tanh is missing."],
       [(1 - output(d)**2)*v.x, "That is ∂y/∂a: the derivative of a*x by x is a."]],
-    why: (v, d) => `∂y/∂x = (1 − y²)·a = ${short(1 - output(d)**2)}·${short(v.a)} = ${short(by("x")(v, d))}.` },
+    why: (v, d) => `∂y/∂x = (1 − y²)·a = ${short(1 - output(d)**2)}·${factor(v.a)} = ${short(by("x")(v, d))}.` },
 
   { id: "fork", level: 1, title: "A fork", hint: "b reaches e along two paths. Find what each brings, and add.",
     vary: pick => ({ a: pick(2, 3, 5), b: pick(1, 4, -2, 6) }), text: () => "c = a + b; d = b + 1; e = c*d; e", values: v => v,
@@ -69,7 +70,7 @@ export const list = [
     vary: pick => ({ x: pick(3, 4, -5, 7), k: pick(2, 6, -3) }), text: () => "y = x*x + k*x; y", values: v => v,
     question: v => `y = x*x + k*x with ${given(v)}. What is ∂y/∂x?`, answer: by("x"),
     traps: v => [[v.x + v.k, "One of the two x in x*x was forgotten: each of them sends a gradient."], [2*v.x, "The path through k*x is missing."], [v.k, "The paths through x*x are missing."]],
-    why: (v, d) => `Three arrows end at x and bring x, x and k: ${short(v.x)} + ${short(v.x)} + ${short(v.k)} = ${short(by("x")(v, d))}.` },
+    why: (v, d) => `Three arrows end at x and bring x, x and k: ${short(v.x)} + ${factor(v.x)} + ${factor(v.k)} = ${short(by("x")(v, d))}.` },
 
   { id: "saturated", level: 1, title: "A saturated sigmoid", hint: "Its curve is an S: steep in the middle, flat at both ends.",
     vary: pick => ({ at: pick([0, 2, -8], [-9, 1, 3], [1, 7, -3], [-2, 0.5, 10]) }), text: () => "y = sigmoid(x); y", values: v => ({ x: v.at[0] }),
@@ -95,7 +96,7 @@ export const list = [
     answer: (v, d) => gradientStep(v, by("w")(v, d)),
     traps: (v, d) => { const g = by("w")(v, d); return [[v.w + v.r*g, "That goes uphill: the gradient is subtracted."], [g, "That is the gradient; the step is still to be made."],
       [v.w - g, "The rate is missing."], [v.w - v.r*g/v.x, "The chain factor x is missing from the gradient."], [v.w - v.r*g/2, "The square brings a factor 2."]]; },
-    why: (v, d) => `∂L/∂w = 2(w·x − t)·x = ${short(by("w")(v, d))}; new w = ${short(v.w)} − ${short(v.r)}·(${short(by("w")(v, d))}) = ${short(gradientStep(v, by("w")(v, d)))}.` },
+    why: (v, d) => `∂L/∂w = 2(w·x − t)·x = ${short(by("w")(v, d))}; new w = ${short(v.w)} − ${short(v.r)}·${factor(by("w")(v, d))} = ${short(gradientStep(v, by("w")(v, d)))}.` },
 
   { id: "batch", level: 2, title: "The mean over a batch", hint: "Each example has its own gradient. The loss is their mean.",
     vary: pick => ({ w: pick(1, 2), x1: pick(1, 2), t1: pick(4, 3), x2: pick(3, -1), t2: pick(1, -2) }), text: () => "L = ((w*x1 - t1)^2 + (w*x2 - t2)^2)/2; L", values: v => v,
@@ -110,10 +111,10 @@ export const list = [
     traps: (v, d) => [[1 + by("b")(v, d), "That is p itself: the truth, 1, is still to be subtracted."], [-by("b")(v, d), "The sign: a higher score of the right class lowers the loss."]],
     why: (v, d) => `∂L/∂b = p − 1 = ${short(1 + by("b")(v, d))} − 1 = ${short(by("b")(v, d))}.` },
 
-  { id: "bug", level: 3, title: "The bug in a backward pass", hint: "Follow b. What stood there before the second line that names it?",
+  { id: "bug", level: 3, title: "The bug in a backward pass", hint: "Each gradient begins at 0, and what arrives is added. Check every “before → after”.",
     vary: pick => ({ a: pick(2, 3, 5), b: pick(1, 4, 6), bug: pick(1, 3) }), text: () => "c = a + b; d = b + 1; e = c*d; e", values: ({ a, b }) => ({ a, b }), bug: v => v.bug,
     question: v => `c = a + b, d = b + 1, e = c*d with a = ${short(v.a)}, b = ${short(v.b)}. A program made this backward pass, and its gradients are wrong. Which is the first line that goes wrong?`,
-    choices: (v, d) => edgesOf(d).map(e => `${nameOf(d, e.from)} sends to ${nameOf(d, e.to)}: ${short(e.upstream)} · ${short(e.local)} = ${short(e.contribution)}; ${nameOf(d, e.to)}: ${short(e.before)} → ${short(e.after)}`),
+    choices: (v, d) => edgesOf(d).map(e => `${nameOf(d, e.from)} sends to ${nameOf(d, e.to)}: ${short(e.upstream)} · ${factor(e.local)} = ${short(e.contribution)}; ${nameOf(d, e.to)}: ${short(e.before)} → ${short(e.after)}`),
     answer: (v, d) => edgesOf(d).findIndex(e => e.fault),
     why: (v, d) => { const e = edgesOf(d).find(one => one.fault); return e.fault === "lost"
       ? `${nameOf(d, e.to)} held ${short(e.before)} and now holds ${short(e.after)}: = in place of +=; what stood there is lost.`

@@ -141,6 +141,7 @@ function solved() {
   showList();
   tell("✓", "Right.");
   reveal();
+  page.say(now.why);
   page.changed();
 }
 
