@@ -295,8 +295,8 @@ static bool one_step(trainer *t, double *loss) {
     return true;
 }
 
-/* `steps` batches; the answer is what `look` says, or with brief 1 the number of the step alone, and
- * "stopped": true if the loss was not finite. */
+/* `steps` batches; the answer is what `look` says, or with brief 1 the number of the step alone,
+ * and "stopped": true if the loss was not finite. */
 void play_steps(const play_request *r, FILE *to) {
     if (now.loss == NULL) {
         play_write_error("nothing is being trained", to);
