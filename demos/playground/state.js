@@ -18,6 +18,21 @@ export async function encode(room, part) {
   return room + "." + btoa(binary).replace(/\+/g, "-").replace(/\//g, "_").replace(/=+$/, "");
 }
 
+/* What a code inflates to, read piece by piece: a small code may hold gigabytes, and is refused at MOST bytes. */
+async function inflate(bytes) {
+  const reader = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate")).getReader(), pieces = [];
+  for (let length = 0;;) {
+    const { done, value } = await reader.read();
+    if (done) return new Blob(pieces).arrayBuffer();
+    length += value.length;
+    if (length > MOST) {
+      reader.cancel().catch(() => {});
+      throw new Error();
+    }
+    pieces.push(value);
+  }
+}
+
 /* { room, part }; throws an Error with a sentence. A room alone, without a dot, has no part. */
 export async function decode(code, rooms) {
   const [room, text] = code.trim().replace(/^[^#]*#/, "").split(".", 2);
@@ -26,7 +41,7 @@ export async function decode(code, rooms) {
   try {
     if (text.length > MOST) throw new Error();
     const binary = atob(text.replace(/-/g, "+").replace(/_/g, "/"));
-    const bytes = await through(Uint8Array.from(binary, c => c.charCodeAt(0)), new DecompressionStream("deflate"));
+    const bytes = await inflate(Uint8Array.from(binary, c => c.charCodeAt(0)));
     const part = JSON.parse(new TextDecoder().decode(bytes));
     if (typeof part !== "object" || part === null) throw new Error();
     return { room, part };
