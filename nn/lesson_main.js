@@ -1,9 +1,10 @@
 /* lesson_main.js - the page of a lesson: its data stand in it. */
 import { $ } from "../engine/explain/page.js";
-import { LessonSteps } from "./lesson.js";
+import { Lesson } from "./lesson.js";
 
-const lessonSteps = new LessonSteps($("steps"));
-lessonSteps.set(JSON.parse($("lesson").textContent));
-$("about").textContent = `A network ${lessonSteps.sizes.join("-")} learns from ${lessonSteps.batch.length === 1 ? "one example" : lessonSteps.batch.length + " examples"}: ` +
+const lesson = new Lesson($("steps")), written = JSON.parse($("lesson").textContent),
+  learned = written.examples.length;
+$("about").textContent = `A network ${written.sizes.join("-")} learns from ${learned === 1 ? "one example" : learned + " examples"}: ` +
   "first the values from left to right, then what should change, from right to left, then the step.";
-document.addEventListener("keydown", event => lessonSteps.key(event));
+lesson.set(written);
+document.addEventListener("keydown", event => lesson.key(event));

@@ -1,8 +1,9 @@
 /* lesson_page.c - the lesson as JSON, and as one self-contained HTML page.
  *
- * lesson.html is the page, in which the build has put the styles and the script; its placeholders
- * @TITLE@ and @LESSON@ are replaced here. Numbers are written with 17 digits, so that they read
- * back exactly; all are finite, or there would be no lesson. */
+ * lesson.html is the page; the build puts lesson.css and the modules lesson*.js into it, and turns
+ * it into the array that is included below. The placeholders @TITLE@ and @LESSON@ are replaced
+ * here. Numbers are written with 17 digits, so that they read back exactly; all are finite, or
+ * there would be no lesson. */
 #include "lesson.h"
 
 #include <math.h>

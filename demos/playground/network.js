@@ -1,345 +1,343 @@
-/* network.js - the second room: a network learns from an example, every number of it open.
+/* network.js - the room "A network learns": a lesson of backpropagation whose every number can be changed.
 
-   The state is { data, row, count, hidden, activation, rate, seed, own, params, losses, at }: params are the weights if
-   they are not those of the seed. Invariant: what is shown is a lesson that the engine computed from exactly this
-   state; a wish that it refuses changes nothing but the sentence. */
-import { axisBottom, axisLeft } from "d3-axis";
+   The engine computes each lesson from the whole request; nothing is kept there. Invariant: `state` is one that the
+   engine could answer, `answer` is the lesson for it,
+     and what is shown is made from both. A change that leads to a
+   bad request ends in a sentence, and the state, the answer and the controls are as before. */
 import { drag } from "d3-drag";
-import { scaleLinear } from "d3-scale";
-import { create, selectAll } from "d3-selection";
-import { line } from "d3-shape";
-import { make, shorten } from "../../engine/explain/page.js";
-import { LessonSteps, four } from "../../nn/lesson.js";
-import { sets } from "./examples_data.js";
-import { formula, math, mathOf, name, number, partial, sign } from "./rules.js";
-import { pngOf, svgText } from "./save.js";
+import { select, selectAll } from "d3-selection";
+import { make } from "../../engine/explain/page.js";
+import { Lesson } from "../../nn/lesson.js";
+import { num } from "../../nn/lesson_data.js";
+import { LossCurve } from "./network_curve.js";
+import { programOf } from "./network_program.js";
+import { activations, checkedState, lessonOf, losses, MOST_LAYERS, MOST_STEPS, MOST_UNITS, paramsOf,
+  partOf, requestOf, slotOf, sourceNames } from "./network_state.js";
+import { svgText, pngOf } from "./save.js";
 
-const ACTIVATIONS = ["tanh", "sigmoid", "relu", "leaky_relu", "softplus", "gelu", "identity"];
-const MOST_LOSSES = 2000;
-const initial = () => ({ data: "iris", row: 1, count: 1, hidden: [4, 4], activation: "tanh", rate: 0.5, seed: 1, own: { input: [0.05, 0.1], target: [0.01, 0.99] },
-  params: null, losses: [], at: 0 });
+const PIXELS_PER_ONE = 80;      /* of a drag upwards that adds 1 */
 
-let page, steps, state = initial(), lesson = null, chosen = null, waiting = 0;
-const part = {};
+const choice = (label, names, change) => {
+  const element = make("select", {}, ...Object.entries(names)
+    .map(([value, text]) => make("option", { value }, text)));
+  element.addEventListener("change", () => change(element.value));
+  return { element, label: make("label", {}, label + " ", element) };
+};
+const press = (text, does, attributes = {}) => {
+  const b = make("button", { type: "button", ...attributes }, text);
+  b.addEventListener("click", does);
+  return b;
+};
+/* A key of the picture as one of a number that can be changed: a unit's is its bias. */
+const changeable = at => at.startsWith("u:") ? "b" + at.slice(1) : at;
 
-/* ---- the engine -------------------------------------------------------------------------------------------------- */
-
-/* The set that a state learns from, with rows and names. */
-function setOf(s) {
-  if (s.data !== "own") return sets[s.data];
-  return { ...sets.own, inputs: s.own.input.map((_, i) => `x${i + 1}`), outputs: Array.from({ length: s.own.classes || s.own.target.length }, (_, i) => s.own.classes ? `class ${i}` : `y${i + 1}`), rows: [{ name: "own", ...s.own }] };
-}
-function rowsOf(s) {
-  const { rows } = setOf(s), picked = [];
-  for (let k = 0; k < Math.min(s.count, rows.length); k++) picked.push(rows[(s.row + k)%rows.length]);
-  return picked;
-}
-const squares = s => s.data === "own" && !s.own.classes;
-const sizesOf = s => [setOf(s).inputs.length, ...s.hidden, setOf(s).outputs.length];
-
-function compute(s) {
-  const set = setOf(s), rows = rowsOf(s);
-  const inputs = s.edited ? s.edited : rows.flatMap(r => r.input);
-  const answer = page.engine.ask("lesson", { sizes: sizesOf(s), activation: s.activation, squares: squares(s) ? 1 : 0, rate: s.rate, seed: s.seed,
-    params: s.params || undefined, inputs, targets: rows.flatMap(r => [r.target].flat()), image: set.image });
-  if (!answer.error) Object.assign(answer, { inputs: set.inputs, outputs: set.outputs, image: set.image });
-  return answer;
-}
-
-function attempt(next, place) {
-  if (!(next.rate > 0 && next.rate <= 1e6)) return refuse("The rate must be a number above 0, and not above a million.");
-  let answer;
-  try { answer = compute(next); } catch (error) { answer = { error: error.message }; }
-  if (answer.error) return refuse(answer.error);
-  state = next;
-  lesson = answer;
-  refuse("");
-  steps.set(lesson, place ?? steps.player.at);
-  if (state.losses.length === 0) state.losses = [lesson.mean_loss];
-  fill();
-  page.changed();
-  return true;
-}
-function refuse(sentence) {
-  part.error.textContent = sentence;
-  part.error.hidden = sentence === "";
-  if (sentence !== "") fill();
-  return false;
-}
-
-const nowParams = key => lesson.layers.flatMap(layer => [...layer[key + "weight"], ...layer[key + "bias"]]);
-
-/* Steps of gradient descent; each begins from the weights of the last. */
-function learn(count) {
-  for (let k = 0; k < count; k++) {
-    const next = { ...state, params: nowParams("new_"), losses: [...state.losses.slice(-MOST_LOSSES), lesson.mean_loss_after] };
-    if (!attempt(next)) return;
+class Room {
+  constructor(root, page) {
+    this.root = root;
+    this.page = page;
+    this.notes = { inputs: "" };
+    const below = make("div", { class: "below" }, this.makeEditor(), this.makeLearning());
+    const lesson = make("div", {});
+    root.append(make("p", { class: "soft" },
+      "A small network sees an example, and each weight learns what to change. Step through it; drag a line or a unit up or down to change its weight, input or bias; press any number to see where it comes from."),
+      this.makeSetup(), lesson);
+    this.lesson = new Lesson(lesson, { notes: this.notes, below, say: text => page.say(text),
+      chosen: at => this.select(changeable(at)), moved: () => this.moved() });
+    this.lesson.drawing.remade = svg => this.makeDraggable(svg);
   }
-  page.say(`The loss is ${four(lesson.mean_loss)} after ${state.losses.length - 1} steps.`);
-}
 
-function forgetWeights(changes) { attempt({ ...state, params: null, losses: [], ...changes }, 0); }
+  /* ---- the controls ---- */
 
-/* ---- where a number comes from ----------------------------------------------------------------------------------- */
-
-const sum = parts => parts.flatMap((p, k) => k > 0 ? [sign("+"), ...p] : p);
-const plain = x => math("mn", four(x).replace("-", "−"));
-
-function unitOrigin(e, l, j) {
-  const me = steps.nameOf(l, j), box = make("div");
-  if (l === 0) { box.append(make("p", {}, `${me} is an input: ${four(e.input[j])}. Learning never changes it.`)); return box; }
-  const n = steps.sizes[l - 1], here = e.layers[l - 1], layer = lesson.layers[l - 1], some = [...Array(Math.min(n, 4)).keys()], more = n > 4 ? [sign("+"), sign("…")] : [];
-  box.append(formula(name("z"), sign("="), ...sum(some.map(i => [number(layer.weight[j*n + i]), sign("·"), number(steps.activation(e, l - 1, i))])), ...more,
-    sign("+"), number(layer.bias[j]), sign("="), plain(here.z[j])),
-  formula(name("a"), sign("="), name(lesson.activations[l - 1]), sign("("), plain(here.z[j]), sign(")"), sign("="), plain(here.a[j])));
-  if (l < steps.layers) {
-    const after = e.layers[l], m = steps.sizes[l + 1], w = lesson.layers[l].weight, of = [...Array(Math.min(m, 4)).keys()];
-    box.append(formula(partial("C", "a"), sign("="), ...sum(of.map(k => [number(after.dz[k]), sign("·"), number(w[k*steps.sizes[l] + j])])), ...(m > 4 ? [sign("+"), sign("…")] : []), sign("="), plain(here.da[j])));
-  } else box.append(formula(partial("C", "a"), sign("="), ...(lesson.loss === "squares" ? [math("mn", "2"), sign("("), plain(here.a[j]), sign("−"), plain(e.wanted[j]), sign(")")]
-    : [plain(e.guess[j]), sign("−"), plain(e.wanted[j])]), sign("="), plain(here.da[j])));
-  const slope = here.da[j] === 0 ? null : here.dz[j]/here.da[j];
-  box.append(formula(partial("C", "z"), sign("="), plain(here.da[j]), ...(slope === null ? [] : [sign("·"), plain(slope)]), sign("="), plain(here.dz[j])));
-  return box;
-}
-
-function weightOrigin(e, l, j, i) {
-  const n = steps.sizes[l - 1], layer = lesson.layers[l - 1], k = j*n + i, here = e.layers[l - 1], box = make("div");
-  box.append(formula(partial("C", "w"), sign("="), partial("C", "z"), sign("·"), name("a"), sign("="), number(here.dz[j]), sign("·"), number(steps.activation(e, l - 1, i)), sign("="), plain(here.dweight[k])));
-  if (steps.batch.length > 1) box.append(formula(name("mean"), sign("="), sign("("), ...sum(steps.batch.map(x => [number(x.layers[l - 1].dweight[k])])), sign(")"), sign("/"), math("mn", String(steps.batch.length)), sign("="), plain(layer.mean_dweight[k])));
-  box.append(formula(...mathOf("new"), sign("="), plain(layer.weight[k]), sign("−"), math("mn", String(lesson.rate)), sign("·"), number(layer.mean_dweight[k]), sign("="), plain(layer.new_weight[k])));
-  return box;
-}
-
-/* What can be changed of what was clicked: its place among the parameters, or among the inputs. */
-function handleOf({ l, j, i }) {
-  if (l === 0) return { says: "its value", get: () => steps.batch[steps.example].input[j], input: steps.example*steps.sizes[0] + j };
-  let at = 0;
-  for (let k = 1; k < l; k++) at += steps.sizes[k]*(steps.sizes[k - 1] + 1);
-  const n = steps.sizes[l - 1];
-  return i === undefined ? { says: "its bias", get: () => lesson.layers[l - 1].bias[j], param: at + n*steps.sizes[l] + j }
-    : { says: "the weight", get: () => lesson.layers[l - 1].weight[j*n + i], param: at + j*n + i };
-}
-function change(handle, x) {
-  if (!Number.isFinite(x) || Math.abs(x) > 1e6) return refuse("A weight or an input here is a number up to a million.");
-  const next = { ...state };
-  if (handle.input !== undefined) {
-    next.edited = [...(state.edited || steps.batch.flatMap(e => e.input))];
-    next.edited[handle.input] = x;
-  } else {
-    next.params = nowParams("");
-    next.params[handle.param] = x;
+  makeSetup() {
+    const change = key => value => this.change({ [key]: value });
+    this.data = choice("example", sourceNames, value =>
+      this.change({ data: value, row: 0, batch: 1, changed: [], place: 0, example: 0,
+      hidden: value === "digit" ? [8] : value === "iris" ? [4, 4] : [3],
+      loss: value === "own" ? "squares" : this.state.loss }));
+    this.row = choice("which", {}, value => this.change({ row: Number(value), changed: [] }));
+    this.batch = choice("together", {}, value => this.change({ batch: Number(value), changed: [],
+      example: 0 }));
+    this.activation = choice("activation", Object.fromEntries(activations
+      .map(name => [name, name])), change("activation"));
+    this.loss = choice("loss", Object.fromEntries(losses.map(name => [name, name])),
+      change("loss"));
+    this.layers = make("span", { class: "layers", role: "group", "aria-label": "hidden layers" });
+    this.own = make("textarea", { rows: 3, spellcheck: "false" });
+    this.own.addEventListener("change", () => this.change({ own: this.own.value, changed: [],
+      example: 0 }));
+    this.ownLabel = make("label", { class: "own", hidden: true },
+      "one example a line: inputs -> wanted", this.own);
+    this.data.element.classList.add("data");
+    this.loss.element.classList.add("loss");
+    this.activation.element.classList.add("activation");
+    this.row.element.classList.add("which-row");
+    this.batch.element.classList.add("together");
+    return make("details", { class: "controls", open: matchMedia("(min-width: 56rem)").matches },
+      make("summary", {}, "The example and the network"),
+      make("div", { class: "setup" }, this.data.label, this.row.label, this.batch.label,
+      this.layers, this.activation.label, this.loss.label, this.ownLabel));
   }
-  next.losses = [];
-  return attempt(next);
-}
 
-function show(what) {
-  chosen = what;
-  part.origin.hidden = !what;
-  if (!what) return;
-  const { l, j, i } = what, handle = handleOf(what), e = steps.batch[steps.steps[steps.player.at].example];
-  part.originTitle.textContent = i === undefined ? `Where the numbers at ${steps.nameOf(l, j)} come from` : `Where the weight ${steps.nameOf(l, j)} ← ${steps.nameOf(l - 1, i)} comes from`;
-  part.originText.replaceChildren(i === undefined ? unitOrigin(e, l, j) : weightOrigin(e, l, j, i));
-  part.handleSays.textContent = handle.says + " ";
-  const x = handle.get(), range = Math.max(2, 2*Math.abs(x));
-  if (document.activeElement !== part.handle) { part.handle.min = -range; part.handle.max = range; part.handle.step = range/200; part.handle.value = x; }
-  if (document.activeElement !== part.handleNumber) part.handleNumber.value = Number(x.toPrecision(8));
-  part.handle.setAttribute("aria-valuetext", four(x));
-  for (const wire of steps.wire.values()) wire.classList.remove("chosen");
-  if (i !== undefined) steps.wire.get(`${l - 1}_${j}_${i}`)?.classList.add("chosen");
-}
-
-/* Up is more: a hundred pixels are the whole size of the weight, or 1. */
-function draggable() {
-  const begin = what => { show(what); const handle = handleOf(what); return { handle, from: handle.get(), scale: Math.max(1, Math.abs(handle.get()))/100 }; };
-  const move = (event, held) => {
-    held.wanted = Number((held.from + (held.y - event.y)*held.scale).toPrecision(6));
-    waiting ||= requestAnimationFrame(() => { waiting = 0; change(held.handle, held.wanted); });
-  };
-  const listen = (selector, whatOf) => selectAll(part.steps.querySelectorAll(selector)).call(drag().container(() => document.body).clickDistance(4)
-    .on("start", function (event) { this.held = { ...begin(whatOf(this)), y: event.y }; }).on("drag", function (event) { move(event, this.held); }));
-  listen(".unit", u => { const [l, j] = u.dataset.u.split("_").map(Number); return { l, j }; });
-  listen("line[data-w]", w => { const [l, j, i] = w.dataset.w.split("_").map(Number); return { l: l + 1, j, i }; });
-}
-
-/* ---- the loss ---------------------------------------------------------------------------------------------------- */
-
-function drawLosses() {
-  const width = 420, height = 170, left = 52, bottom = 30, losses = state.losses;
-  const x = scaleLinear([0, Math.max(10, losses.length - 1)], [left, width - 8]), y = scaleLinear([0, Math.max(...losses, 1e-6)], [height - bottom, 8]).nice();
-  const svg = create("svg").attr("viewBox", `0 0 ${width} ${height}`).attr("class", "plot").attr("role", "img").attr("aria-label", `the loss after each step; now ${four(losses[losses.length - 1])}`);
-  svg.append("g").attr("transform", `translate(0 ${height - bottom})`).call(axisBottom(x).ticks(6).tickFormat(t => Number.isInteger(t) ? t : ""));
-  svg.append("g").attr("transform", `translate(${left} 0)`).call(axisLeft(y).ticks(4));
-  svg.append("path").attr("class", "curve").attr("d", line().x((_, k) => x(k)).y(l => y(l))(losses));
-  svg.append("circle").attr("class", "now-dot").attr("r", 4).attr("cx", x(losses.length - 1)).attr("cy", y(losses[losses.length - 1]));
-  svg.append("text").attr("class", "axis").attr("x", (left + width)/2).attr("y", height - 2).text("steps");
-  part.curve.replaceChildren(svg.node());
-}
-
-/* ---- the room ---------------------------------------------------------------------------------------------------- */
-
-function field(label, control) { return make("label", { class: "field" }, label, " ", control); }
-
-function controls() {
-  const on = (element, event, go) => { element.addEventListener(event, go); return element; };
-  const option = (value, text) => make("option", { value }, text);
-  part.data = on(make("select", {}, ...Object.entries(sets).map(([k, s]) => option(k, s.title))), "change", () =>
-    forgetWeights({ data: part.data.value, row: 0, count: 1, hidden: sets[part.data.value].hidden, edited: undefined }));
-  part.row = on(make("select", {}), "change", () => attempt({ ...state, row: Number(part.row.value), edited: undefined, losses: [] }, 0));
-  part.count = on(make("select", {}, ...[1, 2, 3, 4, 5, 6].map(n => option(n, n === 1 ? "one example" : `a batch of ${n}`))), "change", () => attempt({ ...state, count: Number(part.count.value), edited: undefined, losses: [] }, 0));
-  part.hidden = on(make("input", { type: "text", size: 7, inputmode: "numeric" }), "change", () => forgetWeights({ hidden: part.hidden.value.trim() === "" ? [] : part.hidden.value.trim().split(/[\s,;]+/).map(Number) }));
-  part.activation = on(make("select", {}, ...ACTIVATIONS.map(a => option(a, a))), "change", () => attempt({ ...state, activation: part.activation.value, losses: [] }));
-  part.rate = on(make("input", { type: "text", size: 6, inputmode: "decimal" }), "change", () => attempt({ ...state, rate: Number(part.rate.value.replace(",", ".")) }));
-  part.rateSlider = on(make("input", { type: "range", min: -3, max: 1, step: 0.05, "aria-label": "rate, from 0.001 to 10" }), "input", () => attempt({ ...state, rate: Number((10**Number(part.rateSlider.value)).toPrecision(3)) }));
-  part.ownInput = on(make("input", { type: "text", size: 14 }), "change", typeOwn);
-  part.ownTarget = on(make("input", { type: "text", size: 14 }), "change", typeOwn);
-  part.own = make("span", { class: "own" }, field("inputs", part.ownInput), field("outputs wanted", part.ownTarget));
-  part.error = make("p", { class: "error", role: "alert", hidden: true });
-  part.says = make("p", { class: "soft" });
-  return make("div", { class: "ask" }, make("div", { class: "fields controls" }, field("learn from", part.data), field("example", part.row), field("at once", part.count), part.own,
-    field("units of the hidden layers", part.hidden), field("activation", part.activation), field("rate", part.rate), part.rateSlider), part.error, part.says);
-}
-
-function typeOwn() {
-  const read = text => text.trim().split(/[\s,;]+/).filter(t => t !== "").map(Number);
-  const input = read(part.ownInput.value), target = read(part.ownTarget.value);
-  if (![...input, ...target].every(Number.isFinite) || input.length === 0 || target.length === 0) return refuse("Own numbers are numbers with spaces between them, at least one input and one output.");
-  return forgetWeights({ own: { input, target }, edited: undefined });
-}
-
-function learning() {
-  const button = (text, go) => { const b = make("button", { type: "button" }, text); b.addEventListener("click", go); return b; };
-  part.curve = make("div", { class: "losses" });
-  part.count1 = make("p", { "aria-live": "polite" });
-  return make("section", { class: "panel learning", "aria-label": "learning" },
-    make("div", {}, make("h2", {}, "Learn"), make("p", { class: "controls" }, button("One more step", () => learn(1)), " ", button("Ten", () => learn(10)), " ",
-      button("Back to the first weights", () => forgetWeights({})), " ", button("Other weights", () => forgetWeights({ seed: state.seed + 1 }))), part.count1), part.curve);
-}
-
-function origin() {
-  part.originTitle = make("h2");
-  part.originText = make("div");
-  part.handleSays = make("span");
-  part.handle = make("input", { type: "range", "aria-label": "change it" });
-  part.handleNumber = make("input", { type: "text", size: 10, inputmode: "decimal", "aria-label": "change it, as a number" });
-  part.handle.addEventListener("input", () => change(handleOf(chosen), Number(Number(part.handle.value).toPrecision(6))));
-  part.handleNumber.addEventListener("change", () => change(handleOf(chosen), Number(part.handleNumber.value.replace(",", "."))));
-  part.origin = make("section", { class: "panel", hidden: true, "aria-label": "where a number comes from" }, part.originTitle, part.originText,
-    make("p", { class: "handle" }, part.handleSays, part.handle, part.handleNumber));
-  return part.origin;
-}
-
-function fill() {
-  const set = setOf(state), many = state.count > 1;
-  part.data.value = state.data;
-  part.row.replaceChildren(...set.rows.map((r, k) => make("option", { value: k }, r.name)));
-  part.row.value = state.row;
-  part.row.parentElement.hidden = part.count.parentElement.hidden = state.data === "own";
-  part.own.hidden = state.data !== "own";
-  part.ownInput.value = state.own.input.join(" ");
-  part.ownTarget.value = state.own.target.join(" ");
-  part.count.value = state.count;
-  part.hidden.value = state.hidden.join(" ");
-  part.activation.value = state.activation;
-  part.rate.value = state.rate;
-  part.rateSlider.value = Math.log10(state.rate);
-  part.rateSlider.setAttribute("aria-valuetext", String(state.rate));
-  part.says.textContent = set.says + (state.edited ? " An input was changed by hand." : "");
-  if (!lesson) return;
-  drawLosses();
-  part.count1.textContent = `${state.losses.length - 1} steps; the ${many ? "mean loss" : "loss"} is ${four(lesson.mean_loss)}. The next step makes it ${four(lesson.mean_loss_after)}.`;
-  if (chosen && (chosen.l > steps.layers || chosen.j >= steps.sizes[chosen.l] || chosen.i >= steps.sizes[chosen.l - 1])) chosen = null;
-  show(chosen);
-}
-
-const COMMENT = "prints the loss before and after one step, and both passes as JSON";
-function programInC() {
-  const rows = rowsOf(state), wide = setOf(state).inputs.length, inputs = state.edited || rows.flatMap(r => r.input), list = (x, most = 5) => x.map((v, k) => String(v) + (k%most === most - 1 ? ",\n        " : ", ")).join("");
-  const table = rows.flatMap((r, k) => [...inputs.slice(k*wide, (k + 1)*wide), ...[r.target].flat()]), sizes = sizesOf(state);
-  return `/* A network ${sizes.join("-")} learns: ${COMMENT}. Build it with
- *     cc lesson.c $(pkg-config --cflags --libs tapir-nn) */
-#include <stdio.h>
-#include <tapir/nn.h>
-
-int main(void) {
-    const double row[] = {
-        ${list(table)}
+  showLayers() {
+    const { hidden } = this.state, set = list => this.change({ hidden: list, place: 0 });
+    const field = (n, k) => {
+      const input = make("input", { type: "number", min: 1, max: MOST_UNITS, value: n,
+        "aria-label": `units of hidden layer ${k + 1}` });
+      input.addEventListener("change", () => set(hidden.map((old, m) => m === k
+        ? Number(input.value) : old)));
+      return input;
     };
-    const double param[] = {
-        ${list(nowParams(""))}
-    };
-    const size_t     sizes[] = {${sizes.join(", ")}}, example[] = {${rows.map((_, k) => k).join(", ")}};
-    ad_tape         *tape = ad_tape_new();
-    nn_model        *model = nn_model_new(tape, 1);
-    nn_mlp_config    shape = {.layers = ${sizes.length - 1}, .sizes = sizes, .hidden = nn_activation_named("${state.activation}")};
-    nn_mlp          *mlp = nn_mlp_new(model, &shape);
-    nn_data         *data = nn_data_new(${rows.length}, ${wide}, ${[rows[0].target].flat().length}, row);
-    nn_lesson_config config = {.rows = ${rows.length}, .row = example, .rate = ${state.rate}, .squares = ${squares(state)}};
-    nn_model_set_values(model, param);
-    nn_lesson *lesson = nn_lesson_new(model, mlp, data, &config);
-    if (lesson == NULL) {
-        fprintf(stderr, "%s\\n", nn_model_message(model));
-        return 1;
+    const focused = [...this.layers.children].indexOf(document.activeElement),
+      button = document.activeElement?.className;
+    this.layers.replaceChildren("hidden layers ", press("−",
+      () => hidden.length > 0 && set(hidden.slice(0, -1)),
+      { "aria-label": "one layer less", class: "less",
+      "aria-disabled": String(hidden.length === 0) }),
+      ...hidden.map(field), press("+", () => hidden.length < MOST_LAYERS && set([...hidden, 4]),
+        { "aria-label": "one layer more", class: "more",
+        "aria-disabled": String(hidden.length === MOST_LAYERS) }));
+    if (focused >= 0) (this.layers.querySelector("."
+      + (button || "none")) || this.layers.children[focused] || this.layers.lastChild).focus();
+  }
+
+  makeEditor() {
+    this.what = make("select", { class: "what", "aria-label": "weight, bias or input to change" });
+    this.what.addEventListener("change", () => this.select(this.what.value));
+    this.number = make("input", { type: "number", step: "any", class: "value",
+      "aria-label": "its value" });
+    this.number.addEventListener("change", () => this.edit(this.number.value.trim() === "" ? NaN
+      : Number(this.number.value)));
+    this.slider = make("input", { type: "range", min: -3, max: 3, step: 0.01, class: "value-slider",
+      "aria-label": "its value, as a slider" });
+    this.slider.addEventListener("input", () => this.soon(() =>
+      this.edit(Number(this.slider.value))));
+    return make("fieldset", { class: "editor controls" }, make("legend", {}, "Change a number"),
+      this.what, this.number, this.slider);
+  }
+
+  makeLearning() {
+    this.rate = make("input", { type: "number", step: "any", class: "rate" });
+    this.rate.addEventListener("change", () => this.changeRate(this.rate.value.trim() === "" ? NaN
+      : Number(this.rate.value)));
+    this.rateSlider = make("input", { type: "range", min: -4, max: 1, step: 0.05,
+      class: "rate-slider", "aria-label": "rate, as a slider" });
+    this.rateSlider.addEventListener("input", () => this.soon(() =>
+      this.changeRate(Number((10**this.rateSlider.value).toPrecision(2)))));
+    this.tally = make("p", { class: "tally" });
+    const box = make("fieldset", { class: "learning" }, make("legend", {}, "Learn"),
+      make("div", { class: "row controls" }, press("One more step", () => this.learn(1),
+      { class: "learn" }),
+      press("Ten more", () => this.learn(10), { class: "learn-ten" }),
+        press("Back to the first weights", () => this.forget(this.state.seed),
+        { class: "first-weights" }),
+      press("Other first weights", () => this.forget((this.state.seed + 1) % 1e9),
+        { class: "other-weights" })),
+    make("div", { class: "row controls" }, make("label", {}, "rate ", this.rate), this.rateSlider),
+      this.tally);
+    this.curve = new LossCurve(box);
+    return box;
+  }
+
+  /* ---- computing ---- */
+
+  /* The lesson of a state, and the losses on the way to it; `known` is what was computed for fewer steps of the same
+     state. Throws an Error with a sentence. */
+  compute(state, known) {
+    const request = requestOf(state), lost = known ? [...known.lost] : [];
+    let answer = known ? known.answer : lessonOf(this.page.engine, request,
+      state.params ?? undefined);
+    if (!known) lost.push(answer.mean_loss);
+    while (lost.length <= state.steps) {
+      answer = lessonOf(this.page.engine, request, paramsOf(answer, true));
+      lost.push(answer.mean_loss);
     }
-    fprintf(stderr, "loss %.17g, after the step %.17g\\n", nn_lesson_loss(lesson), nn_lesson_loss_after(lesson));
-    nn_lesson_json(lesson, stdout);
-    nn_lesson_free(lesson);
-    nn_mlp_free(mlp);
-    nn_model_free(model);
-    ad_tape_free(tape);
-    nn_data_free(data);
-    return 0;
-}
-`;
+    return { request, answer, lost };
+  }
+
+  /* New networks and examples begin again at their first weights. */
+  change(fields) {
+    const begins = ["data", "row", "batch", "hidden", "activation", "loss",
+      "own"].some(key => key in fields);
+    this.attempt({ ...this.state, ...(begins ? { params: null, steps: 0, before: [] } : {}),
+      ...fields });
+  }
+  attempt(next, known) {
+    try {
+      const state = checkedState(partOf(next));
+      this.accept(state, this.compute(state, known));
+      this.page.complain("");
+    } catch (error) {
+      this.page.complain(this.sentence(next, error));
+      this.showControls();
+    }
+  }
+  sentence(next, error) {
+    if (!next.hidden.every(n =>
+      Number.isInteger(n) && n >= 1 && n <= MOST_UNITS)) return `A hidden layer here has 1 to ${MOST_UNITS} units.`;
+    if (!(next.rate > 0 && next.rate <= 1000)) return "The rate must be a number above 0, at most 1000.";
+    return error.message;
+  }
+
+  accept(state, computed) {
+    this.state = state;
+    Object.assign(this, computed);
+    this.notes.inputs = this.request.source.about(this.request.rows[0]);
+    this.notes.rowName = k => this.request.source.rows[this.request.rows[k]];
+    this.lesson.example = Math.min(state.example, this.answer.examples.length - 1);
+    this.quiet = true;
+    this.lesson.set(this.answer, this.state.place);
+    this.quiet = false;
+    this.showControls();
+    this.page.changed();
+  }
+
+  moved() {
+    if (this.quiet || !this.state) return;
+    this.state.place = this.lesson.player.at;
+    this.state.example = this.lesson.example;
+    this.page.changed();
+  }
+
+  /* ---- changing numbers ---- */
+
+  select(at) {
+    this.selected = at;
+    this.showEditor();
+  }
+
+  /* The weights as they are now become those from which later steps begin. */
+  settled() {
+    const { state } = this;
+    return state.steps === 0 ? {} : { params: paramsOf(this.answer), steps: 0,
+      before: [...state.before, ...this.lost.slice(0, -1)].slice(-1000) };
+  }
+
+  edit(x) {
+    if (!Number.isFinite(x) || Math.abs(x) > 1e6) {
+      this.page.complain("A weight, bias or input is a number between −1,000,000 and 1,000,000.");
+      this.showEditor();
+      return;
+    }
+    const [what, l, j, i] = this.selected.split(":").map((part, n) => n === 0 ? part
+      : Number(part));
+    if (what === "x") return this.editInput(j, x);
+    const params = paramsOf(this.answer);
+    params[slotOf(this.answer.sizes, l, j, i)] = x;
+    this.attempt({ ...this.state, ...this.settled(), params });
+  }
+  editInput(j, x) {
+    const row = this.request.rows[this.lesson.example],
+      changed = this.state.changed.filter(([k, i]) => k !== row || i !== j);
+    this.attempt({ ...this.state, ...this.settled(), changed: [...changed, [row, j, x]] });
+  }
+  changeRate(rate) { this.attempt({ ...this.state, ...this.settled(), rate }); }
+
+  learn(times) {
+    const fits = MOST_STEPS - this.state.steps >= times,
+      next = { ...this.state, ...(fits ? {} : this.settled()) };
+    this.attempt({ ...next, steps: next.steps + times }, fits ? this : undefined);
+    this.page.say(this.tally.textContent);
+  }
+  forget(seed) { this.attempt({ ...this.state, seed, params: null, steps: 0, before: [] }); }
+
+  /* At most once for each picture that the browser draws. */
+  soon(does) {
+    this.waiting = does;
+    if (this.frame) return;
+    this.frame = requestAnimationFrame(() => { this.frame = 0; this.waiting(); });
+  }
+
+  makeDraggable(svg) {
+    let began, x;
+    selectAll(svg.querySelectorAll("[data-at]")).call(drag().container(this.lesson.net)
+      .on("start", event => {
+        this.select(changeable(event.sourceEvent.target.closest("[data-at]").dataset.at));
+        began = event.y;
+        x = this.valueSelected();
+      })
+      .on("drag", event => { const to = Number((x
+        + (began - event.y)/PIXELS_PER_ONE).toFixed(3)); this.soon(() => this.edit(to)); }));
+    select(svg).attr("class", "draggable");
+  }
+
+  /* ---- showing ---- */
+
+  valueSelected() { return this.lesson.data.value(this.selected.startsWith("x")
+    ? this.lesson.example : 0, this.selected); }
+
+  showControls() {
+    const { state, request } = this;
+    if (!state) return;
+    for (const key of ["data", "activation", "loss"]) this[key].element.value = state[key];
+    const fill = (select, names, value) => { select.replaceChildren(...names
+      .map((text, k) => make("option", { value: k }, text))); select.value = value; };
+    fill(this.row.element, request.source.rows, state.row);
+    this.batch.element.replaceChildren(...request.source.rows
+      .map((_, k) => make("option", { value: k + 1 }, k === 0 ? "one example"
+      : `a batch of ${k + 1}`)));
+    this.batch.element.value = Math.min(state.batch, request.source.rows.length);
+    this.own.value = state.own;
+    this.ownLabel.hidden = state.data !== "own";
+    this.rate.value = state.rate;
+    this.rateSlider.value = Math.log10(state.rate);
+    this.showLayers();
+    this.showEditor();
+    const all = [...state.before, ...this.lost];
+    this.curve.show(all);
+    this.tally.textContent = `${all.length - 1} step${all.length === 2 ? "" : "s"} taken; the ${request.rows.length > 1 ? "mean " : ""}loss is ${num(all[all.length - 1])}.`;
+  }
+
+  showEditor() {
+    const { data } = this.lesson, known = this.changeables(data);
+    if (!known.some(group => group.keys.includes(this.selected))) this.selected = known[known.length - 1].keys[0];
+    this.what.replaceChildren(...known.map(group => make("optgroup", { label: group.label },
+      ...group.keys.map(key => make("option", { value: key }, this.nameOf(data, key))))));
+    this.what.value = this.selected;
+    const x = this.valueSelected(), reach = Math.max(3, Math.ceil(Math.abs(x)));
+    if (document.activeElement !== this.slider) Object.assign(this.slider,
+      { min: -reach, max: reach });
+    this.number.value = Number(x.toPrecision(8));
+    this.slider.value = x;
+    this.lesson.drawing.mark(this.selected.replace(/^b/, "u"));
+  }
+  nameOf(data, key) {
+    const [what, l, j, i] = key.split(":");
+    return what === "x" ? data.name(0, Number(j)) : data.weightName(Number(l), Number(j),
+      i === undefined ? -1 : Number(i));
+  }
+  changeables(data) {
+    const range = n => [...Array(n).keys()], groups = [{ label: "inputs",
+      keys: range(data.sizes[0]).map(i => `x:0:${i}`) }];
+    for (let l = 1; l <= data.depth; l++) groups.push({ label: l === data.depth ? "into the outputs"
+      : `into layer ${l}`,
+      keys: range(data.sizes[l]).flatMap(j => [...range(data.sizes[l - 1])
+        .map(i => `w:${l}:${j}:${i}`), `b:${l}:${j}`]) });
+    return groups;
+  }
 }
 
-const numbers = (x, most) => Array.isArray(x) && x.length <= most && x.every(v => typeof v === "number" && Number.isFinite(v));
-function check(s) {
-  const good = sets[s.data] && Number.isInteger(s.row) && s.row >= 0 && Number.isInteger(s.count) && s.count >= 1 && s.count <= 6 && numbers(s.hidden, 7) && ACTIVATIONS.includes(s.activation) &&
-    typeof s.rate === "number" && Number.isInteger(s.seed) && s.seed >= 0 && s.own && numbers(s.own.input, 64) && numbers(s.own.target, 16) && s.own.input.length > 0 && s.own.target.length > 0 &&
-    (s.own.classes === undefined || Number.isInteger(s.own.classes) && s.own.classes >= 2 && s.own.classes <= 10 && s.own.target.length === 1) && (s.params === null || numbers(s.params, 20000)) && numbers(s.losses, MOST_LOSSES + 2) && Number.isInteger(s.at) && (s.edited === undefined || numbers(s.edited, 600)) && s.row < (s.data === "own" ? 1 : sets[s.data].rows.length);
-  if (!good) throw new Error("This link holds no network that can be shown: it was changed on its way.");
-}
+let room;
 
 export const network = {
   name: "network",
   title: "A network learns",
-
-  mount(root, itsPage) {
-    page = itsPage;
-    part.steps = make("div", { class: "steps" });
-    root.append(controls(), part.steps);
-    steps = new LessonSteps(part.steps, { chosen: what => { show(what); page.say(part.origin.innerText); }, said: (text, at) => { if (state.at !== at) { state.at = at; page.changed(); } if (chosen && lesson) show(chosen); } });
-    const draw = steps.draw.bind(steps);
-    steps.draw = () => { draw(); draggable(); };
-    root.append(make("p", { class: "soft hint" }, "Click a unit or a wire, or move to a unit with Tab and press Enter: where its numbers come from. Drag it up or down to change it. Circles are shaded by activation; ",
-      make("span", { class: "above" }, "blue, unbroken lines"), " are weights above 0, ", make("span", { class: "below" }, "orange, dashed"), " below; ",
-      make("span", { class: "upward" }, "▲ up"), " and ", make("span", { class: "downward" }, "▼ down"), " is what should change."), origin(), learning());
+  mount(root, page) { room = new Room(root, page); this.state = () => room.state; },
+  load(part) {
+    const state = checkedState(part);
+    room.accept(state, room.compute(state));
   },
-
-  load(given) {
-    const next = { ...initial(), ...given };
-    if (next.data === "own") next.row = 0, next.count = 1;
-    check(next);
-    const at = Math.max(0, next.at);
-    chosen = null;
-    if (!attempt(next, at)) { const why = part.error.textContent; if (lesson) refuse(""); throw new Error(`This network cannot be computed: ${why}`); }
+  part() { return room.state ? partOf(room.state) : {}; },
+  key(event) { return room.lesson.key(event); },
+  leave() { room.lesson.player.stop(); },
+  exports() {
+    const picture = room.lesson.drawing.svg;
+    return [{ label: "the picture, SVG", file: "network.svg", type: "image/svg+xml",
+      make: () => svgText(picture) },
+      { label: "the picture, PNG", file: "network.png", type: "image/png",
+        make: () => pngOf(picture) },
+      { label: "all numbers, JSON (tapir-lesson/1)", file: "lesson.json", type: "application/json",
+        make: () => JSON.stringify(room.answer, null, 1) },
+      { label: "the same lesson as a C program", file: "lesson.c", type: "text/x-csrc",
+        make: () => programOf({ ...room.request, params: paramsOf(room.answer) }) }];
   },
-
-  part() {
-    const base = initial(), out = {};
-    for (const key of [...Object.keys(base), "edited"]) if (JSON.stringify(state[key]) !== JSON.stringify(base[key])) out[key] = state[key];
-    if (state.losses.length <= 1) delete out.losses;
-    return out;
-  },
-
-  key: event => steps.key(event),
-  leave() { steps.player.stop(); },
-
-  exports: () => [
-    { label: "The drawing as SVG", file: "network.svg", type: "image/svg+xml", make: () => svgText(steps.net.querySelector("svg")) },
-    { label: "The drawing as PNG", file: "network.png", type: "image/png", make: () => pngOf(steps.net.querySelector("svg")) },
-    { label: "Every number as JSON (tapir-lesson/1)", file: "lesson.json", type: "application/json", make: () => JSON.stringify(lesson, null, 1) },
-    { label: "A C program that does the same", file: "lesson.c", type: "text/x-c", make: programInC },
-  ],
 };

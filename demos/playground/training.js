@@ -8,7 +8,7 @@ import { scaleLinear, scaleLog } from "d3-scale";
 import { create, select } from "d3-selection";
 import { line } from "d3-shape";
 import { make, shorten } from "../../engine/explain/page.js";
-import { four } from "../../nn/lesson.js";
+import { num as four } from "../../nn/lesson_data.js";
 import { MARK_NAMES, boundaryPath, drawPoints, paintPlane, paintUnit, rangeOf } from "./training_plane.js";
 import { Trainer } from "./training_link.js";
 import { tableFrom } from "./table_text.js";
@@ -17,7 +17,7 @@ import { pngOf, svgText } from "./save.js";
 
 const SETS = { moons: "two moons", circles: "circles", spirals: "spirals", xor: "xor", plane: "a plane (regression)", waves: "waves (regression)", own: "your own" };
 const ACTIVATIONS = ["tanh", "relu", "sigmoid", "leaky_relu", "gelu", "softplus", "identity"], OPTIMIZERS = ["sgd", "momentum", "adam"];
-const REGRESSION = ["plane", "waves"], MOST_LAYERS = 6, MOST_UNITS = 16, GRID = 40, MOST_AGAIN = 300000, VANISHES = 1e-4, EXPLODES = 100;
+const REGRESSION = ["plane", "waves"], MOST_LAYERS = 4, MOST_UNITS = 16, GRID = 40, MOST_AGAIN = 300000, VANISHES = 1e-4, EXPLODES = 100;
 const initial = () => ({ set: "moons", rows: 300, noise: 0.15, test: 0.3, hidden: [8, 8], activation: "tanh", optimizer: "sgd", rate: 0.1, batch: 10, decay: 0, seed: 1, own: [], classes: 2, step: 0 });
 
 let page, trainer, state = initial(), asked = state, data = null, look = null, grid = null, history = [], playing = false, busy = false, unit = -1, range = [-1, 1, -1, 1], chain = null, version = 0;
@@ -194,6 +194,18 @@ function norms() {
 
 /* ---- where the gradient of a weight comes from ------------------------------------------------------------------- */
 
+/* The first example, and one of each other class, as the second room's own numbers. */
+function lessonPart() {
+  const { train } = data, lines = [], seen = new Set();
+  for (let k = 0; k < train.length; k += 3) {
+    if (lines.length > 0 && (classesOf(state) === 0 || seen.has(train[k + 2]))) continue;
+    seen.add(train[k + 2]);
+    lines.push(`${train[k]}, ${train[k + 1]} -> ${train[k + 2]}`);
+  }
+  return { data: "own", own: lines.join("\n"), loss: classesOf(state) ? "cross-entropy" : "squares", hidden: state.hidden, activation: state.activation,
+    rate: state.rate, params: look.params };
+}
+
 const SHOWN = 4;
 async function showChain(what) {
   if (playing && what !== chain) stop();
@@ -213,8 +225,7 @@ async function showChain(what) {
   });
   const all = data.train.length/3;
   const open = make("button", { type: "button" }, "Step through the first of them in A network learns");
-  open.addEventListener("click", () => page.open("network", { data: "own", row: 0, count: 1, hidden: state.hidden, activation: state.activation, rate: Math.min(10, state.rate), params: look.params,
-    own: classesOf(state) ? { input: inputs.slice(0, 2), target: [targets[0]], classes: classesOf(state) } : { input: inputs.slice(0, 2), target: [targets[0]] } }));
+  open.addEventListener("click", () => page.open("network", lessonPart()));
   part.chainText.replaceChildren(make("p", {}, `It is ${four(Number(look.params[at]))}. For each example its derivative is what is asked of the sum z of ${nameOf(l, j)} times the activation of ${nameOf(l - 1, i)}:`), make("ul", {}, ...lines),
     make("p", {}, `The mean over all ${all} examples is ${shorten(look.gradient[at])}: ${state.optimizer === "sgd" ? `against it the weight moves by ${state.rate} times as much, batch by batch` : `the optimizer ${state.optimizer} makes its step of it, batch by batch`}.`), open);
 }
