@@ -128,7 +128,7 @@ export class LessonDrawing {
     const arrow = shape("path", { class: "arrow" });
     const group = shape("g", { class: "unit", "data-at": `${l === 0 ? "x" : "u"}:${l}:${j}`,
       "data-unit": `${l}_${j}`, tabindex: 0, role: "button" },
-      circle, text, arrow, shape("text", { class: "name", ...label }, shortName(name)));
+      circle, shape("text", { class: "name", ...label }, shortName(name)), " ", text, arrow);
     this.units.set(`${l}_${j}`, { group, circle, text, arrow, x, y, name });
     this.svg.append(group);
   }

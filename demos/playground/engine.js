@@ -26,8 +26,13 @@ function hostOf(module) {
 
 export class Engine {
   constructor(module) {
-    const host = hostOf(module);
-    const exports = new WebAssembly.Instance(module, host.imports || {}).exports;
+    this.module = module;
+    this.begin();
+  }
+  /* A new instance: at the start, and after one that has stopped. */
+  begin() {
+    const host = hostOf(this.module);
+    const exports = new WebAssembly.Instance(this.module, host.imports || {}).exports;
     host.zero = at => new DataView(exports.memory.buffer).setUint32(at, 0, true);
     exports._initialize?.();
     this.exports = exports;
@@ -42,6 +47,14 @@ export class Engine {
     return this.answer(text);
   }
   answer(request) {
+    try { return this.answerOf(request); }
+    catch (error) {
+      if (!(error instanceof WebAssembly.RuntimeError)) throw error;
+      this.begin();
+      throw new Error("The engine stopped at this, and was started anew: " + error.message);
+    }
+  }
+  answerOf(request) {
     const bytes = new TextEncoder().encode(request), { play_room, play, play_length, memory } = this.exports;
     const room = play_room(bytes.length);
     if (room === 0) throw new Error("the engine has no memory left");

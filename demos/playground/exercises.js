@@ -101,7 +101,7 @@ function listItem(e, k) {
 function showList() {
   const held = part.list.contains(document.activeElement) ? document.activeElement.dataset.id : null;
   const all = state.own ? [...list, ownExercise(state.own)] : list, own = all.length > list.length ? ["your teacher's"] : [];
-  part.list.replaceChildren(...[...LEVELS, ...own].map((level, l) => make("section", {}, make("h3", {}, level),
+  part.list.replaceChildren(...[...LEVELS, ...own].map((level, l) => make("section", {}, make("h2", {}, level),
     make("ul", {}, ...all.map(listItem).filter((_, k) => (all[k].id === "own" ? LEVELS.length : all[k].level) === l)))));
   if (held) part.list.querySelector(`[data-id="${held}"]`)?.focus();
   part.count.textContent = `${list.filter(e => state.done.includes(e.id)).length} of ${list.length} solved`;
@@ -195,7 +195,7 @@ function sheetItem(e, solutions, number) {
   graph.innerHTML = p.svg;        /* written by the engine, which escapes names */
   const answer = solutions ? [make("p", { class: "solution" }, make("b", {}, answerText(p)), make("br"), p.why)] : [make("div", { class: "space" })];
   const choices = p.choices ? [make("ul", { class: "boxes" }, ...p.choices.map(text => make("li", {}, "☐ " + text)))] : [];
-  return make("article", {}, make("h3", {}, `${number}. ${e.title}`), make("p", {}, p.question), ...choices,
+  return make("article", {}, make("h2", {}, `${number}. ${e.title}`), make("p", {}, p.question), ...choices,
     ...(p.choices ? [] : [graph]), ...answer);
 }
 

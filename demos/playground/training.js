@@ -221,7 +221,7 @@ async function showChain(what) {
   at += j*sizes[l - 1] + i;
   const lines = lesson.examples.map((e, k) => {
     const a = l === 1 ? e.input[i] : e.layers[l - 2].a[i];
-    return make("li", {}, formula(math("mtext", `example ${k + 1}: `), partial("C", "z"), sign("·"), math("mi", "a"), sign("="), number(e.layers[l - 1].dz[j]), sign("·"), number(a), sign("="), math("mn", four(e.layers[l - 1].dz[j]*a))));
+    return make("li", {}, `example ${k + 1}`, formula(partial("C", "z"), sign("·"), math("mi", "a"), sign("="), number(Number(e.layers[l - 1].dz[j].toPrecision(4))), sign("·"), number(Number(a.toPrecision(4))), sign("="), math("mn", four(e.layers[l - 1].dz[j]*a))));
   });
   const all = data.train.length/3;
   const open = make("button", { type: "button" }, "Step through the first of them in A network learns");

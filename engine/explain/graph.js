@@ -163,8 +163,10 @@ export class GraphSteps {
     this.table.hidden = this.inputs.length === 0;
   }
 
+  /* The label of a box begins with the words that are seen in it, and these with spaces between them. */
   listen() {
     this.boxElement.forEach((g, k) => {
+      for (const part of Object.values(this.parts[k])) part?.before(" ");
       for (const event of ["mouseenter", "focus"]) g.addEventListener(event, () => this.tip(k));
       for (const event of ["mouseleave", "blur"]) g.addEventListener(event, () => { this.pathsTip.hidden = true; });
       if (!this.options.chosen) return;
@@ -299,7 +301,7 @@ export class GraphSteps {
       part.value.textContent = value;
       part.grad.textContent = grad === "" ? "" : "grad " + grad;
       if (this.bug) { g.classList.toggle("wrong", wrong); part.right.textContent = wrong ? "right " + right : ""; }
-      g.setAttribute("aria-label", `${part.what.textContent}${value === "" ? "" : ", value " + value}${grad === "" ? "" : ", gradient " + grad}${wrong ? ", wrong: right is " + right : ""}`);
+      g.setAttribute("aria-label", [part.what.textContent, value, part.grad.textContent, wrong ? `right ${right}: what stands there is wrong` : ""].filter(t => t !== "").join(", "));
     }
     const row = this.rows.get(id);
     if (!row) return;
