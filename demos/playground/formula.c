@@ -45,11 +45,18 @@ static bool record(const play_request *r, recorded *f, FILE *to) {
     if (f->x == NULL) play_write_error("the engine has no memory left", to);
     else if (ad_tape_status(f->tape) != AD_OK) play_write_error(ad_tape_message(f->tape), to);
     else if (f->y.tape == NULL) {
-        char said[120];
+        char         said[160], number[40];
+        const double y = ad_value(f->y);
+        snprintf(number, sizeof number,
+                 isinf(y)   ? "%sinfinity"
+                 : isnan(y) ? "%sNaN, not a number"
+                            : "%s%.6g",
+                 isinf(y) && y < 0 ? "-" : "", y);
         snprintf(said, sizeof said,
-                 "This is the plain number %.6g: nothing in it can change, so there is nothing to "
-                 "differentiate.",
-                 ad_value(f->y));
+                 "This is the plain number %s: there is no name in it whose value could change, so "
+                 "there "
+                 "is nothing to differentiate.",
+                 number);
         play_write_error(said, to);
     } else if (f->tape->length > MOST_NODES)
         play_write_error("These are more than 20,000 operations: too many for a page.", to);

@@ -2,7 +2,7 @@
 
    The state is { text, values, bug, order, at, chosen, open }. Invariant: what is drawn is always a formula that the engine
    took; a text it does not take leaves the drawing as it was, with the engine's sentence under the field. */
-import { zoom } from "d3-zoom";
+import { zoom, zoomIdentity } from "d3-zoom";
 import { select } from "d3-selection";
 import { make, shorten } from "../../engine/explain/page.js";
 import { GraphSteps } from "../../engine/explain/graph.js";
@@ -27,7 +27,7 @@ const part = {};
 
 function ask(command, more = {}, from = state, of = names) {
   try {
-    return page.engine.ask(command, { text: from.text, names: of.join(","), values: of.map(n => from.values[n] ?? 1), ...more });
+    return page.engine.ask(command, { text: from.text, names: of.join(","), values: of.map(n => Object.is(from.values[n], -0) ? "-0" : from.values[n] ?? 1), ...more });
   } catch (error) {
     return { error: error.message };
   }
@@ -73,6 +73,7 @@ function show(answer, same, place = steps.player.at) {
 
 /* ---- values ------------------------------------------------------------------------------------------------------ */
 
+const numberText = x => Object.is(x, -0) ? "-0" : String(Number(x.toPrecision(12)));
 const rangeOf = x => Math.min(1e12, Math.max(5, 2*Math.abs(x)));
 
 function fillValues() {
@@ -89,13 +90,13 @@ function fillValues() {
   }
   for (const n of names) {
     const slider = part.values.querySelector(`[data-name="${n}"]`), field = part.values.querySelector(`[data-field="${n}"]`), v = state.values[n];
-    if (Math.abs(v) > Number(slider.max) || Math.abs(v) < Number(slider.max)/1e4 && v !== 0 && document.activeElement !== slider) {
+    if (Math.abs(v) > Number(slider.max) || Math.abs(v) < Number(slider.max)/1e4 && Number(slider.max) > 5 && document.activeElement !== slider) {
       const r = Math.abs(v) < 1 ? 5 : rangeOf(v);
       slider.min = -r; slider.max = r; slider.step = r/500;
     }
     if (document.activeElement !== slider) slider.value = v;
     slider.setAttribute("aria-valuetext", shorten(v));
-    if (document.activeElement !== field) field.value = String(Object.is(v, -0) ? "-0" : Number(v.toPrecision(12)));
+    if (document.activeElement !== field) field.value = numberText(v);
   }
 }
 
@@ -109,7 +110,7 @@ function typeValue(n, field) {
   const x = Number(field.value.trim().replace(",", "."));
   if (field.value.trim() === "" || !Number.isFinite(x)) {
     refuse(`The value of ${n} must be a number, not "${field.value}".`);
-    field.value = String(state.values[n]);
+    field.value = numberText(state.values[n]);
     return;
   }
   attempt({ ...state, values: { ...state.values, [n]: x } });
@@ -126,7 +127,11 @@ function size() {
   part.fit.title = `as wide as the window: ${Math.round(100*fits)} %`;
 }
 const rem = () => parseFloat(getComputedStyle(document.documentElement).fontSize)/16;
-function setScale(x) { scale = Math.max(0.15, Math.min(4, x)); size(); }
+function setScale(x) {
+  scale = Math.max(0.15, Math.min(4, x));
+  size();
+  if (steps.view.__zoom) steps.view.__zoom = zoomIdentity.scale(scale);        // the gesture goes on from here
+}
 function fit() {
   const svg = steps.view.querySelector("svg");
   setScale(Math.min(1.6, (steps.view.clientWidth - 4)/(svg.viewBox.baseVal.width*rem())));
@@ -260,7 +265,8 @@ export const formula = {
   },
 
   load(given) {
-    const { text, values, bug, order, at, chosen, open } = { ...initial(), ...given };
+    const { text, values: written, bug, order, at, chosen, open } = { ...initial(), ...given };
+    const values = typeof written === "object" && written ? Object.fromEntries(Object.entries(written).map(([n, v]) => [n, v === "-0" ? -0 : v])) : null;       // JSON has no -0
     const whole = (x, most) => Number.isInteger(x) && x >= -1 && x <= most;
     if (typeof text !== "string" || typeof values !== "object" || values === null || !whole(bug, 3) || bug < 0 || !whole(order, 1) || !whole(at, 1e6) ||
         !whole(chosen, 1e6) || !Object.values(values).every(Number.isFinite)) throw new Error("This link holds no formula that can be shown: it was changed on its way.");
@@ -283,11 +289,13 @@ export const formula = {
     const base = initial(), out = {};
     for (const key of Object.keys(base)) if (JSON.stringify(state[key]) !== JSON.stringify(base[key])) out[key] = state[key];
     if (out.text) out.values = state.values;
+    if (out.values) out.values = Object.fromEntries(Object.entries(out.values).map(([n, v]) => [n, Object.is(v, -0) ? "-0" : v]));
     return out;
   },
 
   key: event => steps.key(event),
   leave() { steps.player.stop(); },
+  now: () => ({ trace: steps.trace }),
 
   exports: () => [
     { label: "The drawing as SVG", file: "formula.svg", type: "image/svg+xml", make: () => svgText(steps.view.querySelector("svg")) },

@@ -99,12 +99,13 @@ export function drawCurve(curve) {
 export function vPanel(root, ask, names, chosen) {
   const select = make("select", {}, ...names.map((n, k) => make("option", { value: k }, n))), place = make("div");
   const draw = () => {
+    root.dataset.by = select.value;
     const curve = ask("curve", { input: select.value });
     if (curve.error) { place.replaceChildren(make("p", {}, curve.error)); return; }
     place.replaceChildren(drawCurve(curve), make("p", {}, `The gradient is ${shorten(curve.claimed)}; the best that differences say is ${shorten(curve.estimate)} ± ${shorten(curve.off)}. ` +
       "Long steps are off because the function bends, short ones because rounding is divided by h: a V."));
   };
-  select.value = Math.max(0, chosen);
+  select.value = Math.min(names.length - 1, Number(root.dataset.by ?? Math.max(0, chosen)));
   select.addEventListener("change", draw);
   root.replaceChildren(make("label", {}, "by ", select), place);
   if (names.length > 0) draw();
@@ -116,7 +117,9 @@ const MOST_SHOWN = 6;
 
 export function secondPanel(root, ask, names, label) {
   const select = make("select", {}, ...names.map((n, k) => make("option", { value: k }, n))), place = make("div", { class: "derivative" });
+  select.value = Math.min(names.length - 1, Number(root.dataset.by || 0));
   const draw = () => {
+    root.dataset.by = select.value;
     const got = ask("second", { input: select.value, most: 100 });
     place.replaceChildren();
     if (got.error) { place.append(make("p", {}, got.error)); return; }

@@ -64,6 +64,13 @@ static nn_data *surface(bool plane, size_t rows, double noise, uint64_t seed) {
     return data;
 }
 
+/* As wide as the other sets: tanh units of the first weights hardly bend within radius 1. */
+static nn_data *spirals(size_t rows, double noise, uint64_t seed) {
+    nn_data *data = nn_data_spirals(rows, 2, 1.25, 0.3 * noise, seed);
+    nn_data_scale(data, 3);
+    return data;
+}
+
 static nn_data *own(const play_request *r) {
     size_t   n;
     double  *value = play_numbers(r, "values", &n);
@@ -81,7 +88,7 @@ static nn_data *generate(const play_request *r, const char *set) {
     if (rows < 4 || rows > MOST_ROWS || !(noise >= 0 && noise <= 10)) return NULL;
     if (strcmp(set, "moons") == 0) return nn_data_moons(rows, noise, seed);
     if (strcmp(set, "circles") == 0) return nn_data_circles(rows, 0.45, noise, seed);
-    if (strcmp(set, "spirals") == 0) return nn_data_spirals(rows, 2, 1.25, 0.3 * noise, seed);
+    if (strcmp(set, "spirals") == 0) return spirals(rows, noise, seed);
     if (strcmp(set, "xor") == 0) return nn_data_xor(rows, noise, seed);
     if (strcmp(set, "plane") == 0 || strcmp(set, "waves") == 0)
         return surface(*set == 'p', rows, noise, seed);

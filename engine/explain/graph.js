@@ -4,7 +4,7 @@
    The data are those of ad__page_data: the trace, the boxes of the drawing with the nodes in each and the links between
    them, and the edges along which nothing is sent. A frame is what one press of a key shows: `values` are filled in,
    `changes` are [node, before, after]. Invariant: after `show` the drawing holds exactly what frames 0 to `at` did. */
-import { esc, shorten, cutText, make } from "./page.js";
+import { esc, shorten, cutText, make, named } from "./page.js";
 import { Player } from "./player.js";
 
 /* ---- a pass that is wrong on purpose ----------------------------------------------------------------------------- */
@@ -76,15 +76,15 @@ export class GraphSteps {
     this.which = make("label", { hidden: true }, "of ", this.select);
     bar.append(this.badge, this.which);
     this.select.addEventListener("change", () => this.choose(Number(this.select.value)));
-    this.now = make("div", { id: "now", class: "now", "aria-live": "polite" });
+    this.now = make("div", { ...named("now"), "aria-live": "polite" });
     this.view = options.svg || make("div", { class: "graph" });
     this.view.setAttribute("tabindex", "-1");
     const head = ["input", "value", "gradient so far", "right", "by differences"].map((text, k) =>
       make("th", { scope: "col", hidden: k > 2 }, text));
     this.head = head;
-    this.body = make("tbody", { id: "inputs" });
+    this.body = make("tbody", named("inputs"));
     this.table = make("table", { "aria-label": "inputs" }, make("thead", {}, make("tr", {}, ...head)), this.body);
-    this.pathsTip = make("div", { id: "tip", class: "paths", role: "tooltip", hidden: true });
+    this.pathsTip = make("div", { ...named("tip", "paths"), role: "tooltip", hidden: true });
     root.prepend(bar, this.now);
     if (!options.svg) root.append(this.view);
     root.append(this.table, this.pathsTip);
@@ -107,6 +107,8 @@ export class GraphSteps {
     this.linkOf = new Map(this.drawn.links.map((l, k) => [l[0] + ">" + l[1], k]));
     this.boxElement = this.drawn.boxes.map((b, k) => this.view.querySelector("#b" + k));
     this.linkElement = this.drawn.links.map((l, k) => this.view.querySelector("#e" + k));
+    for (const element of [...this.boxElement, ...this.linkElement])
+      if (document.getElementById(element.id) !== element) element.removeAttribute("id");      // another drawing has it
     this.parts = this.boxElement.map(g => Object.fromEntries(["what", "value", "grad", "right"].map(name =>
       [name, g.querySelector("." + name)])));
     this.localText = this.linkElement.map(g => g.querySelector(".local"));

@@ -28,6 +28,9 @@ export function make(tag, attributes = {}, ...children) {
   return element;
 }
 
+/* The attributes of an element that is found by this name: a class, and an id where no other element has it. */
+export const named = (name, more = "") => ({ class: (name + " " + more).trim(), ...(document.getElementById(name) ? {} : { id: name }) });
+
 export const lessMotion = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
 
 /* Scrolls `frame`, never the page, until `element` is in view. */

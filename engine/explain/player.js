@@ -3,7 +3,7 @@
 
    Invariant: 0 <= at < length, and every change of `at` goes through `go`. A button that has nothing to do stays in the
    order of the keyboard, with aria-disabled, so that the focus is never lost. */
-import { make, lessMotion } from "./page.js";
+import { lessMotion, make, named } from "./page.js";
 
 export class Player {
   /* root: an element that becomes the toolbar. onStep(at, from) shows a step; from is -1 the first time. */
@@ -18,7 +18,7 @@ export class Player {
     root.setAttribute("role", "toolbar");
     root.setAttribute("aria-label", "steps");
     const button = (id, sign, says, go) => {
-      const b = make("button", { id, type: "button", "aria-label": says, title: says }, sign);
+      const b = make("button", { ...named(id), type: "button", "aria-label": says, title: says }, sign);
       b.addEventListener("click", () => { this.stop(); go(); });
       root.append(b);
       return b;
@@ -27,11 +27,11 @@ export class Player {
     this.back = button("back", "◀", "one step back (left arrow)", () => this.go(this.at - 1));
     this.next = button("next", "▶", "one step forward (right arrow)", () => this.go(this.at + 1));
     this.last = button("last", "▶|", "to the end (End)", () => this.go(this.length - 1));
-    this.playing = make("button", { id: "play", type: "button", "aria-pressed": "false" }, "play");
+    this.playing = make("button", { ...named("play"), type: "button", "aria-pressed": "false" }, "play");
     this.playing.addEventListener("click", () => this.timer ? this.stop() : this.play());
-    this.slider = make("input", { type: "range", id: "at", min: 0, value: 0, "aria-label": "step" });
+    this.slider = make("input", { ...named("at"), type: "range", min: 0, value: 0, "aria-label": "step" });
     this.slider.addEventListener("input", () => { this.stop(); this.go(Number(this.slider.value)); });
-    this.count = make("span", { id: "count", class: "count" });
+    this.count = make("span", named("count"));
     this.jumps = make("span", { class: "phases", role: "group", "aria-label": "phases" });
     root.append(this.playing, this.slider, this.count, this.jumps);
   }
