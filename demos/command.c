@@ -4,9 +4,10 @@
 #include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-enum { MOST_OPTIONS = 16, HELP_COLUMN = 20 };
+enum { MOST_OPTIONS = 16, HELP_COLUMN = 20, COLUMNS = 80 };
 
 /* ---- help ------------------------------------------------------------------------------------ */
 
@@ -19,37 +20,62 @@ static const char *value_word(command_kind kind) {
     return words[kind];
 }
 
-static void print_default(const command_option *o) {
+static void write_default(const command_option *o, FILE *to) {
     const command_counts *counts = o->value;
     switch (o->kind) {
     case COMMAND_FLAG: break;
-    case COMMAND_SEED: printf(" (%llu)", (unsigned long long)*(uint64_t *)o->value); break;
-    case COMMAND_COUNT: printf(" (%zu)", *(size_t *)o->value); break;
-    case COMMAND_RATE: printf(" (%g)", *(double *)o->value); break;
+    case COMMAND_SEED: fprintf(to, " (%llu)", (unsigned long long)*(uint64_t *)o->value); break;
+    case COMMAND_COUNT: fprintf(to, " (%zu)", *(size_t *)o->value); break;
+    case COMMAND_RATE: fprintf(to, " (%g)", *(double *)o->value); break;
     case COMMAND_FILE:
     case COMMAND_FOLDER:
     case COMMAND_NAME:
-        if (*(const char **)o->value != NULL) printf(" (%s)", *(const char **)o->value);
+        if (*(const char **)o->value != NULL) fprintf(to, " (%s)", *(const char **)o->value);
         break;
     case COMMAND_COUNTS:
         for (size_t i = 0; i < counts->n; i++)
-            printf("%s%zu", i == 0 ? " (" : ",", counts->count[i]);
-        fputs(")", stdout);
+            fprintf(to, "%s%zu", i == 0 ? " (" : ",", counts->count[i]);
+        fputs(")", to);
     }
 }
 
-static void print_help(const char *about, const command_option option[]) {
-    printf("usage: %s [OPTION ...]\n\n%s\n\n", program_invocation_short_name, about);
-    for (const command_option *o = option; o->name != NULL; o++) {
-        const int width = printf("  --%s%s", o->name, value_word(o->kind));
-        printf("%*s", width < HELP_COLUMN ? HELP_COLUMN - width : 1, "");
-        for (const char *at = o->help; *at != '\0'; at++) {
-            fputc(*at, stdout);
-            if (*at == '\n') printf("%*s", HELP_COLUMN, "");
-        }
-        print_default(o);
-        fputc('\n', stdout);
+/* Prints a text from column `column` on, broken between words before the edge of a terminal; its
+ * own line breaks are spaces, but an empty line stays. */
+static void wrap(const char *text, int column, int indent) {
+    bool first = true; /* on its line */
+    while (*text != '\0') {
+        const size_t word = strcspn(text, " \n"), spaces = strspn(text + word, " \n");
+        const bool   empty_line = strncmp(text + word, "\n\n", 2) == 0;
+        const int    length = (int)word;
+        if (!first && column + 1 + length > COLUMNS)
+            column = indent, first = true, printf("\n%*s", indent, "");
+        column += printf("%s%.*s", first ? "" : " ", length, text);
+        first = empty_line;
+        if (empty_line) printf("\n\n%*s", indent, ""), column = indent;
+        text += word + spaces;
     }
+    putchar('\n');
+}
+
+static void print_option(const command_option *o) {
+    char     *help = NULL;
+    size_t    length = 0;
+    FILE     *to = open_memstream(&help, &length);
+    const int width = printf("  --%s%s", o->name, value_word(o->kind));
+    if (to == NULL) return;
+    fputs(o->help, to);
+    write_default(o, to);
+    fclose(to);
+    printf("%*s", width < HELP_COLUMN ? HELP_COLUMN - width : 1, "");
+    wrap(help, width < HELP_COLUMN ? HELP_COLUMN : width + 1, HELP_COLUMN);
+    free(help);
+}
+
+static void print_help(const char *about, const command_option option[]) {
+    printf("usage: %s [OPTION ...]\n\n", program_invocation_short_name);
+    wrap(about, 0, 0);
+    putchar('\n');
+    for (const command_option *o = option; o->name != NULL; o++) print_option(o);
     printf("  %-*sthis text\n\n", HELP_COLUMN - 2, "--help");
     printf("Exits with 0, or with %d after an error, %d for wrong usage.\n", BAD_RUN, BAD_USE);
 }

@@ -259,9 +259,9 @@ static bool report(const reader *r) {
     bool good = write_confusion(r) && write_predictions(r);
     if (gnuplot) good = draw_pictures(r) && good;
     if (good && !quiet)
-        printf("\nIn %s: history.tsv, confusion.tsv, predictions.tsv%s\n",
+        printf("\nIn %s:\n  history.tsv, confusion.tsv, predictions.tsv%s\n",
                option_shown(r->options->out),
-               gnuplot ? ", loss and confusion as .svg and .png"
+               gnuplot ? ", loss and confusion (.svg, .png)"
                        : " (gnuplot would have drawn pictures too)");
     return good;
 }

@@ -242,7 +242,7 @@ static bool report(const writer *w) {
     if (!report_close(file, out, "history.tsv") || !write_samples(w)) return false;
     const bool gnuplot = report_gnuplot();
     if (gnuplot && !report_draw(out, "loss", 720, 420, script, w)) return false;
-    printf("In %s: history.tsv, samples.tsv%s\n", option_shown(out),
+    printf("In %s:\n  history.tsv, samples.tsv%s\n", option_shown(out),
            gnuplot ? ", loss.svg, loss.png" : "");
     return true;
 }
@@ -254,8 +254,8 @@ static bool build(writer *w, ad_tape *tape) {
     if (w->net == NULL || w->loss == NULL)
         return fail("no network", nn_model_status(w->model) != AD_OK ? nn_model_message(w->model)
                                                                      : "out of memory");
-    printf("%zu documents, %zu tokens; width %zu, %d heads, blocks of %d, %zu parameters; batches "
-           "of %zu, seed %llu\n\n",
+    printf("%zu documents, %zu tokens; width %zu, %d heads, blocks of %d, %zu parameters;\n"
+           "batches of %zu, seed %llu\n\n",
            w->documents, w->vocabulary, width, HEADS, BLOCK, nn_model_count(w->model), batch,
            (unsigned long long)seed);
     return true;

@@ -20,18 +20,18 @@ enum { FAILED = 1, OPEN = 3 }; /* exit statuses: wrong; not resolved */
 static const char usage[] =
     "usage: gradcheck 'EXPRESSION' [NAME=VALUE ...] [OPTION ...]\n"
     "\n"
-    "Compares the derivatives of EXPRESSION by every NAME with differences, each rule of the "
-    "chain\n"
-    "with differences of its operation alone, and the reverse sweep with a forward one.\n"
+    "Compares the derivatives of EXPRESSION by every NAME with differences, each rule\n"
+    "of the chain with differences of its operation alone, and the reverse sweep with\n"
+    "a forward one.\n"
     "\n"
     "  gradcheck '(a + b)*(b + 1)' a=2 b=1\n"
     "  gradcheck 'sin(a*b)' a=2 b=1 --claim a=-0.4\n"
     "  gradcheck 'tanh(w*x + b)' w=0.5 x=2 b=-1 --break tanh:1.001\n"
     "  gradcheck 'exp(sin(x))' x=1 --curve x\n"
     "\n"
-    "  --claim NAME=NUMBER    check this number in place of the derivative that was computed\n"
-    "  --break OPERATION:F    break one rule on purpose: its first partial derivative times F\n"
-    "                         (OPERATION.1:F for the second operand)\n"
+    "  --claim NAME=NUMBER    check this number in place of the computed derivative\n"
+    "  --break OPERATION:F    break one rule on purpose: its first partial derivative\n"
+    "                         times F (OPERATION.1:F for the second operand)\n"
     "  --curve NAME           the error of differences against their step, 1 to 1e-13\n"
     "  --svg FILE             ... as a picture;  --tsv  as numbers\n"
     "  --second               second derivatives, too\n"
@@ -40,10 +40,10 @@ static const char usage[] =
     "  --json, --csv          the report for programs\n"
     "  --help                 this text\n"
     "\n"
-    "Exits with 0 when right (PASS, WEAK), with 1 when something is wrong (FAIL), with 2 for "
-    "wrong\n"
-    "usage or when the answer cannot be written, and with 3 when differences could not resolve\n"
-    "it (INCONCLUSIVE, KINK, DOMAIN, UNSTABLE). Of several verdicts the worst counts.\n";
+    "Exits with 0 when right (PASS, WEAK), 1 when something is wrong (FAIL), with\n"
+    "2 for wrong usage or when the answer cannot be written, and with 3 when\n"
+    "differences could not resolve it (INCONCLUSIVE, KINK, DOMAIN, UNSTABLE). Of\n"
+    "several verdicts the worst counts.\n";
 
 typedef struct request {
     const char      *expression, *curve, *svg;

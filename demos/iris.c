@@ -97,7 +97,7 @@ static bool show(const size_t confusion[], size_t right, size_t rows) {
     if (gnuplot &&
         !report_draw_matrix(out, "confusion", (report_matrix){SPECIES, confusion}, title))
         return false;
-    printf("\nIn %s: history.tsv, predictions.tsv%s\n", option_shown(out),
+    printf("\nIn %s:\n  history.tsv, predictions.tsv%s\n", option_shown(out),
            gnuplot ? ", confusion.svg, confusion.png" : "");
     return true;
 }
@@ -136,8 +136,8 @@ static int run(void) {
     bool          good = good_flowers(data) && report_folder(out);
     if (good) {
         held_out = nn_data_split(data, 0.2, seed);
-        printf("%zu flowers to learn from, %zu held out; network 4-%zu-3 of tanh, %zu parameters, "
-               "seed %llu\n\n",
+        printf("%zu flowers to learn from, %zu held out; network 4-%zu-3 of tanh,\n"
+               "%zu parameters, seed %llu\n\n",
                nn_data_rows(data), nn_data_rows(held_out), hidden, nn_model_count(model),
                (unsigned long long)seed);
         good = learn(model, mlp, data, held_out, adam);

@@ -141,7 +141,7 @@ static bool write_all(const swings *s) {
     if (!report_close(file, out, "pendulum.tsv")) return false;
     const bool gnuplot = report_gnuplot();
     if (gnuplot && !report_draw(out, "pendulum", 720, 420, script, s)) return false;
-    printf("\nIn %s: history.tsv, pendulum.tsv%s\n", option_shown(out),
+    printf("\nIn %s:\n  history.tsv, pendulum.tsv%s\n", option_shown(out),
            gnuplot ? ", pendulum.svg, pendulum.png" : "");
     return true;
 }
@@ -178,8 +178,8 @@ static int run(void) {
     for (size_t k = 0; k < PARAMS; k++)
         nn_param(model, names[k], 0, NULL, nn_init_uniform(guess[k], guess[k]));
     if (!quiet)
-        printf("%d angles of a damped pendulum in %g s, each with a noise of %g; %d steps of "
-               "integration\n",
+        printf("%d angles of a damped pendulum in %g s, each with a noise of %g;\n"
+               "%d steps of integration\n",
                SEEN, duration, noise, STEPS);
     const bool good = (quiet || report_folder(out)) && fit(model);
     nn_model_free(model);

@@ -122,8 +122,8 @@ static bool show(nn_model *model, const nn_mlp *mlp, const nn_data *held_out) {
         predict(model, mlp, b.x[i], &b.mean[i], &b.deviation[i]);
     }
     draw(&b);
-    printf("\nheld-out points within one deviation: %.1f%% (normal: 68.3%%), within two: %.1f%% "
-           "(95.4%%)\n\n"
+    printf("\nheld-out points within one deviation: %.1f%% (normal: 68.3%%),\n"
+           "within two: %.1f%% (95.4%%)\n\n"
            "       x   mean  sin x   deviation  of the noise\n",
            100 * (double)one / (double)rows, 100 * (double)two / (double)rows);
     for (size_t i = 6; i < GRID; i += 12)
@@ -132,7 +132,7 @@ static bool show(nn_model *model, const nn_mlp *mlp, const nn_data *held_out) {
     if (!write_table(&b)) return false;
     const bool gnuplot = report_gnuplot();
     if (gnuplot && !report_draw(out, "regression", 720, 460, script, &b)) return false;
-    printf("\nIn %s: history.tsv, regression.tsv%s\n", option_shown(out),
+    printf("\nIn %s:\n  history.tsv, regression.tsv%s\n", option_shown(out),
            gnuplot ? ", regression.svg, regression.png" : "");
     return true;
 }
@@ -162,8 +162,8 @@ static int run(void) {
     const nn_schedule falling = nn_schedule_cosine(rate, 0, epochs * ((points + 39) / 40));
     char              history[4096];
     snprintf(history, sizeof history, "%s/history.tsv", out);
-    printf("%zu points of sin x with a noise that grows; network 1-%zu-%zu-2 of tanh, %zu "
-           "parameters, seed %llu\n",
+    printf("%zu points of sin x with a noise that grows; network 1-%zu-%zu-2 of tanh,\n"
+           "%zu parameters, seed %llu\n",
            points, hidden, hidden, nn_model_count(model), (unsigned long long)seed);
     if (held_out == NULL) fputs("regression: out of memory\n", stderr);
     const bool ready = held_out != NULL && report_folder(out),

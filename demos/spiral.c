@@ -87,7 +87,7 @@ static bool show(const learner *l) {
     printf("\n%zu of %zu points in their arm: %.1f%%\n", right, points,
            100 * (double)right / (double)points);
     if (!map_write(l->map, out)) return false;
-    printf("In %s: history.tsv, map.tsv%s\n", option_shown(out),
+    printf("In %s:\n  history.tsv, map.tsv%s\n", option_shown(out),
            report_gnuplot() ? ", map.svg, map.png" : "");
     return true;
 }

@@ -199,9 +199,7 @@ static void print_wishes_for_weights(const printer *b, size_t l, const chosen *c
     char          name[24];
     const double *before = nn__layer_input(b->lesson, b->example, l),
                  *gradient = b->example->gradient;
-    fprintf(b->to,
-            "  layer %zu asks of its weights, -dC/dw = -dC/dz * the activation that the weight "
-            "carries\n",
+    fprintf(b->to, "  layer %zu asks of its weights, -dC/dw = -dC/dz * the activation it carries\n",
             l + 1);
     print_heads(b, l, c->across, c->column, "activation before", "bias");
     fprintf(b->to, "    %-20s", "");
@@ -278,7 +276,7 @@ static void print_step(const printer *b) {
     size_t           largest = 0;
     for (size_t i = 0; i < lesson->params; i++)
         if (fabs(lesson->mean[i]) > fabs(lesson->mean[largest])) largest = i;
-    fprintf(b->to, "step      every weight and bias: new = old - %.6g * dC/dw%s\n", lesson->rate,
+    fprintf(b->to, "step      each weight and bias: new = old - %.6g * dC/dw%s\n", lesson->rate,
             lesson->examples > 1 ? ", the mean over the batch" : "");
     fprintf(b->to, "    the largest change: %s = %.6g - %.6g * %.6g = %.6g\n",
             param_name(lesson, largest, name), lesson->weight[largest], lesson->rate,
@@ -294,15 +292,14 @@ static void print_step(const printer *b) {
                 : "the step is too small to see");
 }
 
-/* One row for each example, then their mean; for the six parameters with the largest means. */
+/* One row for each example, then their mean; for the four parameters with the largest means. */
 static void print_batch(const printer *b) {
     const nn_lesson *lesson = b->lesson;
-    size_t           index[6];
-    const size_t     across = largest_indices(lesson->params, lesson->mean, 6, index);
+    size_t           index[4];
+    const size_t     across = largest_indices(lesson->params, lesson->mean, 4, index);
     double           gap = 0;
-    fprintf(
-        b->to,
-        "batch     one row for each example: its loss, and the derivative in some parameters\n");
+    fprintf(b->to,
+            "batch     a row for each example: its loss, its derivative in some parameters\n");
     fprintf(b->to, "    %-10s %10s", "row", "C");
     char name[80];
     for (size_t i = 0; i < across; i++)
@@ -321,8 +318,8 @@ static void print_batch(const printer *b) {
     for (size_t i = 0; i < lesson->params; i++)
         gap = fmax(gap, fabs(lesson->mean[i] - lesson->gradient_of_mean[i]));
     fprintf(b->to,
-            "\n    the gradient of the mean loss, by one sweep, differs from the mean of the "
-            "gradients by %.0e at most\n",
+            "\n    the gradient of the mean loss, by one sweep, differs from the mean of the\n"
+            "    gradients by %.0e at most\n",
             gap);
 }
 

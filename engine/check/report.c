@@ -198,40 +198,67 @@ static void taylor(FILE *to, double slope, int wanted) {
     else fprintf(to, "  Taylor slope %.2f (want %d)", slope, wanted);
 }
 
-static void show_line(FILE *to, int width, const ad_check_line *l) {
-    char claimed[COLUMN], middle[2 * COLUMN + 8], a[COLUMN], b[COLUMN], ratio[COLUMN], step[COLUMN];
+/* A line of the table: claimed, differences, gap/tolerance, step. */
+enum { CELLS = 4, CELL = 2 * COLUMN + 8 };
+static const char *const heads[CELLS] = {"claimed", "differences +- error", "gap/tol", "step"};
+
+static void make_cells(const ad_check_line *l, char cell[CELLS][CELL]) {
+    char         a[COLUMN], b[COLUMN];
+    const double r = l->gap / l->tolerance;
+    snprintf(cell[0], CELL, "%s", digits(l->claimed, "%.10g", a));
     if (!isnan(l->estimate))
-        snprintf(middle, sizeof middle, "%s +- %s", digits(l->estimate, "%.10g", a),
+        snprintf(cell[1], CELL, "%s +- %s", digits(l->estimate, "%.10g", a),
                  digits(l->error, "%.0e", b));
     else if (!isnan(l->left) || !isnan(l->right))
-        snprintf(middle, sizeof middle, "[%s, %s]", digits(l->left, "%.6g", a),
+        snprintf(cell[1], CELL, "[%s, %s]", digits(l->left, "%.6g", a),
                  digits(l->right, "%.6g", b));
-    else snprintf(middle, sizeof middle, "none");
-    const double r = l->gap / l->tolerance;
-    char         name[NAME];
-    snprintf(step, sizeof step, isnan(l->step) ? "-" : "2^%.0f", log2(l->step));
-    fprintf(to, "  %-*s  %-17s  %-26s  %-13s  %-6s  %s\n", width,
-            ad__shown_text(NAME, name, l->name), digits(l->claimed, "%.10g", claimed), middle,
-            isnan(r) ? "-" : digits(r, "%.1e", ratio), step, ad_verdict_text(l->verdict));
+    else snprintf(cell[1], CELL, "none");
+    snprintf(cell[2], CELL, "%s", isnan(r) ? "-" : digits(r, "%.1e", a));
+    snprintf(cell[3], CELL, isnan(l->step) ? "-" : "2^%.0f", log2(l->step));
+}
+
+/* Columns are as wide as what stands in them, so that a table of usual numbers fits a terminal. */
+typedef struct table {
+    int name, cell[CELLS];
+} table;
+
+static void widen(int *width, const char *text, int most) {
+    const int length = (int)strlen(text);
+    if (length > *width) *width = length < most ? length : most;
+}
+
+static table table_of(size_t n, const ad_check_line line[]) {
+    table t = {.name = (int)strlen("coordinate")};
+    char  name[NAME], cell[CELLS][CELL];
+    for (int k = 0; k < CELLS; k++) t.cell[k] = (int)strlen(heads[k]);
+    for (size_t i = 0; i < n; i++) {
+        widen(&t.name, ad__shown_text(NAME, name, line[i].name), 40);
+        make_cells(&line[i], cell);
+        for (int k = 0; k < CELLS; k++) widen(&t.cell[k], cell[k], CELL);
+    }
+    return t;
+}
+
+static void show_line(FILE *to, const table *t, const ad_check_line *l) {
+    char name[NAME], cell[CELLS][CELL];
+    make_cells(l, cell);
+    fprintf(to, "  %-*s", t->name, ad__shown_text(NAME, name, l->name));
+    for (int k = 0; k < CELLS; k++) fprintf(to, "  %-*s", t->cell[k], cell[k]);
+    fprintf(to, "  %s\n", ad_verdict_text(l->verdict));
 }
 
 static void show_lines(FILE *to, size_t n, const ad_check_line line[]) {
-    size_t hidden = 0, shown = 0;
-    int    width = (int)strlen("coordinate");
-    char   name[NAME];
+    size_t      hidden = 0, shown = 0;
+    const table t = table_of(n, line);
     if (n == 0) return;
-    for (size_t i = 0; i < n; i++) {
-        const int length = (int)strlen(ad__shown_text(NAME, name, line[i].name));
-        if (length > width) width = length;
-    }
-    if (width > 40) width = 40;
-    fprintf(to, "  %-*s  %-17s  %-26s  %-13s  %-6s  %s\n", width, "coordinate", "claimed",
-            "differences +- error", "gap/tolerance", "step", "verdict");
+    fprintf(to, "  %-*s", t.name, "coordinate");
+    for (int k = 0; k < CELLS; k++) fprintf(to, "  %-*s", t.cell[k], heads[k]);
+    fputs("  verdict\n", to);
     for (int round = 0; round < 2; round++) { /* problems first */
         for (size_t i = 0; i < n; i++) {
             if ((line[i].verdict == AD_PASS) != (round == 1)) continue;
             if (n > SHOWN_LINES && shown >= SHOWN_LINES) hidden++;
-            else show_line(to, width, &line[i]), shown++;
+            else show_line(to, &t, &line[i]), shown++;
         }
     }
     if (hidden > 0) fprintf(to, "  ... and %zu more\n", hidden);
@@ -258,8 +285,7 @@ static void show_inside(const ad_check_report *r, FILE *to) {
     char a[COLUMN];
     if (r->culprits == 0)
         fprintf(to,
-                "local: %zu operands of %zu operations, each against differences of its operation "
-                "alone: ok\n",
+                "local: %zu operands of %zu operations, against differences of each alone: ok\n",
                 r->operands, r->nodes);
     for (size_t i = 0; i < r->culprits; i++) show_culprit(to, &r->culprit[i], i == 0);
     if (r->local_count[AD_FAIL] > r->culprits)
@@ -290,7 +316,7 @@ static void page(const ad_check_report *r, FILE *to) {
     if (r->evaluations > 0) {
         fprintf(to, "  f = %s  %zu evaluations  seed %llu", digits(r->value, "%.10g", value),
                 r->evaluations, (unsigned long long)r->seed);
-        if (r->lines > 0) taylor(to, r->taylor, 2);
+        if (r->lines > 0) fputc('\n', to), taylor(to, r->taylor, 2);
     }
     fputc('\n', to);
     show_lines(to, r->lines, r->line);

@@ -140,12 +140,12 @@ Test(report, wide_numbers_keep_their_digits) {
     ad__report_line(r, &r->first, "pass", 0, -1.234567891e+300, &k);
     report = ad__report_done(r);
     expect_text(printed(AD_TEXT), "gradcheck: KINK  1 of 2 (1 pass)\n"
-                                  "  coordinate  claimed            differences +- error        "
-                                  "gap/tolerance  step    verdict\n"
-                                  "  kink        -1.234567891e-300  [-1.23456e-300, -6.54321e+300] "
-                                  " 1.0e-291       -       KINK\n"
+                                  "  coordinate  claimed            differences +- error            "
+                                  "gap/tol   step     verdict\n"
+                                  "  kink        -1.234567891e-300  [-1.23456e-300, -6.54321e+300]  "
+                                  "1.0e-291  -        KINK\n"
                                   "  pass        -1.234567891e+300  -1.234567891e-300 +- 1e-300  "
-                                  "0.0e+00        2^-1000  PASS\n");
+                                  "   0.0e+00   2^-1000  PASS\n");
 }
 
 Test(report, failing_rule_or_sweep_is_a_failure_though_all_lines_pass) {
@@ -306,17 +306,18 @@ Test(report, page_with_everything) {
     expect_text(
         printed(AD_TEXT),
         "gradcheck: FAIL  1 of 4 (1 pass, 1 inconclusive,"
-        " 1 kink)  f = 0.625  110 evaluations  seed 42  Taylor slope 2.00 (want 2)\n"
-        "  coordinate                                claimed            differences +- error       "
-        " gap/tolerance  step    verdict\n"
-        "  bias[0]                                   2.5                2 +- 1e-10                 "
-        " 1.0e-03        2^-3    FAIL\n"
-        "  a name that is just over forty characters  2.5                [-1,"
-        " 1]                     1.0e-03        -       KINK\n"
-        "  all, \"but\" one                            0                  none                     "
-        "   -              -       INCONCLUSIVE\n"
-        "  w                                         2.5                2 +- 1e-10                 "
-        " 1.0e-03        2^-3    PASS\n"
+        " 1 kink)  f = 0.625  110 evaluations  seed 42\n"
+        "  Taylor slope 2.00 (want 2)\n"
+        "  coordinate                                claimed  differences +- error  gap/tol  "
+        "step  verdict\n"
+        "  bias[0]                                   2.5      2 +- 1e-10            1.0e-03  "
+        "2^-3  FAIL\n"
+        "  a name that is just over forty characters  2.5      [-1, 1]               1.0e-03  "
+        "-     KINK\n"
+        "  all, \"but\" one                            0        none                  -        "
+        "-     INCONCLUSIVE\n"
+        "  w                                         2.5      2 +- 1e-10            1.0e-03  "
+        "2^-3  PASS\n"
         "local: node 12 (h), mul, operand 1, in w * #3, at my,model.c:42: rule says 3.5, "
         "differences 3,"
         " off by 5.0e-01   <- culprit\n"
@@ -326,10 +327,9 @@ Test(report, page_with_everything) {
         "sweep: forward against reverse 2.5e-01 (ok)\n"
         "second order: WEAK  1 of 2 (1 pass)  Taylor slope too small to see (want 3)\n"
         "  symmetry |v.Hw - w.Hv| 1.2e-01 (allowed inf)\n"
-        "  coordinate  claimed            differences +- error        gap/tolerance  step    "
-        "verdict\n"
-        "  w, b        2.5                2 +- 1e-10                  1.0e-03        2^-3    WEAK\n"
-        "  w, w        2.5                2 +- 1e-10                  1.0e-03        2^-3    PASS\n"
+        "  coordinate  claimed  differences +- error  gap/tol  step  verdict\n"
+        "  w, b        2.5      2 +- 1e-10            1.0e-03  2^-3  WEAK\n"
+        "  w, w        2.5      2 +- 1e-10            1.0e-03  2^-3  PASS\n"
         "the conclusion\n");
 }
 
@@ -430,12 +430,11 @@ Test(report, page_of_a_tape_without_culprits) {
     report = ad__report_done(r);
     expect_text(
         printed(AD_TEXT),
-        "gradcheck: PASS  1 of 1  f = 0  1 evaluations  seed 0  Taylor slope too small to see "
-        "(want 2)\n"
-        "  coordinate  claimed            differences +- error        gap/tolerance  step    "
-        "verdict\n"
-        "  w           2.5                2 +- 1e-10                  1.0e-03        2^-3    PASS\n"
-        "local: 3 operands of 2 operations, each against differences of its operation alone: ok\n"
+        "gradcheck: PASS  1 of 1  f = 0  1 evaluations  seed 0\n"
+        "  Taylor slope too small to see (want 2)\n"
+        "  coordinate  claimed  differences +- error  gap/tol  step  verdict\n"
+        "  w           2.5      2 +- 1e-10            1.0e-03  2^-3  PASS\n"
+        "local: 3 operands of 2 operations, against differences of each alone: ok\n"
         "sweep: forward against reverse nan (inconclusive)\n");
     report->sweep = AD_FAIL;
     cr_expect(strstr(printed(AD_TEXT), "sweep: forward against reverse nan (WRONG)\n") != NULL,
