@@ -140,10 +140,10 @@ Test(report, wide_numbers_keep_their_digits) {
     ad__report_line(r, &r->first, "pass", 0, -1.234567891e+300, &k);
     report = ad__report_done(r);
     expect_text(printed(AD_TEXT), "gradcheck: KINK  1 of 2 (1 pass)\n"
-                                  "  coordinate  claimed            differences +- error            "
-                                  "gap/tol   step     verdict\n"
-                                  "  kink        -1.234567891e-300  [-1.23456e-300, -6.54321e+300]  "
-                                  "1.0e-291  -        KINK\n"
+                                  "  coordinate  claimed            differences +- error           "
+                                  " gap/tol   step     verdict\n"
+                                  "  kink        -1.234567891e-300  [-1.23456e-300, -6.54321e+300] "
+                                  " 1.0e-291  -        KINK\n"
                                   "  pass        -1.234567891e+300  -1.234567891e-300 +- 1e-300  "
                                   "   0.0e+00   2^-1000  PASS\n");
 }
@@ -428,14 +428,13 @@ Test(report, page_of_a_tape_without_culprits) {
     r->page.operands = 3;
     r->page.sweep_gap = NAN;
     report = ad__report_done(r);
-    expect_text(
-        printed(AD_TEXT),
-        "gradcheck: PASS  1 of 1  f = 0  1 evaluations  seed 0\n"
-        "  Taylor slope too small to see (want 2)\n"
-        "  coordinate  claimed  differences +- error  gap/tol  step  verdict\n"
-        "  w           2.5      2 +- 1e-10            1.0e-03  2^-3  PASS\n"
-        "local: 3 operands of 2 operations, against differences of each alone: ok\n"
-        "sweep: forward against reverse nan (inconclusive)\n");
+    expect_text(printed(AD_TEXT),
+                "gradcheck: PASS  1 of 1  f = 0  1 evaluations  seed 0\n"
+                "  Taylor slope too small to see (want 2)\n"
+                "  coordinate  claimed  differences +- error  gap/tol  step  verdict\n"
+                "  w           2.5      2 +- 1e-10            1.0e-03  2^-3  PASS\n"
+                "local: 3 operands of 2 operations, against differences of each alone: ok\n"
+                "sweep: forward against reverse nan (inconclusive)\n");
     report->sweep = AD_FAIL;
     cr_expect(strstr(printed(AD_TEXT), "sweep: forward against reverse nan (WRONG)\n") != NULL,
               "%s", text);
