@@ -40,8 +40,8 @@ static const char usage[] =
     "  --json, --csv          the report for programs\n"
     "  --help                 this text\n"
     "\n"
-    "Exits with 0 when right (PASS, WEAK), 1 when something is wrong (FAIL), with\n"
-    "2 for wrong usage or when the answer cannot be written, and with 3 when\n"
+    "Exits with 0 when right (PASS, WEAK), with 1 when something is wrong (FAIL),\n"
+    "with 2 for wrong usage or when the answer cannot be written, and with 3 when\n"
     "differences could not resolve it (INCONCLUSIVE, KINK, DOMAIN, UNSTABLE). Of\n"
     "several verdicts the worst counts.\n";
 
