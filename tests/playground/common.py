@@ -8,12 +8,19 @@ A test is a file of functions whose names are claims; each takes a Page that has
 Arguments of a test: the page, and a folder for screenshots if they are wanted. Prints TAP; every claim also fails for an
 error on the console, a request to any network, or text that is wider than the window."""
 
+import os
+import subprocess
 import sys
 import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import browser
+
+root = Path(__file__).resolve().parent.parent.parent
+# Where the libraries and the native engine are: Meson says so; by hand it is the usual build.
+built = Path(os.environ.get("TAPIR_BUILD", root/"build/test"))
+native_engine = built/"demos/playground/engine"
 
 page_file = Path(sys.argv[1] if len(sys.argv) > 1 else "docs/playground.html").resolve()
 pictures = Path(sys.argv[2]) if len(sys.argv) > 2 else None
@@ -88,6 +95,19 @@ class Page(browser.Browser):
             self.picture(pictures/f"{name}.png")
 
 
+def ran(source, folder):
+    """What a program that the page gave prints; it is compiled as its first lines say, against the libraries that were built."""
+    folder = Path(folder)
+    (folder/"given.c").write_text(source)
+    libraries = [built/"nn/libtapir-nn.so", built/"engine/libtapir.so"]
+    made = subprocess.run(["cc", "-std=c11", "-Wall", "-Wextra", "-Werror", "-I", root/"include", "-I", root/"engine", folder/"given.c", "-o", folder/"given",
+                           *libraries, *(f"-Wl,-rpath,{library.parent}" for library in libraries), "-lm"], capture_output=True, text=True)
+    assert made.returncode == 0, made.stderr
+    said = subprocess.run([folder/"given"], capture_output=True, text=True)
+    assert said.returncode == 0, said.stderr
+    return said.stdout
+
+
 def run(claims, width=1280, height=900, dark=False):
     """Every function of the file that takes a page, in order, as TAP."""
     if browser.missing():
@@ -108,7 +128,7 @@ def run(claims, width=1280, height=900, dark=False):
                 wide = page.run("return document.documentElement.scrollWidth - document.documentElement.clientWidth")
                 assert wide <= 0, f"the page is {wide} px wider than the window"
                 print(f"ok {number} - {name}", flush=True)
-            except (AssertionError, SystemExit) as error:        # SystemExit: what the driver refused
+            except (Exception, SystemExit) as error:        # SystemExit: what the driver refused
                 failed += 1
                 print(f"not ok {number} - {name}\n# " + str(error).replace("\n", "\n# "), flush=True)
                 page.show("failed-" + name)
