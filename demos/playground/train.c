@@ -233,6 +233,15 @@ static void write_data(const char *key, const nn_data *data, FILE *to) {
 
 /* ---- commands -------------------------------------------------------------------------------- */
 
+/* Every target is a class, 0 to classes - 1. */
+static bool are_classes(const nn_data *data, size_t classes) {
+    for (size_t i = 0; i < nn_data_rows(data); i++) {
+        const double target = nn_data_row(data, i)[2];
+        if (!(target >= 0 && target < (double)classes && floor(target) == target)) return false;
+    }
+    return true;
+}
+
 static const char *begin(const play_request *r, trainer *t) {
     const char *set = play_text(r, "set");
     t->train = generate(r, set != NULL ? set : "moons");
@@ -240,6 +249,8 @@ static const char *begin(const play_request *r, trainer *t) {
         return t->train != NULL
                  ? nn_data_message(t->train)
                  : "The data need at least 4 rows of two inputs and a target, and 20,000 at most.";
+    if (play_count(r, "classes", 2) > 0 && !are_classes(t->train, play_count(r, "classes", 2)))
+        return "A target is none of the classes: they are whole numbers from 0.";
     const double share = play_number(r, "test", 0.3);
     t->test = nn_data_split(t->train, share >= 0.05 && share <= 0.8 ? share : 0.3,
                             play_count(r, "seed", 1));

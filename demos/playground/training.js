@@ -355,7 +355,7 @@ function programInC() {
   const optimizer = s.optimizer === "adam" ? `nn_adam_config how = nn_adam_usual(${s.rate});\n    how.weight_decay = ${s.decay};\n    nn_optimizer *optimizer = nn_adam_new(&how);`
     : `nn_sgd_config how = {.rate = ${s.rate}, .momentum = ${s.optimizer === "momentum" ? 0.9 : 0}, .weight_decay = ${s.decay}};\n    nn_optimizer *optimizer = nn_sgd_new(&how);`;
   return `/* Trains a network ${sizes.join("-")} on ${rows.length/3} examples, from the weights of the same seed, and prints the
- * mean loss after each of 10 epochs. Build it with
+ * mean loss of each of 10 epochs and the weights after them. Build it with
  *     cc training.c $(pkg-config --cflags --libs tapir-nn) */
 #include <stdio.h>
 #include <tapir/nn.h>
@@ -382,6 +382,8 @@ int main(void) {
     nn_train_config config = {.epochs = 10, .batch = ${s.batch}, .seed = ${s.seed}, .progress = true, .stream = stdout};
     const ad_status status = nn_train(model, loss, mlp, data, optimizer, &config);
     if (status != AD_OK) fprintf(stderr, "%s\\n", nn_model_message(model));
+    for (size_t i = 0; i < nn_model_count(model); i++)
+        printf("weight %zu: %.17g\\n", i, ad_value(nn_model_params(model)[i]));
     nn_optimizer_free(optimizer);
     nn_data_free(data);
     nn_mlp_free(mlp);
