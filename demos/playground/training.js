@@ -458,7 +458,7 @@ export const training = {
   },
   enter() { places = null; if (look) draw(); },
   leave() { stop(); },
-  now: () => ({ look, data, history, busy, playing }),
+  now: () => ({ look, data, history, busy, playing, apart: trainer.worker !== null }),
 
   exports: () => [
     { label: "The plane as SVG", file: "boundary.svg", type: "image/svg+xml", make: planeSvg },
