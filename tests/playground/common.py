@@ -32,7 +32,8 @@ class Page(browser.Browser):
     def start(self, address="", keep=False):
         """Opens the page anew, without what it remembers unless `keep`."""
         if not keep:        # what the page would write as it is left is refused
-            self.ask("POST", "/url", {"url": page_file.as_uri()})
+            if not self.run("return location.href").startswith(page_file.as_uri()):
+                self.ask("POST", "/url", {"url": page_file.as_uri()})
             self.run("for (const s of [localStorage, sessionStorage]) s.clear(); Storage.prototype.setItem = () => {};")
         self.ask("POST", "/url", {"url": "about:blank"})
         self.problems()
