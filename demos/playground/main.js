@@ -190,6 +190,7 @@ async function start() {
   if (location.hash.length > 1) await fromAddress(location.hash);
   else show(state.room);
   window.playground = { page, rooms: Object.fromEntries(rooms.map(room => [room.name, room])), show };
+  performance.mark("first picture");
   document.documentElement.dataset.ready = "true";
 }
 start();
