@@ -249,9 +249,22 @@ static ad_status show(ad_tape *tape, const request *r, size_t n, const ad_var y[
     }
 }
 
-/* A plain number can be shown as text only: it has no graph and no trace. */
-static int show_number(const request *r, ad_var y) {
+/* A page of a plain number shows it, in one box, and says why there is nothing to step through. */
+static int number_page(ad_tape *tape, const request *r, double value) {
+    char          title[160];
+    request       page = *r;
+    const ad_var  y = ad_input(tape, value);
+    const ad_view view = r->view;
+    snprintf(title, sizeof title, "%.80s is a plain number: nothing in it can change",
+             r->expression);
+    page.view = (ad_view){.order = view.order, .most = view.most, .title = title};
+    return write_page(&page, 1, &y) == AD_OK ? 0 : BAD_USE;
+}
+
+/* As a picture or as data it has nothing to show: it has no graph and no trace. */
+static int show_number(ad_tape *tape, const request *r, ad_var y) {
     if (r->form == WORDS) return ad_explain(y, stdout) == AD_OK ? 0 : unwritten();
+    if (r->form == HTML) return number_page(tape, r, ad_value(y));
     fprintf(stderr,
             "explain: the expression is the plain number %.6g: there are no steps to show\n",
             ad_value(y));
@@ -281,7 +294,7 @@ static int explain(ad_tape *tape, const request *r, char names[], ad_var x[]) {
     const ad_var last = ad_parse(tape, r->expression, (size_t)r->variables, names, x);
     const size_t n = ad_tape_status(tape) == AD_OK ? results(tape, r, last, y) : 0;
     ad_status    status = ad_tape_status(tape);
-    if (n > 0 && last.tape == NULL && r->outputs == NULL) return show_number(r, last);
+    if (n > 0 && last.tape == NULL && r->outputs == NULL) return show_number(tape, r, last);
     if (n > 0) status = show(tape, r, n, y);
     if (r->second && n > 0 && status == AD_OK) status = show_second(tape, r, y[0], x);
     if (status == AD_OK) return 0;

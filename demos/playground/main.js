@@ -189,7 +189,7 @@ async function start() {
   frame();
   if (location.hash.length > 1) await fromAddress(location.hash);
   else show(state.room);
-  window.playground = { page, rooms: Object.fromEntries(rooms.map(room => [room.name, room])), show };
+  window.playground = { page, copy: copyOfPage, rooms: Object.fromEntries(rooms.map(room => [room.name, room])), show };
   performance.mark("first picture");
   document.documentElement.dataset.ready = "true";
 }
