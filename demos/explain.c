@@ -261,7 +261,7 @@ static int number_page(ad_tape *tape, const request *r, double value) {
     return write_page(&page, 1, &y) == AD_OK ? 0 : BAD_USE;
 }
 
-/* As a picture or as data it has nothing to show: it has no graph and no trace. */
+/* As a picture for elsewhere or as data there is nothing to show: no graph, no trace. */
 static int show_number(ad_tape *tape, const request *r, ad_var y) {
     if (r->form == WORDS) return ad_explain(y, stdout) == AD_OK ? 0 : unwritten();
     if (r->form == HTML) return number_page(tape, r, ad_value(y));
