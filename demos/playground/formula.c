@@ -73,13 +73,13 @@ static void write_sheet(const ad__sheet *s, FILE *to) {
     char  *svg = NULL;
     size_t length;
     fputs("\"folded\":", to);
-    play_write_text(s->folded, to);
+    ad__json_text(s->folded, to);
     if (with_drawing) {
         FILE *drawing = open_memstream(&svg, &length);
         if (drawing != NULL) ad__draw_svg(s, true, drawing);
         if (drawing != NULL && fclose(drawing) == 0) {
             fputs(",\"svg\":", to);
-            play_write_text(svg, to);
+            ad__json_text(svg, to);
         }
         free(svg);
     }
@@ -95,7 +95,7 @@ static void write_nonfinite(ad_var y, FILE *to) {
     const bool found = ad_explain_nonfinite(y, told);
     if (fclose(told) == 0 && found) {
         fputs(",\"nonfinite\":", to);
-        play_write_text(text, to);
+        ad__json_text(text, to);
     }
     free(text);
 }
@@ -143,13 +143,13 @@ void play_nudge(const play_request *r, FILE *to) {
         const double moved = f.tape->value[node] - value;
         ad__replay_range(f.tape, node + 1, last + 1);
         fputs("{\"before\":", to);
-        play_write_number(before, to);
+        ad__json_number(before, to);
         fputs(",\"after\":", to);
-        play_write_number(f.tape->value[last], to);
+        ad__json_number(f.tape->value[last], to);
         fputs(",\"moved\":", to);
-        play_write_number(moved, to);
+        ad__json_number(moved, to);
         fputs(",\"gradient\":", to);
-        play_write_number(gradient, to);
+        ad__json_number(gradient, to);
         fputc('}', to);
     }
     forget(&f);
@@ -173,11 +173,11 @@ void play_curve(const play_request *r, FILE *to) {
                 to);
         }
         fputs("],\"claimed\":", to);
-        play_write_number(curve->claimed, to);
+        ad__json_number(curve->claimed, to);
         fputs(",\"estimate\":", to);
-        play_write_number(curve->estimate, to);
+        ad__json_number(curve->estimate, to);
         fputs(",\"off\":", to);
-        play_write_number(curve->error, to);
+        ad__json_number(curve->error, to);
         fputc('}', to);
     }
     ad_curve_free((ad_curve *)curve);
@@ -201,7 +201,7 @@ void play_second(const play_request *r, FILE *to) {
     if (i < n) ad_record_gradient(f.y, 1, &f.x[i], &dy);
     if (i < n && ad_tape_status(f.tape) == AD_OK) {
         fputs(",\"value\":", to);
-        play_write_number(ad_value(dy), to);
+        ad__json_number(ad_value(dy), to);
         if (dy.tape != NULL) {
             fputc(',', to);
             write_graph(r, dy, to);
@@ -209,7 +209,7 @@ void play_second(const play_request *r, FILE *to) {
     }
     if (ad_tape_status(f.tape) != AD_OK) {
         fputs(",\"error\":", to);
-        play_write_text(ad_tape_message(f.tape), to);
+        ad__json_text(ad_tape_message(f.tape), to);
     }
     fputc('}', to);
     forget(&f);

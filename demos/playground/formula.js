@@ -150,7 +150,7 @@ function panels() {
   if (state.chosen >= 0 && steps.nodes.has(state.chosen)) boxPanel.show(steps, state.chosen);
   else part.box.hidden = true;
   const label = steps.label(steps.pass.output);
-  if (part.curve.open) vPanel(part.curve.lastChild, ask, names, Math.max(0, Math.min(names.length - 1, state.by ?? 0)));
+  if (part.curve.open) vPanel(part.curve.lastChild, ask, names);
   if (part.second.open) secondPanel(part.second.lastChild, ask, names, label);
 }
 

@@ -96,7 +96,7 @@ export function drawCurve(curve) {
   return svg.node();
 }
 
-export function vPanel(root, ask, names, chosen) {
+export function vPanel(root, ask, names) {
   const select = make("select", {}, ...names.map((n, k) => make("option", { value: k }, n))), place = make("div");
   const draw = () => {
     root.dataset.by = select.value;
@@ -105,7 +105,7 @@ export function vPanel(root, ask, names, chosen) {
     place.replaceChildren(drawCurve(curve), make("p", {}, `The gradient is ${shorten(curve.claimed)}; the best that differences say is ${shorten(curve.estimate)} ± ${shorten(curve.off)}. ` +
       "Long steps are off because the function bends, short ones because rounding is divided by h: a V."));
   };
-  select.value = Math.min(names.length - 1, Number(root.dataset.by ?? Math.max(0, chosen)));
+  select.value = Math.min(names.length - 1, Number(root.dataset.by || 0));
   select.addEventListener("change", draw);
   root.replaceChildren(make("label", {}, "by ", select), place);
   if (names.length > 0) draw();

@@ -5,7 +5,6 @@
  * sequence of JSON texts (RFC 7464): the test of the page's bits runs both. */
 #include "play.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -90,35 +89,18 @@ double *play_numbers(const play_request *r, const char *key, size_t *n) {
 
 /* ---- writing --------------------------------------------------------------------------------- */
 
-void play_write_text(const char *text, FILE *to) {
-    fputc('"', to);
-    for (; *text != '\0'; text++) {
-        const unsigned char c = (unsigned char)*text;
-        if (c == '"' || c == '\\') fprintf(to, "\\%c", c);
-        else if (c < 0x20 || c == 0x7f) fprintf(to, "\\u%04x", c);
-        else fputc(c, to);
-    }
-    fputc('"', to);
-}
-
-void play_write_number(double x, FILE *to) {
-    if (isnan(x)) fputs("\"NaN\"", to);
-    else if (isinf(x)) fputs(x > 0 ? "\"Infinity\"" : "\"-Infinity\"", to);
-    else fprintf(to, "%.17g", x);
-}
-
 void play_write_numbers(size_t n, const double x[], FILE *to) {
     fputc('[', to);
     for (size_t i = 0; i < n; i++) {
         if (i > 0) fputc(',', to);
-        play_write_number(x[i], to);
+        ad__json_number(x[i], to);
     }
     fputc(']', to);
 }
 
 void play_write_error(const char *sentence, FILE *to) {
     fputs("{\"error\":", to);
-    play_write_text(sentence, to);
+    ad__json_text(sentence, to);
     fputc('}', to);
 }
 

@@ -8,6 +8,7 @@
 #ifndef TAPIR_PLAY_H
 #define TAPIR_PLAY_H
 
+#include "base/text.h"
 #include "nn/nn.h"
 
 #include <stdio.h>
@@ -25,9 +26,7 @@ size_t play_count(const play_request *request, const char *key, size_t otherwise
  * caller frees. NULL and 0 when there are none, or memory is out. */
 double *play_numbers(const play_request *request, const char *key, size_t *n);
 
-/* A JSON string; a JSON number, or the strings "NaN", "Infinity", "-Infinity"; an array of them. */
-void play_write_text(const char *text, FILE *to);
-void play_write_number(double x, FILE *to);
+/* A JSON array, of numbers as ad__json_number writes them. */
 void play_write_numbers(size_t n, const double x[], FILE *to);
 
 /* {"error":"..."} in place of an answer. */

@@ -200,7 +200,7 @@ static void write_norms(trainer *t, FILE *to) {
         double       sum = 0;
         for (size_t i = 0; i < n; i++) sum += g[i] * g[i];
         if (l > 0) fputc(',', to);
-        play_write_number(good ? sqrt(sum / (double)n) : NAN, to);
+        ad__json_number(good ? sqrt(sum / (double)n) : NAN, to);
         g += n + t->shape.size[l + 1];
     }
     fputs("],\"gradient\":", to);
@@ -209,16 +209,16 @@ static void write_norms(trainer *t, FILE *to) {
 
 static void write_look(trainer *t, FILE *to) {
     fprintf(to, "{\"step\":%zu,\"epoch\":", t->step);
-    play_write_number((double)t->step * (double)t->batch / (double)nn_data_rows(t->train), to);
+    ad__json_number((double)t->step * (double)t->batch / (double)nn_data_rows(t->train), to);
     fputs(",\"loss\":", to);
-    play_write_number(mean_of(t, t->loss, t->train), to);
+    ad__json_number(mean_of(t, t->loss, t->train), to);
     fputs(",\"test_loss\":", to);
-    play_write_number(mean_of(t, t->loss, t->test), to);
+    ad__json_number(mean_of(t, t->loss, t->test), to);
     if (t->classes) {
         fputs(",\"accuracy\":", to);
-        play_write_number(mean_of(t, t->correct, t->train), to);
+        ad__json_number(mean_of(t, t->correct, t->train), to);
         fputs(",\"test_accuracy\":", to);
-        play_write_number(mean_of(t, t->correct, t->test), to);
+        ad__json_number(mean_of(t, t->correct, t->test), to);
     }
     fputs(",\"params\":", to);
     play_write_numbers(t->params, t->param, to);

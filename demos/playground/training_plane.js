@@ -2,7 +2,6 @@
    examples. Colours come with lines and marks, so that nothing is told by colour alone. */
 import { contours } from "d3-contour";
 import { scaleLinear } from "d3-scale";
-import { create } from "d3-selection";
 import { symbol, symbolCircle, symbolCross, symbolDiamond, symbolSquare, symbolStar, symbolTriangle } from "d3-shape";
 
 const LIGHT = [[201, 110, 20], [40, 110, 200], [30, 130, 60], [140, 70, 170], [190, 40, 60], [90, 100, 110]];
@@ -47,7 +46,7 @@ function paint(canvas, n, colourAt) {
 }
 
 /* A unit's own picture. Inputs are units of their own. */
-export function paintUnit(canvas, grid, unit, inputs, range) {
+export function paintUnit(canvas, grid, unit, inputs) {
   const { n, values, units } = grid, scale = 1.2;
   if (inputs !== undefined) paint(canvas, n, i => signed(inputs === 0 ? 2*(i%n)/(n - 1) - 1 : 1 - 2*Math.floor(i/n)/(n - 1)));
   else paint(canvas, n, i => signed(values[i*units + unit]/scale));
@@ -110,4 +109,3 @@ export function rangeOf(rows) {
   const wide = Math.max(range[1] - range[0], 0.5)*0.12, high = Math.max(range[3] - range[2], 0.5)*0.12;
   return [range[0] - wide, range[1] + wide, range[2] - high, range[3] + high];
 }
-export { create };

@@ -4,7 +4,7 @@
    The data are those of ad__page_data: the trace, the boxes of the drawing with the nodes in each and the links between
    them, and the edges along which nothing is sent. A frame is what one press of a key shows: `values` are filled in,
    `changes` are [node, before, after]. Invariant: after `show` the drawing holds exactly what frames 0 to `at` did. */
-import { esc, shorten, cutText, make, named } from "./page.js";
+import { cutText, esc, make, named, shorten, showInside } from "./page.js";
 import { Player } from "./player.js";
 
 /* ---- a pass that is wrong on purpose ----------------------------------------------------------------------------- */
@@ -94,13 +94,8 @@ export class GraphSteps {
      steps are as many as before. */
   set(data, svg, place = 0) {
     if (svg !== undefined) this.view.innerHTML = svg;
-    this.trace = data.trace;
+    this.take(data);
     this.drawn = data.boxes;
-    this.unsent = new Map();
-    for (const [node, to, local] of data.unsent)
-      this.unsent.set(node, [...(this.unsent.get(node) || []), { to, local }]);
-    this.passes = [this.trace, ...(this.trace.more || [])];
-    this.nodes = new Map(this.trace.nodes.map(n => [n.id, n]));
     this.bug = this.trace.bug || "";
     this.boxOf = new Map();
     this.drawn.boxes.forEach((b, k) => b.nodes.forEach(id => this.boxOf.set(id, k)));
@@ -112,7 +107,6 @@ export class GraphSteps {
     this.parts = this.boxElement.map(g => Object.fromEntries(["what", "value", "grad", "right"].map(name =>
       [name, g.querySelector("." + name)])));
     this.localText = this.linkElement.map(g => g.querySelector(".local"));
-    this.inputs = this.trace.nodes.filter(n => n.op === "input").slice(0, 200);
     this.listen();
     this.fillTable();
     this.badge.hidden = !this.bug;
@@ -130,6 +124,21 @@ export class GraphSteps {
         n.op === this.trace.nodes[k].op && n.name === this.trace.nodes[k].name);
     if (!same) return false;
     const at = this.player.at, length = this.player.length;
+    this.take(data);
+    const pass = Number(this.select.value) || 0;
+    this.prepare(pass);
+    if (this.frames.length !== length) { this.choose(pass, at); return true; }
+    this.player.length = this.frames.length;
+    this.rewind();
+    while (this.at < at) this.forward(this.frames[++this.at]);
+    this.trace.nodes.forEach(n => this.paintNode(n.id));
+    this.paintLocals();
+    this.tell(this.frames[at], false);
+    return true;
+  }
+
+  /* What follows from the data alone, whatever is drawn. */
+  take(data) {
     this.trace = data.trace;
     this.unsent = new Map();
     for (const [node, to, local] of data.unsent)
@@ -137,19 +146,14 @@ export class GraphSteps {
     this.passes = [this.trace, ...(this.trace.more || [])];
     this.nodes = new Map(this.trace.nodes.map(n => [n.id, n]));
     this.inputs = this.trace.nodes.filter(n => n.op === "input").slice(0, 200);
-    const pass = Number(this.select.value) || 0;
-    this.prepare(pass);
-    if (this.frames.length !== length) { this.choose(pass, at); return true; }
-    this.player.length = this.frames.length;
+  }
+
+  /* As before the first frame. */
+  rewind() {
     this.at = 0;
     this.shown = new Set();
     this.grads = new Map();
     this.known = new Set();
-    while (this.at < at) this.forward(this.frames[++this.at]);
-    this.trace.nodes.forEach(n => this.paintNode(n.id));
-    this.paintLocals();
-    this.tell(this.frames[at], false);
-    return true;
   }
 
   label(id) { return this.nodes.get(id).name || "#" + id; }
@@ -402,9 +406,7 @@ export class GraphSteps {
 
   /* Inside the drawing, and on a phone the drawing inside the window. */
   inView(element) {
-    const frame = this.view, inside = element.getBoundingClientRect(), around = frame.getBoundingClientRect();
-    if (inside.left < around.left || inside.right > around.right) frame.scrollLeft += (inside.left + inside.right - around.left - around.right)/2;
-    if (inside.top < around.top || inside.bottom > around.bottom) frame.scrollTop += (inside.top + inside.bottom - around.top - around.bottom)/2;
+    showInside(this.view, element);
     element.scrollIntoView({ block: "nearest", inline: "nearest" });
   }
 
@@ -424,10 +426,7 @@ export class GraphSteps {
   choose(k, place = 0) {
     if (this.frames && this.frames[this.at]?.boxes.every(b => b < this.boxElement.length)) this.light(this.frames[this.at], false);
     this.prepare(k);
-    this.at = 0;
-    this.shown = new Set();
-    this.grads = new Map();
-    this.known = new Set();
+    this.rewind();
     this.trace.nodes.forEach(n => this.paintNode(n.id));
     this.paintLocals();
     this.player.reset(this.frames.length, this.phases, place);
