@@ -1,0 +1,32 @@
+/* networks.h - the objects of nn.h in Python: models, data, optimizers. Each keeps what it needs
+ * alive: a model its tape, a module its model. */
+#ifndef TAPIR_PYTHON_NETWORKS_H
+#define TAPIR_PYTHON_NETWORKS_H
+
+#include "core.h"
+#include "nn.h"
+
+typedef struct py_model {
+    PyObject_HEAD nn_model *model;
+    py_tape                *tape;
+} py_model;
+
+typedef struct py_data {
+    PyObject_HEAD nn_data *data;
+} py_data;
+
+typedef struct py_optimizer {
+    PyObject_HEAD nn_optimizer *optimizer;
+} py_optimizer;
+
+extern PyTypeObject *py_model_type, *py_data_type, *py_optimizer_type;
+
+/* The error of the model, as an exception, forgotten afterwards; None if there is none. */
+PyObject *py_model_done(py_model *model);
+
+bool py_add_models(PyObject *module);
+bool py_add_data(PyObject *module);
+bool py_add_modules(PyObject *module);
+bool py_add_training(PyObject *module);
+
+#endif
