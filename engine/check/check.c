@@ -70,14 +70,14 @@ static double value_again(ad__probe *p) {
 
 static void check_tape(ad__probe *p, ad__report *r, const ad_check_options *o,
                        const double claimed[]) {
-    const ad__subject s = {p->n,
-                           p->base,
-                           claimed != NULL ? claimed : p->gradient,
-                           tape_coordinate,
-                           tape_direction,
-                           tape_name,
-                           p,
-                           tape_terms};
+    const ad__subject s = {.n = p->n,
+                           .x = p->base,
+                           .claimed = claimed != NULL ? claimed : p->gradient,
+                           .coordinate = tape_coordinate,
+                           .direction = tape_direction,
+                           .name = tape_name,
+                           .self = p,
+                           .terms = tape_terms};
     ad__task          t;
     r->page.has_tape = true;
     r->page.value = p->value, r->page.noise = p->noise;

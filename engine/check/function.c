@@ -56,20 +56,27 @@ ad__slice ad__call_direction(void *self, const double direction[]) {
         ad__call_at, call_noise, c, c->value, c->noise, 0, c->rounding_bound != NULL};
 }
 
-/* Rounding of x + t*direction counts as noise too; so it is measured along a direction, scaled to
- * x. */
+void ad__noise_direction(uint64_t *random, size_t n, const double x[], double direction[]) {
+    ad__random_direction(random, n, x, direction);
+    for (size_t i = 0; i < n; i++)
+        if (x[i] != 0 && isfinite(x[i])) direction[i] *= fabs(x[i]) / fmax(1, fabs(x[i]));
+}
+
 double ad__call_noise_measured(ad__task *t, ad__callable *c) {
-    ad__random_direction(&t->random, c->n, c->x, t->direction);
-    for (size_t i = 0; i < c->n; i++)
-        if (c->x[i] != 0) t->direction[i] *= fabs(c->x[i]) / fmax(1, fabs(c->x[i]));
+    ad__noise_direction(&t->random, c->n, c->x, t->direction);
     c->direction = t->direction;
     return ad__measured_noise(ad__call_at, c, 0, 1);
 }
 
 void ad__check_callable(ad__callable *c, ad__report *r, const ad_check_options *o,
                         const double claimed[]) {
-    const ad__subject s = {c->n, c->x, claimed, ad__call_coordinate, ad__call_direction,
-                           NULL, c,    c->sizes};
+    const ad__subject s = {.n = c->n,
+                           .x = c->x,
+                           .claimed = claimed,
+                           .coordinate = ad__call_coordinate,
+                           .direction = ad__call_direction,
+                           .self = c,
+                           .terms = c->sizes};
     ad__task          t;
     if (!ad__task_begin(&t, &s, o, r)) return;
     c->direction = t.direction; /* all 0 */

@@ -36,14 +36,21 @@ static const double *terms_of(ad__task *t) {
     return terms;
 }
 
+static double claim_of(ad__task *t, size_t i) {
+    if (t->s->claim == NULL) return t->s->claimed[i];
+    for (size_t k = 0; k < t->s->n; k++) t->part[k] = k == i;
+    return t->s->claim(t->s->self, t->part);
+}
+
 /* At infinity there are no differences. */
 ad__judgement ad__judge_coordinate(ad__task *t, size_t i) {
     if (!isfinite(t->s->x[i]))
         return (ad__judgement){AD_DOMAIN, NAN, NAN, {.shape = AD__EDGE, .left = NAN, .right = NAN}};
+    const double    claimed = claim_of(t, i);
     const ad__slice line = t->s->coordinate(t->s->self, i);
-    ad__judgement   j = ad__judge(&line, t->s->claimed[i], t->options.rtol);
+    ad__judgement   j = ad__judge(&line, claimed, t->options.rtol);
     const double   *terms = j.verdict == AD_FAIL ? terms_of(t) : NULL;
-    if (terms != NULL) ad__allow_rounding(&j, terms[i], t->s->claimed[i]);
+    if (terms != NULL) ad__allow_rounding(&j, terms[i], claimed);
     return j;
 }
 
@@ -52,13 +59,14 @@ static ad_verdict check_coordinate(ad__task *t, size_t i) {
     const ad__judgement j = ad__judge_coordinate(t, i);
     name_of(t, i, name);
     if (!isfinite(t->s->x[i]) && t->r->infinite == SIZE_MAX) t->r->infinite = i;
-    ad__report_line(t->r, &t->r->first, name, i, t->s->claimed[i], &j);
+    ad__report_line(t->r, &t->r->first, name, i, claim_of(t, i), &j);
     t->r->coordinate[i] = (unsigned char)j.verdict;
     return j.verdict;
 }
 
 static double along(const ad__subject *s, const double direction[]) {
     double claimed = 0;
+    if (s->claim != NULL) return s->claim(s->self, direction);
     for (size_t i = 0; i < s->n; i++)
         if (direction[i] != 0) claimed += s->claimed[i] * direction[i];
     return claimed;
@@ -106,7 +114,7 @@ static void bisect(ad__task *t, size_t from, size_t end) {
 
 /* At a kink a claim that is right in every coordinate need not be the slope along a direction. So a
  * failing direction is reported as KINK, not FAIL, if the bisection ends at nothing but kinks. */
-static void find_wrong(ad__task *t, size_t from, size_t count) {
+void ad__find_wrong(ad__task *t, size_t from, size_t count) {
     ad__report  *r = t->r;
     const size_t line = r->first.count - 1, found = t->found;
     t->kinked = 0;
@@ -138,7 +146,7 @@ static void check_block(ad__task *t, const char *name, size_t from, size_t count
     for (size_t i = from; i < from + count; i++)
         if (isfinite(s->claimed[i]))
             t->r->coordinate[i] = (unsigned char)(worst == AD_FAIL ? AD_INCONCLUSIVE : worst);
-    if (worst == AD_FAIL) find_wrong(t, from, count);
+    if (worst == AD_FAIL) ad__find_wrong(t, from, count);
 }
 
 /* In a sum a claim that is not finite would hide all others, so these are checked first, one by

@@ -16,6 +16,8 @@ typedef struct ad__subject {
     void *self;
     /* n: sizes of the terms that the claims are sums of. NULL: not known */
     const double *(*terms)(void *self);
+    /* the derivative that is claimed along a direction; NULL: that of `claimed` */
+    double (*claim)(void *self, const double direction[]);
 } ad__subject;
 
 typedef struct ad__task {
@@ -34,6 +36,10 @@ void ad__task_end(ad__task *t);
 
 ad__judgement ad__judge_coordinate(ad__task *t, size_t i);
 ad__judgement ad__judge_along(ad__task *t, const double direction[], double *claimed);
+
+/* Bisects coordinates from..from+count-1 of t->direction, along which the claim fails: as the line
+ * added last says. */
+void ad__find_wrong(ad__task *t, size_t from, size_t count);
 
 /* All coordinates, or the direction of the options: adds lines, and sets the verdicts of the
  * coordinates. */

@@ -129,8 +129,13 @@ static void check_part(const batch *all, size_t from, size_t count, ad__task *t,
                          .x = t->s->x,
                          .direction = t->part,
                          .rounding_bound = batch_noise};
-    ad__subject     s = {t->s->n, t->s->x, claimed,    ad__call_coordinate, ad__call_direction,
-                         NULL,    &c,      batch_terms};
+    ad__subject     s = {.n = t->s->n,
+                         .x = t->s->x,
+                         .claimed = claimed,
+                         .coordinate = ad__call_coordinate,
+                         .direction = ad__call_direction,
+                         .self = &c,
+                         .terms = batch_terms};
     const ad_status status =
         claimed == NULL ? AD_NO_MEMORY
                         : ad_program_gradient(b.program, c.x, count, b.input, &mean, claimed);
