@@ -1,4 +1,4 @@
-/* check.c - tapir.Report, and checks of functions that Python computes.
+/* check.c - checks of functions that Python computes.
  *
  * The library calls back with the GIL taken again. When a function of Python raises, what it raised
  * is kept, every later call answers NaN without calling it, and the check's caller gets the
@@ -8,12 +8,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-PyTypeObject *py_report_type;
-
-typedef struct py_report {
-    PyObject_HEAD ad_check_report *report;
-} py_report;
 
 /* ---- options --------------------------------------------------------------------------------- */
 
@@ -82,17 +76,14 @@ void py_options_drop(py_options *o) {
 
 /* ---- functions of Python --------------------------------------------------------------------- */
 
-typedef struct callback {
-    PyObject *function;
-    PyObject *type, *value, *trace; /* what it raised first */
-} callback;
+/* The functions of a check: f, and products that are claimed. */
+typedef struct callbacks {
+    PyObject *f, *vjp, *jvp;
+    PyObject *type, *value, *trace; /* what one of them raised first */
+} callbacks;
 
-static bool raised(const callback *c) {
-    return c->type != NULL;
-}
-
-static void keep_exception(callback *c) {
-    if (raised(c)) PyErr_Clear();
+static void keep_exception(callbacks *c) {
+    if (c->type != NULL) PyErr_Clear();
     else PyErr_Fetch(&c->type, &c->value, &c->trace);
 }
 
@@ -106,37 +97,105 @@ static PyObject *copied(size_t n, const double x[]) {
     return array;
 }
 
-static PyObject *called(callback *c, size_t n, const double x[]) {
-    PyObject *array = PyErr_CheckSignals() == 0 ? copied(n, x) : NULL;
-    PyObject *result =
-        array != NULL ? PyObject_CallFunctionObjArgs(c->function, array, NULL) : NULL;
-    Py_XDECREF(array);
+/* f(x), or f(x, u) where u is not NULL. */
+static PyObject *called(PyObject *f, size_t n, const double x[], size_t m, const double u[]) {
+    if (PyErr_CheckSignals() != 0) return NULL;
+    PyObject *a = copied(n, x), *b = a != NULL && u != NULL ? copied(m, u) : NULL, *result = NULL;
+    if (a != NULL && (b != NULL || u == NULL))
+        result = PyObject_CallFunctionObjArgs(f, a, b, NULL); /* ends at the first NULL */
+    Py_XDECREF(a);
+    Py_XDECREF(b);
     return result;
 }
 
+/* m numbers of what a function returned. */
+static void read_numbers(PyObject *result, size_t m, double y[]) {
+    py_numbers numbers;
+    if (!py_numbers_take(result, "what the function returned", &numbers)) return;
+    if (py_numbers_count(&numbers) == m) memcpy(y, py_numbers_at(&numbers), m * sizeof *y);
+    else
+        PyErr_Format(PyExc_ValueError, "%zu numbers are needed, the function returned %zu", m,
+                     py_numbers_count(&numbers));
+    py_numbers_drop(&numbers);
+}
+
+static void values_of(callbacks *c, PyObject *f, size_t n, const double x[], size_t k,
+                      const double u[], size_t m, double y[]) {
+    for (size_t i = 0; i < m; i++) y[i] = NAN;
+    const PyGILState_STATE state = PyGILState_Ensure();
+    PyObject              *result = c->type == NULL ? called(f, n, x, k, u) : NULL;
+    if (result != NULL) read_numbers(result, m, y);
+    Py_XDECREF(result);
+    if (PyErr_Occurred()) keep_exception(c);
+    PyGILState_Release(state);
+}
+
 static double scalar_of(size_t n, const double x[], void *context) {
-    callback              *c = context;
+    callbacks             *c = context;
     double                 value = NAN;
     const PyGILState_STATE state = PyGILState_Ensure();
-    if (!raised(c)) {
-        PyObject *result = called(c, n, x);
-        if (result != NULL) value = PyFloat_AsDouble(result);
-        Py_XDECREF(result);
-        if (PyErr_Occurred()) {
-            value = NAN;
-            keep_exception(c);
-        }
+    PyObject              *result = c->type == NULL ? called(c->f, n, x, 0, NULL) : NULL;
+    if (result != NULL) value = PyFloat_AsDouble(result);
+    Py_XDECREF(result);
+    if (PyErr_Occurred()) {
+        value = NAN;
+        keep_exception(c);
     }
     PyGILState_Release(state);
     return value;
 }
 
-/* Raises what a callback raised; the report is freed then. */
-static PyObject *report_or_exception(callback *c, ad_check_report *report) {
-    if (!raised(c)) return py_report_new(report);
-    ad_check_free(report);
-    PyErr_Restore(c->type, c->value, c->trace);
-    return NULL;
+static void vector_of(size_t n, const double x[], size_t m, double y[], void *context) {
+    callbacks *c = context;
+    values_of(c, c->f, n, x, 0, NULL, m, y);
+}
+
+static void gradient_of(size_t n, const double x[], double g[], void *context) {
+    callbacks *c = context;
+    values_of(c, c->f, n, x, 0, NULL, n, g);
+}
+
+static void vjp_of(size_t n, const double x[], size_t m, const double u[], double g[],
+                   void *context) {
+    callbacks *c = context;
+    values_of(c, c->vjp, n, x, m, u, n, g);
+}
+
+static void jvp_of(size_t n, const double x[], const double v[], size_t m, double w[],
+                   void *context) {
+    callbacks *c = context;
+    values_of(c, c->jvp, n, x, n, v, m, w);
+}
+
+static void hessian_of(size_t n, const double x[], const double v[], double h[], void *context) {
+    callbacks *c = context;
+    values_of(c, c->vjp, n, x, n, v, n, h);
+}
+
+/* ---- checks ---------------------------------------------------------------------------------- */
+
+/* What a check is about. */
+typedef struct subject {
+    callbacks  c;
+    py_numbers x, claimed;
+    size_t     m;
+    py_options o;
+} subject;
+
+static void subject_drop(subject *s) {
+    py_numbers_drop(&s->claimed);
+    py_numbers_drop(&s->x);
+    py_options_drop(&s->o);
+}
+
+/* claimed: NULL where products are. */
+static bool subject_take(subject *s, PyObject *x, PyObject *claimed, PyObject *options) {
+    if (!py_options_take(options, &s->o)) return false;
+    if (py_numbers_take(x, "x", &s->x) &&
+        (claimed == NULL || py_numbers_take(claimed, "claimed", &s->claimed)))
+        return true;
+    subject_drop(s);
+    return false;
 }
 
 static bool claims_fit(const py_numbers *claimed, size_t wanted) {
@@ -146,31 +205,97 @@ static bool claims_fit(const py_numbers *claimed, size_t wanted) {
     return false;
 }
 
+typedef ad_check_report *checker(subject *s);
+
+/* Checks without the GIL; raises what a callback raised. */
+static PyObject *checked(subject *s, checker *check) {
+    PyThreadState *const   thread = PyEval_SaveThread();
+    ad_check_report *const report = check(s);
+    PyEval_RestoreThread(thread);
+    subject_drop(s);
+    if (s->c.type == NULL) return py_report_new(report);
+    ad_check_free(report);
+    PyErr_Restore(s->c.type, s->c.value, s->c.trace);
+    return NULL;
+}
+
+static ad_check_report *check_scalar(subject *s) {
+    return ad_check_function(scalar_of, &s->c, py_numbers_count(&s->x), py_numbers_at(&s->x),
+                             py_numbers_at(&s->claimed), &s->o.options);
+}
+
+static ad_check_report *check_vector(subject *s) {
+    return ad_check_vector(vector_of, &s->c, py_numbers_count(&s->x), py_numbers_at(&s->x), s->m,
+                           py_numbers_at(&s->claimed), &s->o.options);
+}
+
+static ad_check_report *check_products(subject *s) {
+    return ad_check_products(vector_of, s->c.vjp != NULL ? vjp_of : NULL,
+                             s->c.jvp != NULL ? jvp_of : NULL, &s->c, py_numbers_count(&s->x),
+                             py_numbers_at(&s->x), s->m, &s->o.options);
+}
+
+static ad_check_report *check_hessian(subject *s) {
+    return ad_check_hessian_times(gradient_of, &s->c, py_numbers_count(&s->x), py_numbers_at(&s->x),
+                                  hessian_of, &s->o.options);
+}
+
 /* check_function(f, x, claimed, options) */
 static PyObject *function_check_function(PyObject *module, PyObject *args) {
     (void)module;
-    PyObject  *f, *given, *claims, *dict, *result = NULL;
-    py_numbers x, claimed;
-    py_options o;
-    if (!PyArg_ParseTuple(args, "OOOO", &f, &given, &claims, &dict) || !py_options_take(dict, &o))
+    PyObject *x, *claimed, *options;
+    subject   s = {0};
+    if (!PyArg_ParseTuple(args, "OOOO", &s.c.f, &x, &claimed, &options) ||
+        !subject_take(&s, x, claimed, options))
         return NULL;
-    if (py_numbers_take(given, "x", &x)) {
-        if (py_numbers_take(claims, "claimed", &claimed)) {
-            if (claims_fit(&claimed, py_numbers_count(&x))) {
-                callback             c = {.function = f};
-                ad_check_report     *report;
-                PyThreadState *const thread = PyEval_SaveThread();
-                report = ad_check_function(scalar_of, &c, py_numbers_count(&x), py_numbers_at(&x),
-                                           py_numbers_at(&claimed), &o.options);
-                PyEval_RestoreThread(thread);
-                result = report_or_exception(&c, report);
-            }
-            py_numbers_drop(&claimed);
-        }
-        py_numbers_drop(&x);
-    }
-    py_options_drop(&o);
-    return result;
+    if (claims_fit(&s.claimed, py_numbers_count(&s.x))) return checked(&s, check_scalar);
+    subject_drop(&s);
+    return NULL;
+}
+
+static bool read_count(Py_ssize_t m, subject *s) {
+    if (m < 0) PyErr_SetString(PyExc_ValueError, "a negative number of values");
+    s->m = (size_t)m;
+    return m >= 0;
+}
+
+/* check_vector(f, x, m, claimed, options) */
+static PyObject *function_check_vector(PyObject *module, PyObject *args) {
+    (void)module;
+    PyObject  *x, *claimed, *options;
+    Py_ssize_t m;
+    subject    s = {0};
+    if (!PyArg_ParseTuple(args, "OOnOO", &s.c.f, &x, &m, &claimed, &options) ||
+        !read_count(m, &s) || !subject_take(&s, x, claimed, options))
+        return NULL;
+    if (claims_fit(&s.claimed, s.m * py_numbers_count(&s.x))) return checked(&s, check_vector);
+    subject_drop(&s);
+    return NULL;
+}
+
+/* check_products(f, vjp or None, jvp or None, x, m, options) */
+static PyObject *function_check_products(PyObject *module, PyObject *args) {
+    (void)module;
+    PyObject  *x, *options;
+    Py_ssize_t m;
+    subject    s = {0};
+    if (!PyArg_ParseTuple(args, "OOOOnO", &s.c.f, &s.c.vjp, &s.c.jvp, &x, &m, &options) ||
+        !read_count(m, &s) || !subject_take(&s, x, NULL, options))
+        return NULL;
+    if (s.c.vjp == Py_None) s.c.vjp = NULL;
+    if (s.c.jvp == Py_None) s.c.jvp = NULL;
+    return checked(&s, check_products);
+}
+
+/* check_hessian_times(gradient, x, product, options) */
+static PyObject *function_check_hessian_times(PyObject *module, PyObject *args) {
+    (void)module;
+    PyObject *x, *options;
+    subject   s = {0};
+    if (!PyArg_ParseTuple(args, "OOOO", &s.c.f, &x, &s.c.vjp, &options) ||
+        !subject_take(&s, x, NULL, options))
+        return NULL;
+    return checked(&s, check_hessian);
 }
 
 static PyObject *recorded(ad_var y, const py_list *x, const double *claimed, py_tape *tape,
@@ -211,241 +336,15 @@ static PyObject *function_check_recorded(PyObject *module, PyObject *args) {
     return result;
 }
 
-/* ---- the report ------------------------------------------------------------------------------ */
-
-/* Verdicts and lines are made by the Python half: an enumeration, and named tuples. */
-static PyObject *hooked(const char *name, PyObject *args) {
-    PyObject *result = args != NULL ? py_hook(name, args) : NULL;
-    Py_XDECREF(args);
-    return result;
-}
-
-PyObject *py_report_new(ad_check_report *report) {
-    if (report == NULL) return PyErr_NoMemory();
-    py_report *self = PyObject_New(py_report, py_report_type);
-    if (self == NULL) {
-        ad_check_free(report);
-        return NULL;
-    }
-    self->report = report;
-    return (PyObject *)self;
-}
-
-static void report_dealloc(PyObject *self) {
-    PyTypeObject *type = Py_TYPE(self);
-    ad_check_free(((py_report *)self)->report);
-    PyObject_Free(self);
-    Py_DECREF(type);
-}
-
-static PyObject *text_or_none(const char *text) {
-    if (text == NULL) Py_RETURN_NONE;
-    return PyUnicode_DecodeUTF8(text, (Py_ssize_t)strlen(text), "backslashreplace");
-}
-
-/* SIZE_MAX is no number of a coordinate: None. */
-static PyObject *index_or_none(size_t i) {
-    if (i == SIZE_MAX) Py_RETURN_NONE;
-    return PyLong_FromSize_t(i);
-}
-
-static PyObject *line_of(const ad_check_line *l) {
-    return hooked("line",
-                  Py_BuildValue("(NNNddddddddidd)", text_or_none(l->name),
-                                index_or_none(l->coordinate), index_or_none(SIZE_MAX), l->claimed,
-                                l->estimate, l->error, l->left, l->right, l->gap, l->tolerance,
-                                l->step, (int)l->verdict, l->drowned, l->turned));
-}
-
-static PyObject *operand_of(const ad_check_operand *c) {
-    return hooked("operand",
-                  Py_BuildValue("(nnNNNddddddddiNi)", (Py_ssize_t)c->node, (Py_ssize_t)c->operand,
-                                text_or_none(c->operation), text_or_none(c->name),
-                                text_or_none(c->shown), c->at, c->rule, c->estimate, c->error,
-                                c->gap, c->tolerance, c->left, c->right, (int)c->verdict,
-                                text_or_none(c->file), c->line));
-}
-
-static PyObject *lines_of(size_t n, const ad_check_line line[]) {
-    PyObject *list = PyList_New((Py_ssize_t)n);
-    for (size_t i = 0; list != NULL && i < n; i++) {
-        PyObject *item = line_of(&line[i]);
-        if (item == NULL) Py_CLEAR(list);
-        else PyList_SetItem(list, (Py_ssize_t)i, item);
-    }
-    return list;
-}
-
-static const ad_check_report *of(PyObject *self) {
-    return ((const py_report *)self)->report;
-}
-
-static PyObject *report_lines(PyObject *self, void *none) {
-    (void)none;
-    return lines_of(of(self)->lines, of(self)->line);
-}
-
-static PyObject *report_second(PyObject *self, void *none) {
-    (void)none;
-    return lines_of(of(self)->second_lines, of(self)->second);
-}
-
-static PyObject *report_culprits(PyObject *self, void *none) {
-    (void)none;
-    const ad_check_report *r = of(self);
-    PyObject              *list = PyList_New((Py_ssize_t)r->culprits);
-    for (size_t i = 0; list != NULL && i < r->culprits; i++) {
-        PyObject *item = operand_of(&r->culprit[i]);
-        if (item == NULL) Py_CLEAR(list);
-        else PyList_SetItem(list, (Py_ssize_t)i, item);
-    }
-    return list;
-}
-
-static PyObject *report_verdict(PyObject *self, void *none) {
-    (void)none;
-    return hooked("verdict", Py_BuildValue("(i)", (int)ad_check_verdict(of(self))));
-}
-
-static PyObject *report_status(PyObject *self, void *none) {
-    (void)none;
-    return hooked("status", Py_BuildValue("(i)", (int)of(self)->status));
-}
-
-static PyObject *report_message(PyObject *self, void *none) {
-    (void)none;
-    return text_or_none(of(self)->message);
-}
-
-#define NUMBER(name)                                             \
-    static PyObject *report_##name(PyObject *self, void *none) { \
-        (void)none;                                              \
-        return PyFloat_FromDouble(of(self)->name);               \
-    }
-NUMBER(value)
-NUMBER(noise)
-NUMBER(rtol)
-NUMBER(taylor)
-NUMBER(symmetry)
-NUMBER(taylor_second)
-
-#define COUNT(name)                                              \
-    static PyObject *report_##name(PyObject *self, void *none) { \
-        (void)none;                                              \
-        return PyLong_FromUnsignedLongLong(of(self)->name);      \
-    }
-COUNT(n)
-COUNT(seed)
-COUNT(evaluations)
-
-static PyObject *report_coordinate(PyObject *self, PyObject *index) {
-    const size_t i = PyLong_AsSize_t(index);
-    if (i == (size_t)-1 && PyErr_Occurred()) return NULL;
-    if (i >= of(self)->n)
-        return PyErr_Format(PyExc_IndexError, "coordinate %zu of %zu", i, of(self)->n);
-    return hooked("verdict", Py_BuildValue("(i)", (int)ad_check_coordinate(of(self), i)));
-}
-
-static PyObject *printed(PyObject *self, int format) {
-    py_text text;
-    if (!py_text_open(&text)) return NULL;
-    const ad_status status = ad_check_print(of(self), (ad_format)format, text.file);
-    if (status == AD_OK) return py_text_close(&text);
-    py_text_drop(&text);
-    return py_raise(status, NULL);
-}
-
-static PyObject *report_str(PyObject *self) {
-    return printed(self, AD_TEXT);
-}
-
-static PyObject *report_json(PyObject *self, PyObject *none) {
-    (void)none;
-    return printed(self, AD_JSON);
-}
-
-static PyObject *report_csv(PyObject *self, PyObject *none) {
-    (void)none;
-    return printed(self, AD_CSV);
-}
-
-static PyObject *report_html(PyObject *self, PyObject *none) {
-    (void)none;
-    return hooked("report_html", PyTuple_Pack(1, self));
-}
-
-static PyObject *report_repr(PyObject *self) {
-    return PyUnicode_FromFormat("<tapir.Report: %s, %zu lines>",
-                                ad_verdict_text(ad_check_verdict(of(self))), of(self)->lines);
-}
-
-static int report_bool(PyObject *self) {
-    const ad_verdict v = ad_check_verdict(of(self));
-    return of(self)->status == AD_OK && (v == AD_PASS || v == AD_WEAK);
-}
-
-static PyMethodDef methods[] = {
-    {"coordinate", report_coordinate, METH_O, "coordinate(i): the verdict of x[i]."},
-    {"json", report_json, METH_NOARGS, "json(): everything, as one JSON object."},
-    {"csv", report_csv, METH_NOARGS, "csv(): the lines, as a table with a header."},
-    {"_repr_html_", report_html, METH_NOARGS, NULL},
-    {NULL, NULL, 0, NULL},
-};
-
-static PyGetSetDef attributes[] = {
-    {"verdict", report_verdict, NULL, "the worst of all, a tapir.Verdict", NULL},
-    {"status", report_status, NULL, "not OK: nothing was checked, and message says why", NULL},
-    {"message", report_message, NULL, "the conclusion in a sentence or two", NULL},
-    {"lines", report_lines, NULL, "a tapir.Line for each coordinate or direction", NULL},
-    {"second", report_second, NULL, "the same of second derivatives, when asked for", NULL},
-    {"culprits", report_culprits, NULL, "operands whose rule is wrong, worst first", NULL},
-    {"value", report_value, NULL, "f(x)", NULL},
-    {"noise", report_noise, NULL, "what rounding may have done to f(x)", NULL},
-    {"rtol", report_rtol, NULL, "the relative error that is allowed", NULL},
-    {"taylor", report_taylor, NULL, "order of the error in the step: 2 when right", NULL},
-    {"symmetry", report_symmetry, NULL, "|v.H*w - w.H*v|, of a check of second order", NULL},
-    {"taylor_second", report_taylor_second, NULL, "3 when right, of second order", NULL},
-    {"n", report_n, NULL, "coordinates", NULL},
-    {"seed", report_seed, NULL, "of random directions", NULL},
-    {"evaluations", report_evaluations, NULL, "how often the function was called", NULL},
-    {NULL, NULL, NULL, NULL, NULL},
-};
-
-static PyType_Slot slots[] = {
-    {Py_tp_doc, "What a check found. True if it is PASS or WEAK; print() shows the table."},
-    {Py_tp_dealloc, (void *)report_dealloc},
-    {Py_tp_repr, (void *)report_repr},
-    {Py_tp_str, (void *)report_str},
-    {Py_tp_methods, methods},
-    {Py_tp_getset, attributes},
-    {Py_nb_bool, (void *)report_bool},
-    {0, NULL},
-};
-
-static PyType_Spec spec = {
-    "tapir._tapir.Report",
-    sizeof(py_report),
-    0,
-    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_IMMUTABLETYPE,
-    slots,
-};
-
-static PyObject *function_verdict_meaning(PyObject *module, PyObject *verdict) {
-    (void)module;
-    const long number = PyLong_AsLong(verdict);
-    if (number == -1 && PyErr_Occurred()) return NULL;
-    return Py_BuildValue("(ss)", ad_verdict_text((ad_verdict)number),
-                         ad_verdict_meaning((ad_verdict)number));
-}
-
 static PyMethodDef functions[] = {
     {"check_function", function_check_function, METH_VARARGS, NULL},
+    {"check_vector", function_check_vector, METH_VARARGS, NULL},
+    {"check_products", function_check_products, METH_VARARGS, NULL},
+    {"check_hessian_times", function_check_hessian_times, METH_VARARGS, NULL},
     {"check_recorded", function_check_recorded, METH_VARARGS, NULL},
-    {"verdict_meaning", function_verdict_meaning, METH_O, NULL},
     {NULL, NULL, 0, NULL},
 };
 
 bool py_add_check(PyObject *module) {
-    py_report_type = py_type(module, &spec);
-    return py_report_type != NULL && py_functions(module, functions);
+    return py_functions(module, functions);
 }

@@ -123,6 +123,7 @@ bool py_add_tape(PyObject *module);
 bool py_add_var(PyObject *module);
 bool py_add_functions(PyObject *module);
 bool py_add_program(PyObject *module);
+bool py_add_report(PyObject *module);
 bool py_add_check(PyObject *module);
 bool py_add_operation(PyObject *module);
 /* in networks.h and the files that include it */

@@ -261,7 +261,7 @@ static PyType_Slot slots[] = {
 };
 
 static PyType_Spec spec = {
-    "tapir._tapir.Data", sizeof(py_data), 0,
+    "tapir.nn.Data", sizeof(py_data), 0,
     Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_DISALLOW_INSTANTIATION, slots};
 
 bool py_add_data(PyObject *module) {

@@ -200,7 +200,7 @@ static PyType_Slot model_slots[] = {
     {Py_tp_getset, model_attributes},     {0, NULL},
 };
 
-static PyType_Spec model_spec = {"tapir._tapir.Model", sizeof(py_model), 0,
+static PyType_Spec model_spec = {"tapir.nn.Model", sizeof(py_model), 0,
                                  Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE, model_slots};
 
 /* ---- rules by which arrays are filled -------------------------------------------------------- */
@@ -388,7 +388,7 @@ static PyType_Slot optimizer_slots[] = {
     {0, NULL},
 };
 
-static PyType_Spec optimizer_spec = {"tapir._tapir.Optimizer", sizeof(py_optimizer), 0,
+static PyType_Spec optimizer_spec = {"tapir.nn.Optimizer", sizeof(py_optimizer), 0,
                                      Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION |
                                          Py_TPFLAGS_IMMUTABLETYPE,
                                      optimizer_slots};

@@ -210,7 +210,8 @@ PyMODINIT_FUNC PyInit__tapir(void) {
     if (module == NULL || py_hooks == NULL || !add_names(module) ||
         PyModule_AddObjectRef(module, "hooks", py_hooks) < 0 || !py_add_tape(module) ||
         !py_add_var(module) || !py_add_functions(module) || !py_add_program(module) ||
-        !py_add_check(module) || !py_add_operation(module) || !py_add_nn(module)) {
+        !py_add_report(module) || !py_add_check(module) || !py_add_operation(module) ||
+        !py_add_nn(module)) {
         Py_XDECREF(module);
         return NULL;
     }

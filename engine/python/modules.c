@@ -193,7 +193,7 @@ static PyType_Slot module_slots[] = {
     {0, NULL},
 };
 
-static PyType_Spec module_spec = {"tapir._tapir.Module", sizeof(py_module), 0,
+static PyType_Spec module_spec = {"tapir.nn.Module", sizeof(py_module), 0,
                                   Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION |
                                       Py_TPFLAGS_IMMUTABLETYPE,
                                   module_slots};

@@ -83,7 +83,7 @@ static bool raise_kept(py_operation *o) {
 }
 
 bool py_operations_raised(const py_tape *tape) {
-    for (Py_ssize_t i = 0; i < PyList_Size(tape->kept); i++) {
+    for (Py_ssize_t i = 0; tape->kept != NULL && i < PyList_Size(tape->kept); i++) {
         PyObject *item = PyList_GetItem(tape->kept, i); /* borrowed */
         if (PyObject_TypeCheck(item, operation_type) && raise_kept((py_operation *)item))
             return true;
@@ -147,10 +147,12 @@ static void operation_dealloc(PyObject *self) {
     Py_DECREF(type);
 }
 
-static bool kept_already(const py_tape *tape, PyObject *o) {
+/* An operation lives as long as the tapes that it was recorded on. */
+static bool kept(const py_tape *tape, PyObject *o) {
+    if (tape->kept == NULL) return false;
     for (Py_ssize_t i = 0; i < PyList_Size(tape->kept); i++)
         if (PyList_GetItem(tape->kept, i) == o) return true;
-    return false;
+    return PyList_Append(tape->kept, o) == 0;
 }
 
 static PyObject *recorded(PyObject *self, const py_list *x) {
@@ -163,7 +165,7 @@ static PyObject *recorded(PyObject *self, const py_list *x) {
         PyMem_Free(numbers);
         return raise_kept(o) ? NULL : PyFloat_FromDouble(v);
     }
-    if (!kept_already(x->tape, self) && PyList_Append(x->tape->kept, self) < 0) return NULL;
+    if (!kept(x->tape, self)) return NULL;
     py_tape_enter(x->tape);
     const ad_var v = ad_custom(x->tape->tape, &o->op, x->n, x->v, o);
     py_tape_leave(x->tape);

@@ -349,7 +349,7 @@ static PyType_Slot slots[] = {
 };
 
 static PyType_Spec spec = {
-    "tapir._tapir.Program",
+    "tapir.Program",
     sizeof(py_program),
     0,
     Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_IMMUTABLETYPE,

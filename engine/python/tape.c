@@ -59,10 +59,9 @@ static int tape_traverse(PyObject *self, visitproc visit, void *arg) {
     return 0;
 }
 
+/* Only what nothing can reach any more is cleared: no variable, no program. */
 static int tape_clear_references(PyObject *self) {
-    /* Functions of custom operations are called by the tape, which goes when the last variable
-     * does; until then they must stay. */
-    (void)self;
+    Py_CLEAR(((py_tape *)self)->kept);
     return 0;
 }
 
@@ -216,11 +215,6 @@ static PyObject *tape_bytes(PyObject *self, void *none) {
     return PyLong_FromSize_t(ad_tape_bytes(((py_tape *)self)->tape));
 }
 
-static PyObject *tape_keep(PyObject *self, PyObject *object) {
-    if (PyList_Append(((py_tape *)self)->kept, object) < 0) return NULL;
-    Py_RETURN_NONE;
-}
-
 static PyMethodDef methods[] = {
     {"input", (PyCFunction)(void (*)(void))tape_input, METH_VARARGS | METH_KEYWORDS,
      "input(value, name=None): a leaf, something to differentiate by."},
@@ -234,7 +228,6 @@ static PyMethodDef methods[] = {
     {"find", tape_find, METH_VARARGS, "find(name): the last node of this name."},
     {"_scope_begin", tape_scope_begin, METH_VARARGS, NULL},
     {"_scope_end", tape_scope_end, METH_NOARGS, NULL},
-    {"_keep", tape_keep, METH_O, NULL},
     {"parse", (PyCFunction)(void (*)(void))tape_parse, METH_VARARGS | METH_KEYWORDS,
      "parse(text, **names): records a formula in C's syntax with ^ for powers.\n\n"
      "    e = t.parse(\"c = (a + b)*(b + 1); tanh(c)\", a=a, b=b)\n\n"

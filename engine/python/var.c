@@ -315,10 +315,8 @@ static PyType_Slot slots[] = {
 };
 
 static PyType_Spec spec = {
-    "tapir._tapir.Var",
-    sizeof(py_var),
-    0,
-    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_IMMUTABLETYPE,
+    "tapir.Var", sizeof(py_var),
+    0,           Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_IMMUTABLETYPE,
     slots,
 };
 

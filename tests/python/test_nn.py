@@ -211,7 +211,7 @@ def test_data_refuses():
         nn.Data(X*np.nan, Y)
     with pytest.raises(tapir.Error):
         nn.Data.csv("no such file")
-    with pytest.raises(tapir.Error, match="name"):
+    with pytest.raises(tapir.Error, match="already"):
         model = nn.Model()
         model.param("w", 2)
         model.param("w", 2)

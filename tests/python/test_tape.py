@@ -263,3 +263,15 @@ def test_a_wrong_partial_is_found_and_named(tape):
     assert report.verdict == tapir.Verdict.FAIL
     assert report.culprits[0].operation == "cube"
     assert report.culprits[0].rule == 8 and report.culprits[0].estimate == pytest.approx(12)
+
+
+def test_a_cycle_through_an_operation_is_collected():
+    class Watched(tapir.Tape):
+        pass
+    tape = Watched()
+    gone = weakref.ref(tape)
+    operation = tapir.Operation("cycle", lambda x: x[0] + 0*len(tape), lambda x, v: [1.0])
+    y = operation(tape.input(1.0))
+    del tape, operation, y
+    gc.collect()
+    assert gone() is None

@@ -30,6 +30,10 @@ class OutOfMemory(Error, MemoryError):
     """The status NO_MEMORY."""
 
 
+for _class in (Error, OutOfMemory):
+    _class.__module__ = "tapir"
+
+
 def error(status, sentence):
     return (OutOfMemory if status == Status.NO_MEMORY else Error)(status, sentence)
 
