@@ -105,6 +105,9 @@ PyObject  *py_shape_join(PyObject *a, PyObject *b);
 /* the product of the numbers of a tuple; -1 with an exception */
 Py_ssize_t py_shape_count(PyObject *shape);
 
+/* For PyArg_ParseTuple's O&: a whole number from 0 to 2^64 - 1, as unsigned long long. */
+int py_whole(PyObject *x, void *to);
+
 /* ---- text ------------------------------------------------------------------------------------ */
 
 typedef struct py_text {

@@ -94,7 +94,8 @@ static PyObject *data_moons(PyObject *type, PyObject *args, PyObject *keywords) 
     Py_ssize_t         rows;
     double             noise = 0.1;
     unsigned long long seed = 1;
-    if (!PyArg_ParseTupleAndKeywords(args, keywords, "n|dK:moons", names, &rows, &noise, &seed))
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "n|dO&:moons", names, &rows, &noise, py_whole,
+                                     &seed))
         return NULL;
     return data_of((PyTypeObject *)type, nn_data_moons(rows < 0 ? 0 : (size_t)rows, noise, seed));
 }
@@ -104,8 +105,8 @@ static PyObject *data_spirals(PyObject *type, PyObject *args, PyObject *keywords
     Py_ssize_t         rows, classes = 3;
     double             turns = 1, noise = 0.1;
     unsigned long long seed = 1;
-    if (!PyArg_ParseTupleAndKeywords(args, keywords, "n|nddK:spirals", names, &rows, &classes,
-                                     &turns, &noise, &seed))
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "n|nddO&:spirals", names, &rows, &classes,
+                                     &turns, &noise, py_whole, &seed))
         return NULL;
     return data_of((PyTypeObject *)type,
                    nn_data_spirals(rows < 0 ? 0 : (size_t)rows, classes < 0 ? 0 : (size_t)classes,
@@ -118,7 +119,8 @@ static PyObject *data_split(PyObject *self, PyObject *args, PyObject *keywords) 
     static char       *names[] = {"fraction", "seed", NULL};
     double             fraction;
     unsigned long long seed = 1;
-    if (!PyArg_ParseTupleAndKeywords(args, keywords, "d|K:split", names, &fraction, &seed))
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "d|O&:split", names, &fraction, py_whole,
+                                     &seed))
         return NULL;
     nn_data *part = nn_data_split(of(self), fraction, seed);
     if (nn_data_status(of(self)) != AD_OK) {
@@ -130,7 +132,7 @@ static PyObject *data_split(PyObject *self, PyObject *args, PyObject *keywords) 
 
 static PyObject *data_shuffle(PyObject *self, PyObject *args) {
     unsigned long long seed = 1;
-    if (!PyArg_ParseTuple(args, "|K:shuffle", &seed)) return NULL;
+    if (!PyArg_ParseTuple(args, "|O&:shuffle", py_whole, &seed)) return NULL;
     nn_data_shuffle(of(self), seed);
     return done(self);
 }

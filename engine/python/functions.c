@@ -45,12 +45,15 @@ static PyObject *items_of(PyObject *x) {
 
 bool py_list_take(PyObject *x, const char *what, py_list *list) {
     *list = (py_list){0};
-    if (Py_TYPE(x) == py_var_type) {
+    if (Py_TYPE(x) == py_var_type || PyFloat_Check(x) || PyLong_Check(x)) {
         list->held = PyList_New(0);
         if (list->held != NULL && PyList_Append(list->held, x) < 0) Py_CLEAR(list->held);
     } else {
         list->held = items_of(x);
     }
+    if (list->held == NULL && PyErr_ExceptionMatches(PyExc_TypeError))
+        PyErr_Format(PyExc_TypeError, "%s: %R is neither a variable nor a sequence of them", what,
+                     x);
     if (list->held != NULL && fill(list, list->held, what)) return true;
     py_list_drop(list);
     return false;

@@ -19,8 +19,8 @@ static PyObject *model_new(PyTypeObject *type, PyObject *args, PyObject *keyword
     static char       *names[] = {"tape", "seed", NULL};
     PyObject          *tape;
     unsigned long long seed;
-    if (!PyArg_ParseTupleAndKeywords(args, keywords, "O!K:Model", names, py_tape_type, &tape,
-                                     &seed))
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "O!O&:Model", names, py_tape_type, &tape,
+                                     py_whole, &seed))
         return NULL;
     allocfunc allocate = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
     py_model *m = (py_model *)allocate(type, 0);

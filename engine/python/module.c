@@ -104,6 +104,19 @@ Py_ssize_t py_shape_count(PyObject *shape) {
     return count;
 }
 
+int py_whole(PyObject *x, void *to) {
+    PyObject *index = PyNumber_Index(x);
+    if (index == NULL) return 0;
+    const unsigned long long number = PyLong_AsUnsignedLongLong(index);
+    Py_DECREF(index);
+    if (number == (unsigned long long)-1 && PyErr_Occurred()) {
+        PyErr_Format(PyExc_ValueError, "%R is no whole number from 0 to 2^64 - 1", x);
+        return 0;
+    }
+    *(unsigned long long *)to = number;
+    return 1;
+}
+
 /* ---- text ------------------------------------------------------------------------------------ */
 
 bool py_text_open(py_text *text) {

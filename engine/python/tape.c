@@ -147,11 +147,17 @@ static PyObject *tape_mark(PyObject *self, PyObject *none) {
 }
 
 static PyObject *tape_rewind(PyObject *self, PyObject *args) {
-    py_tape      *tape = (py_tape *)self;
-    unsigned long node, list, era;
-    if (!PyArg_ParseTuple(args, "(kkk):rewind", &node, &list, &era) || !py_tape_free_to_use(tape))
+    py_tape           *tape = (py_tape *)self;
+    unsigned long long place[3];
+    if (!PyArg_ParseTuple(args, "(O&O&O&):rewind", py_whole, &place[0], py_whole, &place[1],
+                          py_whole, &place[2]) ||
+        !py_tape_free_to_use(tape))
         return NULL;
-    ad_tape_rewind(tape->tape, (ad_mark){(uint32_t)node, (uint32_t)list, (uint32_t)era});
+    for (int i = 0; i < 3; i++)
+        if (place[i] > UINT32_MAX)
+            return py_raise(AD_BAD_ARGUMENT, "rewind: this is no mark of a tape");
+    ad_tape_rewind(tape->tape,
+                   (ad_mark){(uint32_t)place[0], (uint32_t)place[1], (uint32_t)place[2]});
     return done(tape);
 }
 

@@ -101,6 +101,11 @@ static ad_var modulo(ad_var x, ad_var y) {
 }
 BINARY(remainder, modulo)
 
+static ad_var whole_quotient(ad_var x, ad_var y) {
+    return ad_rint(ad_div(ad_sub(x, modulo(x, y)), y));
+}
+BINARY(floor_divide, whole_quotient)
+
 static PyObject *var_negative(PyObject *a) {
     return unary(a, ad_neg);
 }
@@ -231,6 +236,14 @@ static PyObject *var_named(PyObject *self, PyObject *name) {
     return Py_NewRef(self);
 }
 
+/* As its value is written. */
+static PyObject *var_format(PyObject *self, PyObject *spec) {
+    PyObject *value = PyObject_Length(spec) > 0 ? var_value(self, NULL) : PyObject_Str(self);
+    PyObject *text = value != NULL ? PyObject_Format(value, spec) : NULL;
+    Py_XDECREF(value);
+    return text;
+}
+
 static PyObject *var_conjugate(PyObject *self, PyObject *none) {
     (void)none;
     return Py_NewRef(self);
@@ -268,6 +281,7 @@ static PyMethodDef methods[] = {
     {"named", var_named, METH_O,
      "named(name): gives the node a name, for messages, explanations and pictures; returns it."},
     {"conjugate", var_conjugate, METH_NOARGS, "conjugate(): itself, it is real."},
+    {"__format__", var_format, METH_O, NULL},
     {"_repr_svg_", var_svg, METH_NOARGS, NULL},
 #define R1(name, shown, ...) {#name, method_##name, METH_NOARGS, #name "(): " shown},
 #define R2(name, ...)
@@ -306,6 +320,7 @@ static PyType_Slot slots[] = {
     {Py_nb_true_divide, (void *)var_divide},
     {Py_nb_power, (void *)var_power},
     {Py_nb_remainder, (void *)var_remainder},
+    {Py_nb_floor_divide, (void *)var_floor_divide},
     {Py_nb_negative, (void *)var_negative},
     {Py_nb_positive, (void *)var_positive},
     {Py_nb_absolute, (void *)var_absolute},

@@ -33,6 +33,7 @@ FUNCTIONS = {
     "mean": lambda a, b, c, d: a.mean(axis=0) + np.mean(b),
     "keepdims": lambda a, b, c, d: a/a.sum(axis=1, keepdims=True),
     "max and min": lambda a, b, c, d: a.max(axis=0) - a.min(axis=1)[0] + np.max(b),
+    "var and std": lambda a, b, c, d: a.var(axis=0) + np.std(a, axis=1)[0] + np.var(b),
     "prod": lambda a, b, c, d: a.prod(axis=1),
     "transpose": lambda a, b, c, d: a.T @ d + c[:, :1],
     "reshape": lambda a, b, c, d: a.reshape(2, 6)[1] + a.reshape(-1)[:6],

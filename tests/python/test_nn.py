@@ -205,6 +205,8 @@ def test_optimizers_refuse(make):
 
 
 def test_data_refuses():
+    with pytest.raises(ValueError, match="whole number"):
+        nn.Model(seed=-1)
     with pytest.raises(ValueError, match="120 rows"):
         nn.Data(X, Y[:3])
     with pytest.raises(tapir.Error, match="nan"):

@@ -54,7 +54,7 @@ def test_methods_are_the_functions_of_math(tape, name):
 
 OPERATORS = [
     lambda x, y: x + y, lambda x, y: x - y, lambda x, y: x*y, lambda x, y: x/y,
-    lambda x, y: x**y, lambda x, y: x % y, lambda x, y: -x, lambda x, y: abs(x), lambda x, y: +x,
+    lambda x, y: x**y, lambda x, y: x % y, lambda x, y: x // y, lambda x, y: -x, lambda x, y: abs(x), lambda x, y: +x,
     lambda x, y: 3 + x, lambda x, y: 3 - x, lambda x, y: 3*x, lambda x, y: 3/x,
     lambda x, y: 2**x, lambda x, y: 7.5 % x, lambda x, y: x % -2,
 ]
@@ -275,3 +275,20 @@ def test_a_cycle_through_an_operation_is_collected():
     del tape, operation, y
     gc.collect()
     assert gone() is None
+
+
+def test_formats_and_marks(tape):
+    x = tape.input(1.23456)
+    assert f"{x:.2f} {x}" == "1.23 Var(1.23456)"
+    for mark in [(2**40, 0, 0), (2**32, 1, 1)]:
+        with pytest.raises(tapir.Error, match="no mark"):
+            tape.rewind(mark)
+    with pytest.raises(ValueError, match="whole number"):
+        tape.rewind((-1, 0, 0))
+    assert x.value == 1.23456
+
+
+def test_what_is_no_sequence_of_variables_says_so(tape):
+    for function in (tapir.sum, tapir.explain, tapir.draw_svg):
+        with pytest.raises(TypeError, match="neither a variable nor"):
+            function(object())

@@ -259,6 +259,13 @@ class Array:
     def mean(self, axis=None, keepdims=False):
         return self._reduced(lambda x: _tapir.sum(x)/len(x), axis, keepdims)
 
+    def var(self, axis=None, keepdims=False):
+        return ((self - self.mean(axis, keepdims=axis is not None))**2).mean(axis, keepdims)
+
+    def std(self, axis=None, keepdims=False):
+        variance = self.var(axis, keepdims)
+        return variance.sqrt()
+
     def max(self, axis=None, keepdims=False):
         return self._reduced(_tapir.largest, axis, keepdims)
 
@@ -380,7 +387,7 @@ def _dot(a, b):
 
 
 _FUNCTIONS = {name: _method(name) for name in
-              ("sum", "mean", "max", "amax", "min", "amin", "prod", "reshape", "ravel",
+              ("sum", "mean", "max", "amax", "min", "amin", "prod", "var", "std", "reshape", "ravel",
                "transpose")}
 _FUNCTIONS.update(amax=_method("max"), amin=_method("min"), dot=_dot, concatenate=_concatenate,
                   stack=_stack, where=lambda c, x, y: _map("where", c, x, y),
