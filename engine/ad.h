@@ -568,6 +568,36 @@ AD_API ad_check_report *ad_check_vector(void (*f)(size_t n, const double x[], si
                                         void *context, size_t n, const double x[], size_t m,
                                         const double claimed[], const ad_check_options *options);
 
+/* Claims about a Jacobian J (m x n) that are functions: the vector-Jacobian product g = u'J (n
+ * numbers from m) and the Jacobian-vector product w = J v (m numbers from n). They get arrays of
+ * their own and write all of g or w. */
+typedef void ad_vjp(size_t n, const double x[], size_t m, const double u[], double g[],
+                    void *context);
+typedef void ad_jvp(size_t n, const double x[], const double v[], size_t m, double w[],
+                    void *context);
+
+/* Are these the products with the Jacobian of f? Either may be NULL. Each must be linear in u or v
+ * (lines "vjp(2 u)", "vjp(-u)", "vjp(u + t)"); then it is compared with differences of f, as in
+ * ad_check_vector: entry by entry if there are few ("vjp y[2]/x[5]"; m or n products), else along
+ * random directions, and what does not agree is bisected by products with parts of these, down to
+ * unit vectors. With both, u'(J v) = (u'J) v as far as rounding allows (line "u.(J v) = (u J).v").
+ * All get the same context. */
+AD_API ad_check_report *ad_check_products(void (*f)(size_t n, const double x[], size_t m,
+                                                    double y[], void *context),
+                                          ad_vjp *vjp, ad_jvp *jvp, void *context, size_t n,
+                                          const double x[], size_t m,
+                                          const ad_check_options *options);
+
+/* Is h = H v the Hessian of a function times v, if `gradient` writes its gradient g (n numbers)?
+ * hvp is compared with differences of the gradient, as a Jacobian-vector product: the line
+ * "x[2], x[5]" is the second derivative in both. It must be linear in v, and H symmetric (line
+ * "v.Hw = w.Hv", and the report's `symmetry`). That the gradient is right is another question. */
+AD_API ad_check_report *ad_check_hessian_times(
+    void (*gradient)(size_t n, const double x[], double g[], void *context), void *context,
+    size_t n, const double x[],
+    void (*hvp)(size_t n, const double x[], const double v[], double h[], void *context),
+    const ad_check_options *options);
+
 /* The mean gradient of a program in its parameters, at these rows (see ad_program_gradient); then
  * that of rows alone (the first, the one in the middle, the last) and of all but the last, along a
  * random direction each, or, where that settles nothing, in the coordinate with the worst verdict:

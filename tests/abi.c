@@ -384,6 +384,29 @@ static ad_status check_vector(const uint64_t reserved[8]) {
     return of_report(
         ad_check_vector(squares, NULL, 1, (const double[]){3}, 1, (const double[]){6}, &options));
 }
+static void doubled(size_t n, const double v[], size_t m, const double u[], double g[],
+                    void *context) {
+    (void)n, (void)m, (void)context;
+    g[0] = 2 * v[0] * u[0];
+}
+static ad_status check_products(const uint64_t reserved[8]) {
+    WITH(ad_check_options, options, .seed = 1);
+    return of_report(
+        ad_check_products(squares, doubled, NULL, NULL, 1, (const double[]){3}, 1, &options));
+}
+static void two_times(size_t n, const double v[], double g[], void *context) {
+    (void)n, (void)context;
+    g[0] = 2 * v[0];
+}
+static void two(size_t n, const double at[], const double v[], double h[], void *context) {
+    (void)at;
+    two_times(n, v, h, context);
+}
+static ad_status check_hessian(const uint64_t reserved[8]) {
+    WITH(ad_check_options, options, .seed = 1);
+    return of_report(
+        ad_check_hessian_times(two_times, NULL, 1, (const double[]){3}, two, &options));
+}
 static ad_status program_with(const ad_check_options *options) {
     const ad_interface face = {.params = 1, .param = &x, .outputs = 1, .output = &y};
     ad_program        *program = ad_compile(&face);
@@ -582,6 +605,8 @@ static const struct {
     {"ad_check_function",   "ad_check_options",    check_function},
     {"ad_check_function",   "ad_check_block",      check_function_block},
     {"ad_check_vector",     "ad_check_options",    check_vector},
+    {"ad_check_products",   "ad_check_options",    check_products},
+    {"ad_check_hessian_times", "ad_check_options", check_hessian},
     {"ad_check_program",    "ad_check_options",    check_program},
     {"ad_check_program",    "ad_check_block",      check_program_block},
     {"ad_explain_all",      "ad_view",             explain_all},

@@ -240,6 +240,34 @@ static outcome checks_of_vectors(FILE *to) {
         ad_check_vector(sums, NULL, 6, x, 2, claimed, &(ad_check_options){.coordinates = 2}), to);
 }
 
+static void times_left(size_t n, const double x[], size_t m, const double u[], double g[],
+                       void *context) {
+    (void)x, (void)context;
+    for (size_t k = 0; k < n; k++) {
+        g[k] = 0;
+        for (size_t i = 0; i < m; i++) g[k] += u[i] * (double)(k + 1);
+    }
+}
+
+static void times_right(size_t n, const double x[], const double v[], size_t m, double w[],
+                        void *context) {
+    const double none = 0;
+    sums(n, v, m, w, context);
+    for (size_t i = 0; i < m; i++) w[i] -= (double)i + none * x[0];
+}
+
+static outcome checks_of_products(FILE *to) {
+    const double x[] = {2, 3, 4, 5, 6, 7};
+    return reported(ad_check_products(sums, times_left, times_right, NULL, 6, x, 2, NULL), to);
+}
+
+static outcome checks_of_many_products(FILE *to) {
+    const double x[] = {2, 3, 4, 5, 6, 7};
+    return reported(ad_check_products(sums, times_left, times_right, NULL, 6, x, 2,
+                                      &(ad_check_options){.coordinates = 2}),
+                    to);
+}
+
 /* A program with an operation that has lanes and one that has none; run and checked. */
 static outcome own_in_programs(FILE *to) {
     ad_tape     *tape = ad_tape_new();
@@ -489,6 +517,8 @@ static const struct {
     {"curves", curves},
     {"checks of functions", checks_of_functions},
     {"checks of vectors", checks_of_vectors},
+    {"checks of products", checks_of_products},
+    {"checks of many products", checks_of_many_products},
     {"own operations in programs", own_in_programs},
     {"checks of models", checks_of_models},
     {"csv", csv},

@@ -117,9 +117,10 @@ static void choose_weights(ad__jacobian *j, const double direction[]) {
 /* ---- an output by itself --------------------------------------------------------------------- */
 
 static void call_lines_by(ad__jacobian *j, size_t i) {
-    char name[AD__NAME_ROOM] = "all of y";
+    char name[AD__NAME_ROOM];
     if (i != SIZE_MAX) j->output_name(j, i, name);
-    snprintf(j->r->prefix, sizeof j->r->prefix, "%s%s%s", j->what, name, j->between);
+    snprintf(j->r->prefix, sizeof j->r->prefix, "%s%s%s", j->what, i != SIZE_MAX ? name : j->all,
+             j->between);
     j->r->output = i;
 }
 
@@ -360,7 +361,12 @@ static double *numbers(size_t n) {
 
 bool ad__jacobian_open(ad__jacobian *j, ad__many *f, void *context, size_t n, const double x[],
                        size_t m, const ad_check_options *o, ad__report *r) {
-    *j = (ad__jacobian){.output_name = usual_name, .between = "/", .r = r, .options = *o};
+    *j = (ad__jacobian){.output_name = usual_name,
+                        .between = "/",
+                        .all = "all of y",
+                        .of_value = "",
+                        .r = r,
+                        .options = *o};
     double **const         of_m[] = {&j->y, &j->again, &j->weight, &j->u, &j->w},
                    **const of_n[] = {&j->v, &j->g, &j->s, &j->scaled, &j->row, &j->c.at};
     bool                   ok = ad__memo_open(&j->memo, f, context, n, m);
@@ -397,8 +403,8 @@ static bool deterministic(ad__jacobian *j) {
         ad__all_coordinates(j->r, AD_UNSTABLE);
         ad__report_say(
             j->r, AD_OK,
-            "the function is not deterministic: for the same x %s was %.17g and then %.17g", name,
-            j->y[i], j->again[i]);
+            "the function is not deterministic: for the same x %s%s was %.17g and then %.17g",
+            j->of_value, name, j->y[i], j->again[i]);
         return false;
     }
     return true;
@@ -408,13 +414,14 @@ static void no_value(ad__jacobian *j, size_t i) {
     const ad__judgement none = {
         AD_DOMAIN, NAN, NAN, {.shape = AD__EDGE, .left = NAN, .right = NAN}};
     ad__report *r = j->r;
-    char        name[AD__NAME_ROOM];
+    char        name[AD__NAME_ROOM], whole[AD__NAME_ROOM + 40];
     j->aside[i] = true;
     if (r->undefined == SIZE_MAX) r->undefined = i;
     if (r->first.count >= MOST_FOUND) return;
     j->output_name(j, i, name);
+    snprintf(whole, sizeof whole, "%s%s", j->of_value, name);
     r->output = i;
-    ad__report_line(r, &r->first, name, SIZE_MAX, NAN, &none);
+    ad__report_line(r, &r->first, whole, SIZE_MAX, NAN, &none);
     r->output = SIZE_MAX;
 }
 
@@ -429,9 +436,9 @@ bool ad__jacobian_values(ad__jacobian *j) {
         j->output_name(j, 0, name);
         ad__all_coordinates(j->r, AD_DOMAIN);
         ad__report_say(j->r, AD_OK,
-                       "no output has a finite value at x, %s is %g: there is no "
+                       "no output has a finite value at x, %s%s is %g: there is no "
                        "derivative",
-                       name, isnan(j->y[0]) ? NAN : j->y[0]);
+                       j->of_value, name, isnan(j->y[0]) ? NAN : j->y[0]);
         return false;
     }
     for (size_t i = 0; i < j->memo.m; i++)
@@ -440,12 +447,16 @@ bool ad__jacobian_values(ad__jacobian *j) {
     return true;
 }
 
+bool ad__jacobian_is_small(const ad__jacobian *j) {
+    const size_t columns = j->options.direction != NULL ? 1 : j->memo.n;
+    return columns <= j->options.coordinates / j->memo.m;
+}
+
 void ad__jacobian_check(ad__jacobian *j, const ad__claims *claims, const char *what) {
-    const size_t n = j->memo.n, m = j->memo.m, most = j->options.coordinates;
-    const size_t columns = j->options.direction != NULL ? 1 : n;
+    const size_t m = j->memo.m;
     j->claims = claims, j->what = what, j->found = 0;
     for (size_t i = 0; i < m; i++) j->aside[i] = !isfinite(j->y[i]);
-    if (columns > most / m) check_many(j);
+    if (!ad__jacobian_is_small(j)) check_many(j);
     else
         for (size_t i = 0; i < m && !j->r->no_memory; i++)
             if (!j->aside[i]) check_row(j, i);

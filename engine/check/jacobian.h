@@ -20,8 +20,8 @@ typedef struct ad__jacobian {
     const char       *what; /* before each name: "" */
     /* makes "y[2]" of 2 for the names of lines: `between` stands between that and the coordinate */
     void (*output_name)(const void *self, size_t i, char text[AD__NAME_ROOM]);
-    const char      *between;
-    ad__report      *r;
+    const char *between, *all, *of_value; /* "/", "all of y", what stands before a value's name */
+    ad__report *r;
     ad_check_options options;
     ad__memo         memo;
     ad__callable     c; /* the weighted sum of the outputs */
@@ -34,6 +34,9 @@ typedef struct ad__jacobian {
     size_t           from, end;                /* the outputs that c adds up */
     size_t           found;                    /* culprits */
 } ad__jacobian;
+
+/* May each entry be checked by itself? */
+bool ad__jacobian_is_small(const ad__jacobian *j);
 
 /* False: out of memory, noted in the report. x must stay. */
 bool ad__jacobian_open(ad__jacobian *j, ad__many *f, void *context, size_t n, const double x[],
