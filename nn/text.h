@@ -127,7 +127,12 @@ static inline char *nn__narrow(size_t most, char text[]) {
  * and a word that is wider than a line is broken where the line ends. Returns the column. */
 static inline size_t nn__flow(FILE *to, size_t column, size_t indent, const char *text) {
     while (*text != '\0') {
-        const size_t spaces = strspn(text, " "), end = spaces + strcspn(text + spaces, " ");
+        if (*text == '\n') { /* an indented line of a message */
+            fputc(*text++, to);
+            column = 0;
+            continue;
+        }
+        const size_t spaces = strspn(text, " "), end = spaces + strcspn(text + spaces, " \n");
         size_t       width = spaces, at = spaces;
         for (size_t i = spaces; i < end; i++) width += nn__begins(text[i]);
         if (column > indent && column + width > NN__WIDTH)
