@@ -262,7 +262,7 @@ static bool report(const reader *r) {
         printf("\nIn %s:\n  history.tsv, confusion.tsv, predictions.tsv%s\n",
                option_shown(r->options->out),
                gnuplot ? ", loss and confusion (.svg, .png)"
-                       : " (gnuplot would have drawn pictures too)");
+                       : "\n  (gnuplot would have drawn pictures too)");
     return good;
 }
 

@@ -36,7 +36,7 @@ static char *printable(const printer *b, const char *from, char text[NAME]) {
     return text;
 }
 
-enum { LEFT = 20, RIGHT = 10 };
+enum { LEFT = 20, CELL = 11 }; /* CELL: of a number with its arrow */
 
 static void put_left(const printer *b, const char *name) {
     char text[NAME];
@@ -44,10 +44,10 @@ static void put_left(const printer *b, const char *name) {
     fprintf(b->to, "    %s%*s", text, (int)(LEFT - nn__columns(text)), "");
 }
 
-static void put_right(const printer *b, const char *name) {
+static void put_right(const printer *b, size_t width, const char *name) {
     char text[NAME];
-    nn__narrow(RIGHT, printable(b, name, text));
-    fprintf(b->to, "%*s%s", (int)(RIGHT + 1 - nn__columns(text)), "", text);
+    nn__narrow(width - 1, printable(b, name, text));
+    fprintf(b->to, "%*s%s", (int)(width - nn__columns(text)), "", text);
 }
 
 /* With its decimals, or if these are too wide, with the digits that the width leaves beside the
@@ -226,24 +226,36 @@ static void print_outputs(const printer *b) {
     print_omitted(b, shown, n, "outputs");
 }
 
-static void print_heads(const printer *b, size_t l, size_t n, const size_t index[],
-                        const char *first) {
-    char name[24];
-    fprintf(b->to, "    %-20s", first);
-    for (size_t k = 0; k < n; k++) put_right(b, unit_name(b, l, index[k], name));
-}
-
-static void print_cell(const printer *b, double wish) {
-    fprintf(b->to, "  %s ", arrow(b, wish));
-    put_number(b, 7, 3, wish);
-}
-
 /* Units that are shown of a layer, and of the one before it: those with the largest wishes. A table
  * has `column` up to `across`, as many as fit beside each other. */
 typedef struct chosen {
-    size_t        row[MOST], shown, across;
+    size_t        row[MOST], shown, across, cell;
     const size_t *column;
 } chosen;
+
+/* Cells are as wide as the names above them, if there is room. */
+static size_t cell_width(const printer *b, size_t l, const chosen *c) {
+    const size_t most = (NN__WIDTH - 4 - LEFT) / (c->across + 1);
+    size_t       width = CELL;
+    char         name[24], text[NAME];
+    for (size_t k = 0; k < c->across; k++) {
+        const size_t own = 1 + nn__columns(printable(b, unit_name(b, l, c->column[k], name), text));
+        if (own > width) width = own;
+    }
+    return width < most ? width : most;
+}
+
+static void print_heads(const printer *b, size_t l, const chosen *c, const char *first) {
+    char name[24];
+    fprintf(b->to, "    %-20s", first);
+    for (size_t k = 0; k < c->across; k++)
+        put_right(b, c->cell, unit_name(b, l, c->column[k], name));
+}
+
+static void print_cell(const printer *b, size_t width, double wish) {
+    fprintf(b->to, "%*s%s ", (int)width - 9, "", arrow(b, wish));
+    put_number(b, 7, 3, wish);
+}
 
 /* The wishes of layer l for its weights, in proportion to the activation that each carries, and for
  * its biases if this is the last table. */
@@ -251,18 +263,21 @@ static void print_wishes_for_weights(const printer *b, size_t l, const chosen *c
     char          name[24];
     const double *before = nn__layer_input(b->lesson, b->example, l),
                  *gradient = b->example->gradient;
-    print_heads(b, l, c->across, c->column, "activation before");
-    fprintf(b->to, last ? " %10s\n    %-20s" : "%s\n    %-20s", last ? "bias" : "", "");
+    print_heads(b, l, c, "activation before");
+    if (last) put_right(b, c->cell, "bias");
+    fprintf(b->to, "\n    %-20s", "");
     for (size_t k = 0; k < c->across; k++) {
-        fputs("   a", b->to);
+        fprintf(b->to, "%*sa", (int)c->cell - 8, "");
         put_number(b, 7, 3, before[c->column[k]]);
     }
-    fputs(last ? "   a  1.000\n" : "\n", b->to);
+    if (last) fprintf(b->to, "%*sa%7.3f", (int)c->cell - 8, "", 1.0);
+    fputc('\n', b->to);
     for (size_t k = 0; k < c->shown; k++) {
         put_left(b, unit_name(b, l + 1, c->row[k], name));
         for (size_t i = 0; i < c->across; i++)
-            print_cell(b, -gradient[nn__weight_index(b->lesson, l, c->row[k], c->column[i])]);
-        if (last) print_cell(b, -gradient[nn__bias_index(b->lesson, l, c->row[k])]);
+            print_cell(b, c->cell,
+                       -gradient[nn__weight_index(b->lesson, l, c->row[k], c->column[i])]);
+        if (last) print_cell(b, c->cell, -gradient[nn__bias_index(b->lesson, l, c->row[k])]);
         fputc('\n', b->to);
     }
 }
@@ -273,21 +288,22 @@ static void print_wishes_for_activations(const printer *b, size_t l, const chose
     const nn_lesson *lesson = b->lesson;
     const double    *dz = b->example->dz, *da = b->example->da;
     const size_t     first = lesson->unit[l], before = lesson->unit[l - 1];
-    print_heads(b, l, c->across, c->column, "");
+    print_heads(b, l, c, "");
     fputc('\n', b->to);
     for (size_t k = 0; k < c->shown; k++) {
         put_left(b, unit_name(b, l + 1, c->row[k], name));
         for (size_t i = 0; i < c->across; i++)
-            print_cell(b, -dz[first + c->row[k]] *
-                              lesson->weight[nn__weight_index(lesson, l, c->row[k], c->column[i])]);
+            print_cell(b, c->cell,
+                       -dz[first + c->row[k]] *
+                           lesson->weight[nn__weight_index(lesson, l, c->row[k], c->column[i])]);
         fputc('\n', b->to);
     }
     fprintf(b->to, "    %-20s",
             c->shown < lesson->size[l + 1] ? "sum of all wishes" : "sum of the wishes");
-    for (size_t i = 0; i < c->across; i++) print_cell(b, -da[before + c->column[i]]);
+    for (size_t i = 0; i < c->across; i++) print_cell(b, c->cell, -da[before + c->column[i]]);
     fprintf(b->to, "\n  through %s: -dC/dz = -dC/da * its slope\n", lesson->activation[l - 1]);
     fprintf(b->to, "    %-20s", "");
-    for (size_t i = 0; i < c->across; i++) print_cell(b, -dz[before + c->column[i]]);
+    for (size_t i = 0; i < c->across; i++) print_cell(b, c->cell, -dz[before + c->column[i]]);
     fputc('\n', b->to);
 }
 
@@ -308,6 +324,7 @@ static void print_wishes(const printer *b, size_t l) {
              l + 1);
     for (size_t i = 0; i < across; i += ACROSS) {
         c.column = column + i, c.across = across - i < ACROSS ? across - i : ACROSS;
+        c.cell = cell_width(b, l, &c);
         print_wishes_for_weights(b, l, &c, i + ACROSS >= across);
     }
     print_omitted(b, c.shown, rows, "units");
@@ -317,6 +334,7 @@ static void print_wishes(const printer *b, size_t l) {
           b->to);
     for (size_t i = 0; l > 0 && i < across; i += ACROSS) {
         c.column = column + i, c.across = across - i < ACROSS ? across - i : ACROSS;
+        c.cell = cell_width(b, l, &c);
         print_wishes_for_activations(b, l, &c);
     }
 }
