@@ -262,7 +262,7 @@ static bool report(const reader *r) {
         printf("\nIn %s:\n  history.tsv, confusion.tsv, predictions.tsv%s\n",
                option_shown(r->options->out),
                gnuplot ? ", loss and confusion (.svg, .png)"
-                       : " (gnuplot would have drawn pictures too)");
+                       : "\n  (gnuplot would have drawn pictures too)");
     return good;
 }
 
@@ -325,13 +325,16 @@ static bool teach(const reader *r, nn_model *model) {
 
 static void introduce(const reader *r, const nn_model *model) {
     const options *o = r->options;
-    printf("%zu images to learn from, %zu held out\nnetwork ", nn_data_rows(r->learned),
+    char           network[COMMAND_MOST_COUNTS * 24 + 48];
+    size_t         sizes[COMMAND_MOST_COUNTS + 2];
+    const size_t   layers = all_sizes(o, sizes);
+    int            length = 0;
+    printf("%zu images to learn from, %zu held out\n", nn_data_rows(r->learned),
            nn_data_rows(r->held_out));
-    size_t       sizes[COMMAND_MOST_COUNTS + 2];
-    const size_t layers = all_sizes(o, sizes);
-    for (size_t i = 0; i <= layers; i++) printf("%s%zu", i == 0 ? "" : "-", sizes[i]);
-    printf(", tanh, %zu parameters; batches of %zu, rate %g, seed %llu\n\n", nn_model_count(model),
-           o->batch, o->rate, (unsigned long long)o->seed);
+    for (size_t i = 0; i <= layers; i++)
+        length += sprintf(network + length, "%s%zu", i == 0 ? "" : "-", sizes[i]);
+    terminal_line(stdout, "network %s, tanh, %zu parameters; batches of %zu, rate %g, seed %llu\n",
+                  network, nn_model_count(model), o->batch, o->rate, (unsigned long long)o->seed);
     fflush(stdout);
 }
 

@@ -6,6 +6,7 @@
 #include "graphviz.h"
 #include "options.h"
 #include "report.h"
+#include "terminal.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -279,7 +280,8 @@ static ad_status show_second(ad_tape *tape, const request *r, ad_var y, const ad
     if (dy == NULL) return AD_NO_MEMORY;
     ad_record_gradient(y, n, x, dy);
     for (size_t i = 0; i < n && ad_tape_status(tape) == AD_OK && status == AD_OK; i++) {
-        if (r->form == WORDS) printf("\nthe derivative by %s, recorded in turn\n", r->variable[i]);
+        if (r->form == WORDS)
+            terminal_line(stdout, "\nthe derivative by %s, recorded in turn", r->variable[i]);
         if (dy[i].tape == NULL) status = r->form == WORDS ? ad_explain(dy[i], stdout) : AD_OK;
         else status = show(tape, r, 1, &dy[i]);
     }

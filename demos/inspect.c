@@ -156,15 +156,15 @@ static void bars(terminal t, const char *what, const histogram *h) {
 }
 
 static void show(terminal t, const layers *all) {
-    fputs("\nInside, over the first training rows; the height of a bar is the square root of the "
-          "count.\n",
-          t.to);
+    terminal_line(t.to,
+                  "\nInside, over the first training rows. The height of a bar is the square root "
+                  "of the count; a unit is dead if it gives every row the same answer, and "
+                  "saturated where its slope is below %g.",
+                  flat);
     for (size_t l = 0; l < all->n; l++) {
         const layer *a = &all->layer[l];
-        fprintf(t.to,
-                "\nhidden layer %zu: %zu units, %zu dead (they give every row the same answer); "
-                "%.1f%% saturated (slopes below %g)\n\n",
-                l + 1, a->units, a->dead, 100 * a->saturated, flat);
+        fprintf(t.to, "\nhidden layer %zu: %zu units, %zu dead; %.1f%% saturated\n\n", l + 1,
+                a->units, a->dead, 100 * a->saturated);
         bars(t, "activations", &a->activation);
         bars(t, "gradients", &a->gradient);
         fprintf(t.to, "  root mean square gradient: %.2e\n", a->strength);

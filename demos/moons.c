@@ -8,6 +8,7 @@
 #include "inspect.h"
 #include "map.h"
 #include "report.h"
+#include "terminal.h"
 
 #include <locale.h>
 #include <math.h>
@@ -125,8 +126,9 @@ static int run(void) {
                                                  .weight = nn_init_micrograd,
                                                  .bias = nn_init_zeros});
     nn_optimizer *sgd = nn_sgd_new(&(nn_sgd_config){.rate = 1, .weight_decay = 2e-4});
-    printf("two moons of %zu points; network 2-16-16-1 of relu, %zu parameters, seed %llu\n\n",
-           points, nn_model_count(l.model), (unsigned long long)seed);
+    terminal_line(stdout,
+                  "two moons of %zu points; network 2-16-16-1 of relu, %zu parameters, seed %llu\n",
+                  points, nn_model_count(l.model), (unsigned long long)seed);
     const bool good = (l.map = map_new(l.model, l.mlp, 1, data)) != NULL && report_folder(out) &&
                       map_add_frame(l.map, l.model, "at first") && train(&l, data, sgd) &&
                       show(&l) && (!inspect || look_inside(&l, data));

@@ -3,6 +3,7 @@
 #include "command.h"
 #include "map.h"
 #include "report.h"
+#include "terminal.h"
 
 #include <locale.h>
 #include <math.h>
@@ -101,8 +102,8 @@ static int run(void) {
     learner  l = {.model = nn_model_new(tape, seed), .good = true};
     l.mlp = nn_mlp_new(l.model, &(nn_mlp_config){.layers = hidden.n + 1, .sizes = sizes});
     nn_optimizer *adam = nn_adam(rate);
-    printf("three arms of %zu points in all; %zu parameters of tanh, seed %llu\n\n", points,
-           nn_model_count(l.model), (unsigned long long)seed);
+    terminal_line(stdout, "three arms of %zu points in all; %zu parameters of tanh, seed %llu\n",
+                  points, nn_model_count(l.model), (unsigned long long)seed);
     const bool good = (l.map = map_new(l.model, l.mlp, CLASSES, data)) != NULL &&
                       report_folder(out) && map_add_frame(l.map, l.model, "at first") &&
                       learn(&l, data, adam) && show(&l);

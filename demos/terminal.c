@@ -3,6 +3,8 @@
  * A pixel is two characters wide, which makes it about square. */
 #include "terminal.h"
 
+#include "nn/text.h"
+
 #include <langinfo.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +25,16 @@ terminal terminal_of(FILE *to) {
         .blocks = !plain && strcmp(nl_langinfo(CODESET), "UTF-8") == 0,
         .colors = !plain && screen,
     };
+}
+
+void terminal_line(FILE *to, const char *format, ...) {
+    char    text[4096];
+    va_list list;
+    va_start(list, format);
+    vsnprintf(text, sizeof text, format, list);
+    va_end(list);
+    nn__flow(to, 0, 0, text);
+    fputc('\n', to);
 }
 
 /* ---- the confusion matrix -------------------------------------------------------------------- */

@@ -17,6 +17,9 @@ typedef struct terminal {
  * disables both. The width is 80 if there is no terminal. */
 terminal terminal_of(FILE *to);
 
+/* Prints a line that is broken between words, where 80 columns are full. */
+__attribute__((format(printf, 2, 3))) void terminal_line(FILE *to, const char *format, ...);
+
 /* n x n counts, row = truth, column = guess: right ones green, wrong ones red, zeros as dots. */
 void terminal_confusion(terminal t, size_t n, const size_t *count);
 

@@ -729,7 +729,7 @@ typedef enum nn_monitor { NN_LOWEST_LOSS, NN_HIGHEST_METRIC, NN_LOWEST_METRIC } 
 typedef struct nn_train_config {
     size_t      epochs, batch; /* passes over the data, examples a step; at least 1 each */
     uint64_t    seed;          /* of the order of the examples */
-    bool        progress;      /* a bar on a terminal, else a line per epoch */
+    bool        progress;      /* a bar on a terminal, else a line per epoch of up to 80 columns */
     FILE       *stream;        /* where progress goes; NULL: stderr */
     const char *history;       /* file for a row per epoch: TSV with a header line */
     nn_metric  *metric;

@@ -1,7 +1,8 @@
 /* progress.c - a bar on a terminal, a line for each epoch elsewhere.
  *
  * The bar is one line that is redrawn in place, at most ten times a second; it takes the space that
- * the numbers leave. Numbers are in the C locale. */
+ * the numbers leave. The fields of a line are in the order of their worth: one that would go past
+ * column 80 is left out, with those behind it. Numbers are in the C locale. */
 #include "progress.h"
 #include "text.h"
 
@@ -12,7 +13,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-enum { REDRAW_MS = 100, NARROWEST_BAR = 8, WIDEST_BAR = 40, LINE = 256 };
+enum { REDRAW_MS = 100, NARROWEST_BAR = 8, WIDEST_BAR = 40, LINE = 256, METRIC = 20 };
 
 nn__progress nn__progress_open(const nn_train_config *config) {
     nn__progress p = {.to = NULL, .metric_name = ""};
@@ -20,6 +21,7 @@ nn__progress nn__progress_open(const nn_train_config *config) {
     if (config->metric != NULL || config->score != NULL)
         nn__printable(sizeof p.metric_name, p.metric_name,
                       config->metric_name != NULL ? config->metric_name : "metric", false);
+    nn__narrow(METRIC, p.metric_name);
     if (!config->progress) return p;
     p.to = config->stream != NULL ? config->stream : stderr;
     const int file = fileno(p.to); /* -1 for a stream in memory */
@@ -45,20 +47,48 @@ static void append_duration(char line[LINE], double seconds) {
     else append(line, "%lu:%02lu:%02lu", s / 3600, s / 60 % 60, s % 60);
 }
 
-static void append_numbers(const nn__progress *p, const nn__snapshot *m, char line[LINE]) {
-    append(line, "loss %-8.4g", m->loss);
-    if (!isnan(m->held_out_loss)) append(line, "  held out %-8.4g", m->held_out_loss);
-    if (*p->metric_name != '\0' && !isnan(m->metric))
-        append(line, "  %s %-6.4g", p->metric_name, m->metric);
-    append(line, "  %.0f examples/s", m->examples_per_second);
-    if (m->done < (double)m->epochs) {
-        append(line, "  ");
-        append_duration(line, m->left);
-        append(line, " left");
-    } else {
-        append(line, "  took ");
-        append_duration(line, m->seconds);
+static void append_time(char line[LINE], const nn__snapshot *m) {
+    const bool done = m->done >= (double)m->epochs;
+    append(line, done ? "  took " : "  ");
+    append_duration(line, done ? m->seconds : m->left);
+    if (!done) append(line, " left");
+}
+
+/* Examples per second. */
+static void append_speed(char line[LINE], double speed) {
+    if (speed < 1e4) append(line, "  %.0f/s", speed);
+    else if (speed < 1e7) append(line, "  %.0fk/s", speed / 1e3);
+    else append(line, "  %.0fM/s", speed / 1e6);
+}
+
+typedef enum field { LOSS, HELD_OUT, METRIC_VALUE, TIME, SPEED, FIELDS } field;
+
+static void append_field(const nn__progress *p, const nn__snapshot *m, field f, char line[LINE]) {
+    const bool metric = *p->metric_name != '\0' && !isnan(m->metric);
+    switch (f) {
+    case LOSS: append(line, "loss %-8.4g", m->loss); break;
+    case HELD_OUT:
+        if (!isnan(m->held_out_loss)) append(line, " held out %-8.4g", m->held_out_loss);
+        break;
+    case METRIC_VALUE:
+        if (metric) append(line, " %s %-6.4g", p->metric_name, m->metric);
+        break;
+    case TIME: append_time(line, m); break;
+    default: append_speed(line, m->examples_per_second);
     }
+}
+
+/* As many fields as let the line keep to `width` columns; returns whether it is all of them. */
+static bool append_fields(const nn__progress *p, const nn__snapshot *m, size_t width,
+                          char line[LINE]) {
+    for (field f = LOSS; f < FIELDS; f++) {
+        const size_t length = strlen(line);
+        append_field(p, m, f, line);
+        if (nn__columns(line) <= width) continue;
+        line[length] = '\0';
+        return false;
+    }
+    return true;
 }
 
 static size_t columns_of(FILE *terminal) {
@@ -77,13 +107,14 @@ static void draw_bar(const nn__progress *p, const nn__snapshot *m) {
     char         head[LINE] = "", tail[LINE] = "";
     append(head, "epoch %zu/%zu ", m->epoch, m->epochs);
     append(tail, " %3.0f%%  ", 100 * part);
-    append_numbers(p, m, tail);
-    const size_t width = columns_of(p->to) - 1, text = strlen(head) + strlen(tail);
-    size_t       cells = width > text ? width - text : 0;
+    const size_t width = columns_of(p->to) - 1, before = strlen(head);
+    const bool   all = append_fields(p, m, width > before ? width - before : 0, tail);
+    const size_t text = before + nn__columns(tail);
+    size_t       cells = all && width > text ? width - text : 0;
     if (cells > WIDEST_BAR) cells = WIDEST_BAR;
     fprintf(p->to, "\r%.*s", (int)width, head);
     if (cells >= NARROWEST_BAR) draw_cells(p, cells, part);
-    if (width > strlen(head)) fprintf(p->to, "%.*s", (int)(width - strlen(head)), tail);
+    if (width >= text) fputs(tail, p->to);
     fputs("\x1b[K", p->to);
     fflush(p->to);
 }
@@ -91,7 +122,7 @@ static void draw_bar(const nn__progress *p, const nn__snapshot *m) {
 static void write_line(const nn__progress *p, const nn__snapshot *m) {
     char line[LINE] = "";
     append(line, "epoch %*zu/%zu  ", snprintf(NULL, 0, "%zu", m->epochs), m->epoch, m->epochs);
-    append_numbers(p, m, line);
+    append_fields(p, m, NN__WIDTH, line);
     fprintf(p->to, "%s\n", line);
     fflush(p->to);
 }
@@ -121,7 +152,9 @@ void nn__progress_epoch(nn__progress *p, const nn__snapshot *m) {
 /* On a terminal the note takes the place of the bar, which is redrawn below it. */
 void nn__progress_note(nn__progress *p, const char *sentence) {
     if (p->to == NULL) return;
-    fprintf(p->to, p->terminal ? "\r\x1b[Knote: %s\n" : "note: %s\n", sentence);
+    fputs(p->terminal ? "\r\x1b[Knote: " : "note: ", p->to);
+    nn__flow(p->to, strlen("note: "), 2, sentence);
+    fputc('\n', p->to);
     fflush(p->to);
     p->drawn = 0;
 }

@@ -1,4 +1,5 @@
-/* summary.c - a model in a table: layers, shapes, numbers of parameters. */
+/* summary.c - a model in a table: layers, shapes, numbers of parameters. Names and shapes that are
+ * too long for a terminal lose their middle. */
 #include "model.h"
 
 #include <string.h>
@@ -52,26 +53,36 @@ static size_t gather(const nn_model *model, size_t i, char shapes[SHAPES], size_
     return n;
 }
 
-static int wider(int width, size_t length) {
-    return (size_t)width < length ? (int)length : width;
+enum { NUMBER = 10, MOST_NAME = 30 };
+
+static size_t wider(size_t width, const char *text, size_t most) {
+    const size_t columns = nn__columns(text);
+    return columns <= width ? width : columns < most ? columns : most;
+}
+
+static void put_row(FILE *to, size_t first, char name[], size_t second, char shapes[],
+                    size_t count) {
+    nn__narrow(first, name), nn__narrow(second, shapes);
+    fprintf(to, "%s%*s  %s%*s  %*zu\n", name, (int)(first - nn__columns(name)), "", shapes,
+            (int)(second - nn__columns(shapes)), "", NUMBER, count);
 }
 
 ad_status nn_summary(const nn_model *model, FILE *to) {
     if (model == NULL || to == NULL) return AD_BAD_ARGUMENT;
     char   shapes[SHAPES], name[SHAPES];
-    size_t count, n;
-    int    first = (int)strlen("layer"), second = (int)strlen("shapes");
+    size_t count, n, first = strlen("layer"), second = strlen("shapes");
     for (size_t i = 0; i < nn_model_arrays(model); i += n) {
         n = gather(model, i, shapes, &count);
-        first = wider(first, strlen(layer_name(nn_model_array(model, i), name)));
-        second = wider(second, strlen(shapes));
+        first = wider(first, layer_name(nn_model_array(model, i), name), MOST_NAME);
+        second = wider(second, shapes, NN__WIDTH - MOST_NAME - NUMBER - 4);
     }
-    fprintf(to, "%-*s  %-*s  %10s\n", first, "layer", second, "shapes", "parameters");
+    fprintf(to, "%-*s  %-*s  %*s\n", (int)first, "layer", (int)second, "shapes", NUMBER,
+            "parameters");
     for (size_t i = 0; i < nn_model_arrays(model); i += n) {
         n = gather(model, i, shapes, &count);
-        fprintf(to, "%-*s  %-*s  %10zu\n", first, layer_name(nn_model_array(model, i), name),
-                second, shapes, count);
+        layer_name(nn_model_array(model, i), name);
+        put_row(to, first, name, second, shapes, count);
     }
-    fprintf(to, "%-*s  %-*s  %10zu\n", first, "all", second, "", nn_model_count(model));
+    put_row(to, first, strcpy(name, "all"), second, strcpy(shapes, ""), nn_model_count(model));
     return nn__written(to);
 }

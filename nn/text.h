@@ -92,6 +92,62 @@ static inline const char *nn__printable(size_t room, char text[], const char *fr
     return text;
 }
 
+/* ---- lines of a terminal --------------------------------------------------------------------- */
+
+enum { NN__WIDTH = 80 }; /* columns; a character of UTF-8 takes one */
+
+static inline bool nn__begins(char c) {
+    return ((unsigned char)c & 0xc0) != 0x80;
+}
+
+static inline size_t nn__columns(const char *text) {
+    size_t n = 0;
+    for (; *text != '\0'; text++) n += nn__begins(*text);
+    return n;
+}
+
+/* Leaves out the middle of a text of more than `most` columns (at least 4), where "..." says so. In
+ * place; returns text. */
+static inline char *nn__narrow(size_t most, char text[]) {
+    const size_t n = nn__columns(text), front = (most - 2) / 2, back = most - 3 - front;
+    if (n <= most) return text;
+    char *cut = text, *rest = text + strlen(text);
+    for (size_t i = 0; i < front; i++) do
+            cut++;
+        while (!nn__begins(*cut));
+    for (size_t i = 0; i < back; i++) do
+            rest--;
+        while (!nn__begins(*rest));
+    memcpy(cut, "...", 3);
+    memmove(cut + 3, rest, strlen(rest) + 1);
+    return text;
+}
+
+/* Prints a text from `column` on, broken between words; what does not fit continues at `indent`,
+ * and a word that is wider than a line is broken where the line ends. Returns the column. */
+static inline size_t nn__flow(FILE *to, size_t column, size_t indent, const char *text) {
+    while (*text != '\0') {
+        if (*text == '\n') { /* an indented line of a message */
+            fputc(*text++, to);
+            column = 0;
+            continue;
+        }
+        const size_t spaces = strspn(text, " "), end = spaces + strcspn(text + spaces, " \n");
+        size_t       width = spaces, at = spaces;
+        for (size_t i = spaces; i < end; i++) width += nn__begins(text[i]);
+        if (column > indent && column + width > NN__WIDTH)
+            column = indent, fprintf(to, "\n%*s", (int)indent, "");
+        else column += spaces, fprintf(to, "%*s", (int)spaces, "");
+        for (; at < end; at++) {
+            if (nn__begins(text[at]) && column++ >= NN__WIDTH)
+                column = indent + 1, fprintf(to, "\n%*s", (int)indent, "");
+            fputc(text[at], to);
+        }
+        text += end;
+    }
+    return column;
+}
+
 /* Is the spare room of a caller's struct, `reserved` to its end, all 0, as nn.h asks? If not, this
  * is said, with the names of the function and of the struct. */
 #define NN__NOT_ZERO \

@@ -151,6 +151,84 @@ void ad__copy_cut(size_t room, char text[], const char *from) {
     else snprintf(text, room, "%.*s\xe2\x80\xa6", ad__cut_bytes(from, room - 4), from);
 }
 
+/* ---- lines of a terminal --------------------------------------------------------------------- */
+
+static bool begins_character(char c) {
+    return ((unsigned char)c & 0xc0) != 0x80;
+}
+
+static int columns_of(const char *text, size_t bytes) {
+    int n = 0;
+    for (size_t i = 0; i < bytes; i++) n += begins_character(text[i]);
+    return n;
+}
+
+size_t ad__columns(const char *text) {
+    return (size_t)columns_of(text, strlen(text));
+}
+
+static int next_line(FILE *to, int indent) {
+    fprintf(to, "\n%*s", indent, "");
+    return indent;
+}
+
+static int put_word(FILE *to, int column, int indent, const char *word, size_t bytes) {
+    for (size_t i = 0; i < bytes; i++) {
+        if (begins_character(word[i]) && column++ >= AD__WIDTH) column = next_line(to, indent) + 1;
+        fputc(word[i], to);
+    }
+    return column;
+}
+
+int ad__flow(FILE *to, int column, int indent, const char *text) {
+    while (*text != '\0') {
+        if (*text == '\n') { /* an indented line of a message */
+            fputc('\n', to);
+            column = 0, text++;
+            continue;
+        }
+        const size_t spaces = strspn(text, " "), bytes = strcspn(text + spaces, " \n");
+        const int    width = (int)spaces + columns_of(text + spaces, bytes);
+        if (column > indent && column + width > AD__WIDTH) column = next_line(to, indent);
+        else column += fprintf(to, "%*s", (int)spaces, "");
+        column = put_word(to, column, indent, text + spaces, bytes);
+        text += spaces + bytes;
+    }
+    return column;
+}
+
+int ad__piece(FILE *to, int column, int indent, int gap, const char *text) {
+    if (column == indent) return ad__flow(to, column, indent + 2, text);
+    if (column + gap + (int)ad__columns(text) > AD__WIDTH) column = next_line(to, indent);
+    else column += fprintf(to, "%*s", gap, "");
+    return ad__flow(to, column, indent + 2, text);
+}
+
+void ad__put_line(FILE *to, int indent, const char *format, ...) {
+    char    text[AD__SENTENCE];
+    va_list list;
+    va_start(list, format);
+    vsnprintf(text, sizeof text, format, list);
+    va_end(list);
+    ad__end_whole(text);
+    ad__flow(to, 0, indent, text);
+    fputc('\n', to);
+}
+
+/* "..." takes no more bytes than the characters, at least as many, that it stands for. */
+char *ad__narrow(size_t most, char text[]) {
+    const size_t n = ad__columns(text), front = (most - 3 + 1) / 2, back = most - 3 - front;
+    if (n <= most) return text;
+    char *cut = text, *rest = text + strlen(text);
+    for (size_t i = 0; i < front; i++) cut += ad__sequence(cut) > 0 ? ad__sequence(cut) : 1;
+    for (size_t i = 0; i < back; i++) do
+            rest--;
+        while (!begins_character(*rest));
+    memcpy(cut, "...", 3);
+    memmove(cut + 3, rest, strlen(rest) + 1);
+    return text;
+}
+
 char *ad__branch_turns(size_t room, char text[], unsigned long node, const char *what,
                        const double side[2], double now, bool taken) {
     char             sides[80];

@@ -44,6 +44,23 @@ void ad__end_whole(char text[]);
 /* A copy that fits: if the text is longer, its beginning and an ellipsis (room > 3). */
 void ad__copy_cut(size_t room, char text[], const char *from);
 
+/* Text for people fits AD__WIDTH columns of a terminal, a character (a UTF-8 sequence) each.
+ * ad__flow prints a text from `column` on, broken between words; what does not fit continues at
+ * `indent`, and a word that is wider than a line is broken where the line ends. ad__piece prints a
+ * text that should stay together `gap` columns after what stands there, or on a line of its own
+ * from `indent` on if it does not fit in this one; nothing comes before it at `indent`. Both return
+ * the column that they end in. ad__put_line formats a whole line, with its end. */
+enum { AD__WIDTH = 80 };
+size_t ad__columns(const char *text);
+int    ad__flow(FILE *to, int column, int indent, const char *text);
+int    ad__piece(FILE *to, int column, int indent, int gap, const char *text);
+__attribute__((format(printf, 3, 4))) void ad__put_line(FILE *to, int indent, const char *format,
+                                                        ...);
+
+/* Leaves out the middle of a text of more than `most` columns (at least 4), where "..." says so:
+ * names differ at their ends. In place; returns text. */
+char *ad__narrow(size_t most, char text[]);
+
 /* A row's `shown` with x and y replaced, cut to fit: ad__shown(64, text, "x + y", "a", "#3") is "a
  * + #3". Returns text. */
 char *ad__shown(size_t room, char text[], const char *shown, const char *x, const char *y);

@@ -134,8 +134,8 @@ enum { ROW_WIDTH = POINTS + 1 };
 static void characters(const ad_curve *c, FILE *to) {
     const frame f = frame_of(c);
     char        name[AD__SHOWN_NAME];
-    fprintf(to, "relative error of d/d%s = %.10g, against the step of the difference\n",
-            ad__shown_name(c->name, name), c->claimed);
+    ad__put_line(to, 2, "relative error of d/d%s = %.10g, against the step of the difference",
+                 ad__shown_name(c->name, name), c->claimed);
     for (int e = f.high; e >= f.low; e--) {
         char row[ROW_WIDTH];
         memset(row, ' ', POINTS);
@@ -152,9 +152,7 @@ static void characters(const ad_curve *c, FILE *to) {
     fputs("          ", to);
     for (int k = 0; k < POINTS; k++) fputc(k % (2 * PER_DECADE) == 0 ? '+' : '-', to);
     fputs("\n          1       1e-2    1e-4    1e-6    1e-8    1e-10   1e-12\n", to);
-    fputs("          o central difference    * Romberg, from steps 4h, 2h, h    . noise of the "
-          "value / h\n",
-          to);
+    fputs("  o central difference   * Romberg (4h, 2h, h)   . noise of the value / h\n", to);
 }
 
 enum { WIDTH = 720, HEIGHT = 480, LEFT = 80, RIGHT = 30, TOP = 50, BOTTOM = 60 };

@@ -172,28 +172,42 @@ ad_verdict ad_check_coordinate(const ad_check_report *report, size_t i) {
 
 /* ---- as text --------------------------------------------------------------------------------- */
 
-enum { SHOWN_LINES = 24, COLUMN = 24, NAME = 512 };
+enum { SHOWN_LINES = 24, COLUMN = 32, NAME = 512, TALLY = 256, HANGING = 2 };
 
 /* NaN and 0 are printed without their sign, which means nothing. */
-static const char *digits(double x, const char *format, char text[COLUMN]) {
+static const char *number(double x, int digits, char text[COLUMN]) {
     if (isnan(x)) return "nan";
-    snprintf(text, COLUMN, format, x + 0.0);
-    return text;
+    return snprintf(text, COLUMN, "%.*g", digits, x + 0.0) > 0 ? text : "";
+}
+
+static const char *magnitude(double x, int digits, char text[COLUMN]) {
+    if (isnan(x)) return "nan";
+    return snprintf(text, COLUMN, "%.*e", digits, x + 0.0) > 0 ? text : "";
+}
+
+__attribute__((format(printf, 2, 3))) static void append(char text[TALLY], const char *format,
+                                                         ...) {
+    const size_t length = strlen(text);
+    va_list      list;
+    va_start(list, format);
+    vsnprintf(text + length, TALLY - length, format, list);
+    va_end(list);
 }
 
 /* "1 of 17 (14 pass, 2 weak)": how many have the worst verdict, and the others in brackets. */
-static void tally(FILE *to, const size_t count[], ad_verdict worst) {
+static const char *tally(const size_t count[], ad_verdict worst, char text[TALLY]) {
     size_t total = 0, others = 0;
     for (int v = 0; v < AD_VERDICT_COUNT; v++) total += count[v];
-    fprintf(to, "%zu of %zu", count[worst], total);
+    text[0] = '\0';
+    append(text, "%zu of %zu", count[worst], total);
     for (int v = 0; v < AD_VERDICT_COUNT; v++) {
         if (v == (int)worst || count[v] == 0) continue;
-        fputs(others++ == 0 ? " (" : ", ", to);
-        fprintf(to, "%zu ", count[v]);
+        append(text, "%s%zu ", others++ == 0 ? " (" : ", ", count[v]);
         for (const char *c = ad_verdict_text((ad_verdict)v); *c != '\0'; c++)
-            fputc(*c >= 'A' && *c <= 'Z' ? *c - 'A' + 'a' : *c, to);
+            append(text, "%c", *c >= 'A' && *c <= 'Z' ? *c - 'A' + 'a' : *c);
     }
-    if (others > 0) fputc(')', to);
+    if (others > 0) append(text, ")");
+    return text;
 }
 
 static ad_verdict worst_of(const size_t count[]) {
@@ -202,57 +216,83 @@ static ad_verdict worst_of(const size_t count[]) {
     return (ad_verdict)worst;
 }
 
-static void taylor(FILE *to, double slope, int wanted) {
-    if (isnan(slope)) fprintf(to, "  Taylor slope too small to see (want %d)", wanted);
-    else fprintf(to, "  Taylor slope %.2f (want %d)", slope, wanted);
+static const char *taylor(double slope, int wanted, char text[TALLY]) {
+    if (isnan(slope)) snprintf(text, TALLY, "Taylor slope too small to see (want %d)", wanted);
+    else snprintf(text, TALLY, "Taylor slope %.2f (want %d)", slope, wanted);
+    return text;
 }
 
 /* A line of the table: claimed, differences, gap/tolerance, step. */
 enum { CELLS = 4, CELL = 2 * COLUMN + 8 };
 static const char *const heads[CELLS] = {"claimed", "differences +- error", "gap/tol", "step"};
 
-static void make_cells(const ad_check_line *l, char cell[CELLS][CELL]) {
+/* Usually with MOST_DIGITS; the numbers of a table that is too wide have fewer. With LEAST_DIGITS
+ * and names of as many columns as their head, the widest table is AD__WIDTH columns wide. */
+enum { MOST_DIGITS = 10, LEAST_DIGITS = 3, LEAST_NAME = 12 };
+
+static void make_cells(const ad_check_line *l, int digits, char cell[CELLS][CELL]) {
     char         a[COLUMN], b[COLUMN];
     const double r = l->gap / l->tolerance;
-    snprintf(cell[0], CELL, "%s", digits(l->claimed, "%.10g", a));
+    const int    of_sides = digits > 6 ? digits - 4 : 2;
+    snprintf(cell[0], CELL, "%s", number(l->claimed, digits, a));
     if (!isnan(l->estimate))
-        snprintf(cell[1], CELL, "%s +- %s", digits(l->estimate, "%.10g", a),
-                 digits(l->error, "%.0e", b));
+        snprintf(cell[1], CELL, "%s +- %s", number(l->estimate, digits, a),
+                 magnitude(l->error, 0, b));
     else if (!isnan(l->left) || !isnan(l->right))
-        snprintf(cell[1], CELL, "[%s, %s]", digits(l->left, "%.6g", a),
-                 digits(l->right, "%.6g", b));
+        snprintf(cell[1], CELL, "[%s, %s]", number(l->left, of_sides, a),
+                 number(l->right, of_sides, b));
     else snprintf(cell[1], CELL, "none");
-    snprintf(cell[2], CELL, "%s", isnan(r) ? "-" : digits(r, "%.1e", a));
+    snprintf(cell[2], CELL, "%s", isnan(r) ? "-" : magnitude(r, digits > LEAST_DIGITS, a));
     snprintf(cell[3], CELL, isnan(l->step) ? "-" : "2^%.0f", log2(l->step));
 }
 
-/* Columns are as wide as what stands in them, so that a table of usual numbers fits a terminal. */
+/* Columns are as wide as what stands in them. */
 typedef struct table {
-    int name, cell[CELLS];
+    int digits, name, cell[CELLS];
 } table;
 
-static void widen(int *width, const char *text, int most) {
-    const int length = (int)strlen(text);
-    if (length > *width) *width = length < most ? length : most;
+static void widen(int *width, const char *text) {
+    const int columns = (int)ad__columns(text);
+    if (columns > *width) *width = columns;
 }
 
-static table table_of(size_t n, const ad_check_line line[]) {
-    table t = {.name = (int)strlen("coordinate")};
-    char  name[NAME], cell[CELLS][CELL];
-    for (int k = 0; k < CELLS; k++) t.cell[k] = (int)strlen(heads[k]);
+/* The table with this many digits; returns the columns that it leaves to names. */
+static int with_digits(int digits, size_t n, const ad_check_line line[], table *t) {
+    char name[NAME], cell[CELLS][CELL];
+    int  verdict = (int)strlen("verdict"), left = AD__WIDTH;
+    *t = (table){.digits = digits, .name = (int)strlen("coordinate")};
+    for (int k = 0; k < CELLS; k++) t->cell[k] = (int)strlen(heads[k]);
     for (size_t i = 0; i < n; i++) {
-        widen(&t.name, ad__shown_text(NAME, name, line[i].name), 40);
-        make_cells(&line[i], cell);
-        for (int k = 0; k < CELLS; k++) widen(&t.cell[k], cell[k], CELL);
+        widen(&t->name, ad__shown_text(NAME, name, line[i].name));
+        make_cells(&line[i], digits, cell);
+        for (int k = 0; k < CELLS; k++) widen(&t->cell[k], cell[k]);
+        widen(&verdict, ad_verdict_text(line[i].verdict));
     }
-    return t;
+    for (int k = 0; k < CELLS; k++) left -= 2 + t->cell[k];
+    return left - 2 - 2 - verdict;
+}
+
+/* As many digits as let the names keep LEAST_NAME columns, or all that they have. */
+static table table_of(size_t n, const ad_check_line line[]) {
+    table t;
+    for (int digits = MOST_DIGITS;; digits--) {
+        const int left = with_digits(digits, n, line, &t);
+        if (left < t.name && left < LEAST_NAME && digits > LEAST_DIGITS) continue;
+        if (left < t.name) t.name = left;
+        return t;
+    }
+}
+
+static void put_cell(FILE *to, int width, const char *text) {
+    fprintf(to, "  %s%*s", text, width - (int)ad__columns(text), "");
 }
 
 static void show_line(FILE *to, const table *t, const ad_check_line *l) {
     char name[NAME], cell[CELLS][CELL];
-    make_cells(l, cell);
-    fprintf(to, "  %-*s", t->name, ad__shown_text(NAME, name, l->name));
-    for (int k = 0; k < CELLS; k++) fprintf(to, "  %-*s", t->cell[k], cell[k]);
+    make_cells(l, t->digits, cell);
+    ad__shown_text(NAME, name, l->name);
+    put_cell(to, t->name, ad__narrow((size_t)t->name, name));
+    for (int k = 0; k < CELLS; k++) put_cell(to, t->cell[k], cell[k]);
     fprintf(to, "  %s\n", ad_verdict_text(l->verdict));
 }
 
@@ -260,8 +300,8 @@ static void show_lines(FILE *to, size_t n, const ad_check_line line[]) {
     size_t      hidden = 0, shown = 0;
     const table t = table_of(n, line);
     if (n == 0) return;
-    fprintf(to, "  %-*s", t.name, "coordinate");
-    for (int k = 0; k < CELLS; k++) fprintf(to, "  %-*s", t.cell[k], heads[k]);
+    put_cell(to, t.name, "coordinate");
+    for (int k = 0; k < CELLS; k++) put_cell(to, t.cell[k], heads[k]);
     fputs("  verdict\n", to);
     for (int round = 0; round < 2; round++) { /* problems first */
         for (size_t i = 0; i < n; i++) {
@@ -273,66 +313,80 @@ static void show_lines(FILE *to, size_t n, const ad_check_line line[]) {
     if (hidden > 0) fprintf(to, "  ... and %zu more\n", hidden);
 }
 
+/* Where it is, then what it says and what is so. */
 static void show_culprit(FILE *to, const ad_check_operand *o, bool first) {
-    char rule[COLUMN], estimate[COLUMN], left[COLUMN], right[COLUMN], off[COLUMN], name[NAME],
-        operation[NAME];
-    fprintf(to, "local: node %zu%s%s%s, %s, operand %zu, in %s", o->node, *o->name ? " (" : "",
-            ad__shown_text(NAME, name, o->name), *o->name ? ")" : "",
-            ad__shown_text(NAME, operation, o->operation), o->operand, o->shown);
-    if (o->file != NULL) fprintf(to, ", at %s:%d", ad__file_name(o->file), o->line);
-    fprintf(to, ": rule says %s, ", digits(o->rule, "%.8g", rule));
+    enum { WORDS = 7 };
+    char rule[COLUMN], left[COLUMN], right[COLUMN], name[AD__SHOWN_NAME], text[NAME],
+        operation[AD__SHOWN_NAME];
+    snprintf(text, NAME, "local: node %zu%s%s%s, %s, operand %zu, in %s", o->node,
+             *o->name ? " (" : "", ad__shown_name(o->name, name), *o->name ? ")" : "",
+             ad__shown_name(o->operation, operation), o->operand, o->shown);
+    int column = ad__flow(to, 0, WORDS, text);
+    if (o->file != NULL) {
+        snprintf(text, NAME, ", at %s:%d", ad__file_name(o->file), o->line);
+        column = ad__flow(to, column, WORDS, text);
+    }
+    fprintf(to, "\n%*s", WORDS, "");
     if (!isnan(o->estimate))
-        fprintf(to, "differences %s, off by %s", digits(o->estimate, "%.8g", estimate),
-                digits(o->gap, "%.1e", off));
+        snprintf(text, NAME, "rule says %s, differences %s, off by %s", number(o->rule, 8, rule),
+                 number(o->estimate, 8, left), magnitude(o->gap, 1, right));
     else
-        fprintf(to, "slopes of the sides are %s and %s", digits(o->left, "%.6g", left),
-                digits(o->right, "%.6g", right));
-    fputs(first ? "   <- culprit\n" : "\n", to);
+        snprintf(text, NAME, "rule says %s, slopes of the sides are %s and %s",
+                 number(o->rule, 8, rule), number(o->left, 6, left), number(o->right, 6, right));
+    column = ad__flow(to, WORDS, WORDS, text);
+    if (first) ad__piece(to, column, WORDS, 3, "<- culprit");
+    fputc('\n', to);
 }
 
 static void show_inside(const ad_check_report *r, FILE *to) {
     char a[COLUMN];
     if (r->culprits == 0)
-        fprintf(to,
-                "local: %zu operands of %zu operations, against differences of each alone: ok\n",
-                r->operands, r->nodes);
+        ad__put_line(to, HANGING,
+                     "local: %zu operands of %zu operations, against differences of each alone: ok",
+                     r->operands, r->nodes);
     for (size_t i = 0; i < r->culprits; i++) show_culprit(to, &r->culprit[i], i == 0);
     if (r->local_count[AD_FAIL] > r->culprits)
         fprintf(to, "local: ... and %zu more\n", r->local_count[AD_FAIL] - r->culprits);
-    fprintf(to, "sweep: forward against reverse %s (%s)\n", digits(r->sweep_gap, "%.1e", a),
+    fprintf(to, "sweep: forward against reverse %s (%s)\n", magnitude(r->sweep_gap, 1, a),
             r->sweep == AD_PASS   ? "ok"
             : r->sweep == AD_FAIL ? "WRONG"
                                   : "inconclusive");
 }
 
 static void show_second(const ad_check_report *r, FILE *to) {
-    char a[COLUMN], b[COLUMN];
-    fprintf(to, "second order: %s  ", ad_verdict_text(r->second_verdict));
-    tally(to, r->second_count, worst_of(r->second_count));
-    taylor(to, r->taylor_second, 3);
-    fprintf(to, "\n  symmetry |v.Hw - w.Hv| %s (allowed %s)\n", digits(r->symmetry, "%.1e", a),
-            digits(r->symmetry_tolerance, "%.1e", b));
+    char a[COLUMN], b[COLUMN], text[TALLY];
+    int  column = fprintf(to, "second order: %s", ad_verdict_text(r->second_verdict));
+    column =
+        ad__piece(to, column, HANGING, 2, tally(r->second_count, worst_of(r->second_count), text));
+    ad__piece(to, column, HANGING, 2, taylor(r->taylor_second, 3, text));
+    fprintf(to, "\n  symmetry |v.Hw - w.Hv| %s (allowed %s)\n", magnitude(r->symmetry, 1, a),
+            magnitude(r->symmetry_tolerance, 1, b));
     show_lines(to, r->second_lines, r->second);
 }
 
+static void show_evaluations(const ad_check_report *r, FILE *to, int column) {
+    char value[COLUMN], text[TALLY];
+    if (r->outputs > 0) snprintf(text, TALLY, "%zu outputs", r->outputs);
+    else snprintf(text, TALLY, "f = %s", number(r->value, 10, value));
+    column = ad__piece(to, column, HANGING, 2, text);
+    snprintf(text, TALLY, "%zu evaluations", r->evaluations);
+    column = ad__piece(to, column, HANGING, 2, text);
+    snprintf(text, TALLY, "seed %llu", (unsigned long long)r->seed);
+    ad__piece(to, column, HANGING, 2, text);
+    if (r->lines > 0) fprintf(to, "\n  %s", taylor(r->taylor, 2, text));
+}
+
 static void page(const ad_check_report *r, FILE *to) {
-    char value[COLUMN];
-    fprintf(to, "gradcheck: %s", ad_verdict_text(r->verdict));
-    if (r->lines > 0) {
-        fputs("  ", to);
-        tally(to, r->count, worst_of(r->count));
-    }
-    if (r->evaluations > 0) {
-        if (r->outputs > 0) fprintf(to, "  %zu outputs", r->outputs);
-        else fprintf(to, "  f = %s", digits(r->value, "%.10g", value));
-        fprintf(to, "  %zu evaluations  seed %llu", r->evaluations, (unsigned long long)r->seed);
-        if (r->lines > 0) fputc('\n', to), taylor(to, r->taylor, 2);
-    }
+    char text[TALLY];
+    int  column = fprintf(to, "gradcheck: %s", ad_verdict_text(r->verdict));
+    if (r->lines > 0)
+        column = ad__piece(to, column, HANGING, 2, tally(r->count, worst_of(r->count), text));
+    if (r->evaluations > 0) show_evaluations(r, to, column);
     fputc('\n', to);
     show_lines(to, r->lines, r->line);
     if (r->has_tape) show_inside(r, to);
     if (r->has_second) show_second(r, to);
-    if (*r->message) fprintf(to, "%s\n", r->message);
+    if (*r->message) ad__put_line(to, HANGING, "%s", r->message);
 }
 
 /* ---- as JSON --------------------------------------------------------------------------------- */

@@ -9,7 +9,7 @@
 
 #include <stdlib.h>
 
-enum { MOST_PATHS = 64, MOST_STEPS = 12 };
+enum { MOST_PATHS = 64, MOST_STEPS = 12, INDENT = 10, CHAIN = 42, FURTHER = 6 };
 
 /* A path from a node to y: the product along it, the local derivative and user of its first edge,
  * and the rank of the rest of the path in that user's list. */
@@ -87,7 +87,12 @@ static void show(const path_search *w, path at, FILE *to) {
         }
         at = w->list[node * w->most + at.rank];
     }
-    fprintf(to, "  %-40s  %s = %.6g\n", chain, factors, ad__tidy(product));
+    size = (int)strlen(factors);
+    snprintf(factors + size, sizeof factors - (size_t)size, " = %.6g", ad__tidy(product));
+    fputs("  ", to);
+    const int column = ad__flow(to, 2, FURTHER, chain);
+    ad__piece(to, column, FURTHER, column < CHAIN ? CHAIN + 2 - column : 2, factors);
+    fputc('\n', to);
 }
 
 static void report(const path_search *w, double adjoint, FILE *to) {
@@ -96,13 +101,13 @@ static void report(const path_search *w, double adjoint, FILE *to) {
     const double   count = w->count[w->from];
     ad__label(w->tape, w->last, y);
     ad__label(w->tape, w->from, x);
-    fprintf(to,
-            count < 0x1p64 ? "paths     from %s to %s: %.0f%s\n"
-                           : "paths     from %s to %s: %.6g%s\n",
-            x, y, count, count > shown ? "; the largest are" : "");
+    ad__put_line(to, INDENT,
+                 count < 0x1p64 ? "paths     from %s to %s: %.0f%s"
+                                : "paths     from %s to %s: %.6g%s",
+                 x, y, count, count > shown ? "; the largest are" : "");
     for (uint32_t k = 0; k < shown; k++) show(w, w->list[w->from * w->most + k], to);
-    fprintf(to, "sum       d%s/d%s = %.6g%s, the adjoint of %s\n", y, x, ad__tidy(adjoint),
-            count > shown ? " over all of them" : "", x);
+    ad__put_line(to, INDENT, "sum       d%s/d%s = %.6g%s, the adjoint of %s", y, x,
+                 ad__tidy(adjoint), count > shown ? " over all of them" : "", x);
 }
 
 static bool room(path_search *w) {
@@ -129,8 +134,8 @@ ad_status ad_explain_paths(ad_var y, ad_var x, size_t most, FILE *to) {
     ad__pass    pass = {.last = 0};
     if (w.from > w.last) {
         char a[AD__LABEL], b[AD__LABEL];
-        fprintf(to, "paths     from %s to %s: none, it was recorded later\n",
-                ad__label(tape, w.from, a), ad__label(tape, w.last, b));
+        ad__put_line(to, INDENT, "paths     from %s to %s: none, it was recorded later",
+                     ad__label(tape, w.from, a), ad__label(tape, w.last, b));
         return ad__written(to);
     }
     bool old = false;
@@ -139,7 +144,7 @@ ad_status ad_explain_paths(ad_var y, ad_var x, size_t most, FILE *to) {
         const ad__locale locale = ad__locale_enter();
         find(&w);
         report(&w, pass.adjoint[w.from], to);
-        if (old) fputs("OLD       " AD__OLD_VALUES "\n", to);
+        if (old) ad__put_line(to, INDENT, "OLD       " AD__OLD_VALUES);
         ad__locale_leave(locale);
     } else {
         ad__fail(tape, AD_NO_MEMORY, "out of memory: no space for the paths through %lu nodes",
@@ -154,18 +159,14 @@ ad_status ad_explain_paths(ad_var y, ad_var x, size_t most, FILE *to) {
 
 /* ---- not finite ------------------------------------------------------------------------------ */
 
-static void place(const ad_tape *tape, uint32_t node, FILE *to) {
-    const ad__line *source = ad__notes_source_of(&tape->notes, node);
-    if (source == NULL) return;
-    fprintf(to, "  (%s:%lu)", ad__file_name(source->file), (unsigned long)source->line);
-}
-
 static void line(const ad_tape *tape, uint32_t node, const char *before, FILE *to) {
-    char head[AD__HEADLINE];
+    char            head[AD__HEADLINE], place[300] = "";
+    const ad__line *source = ad__notes_source_of(&tape->notes, node);
     ad__headline(tape, node, sizeof head, head);
-    fprintf(to, "%s%s = %.6g", before, head, ad__tidy(tape->value[node]));
-    place(tape, node, to);
-    fputc('\n', to);
+    if (source != NULL)
+        snprintf(place, sizeof place, "  (%s:%lu)", ad__file_name(source->file),
+                 (unsigned long)source->line);
+    ad__put_line(to, INDENT, "%s%s = %.6g%s", before, head, ad__tidy(tape->value[node]), place);
 }
 
 static void operands(const ad_tape *tape, uint32_t node, FILE *to) {
@@ -222,7 +223,7 @@ bool ad_explain_nonfinite(ad_var y, FILE *to) {
         line(tape, first, "first     ", to);
         operands(tape, first, to);
         onward(tape, used, first, last, to);
-        if (old) fputs("OLD       " AD__OLD_VALUES "\n", to);
+        if (old) ad__put_line(to, INDENT, "OLD       " AD__OLD_VALUES);
         ad__locale_leave(locale);
     }
     free(used);

@@ -5,7 +5,7 @@
 
 #include "base/text.h"
 
-enum { LABEL = 32, MOST_OPERANDS = 8, MOST_LINES = 2000 };
+enum { LABEL = 32, MOST_OPERANDS = 8, MOST_LINES = 2000, LISTS = 640, INDENT = 11, BELOW = 13 };
 
 static const char *class_of(const ad__node *node) {
     return node->flags & AD__VARYING ? "varying"
@@ -24,19 +24,39 @@ static const char *label(const ad_program *p, uint32_t i, char text[LABEL]) {
     return text;
 }
 
-static void print_operands(const ad_program *p, const uint32_t *word, size_t n, FILE *to) {
-    char text[LABEL];
+/* Appends to a list of so many bytes already. */
+static size_t append_operands(const ad_program *p, const uint32_t *word, size_t n, size_t length,
+                              char text[LISTS]) {
+    char operand[LABEL];
     for (size_t i = 0; i < n && i < MOST_OPERANDS; i++)
-        fprintf(to, "%s%s", i > 0 ? ", " : "", label(p, word[i], text));
-    if (n > MOST_OPERANDS) fprintf(to, ", ... %zu more", n - MOST_OPERANDS);
+        length += (size_t)snprintf(text + length, LISTS - length, "%s%s", i > 0 ? ", " : "",
+                                   label(p, word[i], operand));
+    if (n > MOST_OPERANDS)
+        length +=
+            (size_t)snprintf(text + length, LISTS - length, ", ... %zu more", n - MOST_OPERANDS);
+    return length;
 }
 
 static void print_layer(const ad_program *p, const ad__layer *l, FILE *to) {
-    fprintf(to, "  layer %lu x %lu: ", (unsigned long)l->m, (unsigned long)l->n);
-    print_operands(p, p->word + l->output, l->m, to);
-    fputs(" = weights * (", to);
-    print_operands(p, p->word + l->input, l->n, to);
-    fputs(")\n", to);
+    char outputs[LISTS] = "", inputs[LISTS] = "";
+    append_operands(p, p->word + l->output, l->m, 0, outputs);
+    append_operands(p, p->word + l->input, l->n, 0, inputs);
+    ad__put_line(to, BELOW, "  layer %lu x %lu: %s = weights * (%s)", (unsigned long)l->m,
+                 (unsigned long)l->n, outputs, inputs);
+}
+
+/* "sum(%1, %2)", "dot(%1; %2)" */
+static void reduction_words(const ad_program *p, const ad__node *node, uint32_t i,
+                            char text[LISTS]) {
+    char   operation[AD__SHOWN_NAME];
+    size_t length =
+        (size_t)snprintf(text, LISTS, "%s(", ad__shown_name(ad__value_name(p, i), operation));
+    length = append_operands(p, p->word + node->x, node->y, length, text);
+    if (ad__is_paired(node->code)) {
+        length += (size_t)snprintf(text + length, LISTS - length, "; ");
+        length = append_operands(p, p->word + node->x + node->y, node->y, length, text);
+    }
+    snprintf(text + length, LISTS - length, ")");
 }
 
 static void print_step(const ad_program *p, uint32_t i, FILE *to) {
@@ -47,21 +67,13 @@ static void print_step(const ad_program *p, uint32_t i, FILE *to) {
     }
     if (node->code == AD__ROW_INPUT) return;
     const ad__row_number row = ad__code_row(node->code);
-    char name[LABEL], x[LABEL], y[LABEL] = "", shown[4 * LABEL], operation[AD__SHOWN_NAME];
-    fprintf(to, "  %-10s %s  ", label(p, i, name), class_of(node));
-    if (row < AD__ROWS) {
+    char                 name[LABEL], x[LABEL], y[LABEL] = "", words[LISTS];
+    if (row >= AD__ROWS) reduction_words(p, node, i, words);
+    else {
         if (ad__rows[row].operands == 2) label(p, node->y, y);
-        fputs(ad__shown(sizeof shown, shown, ad__rows[row].shown, label(p, node->x, x), y), to);
-    } else {
-        fprintf(to, "%s(", ad__shown_name(ad__value_name(p, i), operation));
-        print_operands(p, p->word + node->x, node->y, to);
-        if (ad__is_paired(node->code)) {
-            fputs("; ", to);
-            print_operands(p, p->word + node->x + node->y, node->y, to);
-        }
-        fputs(")", to);
+        ad__shown(sizeof words, words, ad__rows[row].shown, label(p, node->x, x), y);
     }
-    fputc('\n', to);
+    ad__put_line(to, BELOW, "  %-10s %s  %s", label(p, i, name), class_of(node), words);
 }
 
 static const char *name_of(uint32_t code) {
@@ -70,19 +82,23 @@ static const char *name_of(uint32_t code) {
 
 /* What a repetition does, by name, and how often. */
 static void print_roll(const ad_program *p, const ad__roll *roll, FILE *to) {
-    fprintf(to, "  roll       %lu times (", (unsigned long)roll->count);
+    char   names[LISTS] = "";
+    size_t length = 0;
     for (uint32_t j = 0; j < roll->length && j < MOST_OPERANDS; j++)
-        fprintf(to, "%s%s", j > 0 ? ", " : "", name_of(p->body[roll->first + j].code));
+        length += (size_t)snprintf(names + length, LISTS - length, "%s%s", j > 0 ? ", " : "",
+                                   name_of(p->body[roll->first + j].code));
     if (roll->length > MOST_OPERANDS)
-        fprintf(to, ", ... %lu more", (unsigned long)(roll->length - MOST_OPERANDS));
-    fprintf(to, ") in blocks of %lu, %lu results kept inside\n", (unsigned long)roll->lanes,
-            (unsigned long)roll->rows);
+        snprintf(names + length, LISTS - length, ", ... %lu more",
+                 (unsigned long)(roll->length - MOST_OPERANDS));
+    ad__put_line(to, BELOW, "  roll       %lu times (%s) in blocks of %lu, %lu results kept inside",
+                 (unsigned long)roll->count, names, (unsigned long)roll->lanes,
+                 (unsigned long)roll->rows);
 }
 
 static void print_rolls(const ad_program *p, FILE *to) {
     const unsigned long alone = p->instructions - p->rolls;
-    fprintf(to, "rolls      %lu, of %zu uniform instructions in all; %lu stay alone\n",
-            (unsigned long)p->rolls, p->count.rolled, alone);
+    ad__put_line(to, INDENT, "rolls      %lu, of %zu uniform instructions in all; %lu stay alone",
+                 (unsigned long)p->rolls, p->count.rolled, alone);
     for (uint32_t k = 0; k < p->rolls && k < MOST_LINES; k++) print_roll(p, &p->roll[k], to);
     if (p->rolls > MOST_LINES)
         fprintf(to, "  ... and %lu rolls more\n", (unsigned long)(p->rolls - MOST_LINES));
@@ -98,59 +114,66 @@ static size_t layer_members(const ad_program *p) {
 static void print_passes(const ad_program *p, FILE *to) {
     const ad__counts *n = &p->count;
     const size_t      steps = p->steps, members = layer_members(p);
-    fprintf(to, "dead       %zu nodes of the tape, of which %zu lead to the outputs\n", n->tape,
-            n->alive);
-    fprintf(to, "fold       %zu nodes -> %zu values: %zu were known, %zu equal to others\n",
-            n->alive, n->values, n->folded, n->shared);
-    fprintf(to, "fuse       %zu values -> %zu: %zu went into sums and dots\n", n->values, n->fused,
-            n->absorbed);
-    fprintf(to, "layers     %zu values -> %zu steps: %zu dots in %lu layers, with %zu weights\n",
-            n->fused, steps, members, (unsigned long)p->layers, p->packed);
+    ad__put_line(to, INDENT, "dead       %zu nodes of the tape, of which %zu lead to the outputs",
+                 n->tape, n->alive);
+    ad__put_line(to, INDENT,
+                 "fold       %zu nodes -> %zu values: %zu were known, %zu equal to others",
+                 n->alive, n->values, n->folded, n->shared);
+    ad__put_line(to, INDENT, "fuse       %zu values -> %zu: %zu went into sums and dots", n->values,
+                 n->fused, n->absorbed);
+    ad__put_line(to, INDENT,
+                 "layers     %zu values -> %zu steps: %zu dots in %lu layers, with %zu weights",
+                 n->fused, steps, members, (unsigned long)p->layers, p->packed);
 }
 
 static void print_fixed(const ad_program *p, FILE *to) {
-    fprintf(to, "constants  %lu", (unsigned long)p->constants);
-    if (p->fixed_leaves > 0) fprintf(to, "; leaves in no list:");
+    char name[AD__SHOWN_NAME], text[LISTS];
+    snprintf(text, LISTS, "constants  %lu%s", (unsigned long)p->constants,
+             p->fixed_leaves > 0 ? "; leaves in no list:" : "");
+    int column = ad__flow(to, 0, INDENT, text);
     for (size_t i = 0; i < p->fixed_leaves && i < MOST_OPERANDS; i++) {
         const ad__fixed *leaf = &p->fixed[i];
-        char             name[AD__SHOWN_NAME];
-        if (leaf->name != NULL)
-            fprintf(to, "%s %s = %.6g", i > 0 ? "," : "", ad__shown_name(leaf->name, name),
-                    leaf->value);
-        else
-            fprintf(to, "%s #%lu = %.6g", i > 0 ? "," : "", (unsigned long)leaf->node, leaf->value);
+        if (leaf->name == NULL) snprintf(name, sizeof name, "#%lu", (unsigned long)leaf->node);
+        else ad__shown_name(leaf->name, name);
+        snprintf(text, LISTS, "%s %s = %.6g", i > 0 ? "," : "", name, leaf->value);
+        column = ad__flow(to, column, INDENT, text);
     }
-    if (p->fixed_leaves > MOST_OPERANDS)
-        fprintf(to, ", ... %zu more", p->fixed_leaves - MOST_OPERANDS);
+    if (p->fixed_leaves > MOST_OPERANDS) {
+        snprintf(text, LISTS, ", ... %zu more", p->fixed_leaves - MOST_OPERANDS);
+        ad__flow(to, column, INDENT, text);
+    }
     fputc('\n', to);
 }
 
 static void print_summary(const ad_program *p, FILE *to) {
     print_passes(p, to);
-    fprintf(to, "leaves     %zu params, %zu inputs (%zu active); %zu outputs, %lu guards\n",
-            p->params, p->inputs, p->active, p->outputs, (unsigned long)p->guards);
+    ad__put_line(to, INDENT,
+                 "leaves     %zu params, %zu inputs (%zu active); %zu outputs, %lu guards",
+                 p->params, p->inputs, p->active, p->outputs, (unsigned long)p->guards);
     print_fixed(p, to);
-    fprintf(to, "steps      %lu uniform, once a call; %lu varying, once a block\n",
-            (unsigned long)p->uniform_steps, (unsigned long)(p->steps - p->uniform_steps));
+    ad__put_line(to, INDENT, "steps      %lu uniform, once a call; %lu varying, once a block",
+                 (unsigned long)p->uniform_steps, (unsigned long)(p->steps - p->uniform_steps));
     const ad__plan *plan = ad__plan_for(p, p->params > 0 ? AD__GRADIENT : AD__JACOBIAN);
     if (plan != NULL)
-        fprintf(to,
-                "%s   %zu moves forward, %zu in reverse over %zu rows: %zu bytes a lane, %zu lanes "
-                "a block\n",
-                p->params > 0 ? "gradient" : "jacobian", plan->forwards, plan->moves, plan->rows,
-                plan->rows * sizeof(double), plan->block);
+        ad__put_line(
+            to, INDENT,
+            "%s   %zu moves forward, %zu in reverse over %zu rows: %zu bytes a lane, %zu lanes "
+            "a block",
+            p->params > 0 ? "gradient" : "jacobian", plan->forwards, plan->moves, plan->rows,
+            plan->rows * sizeof(double), plan->block);
     const ad__single *single = p->params > 0 ? ad__single_for(p) : NULL;
     if (single != NULL && single->teams > 0)
-        fprintf(to, "single     one row: its %lu varying steps side by side in %zu teams\n",
-                (unsigned long)(p->steps - p->uniform_steps), single->teams);
+        ad__put_line(to, INDENT,
+                     "single     one row: its %lu varying steps side by side in %zu teams",
+                     (unsigned long)(p->steps - p->uniform_steps), single->teams);
     if (plan != NULL)
-        fprintf(to,
-                "block      %zu lanes take %zu KiB: %d, halved while over %d and past %d MiB, or "
-                "over %d and past %d MiB\n",
-                plan->block, (plan->block * plan->rows * sizeof(double) + 1023) / 1024,
-                AD__MOST_LANES, AD__ENOUGH_LANES, AD__CACHE >> 20, AD__LEAST_LANES,
-                AD__MEMORY >> 20);
-    fprintf(to, "kernels    %s\n", p->kernels->name);
+        ad__put_line(
+            to, INDENT,
+            "block      %zu lanes take %zu KiB: %d, halved while over %d and past %d MiB, or "
+            "over %d and past %d MiB",
+            plan->block, (plan->block * plan->rows * sizeof(double) + 1023) / 1024, AD__MOST_LANES,
+            AD__ENOUGH_LANES, AD__CACHE >> 20, AD__LEAST_LANES, AD__MEMORY >> 20);
+    ad__put_line(to, INDENT, "kernels    %s", p->kernels->name);
 }
 
 ad_status ad_program_print(const ad_program *p, FILE *to) {

@@ -2,6 +2,7 @@
 #include "engine/base/text.h"
 
 #include "expect.h"
+#include "lines.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -468,4 +469,97 @@ Test(text, names_in_messages_and_reports_are_cut_between_characters) {
             for (size_t i = 0; i < 400; i++) strcat(name, letter[k]);
             expect_whole_names(name);
         }
+}
+
+/* ---- lines of a terminal --------------------------------------------------------------------- */
+
+static char printed_text[4000];
+
+static void expect_printed(FILE *to, const char *want) {
+    fclose(to);
+    cr_expect_str_eq(printed_text, want, "printed\n%s\nnot\n%s", printed_text, want);
+}
+
+static FILE *printing(void) {
+    memset(printed_text, 0, sizeof printed_text);
+    return fmemopen(printed_text, sizeof printed_text, "w");
+}
+
+#define TEN "123456789 "
+
+Test(text, a_character_of_several_bytes_is_one_column) {
+    cr_expect_eq(ad__columns(""), 0);
+    cr_expect_eq(ad__columns("abc"), 3);
+    cr_expect_eq(ad__columns("\u00e9\u20ac\U0001d4a9"), 3);
+}
+
+/* "1234567890" of the last word ends in column 80, "12345678901" would end in column 81. */
+Test(text, flows_between_words_and_ends_in_column_80) {
+    FILE *to = printing();
+    cr_expect_eq(ad__flow(to, 0, 4, TEN TEN TEN TEN TEN TEN TEN "1234567890"), 80);
+    expect_printed(to, TEN TEN TEN TEN TEN TEN TEN "1234567890");
+    to = printing();
+    cr_expect_eq(ad__flow(to, 0, 4, TEN TEN TEN TEN TEN TEN TEN "12345678901 2"), 17);
+    expect_printed(to, TEN TEN TEN TEN TEN TEN "123456789\n    12345678901 2");
+}
+
+Test(text, flow_goes_on_from_its_column_and_counts_characters) {
+    FILE *to = printing();
+    cr_expect_eq(ad__flow(to, 70, 2, "\u00e9\u00e9\u00e9\u00e9 \u00e9\u00e9\u00e9\u00e9\u00e9 x"),
+                 3);
+    expect_printed(to, "\u00e9\u00e9\u00e9\u00e9 \u00e9\u00e9\u00e9\u00e9\u00e9\n  x");
+}
+
+/* The words that are wider than what an indented line has are broken where it ends; of a character
+ * of two bytes both stay together. */
+Test(text, a_word_wider_than_a_line_is_broken) {
+    char word[2 * 200 + 1] = "";
+    for (int i = 0; i < 200; i++) strcat(word, "\u00e9");
+    FILE *to = printing();
+    cr_expect_eq(ad__flow(to, 0, 10, word), 60);
+    fclose(to);
+    cr_expect_eq(widest_line(printed_text), 80);
+    cr_expect(ad__is_utf8(printed_text));
+    cr_expect(strncmp(printed_text + 160, "\n          \u00e9", 13) == 0, "%s", printed_text);
+}
+
+Test(text, a_line_feed_of_the_text_ends_a_line) {
+    FILE *to = printing();
+    cr_expect_eq(ad__flow(to, 0, 4, "formula: bad\n  1 + + 2\n      ^"), 7);
+    expect_printed(to, "formula: bad\n  1 + + 2\n      ^");
+}
+
+Test(text, a_piece_stays_together_while_a_line_has_room_for_it) {
+    FILE *to = printing();
+    int   column = ad__piece(to, 10, 10, 4, "first of all");
+    cr_expect_eq(column, 22);
+    column = ad__piece(to, column, 10, 4, "and more");
+    cr_expect_eq(column, 34);
+    cr_expect_eq(ad__piece(to, 66, 10, 4, "ten chars "), 80);
+    cr_expect_eq(ad__piece(to, 67, 10, 4, "ten chars."), 20);
+    expect_printed(to, "first of all    and more    ten chars \n          ten chars.");
+}
+
+Test(text, a_piece_wider_than_a_line_flows_further_in) {
+    FILE *to = printing();
+    ad__piece(to, 20, 10, 4, TEN TEN TEN TEN TEN TEN TEN "1");
+    expect_printed(to, "\n          " TEN TEN TEN TEN TEN TEN "123456789\n            1");
+}
+
+Test(text, a_line_is_formatted_broken_and_ended) {
+    FILE *to = printing();
+    ad__put_line(to, 2, "%s" TEN TEN TEN TEN TEN TEN TEN "%d", "a ", 1234567890);
+    expect_printed(to, "a " TEN TEN TEN TEN TEN TEN "123456789\n  1234567890\n");
+}
+
+Test(text, the_middle_of_a_name_gives_way) {
+    char text[64] = "weight[0][31]";
+    cr_expect_str_eq(ad__narrow(13, text), "weight[0][31]");
+    strcpy(text, "weights[0][31]");
+    cr_expect_str_eq(ad__narrow(13, text), "weigh...][31]");
+    cr_expect_str_eq(ad__narrow(4, text), "w...");
+    strcpy(text, "\u00e9\u00e8\u00ea\u00eb\u00e0\u00e1\u00e2");
+    cr_expect_str_eq(ad__narrow(6, text), "\u00e9\u00e8...\u00e2");
+    strcpy(text, "\u00e9\xff\xfe\xfd\xfc\u00e2z"); /* not UTF-8 */
+    cr_expect_eq(ad__columns(ad__narrow(5, text)) <= 5, true);
 }

@@ -963,8 +963,9 @@ Test(check, culprit_names_the_operation_and_the_line_it_was_recorded_in) {
     cr_expect_eq(r->culprit[0].line, 42);
     cr_expect(strstr(r->message, "node #2, recorded at model.c:42, says so") != NULL, "%s",
               r->message);
-    cr_expect(strstr(printed(r, AD_TEXT), "in wrong_partial(#0, #1), at model.c:42: rule says ") !=
-              NULL);
+    cr_expect(strstr(printed(r, AD_TEXT), "in wrong_partial(#0, #1), at model.c:42\n"
+                                          "       rule says ") != NULL,
+              "%s", printed(r, AD_TEXT));
     cr_expect(strstr(printed(r, AD_JSON), "\"file\":\"some/where/model.c\",\"line\":42,") != NULL);
     cr_expect(strstr(printed(r, AD_CSV), ",FAIL,some/where/model.c,42\n") != NULL, "%s",
               printed(r, AD_CSV));

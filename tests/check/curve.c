@@ -247,8 +247,7 @@ Test(curve, by_hand_in_characters) {
                 "         |   o\n"
                 "          +-------+-------+-------+-------+-------+-------+----\n"
                 "          1       1e-2    1e-4    1e-6    1e-8    1e-10   1e-12\n"
-                "          o central difference    * Romberg, from steps 4h, 2h, h    . noise of "
-                "the value / h\n");
+                "  o central difference   * Romberg (4h, 2h, h)   . noise of the value / h\n");
 }
 
 Test(curve, by_hand_as_svg) {

@@ -3,6 +3,7 @@
 #include "support.h"
 
 #include "expect.h"
+#include "lines.h"
 #include <math.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -122,8 +123,107 @@ Test(report, table_is_as_wide_as_its_longest_name) {
               "%s", page);
 }
 
-/* Texts wider than a table's columns are neither cut off nor overflow. */
-Test(report, wide_numbers_keep_their_digits) {
+/* Every width that a number, a name and a verdict may have, and both sides of a kink at once; the
+ * table is as wide as the widest of each. */
+static void add_wide(ad__report *r, ad__lines *lines, size_t length, const char *letter,
+                     double size) {
+    char name[300] = "";
+    for (size_t i = 0; i < length; i++) strcat(name, letter);
+    for (int v = 0; v < AD_VERDICT_COUNT; v++)
+        for (int shape = 0; shape < 2; shape++) {
+            const ad__judgement j = {.verdict = (ad_verdict)v,
+                                     .gap = shape == 0 ? size : 1 / size,
+                                     .tolerance = 1e-9,
+                                     .estimate = {.shape = shape == 0 ? AD__SMOOTH : AD__KINKED,
+                                                  .slope = -size / 3,
+                                                  .error = size,
+                                                  .left = -size / 7,
+                                                  .right = -1 / size / 3,
+                                                  .step = size > 1 ? 0x1p-1000 : 0x1p-9}};
+            ad__report_line(r, lines, name, 0, -size / 9, &j);
+        }
+}
+
+Test(report, every_table_fits_80_columns) {
+    static const double      sizes[] = {1, 3e-5, 7e7, 1e200, 1e300};
+    static const char *const letters[] = {"m", "\u00e9", "mm "};
+    for (size_t length = 0; length < 80; length += 7)
+        for (size_t k = 0; k < 5; k++)
+            for (size_t l = 0; l < 3; l++) {
+                ad__report *r = ad__report_new(1);
+                add_wide(r, &r->first, length, letters[l], sizes[k]);
+                add_wide(r, &r->second, length, letters[l], sizes[k]);
+                r->page.has_second = true;
+                r->page.value = -sizes[k] / 3, r->page.evaluations = SIZE_MAX;
+                r->page.seed = UINT64_MAX;
+                ad__report_say(r, AD_OK, "%s, as was said of %zu others before it, and of this",
+                               "a long conclusion", length);
+                report = ad__report_done(r);
+                const char *page = printed(AD_TEXT);
+                cr_expect(widest_line(page) <= 80, "%zu columns:\n%s", widest_line(page), page);
+                ad_check_free(report), report = NULL;
+            }
+}
+
+/* A name gives way down to twelve columns, then the digits do. */
+Test(report, names_and_digits_take_turns_in_giving_way) {
+    ad__report         *r = ad__report_new(1);
+    const ad__judgement j = {
+        .verdict = AD_INCONCLUSIVE,
+        .gap = 1e-12,
+        .tolerance = 1e-9,
+        .estimate = {.shape = AD__SMOOTH, .slope = -0.1234567891, .error = 1e-13, .step = 0x1p-10}};
+    ad__judgement k = j;
+    k.verdict = AD_FAIL;
+    ad__report_line(r, &r->first, "layer[0].weights[12][31]", 0, -0.1234567891, &k);
+    report = ad__report_done(r);
+    cr_expect(strstr(printed(AD_TEXT),
+                     "  layer[...][31]  -0.1234567891  -0.1234567891 +- 1e-13  1.0e-03  2^-10"),
+              "%s", printed(AD_TEXT));
+    ad_check_free(report);
+    r = ad__report_new(1);
+    ad__report_line(r, &r->first, "layer[0].weights[12][31]", 0, -0.1234567891, &j);
+    report = ad__report_done(r);
+    cr_expect(strstr(printed(AD_TEXT), "  layer...][31]  -0.12345679  -0.12345679 +- 1e-13 "), "%s",
+              printed(AD_TEXT));
+}
+
+/* Broken between words, the second line further in; what the caller is given has no line ends. */
+Test(report, conclusions_and_culprits_are_broken_between_words) {
+    ad__report *r = ad__report_new(1);
+    add(r, &r->first, "w", AD_FAIL, AD__SMOOTH);
+    r->page.has_tape = true;
+    const ad_check_operand o = {.node = 12,
+                                .operation = "mul",
+                                .name = "a name of more than forty characters, which is cut",
+                                .shown = "the_first_of_two_factors * the_second_of_two_factors",
+                                .file = "model.c",
+                                .line = 7,
+                                .rule = 1,
+                                .estimate = 2,
+                                .gap = 1,
+                                .tolerance = 1e-9,
+                                .verdict = AD_FAIL};
+    ad__report_culprit(r, &o);
+    ad__report_say(r, AD_OK,
+                   "this conclusion has so many words that no line of a terminal of %d "
+                   "columns has room for it",
+                   80);
+    report = ad__report_done(r);
+    const char *page = printed(AD_TEXT);
+    cr_expect(strstr(page, "local: node 12 (a name of more than forty characters, wh), mul, "
+                           "operand 0, in\n       the_first_of_two_factors * "
+                           "the_second_of_two_factors, at model.c:7\n"
+                           "       rule says 1, differences 2, off by 1.0e+00   <- culprit\n"),
+              "%s", page);
+    cr_expect(strstr(page, "\nthis conclusion has so many words that no line of a terminal of 80 "
+                           "columns has\n  room for it\n"),
+              "%s", page);
+    cr_expect(strchr(report->message, '\n') == NULL);
+}
+
+/* The exponents are kept, and as many digits as fit. */
+Test(report, wide_numbers_are_rounded_to_fit_80_columns) {
     ad__report         *r = ad__report_new(1);
     const ad__judgement j = {
         .verdict = AD_KINK,
@@ -139,13 +239,11 @@ Test(report, wide_numbers_keep_their_digits) {
     ad__report_line(r, &r->first, "kink", 0, -1.234567891e-300, &j);
     ad__report_line(r, &r->first, "pass", 0, -1.234567891e+300, &k);
     report = ad__report_done(r);
-    expect_text(printed(AD_TEXT), "gradcheck: KINK  1 of 2 (1 pass)\n"
-                                  "  coordinate  claimed            differences +- error           "
-                                  " gap/tol   step     verdict\n"
-                                  "  kink        -1.234567891e-300  [-1.23456e-300, -6.54321e+300] "
-                                  " 1.0e-291  -        KINK\n"
-                                  "  pass        -1.234567891e+300  -1.234567891e-300 +- 1e-300  "
-                                  "   0.0e+00   2^-1000  PASS\n");
+    expect_text(printed(AD_TEXT),
+                "gradcheck: KINK  1 of 2 (1 pass)\n"
+                "  coordinate  claimed        differences +- error     gap/tol   step     verdict\n"
+                "  kink        -1.23457e-300  [-1.2e-300, -6.5e+300]   1.0e-291  -        KINK\n"
+                "  pass        -1.23457e+300  -1.23457e-300 +- 1e-300  0.0e+00   2^-1000  PASS\n");
 }
 
 Test(report, failing_rule_or_sweep_is_a_failure_though_all_lines_pass) {
@@ -305,24 +403,18 @@ Test(report, page_with_everything) {
     everything();
     expect_text(
         printed(AD_TEXT),
-        "gradcheck: FAIL  1 of 4 (1 pass, 1 inconclusive,"
-        " 1 kink)  f = 0.625  110 evaluations  seed 42\n"
+        "gradcheck: FAIL  1 of 4 (1 pass, 1 inconclusive, 1 kink)  f = 0.625\n"
+        "  110 evaluations  seed 42\n"
         "  Taylor slope 2.00 (want 2)\n"
-        "  coordinate                                claimed  differences +- error  gap/tol  "
-        "step  verdict\n"
-        "  bias[0]                                   2.5      2 +- 1e-10            1.0e-03  "
-        "2^-3  FAIL\n"
-        "  a name that is just over forty characters  2.5      [-1, 1]               1.0e-03  "
-        "-     KINK\n"
-        "  all, \"but\" one                            0        none                  -        "
-        "-     INCONCLUSIVE\n"
-        "  w                                         2.5      2 +- 1e-10            1.0e-03  "
-        "2^-3  PASS\n"
-        "local: node 12 (h), mul, operand 1, in w * #3, at my,model.c:42: rule says 3.5, "
-        "differences 3,"
-        " off by 5.0e-01   <- culprit\n"
-        "local: node 7, relu, operand 0, in relu(#6): rule says 2, slopes of the sides are 0 and "
-        "1\n"
+        "  coordinate          claimed  differences +- error  gap/tol  step  verdict\n"
+        "  bias[0]             2.5      2 +- 1e-10            1.0e-03  2^-3  FAIL\n"
+        "  a name t...racters  2.5      [-1, 1]               1.0e-03  -     KINK\n"
+        "  all, \"but\" one      0        none                  -        -     INCONCLUSIVE\n"
+        "  w                   2.5      2 +- 1e-10            1.0e-03  2^-3  PASS\n"
+        "local: node 12 (h), mul, operand 1, in w * #3, at my,model.c:42\n"
+        "       rule says 3.5, differences 3, off by 5.0e-01   <- culprit\n"
+        "local: node 7, relu, operand 0, in relu(#6)\n"
+        "       rule says 2, slopes of the sides are 0 and 1\n"
         "local: ... and 1 more\n"
         "sweep: forward against reverse 2.5e-01 (ok)\n"
         "second order: WEAK  1 of 2 (1 pass)  Taylor slope too small to see (want 3)\n"

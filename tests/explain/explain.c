@@ -2,6 +2,7 @@
 #include "support.h"
 
 #include "expect.h"
+#include "lines.h"
 #include <locale.h>
 #include <math.h>
 #include <stdlib.h>
@@ -19,11 +20,14 @@ static void drop(void) {
 
 TestSuite(explain, .init = make, .fini = drop);
 
-/* Runs of spaces become one space, so that columns do not matter. */
+/* Runs of spaces become one space, and a line that goes on with the one before it, as deeply
+ * indented as such lines are, part of it: so neither columns nor lines matter. */
 static void squeeze(char *at) {
     char *to = at;
-    for (; *at != '\0'; at++)
+    for (; *at != '\0'; at++) {
+        if (*at == '\n' && strncmp(at + 1, "          ", 10) == 0) *at = ' ';
         if (*at != ' ' || (to > text && to[-1] != ' ')) *to++ = *at;
+    }
     *to = '\0';
 }
 
@@ -123,99 +127,109 @@ static size_t count_of(const char *part) {
 
 Test(explain, page_of_the_example) {
     const ad_var e = example();
-    expect_page(
-        1, &e, (ad_view){0},
-        "forward   #0 a = 2    #1 b = 1    #2 a + b = 3    #3 b + 1 = 2    #4 e = #2 * #3 = 6\n"
-        "reverse   seed  de/de = 1\n"
-        "  1/3     #4 e = #2 * #3  mul swaps             #2  += 1 * 2 = 2    (0 -> 2)\n"
-        "                                                #3  += 1 * 3 = 3    (0 -> 3)\n"
-        "  2/3     #3 b + 1        add distributes       b   += 3 * 1 = 3    (0 -> 3)\n"
-        "  3/3     #2 a + b        add distributes       a   += 2 * 1 = 2    (0 -> 2)\n"
-        "                                                b   += 2 * 1 = 2    (3 -> 5)   fork: "
-        "gradients add\n"
-        "result    de/da = 2    de/db = 5\n"
-        "check     2 of 2 agree with differences to 1e-16\n");
+    expect_page(1, &e, (ad_view){0},
+                "forward   #0 a = 2    #1 b = 1    #2 a + b = 3    #3 b + 1 = 2\n"
+                "          #4 e = #2 * #3 = 6\n"
+                "reverse   seed  de/de = 1\n"
+                "  1/3     #4 e = #2 * #3  mul swaps\n"
+                "            #2  += 1 * 2 = 2    (0 -> 2)\n"
+                "            #3  += 1 * 3 = 3    (0 -> 3)\n"
+                "  2/3     #3 b + 1        add distributes\n"
+                "            b   += 3 * 1 = 3    (0 -> 3)\n"
+                "  3/3     #2 a + b        add distributes\n"
+                "            a   += 2 * 1 = 2    (0 -> 2)\n"
+                "            b   += 2 * 1 = 2    (3 -> 5)   fork: gradients add\n"
+                "result    de/da = 2    de/db = 5\n"
+                "check     2 of 2 agree with differences to 1e-16\n");
 }
 
 /* The numbers of reverse_pass_has_every_contribution, except for what each bug makes of them. */
 Test(explain, pages_of_the_bugs) {
     const ad_var e = example();
-    expect_page(
-        1, &e, (ad_view){.bug = AD_BUG_OVERWRITE},
-        "forward   #0 a = 2    #1 b = 1    #2 a + b = 3    #3 b + 1 = 2    #4 e = #2 * #3 = 6\n"
-        "bug       no-accumulate, on purpose: a contribution overwrites what stands there instead "
-        "of being added to it\n"
-        "reverse   seed  de/de = 1\n"
-        "  1/3     #4 e = #2 * #3  mul swaps             #2   = 1 * 2 = 2    (0 -> 2)\n"
-        "                                                #3   = 1 * 3 = 3    (0 -> 3)\n"
-        "  2/3     #3 b + 1        add distributes       b    = 3 * 1 = 3    (0 -> 3)\n"
-        "  3/3     #2 a + b        add distributes       a    = 2 * 1 = 2    (0 -> 2)\n"
-        "                                                b    = 2 * 1 = 2    (3 -> 2)   fork: what "
-        "stood here is lost\n"
-        "result    de/da = 2    de/db = 2\n"
-        "right     de/da = 2    de/db = 5\n"
-        "check     1 of 2 DISAGREE with differences: a value that is used twice owes its gradient "
-        "to both uses: contributions must be added\n");
-    expect_page(
-        1, &e, (ad_view){.bug = AD_BUG_DEPTH_FIRST},
-        "forward   #0 a = 2    #1 b = 1    #2 a + b = 3    #3 b + 1 = 2    #4 e = #2 * #3 = 6\n"
-        "bug       depth-first, on purpose: a node passes on what it has when it is first reached, "
-        "complete or not\n"
-        "reverse   seed  de/de = 1\n"
-        "  1/3     #4 e = #2 * #3  mul swaps             #2  += 1 * 2 = 2    (0 -> 2)\n"
-        "                                                #3  += 1 * 3 = 3    (0 -> 3)\n"
-        "  2/3     #2 a + b        add distributes       a   += 2 * 1 = 2    (0 -> 2)\n"
-        "                                                b   += 2 * 1 = 2    (0 -> 2)\n"
-        "  3/3     #3 b + 1        add distributes       b   += 3 * 1 = 3    (2 -> 5)   fork: "
-        "gradients add\n"
-        "result    de/da = 2    de/db = 5\n"
-        "right     de/da = 2    de/db = 5\n"
-        "check     2 of 2 agree with differences to 1e-16: in this graph the bug makes no "
-        "difference\n");
+    expect_page(1, &e, (ad_view){.bug = AD_BUG_OVERWRITE},
+                "forward   #0 a = 2    #1 b = 1    #2 a + b = 3    #3 b + 1 = 2\n"
+                "          #4 e = #2 * #3 = 6\n"
+                "bug       no-accumulate, on purpose: a contribution overwrites what stands there\n"
+                "          instead of being added to it\n"
+                "reverse   seed  de/de = 1\n"
+                "  1/3     #4 e = #2 * #3  mul swaps\n"
+                "            #2   = 1 * 2 = 2    (0 -> 2)\n"
+                "            #3   = 1 * 3 = 3    (0 -> 3)\n"
+                "  2/3     #3 b + 1        add distributes\n"
+                "            b    = 3 * 1 = 3    (0 -> 3)\n"
+                "  3/3     #2 a + b        add distributes\n"
+                "            a    = 2 * 1 = 2    (0 -> 2)\n"
+                "            b    = 2 * 1 = 2    (3 -> 2)   fork: what stood here is lost\n"
+                "result    de/da = 2    de/db = 2\n"
+                "right     de/da = 2    de/db = 5\n"
+                "check     1 of 2 DISAGREE with differences: a value that is used twice owes its\n"
+                "          gradient to both uses: contributions must be added\n");
+    expect_page(1, &e, (ad_view){.bug = AD_BUG_DEPTH_FIRST},
+                "forward   #0 a = 2    #1 b = 1    #2 a + b = 3    #3 b + 1 = 2\n"
+                "          #4 e = #2 * #3 = 6\n"
+                "bug       depth-first, on purpose: a node passes on what it has when it is first\n"
+                "          reached, complete or not\n"
+                "reverse   seed  de/de = 1\n"
+                "  1/3     #4 e = #2 * #3  mul swaps\n"
+                "            #2  += 1 * 2 = 2    (0 -> 2)\n"
+                "            #3  += 1 * 3 = 3    (0 -> 3)\n"
+                "  2/3     #2 a + b        add distributes\n"
+                "            a   += 2 * 1 = 2    (0 -> 2)\n"
+                "            b   += 2 * 1 = 2    (0 -> 2)\n"
+                "  3/3     #3 b + 1        add distributes\n"
+                "            b   += 3 * 1 = 3    (2 -> 5)   fork: gradients add\n"
+                "result    de/da = 2    de/db = 5\n"
+                "right     de/da = 2    de/db = 5\n"
+                "check     2 of 2 agree with differences to 1e-16: in this graph the bug makes no\n"
+                "          difference\n");
     ad_backward(e);
-    expect_page(
-        1, &e, (ad_view){.bug = AD_BUG_STALE},
-        "forward   #0 a = 2    #1 b = 1    #2 a + b = 3    #3 b + 1 = 2    #4 e = #2 * #3 = 6\n"
-        "bug       stale, on purpose: the gradients that an earlier pass left were not set to "
-        "zero\n"
-        "reverse   seed  de/de = 1, and all that an earlier pass left\n"
-        "  1/3     #4 e = #2 * #3  mul swaps             #2  += 1 * 2 = 2    (2 -> 4)   stale: "
-        "what stood here is from an earlier pass\n"
-        "                                                #3  += 1 * 3 = 3    (3 -> 6)   stale: "
-        "what stood here is from an earlier pass\n"
-        "  2/3     #3 b + 1        add distributes       b   += 6 * 1 = 6    (5 -> 11)   stale: "
-        "what stood here is from an earlier pass\n"
-        "  3/3     #2 a + b        add distributes       a   += 4 * 1 = 4    (2 -> 6)   stale: "
-        "what stood here is from an earlier pass\n"
-        "                                                b   += 4 * 1 = 4    (11 -> 15)   fork: "
-        "gradients add\n"
-        "result    de/da = 6    de/db = 15\n"
-        "right     de/da = 2    de/db = 5\n"
-        "check     2 of 2 DISAGREE with differences: what an earlier pass left must be set to zero "
-        "before the next\n");
+    expect_page(1, &e, (ad_view){.bug = AD_BUG_STALE},
+                "forward   #0 a = 2    #1 b = 1    #2 a + b = 3    #3 b + 1 = 2\n"
+                "          #4 e = #2 * #3 = 6\n"
+                "bug       stale, on purpose: the gradients that an earlier pass left were not\n"
+                "          set to zero\n"
+                "reverse   seed  de/de = 1, and all that an earlier pass left\n"
+                "  1/3     #4 e = #2 * #3  mul swaps\n"
+                "            #2  += 1 * 2 = 2    (2 -> 4)\n"
+                "                stale: what stood here is from an earlier pass\n"
+                "            #3  += 1 * 3 = 3    (3 -> 6)\n"
+                "                stale: what stood here is from an earlier pass\n"
+                "  2/3     #3 b + 1        add distributes\n"
+                "            b   += 6 * 1 = 6    (5 -> 11)\n"
+                "                stale: what stood here is from an earlier pass\n"
+                "  3/3     #2 a + b        add distributes\n"
+                "            a   += 4 * 1 = 4    (2 -> 6)\n"
+                "                stale: what stood here is from an earlier pass\n"
+                "            b   += 4 * 1 = 4    (11 -> 15)   fork: gradients add\n"
+                "result    de/da = 6    de/db = 15\n"
+                "right     de/da = 2    de/db = 5\n"
+                "check     2 of 2 DISAGREE with differences: what an earlier pass left must be\n"
+                "          set to zero before the next\n");
 }
 
 /* The list of values is wrapped at the margin; each result has its backward pass. */
 Test(explain, page_of_two_results_without_checks) {
     const ad_var e = example(), a = ad_find(tape, "a"), sine = ad_sin(ad_find(tape, "b"));
-    expect_page(
-        2, (ad_var[]){e, ad_mul(a, sine)}, (ad_view){.bare = true},
-        "forward   #0 a = 2    #1 b = 1    #2 a + b = 3    #3 b + 1 = 2    #4 e = #2 * #3 = 6\n"
-        "          #5 sin(b) = 0.841471    #6 a * #5 = 1.68294\n"
-        "reverse   seed  de/de = 1\n"
-        "  1/3     #4 e = #2 * #3  mul swaps             #2  += 1 * 2 = 2    (0 -> 2)\n"
-        "                                                #3  += 1 * 3 = 3    (0 -> 3)\n"
-        "  2/3     #3 b + 1        add distributes       b   += 3 * 1 = 3    (0 -> 3)\n"
-        "  3/3     #2 a + b        add distributes       a   += 2 * 1 = 2    (0 -> 2)\n"
-        "                                                b   += 2 * 1 = 2    (3 -> 5)   fork: "
-        "gradients add\n"
-        "result    de/da = 2    de/db = 5\n"
-        "reverse   seed  d#6/d#6 = 1\n"
-        "  1/2     #6 a * #5  mul swaps             a   += 1 * 0.841471 = 0.841471    (0 -> "
-        "0.841471)\n"
-        "                                           #5  += 1 * 2 = 2    (0 -> 2)\n"
-        "  2/2     #5 sin(b)  sin turns             b   += 2 * 0.540302 = 1.0806    (0 -> 1.0806)\n"
-        "result    d#6/da = 0.841471    d#6/db = 1.0806\n");
+    expect_page(2, (ad_var[]){e, ad_mul(a, sine)}, (ad_view){.bare = true},
+                "forward   #0 a = 2    #1 b = 1    #2 a + b = 3    #3 b + 1 = 2\n"
+                "          #4 e = #2 * #3 = 6    #5 sin(b) = 0.841471    #6 a * #5 = 1.68294\n"
+                "reverse   seed  de/de = 1\n"
+                "  1/3     #4 e = #2 * #3  mul swaps\n"
+                "            #2  += 1 * 2 = 2    (0 -> 2)\n"
+                "            #3  += 1 * 3 = 3    (0 -> 3)\n"
+                "  2/3     #3 b + 1        add distributes\n"
+                "            b   += 3 * 1 = 3    (0 -> 3)\n"
+                "  3/3     #2 a + b        add distributes\n"
+                "            a   += 2 * 1 = 2    (0 -> 2)\n"
+                "            b   += 2 * 1 = 2    (3 -> 5)   fork: gradients add\n"
+                "result    de/da = 2    de/db = 5\n"
+                "reverse   seed  d#6/d#6 = 1\n"
+                "  1/2     #6 a * #5  mul swaps\n"
+                "            a   += 1 * 0.841471 = 0.841471    (0 -> 0.841471)\n"
+                "            #5  += 1 * 2 = 2    (0 -> 2)\n"
+                "  2/2     #5 sin(b)  sin turns\n"
+                "            b   += 2 * 0.540302 = 1.0806    (0 -> 1.0806)\n"
+                "result    d#6/da = 0.841471    d#6/db = 1.0806\n");
 }
 
 /* 0.999329 = tanh 4, 0.986614 = tanh 2.5; 0.0265744 = (1 - 0.986614^2)*0.999329, half of it for #0.
@@ -235,18 +249,15 @@ Test(explain, page_of_folded_scopes) {
                 "          [unit 1: 3 operations]    #9 y = #5 * #8 = 0.985953\n"
                 "          (2 scopes are folded)\n"
                 "reverse   seed  dy/dy = 1\n"
-                "  1/7     #9 y = #5 * #8        mul swaps             #5  += 1 * 0.999329 = "
-                "0.999329    (0 -> 0.999329)\n"
-                "                                                      #8  += 1 * 0.986614 = "
-                "0.986614    (0 -> 0.986614)\n"
-                "  2-4/7   unit 1: 3 operations  folded                #2  += 0.001323 in all    "
-                "(0 -> 0.001323)\n"
-                "                                                      #1  += 0.000661501 in all   "
-                " (0 -> 0.000661501)\n"
-                "  5-7/7   unit 0: 3 operations  folded                #1  += 0.0265744 in all    "
-                "(0.000661501 -> 0.0272359)\n"
-                "                                                      #0  += 0.0132872 in all    "
-                "(0 -> 0.0132872)\n"
+                "  1/7     #9 y = #5 * #8        mul swaps\n"
+                "            #5  += 1 * 0.999329 = 0.999329    (0 -> 0.999329)\n"
+                "            #8  += 1 * 0.986614 = 0.986614    (0 -> 0.986614)\n"
+                "  2-4/7   unit 1: 3 operations  folded\n"
+                "            #2  += 0.001323 in all    (0 -> 0.001323)\n"
+                "            #1  += 0.000661501 in all    (0 -> 0.000661501)\n"
+                "  5-7/7   unit 0: 3 operations  folded\n"
+                "            #1  += 0.0265744 in all    (0.000661501 -> 0.0272359)\n"
+                "            #0  += 0.0132872 in all    (0 -> 0.0132872)\n"
                 "result    dy/d#0 = 0.0132872    dy/d#1 = 0.0272359    dy/d#2 = 0.001323\n");
 }
 
@@ -263,14 +274,14 @@ Test(explain, folded_boxes_overwrite_and_leave_like_single_steps) {
     const ad_var y = ad_mul(h[0], h[1]);
     write_page(1, &y, (ad_view){.most = 6, .bug = AD_BUG_OVERWRITE});
     squeeze(text);
-    expect("2-4/7 unit 1: 3 operations folded #2 = 0.001323 in the end (0 -> 0.001323)\n");
-    expect("#1 = 0.0265744 in the end (0.000661501 -> 0.0265744) fork: what stood here is lost\n");
+    expect("2-4/7 unit 1: 3 operations folded #2 = 0.001323 in the end (0 -> 0.001323) #1 = ");
+    expect("#1 = 0.0265744 in the end (0.000661501 -> 0.0265744) fork: what stood here is lost #0");
     expect_not("+=");
     expect("check 1 of 3 DISAGREE with differences: a value that is used twice");
     write_page(1, &y, (ad_view){.most = 6, .bug = AD_BUG_STALE});
     squeeze(text);
     expect("in all (0.001323 -> ");
-    expect(") stale: what stood here is from an earlier pass\n");
+    expect(") stale: what stood here is from an earlier pass #1 +=");
     expect("right d#9/d#0 = 0.0132872 d#9/d#1 = 0.0272359 d#9/d#2 = 0.001323\n");
 }
 
@@ -302,15 +313,18 @@ Test(explain, nothing_that_arrives_or_is_sent_on_is_told) {
     for (int i = 0; i < 3; i++) x[i] = ad_input(tape, 0);
     const ad_var bend = ad_abs(ad_sub(x[0], x[1])), y = ad_add(bend, ad_exp(x[2]));
     expect_page(1, &y, (ad_view){.bare = true},
-                "forward   #0 input = 0    #1 input = 0    #2 input = 0    #3 #0 - #1 = 0    #4 "
-                "abs(#3) = 0\n"
-                "          #5 exp(#2) = 1    #6 #4 + #5 = 1\n"
+                "forward   #0 input = 0    #1 input = 0    #2 input = 0    #3 #0 - #1 = 0\n"
+                "          #4 abs(#3) = 0    #5 exp(#2) = 1    #6 #4 + #5 = 1\n"
                 "reverse   seed  d#6/d#6 = 1\n"
-                "  1/4     #6 #4 + #5  add distributes       #4  += 1 * 1 = 1    (0 -> 1)\n"
-                "                                            #5  += 1 * 1 = 1    (0 -> 1)\n"
-                "  2/4     #5 exp(#2)  exp repeats itself    #2  += 1 * 1 = 1    (0 -> 1)\n"
-                "  3/4     #4 abs(#3)  abs flips below 0     nothing is sent on\n"
-                "  4/4     #3 #0 - #1  sub distributes       nothing arrives, nothing is sent\n"
+                "  1/4     #6 #4 + #5  add distributes\n"
+                "            #4  += 1 * 1 = 1    (0 -> 1)\n"
+                "            #5  += 1 * 1 = 1    (0 -> 1)\n"
+                "  2/4     #5 exp(#2)  exp repeats itself\n"
+                "            #2  += 1 * 1 = 1    (0 -> 1)\n"
+                "  3/4     #4 abs(#3)  abs flips below 0\n"
+                "            nothing is sent on\n"
+                "  4/4     #3 #0 - #1  sub distributes\n"
+                "            nothing arrives, nothing is sent\n"
                 "result    d#6/d#0 = 0    d#6/d#1 = 0    d#6/d#2 = 1\n");
 }
 
@@ -342,7 +356,8 @@ Test(explain, a_node_that_passes_on_too_early_loses_what_comes_after) {
     const char *words[] = {
         "1/3", "#3 #1 + #2", "2/3", "#1 exp(#0)", "#0  += 1 * 1 = 1", "3/3", "#2 #1 * #1",
         "d#3/d#0 = 1",
-        "1 of 1 DISAGREE with differences: a node that passes on its gradient before all its users",
+        "1 of 1 DISAGREE with differences: a node that passes on its gradient\n"
+        "          before all its users",
     };
     /* clang-format on */
     expect_in_order(9, words);
@@ -391,9 +406,9 @@ Test(explain, two_hundred_derivatives_are_shown_and_the_others_counted) {
     }
 }
 
-/* A list that ends in column 100 is not wrapped. */
-Test(explain, lists_are_broken_after_column_100) {
-    for (size_t length = 10; length < 30; length++) {
+/* A list that ends in column 80 is not wrapped. */
+Test(explain, lists_are_broken_after_column_80) {
+    for (size_t length = 4; length < 20; length++) {
         char name[2][40] = {""};
         for (int k = 0; k < 2; k++) memset(name[k], 'm' + k, length);
         ad_var x[] = {ad_input(tape, 1), ad_input(tape, 2)};
@@ -403,11 +418,63 @@ Test(explain, lists_are_broken_after_column_100) {
         /* "forward   #0 mm = 1    #1 nn = 2    #2 hypot(mm, nn) = 2.23607" */
         const size_t whole =
             10 + 2 * (length + 7) + 4 + 4 + strlen("#2 hypot(, ) = 2.23607") + 2 * length;
-        cr_expect_eq(strcspn(text, "\n"), whole <= 100 ? whole : 10 + 2 * (length + 7) + 4,
+        cr_expect_eq(strcspn(text, "\n"), whole <= 80 ? whole : 10 + 2 * (length + 7) + 4,
                      "%zu: %s", length, text);
         drop();
         make();
     }
+}
+
+/* What any tape may hold: numbers of every size, names up to those that are cut, in letters of one
+ * and of two bytes, many operands, a fork, faults on purpose. */
+static void record_wide(size_t length, const char *letter, double size, ad_var y[2]) {
+    ad_var x[10];
+    char   name[100] = "";
+    for (size_t i = 0; i < length; i++) strcat(name, letter);
+    for (int i = 0; i < 10; i++) {
+        x[i] = ad_input(tape, size * (1 + i / 7.));
+        char own[110];
+        snprintf(own, sizeof own, "%d%s", i, name);
+        ad_name(x[i], own);
+    }
+    ad_scope(tape, name);
+    const ad_var sum = ad_sum(10, x), product = ad_mul(sum, ad_sin(x[3]));
+    ad_name(product, name);
+    ad_scope_end(tape);
+    y[0] = ad_add(ad_mul(product, product), ad_neg(x[3]));
+    y[1] = ad_div(y[0], sum);
+}
+
+Test(explain, every_page_fits_80_columns) {
+    static const double      sizes[] = {1, 1. / 3, -1.2345678e-300, 1.2345678e200, -1e-5};
+    static const char *const letters[] = {"m", "\u00e9"};
+    for (size_t length = 1; length < 46; length += 3)
+        for (size_t k = 0; k < 5; k++)
+            for (unsigned way = 0; way < 16; way++) {
+                ad_var        y[2];
+                const ad_view view = {.bug = (ad_bug)(way / 2 % 4), .most = way < 8 ? 0 : 6};
+                record_wide(length, letters[way % 2], sizes[k], y);
+                ad_backward(y[0]);
+                write_page(2, y, view);
+                cr_expect_eq(widest_line(text) <= 80, true, "%zu columns:\n%s", widest_line(text),
+                             text);
+                drop();
+                make();
+            }
+}
+
+/* Both names differ at their ends, and both ends are there. */
+Test(explain, the_middle_of_long_names_is_left_out) {
+    const ad_var x = ad_input(tape, 2), y = ad_input(tape, 3);
+    ad_name(x, "layer_of_many_units.weight[0][31]"),
+        ad_name(y, "layer_of_many_units.weight[1][31]");
+    const ad_var z = ad_mul(x, y);
+    ad_name(z, "z");
+    write_page(1, &z, (ad_view){.bare = true});
+    expect("            layer_of_ma...ght[0][31] += 1 * 3 = 3    (0 -> 3)\n");
+    expect("            layer_of_ma...ght[1][31] += 1 * 2 = 2    (0 -> 2)\n");
+    squeeze(text);
+    expect("#2 z = layer_of_many_units.weight[0][31] * layer_of_many_units.weight[1][31] = 6\n");
 }
 
 Test(explain, check_counts_what_agrees_what_cannot_be_formed_and_what_is_wrong) {

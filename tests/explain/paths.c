@@ -3,6 +3,7 @@
 #include "support.h"
 
 #include "expect.h"
+#include "lines.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -96,13 +97,16 @@ Test(paths, of_more_than_thirteen_steps_the_middle_is_left_out) {
         if (i == 13)
             expect_text("paths     from #0 to #13: 1\n"
                         "  #0 -> #1 -> #2 -> #3 -> #4 -> #5 -> #6 -> #7 -> #8 -> #9 -> #10 -> #11 "
-                        "-> #12 -> #13  2 * 2 * 2 * 2 * 2 * 2 * 2 * 2 * 2 * 2 * 2 * 2 * 2 = 8192\n"
+                        "-> #12\n"
+                        "      -> #13\n"
+                        "      2 * 2 * 2 * 2 * 2 * 2 * 2 * 2 * 2 * 2 * 2 * 2 * 2 = 8192\n"
                         "sum       d#13/d#0 = 8192, the adjoint of #0\n");
         if (i == 15)
             expect_text("paths     from #0 to #15: 1\n"
                         "  #0 -> #1 -> #2 -> #3 -> #4 -> #5 -> #6 -> #7 -> #8 -> #9 -> #10 -> #11 "
-                        "-> #12 -> ... 2 more -> #15  2 * 2 * 2 * 2 * 2 * 2 * 2 * 2 * 2 * 2 * 2 * "
-                        "2 * ... * 2 = 32768\n"
+                        "-> #12\n"
+                        "      -> ... 2 more -> #15\n"
+                        "      2 * 2 * 2 * 2 * 2 * 2 * 2 * 2 * 2 * 2 * 2 * 2 * ... * 2 = 32768\n"
                         "sum       d#15/d#0 = 32768, the adjoint of #0\n");
     }
 }

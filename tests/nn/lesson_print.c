@@ -1,5 +1,6 @@
 /* lesson_print.c - tests of nn/lesson_print.c: the output on a terminal. */
 #include "lesson_fixture.h"
+#include "lines.h"
 
 static char  *text;
 static size_t length;
@@ -51,16 +52,87 @@ Test(lesson_print, names_outside_ascii_stay_outside_ascii_output) {
     expect_ascii();
 }
 
-/* Twenty characters of two bytes each, and one more. */
+/* Twenty characters of two bytes each, and one more: the middle gives way. */
 Test(lesson_print, names_are_cut_between_characters) {
     char name[43] = "";
     for (int i = 0; i < 21; i++) strcat(name, "\xc3\xa4");
     print(false, NULL, (const char *const[]){name, "x\xff", name});
     for (const char *at = text; *at != '\0'; at += nn__character(at))
         cr_assert_gt(nn__character(at), 0);
-    name[40] = '\0';
-    strcat(name, " ");
-    cr_expect(strstr(text, name) != NULL, "%s", text);
+    cr_expect(strstr(text, "    \u00e4\u00e4\u00e4\u00e4\u00e4\u00e4\u00e4\u00e4\u00e4..."
+                           "\u00e4\u00e4\u00e4\u00e4\u00e4\u00e4\u00e4\u00e4 z ") != NULL,
+              "%s", text);
+}
+
+/* Another network in place of the usual one. */
+static void remake(size_t layers, const size_t sizes[]) {
+    nn_lesson_free(lesson), lesson = NULL;
+    nn_mlp_free(mlp);
+    nn_model_free(model);
+    model = nn_model_new(tape, 3);
+    mlp = nn_mlp_new(model, &(nn_mlp_config){.layers = layers, .sizes = sizes, .hidden = ad_relu});
+}
+
+static void print_lesson(const nn_data *of, nn_lesson_config config) {
+    nn_lesson_free(lesson);
+    lesson = nn_lesson_new(model, mlp, of, &config);
+    cr_assert_not_null(lesson, "%s", nn_model_message(model));
+    free(text);
+    FILE *to = open_memstream(&text, &length);
+    cr_expect_eq(nn_lesson_print(lesson, 0, false, to), AD_OK);
+    fclose(to);
+}
+
+/* Inputs of this size, names longer than any table has room for. */
+static void expect_to_fit(double size, double rate) {
+    static const char *name = "a name of so many letters that it cannot stand in a table in full";
+    const double       pair[] = {size, 3 * size, 0, -size / 7, size, 2};
+    nn_data           *own = nn_data_new(2, 2, 1, pair);
+    print_lesson(own, (nn_lesson_config){.rows = 2,
+                                         .row = (const size_t[]){0, 1},
+                                         .rate = rate,
+                                         .title = name,
+                                         .input_names = (const char *const[]){name, "x"},
+                                         .output_names = (const char *const[]){name, name, "y"}});
+    nn_data_free(own);
+    cr_expect(widest_line(text) <= 80, "%zu columns:\n%s", widest_line(text), text);
+}
+
+/* Numbers of every size, layers of more units than stand beside each other. */
+Test(lesson_print, fits_80_columns_whatever_the_numbers_are) {
+    static const double sizes[] = {1, 1e-7, 1234567.8, -1e100};
+    for (int k = 0; k < 2; k++) {
+        remake(4, k == 0 ? (const size_t[]){2, 9, 12, 7, 3} : (const size_t[]){2, 1, 1, 100, 3});
+        for (int i = 0; i < 4; i++) {
+            expect_to_fit(sizes[i], 1);
+            expect_to_fit(sizes[i], 1.2345678e-300);
+        }
+    }
+}
+
+/* All columns of a wide layer are there, in tables below each other. */
+Test(lesson_print, wide_layers_have_several_tables) {
+    remake(2, (const size_t[]){2, 6, 3});
+    print_lesson(data, usual());
+    const char *first = strstr(text, "h1.1       h1.2       h1.3       h1.4\n"),
+               *second = strstr(text, "h1.5       h1.6       bias\n");
+    cr_expect(first != NULL && second > first, "%s", text);
+}
+
+/* 76 columns are two for each of 38 pixels; of 100 x 100 a square of 3 x 3 is one. */
+Test(lesson_print, wide_images_are_shown_in_squares) {
+    static double pixels[10001];
+    for (int i = 0; i < 10000; i++) pixels[i] = i / 100 < 3 && i % 100 < 3;
+    pixels[10000] = 1;
+    nn_data *picture = nn_data_new(1, 10000, 1, pixels);
+    remake(1, (const size_t[]){10000, 3});
+    print_lesson(picture, (nn_lesson_config){
+                              .rows = 1, .row = (const size_t[]){0}, .rate = 0.1, .image = 100});
+    const char *image = strstr(text, "never change\n");
+    cr_assert_not_null(image);
+    cr_expect(strncmp(image + 13, "    \u2588\u2588  ", 12) == 0, "%.300s", image);
+    cr_expect(widest_line(text) <= 80, "%s", text);
+    nn_data_free(picture);
 }
 
 Test(lesson_print, a_step_too_small_to_see_did_not_go_too_far) {

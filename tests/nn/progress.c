@@ -56,8 +56,8 @@ Test(progress, bar_on_a_terminal_is_one_line_with_all_numbers) {
     char text[TEXT];
     drawn(120, "xterm", text);
     cr_expect(strncmp(text, "\repoch 2/8 ", 11) == 0, "%s", text);
-    cr_expect(strstr(text, " 25%  loss 0.125     held out 0.25      accuracy 0.9     1000000 "
-                           "examples/s  1:06:40 left\x1b[K") != NULL,
+    cr_expect(strstr(text, " 25%  loss 0.125    held out 0.25     accuracy 0.9     1:06:40 left"
+                           "  1000k/s\x1b[K") != NULL,
               "%s", text);
     cr_expect(strstr(text, "##") != NULL && strstr(text, "..") != NULL, "%s", text);
     cr_expect_eq(strchr(text, '\n'), strrchr(text, '\n'), "the line ends when the training does");
@@ -124,8 +124,68 @@ Test(progress, numbers_that_are_not_known_are_not_shown) {
     nn__progress_epoch(&p, &m);
     nn__progress_close(&p);
     fclose(to);
-    cr_expect_str_eq(text, "epoch 2/8  loss 0.125     1000000 examples/s  1:06:40 left\n");
+    cr_expect_str_eq(text, "epoch 2/8  loss 0.125     1:06:40 left  1000k/s\n");
     free(text);
+}
+
+static void line_of(const nn__snapshot *m, const char *metric, char text[TEXT]) {
+    FILE        *to = fmemopen(text, TEXT, "w");
+    nn__progress p = nn__progress_open(&(nn_train_config){
+        .progress = true, .stream = to, .score = (nn_loss *)1, .metric_name = metric});
+    nn__progress_epoch(&p, m);
+    nn__progress_close(&p);
+    fclose(to);
+}
+
+/* A usual line has all fields; one that would be too long loses the last of them. */
+Test(progress, lines_fit_80_columns) {
+    char         text[TEXT];
+    nn__snapshot m = moment;
+    m.epochs = 30, m.loss = 0.01234, m.held_out_loss = 0.02345, m.metric = 0.9876;
+    m.seconds = m.left = 12, m.examples_per_second = 820123;
+    line_of(&m, "accuracy", text);
+    cr_expect_str_eq(text, "epoch  2/30  loss 0.01234  held out 0.02345  accuracy 0.9876  "
+                           "12 s left  820k/s\n");
+    m.epochs = 3000;
+    line_of(&m, "accuracy", text);
+    cr_expect_str_eq(text, "epoch    2/3000  loss 0.01234  held out 0.02345  accuracy 0.9876  "
+                           "12 s left\n");
+    m.done = 3000, m.epoch = 3000;
+    line_of(&m, "an accuracy of many letters", text);
+    cr_expect_str_eq(text, "epoch 3000/3000  loss 0.01234  held out 0.02345  "
+                           "an accura... letters 0.9876\n");
+    m.loss = m.held_out_loss = m.metric = -1.2345678e-300, m.seconds = 1e9;
+    for (m.epochs = 1; m.epochs < SIZE_MAX / 10; m.epochs *= 10) {
+        m.epoch = m.epochs, m.done = (double)m.epochs;
+        line_of(&m, "an accuracy of very many letters", text);
+        cr_expect_leq(strlen(text), 81, "%s", text);
+    }
+}
+
+Test(progress, speeds_have_few_digits) {
+    static const struct {
+        double      speed;
+        const char *text;
+    } cases[] = {{7, "  7/s\n"},         {9999, "  9999/s\n"}, {10000, "  10k/s\n"},
+                 {9.9e6, "  9900k/s\n"}, {1e7, "  10M/s\n"},   {2.5e8, "  250M/s\n"}};
+    char         text[TEXT];
+    nn__snapshot m = moment;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        m.examples_per_second = cases[i].speed;
+        line_of(&m, "a", text);
+        cr_expect(strstr(text, cases[i].text) != NULL, "%s", text);
+    }
+}
+
+Test(progress, long_notes_are_broken_between_words) {
+    char         text[TEXT];
+    FILE        *to = fmemopen(text, TEXT, "w");
+    nn__progress p = nn__progress_open(&(nn_train_config){.progress = true, .stream = to});
+    nn__progress_note(&p, "the rows for which no program is kept are evaluated on the tape, which "
+                          "takes longer");
+    fclose(to);
+    cr_expect_str_eq(text, "note: the rows for which no program is kept are evaluated on the tape, "
+                           "which\n  takes longer\n");
 }
 
 Test(progress, nothing_is_due_where_nothing_is_shown) {

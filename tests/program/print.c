@@ -5,18 +5,33 @@
 #include "engine/program/plan.h"
 
 #include "expect.h"
+#include "lines.h"
 #include <locale.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* The caller frees it. */
+/* Puts lines that were broken together again: they go on 11 columns further in or more. */
+static void mend_lines(char *text) {
+    static const char deep[] = "\n           ";
+    char             *to = text;
+    for (const char *at = text; *at != '\0';) {
+        const bool broken = strncmp(at, deep, sizeof deep - 1) == 0;
+        *to++ = broken ? ' ' : *at;
+        at += broken ? 1 + strspn(at + 1, " ") : 1;
+    }
+    *to = '\0';
+}
+
+/* No line is wider than 80 columns. The caller frees it. */
 static char *printed(const ad_program *p) {
     char  *text = NULL;
     size_t size = 0;
     FILE  *to = open_memstream(&text, &size);
     cr_expect_eq(ad_program_print(p, to), AD_OK);
     fclose(to);
+    cr_expect(widest_line(text) <= 80, "%s", text);
+    mend_lines(text);
     return text;
 }
 
