@@ -1,8 +1,8 @@
 /* var.c - tapir.Var: a scalar of a tape, with Python's operators and a method for each operation of
  * one operand.
  *
- * The methods come from ops.def. NumPy calls methods of these names (and of its own: arcsin,
- * conjugate) for functions of arrays of objects, so that np.exp of an array of variables records. */
+ * The methods come from ops.def. NumPy calls methods of these names (and of its own: arcsin) for
+ * functions of arrays of objects, so that np.exp of an array of variables records. */
 #include "core.h"
 
 #include <math.h>

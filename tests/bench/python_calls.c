@@ -1,4 +1,4 @@
-/* python_calls.c - what tests/bench/python measures from Python, in C: a row of a small program, its
+/* python_calls.c - what tests/bench/python measures from Python, in C: one row of a program, its
  * gradient and Jacobian, and one recorded operation. Prints a line for each: name, nanoseconds. */
 #include "bench.h"
 
