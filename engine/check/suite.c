@@ -214,9 +214,11 @@ static void xml_text(FILE *to, const char *text) {
 }
 
 static void junit_body(FILE *to, const ad_check_report *r, const test_case *c) {
-    fprintf(to, "%s: ", ad_verdict_text(c->verdict));
-    ad__xml_text(ad_verdict_meaning(c->verdict), to);
-    fputc('\n', to);
+    if (r->status == AD_OK) {
+        fprintf(to, "%s: ", ad_verdict_text(c->verdict));
+        ad__xml_text(ad_verdict_meaning(c->verdict), to);
+        fputc('\n', to);
+    }
     if (c->numbers) fields(to, "", c);
     if (c->file != NULL) {
         fputs("at ", to);
@@ -241,7 +243,9 @@ static void junit_case(visitor *v, const ad_check_report *r, const test_case *c)
     }
     fprintf(to, ">\n      <%s", element[c->outcome]);
     if (c->outcome != PASSED) {
-        if (c->outcome != SKIPPED) fprintf(to, " type=\"%s\"", ad_verdict_text(c->verdict));
+        if (c->outcome != SKIPPED)
+            fprintf(to, " type=\"%s\"",
+                    r->status != AD_OK ? ad_status_text(r->status) : ad_verdict_text(c->verdict));
         fprintf(to, " message=\"");
         ad__xml_text(r->status != AD_OK ? r->message : c->sentence, to);
         fputc('"', to);
@@ -257,6 +261,17 @@ static void property(FILE *to, const char *name, double x) {
             isnan(x) ? "nan" : ad__shortest(x + 0.0, text));
 }
 
+static void junit_numbers(FILE *to, const ad_check_report *r) {
+    property(to, "value", r->value);
+    property(to, "noise", r->noise);
+    property(to, "rtol", r->rtol);
+    property(to, "taylor", r->taylor);
+    fprintf(to,
+            "      <property name=\"evaluations\" value=\"%zu\"/>\n"
+            "      <property name=\"seed\" value=\"%llu\"/>\n",
+            r->evaluations, (unsigned long long)r->seed);
+}
+
 static void junit_suite(FILE *to, const ad_check_report *r, const char *name) {
     size_t count[OUTCOMES] = {0};
     count_cases(r, count);
@@ -267,14 +282,8 @@ static void junit_suite(FILE *to, const ad_check_report *r, const char *name) {
             "    <properties>\n      <property name=\"verdict\" value=\"%s\"/>\n",
             sum(count), count[FAILED], count[UNDECIDED], count[SKIPPED],
             ad_verdict_text(r->verdict));
-    property(to, "value", r->value);
-    property(to, "noise", r->noise);
-    property(to, "rtol", r->rtol);
-    property(to, "taylor", r->taylor);
-    fprintf(to,
-            "      <property name=\"evaluations\" value=\"%zu\"/>\n"
-            "      <property name=\"seed\" value=\"%llu\"/>\n    </properties>\n",
-            r->evaluations, (unsigned long long)r->seed);
+    if (r->status == AD_OK) junit_numbers(to, r);
+    fputs("    </properties>\n", to);
     visitor v = {.visit = junit_case, .to = to, .suite = name};
     each_case(&v, r);
     fputs("    <system-out>", to);

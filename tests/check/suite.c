@@ -276,9 +276,9 @@ Test(suite, of_what_was_refused_is_an_error_and_ends_tap) {
     report = ad_check_refused(AD_BAD_ARGUMENT, "no \"x\"\n  at all");
     const char *junit = printed(AD_JUNIT);
     expect_part(junit, "<testsuites tests=\"1\" failures=\"0\" errors=\"1\" time=\"0\">");
-    expect_part(junit,
-                "name=\"check\" time=\"0\">\n      <error type=\"INCONCLUSIVE\" message=\"no "
-                "&quot;x&quot;   at all\">");
+    expect_part(junit, "name=\"check\" time=\"0\">\n      <error type=\"an argument that is not "
+                       "allowed\" message=\"no "
+                       "&quot;x&quot;   at all\">");
     expect_text(printed(AD_TAP), "TAP version 13\nBail out!  no \"x\"   at all\n");
 }
 

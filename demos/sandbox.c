@@ -1,0 +1,365 @@
+/* sandbox.c - calls a function of a shared library in a process of its own.
+ *
+ * The child loads the library and waits for commands, a byte each; x and the results stand in
+ * memory that both share. Each of the two arrays ends at the end of a page, behind which there is
+ * none: a function that goes beyond the end of an array stops there, and is told which entry it
+ * wanted. Results are a NaN that no computation gives until they are written. What the function
+ * prints goes to stderr, and its standard input is empty.
+ *
+ * Invariant: between two calls either there is no child, or it is waiting for a command. */
+#include "sandbox.h"
+
+#include "engine/base/text.h"
+#include "library.h"
+#include "options.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { MOST_ENDS = 200, SENTENCE = LIBRARY_WHY + 200 };
+enum { READY = 'r', REFUSED = 'n', VALUE = 'v', GRADIENT = 'g', DONE = 'd' };
+
+/* What both processes see, besides x and the results. */
+typedef struct shared {
+    char     why[LIBRARY_WHY];
+    uint64_t fault; /* the address that a call wanted and may not have */
+} shared;
+
+struct sandbox {
+    const sandbox_config *config;
+    shared               *shared;
+    double               *x, *out; /* n entries each, at the end of their pages */
+    char                 *memory;
+    size_t                length;
+    pid_t                 child; /* 0: none */
+    int                   line;  /* to the child */
+    size_t                ends;
+    bool                  loaded, gave_up;
+    char                  trouble[SENTENCE];
+};
+
+/* ---- memory ---------------------------------------------------------------------------------- */
+
+static size_t page_size(void) {
+    return (size_t)sysconf(_SC_PAGESIZE);
+}
+
+static size_t whole_pages(size_t bytes) {
+    const size_t page = page_size();
+    return (bytes + page - 1) / page * page;
+}
+
+static bool make_memory(sandbox *s) {
+    const size_t page = page_size(), n = s->config->n;
+    if (n > SIZE_MAX / 64) return false;
+    const size_t array = whole_pages(n * sizeof(double)), first = whole_pages(sizeof(shared));
+    s->length = first + 2 * (array + page);
+    s->memory = mmap(NULL, s->length, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (s->memory == MAP_FAILED) return false;
+    s->shared = (void *)s->memory;
+    char *end = s->memory + first + array;
+    s->x = (double *)(void *)end - n;
+    s->out = (double *)(void *)(end + page + array) - n;
+    return mprotect(end, page, PROT_NONE) == 0 &&
+           mprotect(end + page + array, page, PROT_NONE) == 0;
+}
+
+/* A quiet NaN with bits that are nobody's. */
+static double unwritten(void) {
+    const uint64_t bits = 0x7ff8dead0000beefu;
+    double         x;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+static bool is_unwritten(double x) {
+    const double none = unwritten();
+    return memcmp(&x, &none, sizeof x) == 0;
+}
+
+/* ---- the child ------------------------------------------------------------------------------- */
+
+typedef void any_function(void);
+
+/* dlsym returns a pointer to data, which C does not convert to one to a function. */
+static any_function *as_function(void *symbol) {
+    any_function *function;
+    memcpy(&function, &symbol, sizeof function);
+    return function;
+}
+
+static double call_value(const sandbox_config *c, any_function *f, const double x[]) {
+    const int n = (int)c->n;
+    if (c->fortran) return ((double (*)(const int *, const double[]))f)(&n, x);
+    if (c->context) return ((double (*)(size_t, const double[], void *))f)(c->n, x, NULL);
+    return ((double (*)(size_t, const double[]))f)(c->n, x);
+}
+
+static void call_gradient(const sandbox_config *c, any_function *g, const double x[],
+                          double out[]) {
+    const int n = (int)c->n;
+    if (c->fortran) ((void (*)(const int *, const double[], double[]))g)(&n, x, out);
+    else if (c->context)
+        ((void (*)(size_t, const double[], double[], void *))g)(c->n, x, out, NULL);
+    else ((void (*)(size_t, const double[], double[]))g)(c->n, x, out);
+}
+
+static shared *seen; /* by the signal handler of the child */
+
+/* On return the instruction faults again, and ends the process by the same signal. */
+static void note_fault(int number, siginfo_t *info, void *context) {
+    (void)context;
+    seen->fault = (uint64_t)(uintptr_t)info->si_addr;
+    signal(number, SIG_DFL);
+}
+
+/* A function that has used up the stack needs another one to say so. */
+static void watch_faults(void) {
+    static char      stack[1 << 16];
+    const stack_t    other = {.ss_sp = stack, .ss_size = sizeof stack};
+    struct sigaction note = {.sa_sigaction = note_fault, .sa_flags = SA_SIGINFO | SA_ONSTACK};
+    sigaltstack(&other, NULL);
+    sigaction(SIGSEGV, &note, NULL);
+    sigaction(SIGBUS, &note, NULL);
+}
+
+static void settle_child(pid_t parent) {
+    const int           usual[] = {SIGILL, SIGABRT, SIGFPE, SIGPIPE, SIGALRM, SIGTERM};
+    const struct rlimit none = {0, 0};
+    for (size_t i = 0; i < sizeof usual / sizeof *usual; i++) signal(usual[i], SIG_DFL);
+    setrlimit(RLIMIT_CORE, &none);
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent) _exit(0);
+    const int nothing = open("/dev/null", O_RDONLY);
+    if (nothing >= 0) dup2(nothing, STDIN_FILENO);
+    dup2(STDERR_FILENO, STDOUT_FILENO);
+}
+
+static void answer(int line, char word) {
+    if (write(line, &word, 1) != 1) _exit(0);
+}
+
+static void serve(sandbox *s, int line) {
+    const sandbox_config *c = s->config;
+    char                 *why = s->shared->why, word = 0;
+    void                 *library = library_load(c->library, why), *f = NULL, *g = NULL;
+    if (library != NULL) f = library_function(library, c->library, c->function, c->fortran, why);
+    if (f != NULL) g = library_function(library, c->library, c->gradient, c->fortran, why);
+    answer(line, g != NULL ? READY : REFUSED);
+    while (read(line, &word, 1) == 1) {
+        if (word == VALUE) *s->out = call_value(c, as_function(f), s->x);
+        else call_gradient(c, as_function(g), s->x, s->out);
+        fflush(stdout);
+        answer(line, DONE);
+    }
+    _exit(0);
+}
+
+/* ---- what went wrong ------------------------------------------------------------------------- */
+
+enum { SHOWN = 6 };
+
+static void write_point(size_t n, const double x[], size_t room, char text[]) {
+    char   number[AD__SHORTEST];
+    size_t length = (size_t)snprintf(text, room, "(");
+    for (size_t i = 0; i < n && i < SHOWN; i++)
+        length += (size_t)snprintf(text + length, room - length, "%s%s", i > 0 ? ", " : "",
+                                   ad__shortest(x[i], number));
+    if (n > SHOWN) snprintf(text + length, room - length, ", ... %zu in all)", n);
+    else snprintf(text + length, room - length, ")");
+}
+
+/* "f crashed (SIGSEGV) at x = (1, 2): it wanted x[2]"; the first one is kept. */
+__attribute__((format(printf, 5, 6))) static void trouble(sandbox *s, const char *function,
+                                                          const double x[], const char *rest,
+                                                          const char *format, ...) {
+    char    point[SHOWN * AD__SHORTEST + 60], what[200];
+    va_list list;
+    if (*s->trouble != '\0') return;
+    va_start(list, format);
+    vsnprintf(what, sizeof what, format, list);
+    va_end(list);
+    write_point(s->config->n, x, sizeof point, point);
+    snprintf(s->trouble, sizeof s->trouble, "%.200s %s at x = %s%s", option_shown(function), what,
+             point, rest);
+}
+
+/* The entry beyond the end of an array that the fault was about, or nothing. */
+static const char *beyond(const sandbox *s, bool value, char text[80]) {
+    const uintptr_t fault = (uintptr_t)s->shared->fault, x = (uintptr_t)s->x,
+                    out = (uintptr_t)s->out, reach = s->config->n * sizeof(double);
+    *text = '\0';
+    if (fault >= x + reach && fault < x + reach + page_size())
+        snprintf(text, 80, ": it wanted x[%zu]", (size_t)(fault - x) / sizeof(double));
+    if (!value && fault >= out + reach && fault < out + reach + page_size())
+        snprintf(text, 80, ": it wanted gradient[%zu]", (size_t)(fault - out) / sizeof(double));
+    if (*text != '\0')
+        snprintf(text + strlen(text), 80 - strlen(text), ", and n is %zu", s->config->n);
+    return text;
+}
+
+static const char *signal_name(int number) {
+    switch (number) {
+    case SIGSEGV: return "SIGSEGV";
+    case SIGBUS: return "SIGBUS";
+    case SIGFPE: return "SIGFPE";
+    case SIGILL: return "SIGILL";
+    case SIGABRT: return "SIGABRT";
+    case SIGKILL: return "SIGKILL";
+    case SIGTRAP: return "SIGTRAP";
+    default: return strsignal(number);
+    }
+}
+
+static void say_end(sandbox *s, const char *function, bool value, const double x[], int status) {
+    char text[80];
+    if (WIFSIGNALED(status))
+        trouble(s, function, x, beyond(s, value, text), "crashed (%s)",
+                signal_name(WTERMSIG(status)));
+    else trouble(s, function, x, "", "ended the program with status %d", WEXITSTATUS(status));
+}
+
+/* ---- the parent ------------------------------------------------------------------------------ */
+
+static int bury(sandbox *s) {
+    int status = 0;
+    kill(s->child, SIGKILL);
+    while (waitpid(s->child, &status, 0) < 0 && errno == EINTR) continue;
+    close(s->line);
+    s->child = 0;
+    return status;
+}
+
+/* Waits for the word of the child. 0: it has ended; -1: it takes too long. */
+static int listen_to(const sandbox *s) {
+    struct pollfd wait = {.fd = s->line, .events = POLLIN};
+    const double  most = s->config->timeout * 1000;
+    char          word;
+    int           ready;
+    do ready = poll(&wait, 1, most < INT32_MAX ? (int)ceil(most) : -1);
+    while (ready < 0 && errno == EINTR);
+    if (ready == 0) return -1;
+    return read(s->line, &word, 1) == 1 ? word : 0;
+}
+
+static bool give_up(sandbox *s, const char *what) {
+    if (*s->trouble == '\0') snprintf(s->trouble, sizeof s->trouble, "%s", what);
+    s->gave_up = true;
+    return false;
+}
+
+static bool hear_that_it_is_ready(sandbox *s) {
+    const int word = listen_to(s);
+    if (word == READY) return s->loaded = true;
+    const int   status = bury(s);
+    char        text[SENTENCE];
+    const char *name = option_shown(s->config->library);
+    if (word == REFUSED) return give_up(s, s->shared->why);
+    if (word < 0)
+        snprintf(text, sizeof text, "%.800s was not loaded within %g s", name, s->config->timeout);
+    else if (WIFSIGNALED(status))
+        snprintf(text, sizeof text, "loading %.800s crashed (%s)", name,
+                 signal_name(WTERMSIG(status)));
+    else
+        snprintf(text, sizeof text, "loading %.800s ended the program with status %d", name,
+                 WEXITSTATUS(status));
+    return give_up(s, text);
+}
+
+static bool start(sandbox *s) {
+    int ends[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
+        return give_up(s, "there is no connection to a process of its own");
+    const pid_t parent = getpid();
+    fflush(NULL);
+    s->shared->fault = 0;
+    s->child = fork();
+    if (s->child == 0) {
+        close(ends[0]);
+        settle_child(parent);
+        seen = s->shared;
+        watch_faults();
+        serve(s, ends[1]);
+    }
+    close(ends[1]);
+    s->line = ends[0];
+    if (s->child > 0) return hear_that_it_is_ready(s);
+    close(ends[0]);
+    s->child = 0;
+    return give_up(s, "there is no process for the function");
+}
+
+/* Sends the command. True: the results stand in s->out. */
+static bool called(sandbox *s, char word, const double x[]) {
+    const char *function = word == VALUE ? s->config->function : s->config->gradient;
+    if (s->gave_up || (s->child == 0 && !start(s))) return false;
+    memcpy(s->x, x, s->config->n * sizeof *x);
+    for (size_t i = 0; i < s->config->n; i++) s->out[i] = unwritten();
+    const bool sent = send(s->line, &word, 1, MSG_NOSIGNAL) == 1;
+    const int  said = sent ? listen_to(s) : 0;
+    if (said != DONE) {
+        const int status = bury(s);
+        if (said < 0) trouble(s, function, x, "", "did not return within %g s", s->config->timeout);
+        else say_end(s, function, word == VALUE, x, status);
+        s->gave_up = said < 0 || ++s->ends >= MOST_ENDS;
+        return false;
+    }
+    if (memcmp(s->x, x, s->config->n * sizeof *x) != 0)
+        trouble(s, function, x, "", "wrote into its argument x");
+    return true;
+}
+
+sandbox *sandbox_new(const sandbox_config *config) {
+    sandbox *s = calloc(1, sizeof *s);
+    if (s != NULL) s->config = config, s->memory = MAP_FAILED;
+    if (s != NULL && make_memory(s)) return s;
+    fputs("gradcheck: out of memory\n", stderr);
+    sandbox_free(s);
+    return NULL;
+}
+
+void sandbox_free(sandbox *s) {
+    if (s == NULL) return;
+    if (s->child > 0) bury(s);
+    if (s->memory != MAP_FAILED) munmap(s->memory, s->length);
+    free(s);
+}
+
+bool sandbox_value(sandbox *s, const double x[], double *y) {
+    const bool done = called(s, VALUE, x);
+    *y = done ? *s->out : NAN;
+    return done;
+}
+
+bool sandbox_gradient(sandbox *s, const double x[], double gradient[]) {
+    const bool done = called(s, GRADIENT, x);
+    for (size_t i = 0; i < s->config->n; i++) {
+        gradient[i] = done ? s->out[i] : NAN;
+        if (!done || !is_unwritten(gradient[i])) continue;
+        trouble(s, s->config->gradient, x, ": entries are to be set, not added to",
+                "left gradient[%zu] as it was", i);
+        return false;
+    }
+    return done;
+}
+
+/* clang-format off */
+const char *sandbox_trouble(const sandbox *s) { return s->trouble; }
+size_t sandbox_ends(const sandbox *s) { return s->ends; }
+bool sandbox_loaded(const sandbox *s) { return s->loaded; }
+bool sandbox_gave_up(const sandbox *s) { return s->gave_up; }
+/* clang-format on */
