@@ -470,8 +470,9 @@ typedef struct ad_check_line {
     /* in steps this short all change is noise; in steps this long the function turns. NaN or 0 if
      * not computed */
     double      drowned, turned;
-    bool        steep; /* slopes grow without bound as steps shrink: a jump, a vertical tangent */
-    uint64_t    reserved[8];
+    bool        steep;  /* slopes grow without bound as steps shrink: a jump, a vertical tangent */
+    size_t      output; /* of a function with several values; SIZE_MAX: not of one */
+    uint64_t    reserved[7];
 } ad_check_line;
 
 /* An operand of one operation whose rule was compared with differences of that operation alone. */
@@ -535,7 +536,9 @@ typedef struct ad_check_report {
     double               symmetry, symmetry_tolerance; /* |v.H*w - w.H*v| */
     double               taylor_second;                /* 3 when right */
     ad_verdict           second_verdict;
-    uint64_t             reserved[8];
+
+    size_t   outputs; /* of a function with several values (`value` is NaN then); else 0 */
+    uint64_t reserved[7];
 } ad_check_report;
 
 /* Is dy/dx[i] = claimed[i]? NULL: is what ad_gradient says right? The values of the leaves are
@@ -550,6 +553,20 @@ AD_API ad_check_report *ad_check(ad_var y, size_t n, const ad_var x[], const dou
 AD_API ad_check_report *ad_check_function(double (*f)(size_t n, const double x[], void *context),
                                           void *context, size_t n, const double x[],
                                           const double claimed[], const ad_check_options *options);
+
+/* The same for a function from n numbers to m: is dy[i]/dx[j] = claimed[i*n + j]? The lines are
+ * called "y[2]/x[5]", or with the name in a block "y[2]/w[1][0]". If there are no more entries
+ * than options->coordinates, each is checked by itself. More of them are checked along random
+ * directions, in which a block of x moves and all y are added up with random weights (lines "all
+ * of y/w"): what does not agree is bisected, into outputs along the same direction (lines "y[2]/w")
+ * and then into coordinates; at most 8 culprits are looked up. All y of a point are used; f is not
+ * called again for a point that it was called for (up to 128 MB of values are kept). An output
+ * that has no finite value at x is a line "y[2]" (DOMAIN), and the others are checked; so write NaN
+ * where there is no value. The verdict of a coordinate is the worst over all outputs. */
+AD_API ad_check_report *ad_check_vector(void (*f)(size_t n, const double x[], size_t m, double y[],
+                                                  void *context),
+                                        void *context, size_t n, const double x[], size_t m,
+                                        const double claimed[], const ad_check_options *options);
 
 /* The mean gradient of a program in its parameters, at these rows (see ad_program_gradient); then
  * that of rows alone (the first, the one in the middle, the last) and of all but the last, along a

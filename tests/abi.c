@@ -49,7 +49,8 @@ static const pin layout[] = {
         AT(ad_check_line, error, 32), AT(ad_check_line, left, 40), AT(ad_check_line, right, 48),
         AT(ad_check_line, gap, 56), AT(ad_check_line, tolerance, 64), AT(ad_check_line, step, 72),
         AT(ad_check_line, verdict, 80), AT(ad_check_line, drowned, 88),
-        AT(ad_check_line, turned, 96), AT(ad_check_line, steep, 104), SPARE(ad_check_line),
+        AT(ad_check_line, turned, 96), AT(ad_check_line, steep, 104),
+        AT(ad_check_line, output, 112), SPARE(ad_check_line),
     SIZE(ad_check_operand, 192), AT(ad_check_operand, node, 0), AT(ad_check_operand, operand, 8),
         AT(ad_check_operand, operation, 16), AT(ad_check_operand, name, 24),
         AT(ad_check_operand, shown, 32), AT(ad_check_operand, at, 40),
@@ -75,7 +76,8 @@ static const pin layout[] = {
         AT(ad_check_report, second_count, 304), AT(ad_check_report, second_lines, 360),
         AT(ad_check_report, second, 368), AT(ad_check_report, symmetry, 376),
         AT(ad_check_report, symmetry_tolerance, 384), AT(ad_check_report, taylor_second, 392),
-        AT(ad_check_report, second_verdict, 400), SPARE(ad_check_report),
+        AT(ad_check_report, second_verdict, 400), AT(ad_check_report, outputs, 408),
+        SPARE(ad_check_report),
     SIZE(ad_curve_point, 112), AT(ad_curve_point, step, 0), AT(ad_curve_point, central, 8),
         AT(ad_curve_point, central_error, 16), AT(ad_curve_point, romberg, 24),
         AT(ad_curve_point, romberg_error, 32), AT(ad_curve_point, noise, 40),
@@ -373,6 +375,15 @@ static ad_status check_function_block(const uint64_t reserved[8]) {
     return of_report(ad_check_function(square, NULL, 1, (const double[]){3}, (const double[]){6},
                                        &(ad_check_options){.blocks = 1, .block = &block}));
 }
+static void squares(size_t n, const double v[], size_t m, double out[], void *context) {
+    (void)n, (void)context;
+    for (size_t i = 0; i < m; i++) out[i] = v[0] * v[0];
+}
+static ad_status check_vector(const uint64_t reserved[8]) {
+    WITH(ad_check_options, options, .seed = 1);
+    return of_report(
+        ad_check_vector(squares, NULL, 1, (const double[]){3}, 1, (const double[]){6}, &options));
+}
 static ad_status program_with(const ad_check_options *options) {
     const ad_interface face = {.params = 1, .param = &x, .outputs = 1, .output = &y};
     ad_program        *program = ad_compile(&face);
@@ -570,6 +581,7 @@ static const struct {
     {"ad_check",            "ad_check_block",      check_block},
     {"ad_check_function",   "ad_check_options",    check_function},
     {"ad_check_function",   "ad_check_block",      check_function_block},
+    {"ad_check_vector",     "ad_check_options",    check_vector},
     {"ad_check_program",    "ad_check_options",    check_program},
     {"ad_check_program",    "ad_check_block",      check_program_block},
     {"ad_explain_all",      "ad_view",             explain_all},
@@ -672,7 +684,7 @@ Test(abi, every_function_that_takes_such_a_struct_is_in_the_table) {
 /* ---- what the library fills ------------------------------------------------------------------ */
 
 #define EXPECT_ZERO(thing) \
-    cr_expect(memcmp((thing).reserved, no_words, sizeof no_words) == 0, #thing)
+    cr_expect(memcmp((thing).reserved, no_words, sizeof(thing).reserved) == 0, #thing)
 
 static const uint64_t no_words[8];
 

@@ -225,6 +225,21 @@ static outcome checks_of_functions(FILE *to) {
         to);
 }
 
+static void sums(size_t n, const double x[], size_t m, double y[], void *context) {
+    (void)context;
+    for (size_t i = 0; i < m; i++) {
+        y[i] = (double)i;
+        for (size_t k = 0; k < n; k++) y[i] += (double)(k + 1) * x[k];
+    }
+}
+
+static outcome checks_of_vectors(FILE *to) {
+    const double x[] = {2, 3, 4, 5, 6, 7};
+    const double claimed[] = {1, 2, 3, 4, 5, 6, 1, 2, 3, 4, 5, 7};
+    return reported(
+        ad_check_vector(sums, NULL, 6, x, 2, claimed, &(ad_check_options){.coordinates = 2}), to);
+}
+
 /* A program with an operation that has lanes and one that has none; run and checked. */
 static outcome own_in_programs(FILE *to) {
     ad_tape     *tape = ad_tape_new();
@@ -473,6 +488,7 @@ static const struct {
     {"second order checks", second_order_checks},
     {"curves", curves},
     {"checks of functions", checks_of_functions},
+    {"checks of vectors", checks_of_vectors},
     {"own operations in programs", own_in_programs},
     {"checks of models", checks_of_models},
     {"csv", csv},
@@ -486,7 +502,6 @@ static const struct {
     {"training with files", by_programs_with_files},
     {"lessons", lessons},
 };
-
 static int fail(const char *name, size_t n, bool once, const char *what, outcome o) {
     printf("FAILED: %s, request %zu%s refused: %s: %s\n", name, n, once ? "" : " and all after it",
            what, ad_status_text(o.status));

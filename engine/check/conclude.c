@@ -73,6 +73,9 @@ static void say_line(ad__report *r, const ad_check_line *l, bool second) {
                        "%s%s the %s has a kink at x: the slopes of its sides are %.6g and %.6g, "
                        "and the claim, %.6g, lies between them",
                        of, in, kind, l->left + 0.0, l->right + 0.0, l->claimed + 0.0);
+    else if (l->verdict == AD_DOMAIN && l->output != SIZE_MAX && l->output == r->undefined)
+        ad__report_say(r, AD_OK, "%s has no finite value at x: it has no derivative there",
+                       l->name);
     else if (l->verdict == AD_DOMAIN && l->coordinate == r->infinite && !second)
         ad__report_say(r, AD_OK, "%s x is not finite: there are no differences and no derivative",
                        in);
@@ -97,10 +100,9 @@ static void say_pass(ad__report *r) {
     const bool second = r->page.has_second && r->page.second_verdict <= AD_WEAK;
     if (r->first.count > 0 && r->first.line[0].coordinate == SIZE_MAX && r->first.count == 1)
         ad__report_say(r, AD_OK, "the derivative along the direction agrees with differences");
-    else
-        ad__report_say(r, AD_OK,
-                       second ? "the gradient and second derivatives agree with differences"
-                              : "the gradient agrees with differences");
+    else if (second)
+        ad__report_say(r, AD_OK, "the gradient and second derivatives agree with differences");
+    else ad__report_say(r, AD_OK, "the %s agrees with differences", r->claim);
 }
 
 static void say_why(ad__report *r) {
@@ -279,6 +281,6 @@ void ad__conclude_function(ad__report *r) {
     const ad_check_line *failed = first_line(&r->first, AD_FAIL);
     if (*r->message) return;
     if (failed != NULL)
-        ad__report_say(r, AD_OK, "the claimed gradient is wrong, first at %s", failed->name);
+        ad__report_say(r, AD_OK, "the claimed %s is wrong, first at %s", r->claim, failed->name);
     else say_why(r);
 }

@@ -324,9 +324,16 @@ static bool erratic(const ladder *l, const double bend[]) {
     return most > 2 * least;
 }
 
+static bool is_level(const ladder *l) {
+    for (int k = 0; k < l->levels; k++)
+        if (l->left[k] != 0 || l->right[k] != 0) return false;
+    return true;
+}
+
 /* The estimate from levels that all have values on both sides. False: these levels do not give
- * one. */
-static bool from_levels(const ladder *l, ad__estimate *e) {
+ * one. The same value at all steps has the slope 0, however much noise was measured elsewhere; but
+ * noise that is known may be what keeps it the same. */
+static bool from_levels(const ad__slice *line, const ladder *l, ad__estimate *e) {
     if (l->levels < FEWEST) return false;
     double       bend[MOST_LEVELS];
     const course jump = jump_course(l, bend);
@@ -340,13 +347,15 @@ static bool from_levels(const ladder *l, ad__estimate *e) {
         e->shape = erratic(l, bend) ? AD__UNRESOLVED : AD__VERTICAL;
         return true;
     }
-    choice best;
+    const double noise = AMPLIFIED * l->noise[0];
+    choice       best = {0, noise, l->h[0], noise};
+    e->level = is_level(l);
     if (turns_at_last(l) ||
-        !extrapolate(&(steps){l->levels, l->h, l->central, l->noise, bend, 16, e->scale}, &best))
+        (!extrapolate(&(steps){l->levels, l->h, l->central, l->noise, bend, 16, e->scale}, &best) &&
+         (line->bounded || !e->level)))
         return false;
-    e->shape = AD__SMOOTH, e->level = true, e->range = range_from(l, best.step);
+    e->shape = AD__SMOOTH, e->range = range_from(l, best.step);
     e->slope = best.slope, e->error = best.error, e->step = best.step, e->three = best.three;
-    for (int k = 0; k < l->levels; k++) e->level = e->level && l->left[k] == 0 && l->right[k] == 0;
     return true;
 }
 
@@ -379,10 +388,10 @@ static ad__estimate from_ladder(const ad__slice *line, double first, int levels)
     ad__estimate near = nothing, wide = nothing;
     const bool   changes = any_change(&all);
     ladder       use = finer_than_bad(&all, true, true, true);
-    const bool   found_near = from_levels(&use, &near);
+    const bool   found_near = from_levels(line, &use, &near);
     if (found_near && (!changes || resolved(&near))) return near;
     use = finer_than_bad(&all, true, true, false);
-    if (changes && from_levels(&use, &wide) && (!found_near || wide.shape != AD__SMOOTH))
+    if (changes && from_levels(line, &use, &wide) && (!found_near || wide.shape != AD__SMOOTH))
         return wide;
     if (found_near || use.levels >= FEWEST) return near;
     near.shape = AD__EDGE; /* no values on one side, at any step */
@@ -533,7 +542,8 @@ static ad_verdict judge_smooth(const ad__slice *line, double claimed, double rto
                  ? AD_FAIL
                  : AD_INCONCLUSIVE;
     if (10 * e->error <= RESOLVED * size) return AD_PASS;
-    return e->error <= WEAK * e->scale ? AD_WEAK : AD_INCONCLUSIVE;
+    const bool exactly_0 = e->level && claimed == 0 && !line->bounded;
+    return exactly_0 || e->error <= WEAK * e->scale ? AD_WEAK : AD_INCONCLUSIVE;
 }
 
 static void judge(const ad__slice *line, double claimed, double rtol, ad__judgement *j) {
@@ -561,8 +571,8 @@ ad__judgement ad__judge(const ad__slice *line, double claimed, double rtol) {
 void ad__allow_rounding(ad__judgement *j, double terms, double claimed) {
     const double allowed = AD__TERMS * terms;
     const bool   smooth = j->estimate.shape == AD__SMOOTH;
-    if (j->verdict != AD_FAIL || !(smooth || j->estimate.shape == AD__KINKED) ||
-        !(j->gap <= allowed))
+    if (j->verdict != AD_FAIL || !isfinite(claimed) ||
+        !(smooth || j->estimate.shape == AD__KINKED) || !(j->gap <= allowed))
         return;
     if (!smooth) { /* both sides, as one slope */
         j->estimate.slope = (j->estimate.left + j->estimate.right) / 2;

@@ -21,7 +21,8 @@ ad__report *ad__report_new(size_t n) {
     }
     memset(r->coordinate, AD_INCONCLUSIVE, n + 1);
     r->page.n = n;
-    r->infinite = SIZE_MAX;
+    r->infinite = r->output = r->undefined = SIZE_MAX;
+    r->claim = "gradient";
     r->page.value = r->page.noise = r->page.taylor = r->page.taylor_second = NAN;
     r->page.forward = r->page.reverse = r->page.symmetry = r->page.symmetry_tolerance = NAN;
     r->page.sweep = r->page.verdict = AD_INCONCLUSIVE;
@@ -31,6 +32,13 @@ ad__report *ad__report_new(size_t n) {
 static char *copy(const char *text) {
     char *own = malloc(strlen(text) + 1);
     return own == NULL ? NULL : strcpy(own, text);
+}
+
+static char *joined(const char *prefix, const char *name) {
+    const size_t room = strlen(prefix) + strlen(name) + 1;
+    char        *own = malloc(room);
+    if (own != NULL) snprintf(own, room, "%s%s", prefix, name);
+    return own;
 }
 
 static bool room_for_line(ad__lines *lines) {
@@ -45,7 +53,7 @@ static bool room_for_line(ad__lines *lines) {
 
 void ad__report_line(ad__report *r, ad__lines *lines, const char *name, size_t coordinate,
                      double claimed, const ad__judgement *j) {
-    char *own = r->no_memory || !room_for_line(lines) ? NULL : copy(name);
+    char *own = r->no_memory || !room_for_line(lines) ? NULL : joined(r->prefix, name);
     if (own == NULL) {
         r->no_memory = true;
         return;
@@ -66,7 +74,8 @@ void ad__report_line(ad__report *r, ad__lines *lines, const char *name, size_t c
                                                   .verdict = j->verdict,
                                                   .drowned = e->drowned,
                                                   .turned = e->turned,
-                                                  .steep = e->shape == AD__VERTICAL};
+                                                  .steep = e->shape == AD__VERTICAL,
+                                                  .output = r->output};
 }
 
 bool ad__report_has(const ad__report *r, ad_verdict verdict) {
@@ -315,8 +324,9 @@ static void page(const ad_check_report *r, FILE *to) {
         tally(to, r->count, worst_of(r->count));
     }
     if (r->evaluations > 0) {
-        fprintf(to, "  f = %s  %zu evaluations  seed %llu", digits(r->value, "%.10g", value),
-                r->evaluations, (unsigned long long)r->seed);
+        if (r->outputs > 0) fprintf(to, "  %zu outputs", r->outputs);
+        else fprintf(to, "  f = %s", digits(r->value, "%.10g", value));
+        fprintf(to, "  %zu evaluations  seed %llu", r->evaluations, (unsigned long long)r->seed);
         if (r->lines > 0) fputc('\n', to), taylor(to, r->taylor, 2);
     }
     fputc('\n', to);
@@ -348,6 +358,7 @@ static void json_lines(FILE *to, const char *name, size_t n, const ad_check_line
         ad__json_text(l->name, to);
         if (l->coordinate == SIZE_MAX) fputs(",\"coordinate\":null", to);
         else fprintf(to, ",\"coordinate\":%zu", l->coordinate);
+        if (l->output != SIZE_MAX) fprintf(to, ",\"output\":%zu", l->output);
         json_field(to, "claimed", l->claimed);
         json_field(to, "estimate", l->estimate);
         json_field(to, "error", l->error);

@@ -19,6 +19,11 @@ typedef struct ad__report {
     unsigned char   *coordinate;
     char             message[1400];   /* a sentence, which may quote a tape's message */
     char             no_second[1300]; /* why there are none; reported if nothing is wrong */
+    /* for the names of lines and for what they are of: "y[2]/"; SIZE_MAX: not of one output */
+    char             prefix[AD__NAME_ROOM];
+    size_t           output;
+    const char      *claim;     /* what it is called: "gradient" */
+    size_t           undefined; /* the first output that has no value; SIZE_MAX: none */
     size_t           infinite;  /* the first coordinate of x that is not finite; SIZE_MAX: none */
     bool             no_memory; /* sticks; the report is then discarded */
 } ad__report;
