@@ -70,6 +70,8 @@ static int read_number(request *r, const char *option, const char *next) {
     if (next == NULL) next = "";
     if (strcmp(option, "--n") == 0)
         good = option_count("gradcheck", option, next, 1, INT_MAX, &r->n);
+    else if (strcmp(option, "--outputs") == 0)
+        good = option_count("gradcheck", option, next, 1, INT_MAX, &r->sandbox.outputs);
     else if (strcmp(option, "--seed") == 0)
         good = option_seed("gradcheck", option, next, &r->options.seed);
     else if (strcmp(option, "--rtol") == 0)
@@ -142,6 +144,11 @@ static double value(size_t n, const double x[], void *context) {
     return y;
 }
 
+static void values(size_t n, const double x[], size_t m, double y[], void *context) {
+    (void)n, (void)m;
+    sandbox_value(context, x, y);
+}
+
 /* With what happened in calls that did not return behind its conclusion: the report is the
  * library's, and so this is a copy of its page. */
 static int end(request *r, ad_check_report *report, const sandbox *s) {
@@ -164,12 +171,13 @@ static int refuse(request *r, const sandbox *s) {
     return verdict_refuse(AD_BAD_ARGUMENT, sandbox_trouble(s), status, &r->output);
 }
 
-static int check(request *r, sandbox *s, double gradient[]) {
-    double y;
-    if (!sandbox_value(s, r->point.x, &y) || !sandbox_gradient(s, r->point.x, gradient))
-        return refuse(r, s);
-    ad_check_report *report =
-        ad_check_function(value, s, r->point.n, r->point.x, gradient, &r->options);
+/* y has room for the outputs. */
+static int check(request *r, sandbox *s, double y[], double gradient[]) {
+    const double *x = r->point.x;
+    const size_t  n = r->point.n, m = r->sandbox.outputs;
+    if (!sandbox_value(s, x, y) || !sandbox_gradient(s, x, gradient)) return refuse(r, s);
+    ad_check_report *report = m > 0 ? ad_check_vector(values, s, n, x, m, gradient, &r->options)
+                                    : ad_check_function(value, s, n, x, gradient, &r->options);
     if (report == NULL) return verdict_refuse(AD_NO_MEMORY, "out of memory", BAD_USE, &r->output);
     if (*sandbox_trouble(s) == '\0') return verdict_end(report, &r->output);
     if (!sandbox_gave_up(s)) return end(r, report, s);
@@ -184,12 +192,15 @@ static int run(request *r, int count, char *arguments[]) {
     snprintf(name, sizeof name, "%.300s:%.200s", ad__file_name(r->sandbox.library),
              r->sandbox.function);
     r->output.name = name;
-    double  *gradient = calloc(r->point.n, sizeof *gradient);
-    sandbox *s = gradient == NULL ? NULL : sandbox_new(&r->sandbox);
-    if (gradient == NULL) fputs("gradcheck: out of memory\n", stderr);
-    const int status = s == NULL ? BAD_USE : check(r, s, gradient);
+    const size_t n = r->point.n, m = r->sandbox.outputs > 0 ? r->sandbox.outputs : 1;
+    double      *y = calloc(m, sizeof *y),
+           *gradient = n > SIZE_MAX / m ? NULL : calloc(n * m, sizeof *gradient);
+    const bool room = y != NULL && gradient != NULL;
+    sandbox   *s = room ? sandbox_new(&r->sandbox) : NULL;
+    if (!room) fputs("gradcheck: out of memory\n", stderr);
+    const int status = s == NULL ? BAD_USE : check(r, s, y, gradient);
     sandbox_free(s);
-    free(gradient);
+    free(y), free(gradient);
     return status;
 }
 

@@ -42,7 +42,8 @@ typedef struct shared {
 struct sandbox {
     const sandbox_config *config;
     shared               *shared;
-    double               *x, *out; /* n entries each, at the end of their pages */
+    double               *x;   /* n entries, at the end of their pages */
+    double               *end; /* of the results, likewise: so many as a call gives stand before */
     char                 *memory;
     size_t                length;
     pid_t                 child; /* 0: none */
@@ -65,17 +66,24 @@ static size_t whole_pages(size_t bytes) {
 
 static bool make_memory(sandbox *s) {
     const size_t page = page_size(), n = s->config->n;
-    if (n > SIZE_MAX / 64) return false;
-    const size_t array = whole_pages(n * sizeof(double)), first = whole_pages(sizeof(shared));
-    s->length = first + 2 * (array + page);
+    const size_t m = s->config->outputs > 0 ? s->config->outputs : 1;
+    if (n > SIZE_MAX / 64 / m) return false;
+    const size_t array = whole_pages(n * sizeof(double)), first = whole_pages(sizeof(shared)),
+                 results = whole_pages(n * m * sizeof(double));
+    s->length = first + array + results + 2 * page;
     s->memory = mmap(NULL, s->length, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (s->memory == MAP_FAILED) return false;
     s->shared = (void *)s->memory;
     char *end = s->memory + first + array;
     s->x = (double *)(void *)end - n;
-    s->out = (double *)(void *)(end + page + array) - n;
-    return mprotect(end, page, PROT_NONE) == 0 &&
-           mprotect(end + page + array, page, PROT_NONE) == 0;
+    s->end = (double *)(void *)(end + page + results);
+    return mprotect(end, page, PROT_NONE) == 0 && mprotect(s->end, page, PROT_NONE) == 0;
+}
+
+/* How many numbers a call gives. */
+static size_t results_of(const sandbox_config *c, char word) {
+    const size_t m = c->outputs > 0 ? c->outputs : 1;
+    return word == VALUE ? m : m * c->n;
 }
 
 /* A quiet NaN with bits that are nobody's. */
@@ -102,17 +110,27 @@ static any_function *as_function(void *symbol) {
     return function;
 }
 
-static double call_value(const sandbox_config *c, any_function *f, const double x[]) {
-    const int n = (int)c->n;
-    if (c->fortran) return ((double (*)(const int *, const double[]))f)(&n, x);
-    if (c->context) return ((double (*)(size_t, const double[], void *))f)(c->n, x, NULL);
-    return ((double (*)(size_t, const double[]))f)(c->n, x);
+/* The value, or all of them, goes to y. */
+static void call_value(const sandbox_config *c, any_function *f, const double x[], double y[]) {
+    const int n = (int)c->n, m = (int)c->outputs;
+    if (c->outputs > 0 && c->fortran)
+        ((void (*)(const int *, const double[], const int *, double[]))f)(&n, x, &m, y);
+    else if (c->outputs > 0 && c->context)
+        ((void (*)(size_t, const double[], size_t, double[], void *))f)(c->n, x, c->outputs, y,
+                                                                        NULL);
+    else if (c->outputs > 0)
+        ((void (*)(size_t, const double[], size_t, double[]))f)(c->n, x, c->outputs, y);
+    else if (c->fortran) *y = ((double (*)(const int *, const double[]))f)(&n, x);
+    else if (c->context) *y = ((double (*)(size_t, const double[], void *))f)(c->n, x, NULL);
+    else *y = ((double (*)(size_t, const double[]))f)(c->n, x);
 }
 
+/* A Jacobian is written as outputs are, only longer. */
 static void call_gradient(const sandbox_config *c, any_function *g, const double x[],
                           double out[]) {
     const int n = (int)c->n;
-    if (c->fortran) ((void (*)(const int *, const double[], double[]))g)(&n, x, out);
+    if (c->outputs > 0) call_value(c, g, x, out);
+    else if (c->fortran) ((void (*)(const int *, const double[], double[]))g)(&n, x, out);
     else if (c->context)
         ((void (*)(size_t, const double[], double[], void *))g)(c->n, x, out, NULL);
     else ((void (*)(size_t, const double[], double[]))g)(c->n, x, out);
@@ -161,8 +179,9 @@ static void serve(sandbox *s, int line) {
     if (f != NULL) g = library_function(library, c->library, c->gradient, c->fortran, why);
     answer(line, g != NULL ? READY : REFUSED);
     while (read(line, &word, 1) == 1) {
-        if (word == VALUE) *s->out = call_value(c, as_function(f), s->x);
-        else call_gradient(c, as_function(g), s->x, s->out);
+        double *out = s->end - results_of(c, word);
+        if (word == VALUE) call_value(c, as_function(f), s->x, out);
+        else call_gradient(c, as_function(g), s->x, out);
         fflush(stdout);
         answer(line, DONE);
     }
@@ -198,17 +217,23 @@ __attribute__((format(printf, 5, 6))) static void trouble(sandbox *s, const char
              point, rest);
 }
 
+static const char *results_name(const sandbox_config *c, char word) {
+    return c->outputs == 0 ? "gradient" : word == VALUE ? "y" : "jacobian";
+}
+
 /* The entry beyond the end of an array that the fault was about, or nothing. */
-static const char *beyond(const sandbox *s, bool value, char text[80]) {
-    const uintptr_t fault = (uintptr_t)s->shared->fault, x = (uintptr_t)s->x,
-                    out = (uintptr_t)s->out, reach = s->config->n * sizeof(double);
+static const char *beyond(const sandbox *s, char word, char text[80]) {
+    const sandbox_config *c = s->config;
+    const double         *fault = (const double *)(uintptr_t)s->shared->fault, *x = s->x + c->n;
+    const size_t          page = page_size() / sizeof(double);
     *text = '\0';
-    if (fault >= x + reach && fault < x + reach + page_size())
-        snprintf(text, 80, ": it wanted x[%zu]", (size_t)(fault - x) / sizeof(double));
-    if (!value && fault >= out + reach && fault < out + reach + page_size())
-        snprintf(text, 80, ": it wanted gradient[%zu]", (size_t)(fault - out) / sizeof(double));
-    if (*text != '\0')
-        snprintf(text + strlen(text), 80 - strlen(text), ", and n is %zu", s->config->n);
+    if (fault >= x && fault < x + page)
+        snprintf(text, 80, ": it wanted x[%zu], but x has %zu", c->n + (size_t)(fault - x), c->n);
+    else if (fault >= s->end && fault < s->end + page) {
+        const size_t count = results_of(c, word);
+        snprintf(text, 80, ": it wanted %s[%zu], but there are %zu", results_name(c, word),
+                 count + (size_t)(fault - s->end), count);
+    }
     return text;
 }
 
@@ -225,10 +250,10 @@ static const char *signal_name(int number) {
     }
 }
 
-static void say_end(sandbox *s, const char *function, bool value, const double x[], int status) {
+static void say_end(sandbox *s, const char *function, char word, const double x[], int status) {
     char text[80];
     if (WIFSIGNALED(status))
-        trouble(s, function, x, beyond(s, value, text), "crashed (%s)",
+        trouble(s, function, x, beyond(s, word, text), "crashed (%s)",
                 signal_name(WTERMSIG(status)));
     else trouble(s, function, x, "", "ended the program with status %d", WEXITSTATUS(status));
 }
@@ -303,18 +328,18 @@ static bool start(sandbox *s) {
     return give_up(s, "there is no process for the function");
 }
 
-/* Sends the command. True: the results stand in s->out. */
+/* Sends the command. True: the results stand before s->end. */
 static bool called(sandbox *s, char word, const double x[]) {
     const char *function = word == VALUE ? s->config->function : s->config->gradient;
     if (s->gave_up || (s->child == 0 && !start(s))) return false;
     memcpy(s->x, x, s->config->n * sizeof *x);
-    for (size_t i = 0; i < s->config->n; i++) s->out[i] = unwritten();
+    for (size_t i = results_of(s->config, word); i > 0; i--) s->end[-(ptrdiff_t)i] = unwritten();
     const bool sent = send(s->line, &word, 1, MSG_NOSIGNAL) == 1;
     const int  said = sent ? listen_to(s) : 0;
     if (said != DONE) {
         const int status = bury(s);
         if (said < 0) trouble(s, function, x, "", "did not return within %g s", s->config->timeout);
-        else say_end(s, function, word == VALUE, x, status);
+        else say_end(s, function, word, x, status);
         s->gave_up = said < 0 || ++s->ends >= MOST_ENDS;
         return false;
     }
@@ -339,22 +364,35 @@ void sandbox_free(sandbox *s) {
     free(s);
 }
 
-bool sandbox_value(sandbox *s, const double x[], double *y) {
-    const bool done = called(s, VALUE, x);
-    *y = done ? *s->out : NAN;
-    return done;
-}
-
-bool sandbox_gradient(sandbox *s, const double x[], double gradient[]) {
-    const bool done = called(s, GRADIENT, x);
-    for (size_t i = 0; i < s->config->n; i++) {
-        gradient[i] = done ? s->out[i] : NAN;
-        if (!done || !is_unwritten(gradient[i])) continue;
-        trouble(s, s->config->gradient, x, ": entries are to be set, not added to",
-                "left gradient[%zu] as it was", i);
+/* The results of the call, or NaN. */
+static bool take(sandbox *s, char word, const double x[], double to[]) {
+    const size_t  count = results_of(s->config, word);
+    const bool    done = called(s, word, x);
+    const double *out = s->end - count;
+    for (size_t i = 0; i < count; i++) to[i] = done ? out[i] : NAN;
+    for (size_t i = 0; i < count && done; i++) {
+        if (!is_unwritten(to[i])) continue;
+        trouble(s, word == VALUE ? s->config->function : s->config->gradient, x,
+                ": entries are to be set, not added to", "left %s[%zu] as it was",
+                results_name(s->config, word), i);
         return false;
     }
     return done;
+}
+
+bool sandbox_value(sandbox *s, const double x[], double y[]) {
+    return take(s, VALUE, x, y);
+}
+
+/* Fortran has the entries of a column beside each other. */
+bool sandbox_gradient(sandbox *s, const double x[], double gradient[]) {
+    const size_t n = s->config->n, m = s->config->outputs;
+    if (!take(s, GRADIENT, x, gradient)) return false;
+    if (!s->config->fortran || m == 0) return true;
+    const double *out = s->end - m * n;
+    for (size_t i = 0; i < m; i++)
+        for (size_t j = 0; j < n; j++) gradient[i * n + j] = out[j * m + i];
+    return true;
 }
 
 /* clang-format off */

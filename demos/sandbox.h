@@ -9,14 +9,18 @@
 /* In C the functions are
  *     double f(size_t n, const double x[]);
  *     void   g(size_t n, const double x[], double gradient[]);
+ * and for m outputs
+ *     void f(size_t n, const double x[], size_t m, double y[]);
+ *     void g(size_t n, const double x[], size_t m, double jacobian[]);    m x n, row by row
  * with a last argument void *context, which is NULL, if so asked. In Fortran all arguments are
- * addresses, n is a default integer, and a symbol ends with an underscore. A form for other types
+ * addresses, n and m are default integers, a Jacobian stands column by column, and a symbol ends
+ * with an underscore. A form for other types
  * of numbers is a member here, and a case in call_value and call_gradient of sandbox.c. */
 typedef struct sandbox_config {
     const char *library, *function, *gradient;
     bool        fortran, context;
-    double      timeout; /* seconds a call may take */
-    size_t      n;
+    double      timeout;    /* seconds a call may take */
+    size_t      n, outputs; /* 0: a value, and its gradient */
 } sandbox_config;
 
 typedef struct sandbox sandbox;
@@ -28,8 +32,8 @@ void     sandbox_free(sandbox *s);
 
 /* False if the call did not come to its end; the results are then NaN, and sandbox_trouble says
  * what happened. The next call has a fresh process. */
-bool sandbox_value(sandbox *s, const double x[], double *y);
-bool sandbox_gradient(sandbox *s, const double x[], double gradient[]);
+bool sandbox_value(sandbox *s, const double x[], double y[]);
+bool sandbox_gradient(sandbox *s, const double x[], double gradient[]); /* or Jacobian, m x n */
 
 /* The first that went wrong, in a sentence; "": nothing. */
 const char *sandbox_trouble(const sandbox *s);

@@ -74,6 +74,41 @@ double __hills_MOD_slope(const int *n, const double *x) {
     return valley((size_t)*n, x);
 }
 
+/* ---- two outputs: polar coordinates into Cartesian ones ------------------------------------- */
+
+void polar(size_t n, const double x[], size_t m, double y[]) {
+    (void)n, (void)m;
+    y[0] = x[0] * cos(x[1]), y[1] = x[0] * sin(x[1]);
+}
+
+/* m x n, row by row. */
+void polar_jacobian(size_t n, const double x[], size_t m, double jacobian[]) {
+    (void)n, (void)m;
+    jacobian[0] = cos(x[1]), jacobian[1] = -x[0] * sin(x[1]);
+    jacobian[2] = sin(x[1]), jacobian[3] = x[0] * cos(x[1]);
+}
+
+void polar_(const int *n, const double *x, const int *m, double *y) {
+    polar((size_t)*n, x, (size_t)*m, y);
+}
+
+/* m x n, column by column, as Fortran has it. */
+void polar_jacobian_(const int *n, const double *x, const int *m, double *jacobian) {
+    polar_jacobian((size_t)*n, x, (size_t)*m, jacobian);
+    const double second = jacobian[1];
+    jacobian[1] = jacobian[2], jacobian[2] = second;
+}
+
+void one_output_too_many(size_t n, const double x[], size_t m, double y[]) {
+    polar(n, x, m, y);
+    y[m] = 0;
+}
+
+void one_output_too_few(size_t n, const double x[], size_t m, double y[]) {
+    (void)n, (void)m;
+    y[0] = x[0];
+}
+
 /* ---- odd ones ------------------------------------------------------------------------------- */
 
 double kinked(size_t n, const double x[]) {
