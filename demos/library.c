@@ -8,6 +8,7 @@
 #include "engine/base/suggest.h"
 #include "options.h"
 
+#include <ctype.h>
 #include <dlfcn.h>
 #include <elf.h>
 #include <errno.h>
@@ -217,6 +218,7 @@ void *library_function(void *library, const char *path, const char *name, bool f
     const symbols s = symbols_of(library);
     void         *function = NULL;
     snprintf(underscored, sizeof underscored, "%s_", name);
+    for (char *c = underscored; *c != '\0'; c++) *c = (char)tolower((unsigned char)*c);
     if (fortran) function = dlsym(library, underscored);
     if (function == NULL) function = dlsym(library, name);
     if (function != NULL && !is_variable(&s, name)) return function;

@@ -12,7 +12,8 @@ enum { LIBRARY_WHY = 1024 };
  * that name. NULL: `why` says why not. */
 void *library_load(const char *path, char why[LIBRARY_WHY]);
 
-/* The function of this name; in Fortran the name with an underscore behind it comes first. NULL:
+/* The function of this name; in Fortran the name in small letters
+ * with an underscore behind it comes first. NULL:
  * `why` says so, and what the library has in its place. */
 void *library_function(void *library, const char *path, const char *name, bool fortran,
                        char why[LIBRARY_WHY]);

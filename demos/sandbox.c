@@ -305,10 +305,22 @@ static bool hear_that_it_is_ready(sandbox *s) {
     return give_up(s, text);
 }
 
+/* Neither end takes the number of a standard stream, should one of those be closed. */
+static bool connect_ends(int ends[2]) {
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) return false;
+    for (int k = 0; k < 2; k++) {
+        const int low = ends[k];
+        ends[k] = fcntl(low, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+        close(low);
+    }
+    if (ends[0] >= 0 && ends[1] >= 0) return true;
+    close(ends[0]), close(ends[1]);
+    return false;
+}
+
 static bool start(sandbox *s) {
     int ends[2];
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
-        return give_up(s, "there is no connection to a process of its own");
+    if (!connect_ends(ends)) return give_up(s, "there is no connection to a process of its own");
     const pid_t parent = getpid();
     fflush(NULL);
     s->shared->fault = 0;
