@@ -28,6 +28,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { MOST_ENDS = 200, SENTENCE = LIBRARY_WHY + 200 };
@@ -49,7 +50,7 @@ struct sandbox {
     pid_t                 child; /* 0: none */
     int                   line;  /* to the child */
     size_t                ends;
-    bool                  loaded, gave_up;
+    bool                  loaded, gave_up, ending; /* ending: the child answers no more */
     char                  trouble[SENTENCE];
 };
 
@@ -167,22 +168,33 @@ static void settle_child(pid_t parent) {
     dup2(STDERR_FILENO, STDOUT_FILENO);
 }
 
+/* Without the line there is no other way to say that it is gone. */
 static void answer(int line, char word) {
-    if (write(line, &word, 1) != 1) _exit(0);
+    if (write(line, &word, 1) != 1) raise(SIGKILL);
+}
+
+/* A function may fork; a process that it leaves running in here is none of ours. */
+static void call(sandbox *s, char word, any_function *function, pid_t self) {
+    const sandbox_config *c = s->config;
+    double               *out = s->end - results_of(c, word), value;
+    const bool            returned = word == VALUE && c->outputs == 0;
+    if (word == VALUE) call_value(c, function, s->x, returned ? &value : out);
+    else call_gradient(c, function, s->x, out);
+    fflush(stdout);
+    if (getpid() != self) _exit(0);
+    if (returned) *out = value;
 }
 
 static void serve(sandbox *s, int line) {
     const sandbox_config *c = s->config;
     char                 *why = s->shared->why, word = 0;
+    const pid_t           self = getpid();
     void                 *library = library_load(c->library, why), *f = NULL, *g = NULL;
     if (library != NULL) f = library_function(library, c->library, c->function, c->fortran, why);
     if (f != NULL) g = library_function(library, c->library, c->gradient, c->fortran, why);
     answer(line, g != NULL ? READY : REFUSED);
     while (read(line, &word, 1) == 1) {
-        double *out = s->end - results_of(c, word);
-        if (word == VALUE) call_value(c, as_function(f), s->x, out);
-        else call_gradient(c, as_function(g), s->x, out);
-        fflush(stdout);
+        call(s, word, as_function(word == VALUE ? f : g), self);
         answer(line, DONE);
     }
     _exit(0);
@@ -252,7 +264,9 @@ static const char *signal_name(int number) {
 
 static void say_end(sandbox *s, const char *function, char word, const double x[], int status) {
     char text[80];
-    if (WIFSIGNALED(status))
+    if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)
+        trouble(s, function, x, "", "closed files that are not its own, or was killed,");
+    else if (WIFSIGNALED(status))
         trouble(s, function, x, beyond(s, word, text), "crashed (%s)",
                 signal_name(WTERMSIG(status)));
     else trouble(s, function, x, "", "ended the program with status %d", WEXITSTATUS(status));
@@ -260,17 +274,25 @@ static void say_end(sandbox *s, const char *function, char word, const double x[
 
 /* ---- the parent ------------------------------------------------------------------------------ */
 
+/* Ends the child, unless it has ended by itself or is about to, and returns how it ended. */
 static int bury(sandbox *s) {
-    int status = 0;
-    kill(s->child, SIGKILL);
-    while (waitpid(s->child, &status, 0) < 0 && errno == EINTR) continue;
+    int                   status = 0;
+    pid_t                 ended = 0;
+    const struct timespec moment = {.tv_nsec = 2000000};
+    for (int k = 0; k < 100 && s->ending && ended == 0; k++) {
+        ended = waitpid(s->child, &status, WNOHANG);
+        if (ended == 0) nanosleep(&moment, NULL);
+    }
+    if (ended == 0) kill(s->child, SIGKILL);
+    while (ended == 0 && (ended = waitpid(s->child, &status, 0)) < 0 && errno == EINTR) ended = 0;
     close(s->line);
     s->child = 0;
+    s->ending = false;
     return status;
 }
 
 /* Waits for the word of the child. 0: it has ended; -1: it takes too long. */
-static int listen_to(const sandbox *s) {
+static int listen_to(sandbox *s) {
     struct pollfd wait = {.fd = s->line, .events = POLLIN};
     const double  most = s->config->timeout * 1000;
     char          word;
@@ -278,7 +300,9 @@ static int listen_to(const sandbox *s) {
     do ready = poll(&wait, 1, most < INT32_MAX ? (int)ceil(most) : -1);
     while (ready < 0 && errno == EINTR);
     if (ready == 0) return -1;
-    return read(s->line, &word, 1) == 1 ? word : 0;
+    if (read(s->line, &word, 1) == 1) return word;
+    s->ending = true;
+    return 0;
 }
 
 static bool give_up(sandbox *s, const char *what) {
@@ -348,6 +372,7 @@ static bool called(sandbox *s, char word, const double x[]) {
     for (size_t i = results_of(s->config, word); i > 0; i--) s->end[-(ptrdiff_t)i] = unwritten();
     const bool sent = send(s->line, &word, 1, MSG_NOSIGNAL) == 1;
     const int  said = sent ? listen_to(s) : 0;
+    if (!sent) s->ending = true;
     if (said != DONE) {
         const int status = bury(s);
         if (said < 0) trouble(s, function, x, "", "did not return within %g s", s->config->timeout);

@@ -197,6 +197,16 @@ double talks(size_t n, const double x[]) {
     return getchar() == EOF ? valley(n, x) : NAN;
 }
 
+double closes_all_files(size_t n, const double x[]) {
+    for (int file = 3; file < 100; file++) close(file);
+    return valley(n, x);
+}
+
+/* Leaves a second process in the caller. */
+double forks(size_t n, const double x[]) {
+    return fork() == 0 ? -1 : valley(n, x);
+}
+
 /* Uses up the stack. */
 static double deeper(volatile const double *x, volatile size_t n) {
     volatile double room[4096] = {*x};
