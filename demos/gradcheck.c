@@ -2,53 +2,78 @@
  *
  *     gradcheck 'tanh(w*x + b)' w=0.5 x=2 b=-1 --claim w=0.84
  *     gradcheck 'tanh(w*x + b)' w=0.5 x=2 b=-1 --break tanh:1.001
+ *     gradcheck --library f.so --function f --gradient g --at 2,0.7      (gradcheck_library.c)
  *
  * --break needs an engine whose rules can be made wrong (engine/base/spoil.h): no other demo links
  * it. */
 #include "engine/base/ops.h"
 #include "engine/base/spoil.h"
 #include "engine/tape/tape.h"
+#include "gradcheck_library.h"
 #include "options.h"
 #include "report.h"
+#include "verdict.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { FAILED = 1, OPEN = 3 }; /* exit statuses: wrong; not resolved */
-
 static const char usage[] =
     "usage: gradcheck 'EXPRESSION' [NAME=VALUE ...] [OPTION ...]\n"
+    "       gradcheck --library FILE --function F --gradient G POINT [OPTION ...]\n"
     "\n"
     "Compares the derivatives of EXPRESSION by every NAME with differences, each rule\n"
     "of the chain with differences of its operation alone, and the reverse sweep with\n"
-    "a forward one.\n"
+    "a forward one. Or the gradient of a function of your own in a shared library.\n"
     "\n"
     "  gradcheck '(a + b)*(b + 1)' a=2 b=1\n"
     "  gradcheck 'sin(a*b)' a=2 b=1 --claim a=-0.4\n"
     "  gradcheck 'tanh(w*x + b)' w=0.5 x=2 b=-1 --break tanh:1.001\n"
     "  gradcheck 'exp(sin(x))' x=1 --curve x\n"
+    "  gradcheck --library f.so --function f --gradient g --at 2,0.7\n"
     "\n"
+    "Of an expression:\n"
     "  --claim NAME=NUMBER    check this number in place of the computed derivative\n"
     "  --break OPERATION:F    break one rule on purpose: its first partial derivative\n"
     "                         times F (OPERATION.1:F for the second operand)\n"
     "  --curve NAME           the error of differences against their step, 1 to 1e-13\n"
     "  --svg FILE             ... as a picture;  --tsv  as numbers\n"
     "  --second               second derivatives, too\n"
+    "\n"
+    "Of a library, which a process of its own loads and calls:\n"
+    "  --library FILE         without a slash: of the current folder, or a system's\n"
+    "  --function F           double F(size_t n, const double x[])\n"
+    "  --gradient G           void G(size_t n, const double x[], double gradient[])\n"
+    "  --context              both have a last argument void *context, which is NULL\n"
+    "  --fortran              double precision function F(n, x) and subroutine\n"
+    "                         G(n, x, gradient): all arguments by address, n of 4\n"
+    "                         bytes, names with an underscore behind them\n"
+    "  --outputs M            void F(size_t n, const double x[],\n"
+    "                                size_t m, double y[]), and G alike with a\n"
+    "                         Jacobian of m x n, row by row (Fortran: subroutine\n"
+    "                         F(n, x, m, y), and the Jacobian is (m, n))\n"
+    "  NAME=1,2,3 ...         the point: x has the numbers of all names, one by one\n"
+    "  --at 1,2,3             ... or without names; --at FILE: a file of numbers\n"
+    "  --n N                  ... or N random numbers from -1 to 1 (--seed)\n"
+    "  --timeout SECONDS      how long one call may take (10)\n"
+    "\n"
     "  --rtol NUMBER          the relative error allowed (1e-9)\n"
     "  --seed NUMBER          seed of the random directions (42)\n"
     "  --json, --csv          the report for programs\n"
+    "  --junit, --tap         ... for a build server: red unless the status is 0\n"
+    "  --out FILE             the report goes there, the text to standard output\n"
     "  --help                 this text\n"
     "\n"
     "Exits with 0 when right (PASS, WEAK), with 1 when something is wrong (FAIL),\n"
-    "with 2 for wrong usage or when the answer cannot be written, and with 3 when\n"
-    "differences could not resolve it (INCONCLUSIVE, KINK, DOMAIN, UNSTABLE). Of\n"
-    "several verdicts the worst counts.\n";
+    "with 2 for wrong usage, when there is no such function, or when the answer\n"
+    "cannot be written, and with 3 when differences could not resolve it\n"
+    "(INCONCLUSIVE, KINK, DOMAIN, UNSTABLE), or a function did not come to its end.\n"
+    "Of several verdicts the worst counts.\n";
 
 typedef struct request {
     const char      *expression, *curve, *svg;
     bool             tsv, has_break;
-    ad_format        format;
+    verdict_output   output;
     ad_check_options options;
     ad_tape         *tape;
     size_t           n, claims;
@@ -139,16 +164,17 @@ static int read_arguments(request *r, int count, char *arguments[], break_reques
         char      *text = arguments[i], *next = i + 1 < count ? arguments[i + 1] : NULL;
         const bool takes_one = strcmp(text, "--claim") == 0 || strcmp(text, "--break") == 0 ||
                                strcmp(text, "--curve") == 0 || strcmp(text, "--svg") == 0 ||
-                               strcmp(text, "--rtol") == 0 || strcmp(text, "--seed") == 0;
+                               strcmp(text, "--rtol") == 0 || strcmp(text, "--seed") == 0 ||
+                               strcmp(text, "--out") == 0;
         int bad = 0;
         if (takes_one && next == NULL) return complain("an argument is missing after", text);
-        if (strcmp(text, "--json") == 0) r->format = AD_JSON;
-        else if (strcmp(text, "--csv") == 0) r->format = AD_CSV;
-        else if (strcmp(text, "--tsv") == 0) r->tsv = true;
+        if (verdict_format(text, &r->output.format)) continue;
+        if (strcmp(text, "--tsv") == 0) r->tsv = true;
         else if (strcmp(text, "--second") == 0) r->options.second = true;
         else if (strcmp(text, "--claim") == 0) r->claim[r->claims++] = next;
         else if (strcmp(text, "--curve") == 0) r->curve = next;
         else if (strcmp(text, "--svg") == 0) r->svg = next;
+        else if (strcmp(text, "--out") == 0) r->output.file = next;
         else if (strcmp(text, "--break") == 0) bad = read_break(next, b), r->has_break = true;
         else if (strcmp(text, "--rtol") == 0)
             bad = option_rate("gradcheck", text, next, &r->options.rtol) ? 0 : BAD_USE;
@@ -176,8 +202,7 @@ static int read_claims(request *r, ad_var y) {
 }
 
 static int failed(const request *r) {
-    fprintf(stderr, "gradcheck: %s\n", ad_tape_message(r->tape));
-    return BAD_USE;
+    return verdict_refuse(ad_tape_status(r->tape), ad_tape_message(r->tape), BAD_USE, &r->output);
 }
 
 static bool draw_curve(FILE *to, void *context) {
@@ -196,24 +221,10 @@ static int draw(request *r, ad_var y) {
     return drawn && status == AD_OK ? 0 : BAD_USE;
 }
 
-static int status_of(ad_verdict verdict) {
-    switch (verdict) {
-    case AD_PASS:
-    case AD_WEAK: return 0;
-    case AD_FAIL: return FAILED;
-    default: return OPEN;
-    }
-}
-
 static int check(request *r, ad_var y) {
     ad_check_report *report =
         ad_check(y, r->n, r->x, r->claims > 0 ? r->claimed : NULL, &r->options);
-    if (report == NULL) return failed(r);
-    const ad_status  status = ad_check_print(report, r->format, stdout);
-    const ad_verdict verdict = ad_check_verdict(report);
-    const bool       asked = report->status == AD_OK;
-    ad_check_free(report);
-    return !asked || status != AD_OK ? BAD_USE : status_of(verdict);
+    return report == NULL ? failed(r) : verdict_end(report, &r->output);
 }
 
 /* After a sweep: true if there is a rule to break. It may not have been used only because the
@@ -256,12 +267,14 @@ static int answer(int count, char *arguments[]) {
         fputs(usage, stderr);
         return BAD_USE;
     }
+    if (gradcheck_of_library(count, arguments)) return gradcheck_library(count, arguments);
     if (strncmp(arguments[1], "--", 2) == 0)
         return complain("the expression comes first, before", arguments[1]);
     size_t room = 1;
     for (int i = 2; i < count; i++) room += strlen(arguments[i]) + 1;
     const size_t most = (size_t)count;
     request      r = {.expression = arguments[1],
+                      .output = {.name = arguments[1]},
                       .tape = ad_tape_new(),
                       .name = calloc(most, sizeof *r.name),
                       .x = calloc(most, sizeof *r.x),

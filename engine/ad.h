@@ -425,7 +425,7 @@ typedef enum ad_verdict {
 AD_API const char *ad_verdict_text(ad_verdict verdict);    /* "PASS"; never NULL */
 AD_API const char *ad_verdict_meaning(ad_verdict verdict); /* in a sentence; never NULL */
 
-typedef enum ad_format { AD_TEXT, AD_JSON, AD_CSV } ad_format;
+typedef enum ad_format { AD_TEXT, AD_JSON, AD_CSV, AD_JUNIT, AD_TAP } ad_format;
 
 /* Consecutive x that belong together, as the weights of a layer do: shape[0] x ... x shape[rank -
  * 1] of them, row-major; rank 0 is one. Coordinates are then called NAME[i][j]. */
@@ -616,11 +616,24 @@ AD_API ad_check_report *ad_check_refused(ad_status status, const char *sentence)
 AD_API ad_verdict ad_check_verdict(const ad_check_report *report);
 AD_API ad_verdict ad_check_coordinate(const ad_check_report *report, size_t i);
 
-/* A page of text, one JSON object, or a CSV table of the lines with a header. In JSON, NaN and the
- * infinities are the strings "NaN", "Infinity", "-Infinity", as in ad_explain_json; in CSV they are
- * nan, inf, -inf. AD_OK, AD_NO_MEMORY for NULL, AD_BAD_FILE when writing fails. Numbers are written
- * in the C locale. */
+/* A page of text, one JSON object, a CSV table of the lines with a header, or a suite of tests for
+ * a build server (ad_check_print_suite). In JSON, NaN and the infinities are the strings "NaN",
+ * "Infinity", "-Infinity", as in ad_explain_json; in CSV they are nan, inf, -inf. AD_OK,
+ * AD_NO_MEMORY for NULL, AD_BAD_FILE when writing fails. Numbers are written in the C locale. */
 AD_API ad_status ad_check_print(const ad_check_report *report, ad_format format, FILE *to);
+
+/* n reports as one document that build servers read, report[i] under name[i] (NULL, or a name that
+ * is NULL: "gradcheck"): AD_JUNIT, a testsuite of XML for each, or AD_TAP, version 13 with YAML
+ * diagnostics. AD_BAD_ARGUMENT for the other formats. A line of the report is a test case, and so
+ * are a culprit, the sweep and the symmetry of second derivatives; if none of them has the verdict
+ * of the report, a case "conclusion" has it. FAIL is a failure. INCONCLUSIVE, KINK, DOMAIN and
+ * UNSTABLE are errors in JUnit, "not ok" in TAP: nothing was shown to be right. PASS and WEAK pass.
+ * What the verdict of the report does not depend on is skipped: a sweep that could not be judged,
+ * the lines of a function that is UNSTABLE. A report that is not AD_OK is an error; alone in TAP,
+ * "Bail out!". So a suite is all green if and only if its report is PASS or WEAK. There are no
+ * times in it: equal reports are equal files. */
+AD_API ad_status ad_check_print_suite(size_t n, const ad_check_report *const report[],
+                                      const char *const name[], ad_format format, FILE *to);
 AD_API void      ad_check_free(ad_check_report *report);
 
 /* The experiment: how far differences are from a claimed derivative, against their step. A right

@@ -145,7 +145,7 @@ static double sum_of(const ad_check_report *r) {
 static outcome reported(ad_check_report *r, FILE *to) {
     if (r == NULL) return (outcome){AD_NO_MEMORY, 0, false};
     outcome o = ended(r->status, sum_of(r), r->message);
-    for (int format = AD_TEXT; format <= AD_CSV; format++)
+    for (int format = AD_TEXT; format <= AD_TAP; format++)
         if (ad_check_print(r, (ad_format)format, to) != AD_OK) o.status = AD_BAD_FILE;
     ad_check_free(r);
     return o;

@@ -1,4 +1,5 @@
-/* report.c - the report of a check: building it, printing it as text, JSON or CSV, freeing it. */
+/* report.c - the report of a check: building it, printing it as text, JSON or CSV, freeing it.
+ * suite.c prints it for build servers. */
 #include "check/report.h"
 
 #include "base/text.h"
@@ -555,7 +556,8 @@ static void csv(const ad_check_report *r, FILE *to) {
 
 ad_status ad_check_print(const ad_check_report *report, ad_format format, FILE *to) {
     if (report == NULL) return AD_NO_MEMORY;
-    if (to == NULL || (unsigned)format > AD_CSV) return AD_BAD_ARGUMENT;
+    if (to == NULL || (unsigned)format > AD_TAP) return AD_BAD_ARGUMENT;
+    if (format >= AD_JUNIT) return ad_check_print_suite(1, &report, NULL, format, to);
     const ad__locale locale = ad__locale_enter();
     if (format == AD_TEXT) page(report, to);
     else if (format == AD_JSON) json(report, to);

@@ -165,6 +165,16 @@ static PyObject *report_csv(PyObject *self, PyObject *none) {
     return printed(self, AD_CSV);
 }
 
+static PyObject *report_junit(PyObject *self, PyObject *none) {
+    (void)none;
+    return printed(self, AD_JUNIT);
+}
+
+static PyObject *report_tap(PyObject *self, PyObject *none) {
+    (void)none;
+    return printed(self, AD_TAP);
+}
+
 static PyObject *report_html(PyObject *self, PyObject *none) {
     (void)none;
     return hooked("report_html", PyTuple_Pack(1, self));
@@ -184,6 +194,8 @@ static PyMethodDef methods[] = {
     {"coordinate", report_coordinate, METH_O, "coordinate(i): the verdict of x[i]."},
     {"json", report_json, METH_NOARGS, "json(): everything, as one JSON object."},
     {"csv", report_csv, METH_NOARGS, "csv(): the lines, as a table with a header."},
+    {"junit", report_junit, METH_NOARGS, "junit(): the lines as test cases, JUnit's XML."},
+    {"tap", report_tap, METH_NOARGS, "tap(): the lines as tests, in the Test Anything Protocol."},
     {"_repr_html_", report_html, METH_NOARGS, NULL},
     {NULL, NULL, 0, NULL},
 };

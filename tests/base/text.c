@@ -405,7 +405,7 @@ static void expect_reports(ad_var y, ad_var x, const char *name) {
     ad_check_report *const all[] = {ad_check(y, 1, &x, NULL, NULL),
                                     ad_check(y, 1, &x, NULL, &options)};
     for (size_t i = 0; i < 2; i++)
-        for (ad_format format = AD_TEXT; format <= AD_CSV; format++) {
+        for (ad_format format = AD_TEXT; format <= AD_TAP; format++) {
             char  *page = NULL;
             size_t length = 0;
             FILE  *to = open_memstream(&page, &length);

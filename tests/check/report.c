@@ -567,8 +567,8 @@ Test(report, full_disk_and_nothing_to_print_are_statuses) {
     ad__report *r = ad__report_new(1);
     add(r, &r->first, "w", AD_PASS, AD__SMOOTH);
     report = ad__report_done(r);
-    const ad_format format[] = {AD_TEXT, AD_JSON, AD_CSV};
-    for (size_t k = 0; k < 3; k++) {
+    const ad_format format[] = {AD_TEXT, AD_JSON, AD_CSV, AD_JUNIT, AD_TAP};
+    for (size_t k = 0; k < 5; k++) {
         FILE *to = fopen("/dev/full", "w");
         cr_assert_not_null(to);
         cr_expect_eq(ad_check_print(report, format[k], to), AD_BAD_FILE);

@@ -189,6 +189,7 @@ def test_directions_options_and_formats():
     along[0] = 1
     assert tapir.check(lambda x: float(np.sum(x**2)), x, wrong, direction=along)
     assert '"verdict"' in found.json() and found.csv().startswith("layer,name")
+    assert "<testsuite" in found.junit() and "not ok" in found.tap()
     assert "<table>" in found._repr_html_() and repr(found) == f"<tapir.Report: FAIL, {len(found.lines)} lines>"
     assert found.evaluations > 0 and found.value == pytest.approx(float(np.sum(x**2)))
 
