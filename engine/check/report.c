@@ -326,6 +326,7 @@ static void page(const ad_check_report *r, FILE *to) {
         if (r->outputs > 0) fprintf(to, "  %zu outputs", r->outputs);
         else fprintf(to, "  f = %s", digits(r->value, "%.10g", value));
         fprintf(to, "  %zu evaluations  seed %llu", r->evaluations, (unsigned long long)r->seed);
+        if (r->unit > 0) fprintf(to, "  unit 2^%.0f", log2(r->unit));
         if (r->lines > 0) fputc('\n', to), taylor(to, r->taylor, 2);
     }
     fputc('\n', to);
@@ -408,6 +409,7 @@ static void json(const ad_check_report *r, FILE *to) {
     json_field(to, "value", r->value);
     json_field(to, "noise", r->noise);
     json_field(to, "rtol", r->rtol);
+    if (r->unit > 0) json_field(to, "unit", r->unit);
     fprintf(to, ",\"seed\":%llu,\"evaluations\":%zu", (unsigned long long)r->seed, r->evaluations);
     json_field(to, "taylor", r->taylor);
     json_counts(to, "count", r->count);
