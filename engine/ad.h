@@ -449,8 +449,18 @@ typedef struct ad_check_options {
     /* n numbers: the derivative along it is checked, nothing else; NULL: as above */
     const double         *direction;
     bool                  second; /* second derivatives too (ad_check) */
-    uint64_t              reserved[8];
+    /* Unit roundoff of the arithmetic in which a function that is called computes. 0: 2^-53,
+     * double; 2^-24: float; 2^-11: half; AD_UNIT_MEASURED, or any number below 0: float or half if
+     * all its values at 20 points near x are (of a function with several values: those of one of
+     * them), else double. With fewer digits than a double the check is at x rounded to them, as the
+     * message says if that is another x; f is called with such numbers alone; rtol 0 is then 64
+     * units, if that is more than 1e-9; and PASS says that an error of sqrt(unit) would have shown.
+     * A tape computes in double: ad_check and ad_check_program refuse other units. */
+    double                unit;
+    uint64_t              reserved[7];
 } ad_check_options;
+
+#define AD_UNIT_MEASURED -1.0
 
 /* A coordinate, or a direction in which all coordinates of a block move (at random, on a sphere,
  * each scaled by max(1, |x|)): what is claimed, and what differences say. */
@@ -538,7 +548,8 @@ typedef struct ad_check_report {
     ad_verdict           second_verdict;
 
     size_t   outputs; /* of a function with several values (`value` is NaN then); else 0 */
-    uint64_t reserved[7];
+    double   unit;    /* of the function's arithmetic, given or measured; 0: double */
+    uint64_t reserved[6];
 } ad_check_report;
 
 /* Is dy/dx[i] = claimed[i]? NULL: is what ad_gradient says right? The values of the leaves are

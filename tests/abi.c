@@ -43,7 +43,7 @@ static const pin layout[] = {
     SIZE(ad_check_options, 120), AT(ad_check_options, rtol, 0), AT(ad_check_options, seed, 8),
         AT(ad_check_options, coordinates, 16), AT(ad_check_options, blocks, 24),
         AT(ad_check_options, block, 32), AT(ad_check_options, direction, 40),
-        AT(ad_check_options, second, 48), SPARE(ad_check_options),
+        AT(ad_check_options, second, 48), AT(ad_check_options, unit, 56), SPARE(ad_check_options),
     SIZE(ad_check_line, 176), AT(ad_check_line, name, 0), AT(ad_check_line, coordinate, 8),
         AT(ad_check_line, claimed, 16), AT(ad_check_line, estimate, 24),
         AT(ad_check_line, error, 32), AT(ad_check_line, left, 40), AT(ad_check_line, right, 48),
@@ -77,6 +77,7 @@ static const pin layout[] = {
         AT(ad_check_report, second, 368), AT(ad_check_report, symmetry, 376),
         AT(ad_check_report, symmetry_tolerance, 384), AT(ad_check_report, taylor_second, 392),
         AT(ad_check_report, second_verdict, 400), AT(ad_check_report, outputs, 408),
+        AT(ad_check_report, unit, 416),
         SPARE(ad_check_report),
     SIZE(ad_curve_point, 112), AT(ad_curve_point, step, 0), AT(ad_curve_point, central, 8),
         AT(ad_curve_point, central_error, 16), AT(ad_curve_point, romberg, 24),
@@ -640,11 +641,16 @@ static const struct {
 enum { TAKERS = sizeof takers / sizeof *takers };
 
 /* The same call is good as soon as the spare room is 0 again: nothing was lost by the refusal. */
+/* One of its eight words has become a field. */
+static int spare_words(const char *type) {
+    return strcmp(type, "ad_check_options") == 0 ? 7 : 8;
+}
+
 Test(abi, spare_room_that_is_not_0_is_refused_and_nothing_is_lost) {
     char wanted[128];
     for (size_t i = 0; i < TAKERS; i++) {
         const size_t nodes = ad_tape_length(tape) + ad_tape_length(other);
-        for (int k = 0; k < 8; k++) {
+        for (int k = 0; k < spare_words(takers[i].type); k++) {
             uint64_t reserved[8] = {0};
             reserved[k] = k % 2 == 0 ? 1 : UINT64_C(1) << 63;
             cr_expect_eq(takers[i].call(reserved), AD_BAD_ARGUMENT, "%s, word %d",

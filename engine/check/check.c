@@ -47,7 +47,9 @@ static const char *bad_arguments(ad_var y, size_t n, const ad_var x[],
     ad_tape *tape = y.tape;
     if (tape == NULL) return "y is a plain number: it depends on nothing";
     if (tape->status != AD_OK || !ad__operand_valid(tape, y, "ad_check", 1)) return tape->message;
-    if (ad__options_bad("ad_check", options, text) != NULL) return text;
+    if (ad__options_bad("ad_check", options, text) != NULL ||
+        ad__unit_bad("ad_check", options, text) != NULL)
+        return text;
     for (size_t i = 0; i < n; i++) {
         if (x[i].tape != NULL && !ad__operand_valid(tape, x[i], "ad_check", i + 1))
             return tape->message;
@@ -104,11 +106,11 @@ static void check_tape(ad__probe *p, ad__report *r, const ad_check_options *o,
 
 ad_check_report *ad_check(ad_var y, size_t n, const ad_var x[], const double claimed[],
                           const ad_check_options *options) {
-    char                   text[AD__NAME_ROOM];
-    const ad_check_options o = ad__options_filled(options);
-    const char            *bad = bad_arguments(y, n, x, options, text);
-    ad__report            *r = ad__report_begin(n, &o);
-    ad_tape               *tape = y.tape;
+    char             text[AD__NAME_ROOM];
+    ad_check_options o = ad__options_filled(options);
+    const char      *bad = bad_arguments(y, n, x, options, text);
+    ad__report      *r = ad__report_begin(n, &o);
+    ad_tape         *tape = y.tape;
     if (bad != NULL || r == NULL) {
         if (r == NULL && tape != NULL)
             ad__fail(tape, AD_NO_MEMORY, "out of memory: no space for a report");
@@ -117,6 +119,7 @@ ad_check_report *ad_check(ad_var y, size_t n, const ad_var x[], const double cla
             bad != NULL ? bad : "");
     }
     if (!ad__worth_checking(r, n, &o)) return ad__report_done(r);
+    ad__use_unit(&o, r, 0, 0, NULL, NULL);
     ad__probe p;
     if (ad__probe_open(&p, y, n, x)) check_tape(&p, r, &o, claimed);
     ad__probe_close(&p);

@@ -13,6 +13,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define RTOL 1e-9
 
@@ -283,4 +284,12 @@ void ad__conclude_function(ad__report *r) {
     if (failed != NULL)
         ad__report_say(r, AD_OK, "the claimed %s is wrong, first at %s", r->claim, failed->name);
     else say_why(r);
+}
+
+void ad__conclude_rounded(ad__report *r) {
+    const size_t length = strlen(r->message);
+    if (r->rounded && r->page.status == AD_OK)
+        snprintf(r->message + length, sizeof r->message - length,
+                 "; x was rounded to the arithmetic of the function, of unit roundoff 2^%.0f",
+                 log2(r->page.unit));
 }

@@ -21,6 +21,7 @@
 
 enum { LEVELS = 20, MOST_LEVELS = 32, COLUMNS = 5, FEWEST = 3, RUN = 4 };
 
+#define WIDE_UNIT   0x1p-15 /* fewer digits than this, and steps begin at x */
 #define SMALL_SIZE  0x1p-12 /* below this, steps small beside 1 are not small beside x */
 #define AMPLIFIED   1.2     /* extrapolation enlarges noise by (16 + 1)/15, less in later columns */
 #define SMALLEST    0x1p-1073 /* two of the smallest numbers: the most that underflow may cost */
@@ -33,6 +34,19 @@ enum { LEVELS = 20, MOST_LEVELS = 32, COLUMNS = 5, FEWEST = 3, RUN = 4 };
 #define ALIASED     0x1p-20   /* f turning in steps this short may turn within one place */
 #define HIDDEN      32        /* what is less than this many times the noise can hide in it */
 
+static double unit_of(const ad__slice *line) {
+    return line->unit > AD__ROUNDING ? line->unit : AD__ROUNDING;
+}
+
+static bool is_coarse(const ad__slice *line) {
+    return line->unit > AD__ROUNDING;
+}
+
+/* With fewer digits, so is what can be resolved at all. */
+static double at_unit(const ad__slice *line, double usual, double roots) {
+    return is_coarse(line) ? fmax(usual, roots * sqrt(line->unit)) : usual;
+}
+
 /* ---- sampling -------------------------------------------------------------------------------- */
 
 typedef struct ladder {
@@ -42,11 +56,12 @@ typedef struct ladder {
     bool   finite_left[MOST_LEVELS], finite_right[MOST_LEVELS], same[MOST_LEVELS];
     double range[MOST_LEVELS]; /* how far the values were from the one at x */
     size_t evaluations;
+    double informative;
 } ladder;
 
 /* Where there is no value, that at x stands in for it: the difference is one-sided. */
 static double noise_of(const ad__slice *line, double value) {
-    return line->noise + 2 * AD__ROUNDING * fabs(isfinite(value) ? value : line->value) + SMALLEST;
+    return line->noise + 2 * unit_of(line) * fabs(isfinite(value) ? value : line->value) + SMALLEST;
 }
 
 static double away(const ad__slice *line, double value) {
@@ -56,7 +71,7 @@ static double away(const ad__slice *line, double value) {
 /* What is computed from x has no more places than x, and a few places away from x its roundings may
  * all have one sign. */
 static double last_places(const ad__slice *line, double slope, double width) {
-    return isfinite(slope) ? 2 * AD__ROUNDING * line->size * fabs(slope) / width : 0;
+    return isfinite(slope) ? 2 * unit_of(line) * line->size * fabs(slope) / width : 0;
 }
 
 static void sample_level(const ad__slice *line, const ad__sample *up, const ad__sample *down,
@@ -67,6 +82,9 @@ static void sample_level(const ad__slice *line, const ad__sample *up, const ad__
     l->central[k] = (up->value - down->value) / width;
     l->right[k] = (up->value - line->value) / up->moved;
     l->left[k] = (down->value - line->value) / down->moved;
+    /* displacements of few digits are not quite opposite */
+    if (is_coarse(line))
+        l->central[k] = (up->moved * l->left[k] - down->moved * l->right[k]) / width;
     l->noise[k] = (noise_of(line, up->value) + noise_of(line, down->value)) / width;
     if (k >= LEVELS && !line->bounded) l->noise[k] += last_places(line, l->central[k], width);
     l->finite_right[k] = isfinite(l->right[k]);
@@ -79,11 +97,13 @@ static void sample_level(const ad__slice *line, const ad__sample *up, const ad__
  * than a quarter of the step. */
 static void sample(const ad__slice *line, double first, int levels, ladder *l) {
     double h = first;
-    l->levels = 0, l->evaluations = 0;
+    l->levels = 0, l->evaluations = 0, l->informative = at_unit(line, INFORMATIVE, 4);
     for (int k = 0; k < levels; k++, h /= 4) {
         const ad__sample up = line->at(line->context, h), down = line->at(line->context, -h);
         l->evaluations += 2;
-        if (k >= LEVELS && !(fabs(up.moved - h) <= h / 4 && fabs(down.moved + h) <= h / 4)) break;
+        if ((k >= LEVELS || is_coarse(line)) &&
+            !(fabs(up.moved - h) <= h / 4 && fabs(down.moved + h) <= h / 4))
+            break;
         sample_level(line, &up, &down, l);
     }
 }
@@ -141,7 +161,7 @@ static double entry_error(table t, int k, int j, double base, double noise) {
 typedef struct steps {
     int           levels;
     const double *h, *slope, *noise, *bend;
-    double        base, scale;
+    double        base, scale, informative; /* noise beside the slope */
 } steps;
 
 /* Does every finer step confirm the entry, as far as its noise allows: with the same slope, and no
@@ -151,7 +171,7 @@ static bool confirmed(const steps *s, table t, int k, int j, double error) {
     for (int m = k + 1; m < s->levels; m++) {
         if (!(fabs(t[m][j] - t[k][j]) <= error + 2 * s->noise[m])) return false;
         if (s->bend != NULL && s->bend[m] > 2 * s->bend[k] + error + 8 * s->noise[m]) return false;
-        if (s->noise[m] <= INFORMATIVE * fmax(s->scale, fabs(t[k][j]))) informative = true;
+        if (s->noise[m] <= s->informative * fmax(s->scale, fabs(t[k][j]))) informative = true;
     }
     return informative;
 }
@@ -234,11 +254,14 @@ static course slope_course(const ladder *l) {
     return finest_course(l->levels, size, l->noise, 8);
 }
 
-static double one_side(const ladder *l, const double slope[], double scale, double *error) {
+static double one_side(const ladder *l, const double slope[], const ad__estimate *e,
+                       double *error) {
     double noise[MOST_LEVELS];
     choice best = {NAN, INFINITY, NAN, INFINITY};
     for (int k = 0; k < l->levels; k++) noise[k] = 2 * l->noise[k];
-    if (!extrapolate(&(steps){l->levels, l->h, slope, noise, NULL, 4, scale}, &best)) return NAN;
+    if (!extrapolate(&(steps){l->levels, l->h, slope, noise, NULL, 4, e->scale, l->informative},
+                     &best))
+        return NAN;
     if (best.error > *error) *error = best.error;
     return best.slope;
 }
@@ -263,8 +286,8 @@ static double scale_of(const ad__slice *line, const ladder *l) {
 
 static void sides(const ladder *l, ad__estimate *e) {
     e->side_error = 0;
-    e->left = one_side(l, l->left, e->scale, &e->side_error);
-    e->right = one_side(l, l->right, e->scale, &e->side_error);
+    e->left = one_side(l, l->left, e, &e->side_error);
+    e->right = one_side(l, l->right, e, &e->side_error);
 }
 
 /* The steepest slope that is clear of the noise; 0 if none is. */
@@ -350,17 +373,19 @@ static bool from_levels(const ad__slice *line, const ladder *l, ad__estimate *e)
     const double noise = AMPLIFIED * l->noise[0];
     choice       best = {0, noise, l->h[0], noise};
     e->level = is_level(l);
-    if (turns_at_last(l) ||
-        (!extrapolate(&(steps){l->levels, l->h, l->central, l->noise, bend, 16, e->scale}, &best) &&
-         (line->bounded || !e->level)))
+    if (turns_at_last(l) || (!extrapolate(&(steps){l->levels, l->h, l->central, l->noise, bend, 16,
+                                                   e->scale, l->informative},
+                                          &best) &&
+                             (line->bounded || !e->level)))
         return false;
     e->shape = AD__SMOOTH, e->range = range_from(l, best.step);
     e->slope = best.slope, e->error = best.error, e->step = best.step, e->three = best.three;
     return true;
 }
 
-static bool resolved(const ad__estimate *e) {
-    return e->shape == AD__SMOOTH && e->error <= WEAK * fmax(fabs(e->slope), e->scale);
+static bool resolved(const ad__slice *line, const ad__estimate *e) {
+    return e->shape == AD__SMOOTH &&
+           e->error <= at_unit(line, WEAK, 4) * fmax(fabs(e->slope), e->scale);
 }
 
 static bool any_change(const ladder *l) {
@@ -389,7 +414,7 @@ static ad__estimate from_ladder(const ad__slice *line, double first, int levels)
     const bool   changes = any_change(&all);
     ladder       use = finer_than_bad(&all, true, true, true);
     const bool   found_near = from_levels(line, &use, &near);
-    if (found_near && (!changes || resolved(&near))) return near;
+    if (found_near && (!changes || resolved(line, &near))) return near;
     use = finer_than_bad(&all, true, true, false);
     if (changes && from_levels(line, &use, &wide) && (!found_near || wide.shape != AD__SMOOTH))
         return wide;
@@ -397,9 +422,9 @@ static ad__estimate from_ladder(const ad__slice *line, double first, int levels)
     near.shape = AD__EDGE; /* no values on one side, at any step */
     near.side_error = 0;
     use = finer_than_bad(&all, true, false, false);
-    if (use.levels >= FEWEST) near.left = one_side(&use, use.left, near.scale, &near.side_error);
+    if (use.levels >= FEWEST) near.left = one_side(&use, use.left, &near, &near.side_error);
     use = finer_than_bad(&all, false, true, false);
-    if (use.levels >= FEWEST) near.right = one_side(&use, use.right, near.scale, &near.side_error);
+    if (use.levels >= FEWEST) near.right = one_side(&use, use.right, &near, &near.side_error);
     return near;
 }
 
@@ -414,8 +439,10 @@ static ad__estimate better(const ad__estimate *coarse, const ad__estimate *fine)
     return coarse->error <= fine->error ? *coarse : *fine;
 }
 
+/* With half precision there are only four steps above the noise, if the first is as long as x. */
 static ad__estimate estimate(const ad__slice *line, int levels) {
-    const ad__estimate coarse = from_ladder(line, fmax(1, line->size) / 4, levels);
+    const double       first = fmax(1, line->size) / (line->unit > WIDE_UNIT ? 1 : 4);
+    const ad__estimate coarse = from_ladder(line, first, levels);
     if (!(line->size < SMALL_SIZE && line->size > 0)) return coarse;
     ad__estimate fine = from_ladder(line, line->size / 4, levels);
     ad__estimate best = better(&coarse, &fine);
@@ -431,7 +458,8 @@ static ad__estimate deeper(const ad__slice *line, const ad__estimate *e) {
 
 ad__estimate ad__estimate_slope(const ad__slice *line) {
     const ad__estimate e = estimate(line, LEVELS);
-    return e.shape == AD__KINKED || e.shape == AD__EDGE || resolved(&e) ? e : deeper(line, &e);
+    return e.shape == AD__KINKED || e.shape == AD__EDGE || resolved(line, &e) ? e
+                                                                              : deeper(line, &e);
 }
 
 /* ---- judging --------------------------------------------------------------------------------- */
@@ -443,7 +471,7 @@ static double larger(double x, double y) {
 /* Two central differences and the bend at each, for the many cases in which that is enough. The
  * claim decides whether it is enough, never what the estimate is. */
 static bool prefiltered(const ad__slice *line, double claimed, double rtol, ad__judgement *j) {
-    if (!(rtol >= PREFILTER) || !isfinite(claimed)) return false;
+    if (!(rtol >= PREFILTER) || !isfinite(claimed) || is_coarse(line)) return false;
     double central[2], jump[2], noise[2], h = cbrt(2 * AD__ROUNDING) * fmax(1, line->size);
     if (h > line->size / 4 && line->size > 0) return false; /* not small compared with x */
     const double step = h;
@@ -510,8 +538,8 @@ static bool noise_at_the_ends(const ad__slice *line, ad__estimate *e, double *no
  * values do; and, unless the noise is a known bound, if a slope as large as the claimed one could
  * turn one last place of x into that much noise. */
 static bool hides(const ad__slice *line, const ad__estimate *e, double noise, double claimed) {
-    const double last_place = 2 * AD__ROUNDING * (line->size > 0 ? line->size : 1);
-    return noise > NOISY * AD__ROUNDING * fabs(line->value) && e->range <= HIDDEN * noise &&
+    const double last_place = 2 * unit_of(line) * (line->size > 0 ? line->size : 1);
+    return noise > NOISY * unit_of(line) * fabs(line->value) && e->range <= HIDDEN * noise &&
            (line->bounded || HIDDEN * HIDDEN * fabs(claimed) * last_place >= noise);
 }
 
@@ -521,29 +549,35 @@ static bool hides(const ad__slice *line, const ad__estimate *e, double noise, do
  * then no evaluation can tell whether it has that slope. */
 static bool aliased(const ad__slice *line, const ad__estimate *e, double claimed) {
     return e->turned < ALIASED * line->size && e->range > 0 &&
-           fabs(claimed) * 2 * AD__ROUNDING * line->size > HIDDEN * e->range;
+           fabs(claimed) * 2 * unit_of(line) * line->size > HIDDEN * e->range;
+}
+
+/* So many times the estimated error is allowed. With few digits most of that error is a bound on
+ * noise, and there is none to give away. */
+static double margin(const ad__slice *line) {
+    return is_coarse(line) ? 5 : 10;
 }
 
 static ad_verdict judge_smooth(const ad__slice *line, double claimed, double rtol,
                                ad__judgement *j) {
     ad__estimate *e = &j->estimate;
     if (!isfinite(claimed)) {
-        j->gap = INFINITY, j->tolerance = 10 * e->error;
+        j->gap = INFINITY, j->tolerance = margin(line) * e->error;
         return AD_FAIL;
     }
     const double size = larger(e->slope, claimed);
     double       noise = line->noise;
     j->gap = fabs(e->slope - claimed);
-    j->tolerance = fmax(10 * e->error, rtol * size);
+    j->tolerance = fmax(margin(line) * e->error, rtol * size);
     if (j->gap > j->tolerance && noise_at_the_ends(line, e, &noise))
-        j->tolerance = fmax(10 * e->error, rtol * size);
+        j->tolerance = fmax(margin(line) * e->error, rtol * size);
     if (!(j->gap <= j->tolerance))
         return j->gap > e->three && !hides(line, e, noise, claimed) && !aliased(line, e, claimed)
                  ? AD_FAIL
                  : AD_INCONCLUSIVE;
-    if (10 * e->error <= RESOLVED * size) return AD_PASS;
+    if (margin(line) * e->error <= at_unit(line, RESOLVED, 1) * size) return AD_PASS;
     const bool exactly_0 = e->level && claimed == 0 && !line->bounded;
-    return exactly_0 || e->error <= WEAK * e->scale ? AD_WEAK : AD_INCONCLUSIVE;
+    return exactly_0 || e->error <= at_unit(line, WEAK, 4) * e->scale ? AD_WEAK : AD_INCONCLUSIVE;
 }
 
 static void judge(const ad__slice *line, double claimed, double rtol, ad__judgement *j) {
@@ -587,6 +621,7 @@ void ad__allow_rounding(ad__judgement *j, double terms, double claimed) {
 
 enum { POINTS = 10, ORDER = 6, SPACINGS = 20, MOST_SPACINGS = 32, NARROW = 3 };
 
+#define WIDEST 0x1p-8             /* spacing, if there are few digits: ten of it are still short */
 #define GOLDEN 0.6180339887498949 /* not a multiple of any step a function may have */
 
 /* The root mean square of the differences of order 6 of values with independent errors is
@@ -647,15 +682,19 @@ static bool grows_into(ad__sample (*at)(void *, double), void *context, double t
  * values that come in steps are level at a narrow spacing; at a wide one their noise appears at
  * once, and stays. */
 double ad__measured_noise(ad__sample (*at)(void *context, double t), void *context, double t,
-                          double unit) {
+                          double length, double unit) {
+    const bool       coarse = unit > AD__ROUNDING;
+    const double     place = coarse ? unit : AD__ROUNDING;
     const ad__sample here = at(context, t);
-    const double     rounding = AD__ROUNDING * fabs(here.value);
-    double           noise = rounding, jumped = 0, step = ldexp(GOLDEN * unit, -51);
+    const double     rounding = place * fabs(here.value);
+    double           noise = rounding, jumped = 0, step = GOLDEN * length * 4 * place;
     /* spacings accepted without a test: the first, or the two after a level one, where few steps
      * are seen */
     int              untested = 1;
     /* For a small x also the spacings up to those of 1, since steps go up to that too. */
-    for (int k = 0; k < SPACINGS || (k < MOST_SPACINGS && step < 0x1p-13); k++, step *= 4) {
+    for (int k = 0; coarse ? k < 2 || step < WIDEST * length
+                           : k < SPACINGS || (k < MOST_SPACINGS && step < 0x1p-13);
+         k++, step *= 4) {
         const spacing s = look(at, context, here.moved, step);
         /* from few points, few roundings: they may be level by chance */
         const double  much = k < NARROW ? 100 : 8;
@@ -671,6 +710,37 @@ double ad__measured_noise(ad__sample (*at)(void *context, double t), void *conte
         else noise = s.noise;
     }
     return noise;
+}
+
+/* ---- arithmetic with fewer digits ------------------------------------------------------------ */
+
+/* The exponent of the smallest number, by digits. */
+static int smallest_exponent(int digits) {
+    return digits == 24 ? -149 : digits == 11 ? -24 : digits == 8 ? -133 : -1074;
+}
+
+double ad__rounded_to(double unit, double x) {
+    if (!(unit > AD__ROUNDING) || x == 0 || !isfinite(x)) return x;
+    const int digits = (int)ceil(-log2(unit)), least = smallest_exponent(digits);
+    int       exponent;
+    frexp(x, &exponent);
+    exponent = exponent - digits > least ? exponent - digits : least;
+    return ldexp(rint(ldexp(x, -exponent)), exponent);
+}
+
+/* Zero is in every arithmetic, and a value that is always the same may be in one by chance. */
+void ad__unit_note(ad__unit_seen *seen, double value) {
+    if (value == 0 || !isfinite(value)) return;
+    if (!seen->any) seen->first = value;
+    seen->any = true;
+    seen->varies = seen->varies || value != seen->first;
+    if (ad__rounded_to(0x1p-11, value) != value) seen->wider_than_half = true;
+    if (ad__rounded_to(0x1p-24, value) != value) seen->wider_than_float = true;
+}
+
+double ad__unit_of(const ad__unit_seen *seen) {
+    if (!seen->varies || seen->wider_than_float) return 0;
+    return seen->wider_than_half ? 0x1p-24 : 0x1p-11;
 }
 
 /* ---- Taylor ---------------------------------------------------------------------------------- */

@@ -24,6 +24,7 @@ typedef struct ad__slice {
     double noise;   /* a bound on its rounding error */
     double size;    /* |x|; steps start at max(1, size)/4 and shrink */
     bool   bounded; /* noise is a proven bound, at least at the ends of steps */
+    double unit;    /* unit roundoff of x and of the values; 0: 2^-53 */
 } ad__slice;
 
 typedef enum ad__shape {
@@ -70,9 +71,22 @@ ad__judgement ad__judge(const ad__slice *line, double claimed, double rtol);
 void ad__allow_rounding(ad__judgement *j, double terms, double claimed);
 
 /* The rounding error at t of a function that can only be called, measured by differences of high
- * order at steps so small compared with `unit` that those of a smooth function vanish. */
+ * order at steps so small compared with `length` that those of a smooth function vanish. unit: of
+ * its arithmetic; 0: 2^-53. */
 double ad__measured_noise(ad__sample (*at)(void *context, double t), void *context, double t,
-                          double unit);
+                          double length, double unit);
+
+/* x in the arithmetic with this unit roundoff: 2^-24 is float, 2^-11 half, 0 double. */
+double ad__rounded_to(double unit, double x);
+
+/* Are values representable in a narrower arithmetic than double? */
+typedef struct ad__unit_seen {
+    bool   any, varies, wider_than_half, wider_than_float;
+    double first;
+} ad__unit_seen;
+
+void   ad__unit_note(ad__unit_seen *seen, double value);
+double ad__unit_of(const ad__unit_seen *seen); /* 0: double; or values that tell nothing */
 
 /* The order of the error of the Taylor polynomial of degree 1 (or 2, with curvature) in the step:
  * about 2 (3) if slope (and curvature) are right. NaN if the error is too small to see. */

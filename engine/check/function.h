@@ -11,10 +11,16 @@ typedef struct ad__callable {
     const double *x, *direction;
     double       *at;
     double        value, noise;
+    double        unit; /* of its arithmetic, in which x is; 0: double */
     double (*rounding_bound)(const double x[], void *context); /* of a value; NULL: not known */
     const double *(*sizes)(void *self); /* of the terms of its gradient; NULL: not known */
     double *terms;                      /* n, made by `sizes` */
 } ad__callable;
+
+enum { AD__UNIT_POINTS = 20 }; /* at which the arithmetic is looked at */
+
+/* A point near x with all digits of a double. */
+void ad__point_nearby(uint64_t *random, size_t n, const double x[], double near[]);
 
 /* context, self: an ad__callable */
 ad__sample ad__call_at(void *context, double t);

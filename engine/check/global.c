@@ -18,7 +18,8 @@ enum {
     MOST_FOUND = AD__CULPRITS,
     STACK = 128,
     KINK_DIRECTIONS = 8,
-    NEARBY = 8
+    NEARBY = 8,
+    ROUNDINGS = 256
 };
 
 static void name_of(const ad__task *t, size_t i, char text[AD__NAME_ROOM]) {
@@ -72,12 +73,29 @@ static double along(const ad__subject *s, const double direction[]) {
     return claimed;
 }
 
+void ad__block_direction(uint64_t *random, double unit, size_t n, const double x[],
+                         double direction[]) {
+    ad__random_direction(random, n, x, direction);
+    for (size_t i = 0; unit > 0 && i < n; i++) direction[i] *= sqrt((double)n);
+}
+
+/* Claims of few digits are wrong in the last of these, each for itself; in terms of AD__TERMS. */
+double ad__claims_rounding(double unit, size_t n, const double claimed[],
+                           const double direction[]) {
+    double square = 0;
+    for (size_t i = 0; i < n; i++)
+        if (direction[i] != 0) square += claimed[i] * direction[i] * (claimed[i] * direction[i]);
+    return ROUNDINGS * unit * sqrt(square) / AD__TERMS;
+}
+
 ad__judgement ad__judge_along(ad__task *t, const double direction[], double *claimed) {
     const ad__slice line = t->s->direction(t->s->self, direction);
     *claimed = along(t->s, direction);
     ad__judgement j = ad__judge(&line, *claimed, t->options.rtol);
     const double *terms = j.verdict == AD_FAIL ? terms_of(t) : NULL;
     double        total = 0;
+    if (t->options.unit > 0 && t->s->claimed != NULL && t->s->claim == NULL)
+        total = ad__claims_rounding(t->options.unit, t->s->n, t->s->claimed, direction);
     for (size_t i = 0; terms != NULL && i < t->s->n; i++) total += fabs(terms[i] * direction[i]);
     ad__allow_rounding(&j, total, *claimed);
     return j;
@@ -125,6 +143,22 @@ void ad__find_wrong(ad__task *t, size_t from, size_t count) {
         if (r->coordinate[i] == AD_INCONCLUSIVE) r->coordinate[i] = AD_KINK;
 }
 
+/* With few digits the slope along a random direction can be lost in the noise of the function. That
+ * along the claim is as large as one can be, if the claim is right; the differences do not look at
+ * it. */
+static void along_the_claim(const ad__subject *s, size_t from, size_t count, double direction[]) {
+    double square = 0;
+    for (size_t i = from; i < from + count; i++) {
+        const double part = s->claimed[i] * fmax(1, fabs(s->x[i]));
+        if (isfinite(part)) square += part * part;
+    }
+    if (!(square > 0) || !isfinite(square)) return;
+    for (size_t i = from; i < from + count; i++) {
+        const double size = fmax(1, fabs(s->x[i])), part = s->claimed[i] * size;
+        direction[i] = isfinite(part) ? part * size * sqrt((double)count / square) : 0;
+    }
+}
+
 static void check_block(ad__task *t, const char *name, size_t from, size_t count) {
     const ad__subject *s = t->s;
     if (count <= FEW) {
@@ -136,7 +170,8 @@ static void check_block(ad__task *t, const char *name, size_t from, size_t count
     for (int d = 0; d < DIRECTIONS && worst != AD_FAIL && !t->r->no_memory; d++) {
         double claimed;
         for (size_t i = 0; i < s->n; i++) t->direction[i] = 0;
-        ad__random_direction(&t->random, count, s->x + from, t->direction + from);
+        ad__block_direction(&t->random, t->options.unit, count, s->x + from, t->direction + from);
+        if (d == 0 && t->options.unit > 0) along_the_claim(s, from, count, t->direction);
         for (size_t i = from; i < from + count; i++)
             if (!isfinite(s->claimed[i])) t->direction[i] = 0; /* checked one by one before this */
         const ad__judgement j = ad__judge_along(t, t->direction, &claimed);
@@ -193,8 +228,9 @@ static double value_at(ad__task *t, const double displacement[]) {
 /* The slope at a random point near x (at the distance `far`), by one central difference with a much
  * shorter step. */
 static double slope_nearby(ad__task *t, const double direction[]) {
-    const double far = 0x1p-10, step = 0x1p-22;
-    double      *away = t->part, up, down;
+    const double unit = t->options.unit, far = unit > 0 ? pow(unit, 0.2) : 0x1p-10,
+                 step = unit > 0 ? pow(unit, 0.4) : 0x1p-22;
+    double *away = t->part, up, down;
     ad__random_direction(&t->random, t->s->n, t->s->x, away);
     for (size_t i = 0; i < t->s->n; i++)
         away[i] = t->r->coordinate[i] == AD_KINK ? away[i] * far + step * direction[i] : 0;

@@ -37,6 +37,14 @@ void ad__task_end(ad__task *t);
 ad__judgement ad__judge_coordinate(ad__task *t, size_t i);
 ad__judgement ad__judge_along(ad__task *t, const double direction[], double *claimed);
 
+/* A random direction; with few digits on a larger sphere, where each coordinate moves by about 1:
+ * less would be lost in their noise. */
+void ad__block_direction(uint64_t *random, double unit, size_t n, const double x[],
+                         double direction[]);
+
+/* What rounding may have done to the sum of claims*direction, as ad__allow_rounding takes it. */
+double ad__claims_rounding(double unit, size_t n, const double claimed[], const double direction[]);
+
 /* Bisects coordinates from..from+count-1 of t->direction, along which the claim fails: as the line
  * added last says. */
 void ad__find_wrong(ad__task *t, size_t from, size_t count);

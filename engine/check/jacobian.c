@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DIRECTIONS = 4, MOST_FOUND = AD__CULPRITS, STACK = 128, ATTEMPTS = 3 };
+enum { DIRECTIONS = 4, MOST_FOUND = AD__CULPRITS, STACK = 128, ATTEMPTS = 3, ROUNDINGS = 64 };
 
 #define NEAR 0x1p-7 /* the step along a direction that tells how fast each output changes */
 
@@ -52,7 +52,7 @@ static void aim(ad__jacobian *j, size_t from, size_t end) {
     j->from = from, j->end = end;
     j->c.value = weighted(j, j->y);
     j->c.direction = j->scaled;
-    j->c.noise = ad__measured_noise(ad__call_at, &j->c, 0, 1);
+    j->c.noise = ad__measured_noise(ad__call_at, &j->c, 0, 1, j->c.unit);
     j->r->page.noise = fmax(j->r->page.noise, j->c.noise);
 }
 
@@ -97,7 +97,8 @@ static void choose_weights(ad__jacobian *j, const double direction[]) {
     for (int side = 0; side < 2; side++) {
         const double  t = side == 0 ? NEAR : -NEAR;
         const double *y;
-        for (size_t i = 0; i < j->memo.n; i++) j->c.at[i] = j->c.x[i] + t * direction[i];
+        for (size_t i = 0; i < j->memo.n; i++)
+            j->c.at[i] = ad__rounded_to(j->c.unit, j->c.x[i] + t * direction[i]);
         if ((y = values_at(j, j->c.at)) == NULL) return;
         for (size_t i = 0; i < j->memo.m; i++)
             j->weight[i] = side == 0 ? y[i] : fabs(j->weight[i] - y[i]) / (2 * NEAR);
@@ -194,6 +195,7 @@ static ad__judgement judge_sum(ad__jacobian *j, double *claimed) {
     const ad__slice line = ad__call_direction(&j->c, j->v);
     *claimed = claimed_along(j, j->v, &size);
     ad__judgement found = ad__judge(&line, *claimed, j->options.rtol);
+    if (j->c.unit > 0) size *= ROUNDINGS * j->c.unit / AD__TERMS;
     ad__allow_rounding(&found, size, *claimed);
     return found;
 }
@@ -295,7 +297,7 @@ static void check_block(ad__jacobian *j, const block *b) {
     ad_verdict worst = AD_PASS;
     for (int d = 0; d < DIRECTIONS && worst != AD_FAIL && !j->r->no_memory; d++) {
         memset(j->v, 0, j->memo.n * sizeof *j->v);
-        ad__random_direction(&j->random, b->count, j->c.x + b->from, j->v + b->from);
+        ad__block_direction(&j->random, j->c.unit, b->count, j->c.x + b->from, j->v + b->from);
         const ad_verdict verdict = check_sum(j, b);
         if (verdict > worst) worst = verdict;
     }
@@ -359,6 +361,21 @@ static double *numbers(size_t n) {
     return calloc(n + 1, sizeof(double));
 }
 
+/* The coarsest of all outputs. */
+static double measured_unit(ad__jacobian *j) {
+    ad__unit_seen *seen = calloc(j->memo.m, sizeof *seen);
+    double         unit = 0;
+    if (seen == NULL) j->r->no_memory = true;
+    for (int k = 0; seen != NULL && k < AD__UNIT_POINTS; k++) {
+        ad__point_nearby(&j->random, j->memo.n, j->c.x, j->c.at);
+        ad__memo_call(&j->memo, j->c.at, j->again);
+        for (size_t i = 0; i < j->memo.m; i++) ad__unit_note(&seen[i], j->again[i]);
+    }
+    for (size_t i = 0; seen != NULL && i < j->memo.m; i++) unit = fmax(unit, ad__unit_of(&seen[i]));
+    free(seen);
+    return unit;
+}
+
 bool ad__jacobian_open(ad__jacobian *j, ad__many *f, void *context, size_t n, const double x[],
                        size_t m, const ad_check_options *o, ad__report *r) {
     *j = (ad__jacobian){.output_name = usual_name,
@@ -368,7 +385,7 @@ bool ad__jacobian_open(ad__jacobian *j, ad__many *f, void *context, size_t n, co
                         .r = r,
                         .options = *o};
     double **const         of_m[] = {&j->y, &j->again, &j->weight, &j->u, &j->w},
-                   **const of_n[] = {&j->v, &j->g, &j->s, &j->scaled, &j->row, &j->c.at};
+                   **const of_n[] = {&j->v, &j->g, &j->s, &j->scaled, &j->row, &j->own, &j->c.at};
     bool                   ok = ad__memo_open(&j->memo, f, context, n, m);
     for (size_t k = 0; k < sizeof of_m / sizeof *of_m; k++) ok &= (*of_m[k] = numbers(m)) != NULL;
     for (size_t k = 0; k < sizeof of_n / sizeof *of_n; k++) ok &= (*of_n[k] = numbers(n)) != NULL;
@@ -381,6 +398,9 @@ bool ad__jacobian_open(ad__jacobian *j, ad__many *f, void *context, size_t n, co
         r->no_memory = true;
         return false;
     }
+    const double unit = o->unit < 0 ? measured_unit(j) : o->unit;
+    j->c.x = ad__use_unit(&j->options, r, unit, n, x, j->own);
+    j->c.unit = j->options.unit;
     ad__noise_direction(&j->random, n, x, j->scaled);
     return true;
 }
@@ -388,7 +408,7 @@ bool ad__jacobian_open(ad__jacobian *j, ad__many *f, void *context, size_t n, co
 void ad__jacobian_close(ad__jacobian *j) {
     ad__memo_close(&j->memo);
     double *const all[] = {j->y, j->again, j->weight, j->u,   j->w,   j->v,
-                           j->g, j->s,     j->scaled, j->row, j->c.at};
+                           j->g, j->s,     j->scaled, j->row, j->own, j->c.at};
     for (size_t k = 0; k < sizeof all / sizeof *all; k++) free(all[k]);
     free(j->aside);
     free(j->verdict);
@@ -502,6 +522,7 @@ static void check_vector(ad__jacobian *j, const double claimed[]) {
     }
     j->r->claim = "Jacobian";
     if (!j->r->no_memory) ad__conclude_function(j->r);
+    ad__conclude_rounded(j->r);
 }
 
 ad_check_report *ad_check_vector(void (*f)(size_t n, const double x[], size_t m, double y[],

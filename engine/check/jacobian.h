@@ -29,6 +29,7 @@ typedef struct ad__jacobian {
     double          *y, *again, *weight, *u;   /* m each: at x; weights of all, and of those in c */
     double          *v, *g, *s, *scaled, *row; /* n each */
     double          *w;                        /* m: J v, if only that is given */
+    double          *own;                      /* n: x, if it was rounded */
     bool            *aside;                    /* m: has no value, or was judged by itself */
     unsigned char   *verdict;                  /* n: the worst so far */
     size_t           from, end;                /* the outputs that c adds up */

@@ -183,7 +183,7 @@ static void check_row(ad__report *r, ad_tape *tape, uint32_t node, double rtol) 
         if (edge.to == AD__NO_NODE || o.row == AD__ROW_doubt) continue;
         o.operand = k;
         const ad__slice     line = {row_at,           row_noise_at, &o, v, noise_of_value(&o, v),
-                                    fabs(edge.value), true};
+                                    fabs(edge.value), true,         0};
         const ad__judgement j = isfinite(v) ? ad__judge(&line, edge.local, rtol) : no_value();
         enter(r, tape, node, k, edge.value, edge.local, &j);
     }
@@ -246,7 +246,7 @@ static bool collect(const ad_tape *tape, uint32_t node, operands *o) {
 
 static ad__judgement judge_nodes(operation *o, double v, double size, double claimed, double rtol) {
     if (!isfinite(v)) return no_value();
-    const ad__slice line = {nodes_at, nodes_noise_at, o, v, noise_of_value(o, v), size, false};
+    const ad__slice line = {nodes_at, nodes_noise_at, o, v, noise_of_value(o, v), size, false, 0};
     return ad__judge(&line, claimed, rtol);
 }
 

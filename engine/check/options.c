@@ -9,11 +9,12 @@
 #define RTOL 1e-9
 #define SEED 42
 
-enum { COORDINATES = 100 };
+#define WIDEST_UNIT 0x1p-4
+
+enum { COORDINATES = 100, ROUNDINGS = 64 };
 
 ad_check_options ad__options_filled(const ad_check_options *given) {
     ad_check_options o = given != NULL ? *given : (ad_check_options){0};
-    if (o.rtol == 0) o.rtol = RTOL;
     if (o.seed == 0) o.seed = SEED;
     if (o.coordinates == 0) o.coordinates = COORDINATES;
     return o;
@@ -87,6 +88,28 @@ void ad__coordinate_name(const ad_check_options *o, size_t i, char text[AD__NAME
     snprintf(text, AD__NAME_ROOM, "x[%zu]", i);
 }
 
+/* ---- the unit roundoff ----------------------------------------------------------------------- */
+
+const char *ad__unit_bad(const char *what, const ad_check_options *o, char text[AD__NAME_ROOM]) {
+    if (o == NULL || o->unit == 0 || o->unit == AD__ROUNDING) return NULL;
+    snprintf(text, AD__NAME_ROOM, "%s: unit is %g, but a tape computes in double: it must be 0",
+             what, o->unit);
+    return text;
+}
+
+const double *ad__use_unit(ad_check_options *o, ad__report *r, double unit, size_t n,
+                           const double x[], double own[]) {
+    o->unit = unit > AD__ROUNDING ? unit : 0;
+    if (o->rtol == 0) o->rtol = fmax(RTOL, ROUNDINGS * o->unit);
+    r->page.unit = o->unit, r->page.rtol = o->rtol;
+    if (o->unit == 0) return x;
+    for (size_t i = 0; i < n; i++) {
+        own[i] = ad__rounded_to(o->unit, x[i]);
+        if (own[i] != x[i] && isfinite(x[i])) r->rounded = true;
+    }
+    return own;
+}
+
 /* ---- what a check begins with ---------------------------------------------------------------- */
 
 /* False, with the reason in the report, if there is nothing to check or the options are bad. */
@@ -96,6 +119,12 @@ bool ad__worth_checking(ad__report *r, size_t n, const ad_check_options *o) {
     } else if (!(o->rtol >= 0) || !isfinite(o->rtol)) {
         ad__report_say(r, AD_BAD_ARGUMENT, "rtol is %g: a finite number, not below 0, is needed",
                        o->rtol);
+    } else if (o->unit > 0 && !(o->unit >= AD__ROUNDING && o->unit <= WIDEST_UNIT)) {
+        ad__report_say(r, AD_BAD_ARGUMENT,
+                       "unit is %g: 0, AD_UNIT_MEASURED, or a number from 2^-53 to 2^-4 is needed",
+                       o->unit);
+    } else if (isnan(o->unit)) {
+        ad__report_say(r, AD_BAD_ARGUMENT, "unit is not a number");
     } else if (!blocks_fit(o, n)) {
         ad__report_say(r, AD_BAD_ARGUMENT,
                        "the %zu blocks do not cover the %zu coordinates, each of them once",
@@ -109,7 +138,7 @@ bool ad__worth_checking(ad__report *r, size_t n, const ad_check_options *o) {
 ad__report *ad__report_begin(size_t n, const ad_check_options *o) {
     ad__report *r = ad__report_new(n);
     if (r == NULL) return NULL;
-    r->page.rtol = o->rtol;
+    r->page.rtol = o->rtol > 0 ? o->rtol : RTOL;
     r->page.seed = o->seed;
     return r;
 }

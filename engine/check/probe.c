@@ -188,7 +188,7 @@ static double noise_at(void *context, double t) {
 }
 
 static ad__slice line(ad__probe *p, double size) {
-    return (ad__slice){at, noise_at, p, p->value, p->noise, size, true};
+    return (ad__slice){at, noise_at, p, p->value, p->noise, size, true, 0};
 }
 
 ad__slice ad__probe_coordinate(ad__probe *p, size_t i) {

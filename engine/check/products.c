@@ -136,9 +136,13 @@ static bool agrees(given *p, const product *of, const comparison *c) {
     return false;
 }
 
-static void allow(size_t n, double rtol, const double a[], const double b[], const double noise[],
-                  double allowed[]) {
-    const double scale = ROUNDING * (largest(n, a) + (b != NULL ? largest(n, b) : 0));
+static double rounding_of(const given *p) {
+    return fmax(ROUNDING, 16 * p->r->page.unit);
+}
+
+static void allow(size_t n, double rtol, double rounding, const double a[], const double b[],
+                  const double noise[], double allowed[]) {
+    const double scale = rounding * (largest(n, a) + (b != NULL ? largest(n, b) : 0));
     for (size_t i = 0; i < n; i++)
         allowed[i] = rtol * (fabs(a[i]) + (b != NULL ? fabs(b[i]) : 0)) + scale +
                      (noise != NULL ? CAUTION * noise[i] : 0);
@@ -149,7 +153,7 @@ static bool is_homogeneous(given *p, const product *of, double c, const double a
     char    name[40], other[40];
     double *scaled = space, *result = scaled + of->in, *allowed = result + of->out;
     multiple(of, c, a, scaled, result);
-    allow(of->out, p->r->page.rtol, of_a, NULL, NULL, allowed);
+    allow(of->out, p->r->page.rtol, rounding_of(p), of_a, NULL, NULL, allowed);
     snprintf(name, sizeof name, c < 0 ? "%s(-%s)" : "%s(2 %s)", of->name, of->of);
     snprintf(other, sizeof other, c < 0 ? "-%s(%s)" : "2 %s(%s)", of->name, of->of);
     return agrees(p, of, &(comparison){result, of_a, allowed, c, name, other});
@@ -164,7 +168,7 @@ static bool is_additive(given *p, const product *of, const double a[], const dou
     for (size_t i = 0; i < of->in; i++) sum[i] = a[i] + b[i];
     of->times(of->self, sum, of_sum);
     of->times(of->self, b, of_b);
-    allow(of->out, p->r->page.rtol, of_a, of_b, noise, allowed);
+    allow(of->out, p->r->page.rtol, rounding_of(p), of_a, of_b, noise, allowed);
     for (size_t i = 0; i < of->out; i++) of_b[i] += of_a[i];
     snprintf(name, sizeof name, "%s(%s + t)", of->name, of->of);
     snprintf(other, sizeof other, "%s(%s) + %s(t)", of->name, of->of, of->name);
@@ -236,8 +240,8 @@ static bool compare_pair(given *p, const product *first, const product *second, 
     measure(second, a, result, scaled, other, off);
     dot(n, b, off, &noise);
     out->gap = fabs(out->first - out->second);
-    out->allowed = p->r->page.rtol * fmax(fabs(out->first), fabs(out->second)) + ROUNDING * size +
-                   CAUTION * noise;
+    out->allowed = p->r->page.rtol * fmax(fabs(out->first), fabs(out->second)) +
+                   rounding_of(p) * size + CAUTION * noise;
     free(a);
     return true;
 }
@@ -264,7 +268,7 @@ static bool is_sum_of_units(given *p, const product *of, bool left, const double
             const double part = v[i] * a[left ? i * p->n + k : k * p->n + i];
             sum[k] += part, size[k] += fabs(part);
         }
-    allow(out, p->r->page.rtol, size, NULL, noise, allowed);
+    allow(out, p->r->page.rtol, rounding_of(p), size, NULL, noise, allowed);
     snprintf(name, sizeof name, "%s(%s)", of->name, of->of);
     snprintf(other, sizeof other, "%s by unit vectors", of->name);
     const bool ok = agrees(p, of, &(comparison){is, sum, allowed, 1, name, other});
@@ -340,13 +344,14 @@ static ad_check_report *run(given *p, const ad_check_options *o, void (*check)(g
         p->own_in == NULL) {
         p->r->no_memory = true;
     } else {
-        p->j = &j;
+        p->j = &j, p->x = j.c.x;
         if (name != NULL) name(&j);
         if (ad__jacobian_values(&j)) {
             check(p);
             if (p->r->page.verdict != AD_UNSTABLE) ad__jacobian_finish(&j);
         }
         if (!p->r->no_memory) ad__conclude_function(p->r);
+        ad__conclude_rounded(p->r);
     }
     ad__jacobian_close(&j);
     free(p->own_x);

@@ -257,11 +257,12 @@ static void check_batch(batch *b, const double param[], const double claimed[],
 
 ad_check_report *ad_check_program(const ad_program *program, const double param[], size_t rows,
                                   const double input[], const ad_check_options *options) {
-    char                   text[AD__NAME_ROOM];
-    const ad_check_options o = ad__options_filled(options);
-    ad__report            *r = ad__report_begin(program == NULL ? 0 : program->params, &o);
+    char             text[AD__NAME_ROOM];
+    ad_check_options o = ad__options_filled(options);
+    ad__report      *r = ad__report_begin(program == NULL ? 0 : program->params, &o);
     if (r == NULL) return NULL;
-    if (ad__options_bad("ad_check_program", options, text) != NULL)
+    if (ad__options_bad("ad_check_program", options, text) != NULL ||
+        ad__unit_bad("ad_check_program", options, text) != NULL)
         return ad__report_refuse(r, AD_BAD_ARGUMENT, text);
     if (program == NULL || rows == 0)
         return ad__report_refuse(r, AD_BAD_ARGUMENT,
@@ -281,6 +282,7 @@ ad_check_report *ad_check_program(const ad_program *program, const double param[
         ad_program_message(program, sizeof said, said);
         ad__report_say(r, status, "%s", said);
     } else if (ad__worth_checking(r, n, &o)) {
+        ad__use_unit(&o, r, 0, 0, NULL, NULL);
         check_batch(&b, param, claimed, &o, r);
     }
     free(claimed);

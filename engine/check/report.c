@@ -373,7 +373,9 @@ static void show_evaluations(const ad_check_report *r, FILE *to, int column) {
     snprintf(text, TALLY, "%zu evaluations", r->evaluations);
     column = ad__piece(to, column, HANGING, 2, text);
     snprintf(text, TALLY, "seed %llu", (unsigned long long)r->seed);
-    ad__piece(to, column, HANGING, 2, text);
+    column = ad__piece(to, column, HANGING, 2, text);
+    snprintf(text, TALLY, "unit 2^%.0f", log2(r->unit));
+    if (r->unit > 0) ad__piece(to, column, HANGING, 2, text);
     if (r->lines > 0) fprintf(to, "\n  %s", taylor(r->taylor, 2, text));
 }
 
@@ -463,6 +465,7 @@ static void json(const ad_check_report *r, FILE *to) {
     json_field(to, "value", r->value);
     json_field(to, "noise", r->noise);
     json_field(to, "rtol", r->rtol);
+    if (r->unit > 0) json_field(to, "unit", r->unit);
     fprintf(to, ",\"seed\":%llu,\"evaluations\":%zu", (unsigned long long)r->seed, r->evaluations);
     json_field(to, "taylor", r->taylor);
     json_counts(to, "count", r->count);

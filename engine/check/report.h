@@ -25,6 +25,7 @@ typedef struct ad__report {
     const char      *claim;     /* what it is called: "gradient" */
     size_t           undefined; /* the first output that has no value; SIZE_MAX: none */
     size_t           infinite;  /* the first coordinate of x that is not finite; SIZE_MAX: none */
+    bool             rounded;   /* x is not the one that was given */
     bool             no_memory; /* sticks; the report is then discarded */
 } ad__report;
 

@@ -50,7 +50,7 @@ static ad__sample at(void *context, double t) {
 static double noise_at(void *context, double t) {
     const ad__probe *p = ((const slope *)context)->p;
     const double     size = p->direction == NULL ? fabs(p->base[p->coordinate]) : 1;
-    return ad__measured_noise(at, context, t, size > 0 ? fmax(size, fabs(t)) : 1);
+    return ad__measured_noise(at, context, t, size > 0 ? fmax(size, fabs(t)) : 1, 0);
 }
 
 static void label(const ad__probe *p, size_t i, size_t room, char text[]) {
@@ -221,7 +221,7 @@ static void check_line(slope *s, ad__report *r, const char *name, double size, c
     if (!isfinite(value)) return;
     /* earlier roundings outweigh the last one */
     const bool      lossy = s->p->noise > 64 * AD__ROUNDING * fabs(s->p->value);
-    const ad__slice line = {at, noise_at, s, value, noise_at(s, 0), size, lossy};
+    const ad__slice line = {at, noise_at, s, value, noise_at(s, 0), size, lossy, 0};
     ad__judgement   j = ad__judge(&line, claimed, rtol);
     /* exactly 0, at every step */
     if (j.verdict == AD_WEAK && claimed == 0 && j.estimate.level) j.verdict = AD_PASS;

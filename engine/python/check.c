@@ -21,8 +21,13 @@ static bool number_option(PyObject *dict, const char *name, double *to) {
 static bool size_option(PyObject *dict, const char *name, size_t *to) {
     PyObject *value = PyDict_GetItemString(dict, name);
     if (value == NULL) return true;
-    *to = PyLong_AsSize_t(value);
-    return !(*to == (size_t)-1 && PyErr_Occurred());
+    unsigned long long number;
+    if (!py_whole(value, &number) || number > SIZE_MAX) {
+        PyErr_Format(PyExc_ValueError, "%s: %R is no whole number from 0 on", name, value);
+        return false;
+    }
+    *to = (size_t)number;
+    return true;
 }
 
 /* A list of (name, shape). */
@@ -52,7 +57,8 @@ bool py_options_take(PyObject *dict, py_options *o) {
     *o = (py_options){.dict = Py_NewRef(dict)};
     size_t seed = 0, second = 0;
     bool   good = PyDict_Check(dict) && number_option(dict, "rtol", &o->options.rtol) &&
-                size_option(dict, "seed", &seed) && size_option(dict, "second", &second) &&
+                number_option(dict, "unit", &o->options.unit) && size_option(dict, "seed", &seed) &&
+                size_option(dict, "second", &second) &&
                 size_option(dict, "coordinates", &o->options.coordinates);
     o->options.seed = seed;
     o->options.second = second != 0;
@@ -337,11 +343,11 @@ static PyObject *function_check_recorded(PyObject *module, PyObject *args) {
 }
 
 static PyMethodDef functions[] = {
-    {"check_function", function_check_function, METH_VARARGS, NULL},
-    {"check_vector", function_check_vector, METH_VARARGS, NULL},
-    {"check_products", function_check_products, METH_VARARGS, NULL},
-    {"check_hessian_times", function_check_hessian_times, METH_VARARGS, NULL},
-    {"check_recorded", function_check_recorded, METH_VARARGS, NULL},
+    {"_check_function", function_check_function, METH_VARARGS, NULL},
+    {"_check_vector", function_check_vector, METH_VARARGS, NULL},
+    {"_check_products", function_check_products, METH_VARARGS, NULL},
+    {"_check_hessian_times", function_check_hessian_times, METH_VARARGS, NULL},
+    {"_check_recorded", function_check_recorded, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
 

@@ -17,9 +17,10 @@
 
 typedef struct py_tape {
     PyObject_HEAD ad_tape *tape;
-    PyObject              *kept;  /* a list: what must live as long as the tape */
-    unsigned long          owner; /* the thread inside it while the GIL is released; 0: none */
-    size_t                 depth; /* how often it went in */
+    PyObject              *kept;     /* a list: what must live as long as the tape */
+    unsigned long          owner;    /* the thread inside it while the GIL is released; 0: none */
+    size_t                 depth;    /* how often it went in */
+    size_t                 branches; /* noted by `if` */
 } py_tape;
 
 /* A node; or a plain number, without a tape. */

@@ -497,9 +497,9 @@ static PyMethodDef functions[] = {
     {"_draw_dot", WITH_KEYWORDS(draw_dot), NULL},
     {"_draw_svg", WITH_KEYWORDS(draw_svg), NULL},
     {"_draw_html", WITH_KEYWORDS(draw_html), NULL},
-    {"explain_paths", function_explain_paths, METH_VARARGS,
+    {"_explain_paths", function_explain_paths, METH_VARARGS,
      "explain_paths(y, x, most=0): dy/dx as the sum over the paths from x to y, as text."},
-    {"explain_nonfinite", function_explain_nonfinite, METH_O,
+    {"_explain_nonfinite", function_explain_nonfinite, METH_O,
      "explain_nonfinite(y): where NaN and infinity come from, as text; \"\" if all is finite."},
     {NULL, NULL, 0, NULL},
 };

@@ -180,7 +180,7 @@ static PyMethodDef model_methods[] = {
     {"_arrays", model_arrays, METH_NOARGS, NULL},
     {"values", model_values, METH_NOARGS, "values(): all parameters, one flat array."},
     {"set_values", model_set_values, METH_O, "set_values(values): all parameters anew."},
-    {"save", model_save, METH_VARARGS,
+    {"_save", model_save, METH_VARARGS,
      "save(path, single=False): a safetensors file, F64, or F32 if single."},
     {"load", model_load, METH_VARARGS,
      "load(path): the parameters of a safetensors file of the same names and shapes."},

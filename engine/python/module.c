@@ -177,7 +177,7 @@ static PyObject *use_arrays(PyObject *module, PyObject *args) {
 
 static PyMethodDef own[] = {
     {"_use_arrays", use_arrays, METH_VARARGS, NULL},
-    {"status_text", status_text, METH_O, "status_text(status): what a status means, in words."},
+    {"_status_text", status_text, METH_O, "status_text(status): what a status means, in words."},
     {NULL, NULL, 0, NULL},
 };
 
@@ -191,7 +191,7 @@ static bool add_names(PyObject *module) {
         const char        *list;
         const char *const *name;
         size_t             count;
-    } lists[] = {{"STATUSES", status, AD_STATUS_COUNT}, {"VERDICTS", verdict, AD_VERDICT_COUNT}};
+    } lists[] = {{"_STATUSES", status, AD_STATUS_COUNT}, {"_VERDICTS", verdict, AD_VERDICT_COUNT}};
     for (size_t k = 0; k < 2; k++) {
         PyObject *names = PyTuple_New((Py_ssize_t)lists[k].count);
         for (size_t i = 0; names != NULL && i < lists[k].count; i++)
@@ -221,7 +221,7 @@ PyMODINIT_FUNC PyInit__tapir(void) {
     PyObject *module = PyModule_Create(&definition);
     py_hooks = PyDict_New();
     if (module == NULL || py_hooks == NULL || !add_names(module) ||
-        PyModule_AddObjectRef(module, "hooks", py_hooks) < 0 || !py_add_tape(module) ||
+        PyModule_AddObjectRef(module, "_hooks", py_hooks) < 0 || !py_add_tape(module) ||
         !py_add_var(module) || !py_add_functions(module) || !py_add_program(module) ||
         !py_add_report(module) || !py_add_check(module) || !py_add_operation(module) ||
         !py_add_nn(module)) {

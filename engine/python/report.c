@@ -18,6 +18,11 @@ static PyObject *hooked(const char *name, PyObject *args) {
 
 PyObject *py_report_new(ad_check_report *report) {
     if (report == NULL) return PyErr_NoMemory();
+    if (report->status != AD_OK) { /* nothing was checked */
+        py_raise(report->status, report->message);
+        ad_check_free(report);
+        return NULL;
+    }
     py_report *self = PyObject_New(py_report, py_report_type);
     if (self == NULL) {
         ad_check_free(report);
@@ -103,11 +108,6 @@ static PyObject *report_verdict(PyObject *self, void *none) {
     return hooked("verdict", Py_BuildValue("(i)", (int)ad_check_verdict(of(self))));
 }
 
-static PyObject *report_status(PyObject *self, void *none) {
-    (void)none;
-    return hooked("status", Py_BuildValue("(i)", (int)of(self)->status));
-}
-
 static PyObject *report_message(PyObject *self, void *none) {
     (void)none;
     return text_or_none(of(self)->message);
@@ -130,6 +130,8 @@ NUMBER(taylor_second)
         (void)none;                                              \
         return PyLong_FromUnsignedLongLong(of(self)->name);      \
     }
+NUMBER(unit)
+COUNT(outputs)
 COUNT(n)
 COUNT(seed)
 COUNT(evaluations)
@@ -187,7 +189,7 @@ static PyObject *report_repr(PyObject *self) {
 
 static int report_bool(PyObject *self) {
     const ad_verdict v = ad_check_verdict(of(self));
-    return of(self)->status == AD_OK && (v == AD_PASS || v == AD_WEAK);
+    return v == AD_PASS || v == AD_WEAK;
 }
 
 static PyMethodDef methods[] = {
@@ -202,7 +204,6 @@ static PyMethodDef methods[] = {
 
 static PyGetSetDef attributes[] = {
     {"verdict", report_verdict, NULL, "the worst of all, a tapir.Verdict", NULL},
-    {"status", report_status, NULL, "not OK: nothing was checked, and message says why", NULL},
     {"message", report_message, NULL, "the conclusion in a sentence or two", NULL},
     {"lines", report_lines, NULL, "a tapir.Line for each coordinate or direction", NULL},
     {"second", report_second, NULL, "the same of second derivatives, when asked for", NULL},
@@ -213,6 +214,8 @@ static PyGetSetDef attributes[] = {
     {"taylor", report_taylor, NULL, "order of the error in the step: 2 when right", NULL},
     {"symmetry", report_symmetry, NULL, "|v.H*w - w.H*v|, of a check of second order", NULL},
     {"taylor_second", report_taylor_second, NULL, "3 when right, of second order", NULL},
+    {"unit", report_unit, NULL, "unit roundoff of the function's arithmetic; 0: double", NULL},
+    {"outputs", report_outputs, NULL, "values of the function; 0 if it has one", NULL},
     {"n", report_n, NULL, "coordinates", NULL},
     {"seed", report_seed, NULL, "of random directions", NULL},
     {"evaluations", report_evaluations, NULL, "how often the function was called", NULL},
@@ -247,7 +250,7 @@ static PyObject *function_verdict_meaning(PyObject *module, PyObject *verdict) {
 }
 
 static PyMethodDef functions[] = {
-    {"verdict_meaning", function_verdict_meaning, METH_O, NULL},
+    {"_verdict_meaning", function_verdict_meaning, METH_O, NULL},
     {NULL, NULL, 0, NULL},
 };
 

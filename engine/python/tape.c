@@ -241,7 +241,13 @@ static PyMethodDef methods[] = {
     {NULL, NULL, 0, NULL},
 };
 
+static PyObject *tape_branches(PyObject *self, void *none) {
+    (void)none;
+    return PyLong_FromSize_t(((py_tape *)self)->branches);
+}
+
 static PyGetSetDef attributes[] = {
+    {"_branches", tape_branches, NULL, NULL, NULL},
     {"bytes", tape_bytes, NULL, "memory held, in bytes", NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };

@@ -144,6 +144,7 @@ static int var_bool(PyObject *a) {
     py_var *x = (py_var *)a;
     if (x->tape == NULL) return ad_value(x->v) != 0;
     if (!py_tape_free_to_use(x->tape)) return -1;
+    x->tape->branches++;
     const bool taken = ad_branch(x->v);
     if (ad_tape_status(x->tape->tape) == AD_OK) return taken;
     py_raise_tape(x->tape);
@@ -257,6 +258,14 @@ static PyObject *var_svg(PyObject *self, PyObject *none) {
     return svg;
 }
 
+static PyObject *var_html(PyObject *self, PyObject *none) {
+    (void)none;
+    PyObject *args = PyTuple_Pack(1, self);
+    PyObject *html = args != NULL ? py_hook("html", args) : NULL;
+    Py_XDECREF(args);
+    return html;
+}
+
 #define R1(name, ...)                                                \
     static PyObject *method_##name(PyObject *self, PyObject *none) { \
         (void)none;                                                  \
@@ -283,6 +292,7 @@ static PyMethodDef methods[] = {
     {"conjugate", var_conjugate, METH_NOARGS, "conjugate(): itself, it is real."},
     {"__format__", var_format, METH_O, NULL},
     {"_repr_svg_", var_svg, METH_NOARGS, NULL},
+    {"_repr_html_", var_html, METH_NOARGS, NULL},
 #define R1(name, shown, ...) {#name, method_##name, METH_NOARGS, #name "(): " shown},
 #define R2(name, ...)
 #include "ops.def"

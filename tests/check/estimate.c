@@ -18,7 +18,7 @@ static ad__sample at(void *context, double t) {
 
 static double noise_at(void *context, double t) {
     const double size = fabs(((const place *)context)->x);
-    return ad__measured_noise(at, context, t, size > 0 ? fmax(size, fabs(t)) : 1);
+    return ad__measured_noise(at, context, t, size > 0 ? fmax(size, fabs(t)) : 1, 0);
 }
 
 static ad__slice line_at(place *p) {
@@ -442,7 +442,7 @@ static ad__sample up_and_down(void *context, double t) {
 
 Test(estimate, noise_of_values_that_go_up_and_down_by_hand) {
     int          calls = 0;
-    const double noise = ad__measured_noise(up_and_down, &calls, 0, 1);
+    const double noise = ad__measured_noise(up_and_down, &calls, 0, 1, 0);
     cr_expect_float_eq(noise, 4 * 64e-6 / sqrt(924), 1e-12);
     cr_expect_eq(calls, 1 + 20 * 20,
                  "%d; one value at x, ten on either side at each of 20 spacings", calls);

@@ -1,6 +1,7 @@
 """tapir.compile: values, gradients and Jacobians of rows, against NumPy; shapes, types, threads."""
 
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -162,26 +163,26 @@ def test_threads_share_a_program(program):
 
 
 def test_the_gil_is_released():
-    # While a program runs in a thread, this one must go on; with the GIL held it would see nothing
-    # between the beginning and the end of the call.
+    # While a program runs in a thread, this one must go on: it sees that the other is inside a call.
+    # With the GIL held it would run between calls alone.
     p = tapir.compile(lambda w, x: tapir.tanh(w @ x).sum(), params=(40, 40), inputs=40)
     w, rows = np.ones((40, 40)), np.ones((20000, 40))
-    p.values(w, rows[:10])
-    began, ended = threading.Event(), threading.Event()
+    inside, stop = [False], threading.Event()
 
     def work():
-        began.set()
-        p.values(w, rows)
-        ended.set()
+        while not stop.is_set():
+            inside[0] = True
+            p.values(w, rows)
+            inside[0] = False
 
     thread = threading.Thread(target=work)
     thread.start()
-    began.wait(10)
-    steps = 0
-    while not ended.is_set():
-        steps += 1
+    seen, end = 0, time.monotonic() + 30
+    while seen < 2000 and time.monotonic() < end:
+        seen += inside[0]
+    stop.set()
     thread.join()
-    assert steps > 500
+    assert seen == 2000
 
 
 def test_operations_of_python_run_in_the_threads_of_a_program():
@@ -225,3 +226,37 @@ def test_a_tape_belongs_to_one_thread_at_a_time():
 
 def test_check_program(program):
     assert tapir.check_program(program, W, ROWS).verdict == tapir.Verdict.PASS
+
+
+# ---- an `if` on what is returned, and models -----------------------------------------------------
+
+@pytest.mark.parametrize("f", [
+    lambda x: x if x > 0 else -x,
+    lambda x: (lambda y: y if y > 0 else -y)(x*2),
+    lambda x: [x, x if x*x > 0.1 and x > 0 else -x],
+])
+def test_a_branch_on_the_result_is_a_guard(f):
+    p = tapir.compile(f, inputs=(), inputs_at=1.0)
+    np.testing.assert_array_equal(np.ravel(p.values(3.0))[-1], np.ravel(f(3.0))[-1])
+    with pytest.raises(tapir.Error) as caught:
+        p.values(-3.0)
+    assert caught.value.status == tapir.Status.BRANCH_CHANGED
+
+
+def test_a_program_of_a_model():
+    from tapir import nn
+    model = nn.Model(seed=1)
+    net = nn.MLP(model, [3, 4, 2])
+    length = len(model.tape)
+    p = tapir.compile(net, inputs=3, model=model)
+    assert len(model.tape) == length
+    x = RNG.normal(size=(7, 3))
+    a = model.arrays()
+    expected = np.tanh(x @ a["layers.0.weight"].T + a["layers.0.bias"]) @ a["layers.1.weight"].T \
+        + a["layers.1.bias"]
+    np.testing.assert_allclose(p.values(model.values(), x), expected, rtol=1e-13)
+    np.testing.assert_allclose(nn.predict(model, net, x), expected, rtol=1e-13)
+    with pytest.raises(ValueError, match=r"\(3,\)"):
+        nn.predict(model, net, x).shape and p.values(model.values(), x[:, :2])
+    with pytest.raises(TypeError, match="model"):
+        tapir.compile(net, params=3, inputs=3, model=model)

@@ -78,7 +78,16 @@ def _map(name, *operands):
     arrays = [asarray(x) for x in operands]
     shape = _broadcast_shape([a.shape for a in arrays])
     columns = [_spread(a.flat, a.shape, shape) for a in arrays]
-    return _unwrap(Array([operation(*items) for items in zip(*columns)], shape))
+    return _result([operation(*items) for items in zip(*columns)], shape)
+
+
+def _result(flat, shape):
+    """An Array; of plain numbers alone an array of numbers; without axes its element."""
+    if shape == ():
+        return flat[0]
+    if any(isinstance(x, Var) for x in flat) or not flat:
+        return Array(flat, shape)
+    return Array(flat, shape).value
 
 
 def _unwrap(a):
@@ -89,15 +98,26 @@ def _axis_offsets(index, size, step):
     """The offsets along one axis that an index chooses, and whether the axis stays."""
     if isinstance(index, slice):
         return [i*step for i in range(*index.indices(size))], True
-    if hasattr(index, "__iter__"):
-        chosen = list(index)
-        if len(chosen) == size and all(isinstance(i, bool) for i in chosen):
-            chosen = [i for i, kept in enumerate(chosen) if kept]
-        return [_axis_offsets(i, size, step)[0][0] for i in chosen], True
+    if not hasattr(index, "__index__"):
+        raise TypeError(f"an index is a number or a slice, not {index!r}; without NumPy lists of "
+                        "them are not understood")
     i = index.__index__()
     if not -size <= i < size:
         raise IndexError(f"index {i} is out of range for an axis of {size}")
     return [i % size*step], False
+
+
+def _places_without_numpy(index, shape):
+    index = index if isinstance(index, tuple) else (index,)
+    at = next((k for k, i in enumerate(index) if i is Ellipsis), None)
+    if at is not None:
+        index = index[:at] + (slice(None),)*(len(shape) - len(index) + 1) + index[at + 1:]
+    if len(index) > len(shape):
+        raise IndexError(f"{len(index)} indices for {len(shape)} axes")
+    index += (slice(None),)*(len(shape) - len(index))
+    chosen = [_axis_offsets(i, size, step) for i, size, step in zip(index, shape, _strides(shape))]
+    return ([sum(place) for place in product(*(offsets for offsets, _ in chosen))],
+            tuple(len(offsets) for offsets, stays in chosen if stays))
 
 
 class Array:
@@ -165,18 +185,12 @@ class Array:
     # ---- elements --------------------------------------------------------------------------------
 
     def _places(self, index):
-        """The places in `flat` that an index chooses, and their shape."""
-        index = index if isinstance(index, tuple) else (index,)
-        if Ellipsis in [i for i in index if i is Ellipsis]:
-            at = next(k for k, i in enumerate(index) if i is Ellipsis)
-            index = index[:at] + (slice(None),)*(self.ndim - len(index) + 1) + index[at + 1:]
-        if len(index) > self.ndim:
-            raise IndexError(f"{len(index)} indices for {self.ndim} axes")
-        index += (slice(None),)*(self.ndim - len(index))
-        chosen = [_axis_offsets(i, size, step)
-                  for i, size, step in zip(index, self.shape, _strides(self.shape))]
-        return ([sum(place) for place in product(*(offsets for offsets, _ in chosen))],
-                tuple(len(offsets) for offsets, stays in chosen if stays))
+        """The places in `flat` that an index chooses, and their shape: NumPy's own answer."""
+        np = _hooks.numpy()
+        if np is None:
+            return _places_without_numpy(index, self.shape)
+        chosen = np.arange(self.size).reshape(self.shape)[index]
+        return np.ravel(chosen).tolist(), np.shape(chosen)
 
     def __getitem__(self, index):
         places, shape = self._places(index)
@@ -257,6 +271,8 @@ class Array:
         return self._reduced(_tapir.sum, axis, keepdims)
 
     def mean(self, axis=None, keepdims=False):
+        if not self.size:
+            raise ValueError("the mean of no elements")
         return self._reduced(lambda x: _tapir.sum(x)/len(x), axis, keepdims)
 
     def var(self, axis=None, keepdims=False):
@@ -410,8 +426,20 @@ _UNARY = [name for name in dir(Var) if not name.startswith("_")
 _SAME = {"arcsin": "asin", "arccos": "acos", "arctan": "atan", "arcsinh": "asinh",
          "arccosh": "acosh", "arctanh": "atanh", "fabs": "abs"}
 
+
+
+def _elementwise(name):
+    own = _SAME.get(name, name)
+
+    def method(self):
+        return _map(own, self)
+    method.__name__ = name
+    method.__doc__ = f"{own} of each element."
+    return method
+
+
 for _name in _UNARY:
-    setattr(Array, _name, lambda self, _own=_SAME.get(_name, _name): _map(_own, self))
+    setattr(Array, _name, _elementwise(_name))
 
 _BINARY = {"add": "add", "sub": "sub", "mul": "mul", "truediv": "div", "pow": "pow",
            "lt": "less", "le": "less_equal", "eq": "equal", "ne": "not_equal"}
@@ -446,4 +474,4 @@ _UFUNCS.update(
     logaddexp=lambda a, b: _map("_logaddexp", a, b), rint="rint")
 _tapir._logaddexp = lambda a, b: _tapir.logsumexp([a, b])
 
-_tapir.hooks["map"] = _map
+_tapir._hooks["map"] = _map

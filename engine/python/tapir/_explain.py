@@ -48,4 +48,24 @@ for _name, _function in (("explain", explain), ("explain_json", explain_json),
                          ("draw_dot", draw_dot), ("draw_svg", draw_svg), ("draw_html", draw_html)):
     _function.__name__ = _function.__qualname__ = _name
 
-_tapir.hooks["svg"] = draw_svg
+
+
+def explain_paths(y, x, most=0):
+    """dy/dx as the sum over the paths from x to y of the products of the local derivatives along
+    them; `most` of them are listed (0: 8)."""
+    return Text(_tapir._explain_paths(y, x, most))
+
+
+def explain_nonfinite(y):
+    """Where NaN and infinity come from; empty if everything is finite."""
+    return Text(_tapir._explain_nonfinite(y))
+
+
+def _html(y):
+    """As an image, which survives where markup is stripped, and keeps its styles to itself."""
+    import base64
+    data = base64.b64encode(draw_svg(y).encode()).decode()
+    return f'<img alt="the graph that leads here" src="data:image/svg+xml;base64,{data}">'
+
+
+_tapir._hooks.update(svg=draw_svg, html=_html)

@@ -9,7 +9,7 @@ import sys
 
 from . import _tapir
 
-Status = enum.IntEnum("Status", list(_tapir.STATUSES), start=0, module="tapir")
+Status = enum.IntEnum("Status", list(_tapir._STATUSES), start=0, module="tapir")
 Status.__doc__ = "What can go wrong, as in ad.h: Status.BAD_ARGUMENT is AD_BAD_ARGUMENT."
 Status.__str__ = lambda self: self.name
 
@@ -132,12 +132,12 @@ def numbers(x, what):
         except (TypeError, ValueError):
             pass
     if a.dtype.kind not in "biuf":
-        hint = "; x.value is the number of a variable" if a.dtype.kind == "O" else ""
+        hint = "; x.value is the number of a variable" if _holds_variables(a) else ""
         raise TypeError(f"{what}: an array of {a.dtype} where numbers are needed{hint}")
     return np.asarray(a, dtype=np.float64, order="C")
 
 
-_tapir.hooks.update(error=error, scalar=scalar, numbers=numbers, status=Status)
+_tapir._hooks.update(error=error, scalar=scalar, numbers=numbers, status=Status)
 _tapir._use_arrays(empty, None)
 if "numpy" in sys.modules:
     numpy()

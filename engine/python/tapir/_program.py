@@ -47,12 +47,15 @@ def _split(flat, shapes):
     return parts
 
 
-def compile(function, params=None, inputs=None, *, params_at=None, inputs_at=None):
+def compile(function, params=None, inputs=None, *, params_at=None, inputs_at=None, model=None):
     """Records function(params, inputs) once and compiles it: a Program.
 
     params, inputs: shapes (a number or a tuple; () for one scalar). The function gets an Array of
     variables for each that is given, and returns a variable or an Array of them. params may be a
     dict of shapes: then it gets a dict of Arrays, and so do the program's methods.
+
+    model: an nn.Model, whose parameters are those of the program; the function gets inputs alone,
+    and model.values() are the params of a call.
 
     params_at, inputs_at: where to record, if it matters; an `if` on a variable is noted, and rows
     for which it would go the other way are an error (tapir.where records both ways).
@@ -65,27 +68,44 @@ def compile(function, params=None, inputs=None, *, params_at=None, inputs_at=Non
     param_shape = () if params is None else _shape(params, "params") if named is None \
         else (sum(map(prod, named.values())),)
     input_shape = () if inputs is None else _shape(inputs, "inputs")
-    tape = Tape()
+    if model is not None:
+        if params is not None:
+            raise TypeError("compile: either params or a model")
+        with model.tape.rewinding():
+            return _compiled(function, model.tape, None, (len(model),), input_shape,
+                             inputs is not None, None, inputs_at, model)
+    if named is not None and isinstance(params_at, dict):
+        params_at = _joined(params_at, named)
+    return _compiled(function, Tape(), named, param_shape if params is not None else None,
+                     input_shape, inputs is not None, params_at, inputs_at, None)
+
+
+def _compiled(function, tape, named, param_shape, input_shape, has_inputs, params_at, inputs_at,
+              model):
     given, w, x = [], [], []
-    if params is not None:
-        if named is not None and isinstance(params_at, dict):
-            params_at = _joined(params_at, named)
+    if model is not None:
+        w = [variable for _, _, variables in model._arrays() for variable in variables]
+    elif param_shape is not None:
         leaves = _leaves(tape, param_shape, params_at, "params_at", 1)
         w = [leaves] if param_shape == () else leaves.flat
         given.append(leaves if named is None else _split(leaves.flat, named))
-    if inputs is not None:
+    if has_inputs:
         leaves = _leaves(tape, input_shape, inputs_at, "inputs_at", len(w) + 1)
         x = [leaves] if input_shape == () else leaves.flat
         given.append(leaves)
     if not given:
         raise TypeError("compile: params or inputs must be given; they are shapes")
+    branches = tape._branches
     result = function(*given)
     if result is None:
         raise TypeError("compile: the function returned None")
     result = asarray(result)
-    program = _tapir._program(w, x, result.flat, param_shape if params is not None else (0,),
-                              input_shape if inputs is not None else (0,), result.shape, tape)
-    return program if named is None else NamedProgram(program, named, inputs is not None)
+    outputs = list(result.flat)
+    if tape._branches > branches:   # those noted behind the last output are guards too
+        outputs = [y*1 if isinstance(y, _tapir.Var) else y for y in outputs]
+    program = _tapir._program(w, x, outputs, param_shape if param_shape is not None else (0,),
+                              input_shape if has_inputs else (0,), result.shape, tape)
+    return program if named is None else NamedProgram(program, named)
 
 
 def _joined(values, shapes):
@@ -105,8 +125,8 @@ def _joined(values, shapes):
 class NamedProgram:
     """A program whose parameters are a dict of arrays."""
 
-    def __init__(self, program, shapes, has_inputs):
-        self.program, self.shapes, self._has_inputs = program, shapes, has_inputs
+    def __init__(self, program, shapes):
+        self.program, self.shapes = program, shapes
 
     def _call(self, method, params, rows):
         flat = _joined(params, self.shapes)

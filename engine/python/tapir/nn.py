@@ -21,14 +21,14 @@ from os import fsencode
 from . import _hooks, _tapir
 from ._array import Array, asarray
 from ._check import Report  # noqa: F401  what nn.check returns
-from ._program import _shape
+from ._program import _shape, compile
 from ._tape import Tape
 from ._tapir import Optimizer
 
 __all__ = [
     "Attention", "Data", "Embedding", "Epoch", "MLP", "Model", "Optimizer", "Step", "adagrad",
     "adam", "adamw", "bce", "check", "correct", "cross_entropy", "hinge", "huber", "layer_norm",
-    "log_softmax", "mae", "mse", "normal", "rms_norm", "rmsprop", "schedule", "sgd", "softmax",
+    "log_softmax", "mae", "mse", "normal", "predict", "rms_norm", "rmsprop", "schedule", "sgd", "softmax",
     "train", "uniform",
 ]
 
@@ -39,7 +39,7 @@ Step = namedtuple("Step", "epoch step steps loss rate")
 Step.__doc__ = "What is known after a step."
 Epoch = namedtuple("Epoch", "epoch loss metric held_out_loss rate seconds best examples_per_second")
 Epoch.__doc__ = "What is known after an epoch; NaN for what was not asked for."
-_tapir.hooks["epoch"] = Epoch
+_tapir._hooks["epoch"] = Epoch
 
 
 # ---- models --------------------------------------------------------------------------------------
@@ -83,6 +83,10 @@ class Model(_tapir.Model):
         if values is not None:
             array.value = values
         return array.flat[0] if shape == () else array
+
+    def save(self, path, single=False):
+        """Writes a safetensors file: F64, which keeps every bit, or F32 if single."""
+        self._save(path, single)
 
     def arrays(self):
         """The parameters: name -> array of numbers, in the order in which they were added."""
@@ -230,6 +234,14 @@ class Data(_tapir.Data):
         targets = prod(y.shape[1:])
         return cls._rows(_beside(x, y, rows, inputs, targets), rows, inputs, targets)
 
+    def shuffle(self, seed=1):
+        """The rows in another order."""
+        self._shuffle(seed)
+
+    def one_hot(self, classes=0, target=0):
+        """A target of class numbers becomes a column for each class (0: as many as there are)."""
+        self._one_hot(classes, target)
+
     @property
     def x(self):
         """rows x inputs"""
@@ -315,6 +327,8 @@ def train(model, loss, data, optimizer, *, epochs, batch, seed=0, progress=False
                         ("checkpoint_steps", checkpoint_steps), ("seed", seed)):
         if count < 0:
             raise ValueError(f"train: {name} is {count}")
+    if schedule is not None and (not isinstance(schedule, tuple) or len(schedule) != 6):
+        raise TypeError(f"train: schedule is made by nn.schedule, it is not {schedule!r}")
     step = None if on_step is None else lambda *fields: on_step(Step(*fields))
     return _tapir._nn_train(model, _by_example(loss, data), data, optimizer, {
         "epochs": epochs, "batch": batch, "seed": seed, "progress": progress, "held_out": held_out,
@@ -325,6 +339,16 @@ def train(model, loss, data, optimizer, *, epochs, batch, seed=0, progress=False
         "by_example": by_example, "shape": shape, "checkpoint_steps": checkpoint_steps,
         "resume": resume, "history": None if history is None else fsencode(history),
         "checkpoint": None if checkpoint is None else fsencode(checkpoint)})
+
+
+def predict(model, function, x):
+    """What function(x) gives for each row of x, by a program: rows, then the shape of its result.
+
+    function: of the inputs of one row, as variables: a net, or anything that uses the model."""
+    x = _hooks.numbers(x, "x")
+    if len(x.shape) == 0:
+        raise ValueError("predict: x has an axis of rows")
+    return compile(function, inputs=tuple(x.shape[1:]), model=model).values(model.values(), x)
 
 
 def check(model, loss, data, rows=8, **options):
