@@ -6,6 +6,7 @@
 #include "nn/rows.h"
 
 #include "expect.h"
+#include <ctype.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -329,6 +330,15 @@ static size_t times(const char *text, const char *words) {
 }
 
 /* Once per training, whichever rows cause it, in the progress and on the model. */
+/* Notes are broken between words at 80 columns: a text as one line. */
+static void join(char *text) {
+    char *to = text;
+    for (const char *from = text; *from; from++)
+        if (!isspace((unsigned char)*from) || (to > text && to[-1] != ' '))
+            *to++ = isspace((unsigned char)*from) ? ' ' : *from;
+    *to = '\0';
+}
+
 Test(rows, training_that_is_slow_for_want_of_programs_says_so_once) {
     enum { MORE = 90 };
     double x[MORE * WIDTH];
@@ -346,6 +356,7 @@ Test(rows, training_that_is_slow_for_want_of_programs_says_so_once) {
                      .epochs = 2, .batch = 9, .progress = true, .stream = to, .held_out = more}),
         AD_OK, "%s", nn_model_message(model));
     fclose(to);
+    join(text);
     cr_expect_eq(times(text, "note: row "), 1, "%s", text);
     cr_expect_eq(times(text, "recorded one by one, about ten times slower"), 1, "%s", text);
     cr_expect_not_null(strstr(nn_model_note(model), "recorded one by one"));
