@@ -31,7 +31,19 @@ static bool size_option(PyObject *dict, const char *name, size_t *to) {
 }
 
 /* A list of (name, shape). */
+static bool are_blocks(PyObject *list) {
+    bool good = PyList_Check(list);
+    for (Py_ssize_t b = 0; good && b < PyList_Size(list); b++) {
+        PyObject *pair = PyList_GetItem(list, b);
+        good = PyTuple_Check(pair) && PyTuple_Size(pair) == 2 &&
+               PyUnicode_Check(PyTuple_GetItem(pair, 0)) && PyTuple_Check(PyTuple_GetItem(pair, 1));
+    }
+    if (!good) PyErr_SetString(PyExc_TypeError, "blocks: a list of (name, shape) is needed");
+    return good;
+}
+
 static bool read_blocks(PyObject *list, py_options *o) {
+    if (!are_blocks(list)) return false;
     const Py_ssize_t n = PyList_Size(list);
     Py_ssize_t       axes = 0;
     for (Py_ssize_t b = 0; b < n; b++)
@@ -42,7 +54,7 @@ static bool read_blocks(PyObject *list, py_options *o) {
     size_t *shape = o->shape;
     for (Py_ssize_t b = 0; b < n; b++) {
         PyObject *pair = PyList_GetItem(list, b), *sizes = PyTuple_GetItem(pair, 1);
-        o->block[b].name = PyUnicode_AsUTF8AndSize(PyTuple_GetItem(pair, 0), NULL);
+        o->block[b].name = py_utf8(PyTuple_GetItem(pair, 0), "the name of a block");
         o->block[b].rank = (size_t)PyTuple_Size(sizes);
         o->block[b].shape = shape;
         for (Py_ssize_t k = 0; k < PyTuple_Size(sizes); k++)
@@ -69,8 +81,17 @@ bool py_options_take(PyObject *dict, py_options *o) {
         good = py_numbers_take(direction, "direction", &o->direction);
         if (good) o->options.direction = py_numbers_at(&o->direction);
     }
+    if (!good && !PyErr_Occurred())
+        PyErr_SetString(PyExc_TypeError, "the options of a check are a dict");
     if (!good) py_options_drop(o);
     return good;
+}
+
+bool py_options_fit(const py_options *o, size_t n) {
+    if (!o->direction.taken || py_numbers_count(&o->direction) == n) return true;
+    PyErr_Format(PyExc_ValueError, "direction: %zu numbers are needed, these are %zu", n,
+                 py_numbers_count(&o->direction));
+    return false;
 }
 
 void py_options_drop(py_options *o) {
@@ -198,7 +219,8 @@ static void subject_drop(subject *s) {
 static bool subject_take(subject *s, PyObject *x, PyObject *claimed, PyObject *options) {
     if (!py_options_take(options, &s->o)) return false;
     if (py_numbers_take(x, "x", &s->x) &&
-        (claimed == NULL || py_numbers_take(claimed, "claimed", &s->claimed)))
+        (claimed == NULL || py_numbers_take(claimed, "claimed", &s->claimed)) &&
+        py_options_fit(&s->o, py_numbers_count(&s->x)))
         return true;
     subject_drop(s);
     return false;
@@ -312,6 +334,7 @@ static PyObject *recorded(ad_var y, const py_list *x, const double *claimed, py_
     PyEval_RestoreThread(thread);
     if (tape != NULL) py_tape_leave(tape);
     if (tape == NULL || !py_operations_raised(tape)) return py_report_new(report);
+    ad_tape_clear(tape->tape);
     ad_check_free(report);
     return NULL;
 }
@@ -332,7 +355,7 @@ static PyObject *function_check_recorded(PyObject *module, PyObject *args) {
     if (!py_options_take(dict, &o)) return NULL;
     if (py_list_take(leaves, "check", &x)) {
         const bool own = claims == Py_None; /* what the library says itself */
-        if (py_tape_join(&tape, x.tape) &&
+        if (py_tape_join(&tape, x.tape) && py_options_fit(&o, x.n) &&
             (own || (py_numbers_take(claims, "claimed", &claimed) && claims_fit(&claimed, x.n))))
             result = recorded(y, &x, own ? NULL : py_numbers_at(&claimed), tape, &o.options);
         py_numbers_drop(&claimed);

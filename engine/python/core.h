@@ -55,6 +55,11 @@ void      py_tape_leave(py_tape *tape);
 /* Calls what stands under this name in py_hooks; NULL with an exception. */
 PyObject *py_hook(const char *name, PyObject *args);
 
+/* After a call of the library: true, or false with what an operation raised or the tape's error as
+ * an exception; both are then forgotten. */
+bool py_tape_good(py_tape *tape);
+/* Is this thread inside a function of an operation? */
+bool py_operating(void);
 /* What a function of an operation recorded on the tape raised is raised now. */
 bool py_operations_raised(const py_tape *tape);
 
@@ -62,12 +67,14 @@ bool py_operations_raised(const py_tape *tape);
 
 /* Operands of one operation: *tape becomes `other` if it is NULL. False with an exception: they are
  * two, or another thread is inside. NULL joins any. */
-bool      py_tape_join(py_tape **tape, py_tape *other);
+bool        py_tape_join(py_tape **tape, py_tape *other);
 /* The new object, or the tape's error as an exception. */
-PyObject *py_var_new(py_tape *tape, ad_var v);
+PyObject   *py_var_new(py_tape *tape, ad_var v);
+/* UTF-8 without a zero inside, or NULL with an exception. */
+const char *py_utf8(PyObject *string, const char *what);
 /* A variable or a number; *tape is set if it was NULL. False without an exception if x is neither,
  * with one if the tape is in use. */
-bool      py_operand(PyObject *x, ad_var *v, py_tape **tape);
+bool        py_operand(PyObject *x, ad_var *v, py_tape **tape);
 
 /* A sequence of variables and numbers, or one. */
 typedef struct py_list {
@@ -146,6 +153,8 @@ typedef struct py_options {
     PyObject        *dict;
 } py_options;
 bool py_options_take(PyObject *dict, py_options *o);
+/* False with an exception: a direction has another length than n. */
+bool py_options_fit(const py_options *o, size_t n);
 void py_options_drop(py_options *o);
 
 #endif

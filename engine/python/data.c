@@ -31,6 +31,10 @@ static nn_data *of(PyObject *self) {
     return ((py_data *)self)->data;
 }
 
+static bool idle(PyObject *self) {
+    return py_idle(((py_data *)self)->busy, "table");
+}
+
 static PyObject *done(PyObject *self) {
     if (nn_data_status(of(self)) == AD_OK) Py_RETURN_NONE;
     return py_raise(nn_data_status(of(self)), nn_data_message(of(self)));
@@ -122,6 +126,7 @@ static PyObject *data_split(PyObject *self, PyObject *args, PyObject *keywords) 
     if (!PyArg_ParseTupleAndKeywords(args, keywords, "d|O&:split", names, &fraction, py_whole,
                                      &seed))
         return NULL;
+    if (!idle(self)) return NULL;
     nn_data *part = nn_data_split(of(self), fraction, seed);
     if (nn_data_status(of(self)) != AD_OK) {
         nn_data_free(part);
@@ -133,6 +138,7 @@ static PyObject *data_split(PyObject *self, PyObject *args, PyObject *keywords) 
 static PyObject *data_shuffle(PyObject *self, PyObject *args) {
     unsigned long long seed = 1;
     if (!PyArg_ParseTuple(args, "|O&:shuffle", py_whole, &seed)) return NULL;
+    if (!idle(self)) return NULL;
     nn_data_shuffle(of(self), seed);
     return done(self);
 }
@@ -140,6 +146,7 @@ static PyObject *data_shuffle(PyObject *self, PyObject *args) {
 static PyObject *data_scale(PyObject *self, PyObject *args) {
     double factor;
     if (!PyArg_ParseTuple(args, "d:scale", &factor)) return NULL;
+    if (!idle(self)) return NULL;
     nn_data_scale(of(self), factor);
     return done(self);
 }
@@ -149,6 +156,7 @@ static PyObject *data_one_hot(PyObject *self, PyObject *args) {
     if (!PyArg_ParseTuple(args, "n|n:one_hot", &classes, &target)) return NULL;
     if (classes < 0 || target < 0)
         return PyErr_Format(PyExc_ValueError, "one_hot: classes and target are not negative");
+    if (!idle(self)) return NULL;
     nn_data_one_hot(of(self), (size_t)target, (size_t)classes);
     return done(self);
 }
@@ -156,6 +164,7 @@ static PyObject *data_one_hot(PyObject *self, PyObject *args) {
 static PyObject *data_moments(PyObject *self, PyObject *none) {
     (void)none;
     Py_buffer mean, deviation;
+    if (nn_data_status(of(self)) != AD_OK) return done(self);
     PyObject *a = py_array_flat(nn_data_inputs(of(self)), &mean);
     PyObject *b = a != NULL ? py_array_flat(nn_data_inputs(of(self)), &deviation) : NULL;
     if (b != NULL) {
@@ -178,7 +187,8 @@ static PyObject *data_standardize(PyObject *self, PyObject *args) {
     if (py_numbers_take(given[1], "deviation", &deviation)) {
         if (py_numbers_count(&mean) != n || py_numbers_count(&deviation) != n)
             PyErr_Format(PyExc_ValueError, "standardize: the table has %zu inputs", n);
-        else nn_data_standardize(of(self), py_numbers_at(&mean), py_numbers_at(&deviation));
+        else if (idle(self))
+            nn_data_standardize(of(self), py_numbers_at(&mean), py_numbers_at(&deviation));
         py_numbers_drop(&deviation);
     }
     py_numbers_drop(&mean);

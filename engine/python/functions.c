@@ -5,6 +5,7 @@
  * Python half (hook "map"), which gives an Array. */
 #include "core.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -35,6 +36,7 @@ static bool fill(py_list *list, PyObject *items, const char *what) {
 static PyObject *items_of(PyObject *x) {
     PyObject *flat = PyObject_GetAttrString(x, "flat");
     if (flat == NULL) {
+        if (!PyErr_ExceptionMatches(PyExc_AttributeError)) return NULL;
         PyErr_Clear();
         return PySequence_List(x);
     }
@@ -174,8 +176,9 @@ static PyObject *function_pick(PyObject *module, PyObject *args) {
         py_list_drop(&list);
         return NULL;
     }
-    if (tape == NULL && !(ad_value(i) >= 0 && ad_value(i) < (double)list.n))
-        PyErr_SetString(PyExc_IndexError, "pick: an index out of range");
+    const double at = ad_value(i);
+    if (tape == NULL && !(at >= 0 && at < (double)list.n && at == floor(at)))
+        PyErr_SetString(PyExc_IndexError, "pick: an index that is not whole, or out of range");
     else result = result_of(tape, ad_pick(i, list.n, list.v));
     py_list_drop(&list);
     return result;
@@ -195,19 +198,17 @@ static bool pair_take(PyObject *y, PyObject *x, const char *what, pair *p) {
         py_list_drop(&p->y);
         return false;
     }
-    p->tape = p->y.tape != NULL ? p->y.tape : p->x.tape;
-    return true;
+    p->tape = p->y.tape;
+    if (py_tape_join(&p->tape, p->x.tape)) return true;
+    py_list_drop(&p->y);
+    py_list_drop(&p->x);
+    return false;
 }
 
 /* Drops what was taken; array is released, or dropped where the tape holds an error. */
 static PyObject *pair_done(pair *p, PyObject *array, Py_buffer *buffer) {
     PyBuffer_Release(buffer);
-    if (p->tape != NULL && py_operations_raised(p->tape)) {
-        Py_CLEAR(array);
-    } else if (p->tape != NULL && ad_tape_status(p->tape->tape) != AD_OK) {
-        py_raise_tape(p->tape);
-        Py_CLEAR(array);
-    }
+    if (p->tape != NULL && !py_tape_good(p->tape)) Py_CLEAR(array);
     return array;
 }
 
@@ -327,10 +328,10 @@ static PyObject *function_tangent(PyObject *module, PyObject *args) {
         return NULL;
     if (pair_take(y, x, "tangent", &p)) {
         if (direction_fits(&direction, &p, "tangent")) {
+            if (p.tape != NULL) py_tape_enter(p.tape);
             const double slope = ad_tangent(p.y.v[0], p.x.n, p.x.v, py_numbers_at(&direction));
-            result = p.tape != NULL && ad_tape_status(p.tape->tape) != AD_OK
-                       ? py_raise_tape(p.tape)
-                       : PyFloat_FromDouble(slope);
+            if (p.tape != NULL) py_tape_leave(p.tape);
+            if (p.tape == NULL || py_tape_good(p.tape)) result = PyFloat_FromDouble(slope);
         }
         pair_drop(&p);
     }
@@ -359,9 +360,10 @@ static PyObject *function_record_gradient(PyObject *module, PyObject *args) {
     if (grad == NULL) {
         PyErr_NoMemory();
     } else if (one_result(&p, "record_gradient")) {
+        if (p.tape != NULL) py_tape_enter(p.tape);
         ad_record_gradient(p.y.v[0], p.x.n, p.x.v, grad);
-        if (p.tape != NULL && ad_tape_status(p.tape->tape) != AD_OK) py_raise_tape(p.tape);
-        else result = list_of(p.tape, p.x.n, grad);
+        if (p.tape != NULL) py_tape_leave(p.tape);
+        if (p.tape == NULL || py_tape_good(p.tape)) result = list_of(p.tape, p.x.n, grad);
     }
     PyMem_Free(grad);
     pair_drop(&p);
@@ -387,6 +389,16 @@ static bool read_view(PyObject *keywords, PyObject *y, PyObject **results, ad_vi
     return true;
 }
 
+/* What was written, or what went wrong. */
+static PyObject *text_or_error(py_text *text, ad_status status, py_tape *tape) {
+    if (tape == NULL || py_tape_good(tape)) {
+        if (status == AD_OK) return py_text_close(text);
+        py_raise(status, NULL);
+    }
+    py_text_drop(text);
+    return NULL;
+}
+
 typedef ad_status writer(size_t n, const ad_var y[], const ad_view *view, FILE *to);
 
 static PyObject *written(PyObject *args, PyObject *keywords, const char *what, writer *write) {
@@ -398,14 +410,10 @@ static PyObject *written(PyObject *args, PyObject *keywords, const char *what, w
         return NULL;
     PyObject *string = NULL;
     if (py_text_open(&text)) {
+        if (y.tape != NULL) py_tape_enter(y.tape);
         const ad_status status = write(y.n, y.v, &view, text.file);
-        if (status == AD_OK) {
-            string = py_text_close(&text);
-        } else {
-            py_text_drop(&text);
-            if (y.tape == NULL || ad_tape_status(y.tape->tape) == AD_OK) py_raise(status, NULL);
-            else py_raise_tape(y.tape);
-        }
+        if (y.tape != NULL) py_tape_leave(y.tape);
+        string = text_or_error(&text, status, y.tape);
     }
     py_list_drop(&y);
     return string;
@@ -422,9 +430,15 @@ WRITTEN(draw_dot, ad_draw_dot)
 WRITTEN(draw_svg, ad_draw_svg)
 WRITTEN(draw_html, ad_draw_html)
 
+/* Plain numbers alone have nothing to explain. */
+static bool on_a_tape(const py_tape *tape) {
+    if (tape == NULL) PyErr_SetString(PyExc_TypeError, "plain numbers have nothing to explain");
+    return tape != NULL;
+}
+
 static PyObject *function_explain_paths(PyObject *module, PyObject *args) {
     (void)module;
-    PyObject  *y, *x, *string = NULL;
+    PyObject  *y, *x;
     Py_ssize_t most = 0;
     ad_var     a, b;
     py_tape   *tape = NULL;
@@ -435,12 +449,11 @@ static PyObject *function_explain_paths(PyObject *module, PyObject *args) {
             PyErr_SetString(PyExc_TypeError, "explain_paths: two variables are needed");
         return NULL;
     }
-    if (!py_text_open(&text)) return NULL;
+    if (!on_a_tape(tape) || !py_text_open(&text)) return NULL;
+    py_tape_enter(tape);
     const ad_status status = ad_explain_paths(a, b, most > 0 ? (size_t)most : 0, text.file);
-    if (status == AD_OK) return py_text_close(&text);
-    py_text_drop(&text);
-    if (tape != NULL) py_raise_tape(tape);
-    return PyErr_Occurred() ? string : py_raise(status, NULL);
+    py_tape_leave(tape);
+    return text_or_error(&text, status, tape);
 }
 
 static PyObject *function_explain_nonfinite(PyObject *module, PyObject *y) {
@@ -453,11 +466,11 @@ static PyObject *function_explain_nonfinite(PyObject *module, PyObject *y) {
             PyErr_SetString(PyExc_TypeError, "explain_nonfinite: a variable is needed");
         return NULL;
     }
-    if (!py_text_open(&text)) return NULL;
+    if (!on_a_tape(tape) || !py_text_open(&text)) return NULL;
+    py_tape_enter(tape);
     ad_explain_nonfinite(v, text.file);
-    if (tape == NULL || ad_tape_status(tape->tape) == AD_OK) return py_text_close(&text);
-    py_text_drop(&text);
-    return py_raise_tape(tape);
+    py_tape_leave(tape);
+    return text_or_error(&text, AD_OK, tape);
 }
 
 /* ---- the table ------------------------------------------------------------------------------- */

@@ -5,6 +5,12 @@
 
 PyTypeObject *py_model_type, *py_optimizer_type;
 
+bool py_idle(size_t busy, const char *what) {
+    if (busy == 0) return true;
+    PyErr_Format(PyExc_RuntimeError, "a training is using this %s; it cannot be changed now", what);
+    return false;
+}
+
 /* ---- models ---------------------------------------------------------------------------------- */
 
 PyObject *py_model_done(py_model *model) {
@@ -72,7 +78,8 @@ static PyObject *model_param(PyObject *self, PyObject *args) {
     size_t      shape[8], rank, count = 1;
     if (!PyArg_ParseTuple(args, "sO!ddd", &name, &PyTuple_Type, &tuple, &init.low, &init.high,
                           &init.deviation) ||
-        !read_shape(tuple, shape, &rank) || !py_tape_free_to_use(m->tape))
+        !read_shape(tuple, shape, &rank) || !py_idle(m->busy, "model") ||
+        !py_tape_free_to_use(m->tape))
         return NULL;
     const ad_var *v = nn_param(m->model, name, rank, shape, init);
     if (v == NULL) return py_model_done(m);
@@ -91,8 +98,10 @@ static PyObject *model_arrays(PyObject *self, PyObject *none) {
         PyObject      *shape = PyTuple_New((Py_ssize_t)a.rank);
         for (size_t k = 0; shape != NULL && k < a.rank; k++)
             PyTuple_SetItem(shape, (Py_ssize_t)k, PyLong_FromSize_t(a.shape[k]));
-        PyObject *vars = vars_of(m->tape, a.count, a.param);
-        PyObject *item = vars != NULL ? Py_BuildValue("(sNN)", a.name, shape, vars) : NULL;
+        PyObject *vars = shape != NULL ? vars_of(m->tape, a.count, a.param) : NULL;
+        PyObject *item = vars != NULL ? Py_BuildValue("(sOO)", a.name, shape, vars) : NULL;
+        Py_XDECREF(shape);
+        Py_XDECREF(vars);
         if (item == NULL || PyList_Append(list, item) < 0) Py_CLEAR(list);
         Py_XDECREF(item);
     }
@@ -108,13 +117,20 @@ static PyObject *model_values(PyObject *self, PyObject *none) {
     if (array == NULL) return NULL;
     nn_model_values(m->model, buffer.buf);
     PyBuffer_Release(&buffer);
+    PyObject *fine = py_model_done(m);
+    if (fine == NULL) Py_CLEAR(array);
+    Py_XDECREF(fine);
     return array;
 }
 
 static PyObject *model_set_values(PyObject *self, PyObject *values) {
     py_model  *m = (py_model *)self;
     py_numbers numbers;
-    if (!py_tape_free_to_use(m->tape) || !py_numbers_take(values, "values", &numbers)) return NULL;
+    if (!py_numbers_take(values, "values", &numbers)) return NULL;
+    if (!py_tape_free_to_use(m->tape)) {
+        py_numbers_drop(&numbers);
+        return NULL;
+    }
     const size_t wanted = nn_model_count(m->model), given = py_numbers_count(&numbers);
     if (wanted == given) nn_model_set_values(m->model, py_numbers_at(&numbers));
     py_numbers_drop(&numbers);
@@ -243,8 +259,12 @@ static PyObject *optimizer_of(nn_optimizer *optimizer) {
         return NULL;
     }
     py_optimizer *self = PyObject_New(py_optimizer, py_optimizer_type);
-    if (self == NULL) nn_optimizer_free(optimizer);
-    else self->optimizer = optimizer;
+    if (self == NULL) {
+        nn_optimizer_free(optimizer);
+        return NULL;
+    }
+    self->optimizer = optimizer;
+    self->busy = 0;
     return (PyObject *)self;
 }
 
@@ -345,8 +365,13 @@ static PyObject *optimizer_step(PyObject *self, PyObject *args) {
     PyObject     *given;
     py_numbers    gradient;
     if (!PyArg_ParseTuple(args, "O!O:step", py_model_type, &m, &given) ||
-        !py_tape_free_to_use(m->tape) || !py_numbers_take(given, "gradient", &gradient))
+        !py_idle(((py_optimizer *)self)->busy, "optimizer") ||
+        !py_numbers_take(given, "gradient", &gradient))
         return NULL;
+    if (!py_tape_free_to_use(m->tape)) {
+        py_numbers_drop(&gradient);
+        return NULL;
+    }
     const size_t    count = nn_model_count(m->model), n = py_numbers_count(&gradient);
     const ad_status status =
         n == count ? nn_optimizer_step(o, m->model, py_numbers_at(&gradient)) : AD_OK;

@@ -104,6 +104,18 @@ Py_ssize_t py_shape_count(PyObject *shape) {
     return count;
 }
 
+const char *py_utf8(PyObject *string, const char *what) {
+    Py_ssize_t length;
+    if (!PyUnicode_Check(string)) {
+        PyErr_Format(PyExc_TypeError, "%s is a str, not %R", what, string);
+        return NULL;
+    }
+    const char *text = PyUnicode_AsUTF8AndSize(string, &length);
+    if (text == NULL || strlen(text) == (size_t)length) return text;
+    PyErr_Format(PyExc_ValueError, "%s has a zero inside: %R", what, string);
+    return NULL;
+}
+
 int py_whole(PyObject *x, void *to) {
     PyObject *index = PyNumber_Index(x);
     if (index == NULL) return 0;

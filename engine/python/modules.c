@@ -81,7 +81,7 @@ static PyObject *function_mlp(PyObject *module, PyObject *args) {
                           &output, &weight, &bias, &name, &with_bias) ||
         !activation_named(hidden, &c.hidden) || !activation_named(output, &c.output) ||
         !rule_named(weight, &c.weight) || !rule_named(bias, &c.bias) ||
-        !py_tape_free_to_use(model->tape))
+        !py_idle(model->busy, "model") || !py_tape_free_to_use(model->tape))
         return NULL;
     const Py_ssize_t count = PyTuple_Size(sizes);
     size_t          *size = PyMem_Calloc((size_t)count + 1, sizeof *size);
@@ -107,7 +107,7 @@ static PyObject *function_attention(PyObject *module, PyObject *args) {
     nn_attention_config c = {0};
     if (!PyArg_ParseTuple(args, "O!snnnp", py_model_type, &model, &c.name, &width, &heads,
                           &positions, &causal) ||
-        !py_tape_free_to_use(model->tape))
+        !py_idle(model->busy, "model") || !py_tape_free_to_use(model->tape))
         return NULL;
     if (width < 0 || heads < 0 || positions < 0)
         return PyErr_Format(PyExc_ValueError, "attention: a negative size");
@@ -125,7 +125,7 @@ static PyObject *function_embedding(PyObject *module, PyObject *args) {
     const char *name;
     Py_ssize_t  count, width;
     if (!PyArg_ParseTuple(args, "O!snn", py_model_type, &model, &name, &count, &width) ||
-        !py_tape_free_to_use(model->tape))
+        !py_idle(model->busy, "model") || !py_tape_free_to_use(model->tape))
         return NULL;
     if (count < 0 || width < 0) return PyErr_Format(PyExc_ValueError, "embedding: a negative size");
     return module_of(EMBEDDING,
@@ -210,6 +210,14 @@ static const struct {
     {"bce", nn_bce}, {"bce_sum", nn_bce_sum}, {"hinge", nn_hinge}, {"hinge_sum", nn_hinge_sum},
 };
 
+static ad_var loss_named(const char *name, const py_list *prediction, const py_list *target,
+                         double delta) {
+    for (size_t i = 0; i < sizeof losses / sizeof *losses; i++)
+        if (strcmp(losses[i].name, name) == 0)
+            return losses[i].loss(target->n, prediction->v, target->v);
+    return nn_huber(target->n, prediction->v, target->v, delta);
+}
+
 /* _nn_loss(name, prediction, target, delta) */
 static PyObject *function_loss(PyObject *module, PyObject *args) {
     (void)module;
@@ -222,16 +230,11 @@ static PyObject *function_loss(PyObject *module, PyObject *args) {
         return NULL;
     if (py_list_take(given[1], name, &target)) {
         py_tape *tape = prediction.tape;
-        ad_var   v = ad_num(0);
-        for (size_t i = 0; i < sizeof losses / sizeof *losses; i++)
-            if (strcmp(losses[i].name, name) == 0 && prediction.n == target.n)
-                v = losses[i].loss(target.n, prediction.v, target.v);
-        if (strcmp(name, "huber") == 0 && prediction.n == target.n)
-            v = nn_huber(target.n, prediction.v, target.v, delta);
         if (prediction.n != target.n)
             PyErr_Format(PyExc_ValueError, "%s: %zu predictions and %zu targets", name,
                          prediction.n, target.n);
-        else if (py_tape_join(&tape, target.tape)) result = py_var_new(tape, v);
+        else if (py_tape_join(&tape, target.tape))
+            result = py_var_new(tape, loss_named(name, &prediction, &target, delta));
         py_list_drop(&target);
     }
     py_list_drop(&prediction);

@@ -9,18 +9,23 @@
 typedef struct py_model {
     PyObject_HEAD nn_model *model;
     py_tape                *tape;
+    size_t busy; /* trainings and checks that it takes part in: no new parameters then */
 } py_model;
 
 typedef struct py_data {
     PyObject_HEAD nn_data *data;
+    size_t                 busy; /* the same: its rows stay where they are */
 } py_data;
 
 typedef struct py_optimizer {
     PyObject_HEAD nn_optimizer *optimizer;
+    size_t                      busy; /* the same: it takes no other steps */
 } py_optimizer;
 
 extern PyTypeObject *py_model_type, *py_data_type, *py_optimizer_type;
 
+/* False with an exception: a training is using it. */
+bool      py_idle(size_t busy, const char *what);
 /* The error of the model, as an exception, forgotten afterwards; None if there is none. */
 PyObject *py_model_done(py_model *model);
 

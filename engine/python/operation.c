@@ -17,6 +17,13 @@ typedef struct py_operation {
 
 static PyTypeObject *operation_type;
 
+/* How many functions of operations this thread is inside. */
+static _Thread_local size_t operating;
+
+bool py_operating(void) {
+    return operating > 0;
+}
+
 static void keep(py_operation *o) {
     if (o->type == NULL) PyErr_Fetch(&o->type, &o->error, &o->trace);
     else PyErr_Clear();
@@ -33,8 +40,10 @@ static double value_of(size_t n, const double x[], void *context) {
     py_operation          *o = context;
     double                 v = NAN;
     const PyGILState_STATE state = PyGILState_Ensure();
-    PyObject              *list = o->type == NULL ? numbers_of(n, x) : NULL;
+    PyObject              *list = numbers_of(n, x);
+    operating++;
     PyObject *result = list != NULL ? PyObject_CallFunctionObjArgs(o->value, list, NULL) : NULL;
+    operating--;
     if (result != NULL) v = PyFloat_AsDouble(result);
     if (PyErr_Occurred()) {
         v = NAN;
@@ -60,10 +69,12 @@ static void read_partials(const py_operation *o, PyObject *result, size_t n, dou
 static void partials_of(size_t n, const double x[], double v, double partial[], void *context) {
     py_operation          *o = context;
     const PyGILState_STATE state = PyGILState_Ensure();
-    PyObject              *list = o->type == NULL ? numbers_of(n, x) : NULL;
+    PyObject              *list = numbers_of(n, x);
     PyObject              *number = list != NULL ? PyFloat_FromDouble(v) : NULL;
-    PyObject              *result =
+    operating++;
+    PyObject *result =
         number != NULL ? PyObject_CallFunctionObjArgs(o->partials, list, number, NULL) : NULL;
+    operating--;
     if (result != NULL) read_partials(o, result, n, partial);
     if (PyErr_Occurred()) {
         for (size_t i = 0; i < n; i++) partial[i] = NAN;
@@ -109,7 +120,7 @@ static PyObject *operation_new(PyTypeObject *type, PyObject *args, PyObject *key
     o->name = Py_NewRef(name);
     o->value = Py_NewRef(value);
     o->partials = Py_NewRef(partials);
-    o->op = (ad_custom_op){.name = PyUnicode_AsUTF8AndSize(name, NULL),
+    o->op = (ad_custom_op){.name = py_utf8(name, "the name of an Operation"),
                            .operands = SIZE_MAX,
                            .value = value_of,
                            .partials = partials_of};
@@ -169,7 +180,9 @@ static PyObject *recorded(PyObject *self, const py_list *x) {
     py_tape_enter(x->tape);
     const ad_var v = ad_custom(x->tape->tape, &o->op, x->n, x->v, o);
     py_tape_leave(x->tape);
-    return raise_kept(o) ? NULL : py_var_new(x->tape, v);
+    if (!raise_kept(o)) return py_var_new(x->tape, v);
+    ad_tape_clear(x->tape->tape);
+    return NULL;
 }
 
 static PyObject *operation_call(PyObject *self, PyObject *args, PyObject *keywords) {

@@ -201,7 +201,7 @@ static PyObject *program_gradient(PyObject *self, PyObject *const *args, Py_ssiz
 
 static PyObject *program_emit_c(PyObject *self, PyObject *name) {
     const py_program *p = (const py_program *)self;
-    const char       *text = PyUnicode_AsUTF8AndSize(name, NULL);
+    const char       *text = py_utf8(name, "a name of C");
     py_text           to;
     if (text == NULL || !py_text_open(&to)) return NULL;
     const ad_status status = ad_program_emit_c(p->program, text, to.file);
@@ -237,11 +237,17 @@ static PyObject *program_check(PyObject *self, PyObject *args) {
         return NULL;
     PyObject *report = NULL;
     if (call_take(p, pair, 2, "check", &c)) {
+        if (!py_options_fit(&o, p->params)) {
+            call_drop(&c);
+            py_options_drop(&o);
+            return NULL;
+        }
         ad_check_report     *r;
         PyThreadState *const thread = PyEval_SaveThread();
         r = ad_check_program(p->program, c.w, c.rows, c.x, &o.options);
         PyEval_RestoreThread(thread);
-        report = py_report_new(r);
+        if (py_operations_raised(p->tape)) ad_check_free(r);
+        else report = py_report_new(r);
         call_drop(&c);
     }
     py_options_drop(&o);
@@ -297,7 +303,11 @@ static PyObject *function_program(PyObject *module, PyObject *args) {
     while (taken < 3 && py_list_take(given[taken], "compile", &part[taken])) taken++;
     PyObject   *result = NULL;
     py_program *p = taken == 3 ? blank(shape[0], shape[1], shape[2], tape) : NULL;
-    if (p != NULL) result = compiled(part, p);
+    py_tape    *one = (py_tape *)tape;
+    bool        joined = p != NULL;
+    for (int k = 0; joined && k < 3; k++) joined = py_tape_join(&one, part[k].tape);
+    if (joined) result = compiled(part, p);
+    else Py_XDECREF((PyObject *)p);
     while (taken > 0) py_list_drop(&part[--taken]);
     return result;
 }

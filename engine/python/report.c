@@ -137,11 +137,11 @@ COUNT(seed)
 COUNT(evaluations)
 
 static PyObject *report_coordinate(PyObject *self, PyObject *index) {
-    const size_t i = PyLong_AsSize_t(index);
-    if (i == (size_t)-1 && PyErr_Occurred()) return NULL;
+    unsigned long long i;
+    if (!py_whole(index, &i)) return NULL;
     if (i >= of(self)->n)
-        return PyErr_Format(PyExc_IndexError, "coordinate %zu of %zu", i, of(self)->n);
-    return hooked("verdict", Py_BuildValue("(i)", (int)ad_check_coordinate(of(self), i)));
+        return PyErr_Format(PyExc_IndexError, "coordinate %llu of %zu", i, of(self)->n);
+    return hooked("verdict", Py_BuildValue("(i)", (int)ad_check_coordinate(of(self), (size_t)i)));
 }
 
 static PyObject *printed(PyObject *self, int format) {

@@ -10,9 +10,22 @@ PyTypeObject *py_tape_type;
 /* ---- one thread at a time -------------------------------------------------------------------- */
 
 bool py_tape_free_to_use(const py_tape *tape) {
-    if (tape->owner == 0 || tape->owner == PyThread_get_thread_ident()) return true;
-    py_raise(AD_BAD_ARGUMENT,
-             "another thread is working on this tape; a tape belongs to one thread at a time");
+    if (tape->owner == 0) return true;
+    const bool own = tape->owner == PyThread_get_thread_ident();
+    if (own && !py_operating()) return true;
+    if (own)
+        py_raise(AD_BAD_ARGUMENT,
+                 "a function of an Operation must not touch the tape that is calling it");
+    else
+        py_raise(AD_BAD_ARGUMENT,
+                 "another thread is working on this tape; a tape belongs to one thread at a time");
+    return false;
+}
+
+bool py_tape_good(py_tape *tape) {
+    if (py_operations_raised(tape)) ad_tape_clear(tape->tape);
+    else if (ad_tape_status(tape->tape) != AD_OK) py_raise_tape(tape);
+    else return true;
     return false;
 }
 
@@ -87,11 +100,7 @@ static Py_ssize_t tape_length(PyObject *self) {
 }
 
 static PyObject *done(py_tape *tape) {
-    if (py_operations_raised(tape)) {
-        ad_tape_clear(tape->tape);
-        return NULL;
-    }
-    if (ad_tape_status(tape->tape) != AD_OK) return py_raise_tape(tape);
+    if (!py_tape_good(tape)) return NULL;
     Py_RETURN_NONE;
 }
 
@@ -114,7 +123,11 @@ static PyObject *tape_input(PyObject *self, PyObject *args, PyObject *keywords) 
 static PyObject *tape_inputs(PyObject *self, PyObject *values) {
     py_tape   *tape = (py_tape *)self;
     py_numbers numbers;
-    if (!py_tape_free_to_use(tape) || !py_numbers_take(values, "inputs", &numbers)) return NULL;
+    if (!py_numbers_take(values, "inputs", &numbers)) return NULL;
+    if (!py_tape_free_to_use(tape)) {
+        py_numbers_drop(&numbers);
+        return NULL;
+    }
     const size_t n = py_numbers_count(&numbers);
     PyObject    *list = PyList_New((Py_ssize_t)n);
     for (size_t i = 0; list != NULL && i < n; i++) {
@@ -200,7 +213,7 @@ static PyObject *parse(py_tape *tape, const char *text, PyObject *keywords) {
     py_list   list;
     if (names != NULL && values != NULL && py_list_take(values, "parse", &list)) {
         const char *c_names = PyUnicode_AsUTF8AndSize(names, NULL);
-        if (c_names != NULL)
+        if (c_names != NULL && py_tape_join(&tape, list.tape) && py_tape_free_to_use(tape))
             result = py_var_new(tape, ad_parse(tape->tape, text, list.n, c_names, list.v));
         py_list_drop(&list);
     }

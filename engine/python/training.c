@@ -11,6 +11,7 @@
 
 typedef struct run {
     py_model *model;
+    py_data  *held_out;
     PyObject *loss, *score, *metric, *shape, *on_step, *on_epoch;
     PyObject *history;              /* a list of epochs */
     PyObject *type, *error, *trace; /* what was raised first */
@@ -41,8 +42,8 @@ static PyObject *row_of(py_tape *tape, size_t n, const ad_var row[]) {
 }
 
 static ad_var recorded(run *r, PyObject *function, size_t n, const ad_var row[]) {
-    ad_var                 v = ad_num(NAN);
-    py_tape               *tape = NULL;
+    ad_var   v = ad_num(NAN);
+    py_tape *tape = r->model->tape; /* no other: it may be gone with what is returned */
     const PyGILState_STATE state = PyGILState_Ensure();
     PyObject              *list = r->type == NULL ? row_of(r->model->tape, n, row) : NULL;
     PyObject *y = list != NULL ? PyObject_CallFunctionObjArgs(function, list, NULL) : NULL;
@@ -169,13 +170,21 @@ static PyObject *item(PyObject *dict, const char *name) {
 }
 
 static size_t size_in(PyObject *dict, const char *name) {
-    PyObject *value = item(dict, name);
-    return value == NULL || PyErr_Occurred() ? 0 : PyLong_AsSize_t(value);
+    PyObject          *value = item(dict, name);
+    unsigned long long number = 0;
+    if (value == NULL || PyErr_Occurred()) return 0;
+    if (!py_whole(value, &number))
+        PyErr_Format(PyExc_TypeError, "train: %s is a whole number from 0 on, not %R", name, value);
+    return (size_t)number;
 }
 
 static double number_in(PyObject *dict, const char *name) {
     PyObject *value = item(dict, name);
-    return value == NULL || PyErr_Occurred() ? 0 : PyFloat_AsDouble(value);
+    if (value == NULL || PyErr_Occurred()) return 0;
+    const double number = PyFloat_AsDouble(value);
+    if (number == -1 && PyErr_Occurred())
+        PyErr_Format(PyExc_TypeError, "train: %s is a number, not %R", name, value);
+    return number;
 }
 
 static bool truth_in(PyObject *dict, const char *name) {
@@ -186,7 +195,7 @@ static bool truth_in(PyObject *dict, const char *name) {
 static const char *text_in(PyObject *dict, const char *name) {
     PyObject *value = item(dict, name);
     if (value == NULL || PyErr_Occurred()) return NULL;
-    return PyBytes_Check(value) ? PyBytes_AsString(value) : PyUnicode_AsUTF8AndSize(value, NULL);
+    return PyBytes_Check(value) ? PyBytes_AsString(value) : py_utf8(value, name);
 }
 
 static PyObject *function_in(PyObject *dict, const char *name) {
@@ -267,6 +276,19 @@ static PyObject *finished(run *r, PyObject *result) {
     return result;
 }
 
+static py_data *held_out_of(PyObject *dict) {
+    return (py_data *)item(dict, "held_out"); /* its type was looked at */
+}
+
+/* While a training runs its parts are not taken apart. */
+static void in_use(run *r, py_data *data, py_optimizer *optimizer, int by) {
+    size_t *const busy[] = {&r->model->busy, &data->busy,
+                            optimizer != NULL ? &optimizer->busy : NULL,
+                            r->held_out != NULL ? &r->held_out->busy : NULL};
+    for (size_t i = 0; i < sizeof busy / sizeof *busy; i++)
+        if (busy[i] != NULL) *busy[i] += (size_t)by;
+}
+
 /* _nn_train(model, loss, data, optimizer, settings): the history */
 static PyObject *function_train(PyObject *module, PyObject *args) {
     (void)module;
@@ -277,7 +299,7 @@ static PyObject *function_train(PyObject *module, PyObject *args) {
     settings      s = {0};
     if (!PyArg_ParseTuple(args, "O!OO!O!O!", py_model_type, &r.model, &r.loss, py_data_type, &data,
                           py_optimizer_type, &optimizer, &PyDict_Type, &dict) ||
-        !py_tape_free_to_use(r.model->tape))
+        !py_idle(optimizer->busy, "optimizer") || !py_tape_free_to_use(r.model->tape))
         return NULL;
     read_settings(dict, &r, &s);
     if (PyErr_Occurred()) return NULL;
@@ -285,10 +307,13 @@ static PyObject *function_train(PyObject *module, PyObject *args) {
     if (r.history == NULL) return NULL;
     r.looked = now();
     py_tape_enter(r.model->tape);
+    r.held_out = held_out_of(dict);
+    in_use(&r, data, optimizer, +1);
     PyThreadState *const thread = PyEval_SaveThread();
     const ad_status      status =
         nn_train(r.model->model, loss_of, &r, data->data, optimizer->optimizer, &s.config);
     PyEval_RestoreThread(thread);
+    in_use(&r, data, optimizer, -1);
     py_tape_leave(r.model->tape);
     if (status != AD_OK && nn_model_status(r.model->model) == AD_OK && r.type == NULL) {
         Py_DECREF(r.history);
@@ -309,17 +334,23 @@ static PyObject *function_check(PyObject *module, PyObject *args) {
                           &rows, &dict) ||
         !py_tape_free_to_use(r.model->tape) || !py_options_take(dict, &o))
         return NULL;
+    if (!py_options_fit(&o, nn_model_count(r.model->model))) {
+        py_options_drop(&o);
+        return NULL;
+    }
     py_tape_enter(r.model->tape);
+    in_use(&r, data, NULL, +1);
     PyThreadState *const   thread = PyEval_SaveThread();
     ad_check_report *const report =
         nn_check(r.model->model, loss_of, &r, data->data, rows > 0 ? (size_t)rows : 0, &o.options);
     PyEval_RestoreThread(thread);
+    in_use(&r, data, NULL, -1);
     py_tape_leave(r.model->tape);
     py_options_drop(&o);
     nn_model_clear(r.model->model); /* the report has the sentence */
-    if (r.type == NULL) return py_report_new(report);
+    if (r.type == NULL && !py_operations_raised(r.model->tape)) return py_report_new(report);
     ad_check_free(report);
-    return finished(&r, NULL);
+    return r.type != NULL ? finished(&r, NULL) : NULL;
 }
 
 static PyMethodDef functions[] = {

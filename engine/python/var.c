@@ -14,6 +14,8 @@ PyTypeObject *py_var_type;
 
 PyObject *py_var_new(py_tape *tape, ad_var v) {
     if (tape != NULL && ad_tape_status(tape->tape) != AD_OK) return py_raise_tape(tape);
+    if (v.tape != NULL && (tape == NULL || v.tape != tape->tape))
+        return py_raise(AD_TWO_TAPES, NULL);
     py_var *self = PyObject_New(py_var, py_var_type);
     if (self == NULL) return NULL;
     self->v = v;
@@ -223,14 +225,13 @@ static PyObject *var_backward(PyObject *self, PyObject *none) {
     ad_backward(y->v);
     PyEval_RestoreThread(thread);
     py_tape_leave(y->tape);
-    if (py_operations_raised(y->tape)) return NULL;
-    if (ad_tape_status(y->tape->tape) != AD_OK) return py_raise_tape(y->tape);
+    if (!py_tape_good(y->tape)) return NULL;
     Py_RETURN_NONE;
 }
 
 static PyObject *var_named(PyObject *self, PyObject *name) {
     py_var     *x = (py_var *)self;
-    const char *text = PyUnicode_AsUTF8AndSize(name, NULL);
+    const char *text = py_utf8(name, "a name");
     if (text == NULL || (x->tape != NULL && !py_tape_free_to_use(x->tape))) return NULL;
     ad_name(x->v, text);
     if (x->tape != NULL && ad_tape_status(x->tape->tape) != AD_OK) return py_raise_tape(x->tape);

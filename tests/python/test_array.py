@@ -146,3 +146,26 @@ def test_operations_on_numbers_alone_give_numbers():
     assert isinstance(tapir.tanh(np.ones(2)), np.ndarray)
     assert isinstance(tapir.add(np.ones(2), 1.0), np.ndarray)
     assert tapir.check(lambda x: tapir.sum(tapir.tanh(x)), B, 1 - np.tanh(B)**2)
+
+
+@pytest.mark.parametrize("f, error", [
+    (lambda x: x.__setitem__(0, [5.0, 6.0, 7.0]), ValueError), (lambda x: x.reshape(-1, -1), ValueError),
+    (lambda x: x.reshape(-2, -2), ValueError), (lambda x: x.sum(axis=(0, 0)), ValueError),
+    (lambda x: x.sum(axis="a"), TypeError), (lambda x: x + "3", TypeError), (lambda x: x + b"12", TypeError),
+    (lambda x: tapir.exp("1"), TypeError), (lambda x: np.linalg.norm(x, 2), TypeError),
+    (lambda x: np.linalg.norm(x, 2, axis=(0, 1)), TypeError), (lambda x: np.fmax(x, 1), TypeError),
+    (lambda x: np.sum(x, 0, np.float32), TypeError), (lambda x: np.reshape(x, 4, "F"), TypeError),
+    (lambda x: x[:0].max(), ValueError), (lambda x: tapir.pick(1.5, [1.0, 2.0]), IndexError),
+], ids=str)
+def test_what_would_be_wrong_in_silence_is_refused(f, error):
+    x = tapir.Tape().inputs(np.ones((2, 2)))
+    with pytest.raises(error):
+        f(x)
+    assert values(x).sum() == 4
+
+
+def test_empty_products_and_scalars_without_axes():
+    x = tapir.Tape().inputs(np.ones((2, 0)))
+    assert values(x @ np.ones((0, 3))).tolist() == [[0, 0, 0], [0, 0, 0]]
+    one = tapir.Array([tapir.Tape().input(3.0)], ())
+    assert one.min().value == one.max().value == 3 and one.var().value == 0

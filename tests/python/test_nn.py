@@ -283,3 +283,55 @@ print("done")
 def test_everything_works_without_numpy():
     done = subprocess.run([sys.executable, "-c", WITHOUT_NUMPY], capture_output=True, text=True)
     assert done.stdout == "done\n", done.stderr
+
+
+# ---- what is in use is not taken apart -----------------------------------------------------------
+
+@pytest.mark.parametrize("change", [
+    lambda m, d, o, h: d.one_hot(3), lambda m, d, o, h: d.split(0.5), lambda m, d, o, h: d.shuffle(),
+    lambda m, d, o, h: d.scale(2.0), lambda m, d, o, h: h.scale(2.0), lambda m, d, o, h: m.param("more", 3000),
+    lambda m, d, o, h: nn.MLP(m, [2, 2]), lambda m, d, o, h: o.step(m, np.zeros(4)),
+    lambda m, d, o, h: d.standardize(np.zeros(3), np.ones(3)),
+])
+@pytest.mark.parametrize("when", ["on_step", "on_epoch", "metric"])
+def test_a_training_keeps_its_parts(change, when):
+    model, loss = linear()
+    data, held_out, sgd = nn.Data(X, Y), nn.Data(X[:9], Y[:9]), nn.sgd(0.01)
+
+    def function(*_):
+        change(model, data, sgd, held_out)
+        return 1.0
+
+    with pytest.raises(RuntimeError, match="a training is using this"):
+        nn.train(model, loss, data, sgd, epochs=2, batch=10, held_out=held_out, **{when: function})
+    nn.train(model, loss, data, sgd, epochs=1, batch=10)
+    data.scale(1.0)  # afterwards it is free
+
+
+def test_a_loss_of_another_tape():
+    model, _ = linear()
+    for call in (lambda f: nn.check(model, f, (X, Y)),
+                 lambda f: nn.train(model, f, (X, Y), nn.sgd(0.1), epochs=1, batch=10)):
+        with pytest.raises(tapir.Error) as caught:
+            call(lambda x, y: tapir.Tape().input(1.0)*2)
+        assert caught.value.status == tapir.Status.TWO_TAPES
+
+
+def test_options_of_a_check_are_looked_at():
+    model, loss = linear()
+    for direction in ([1.0], np.ones(5)):
+        with pytest.raises(ValueError, match="4 numbers"):
+            nn.check(model, loss, (X, Y), direction=direction)
+    with pytest.raises(TypeError):
+        nn.check(model, loss, (X, Y), rtoll=3)
+    with pytest.raises(TypeError, match="function"):
+        nn.check(model, 5, (X, Y))
+    x = tapir.Tape().inputs(np.ones(2000))
+    with pytest.raises(ValueError, match="2000 numbers"):
+        tapir.check((x*x).sum(), x, direction=[1.0])
+
+
+def test_whole_numbers_of_numpy_are_whole_numbers():
+    model, loss = linear()
+    history = nn.train(model, loss, (X, Y), nn.sgd(0.01), epochs=np.int64(2), batch=np.int32(10))
+    assert len(history) == 2

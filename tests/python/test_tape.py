@@ -292,3 +292,61 @@ def test_what_is_no_sequence_of_variables_says_so(tape):
     for function in (tapir.sum, tapir.explain, tapir.draw_svg):
         with pytest.raises(TypeError, match="neither a variable nor"):
             function(object())
+
+
+# ---- functions of operations that touch the tape that calls them, and errors in their place ------
+
+@pytest.mark.parametrize("touch", [
+    lambda t, x: t.input(1.0), lambda t, x: x*2, lambda t, x: t.replay(), lambda t, x: (x*2).backward(),
+    lambda t, x: t.rewind((0, 0, 0)), lambda t, x: tapir.sum([x, x]), lambda t, x: x.value,
+])
+@pytest.mark.parametrize("where", ["value", "partials"])
+def test_an_operation_must_not_touch_its_tape(tape, touch, where):
+    x = tape.input(1.0)
+    active = []
+
+    def maybe(kind):
+        if active == [kind]:
+            touch(tape, x)
+
+    operation = tapir.Operation("meddles", lambda v: maybe("value") or v[0],
+                                lambda v, y: maybe("partials") or [1.0])
+    y = operation(x)*2
+    active.append(where)
+    calls = {"value": [tape.replay], "partials": [
+        y.backward, lambda: tapir.gradient(y, [x]), lambda: tapir.tangent(y, [x], [1.0]),
+        lambda: tapir.explain(y)]}
+    for call in calls[where]:
+        with pytest.raises(tapir.Error, match="must not touch"):
+            call()
+    active.clear()
+    tape.replay()
+    y.backward()
+    assert (y.value, x.grad) == (2, 2)
+
+
+def test_errors_do_not_come_out_at_another_place(tape):
+    other = tapir.Tape()
+    x, y = tape.input(1.0), other.input(1.0)
+    from tapir import nn
+    for call in [lambda: nn.mse([x], [y]), lambda: tapir.gradient(x*2, [y]), lambda: tapir.jacobian([x*2], [y]),
+                 lambda: tape.parse("y + 1", y=y), lambda: tape.parse("y", y=y), lambda: tapir.dot([x], [y]),
+                 lambda: tapir.compile(lambda v: x*v[0], inputs=1), lambda: tapir.tangent(x*2, [y], [1.0])]:
+        with pytest.raises(tapir.Error) as caught:
+            call()
+        assert caught.value.status == tapir.Status.TWO_TAPES
+        assert (x + 1).value == 2 and (y + 1).value == 2
+    raises = tapir.Operation("raises", lambda v: v[0], lambda v, y: 1/0)
+    z = raises(x)
+    for call in [z.backward, lambda: tapir.hessian(z, [x]), lambda: tapir.tangent(z, [x], [1.0]),
+                 lambda: tapir.explain(z), lambda: tapir.draw_svg(z), lambda: tapir.check(z, [x])]:
+        with pytest.raises(ZeroDivisionError):
+            call()
+        assert (x + 1).value == 2
+
+
+def test_names_with_a_zero_inside(tape):
+    with pytest.raises(ValueError, match="zero"):
+        tape.input(1.0).named("a\0b")
+    with pytest.raises(TypeError, match="str"):
+        tape.input(1.0).named(3)

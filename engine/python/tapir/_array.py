@@ -47,6 +47,7 @@ def asarray(x):
     a NumPy array, whose objects may be variables."""
     if isinstance(x, Array):
         return x
+    _refuse_text(x)
     if isinstance(x, (Var, int, float)):
         return Array([x], ())
     if hasattr(x, "shape") and hasattr(x, "flat"):
@@ -63,7 +64,13 @@ def asarray(x):
     return Array([item for part in parts for item in part.flat], (len(parts), *inner))
 
 
+def _refuse_text(x):
+    if isinstance(x, (str, bytes, bytearray, dict)):
+        raise TypeError(f"{x!r} is neither a variable nor a number")
+
+
 def _number(x):
+    _refuse_text(x)
     if isinstance(x, complex) or getattr(getattr(x, "dtype", None), "kind", "") == "c":
         raise TypeError("complex numbers; Tapir differentiates functions of real ones")
     try:
@@ -128,7 +135,9 @@ class Array:
 
     def __init__(self, flat, shape):
         self.flat = flat if isinstance(flat, list) else list(flat)
-        self.shape = tuple(map(int, shape))
+        self.shape = tuple(size.__index__() for size in shape)
+        if any(size < 0 for size in self.shape):
+            raise ValueError(f"a negative size in the shape {self.shape}")
         if len(self.flat) != prod(self.shape):
             raise ValueError(f"{len(self.flat)} elements do not fill the shape {self.shape}")
 
@@ -150,7 +159,7 @@ class Array:
     def reshape(self, *shape):
         """The same elements in another shape; one size may be -1."""
         shape = tuple(shape[0]) if len(shape) == 1 and hasattr(shape[0], "__iter__") else shape
-        if shape.count(-1) == 1:
+        if shape.count(-1) == 1 and min(shape) == -1:
             rest = -prod(shape)
             if rest == 0 or self.size % rest != 0:
                 raise ValueError(f"{self.size} elements do not fill the shape {shape}")
@@ -158,9 +167,12 @@ class Array:
         return Array(self.flat, shape)
 
     def ravel(self):
+        """One axis; the same elements."""
         return Array(self.flat, (self.size,))
 
-    flatten = ravel
+    def flatten(self):
+        """One axis; a copy."""
+        return Array(list(self.flat), (self.size,))
 
     def transpose(self, *axes):
         """The axes in another order; without arguments reversed."""
@@ -197,8 +209,11 @@ class Array:
         return _unwrap(Array([self.flat[place] for place in places], shape))
 
     def __setitem__(self, index, value):
+        """Sets elements of this array. (A row x[0] is a copy: x[0, 1] = y, not x[0][1] = y.)"""
         places, shape = self._places(index)
         value = asarray(value)
+        if _broadcast_shape([value.shape, shape]) != shape:
+            raise ValueError(f"an array of shape {value.shape} does not fit into {shape}")
         for place, item in zip(places, _spread(value.flat, value.shape, shape)):
             self.flat[place] = item
 
@@ -257,7 +272,10 @@ class Array:
         if axis is None:
             whole = reduction(self.flat)
             return Array([whole], (1,)*self.ndim) if keepdims else whole
-        axes = sorted({_axis(a, self.ndim) for a in (axis if isinstance(axis, tuple) else (axis,))})
+        given = axis if isinstance(axis, tuple) else (axis,)
+        axes = sorted({_axis(a, self.ndim) for a in given})
+        if len(axes) < len(given):
+            raise ValueError(f"an axis stands twice in {axis}")
         kept = [a for a in range(self.ndim) if a not in axes]
         inner = prod(self.shape[a] for a in axes)
         flat = self.transpose(*kept, *axes).flat
@@ -276,17 +294,17 @@ class Array:
         return self._reduced(lambda x: _tapir.sum(x)/len(x), axis, keepdims)
 
     def var(self, axis=None, keepdims=False):
-        return ((self - self.mean(axis, keepdims=axis is not None))**2).mean(axis, keepdims)
+        off = asarray(self - self.mean(axis, keepdims=axis is not None))
+        return asarray(off*off).mean(axis, keepdims)
 
     def std(self, axis=None, keepdims=False):
-        variance = self.var(axis, keepdims)
-        return variance.sqrt()
+        return _map("sqrt", self.var(axis, keepdims))
 
     def max(self, axis=None, keepdims=False):
-        return self._reduced(_tapir.largest, axis, keepdims)
+        return self._reduced(_largest, axis, keepdims)
 
     def min(self, axis=None, keepdims=False):
-        return -((-self)._reduced(_tapir.largest, axis, keepdims))
+        return -asarray(-self)._reduced(_largest, axis, keepdims)
 
     def logsumexp(self, axis=None, keepdims=False):
         return self._reduced(_tapir.logsumexp, axis, keepdims)
@@ -348,9 +366,17 @@ def _doubles(items):
 
 
 def _axis(axis, rank):
+    if not hasattr(axis, "__index__"):
+        raise TypeError(f"an axis is a number or a tuple of them, not {axis!r}")
     if not -rank <= axis < rank:
         raise ValueError(f"axis {axis} of an array of {rank} axes")
     return axis % rank
+
+
+def _largest(items):
+    if not items:
+        raise ValueError("the largest of no elements")
+    return _tapir.largest(items)
 
 
 def _product(items):
@@ -366,6 +392,8 @@ def _matmul(a, b):
     inner = a.shape[-1]
     columns = b.T.flat
     rows, count = a.size//inner if inner else 0, b.size//inner if inner else 0
+    if not inner:
+        rows, count = prod(a.shape[:-1]), prod(b.shape[1:])
     flat = [_tapir.dot(a.flat[i*inner:(i + 1)*inner], columns[k*inner:(k + 1)*inner])
             for i in range(rows) for k in range(count)]
     return _unwrap(Array(flat, a.shape[:-1] + b.shape[1:]))
@@ -402,10 +430,30 @@ def _dot(a, b):
     return a*b if a.ndim == 0 or b.ndim == 0 else a @ b
 
 
-_FUNCTIONS = {name: _method(name) for name in
-              ("sum", "mean", "max", "amax", "min", "amin", "prod", "var", "std", "reshape", "ravel",
-               "transpose")}
-_FUNCTIONS.update(amax=_method("max"), amin=_method("min"), dot=_dot, concatenate=_concatenate,
+def _reduction(name):
+    """As NumPy calls it; what is not recorded is refused."""
+    def reduction(x, axis=None, *positions, keepdims=False, **others):
+        others = [*positions, *(value for value in others.values() if value is not None)]
+        if any(value is not None for value in others):
+            raise TypeError(f"np.{name} of variables takes axis and keepdims alone")
+        return getattr(asarray(x), name)(axis, bool(keepdims))
+    return reduction
+
+
+def _reshape(x, shape, order="C"):
+    if order != "C":
+        raise TypeError("np.reshape of variables keeps the order of C")
+    return asarray(x).reshape(shape)
+
+
+def _transpose(x, axes=None):
+    return asarray(x).transpose(*(axes or ()))
+
+
+_FUNCTIONS = {name: _reduction(name) for name in
+              ("sum", "mean", "max", "min", "prod", "var", "std")}
+_FUNCTIONS.update(amax=_reduction("max"), amin=_reduction("min"), ravel=_method("ravel"),
+                  reshape=_reshape, transpose=_transpose, dot=_dot, concatenate=_concatenate,
                   stack=_stack, where=lambda c, x, y: _map("where", c, x, y),
                   outer=lambda a, b: asarray(a).reshape(-1, 1)*asarray(b).reshape(1, -1),
                   norm=lambda x, *args, **keywords: _vector_norm(x, *args, **keywords),
@@ -413,9 +461,11 @@ _FUNCTIONS.update(amax=_method("max"), amin=_method("min"), dot=_dot, concatenat
 
 
 def _vector_norm(x, ord=None, axis=None, keepdims=False):
-    if ord not in (None, 2, "fro") or (ord == 2 and asarray(x).ndim != 1 and axis is None):
-        raise TypeError(f"np.linalg.norm of order {ord!r} is not recorded")
-    return asarray(x).norm(axis, keepdims)
+    x = asarray(x)
+    axes = x.ndim if axis is None else len(axis) if isinstance(axis, tuple) else 1
+    if ord is not None and not (ord == 2 and axes == 1) and not (ord == "fro" and axes == 2):
+        raise TypeError(f"np.linalg.norm of order {ord!r} over {axes} axes is not recorded")
+    return x.norm(axis, keepdims)
 
 
 # ---- the operations of the library, for whole arrays ---------------------------------------------
@@ -465,8 +515,8 @@ Array.__hash__ = object.__hash__
 _UFUNCS = {name: _SAME.get(name, name) for name in _UNARY}
 _UFUNCS.update(
     add="add", subtract="sub", multiply="mul", divide="div", true_divide="div", power="pow",
-    float_power="pow", negative="neg", absolute="abs", maximum="max", minimum="min", fmax="max",
-    fmin="min", arctan2="atan2", hypot="hypot", fmod="fmod", less="less", less_equal="less_equal",
+    float_power="pow", negative="neg", absolute="abs", maximum="max", minimum="min",
+    arctan2="atan2", hypot="hypot", fmod="fmod", less="less", less_equal="less_equal",
     equal="equal", not_equal="not_equal", matmul=lambda a, b: _matmul(asarray(a), asarray(b)),
     greater=lambda a, b: _map("less", b, a), greater_equal=lambda a, b: _map("less_equal", b, a),
     square=lambda x: _map("mul", x, x), reciprocal=lambda x: _map("div", 1.0, x),

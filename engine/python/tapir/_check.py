@@ -243,6 +243,9 @@ def check(f, x, claimed=None, *, vjp=None, jvp=None, rtol=0.0, seed=0, coordinat
     function = _Function(f, point)
     options = _options(point, function, rtol, seed, coordinates, direction, unit)
     if vjp is not None or jvp is not None:
+        for name, product in (("vjp", vjp), ("jvp", jvp)):
+            if product is not None and not callable(product):
+                raise TypeError(f"check: {name} is a function, not {product!r}")
         if claimed is not None:
             raise TypeError("check: either claimed, or vjp and jvp")
         return _products(function, point, vjp, jvp, options)
@@ -347,6 +350,8 @@ def check_hessian_times(gradient, x, hessian_times, *, rtol=0.0, seed=0, coordin
 def check_program(program, params=None, rows=None, *, rtol=0.0, seed=0, coordinates=0):
     """Is the gradient of a program right, at these parameters and rows? A Report."""
     own = getattr(program, "program", program)
+    if not isinstance(own, _tapir.Program):
+        raise TypeError(f"check_program: {program!r} is no program")
     if own is not program:
         from ._program import _joined as joined
         params = joined(params, program.shapes)

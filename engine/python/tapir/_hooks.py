@@ -113,8 +113,8 @@ def numbers(x, what):
     from ._array import Array
     if isinstance(x, (_tapir.Var, Array)):
         raise TypeError(f"{what}: variables where numbers are needed; x.value are the numbers")
-    if x is None:
-        raise TypeError(f"{what}: None where numbers are needed")
+    if x is None or isinstance(x, (str, bytes, bytearray, dict)):
+        raise TypeError(f"{what}: {x!r} where numbers are needed")
     np = numpy()
     if np is None:
         return _numbers_without_numpy(x, what)
@@ -128,7 +128,9 @@ def numbers(x, what):
         raise TypeError(f"{what}: complex numbers; Tapir differentiates functions of real ones")
     if a.dtype.kind == "O" and not _holds_variables(a):
         try:
-            return np.asarray([float(item) for item in a.flat], dtype=np.float64).reshape(a.shape)
+            if not any(isinstance(item, (str, bytes)) for item in a.flat):
+                return np.asarray([float(item) for item in a.flat],
+                                  dtype=np.float64).reshape(a.shape)
         except (TypeError, ValueError):
             pass
     if a.dtype.kind not in "biuf":

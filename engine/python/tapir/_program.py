@@ -63,6 +63,10 @@ def compile(function, params=None, inputs=None, *, params_at=None, inputs_at=Non
         p = tapir.compile(lambda w, x: tapir.tanh(w @ x).sum(), params=(3, 4), inputs=4)
         p.values(w, rows); p.gradient(w, rows); p.jacobian(w, rows)
     """
+    if not callable(function):
+        raise TypeError(f"compile: {function!r} is no function")
+    if model is not None and not isinstance(model, _tapir.Model):
+        raise TypeError(f"compile: {model!r} is no nn.Model")
     named = {name: _shape(shape, "params") for name, shape in params.items()} \
         if isinstance(params, dict) else None
     param_shape = () if params is None else _shape(params, "params") if named is None \

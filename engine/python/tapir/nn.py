@@ -294,6 +294,11 @@ def _by_example(function, data):
     return of_row
 
 
+def _must_be_callable(function, what):
+    if not callable(function):
+        raise TypeError(f"{what} is a function, not {function!r}")
+
+
 def _data(data, what):
     if isinstance(data, _tapir.Data):
         return data
@@ -321,10 +326,15 @@ def train(model, loss, data, optimizer, *, epochs, batch, seed=0, progress=False
     """
     data = _data(data, "data")
     held_out = None if held_out is None else _data(held_out, "held_out")
+    _must_be_callable(loss, "train: loss")
+    if score is not None:
+        _must_be_callable(score, "train: score")
     if monitor not in _MONITORS:
         raise ValueError(f"monitor: {monitor!r} is none of {', '.join(_MONITORS)}")
     for name, count in (("epochs", epochs), ("batch", batch), ("patience", patience),
                         ("checkpoint_steps", checkpoint_steps), ("seed", seed)):
+        if not hasattr(count, "__index__"):
+            raise TypeError(f"train: {name} is a whole number, not {count!r}")
         if count < 0:
             raise ValueError(f"train: {name} is {count}")
     if schedule is not None and (not isinstance(schedule, tuple) or len(schedule) != 6):
@@ -351,8 +361,13 @@ def predict(model, function, x):
     return compile(function, inputs=tuple(x.shape[1:]), model=model).values(model.values(), x)
 
 
-def check(model, loss, data, rows=8, **options):
+def check(model, loss, data, rows=8, *, rtol=0.0, seed=0, coordinates=0, direction=None,
+          second=False):
     """Is the gradient of the mean loss over the first rows right? A Report; options as
     tapir.check's."""
     data = _data(data, "data")
+    _must_be_callable(loss, "check: loss")
+    options = {"rtol": rtol, "seed": seed, "coordinates": coordinates, "second": second}
+    if direction is not None:
+        options["direction"] = direction
     return _tapir._nn_check(model, _by_example(loss, data), data, rows, options)
