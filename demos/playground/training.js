@@ -6,21 +6,24 @@
    is its last answer. */
 import { axisBottom, axisLeft } from "d3-axis";
 import { scaleLinear, scaleLog } from "d3-scale";
+import { drag } from "d3-drag";
 import { create, select } from "d3-selection";
 import { line } from "d3-shape";
-import { make, math, shorten } from "../../engine/explain/page.js";
+import { make } from "../../engine/explain/page.js";
 import { num as four } from "../../nn/lesson_data.js";
 import {
   MARK_NAMES,
   boundaryPath,
   drawPoints,
+  drawRings,
   paintPlane,
   paintUnit,
   rangeOf,
 } from "./training_plane.js";
 import { Trainer } from "./training_link.js";
 import { tableFrom } from "./table_text.js";
-import { formula, number, partial, sign } from "./rules.js";
+import { SHOWN, chainOf, isThere, neighbour } from "./training_chain.js";
+import { MOST_EXAMPLES } from "./network_data.js";
 import { pngOf, svgText } from "./save.js";
 import { programOf } from "./training_program.js";
 
@@ -38,6 +41,7 @@ const ACTIVATIONS = ["tanh", "relu", "sigmoid", "leaky_relu", "gelu", "softplus"
 const REGRESSION = ["plane", "waves"],
   MOST_LAYERS = 4,
   MOST_UNITS = 16,
+  MOST_OWN = 15000,
   GRID = 40,
   MOST_AGAIN = 300000,
   VANISHES = 1e-4,
@@ -72,6 +76,7 @@ let page,
   unit = -1,
   range = [-1, 1, -1, 1],
   chain = null,
+  batch = null,
   version = 0;
 const part = {};
 
@@ -115,6 +120,8 @@ async function begin(next) {
   state = asked = { ...next };
   data = answer;
   history = [];
+  batch = null;
+  if (chain && !isThere(sizesOf(state), chain)) hideChain();
   range = rangeOf([...data.train, ...data.test]);
   unit = -1;
   note(answer);
@@ -126,9 +133,10 @@ async function begin(next) {
 async function run(steps, milliseconds, mine = version) {
   if (busy) return;
   busy = true;
-  const { look: said, grid: seen } = await trainer.do({
-    run: { steps, milliseconds, grid: { n: GRID, range } },
+  const answer = await trainer.do({
+    run: { steps, milliseconds, grid: { n: GRID, range }, batch: chain !== null },
   });
+  const { look: said, grid: seen } = answer;
   busy = false;
   if (mine !== version) return;
   if (!said || said.error) {
@@ -137,6 +145,7 @@ async function run(steps, milliseconds, mine = version) {
     return;
   }
   if (!seen.error) grid = seen;
+  batch = answer.batch ?? null;
   note(said);
   if (said.stopped) {
     stop();
@@ -308,20 +317,52 @@ function wires() {
       { left, y: end } = d.to;
     return `M${right} ${y}C${right + half} ${y} ${left - half} ${end} ${left} ${end}`;
   };
-  select(part.wires)
-    .selectAll("path")
-    .data(lines)
-    .join("path")
+  if (!isThere(sizes, reached)) reached = { l: 1, j: 0, i: 0 };
+  const all = select(part.wires).selectAll("g").data(lines).join(newWire);
+  all
+    .attr("class", d => "weight" + (chain && isSame(chain, d) ? " chosen" : ""))
+    .attr("tabindex", d => (isSame(reached, d) ? 0 : -1))
+    .attr("aria-label", d => `weight ${nameOf(d.l, d.j)} from ${nameOf(d.l - 1, d.i)}`)
+    .select(".touched")
+    .attr("d", path);
+  all
+    .select(".wire")
     .attr("d", path)
-    .attr(
-      "class",
-      d =>
-        "wire" +
-        (d.w < 0 ? " minus" : "") +
-        (chain && chain.l === d.l && chain.j === d.j && chain.i === d.i ? " chosen" : ""),
-    )
-    .attr("stroke-width", d => (0.5 + (5 * Math.abs(d.w)) / most).toFixed(2))
-    .on("click", (_, d) => showChain({ l: d.l, j: d.j, i: d.i }));
+    .attr("class", d => "wire" + (d.w < 0 ? " minus" : ""))
+    .attr("stroke-width", d => (0.5 + (5 * Math.abs(d.w)) / most).toFixed(2));
+}
+
+/* A wire, and around it what a pointer may touch. In the order of Tab all weights are one, the one
+   that was reached; from there the arrows go on. */
+let reached = { l: 1, j: 0, i: 0 };
+const isSame = (a, b) => a.l === b.l && a.j === b.j && a.i === b.i;
+const weightOf = ({ l, j, i }) => ({ l, j, i });
+function newWire(enter) {
+  const g = enter.append("g").attr("role", "button");
+  g.append("path").attr("class", "touched");
+  g.append("path").attr("class", "wire");
+  return g
+    .on("click", (_, d) => {
+      reached = weightOf(d);
+      showChain(reached);
+    })
+    .on("keydown", (event, d) => wireKey(event, weightOf(d)));
+}
+
+function wireKey(event, weight) {
+  const asked = event.key === "Enter" || event.key === " ",
+    next = asked ? weight : neighbour(sizesOf(state), weight, event.key);
+  if (next === null || event.ctrlKey || event.altKey || event.metaKey) return;
+  event.preventDefault();
+  event.stopPropagation();
+  reached = next;
+  wires();
+  select(part.wires)
+    .selectAll("g")
+    .filter(d => isSame(d, next))
+    .node()
+    .focus();
+  if (asked || chain) showChain(next).then(() => page.say(part.chain.innerText));
 }
 
 function draw() {
@@ -357,6 +398,7 @@ function draw() {
   part.numbers.textContent = summary();
   curves();
   norms();
+  drawRings(part.rings, chain && batch ? batch.rows : [], range);
   if (chain) showChain(chain);
 }
 
@@ -448,19 +490,20 @@ function norms() {
 
 /* ---- where the gradient of a weight comes from ----------------------------------------------- */
 
-/* The first example, and one of each other class, as the second room's own numbers. */
+/* The first examples of the batch, and one of each class that is not among them, as the second
+   room's own numbers. */
 function lessonPart() {
-  const { train } = data,
-    lines = [],
-    seen = new Set();
-  for (let k = 0; k < train.length; k += 3) {
-    if (lines.length > 0 && (classesOf(state) === 0 || seen.has(train[k + 2]))) continue;
-    seen.add(train[k + 2]);
-    lines.push(`${train[k]}, ${train[k + 1]} -> ${train[k + 2]}`);
-  }
+  const row = (rows, k) => rows.slice(3 * k, 3 * k + 3),
+    rowsOf = list => Array.from({ length: list.length / 3 }, (_, k) => row(list, k));
+  const missing = Array.from({ length: classesOf(state) }, (_, c) => c)
+    .filter(c => !batch.rows.some((target, k) => k % 3 === 2 && target === c))
+    .map(c => rowsOf(data.train).find(r => r[2] === c))
+    .filter(r => r !== undefined);
+  const rows = [...rowsOf(batch.rows).slice(0, MOST_EXAMPLES - missing.length), ...missing];
   return {
     data: "own",
-    own: lines.join("\n"),
+    own: rows.map(([x, y, target]) => `${x}, ${y} -> ${target}`).join("\n"),
+    batch: rows.length,
     loss: classesOf(state) ? "cross-entropy" : "squares",
     hidden: state.hidden,
     activation: state.activation,
@@ -469,82 +512,47 @@ function lessonPart() {
   };
 }
 
-const SHOWN = 4;
-async function showChain(what) {
-  if (playing && what !== chain) stop();
-  chain = what;
-  const { l, j, i } = what,
-    sizes = sizesOf(state),
-    rows = Math.min(SHOWN, data.train.length / 3),
-    inputs = [],
-    targets = [];
-  for (let k = 0; k < rows; k++) {
-    inputs.push(data.train[3 * k], data.train[3 * k + 1]);
-    targets.push(data.train[3 * k + 2]);
-  }
-  const lesson = page.engine.ask("lesson", {
-    sizes,
+function hideChain() {
+  chain = null;
+  part.chain.hidden = true;
+}
+
+function firstOfBatch() {
+  const rows = batch.rows.slice(0, 3 * SHOWN);
+  return page.engine.ask("lesson", {
+    sizes: sizesOf(state),
     activation: state.activation,
     squares: classesOf(state) ? 0 : 1,
     rate: state.rate,
     params: look.params,
-    inputs,
-    targets,
+    inputs: rows.filter((_, k) => k % 3 !== 2),
+    targets: rows.filter((_, k) => k % 3 === 2),
   });
+}
+
+async function showChain(weight) {
+  if (playing && weight !== chain) stop();
+  chain = weight;
+  const mine = version;
+  if (!batch) batch = await trainer.do({ ask: ["batch", {}] });
+  if (mine !== version || weight !== chain) return;
+  const names = [nameOf(weight.l, weight.j), nameOf(weight.l - 1, weight.i)],
+    lesson = batch.error ? batch : firstOfBatch();
   part.chain.hidden = false;
-  part.chainTitle.textContent = `The weight ${nameOf(l, j)} ← ${nameOf(l - 1, i)}`;
+  part.chainTitle.textContent = `The weight ${names.join(" ← ")}`;
   if (lesson.error) {
     part.chainText.replaceChildren(make("p", {}, lesson.error));
+    batch = null;
     return;
   }
-  let at = 0;
-  for (let k = 1; k < l; k++) at += sizes[k] * (sizes[k - 1] + 1);
-  at += j * sizes[l - 1] + i;
-  const lines = lesson.examples.map((e, k) => {
-    const a = l === 1 ? e.input[i] : e.layers[l - 2].a[i];
-    return make(
-      "li",
-      {},
-      `example ${k + 1}`,
-      formula(
-        partial("C", "z"),
-        sign("·"),
-        math("mi", "a"),
-        sign("="),
-        number(Number(e.layers[l - 1].dz[j].toPrecision(4))),
-        sign("·"),
-        number(Number(a.toPrecision(4))),
-        sign("="),
-        math("mn", four(e.layers[l - 1].dz[j] * a)),
-      ),
-    );
-  });
-  const all = data.train.length / 3;
-  const open = make(
-    "button",
-    { type: "button" },
-    "Step through the first of them in A network learns",
-  );
-  open.addEventListener("click", () => page.open("network", lessonPart()));
+  const classes = classesOf(state),
+    all = data.train.length / 3,
+    sizes = sizesOf(state);
   part.chainText.replaceChildren(
-    make(
-      "p",
-      {},
-      `It is ${four(Number(look.params[at]))}. For each example its derivative is what is ` +
-        `asked of the sum z of ${nameOf(l, j)} times the activation of ${nameOf(l - 1, i)}:`,
-    ),
-    make("ul", {}, ...lines),
-    make(
-      "p",
-      {},
-      `The mean over all ${all} examples ` +
-        `is ${shorten(look.gradient[at])}: ` +
-        (state.optimizer === "sgd"
-          ? `against it the weight moves by ${state.rate} times as much, batch by batch.`
-          : `the optimizer ${state.optimizer} makes its step of it, batch by batch.`),
-    ),
-    open,
+    ...chainOf(weight, { sizes, names, batch, lesson, look, settings: state, classes, all }),
   );
+  drawRings(part.rings, batch.rows, range);
+  wires();
 }
 
 /* ---- controls -------------------------------------------------------------------------------- */
@@ -594,6 +602,7 @@ function fill() {
   ])
     part[key].value = state[key];
   part.ownPanel.hidden = state.set !== "own";
+  part.square.classList.toggle("draws", state.set === "own");
   for (const key of ["rows", "noise"]) part[key].parentElement.hidden = state.set === "own";
   part.newClass.replaceChildren(
     ...Array.from({ length: Math.max(2, state.classes) }, (_, c) =>
@@ -666,23 +675,63 @@ function take(text) {
   }
 }
 
+const newPoint = (x, y) => [
+  Number(x.toPrecision(5)),
+  Number(y.toPrecision(5)),
+  Number(part.newClass.value),
+];
+
 function addPoint(x, y) {
   if (![x, y].every(Number.isFinite)) return refuse("A point needs two numbers.");
-  const own = [
-    ...state.own,
-    Number(x.toPrecision(5)),
-    Number(y.toPrecision(5)),
-    Number(part.newClass.value),
-  ];
+  return takeOwn([...state.own, ...newPoint(x, y)]);
+}
+
+function takeOwn(own) {
   part.ownSays.textContent = `${own.length / 3} points.`;
   if (own.length < 18) {
+    stop();
     state = asked = { ...state, own };
     data.train = own;
     data.test = [];
     drawPoints(part.points, own, [], range, 2);
+    page.changed();
     return page.say(`${own.length / 3} points; six are needed to begin.`);
   }
   return begin({ ...asked, own, classes: Math.max(2, state.classes), step: 0 });
+}
+
+/* A stroke of the mouse, a finger or a pen puts a point where it begins, and another each time it
+   has gone APART further; learning begins anew when it ends. */
+const APART = 4;
+function strokes() {
+  let own = null,
+    last = null;
+  const put = ({ x, y }) => {
+    if (x < 0 || x > 100 || y < 0 || y > 100 || own.length >= MOST_OWN) return;
+    last = { x, y };
+    own.push(
+      ...newPoint(
+        range[0] + ((range[1] - range[0]) * x) / 100,
+        range[3] - ((range[3] - range[2]) * y) / 100,
+      ),
+    );
+    drawPoints(part.points, own, [], range, Math.max(2, state.classes));
+  };
+  return drag()
+    .container(() => part.over)
+    .filter(event => state.set === "own" && !event.ctrlKey && !event.button)
+    .on("start", event => {
+      stop();
+      own = [...state.own];
+      last = { x: Infinity, y: 0 };
+      put(event);
+    })
+    .on("drag", event => {
+      if (Math.hypot(event.x - last.x, event.y - last.y) >= APART) put(event);
+    })
+    .on("end", () => {
+      if (own.length > state.own.length) takeOwn(own);
+    });
 }
 
 function ownPanel() {
@@ -752,20 +801,14 @@ function plane() {
     .attr("aria-label", "the plane with the examples and the boundary");
   part.boundary = svg.append("path").attr("class", "boundary").node();
   part.points = svg.append("g");
+  part.rings = svg.append("g");
   part.over = svg.node();
-  part.over.addEventListener("click", e => {
-    if (state.set !== "own") return;
-    const r = part.over.getBoundingClientRect();
-    addPoint(
-      range[0] + ((range[1] - range[0]) * (e.clientX - r.left)) / r.width,
-      range[3] - ((range[3] - range[2]) * (e.clientY - r.top)) / r.height,
-    );
-  });
+  svg.call(strokes()).style("touch-action", null); // by the class "draws", where it is wanted
   part.shown = make("p", { class: "soft" });
   return make(
     "div",
     { class: "plane" },
-    make("div", { class: "square" }, part.canvas, part.over),
+    (part.square = make("div", { class: "square" }, part.canvas, part.over)),
     part.shown,
   );
 }
@@ -774,7 +817,11 @@ function networkBox() {
   part.layers = make("div", { class: "layers" });
   part.wires = document.createElementNS("http://www.w3.org/2000/svg", "svg");
   part.wires.setAttribute("class", "wires");
-  part.wires.setAttribute("aria-hidden", "true");
+  part.wires.setAttribute("role", "group");
+  part.wires.setAttribute(
+    "aria-label",
+    "weights: up and down in a layer, left and right along a path",
+  );
   part.network = make("div", { class: "trained" }, part.wires, part.layers);
   part.addLayer = make("button", { type: "button" }, "+ layer");
   part.addLayer.addEventListener("click", () => {
@@ -796,7 +843,8 @@ function networkBox() {
       "p",
       { class: "soft" },
       "Click a unit to see what it says on the plane, a wire for where its gradient comes " +
-        "from. Dashed wires are weights below 0.",
+        "from; with the keyboard, Tab to the wires, the arrows from one to the next, and Enter. " +
+        "Dashed wires are weights below 0.",
     ),
   );
 }
@@ -804,49 +852,37 @@ function networkBox() {
 function chainPanel() {
   part.chainTitle = make("h2");
   part.chainText = make("div");
-  const next = make("button", { type: "button" }, "next weight");
-  next.addEventListener("click", () => {
-    const sizes = sizesOf(state);
-    let { l, j, i } = chain;
-    if (++i >= sizes[l - 1]) {
-      i = 0;
-      if (++j >= sizes[l]) {
-        j = 0;
-        if (++l >= sizes.length) l = 1;
-      }
-    }
-    showChain({ l, j, i }).then(() => page.say(part.chain.innerText));
-    wires();
+  const button = (text, does) => {
+    const b = make("button", { type: "button" }, text);
+    b.addEventListener("click", does);
+    return b;
+  };
+  const lesson = button("Step through its first examples in A network learns", () => {
+    if (batch) page.open("network", lessonPart());
+  });
+  const next = button("next weight", () => {
+    const last = sizesOf(state).length - 1,
+      after = neighbour(sizesOf(state), chain, "ArrowDown"),
+      first = { l: chain.l < last ? chain.l + 1 : 1, j: 0, i: 0 };
+    showChain(isSame(after, chain) ? first : after).then(() => page.say(part.chain.innerText));
+  });
+  const close = button("close", () => {
+    hideChain();
+    draw();
+    part.play.focus();
   });
   part.chain = make(
     "section",
     { class: "panel", hidden: true, "aria-label": "where a gradient comes from" },
     part.chainTitle,
     part.chainText,
-    make("p", {}, next),
+    make("p", { class: "fields" }, lesson, next, close),
   );
   return part.chain;
 }
 
-/* The plane as one picture: the colours as an image in it. */
-function planeSvg() {
-  const svg = part.over.cloneNode(true),
-    image = document.createElementNS("http://www.w3.org/2000/svg", "image");
-  for (const [k, v] of Object.entries({
-    href: part.canvas.toDataURL(),
-    width: 100,
-    height: 100,
-    preserveAspectRatio: "none",
-  }))
-    image.setAttribute(k, v);
-  document.querySelector(".room.training .square").append(svg);
-  const text = svgText(svg);
-  svg.remove();
-  return text.replace(
-    /(<rect [^>]*>)/,
-    (_, rect) => rect + new XMLSerializer().serializeToString(image),
-  );
-}
+/* The plane as one picture, large enough to print: the lines over the colours. */
+const planePicture = () => ({ scale: 6, below: part.canvas });
 
 /* ---- the room -------------------------------------------------------------------------------- */
 
@@ -856,7 +892,7 @@ const whole = (x, low, high) => Number.isInteger(x) && between(x, low, high);
    it predicts one. */
 const ownFits = ({ own, classes }) =>
   Array.isArray(own) &&
-  own.length <= 15000 &&
+  own.length <= MOST_OWN &&
   own.length % 3 === 0 &&
   own.every(x => between(x, -1e6, 1e6)) &&
   (classes === 0 || whole(classes, 2, MARK_NAMES.length)) &&
@@ -955,7 +991,10 @@ export const training = {
   },
 
   key(event) {
-    if (event.key !== " " || event.target.matches("input, select, textarea, button, a, summary"))
+    if (
+      event.key !== " " ||
+      event.target.matches("input, select, textarea, button, a, summary, [role=button]")
+    )
       return false;
     event.preventDefault();
     playing ? stop() : play();
@@ -968,10 +1007,21 @@ export const training = {
   leave() {
     stop();
   },
-  now: () => ({ look, data, history, busy, playing, apart: trainer.worker !== null }),
+  now: () => ({ look, batch, data, history, busy, playing, apart: trainer.worker !== null }),
 
   exports: () => [
-    { label: "The plane as SVG", file: "boundary.svg", type: "image/svg+xml", make: planeSvg },
+    {
+      label: "The plane as SVG",
+      file: "boundary.svg",
+      type: "image/svg+xml",
+      make: () => svgText(part.over, planePicture()),
+    },
+    {
+      label: "The plane as PNG",
+      file: "boundary.png",
+      type: "image/png",
+      make: () => pngOf(part.over, planePicture()),
+    },
     {
       label: "The loss as PNG",
       file: "loss.png",

@@ -168,6 +168,20 @@ export function drawPoints(svg, train, test, range, classes) {
     });
 }
 
+/* A ring around each of some rows. */
+export function drawRings(svg, rows, range) {
+  const x = scaleLinear([range[0], range[1]], [0, 100]),
+    y = scaleLinear([range[2], range[3]], [100, 0]);
+  svg
+    .selectAll("circle")
+    .data(Array.from({ length: rows.length / 3 }, (_, k) => [rows[3 * k], rows[3 * k + 1]]))
+    .join("circle")
+    .attr("class", "ring")
+    .attr("r", 2.4)
+    .attr("cx", p => x(p[0]))
+    .attr("cy", p => y(p[1]));
+}
+
 export function rangeOf(rows) {
   const range = [Infinity, -Infinity, Infinity, -Infinity];
   for (let k = 0; k < rows.length; k += 3) {

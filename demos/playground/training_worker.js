@@ -2,9 +2,9 @@
    Worker, or, where a browser makes none of a page on a disk, in the page itself
    (training_link.js).
 
-   A message is { id, work }: [command, fields] to be asked, or { run: { steps, milliseconds, grid
-   } }: batches until either is used up, then what `look` says and the activations over a grid. The
-   answer has the same id. */
+   A message is { id, work }: [command, fields] to be asked, or { run: { steps, milliseconds, grid,
+   batch } }: batches until either is used up, then what `look` says, the activations over a grid
+   and, if wanted, the next batch. The answer has the same id. */
 import { Engine } from "./engine.js";
 
 /* So many batches are asked for at once: long enough that asking costs nothing, short enough to
@@ -23,7 +23,7 @@ export function makeWorkshop(compiled) {
           values: Float64Array.from(engine.doubles(said.at, said.n * said.n * said.units)),
         };
   };
-  function run({ steps, milliseconds, grid }) {
+  function run({ steps, milliseconds, grid, batch }) {
     const end = performance.now() + milliseconds;
     let left = steps,
       said = null;
@@ -33,7 +33,7 @@ export function makeWorkshop(compiled) {
       left -= n;
     } while (left > 0 && !said.error && !said.stopped && performance.now() < end);
     if (said.loss === undefined && !said.error) said = engine.ask("steps", { steps: 0 });
-    return { look: said, grid: gridOf(grid) };
+    return { look: said, grid: gridOf(grid), batch: batch ? engine.ask("batch") : undefined };
   }
   return work => (work.run ? run(work.run) : engine.ask(work.ask[0], work.ask[1]));
 }
