@@ -1,22 +1,25 @@
-/* main.js - the frame of the page: opens rooms, keeps their states, sends keys to the room that is shown.
+/* main.js - the frame of the page: opens rooms, keeps their states, sends keys to the room that is
+   shown.
 
    A room is an object
      name, title     "formula", "A formula"
      mount(root, page)  builds itself inside root, once
-     load(part)      shows a state, {} for the first; throws an Error with a sentence if it cannot, and then still
-                     shows what it showed before
+     load(part)      shows a state, {} for the first; throws an Error with a sentence if it
+                     cannot, and then still shows what it showed before
      part()          its state as plain JSON, small: what differs from {} alone
      key(event)      true if the key was for it                                        (optional)
      leave(), enter()   it is hidden, shown again                                      (optional)
-     exports()       [{ label, file, type, make }], make returns or promises text or a Blob   (optional)
+     exports()       [{ label, file, type, make }], make returns or promises text
+                     or a Blob                                                         (optional)
    and `page` gives it
      engine, compiled   the engine, and its module for a worker
      changed()       the state changed: the address and the storage follow
-     say(text)       a screen reader says it; complain(sentence) shows a notice, complain("") takes it away
+     say(text)       a screen reader says it; complain(sentence) shows a notice, complain("")
+                     takes it away
      open(room, part)   goes to another room
 
-   Invariant: the rooms' states are those of the address, the storage and a saved copy, in this order of trust, and a
-   state that a room refuses changes nothing. */
+   Invariant: the rooms' states are those of the address, the storage and a saved copy, in this
+   order of trust, and a state that a room refuses changes nothing. */
 import { make, $ } from "../../engine/explain/page.js";
 import { Engine, compileEngine } from "./engine.js";
 import { copyOfPage, decode, encode, recall, remember } from "./state.js";
@@ -28,14 +31,29 @@ import { exercises } from "./exercises.js";
 
 const rooms = [formula, network, training, exercises];
 const names = rooms.map(room => room.name);
-const roots = new Map(), links = new Map(), loaded = new Set();
-let shown = null, timer = 0, written = "", state = { room: "", rooms: {} };
+const roots = new Map(),
+  links = new Map(),
+  loaded = new Set();
+let shown = null,
+  timer = 0,
+  written = "",
+  state = { room: "", rooms: {} };
 
 const page = {
-  changed() { clearTimeout(timer); timer = setTimeout(keep, 300); },
-  say(text) { $("said").textContent = text; },
-  complain(sentence) { $("notice").textContent = sentence; $("notice").hidden = sentence === ""; },
-  open(room, part) { show(room, part); },
+  changed() {
+    clearTimeout(timer);
+    timer = setTimeout(keep, 300);
+  },
+  say(text) {
+    $("said").textContent = text;
+  },
+  complain(sentence) {
+    $("notice").textContent = sentence;
+    $("notice").hidden = sentence === "";
+  },
+  open(room, part) {
+    show(room, part);
+  },
 };
 
 function stateNow() {
@@ -43,16 +61,22 @@ function stateNow() {
   return { room: shown.name, rooms: state.rooms };
 }
 
-/* The address follows the state without a new entry of the history for each number that is dragged. */
+/* The address follows the state without a new entry of the history for each number that is
+   dragged. */
 async function keep() {
   clearTimeout(timer);
-  const now = stateNow(), room = shown;
+  const now = stateNow(),
+    room = shown;
   remember(now);
   const part = now.rooms[room.name];
   const code = part && Object.keys(part).length > 0 ? await encode(room.name, part) : room.name;
   if (room !== shown) return;
   written = "#" + (code.length < 8000 ? code : room.name);
-  try { history.replaceState(null, "", written); } catch { /* some browsers allow it only so often */ }
+  try {
+    history.replaceState(null, "", written);
+  } catch {
+    /* some browsers allow it only so often */
+  }
 }
 
 function mount(room) {
@@ -63,18 +87,21 @@ function mount(room) {
   room.mount(root, page);
 }
 
-/* Shows a room, with a part if one is given, else with what it has. True if the part could be shown. */
+/* Shows a room, with a part if one is given, else with what it has. True if the part could be
+   shown. */
 function show(name, part) {
   const room = rooms[names.indexOf(name)];
   mount(room);
   if (shown && shown !== room) shown.leave?.();
   for (const [other, root] of roots) root.hidden = other !== room;
   for (const [other, link] of links)
-    other === room ? link.setAttribute("aria-current", "page") : link.removeAttribute("aria-current");
+    other === room
+      ? link.setAttribute("aria-current", "page")
+      : link.removeAttribute("aria-current");
   const entered = shown !== room;
   shown = room;
   document.title = room.title + " · Tapir: backpropagation you can touch";
-  const good = load(room, part ?? (loaded.has(room) ? undefined : state.rooms[name] ?? {}));
+  const good = load(room, part ?? (loaded.has(room) ? undefined : (state.rooms[name] ?? {})));
   if (entered) room.enter?.();
   page.changed();
   return good;
@@ -83,7 +110,10 @@ function show(name, part) {
 function load(room, part) {
   if (part === undefined) return true;
   const first = !loaded.has(room);
-  if (first) { loaded.add(room); if (Object.keys(part).length > 0) room.load({}); }
+  if (first) {
+    loaded.add(room);
+    if (Object.keys(part).length > 0) room.load({});
+  }
   try {
     room.load(part);
     page.complain("");
@@ -104,11 +134,17 @@ async function fromAddress(hash) {
   }
 }
 
-/* ---- what the reader keeps --------------------------------------------------------------------------------------- */
+/* ---- what the reader keeps ------------------------------------------------------------------- */
 
 function dialog(title, ...children) {
   const close = make("button", { type: "button" }, "Close");
-  const d = make("dialog", { "aria-label": title }, make("h2", {}, title), ...children, make("menu", {}, close));
+  const d = make(
+    "dialog",
+    { "aria-label": title },
+    make("h2", {}, title),
+    ...children,
+    make("menu", {}, close),
+  );
   close.addEventListener("click", () => d.close());
   d.addEventListener("close", () => d.remove());
   document.body.append(d);
@@ -123,22 +159,46 @@ async function showCode() {
   const copy = make("button", { type: "button" }, "Copy");
   copy.addEventListener("click", async () => {
     text.select();
-    try { await navigator.clipboard.writeText(code); copy.textContent = "Copied"; }
-    catch { copy.textContent = "Press Ctrl+C"; }
+    try {
+      await navigator.clipboard.writeText(code);
+      copy.textContent = "Copied";
+    } catch {
+      copy.textContent = "Press Ctrl+C";
+    }
   });
-  dialog("This state as a code", make("p", {}, "Whoever pastes it under Open code, in any copy of this page, sees what you see. On a page that a server sends, the address says the same."), text, copy);
+  dialog(
+    "This state as a code",
+    make(
+      "p",
+      {},
+      "Whoever pastes it under Open code, in any copy of this page, sees what you see. On a " +
+        "page that a server sends, the address says the same.",
+    ),
+    text,
+    copy,
+  );
   text.select();
 }
 
 function openCode() {
-  const text = make("textarea", { "aria-label": "code or link", spellcheck: "false" }), why = make("p", { role: "alert" });
+  const text = make("textarea", { "aria-label": "code or link", spellcheck: "false" }),
+    why = make("p", { role: "alert" });
   const open = make("button", { type: "button" }, "Open");
-  const d = dialog("Open a code", make("p", {}, "Paste a code, or a link to this page with one in it."), text, why, open);
+  const d = dialog(
+    "Open a code",
+    make("p", {}, "Paste a code, or a link to this page with one in it."),
+    text,
+    why,
+    open,
+  );
   open.addEventListener("click", async () => {
     try {
       const { room, part } = await decode(text.value, names);
-      if (show(room, part)) d.close(); else why.textContent = $("notice").textContent;
-    } catch (error) { why.textContent = error.message; }
+      if (show(room, part)) d.close();
+      else why.textContent = $("notice").textContent;
+    } catch (error) {
+      why.textContent = error.message;
+    }
   });
 }
 
@@ -147,7 +207,11 @@ function showExports() {
   const items = (shown.exports?.() || []).map(item => {
     const b = make("button", { type: "button" }, item.label);
     b.addEventListener("click", async () => {
-      try { download(item.file, item.type, await item.make()); } catch (error) { why.textContent = error.message; }
+      try {
+        download(item.file, item.type, await item.make());
+      } catch (error) {
+        why.textContent = error.message;
+      }
     });
     return make("li", {}, b);
   });
@@ -162,17 +226,29 @@ function frame() {
   for (const room of rooms) {
     const link = make("a", { href: "#" + room.name }, room.title);
     links.set(room, link);
-    link.addEventListener("click", event => { event.preventDefault(); show(room.name); });
+    link.addEventListener("click", event => {
+      event.preventDefault();
+      show(room.name);
+    });
     document.querySelector("nav").append(link);
   }
-  for (const [text, does] of [["Code", showCode], ["Open code", openCode], ["Save as…", showExports], ["Save a copy", saveCopy]]) {
+  for (const [text, does] of [
+    ["Code", showCode],
+    ["Open code", openCode],
+    ["Save as…", showExports],
+    ["Save a copy", saveCopy],
+  ]) {
     const b = make("button", { type: "button" }, text);
     b.addEventListener("click", does);
     document.querySelector(".keep").append(b);
   }
   document.querySelector(".keep").lastChild.title = "this page as a file, which opens as it is now";
-  addEventListener("keydown", event => { if (!document.querySelector("dialog[open]")) shown?.key?.(event); });
-  addEventListener("hashchange", () => { if (location.hash !== written) fromAddress(location.hash); });
+  addEventListener("keydown", event => {
+    if (!document.querySelector("dialog[open]")) shown?.key?.(event);
+  });
+  addEventListener("hashchange", () => {
+    if (location.hash !== written) fromAddress(location.hash);
+  });
   addEventListener("pagehide", () => remember(stateNow()));
 }
 
@@ -181,15 +257,27 @@ async function start() {
     page.compiled = await compileEngine($("engine").textContent);
     page.engine = new Engine(page.compiled);
   } catch (error) {
-    page.complain("The engine cannot run in this browser (" + error.message + "). One of the last three years can run it.");
+    page.complain(
+      "The engine cannot run in this browser (" +
+        error.message +
+        "). One of the last three years can run it.",
+    );
     return;
   }
   const before = recall();
-  state = { room: names.includes(before?.room) ? before.room : names[0], rooms: before?.rooms || {} };
+  state = {
+    room: names.includes(before?.room) ? before.room : names[0],
+    rooms: before?.rooms || {},
+  };
   frame();
   if (location.hash.length > 1) await fromAddress(location.hash);
   else show(state.room);
-  window.playground = { page, copy: copyOfPage, rooms: Object.fromEntries(rooms.map(room => [room.name, room])), show };
+  window.playground = {
+    page,
+    copy: copyOfPage,
+    rooms: Object.fromEntries(rooms.map(room => [room.name, room])),
+    show,
+  };
   performance.mark("first picture");
   document.documentElement.dataset.ready = "true";
 }
