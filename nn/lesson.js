@@ -9,7 +9,7 @@ import { make } from "../engine/explain/page.js";
 import { Player } from "../engine/explain/player.js";
 import { LessonData } from "./lesson_data.js";
 import { LessonDrawing } from "./lesson_drawing.js";
-import { originOf } from "./lesson_origin.js";
+import { keyAsked, originOf } from "./lesson_origin.js";
 import { storyOf } from "./lesson_steps.js";
 
 export class Lesson {
@@ -158,8 +158,9 @@ export class Lesson {
   }
 
   ask(keys) {
-    this.asked = keys;
+    this.asked = keys.map(key => keyAsked(this.data, key));
     this.drawOrigin();
+    this.origin.scrollIntoView({ block: "nearest" });
     const words = this.origin.querySelector("h3")?.textContent;
     if (this.options.say) this.options.say(words);
     else this.spoken.textContent = words;

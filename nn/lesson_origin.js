@@ -118,8 +118,8 @@ const origins = {
     const da = d.value(e, `da:${l}:${j}`);
     if (l < d.depth)
       return [
-        "What all units to the right ask, added up: for each its derivative times the weight " +
-          "that leads to it.",
+        "This activation moves the sums z of all units to the right, and all move the loss: the " +
+          "changes add. Each is the gradient of that z times the weight that leads to it.",
         mathOf(derivative("a"), "=", "∑", derivative("z", "k"), ["sub", "w", "k"]),
         mathOf(
           ...joined(
@@ -150,12 +150,12 @@ const origins = {
       dz = d.value(e, `dz:${l}:${j}`);
     if (d.activation(l) === "identity")
       return [
-        "The activation is the sum itself, so the derivative is the same.",
+        "The activation is the sum itself, so the gradient is the same.",
         mathOf(derivative("z"), "=", derivative("a"), "=", dz),
       ];
     const slope = da === 0 ? [] : [mathOf(bracket(da), "·", bracket(dz / da), "=", dz)];
     return [
-      `The derivative in the activation times the slope of ${d.activation(l)} at ` +
+      `The gradient of the activation times the slope of ${d.activation(l)} at ` +
         `z = ${num(d.value(e, `z:${l}:${j}`))}.`,
       mathOf(derivative("z"), "=", derivative("a"), "·", ["sup", "f", "′"], "(", "z", ")"),
       ...slope,
@@ -163,19 +163,22 @@ const origins = {
   },
   dw(d, e, l, j, i) {
     return [
-      "What the unit asks of its sum, times the activation that this weight multiplies.",
+      "The gradient of the unit's sum z, which is minus what the unit wants of it, times the " +
+        "activation that this weight multiplies.",
       mathOf(derivative("w"), "=", derivative("z"), "·", "a"),
       mathOf(
         product(d.value(e, `dz:${l}:${j}`), d.value(e, `a:${l - 1}:${i}`)),
         "=",
         d.value(e, `dw:${l}:${j}:${i}`),
       ),
+      otherWay("weight", d.value(e, `dw:${l}:${j}:${i}`)),
     ];
   },
   db(d, e, l, j) {
     return [
-      "A bias is added to the sum as it is, so its derivative is that of the sum.",
+      "A bias is added to the sum as it is, so its gradient is that of the sum.",
       mathOf(derivative("b"), "=", derivative("z"), "=", d.value(e, `db:${l}:${j}`)),
+      otherWay("bias", d.value(e, `db:${l}:${j}`)),
     ];
   },
   mw: meanOrigin,
@@ -183,6 +186,17 @@ const origins = {
   nw: stepOrigin,
   nb: stepOrigin,
 };
+
+/* Why a table of wishes has the other sign. */
+const otherWay = (what, x) =>
+  x === 0
+    ? `It is 0: the ${what} should stay.`
+    : `To lower the loss, the ${what} should go the other way: ` +
+      `${x < 0 ? "▲ " : "▼ "}${num(-x)}.`;
+
+/* Of one example the mean is its gradient: then that is asked for. */
+export const keyAsked = (d, key) =>
+  d.batch.length === 1 && /^m[wb]:/.test(key) ? "d" + key.slice(1) : key;
 
 function parameterOrigin() {
   return ["A number that learning changes. It began at random, and moves a little in each step."];
@@ -192,16 +206,14 @@ function meanOrigin(d, e, l, j, i) {
     n = d.batch.length;
   const each = d.batch.map((_, k) => bracket(d.value(k, "d" + end)));
   return [
-    n === 1
-      ? "There is one example, so the mean is its derivative."
-      : `The mean of the derivatives of the ${n} examples.`,
+    `The mean of the gradients of the ${n} examples.`,
     mathOf(["frac", ["row", ...joined(each)], String(n)], "=", d.value(0, "m" + end)),
   ];
 }
 function stepOrigin(d, e, l, j, i) {
   const end = i === undefined ? `b:${l}:${j}` : `w:${l}:${j}:${i}`;
   return [
-    "The old value minus the rate times the derivative.",
+    "The old value minus the rate times the gradient.",
     mathOf(["sub", "w", ["text", "new"]], "=", "w", "−", "η", derivative("w")),
     mathOf(
       d.value(0, end),
@@ -224,12 +236,12 @@ const called = {
   a: "activation a",
   p: "output",
   c: "loss C",
-  da: "∂C/∂a",
-  dz: "∂C/∂z",
-  dw: "∂C/∂w",
-  db: "∂C/∂b",
-  mw: "mean ∂C/∂w",
-  mb: "mean ∂C/∂b",
+  da: "gradient ∂C/∂a",
+  dz: "gradient ∂C/∂z",
+  dw: "gradient ∂C/∂w",
+  db: "gradient ∂C/∂b",
+  mw: "mean gradient ∂C/∂w",
+  mb: "mean gradient ∂C/∂b",
   nw: "new weight",
   nb: "new bias",
 };

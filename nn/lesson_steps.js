@@ -400,7 +400,9 @@ class Story {
         para(
           bold("Backward "),
           "begins at the right. If an output moved a little, the loss would change by ∂C/∂a " +
-            "times as much. To lower the loss it should move the other way: −∂C/∂a is its ",
+            "times as much: its ",
+          bold("gradient"),
+          ". To lower the loss it should move the other way: minus the gradient is its ",
           bold("wish"),
           ". Its sign says up or down, its size how much that matters.",
         ),
@@ -501,7 +503,8 @@ class Story {
           "It asks that of each weight in proportion to the activation which the weight multiplies",
           l > 1
             ? ", and of each activation to the left in proportion to the weight between them. " +
-                "There the wishes add up."
+                "There the wishes add up, as at a fork: that activation moves several units, and " +
+                "all move the loss."
             : ". The inputs are locked: of them it asks nothing.",
         ),
         ...(place ? [para(make("span", { class: "soft" }, place + "."))] : []),
@@ -605,7 +608,7 @@ class Story {
       columns = d.changes().slice(0, COLUMNS_OF_BATCH),
       n = d.batch.length;
     const head = ["example", "loss C", ...columns.map(c => d.weightName(...c))],
-      caption = "derivatives of the weights and biases with the largest means";
+      caption = "gradients of the weights and biases with the largest means";
     const line = k =>
       rowOf(
         this.notes.rowName ? this.notes.rowName(k) : `row ${d.batch[k].row}`,
@@ -713,7 +716,7 @@ class Story {
         para(
           bold("The step. "),
           "Every weight and bias moves a little against its " +
-            `derivative${many ? ", the mean over the batch" : ""}; the larger the derivative, ` +
+            `gradient${many ? ", the mean over the batch" : ""}; the larger the gradient, ` +
             "the more.",
         ),
         para(

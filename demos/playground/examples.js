@@ -6,7 +6,9 @@ export const examples = [
     name: "A fork: gradients add",
     text: "e = (a + b)*(b + 1)",
     values: [2, 1],
-    says: "b acts on e along two ways. Step through it: at b the two contributions add.",
+    says:
+      "b moves e along two ways. Step through it: at b the two contributions add. Why? Because " +
+      "both ways move e.",
   },
   {
     name: "CS231n: three gates",
@@ -65,6 +67,14 @@ export const examples = [
       "should move.",
   },
   {
+    name: "A box used before it is complete",
+    text: "u = a*b; e = u*sin(u)",
+    values: [2, 0.5],
+    says:
+      "u gets a gradient from e and another from sin(u). With the bug depth-first it passes on " +
+      "the first before the second has come.",
+  },
+  {
     name: "A saturated sigmoid",
     text: "y = sigmoid(w*x)",
     values: [10, 3],
@@ -95,3 +105,8 @@ export const examples = [
     says: "Look at the V below: near 0 the subtraction cancels, and differences drown in rounding.",
   },
 ];
+
+const named = name => examples.find(e => e.name === name);
+/* One whose differences make a V, and one that each bug hurts. */
+export const bending = named("One neuron that learns");
+export const hurting = named("A box used before it is complete");

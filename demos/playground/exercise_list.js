@@ -9,6 +9,7 @@
      answer(v, data, ask)   a number, or with `choices` the index of the right one
      choices(v, data, ask)  texts to choose from (optional)
      traps(v, data)      [[number, sentence]]: answers that come from a known misunderstanding
+     wrong(k, prepared)  of choices: a sentence on choice k, which is not right (optional)
      why(v, data, ask)   the step that explains
    Invariant: no answer stands here: each is read from the engine's trace, or computed from its
    numbers. */
@@ -165,7 +166,7 @@ export const list = [
       [v.k, "The paths through x*x are missing."],
     ],
     why: (v, d) =>
-      "Three arrows end at x and bring x, x and " +
+      "Three arrows leave x, two to x*x and one to k*x. Along them come back x, x and " +
       `k: ${short(v.x)} + ${factor(v.x)} + ${factor(v.k)} = ${short(by("x")(v, d))}.`,
   },
 
@@ -332,6 +333,14 @@ export const list = [
           `${nameOf(d, e.to)}: ${short(e.before)} → ${short(e.after)}`,
       ),
     answer: (v, d) => edgesOf(d).findIndex(e => e.fault),
+    wrong: (k, { data, answer }) => {
+      const e = edgesOf(data)[k];
+      if (k > answer) return "An earlier line is wrong already.";
+      return (
+        `${nameOf(data, e.to)} held ${short(e.before)}, and ${short(e.contribution)} came: ` +
+        `${short(e.after)} is what it should hold then.`
+      );
+    },
     why: (v, d) => {
       const e = edgesOf(d).find(one => one.fault);
       return e.fault === "lost"

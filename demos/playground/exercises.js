@@ -195,6 +195,7 @@ function showList() {
   if (held) part.list.querySelector(`[data-id="${held}"]`)?.focus();
   part.count.textContent =
     `${list.filter(e => state.done.includes(e.id)).length} ` + `of ${list.length} solved`;
+  showClear();
 }
 
 function choose(id) {
@@ -223,12 +224,18 @@ function check() {
   const x = choices ? Number(field.value) : numberOf(field.value);
   if (Number.isNaN(x)) return tell("", "That is not a number. Write it like 2, -0.5, 1/3 or 2e-3.");
   if (choices ? x === answer : near(x, answer)) return solved();
-  const trap = traps.find(([y]) => near(x, y));
-  return tell("✗", "Not right. " + (trap ? trap[1] : "Try again, look at the hint, or reveal."));
+  const trap = choices ? now.e.wrong?.(x, now) : traps.find(([y]) => near(x, y))?.[1];
+  return tell("✗", "Not right. " + (trap || "Try again, look at the hint, or reveal."));
 }
+
+const predicted = () =>
+  now.choices
+    ? part.input.querySelector(":checked") !== null
+    : part.input.querySelector("input").value.trim() !== "";
 
 function solved() {
   if (!state.done.includes(state.id)) state.done.push(state.id);
+  cleared = [];
   showList();
   tell("✓", "Right.");
   reveal();
@@ -237,7 +244,7 @@ function solved() {
 }
 
 function reveal() {
-  part.answer.textContent = "The engine's answer: " + answerText(now);
+  part.answer.textContent = "The answer: " + answerText(now);
   part.why.textContent = now.why;
   part.steps.replaceChildren();
   part.reveal.hidden = false;
@@ -245,6 +252,21 @@ function reveal() {
   steps.set(now.data, now.svg, 0);
   steps.player.go(steps.player.length - 1);
   part.graph = steps;
+}
+
+/* What was cleared last can be had back, until another exercise is solved. */
+let cleared = [];
+function clear() {
+  const back = cleared.length > 0;
+  if (!back && state.done.length === 0) return;
+  [state.done, cleared] = back ? [cleared, []] : [[], state.done];
+  showList();
+  page.say(back ? "Progress is back." : "Progress cleared. The same button brings it back.");
+  page.changed();
+}
+function showClear() {
+  part.clear.textContent = cleared.length > 0 ? "Undo: bring progress back" : "Clear progress";
+  part.clear.setAttribute("aria-disabled", String(cleared.length + state.done.length === 0));
 }
 
 /* ---- for a teacher --------------------------------------------------------------------------- */
@@ -369,7 +391,7 @@ function question() {
     part.input,
     make("button", { type: "submit", class: "check" }, "Check"),
     button("Reveal", "show-answer", () => {
-      tell("", "");
+      tell("", predicted() ? "" : "You made no prediction. Try one before you look next time.");
       reveal();
       page.say(`${part.answer.textContent}. ${now.why}`);
     }),
@@ -392,7 +414,7 @@ function question() {
       { class: "controls" },
       button("Other numbers", "again", () => again((state.seed % 999999) + 1)),
       " ",
-      make("label", {}, "numbers ", part.seed),
+      make("label", {}, "set of numbers ", part.seed),
       " ",
       button("Open in the formula room", "to-formula", () =>
         openFormula(now.text, now.values, now.bug),
@@ -471,12 +493,7 @@ export const exercises = {
           { class: "controls" },
           part.count,
           part.list,
-          button("Clear progress", "clear", () => {
-            state.done = [];
-            showList();
-            page.say("Progress cleared.");
-            page.changed();
-          }),
+          (part.clear = button("Clear progress", "clear", clear)),
         ),
         question(),
       ),
@@ -502,6 +519,7 @@ export const exercises = {
       throw new Error("This link holds no exercise of this page: it was changed on its way.");
     const own = next.own === null ? null : checkedOwn(next.own);
     state = { id: next.id, seed: next.seed, done: [...new Set(next.done)], own };
+    cleared = [];
     showExercise();
   },
 

@@ -8,7 +8,7 @@ import { zoom, zoomIdentity } from "d3-zoom";
 import { select } from "d3-selection";
 import { make, shorten } from "../../engine/explain/page.js";
 import { GraphSteps } from "../../engine/explain/graph.js";
-import { examples } from "./examples.js";
+import { bending, examples, hurting } from "./examples.js";
 import { freeNames } from "./names.js";
 import { ruleOf } from "./rules.js";
 import { BoxPanel, secondPanel, vPanel } from "./formula_panels.js";
@@ -17,7 +17,7 @@ import { pngOf, svgText } from "./save.js";
 const LONGEST = 20000;
 const BUGS = ["none", "no-accumulate", "depth-first", "stale"];
 const BUG_SAYS = [
-  "a right backward pass",
+  "a correct backward pass",
   "= in place of +=: what stood there is lost",
   "a node passes on what it has before it is complete",
   "gradients of an earlier pass were not set to zero",
@@ -62,9 +62,9 @@ function ask(command, more = {}, from = state, of = names) {
 
 /* Tries a state: true if the engine took it, and then it is what is shown. */
 function attempt(next, place) {
-  if (next.text.trim() === "") return refuse("Type a formula, for example a*b + sin(a).");
+  if (next.text.trim() === "") return refuse("Type a formula, for example a*b + sin(a).", true);
   if (next.text.length > LONGEST)
-    return refuse("This is too long for a page: 20,000 characters are the most.");
+    return refuse("This is too long for a page: 20,000 characters are the most.", true);
   const of = freeNames(next.text),
     values = {};
   for (const n of of) values[n] = next.values[n] ?? 1;
@@ -75,7 +75,7 @@ function attempt(next, place) {
       full.bug === state.bug &&
       full.order === state.order;
   const answer = ask("formula", { bug: full.bug, order: full.order, draw: same ? 0 : 1 }, full, of);
-  if (answer.error) return refuse(answer.error);
+  if (answer.error) return refuse(answer.error + lnSays(full.text), true);
   state = full;
   names = of;
   refuse("");
@@ -83,7 +83,13 @@ function attempt(next, place) {
   return true;
 }
 
-function refuse(sentence) {
+/* What schools call ln is log here. */
+const lnSays = text => (/\bln\b/.test(text) ? "\nHere log is the natural logarithm, ln." : "");
+
+/* unread: the text in the field is not the formula that is drawn, and the drawing says so. */
+function refuse(sentence, unread = false) {
+  root.classList.toggle("unread", unread && shownText !== "");
+  part.unread.hidden = !unread || shownText === "";
   part.error.textContent = sentence;
   part.error.hidden = sentence === "";
   sentence === ""
@@ -107,6 +113,7 @@ function show(answer, same, place = steps.player.at) {
   part.nonfinite.textContent = answer.nonfinite || "";
   part.nonfinite.hidden = !answer.nonfinite;
   fillValues();
+  part.hurt.hidden = state.bug === 0 || steps.hurts();
   panels();
   page.changed();
 }
@@ -221,7 +228,7 @@ function panels() {
   if (state.chosen >= 0 && steps.nodes.has(state.chosen)) boxPanel.show(steps, state.chosen);
   else part.box.hidden = true;
   const label = steps.label(steps.pass.output);
-  if (part.curve.open) vPanel(part.curve.lastChild, ask, names);
+  if (part.curve.open) vPanel(part.curve.lastChild, ask, names, () => example(bending, "curve"));
   if (part.second.open) secondPanel(part.second.lastChild, ask, names, label);
 }
 
@@ -274,11 +281,10 @@ function controls() {
     { "aria-label": "bug on purpose" },
     ...BUGS.map((b, k) => make("option", { value: k }, k === 0 ? "no bug" : "bug: " + b)),
   );
-  part.bug.addEventListener("change", () => {
-    attempt({ ...state, bug: Number(part.bug.value) }, steps.player.length);
-    part.bugSays.textContent = BUG_SAYS[state.bug];
-  });
+  part.bug.addEventListener("change", () => chooseBug(Number(part.bug.value)));
   part.bugSays = make("span", { class: "soft" }, BUG_SAYS[0]);
+  part.hurt = make("button", { type: "button", hidden: true }, "Show a formula that it hurts");
+  part.hurt.addEventListener("click", () => example(hurting, "", state.bug));
   part.says = make("p", { class: "soft says" });
   part.values = make("div", {
     class: "values",
@@ -287,11 +293,17 @@ function controls() {
   });
   part.folded = make("p", { class: "soft" });
   part.nonfinite = make("pre", { class: "error", hidden: true });
+  part.unread = make(
+    "p",
+    { class: "soft unread-says", hidden: true },
+    "The drawing below is still that of the last formula that could be read.",
+  );
   return make(
     "div",
     { class: "ask" },
     make("div", { class: "typed" }, part.text, part.example),
     part.error,
+    part.unread,
     part.says,
     part.values,
     make(
@@ -300,6 +312,8 @@ function controls() {
       make("label", {}, "Backward pass with ", part.bug),
       " ",
       part.bugSays,
+      " ",
+      part.hurt,
     ),
   );
 }
@@ -326,15 +340,22 @@ function zoomButtons() {
   );
 }
 
-function example(e) {
+function chooseBug(bug) {
+  attempt({ ...state, bug }, Infinity);
+  part.bugSays.textContent = BUG_SAYS[state.bug];
+}
+
+function example(e, open = "", bug = 0) {
   const of = freeNames(e.text);
   const values = Array.isArray(e.values)
     ? Object.fromEntries(of.map((n, k) => [n, e.values[k]]))
     : e.values;
   write(e.text);
-  part.bug.value = 0;
-  part.bugSays.textContent = BUG_SAYS[0];
-  attempt({ ...initial(), text: e.text, values }, 0);
+  part.bug.value = bug;
+  part.bugSays.textContent = BUG_SAYS[bug];
+  part.curve.open = open === "curve";
+  part.second.open = false;
+  attempt({ ...initial(), text: e.text, values, bug, open }, bug ? Infinity : 0);
   fit();
   if (scale > 1) setScale(1);
   part.says.textContent = e.says;

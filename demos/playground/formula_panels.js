@@ -12,7 +12,7 @@ import { formula, name, number, partial, sign } from "./rules.js";
 /* ---- a box ----------------------------------------------------------------------------------- */
 
 /* The sum over the users of a node: what each sends is its own gradient times the local
-   derivative. */
+   derivative. With a bug on purpose it stands as it should be, and beside it what the pass has. */
 function chainRule(steps, id) {
   const sent = steps.pass.steps.flatMap(step =>
     step.edges.filter(e => e.to === id).map(e => ({ step, e })),
@@ -31,24 +31,38 @@ function chainRule(steps, id) {
       partial(y, me),
       sign("="),
       ...sum(
-        some.map(({ step }) =>
-          step.node === steps.pass.output
-            ? [partial(y, me)]
-            : [partial(y, steps.label(step.node)), sign("·"), partial(steps.label(step.node), me)],
-        ),
+        some.map(({ step }) => [
+          partial(y, steps.label(step.node)),
+          sign("·"),
+          partial(steps.label(step.node), me),
+        ]),
       ),
       ...more,
     ),
     formula(
       sign("="),
-      ...sum(some.map(({ step, e }) => [number(step.upstream), sign("·"), number(e.local)])),
+      ...sum(
+        some.map(({ step, e }) => [number(steps.total(step.node)), sign("·"), number(e.local)]),
+      ),
       ...more,
       sign("="),
-      math("mn", shorten(steps.reached(id)).replace("-", "−")),
+      math("mn", shorten(steps.total(id)).replace("-", "−")),
     ),
   );
+  if (sent.length > 1)
+    box.append(make("p", {}, `${me} moves each of these, and each moves ${y}: the changes add.`));
+  if (misses(steps, id))
+    box.append(
+      make(
+        "p",
+        { class: "bug" },
+        make("b", {}, `✗ The pass with the bug ${steps.bug} has ${shorten(steps.reached(id))} here.`),
+      ),
+    );
   return box;
 }
+
+const misses = (steps, id) => steps.bug !== "" && steps.isWrong(id, steps.reached(id));
 
 function pathList(steps, id) {
   const found = steps.allPaths().get(id);
@@ -72,7 +86,8 @@ function pathList(steps, id) {
           make(
             "code",
             {},
-            `${cutText(p.text, 60, 50)}:  ${cutText(p.factors.join(" · ") || "1", 60, 50)} = ` +
+            `${cutText(p.text, 60, 50)}:  ` +
+              (p.factors.length > 1 ? `${cutText(p.factors.join(" · "), 60, 50)} = ` : "") +
               shorten(p.product),
           ),
         ),
@@ -114,6 +129,16 @@ export class BoxPanel {
     this.text.replaceChildren(chainRule(steps, id), pathList(steps, id));
     this.move();
   }
+  /* What the wrong gradient of a bug on purpose predicts. */
+  missed(got, row) {
+    if (!misses(this.steps, this.id)) return [];
+    const wrong = this.steps.reached(this.id),
+      predicted = Number(got.before) + Number(wrong) * Number(got.moved);
+    return [
+      row(`✗ with the bug: before + ${shorten(wrong)} · h`, predicted),
+      row("that differs by", Number(got.after) - predicted),
+    ];
+  }
   /* The whole way of the slider is a tenth of the value, or 0.1. */
   move() {
     const value = Number(this.steps.nodes.get(this.id).value),
@@ -131,9 +156,10 @@ export class BoxPanel {
     this.out.replaceChildren(
       row("h", got.moved),
       row(`${y} before`, got.before),
-      row("predicted: before + gradient · h", predicted),
+      row(`predicted: before + ${shorten(got.gradient)} · h`, predicted),
       row(`${y} after`, got.after),
       row("they differ by", Number(got.after) - predicted),
+      ...this.missed(got, row),
     );
     this.h.setAttribute(
       "aria-valuetext",
@@ -146,6 +172,12 @@ export class BoxPanel {
 /* ---- the V ----------------------------------------------------------------------------------- */
 
 const LOWEST = 1e-18;
+
+/* Of a V both sides can be seen: the longest steps are off by far more than rounding. */
+function bends(curve) {
+  const size = Math.max(Math.abs(Number(curve.claimed)), 1e-6);
+  return curve.points.some(p => p[0] >= 1e-2 && Number(p[2]) > 1e-7 * size);
+}
 
 export function drawCurve(curve) {
   const width = 560,
@@ -213,7 +245,14 @@ export function drawCurve(curve) {
   return svg.node();
 }
 
-export function vPanel(root, ask, names) {
+function button(text, does) {
+  const b = make("button", { type: "button" }, text);
+  b.addEventListener("click", does);
+  return b;
+}
+
+/* another(): goes to a formula that shows a V. */
+export function vPanel(root, ask, names, another) {
   const select = make("select", {}, ...names.map((n, k) => make("option", { value: k }, n))),
     place = make("div");
   const draw = () => {
@@ -230,9 +269,13 @@ export function vPanel(root, ask, names) {
         {},
         `The gradient is ${shorten(curve.claimed)}; the best that differences say ` +
           `is ${shorten(curve.estimate)} ± ${shorten(curve.off)}. ` +
-          "Long steps are off because the function bends, short ones because rounding is " +
-          "divided by h: a V.",
+          (bends(curve)
+            ? "Long steps are off because the function bends, short ones because rounding is " +
+              "divided by h: a V."
+            : `In ${names[select.value]} this formula bends too little to show a V: long steps ` +
+              "make no error here. What is left is rounding, which grows as h shrinks."),
       ),
+      ...(bends(curve) ? [] : [button("Show a formula that bends", another)]),
     );
   };
   select.value = Math.min(names.length - 1, Number(root.dataset.by || 0));

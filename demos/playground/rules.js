@@ -87,8 +87,7 @@ export function partialText(rules, steps, step, edge) {
   return text.replace(/\b[xyv]\b/g, letter => put[letter]);
 }
 
-/* One step of the sweep: the local derivative by its rule; upstream times local; what it is added
-   to. */
+/* The rule of one step of the sweep: the local derivative, with the numbers put in. */
 export function ruleOf(rules, step, edge, steps) {
   const from = steps.label(step.node),
     to = steps.label(edge.to),
@@ -98,19 +97,12 @@ export function ruleOf(rules, step, edge, steps) {
   const box = make("div", { class: "rule" });
   box.append(
     formula(
+      math("mtext", "local"),
+      sign("="),
       partial(from, to),
       sign("="),
       ...(plain ? [...mathOf(text), sign("=")] : []),
       math("mn", value.replace("-", "−")),
-    ),
-  );
-  box.append(
-    formula(
-      number(step.upstream),
-      sign("·"),
-      number(edge.local),
-      sign("="),
-      math("mn", shorten(edge.contribution).replace("-", "−")),
     ),
   );
   return box;

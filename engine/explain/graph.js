@@ -73,6 +73,54 @@ export function pathsOf(pass, unsent, label) {
 export const countOfPaths = count =>
   count === 1 ? "one path" : (count < 1e15 ? count : count.toExponential(3)) + " paths";
 
+/* ---- plain words ----------------------------------------------------------------------------- */
+
+/* What the engine's own words for an operation mean ("mul swaps"). */
+const PASSES_ON = {
+  add: "a sum passes its gradient on as it is",
+  sum: "a sum passes its gradient on as it is",
+  sub: "a difference passes its gradient on as it is; to what is subtracted with the other sign",
+  neg: "a minus passes its gradient on with the other sign",
+  mul: "a product passes its gradient on times the other factor",
+  relu: "above 0 relu passes its gradient on as it is, below 0 nothing",
+};
+const passesOn = op => PASSES_ON[op] || "its gradient goes on times its slope at this place";
+
+const listed = names =>
+  names.length < 2 ? names.join("") : names.slice(0, -1).join(", ") + " and " + names.at(-1);
+
+/* ---- arrows ---------------------------------------------------------------------------------- */
+
+/* So many arrows between two boxes are drawn one by one; more are one arrow. */
+const MOST_TWINS = 3,
+  TWINS_APART = 15;
+
+/* Where an arrow begins, a second head, which shows the way of a gradient. */
+function addBackTip(link) {
+  const edge = link.querySelector(".edge"),
+    begin = /^M(\S+) (\S+?)(?=[A-Z])/.exec(edge?.getAttribute("d") || "");
+  if (!begin || link.querySelector(".back-tip")) return;
+  const tip = edge.cloneNode();
+  tip.setAttribute("class", "back-tip");
+  tip.setAttribute("d", `M${begin[1]} ${begin[2]}l8 -4v8z`);
+  link.append(tip);
+}
+
+/* x*x uses x twice: as many arrows as uses, side by side. Returns the arrows that were added. */
+function addTwins(link, uses) {
+  const all = [link];
+  while (all.length < uses) {
+    const twin = link.cloneNode(true);
+    twin.removeAttribute("id");
+    all.at(-1).after(twin);
+    all.push(twin);
+  }
+  all.forEach((g, k) =>
+    g.setAttribute("transform", `translate(0 ${(k - (uses - 1) / 2) * TWINS_APART})`),
+  );
+  return all.slice(1);
+}
+
 /* ---- the steps ------------------------------------------------------------------------------- */
 
 export class GraphSteps {
@@ -128,6 +176,7 @@ export class GraphSteps {
     for (const element of [...this.boxElement, ...this.linkElement])
       // Another drawing has it.
       if (document.getElementById(element.id) !== element) element.removeAttribute("id");
+    this.addArrows();
     this.parts = this.boxElement.map(g =>
       Object.fromEntries(
         ["what", "value", "grad", "right"].map(name => [name, g.querySelector("." + name)]),
@@ -146,6 +195,33 @@ export class GraphSteps {
       ...this.passes.map((p, k) => make("option", { value: k }, this.label(p.output))),
     );
     this.choose(0, place);
+  }
+
+  /* Second arrows where a node uses another twice, and heads for the way back. `twins` has for a
+       link the arrows of its second use, its third. */
+  addArrows() {
+    this.twins = new Map();
+    for (const n of this.trace.nodes) {
+      const k = this.boxOf.get(n.id);
+      for (const from of new Set(n.args.filter(a => typeof a === "number"))) {
+        const link = this.linkOf.get(this.boxOf.get(from) + ">" + k),
+          uses = n.args.filter(a => a === from).length;
+        if (link === undefined || uses < 2 || uses > MOST_TWINS || !this.plain(n.id, from)) continue;
+        const added = addTwins(this.linkElement[link], uses);
+        this.twins.set(link, [link, ...added.map((_, i) => this.linkElement.length + i)]);
+        this.linkElement.push(...added);
+      }
+    }
+    this.linkElement.forEach(addBackTip);
+  }
+  plain(...ids) {
+    return ids.every(id => this.single(id));
+  }
+  /* The arrow of an edge of a step: of several between the same nodes one each. */
+  arrowOf(step, e) {
+    const link = this.linkOf.get(this.boxOf.get(e.to) + ">" + this.boxOf.get(step.node)),
+      same = step.edges.filter(other => other.to === e.to).indexOf(e);
+    return this.twins.get(link)?.[same] ?? link;
   }
 
   /* The same graph at other values: only numbers change, no element. False if it is another
@@ -326,14 +402,20 @@ export class GraphSteps {
           ? `forward: the input <code>${esc(this.label(n.id))} = ${shorten(n.value)}</code>`
           : `forward: <code>${n.name ? esc(n.name) : "#" + n.id} = ${esc(n.shown)} = ` +
             (n.numbers === "" ? "" : esc(n.numbers) + " = ") +
-            `${shorten(n.value)}</code>`;
+            `${shorten(n.value)}</code>` +
+            (n === this.unnamed
+              ? `<p class="soft">A box without a name is called by its number: #${n.id}.</p>`
+              : "");
     return {
       kind: "forward",
       html,
       values: box.nodes,
       changes: [],
       boxes: [k],
-      links: [...from].map(f => this.linkOf.get(f + ">" + k)),
+      links: [...from].flatMap(f => {
+        const link = this.linkOf.get(f + ">" + k);
+        return this.twins.get(link) ?? [link];
+      }),
     };
   }
 
@@ -344,6 +426,8 @@ export class GraphSteps {
       kind: "back",
       html: () =>
         `backward: the seed, <code>d ${esc(this.label(y))} / d ${esc(this.label(y))} = 1</code>` +
+        `<p class="soft">The gradient of ${esc(this.label(y))} itself, with which all begins: if it ` +
+        "changes by 1, it changes by 1.</p>" +
         this.bugLine(this.trace.does + (left.length > 0 ? ": they are still here." : ".")),
       values: [],
       changes: [...left, [y, undefined, 1]],
@@ -361,7 +445,7 @@ export class GraphSteps {
       changes: [[e.to, e.before, e.after]],
       visited: [step.node],
       boxes: [k, this.boxOf.get(e.to)],
-      links: [this.linkOf.get(this.boxOf.get(e.to) + ">" + k)],
+      links: [this.arrowOf(step, e)],
       step,
       edge: e,
       html: () =>
@@ -370,8 +454,31 @@ export class GraphSteps {
         `${shorten(step.upstream)} * ${shorten(e.local)} = ${shorten(e.contribution)}</code>` +
         ` &nbsp;(${shorten(e.before)} &rarr; ${shorten(e.after)})` +
         (Number(e.before) !== 0 && !e.fault ? " &nbsp;<b>fork: gradients add</b>" : "") +
+        `<p class="soft">${this.plainly(step, e)}</p>` +
         (this.bug ? this.faultOf(step, e) : ""),
     };
+  }
+
+  /* A step in plain words; where gradients add, why. */
+  plainly(step, e) {
+    const [from, to, y] = [step.node, e.to, this.pass.output].map(id => esc(this.label(id)));
+    if (Number(e.before) !== 0) return this.whyAdded(from, to, y, e.to);
+    return (
+      `upstream: the gradient of ${from}, how much ${y} changes for each small change of ${from}. ` +
+      `local: how much ${from} changes for each small change of ${to} alone.`
+    );
+  }
+  whyAdded(from, to, y, id) {
+    const users = this.trace.nodes.filter(n => n.args.includes(id) && this.leads(n.id)),
+      names = users.filter(n => n.id !== this.pass.output).map(n => esc(this.label(n.id)));
+    if (users.length < 2) return `${to} moves ${from} more than once: the changes add.`;
+    if (names.length < users.length)
+      return `${to} moves ${y} at once, and again through ${listed(names)}: the changes add.`;
+    const both = names.length === 2 ? "both " : "";
+    return `${to} moves ${both}${listed(names)}, and ${both || "all "}move ${y}: the changes add.`;
+  }
+  leads(id) {
+    return id === this.pass.output || this.pass.steps.some(s => s.node === id);
   }
 
   /* The frames of one visit: one for each edge. Visits inside a folded box are one frame
@@ -382,7 +489,7 @@ export class GraphSteps {
     if (this.drawn.boxes[k].nodes.length > 1) return this.foldedFrame(step, k, frames);
     const head = () =>
       `backward: <code>${esc(this.label(n.id))}${n.shown ? " = " + esc(n.shown) : ""}` +
-      `</code>, ${esc(n.words)}<br>`;
+      `</code>, ${esc(n.words)} <span class="soft">(${passesOn(n.op)})</span><br>`;
     if (step.edges.length === 0)
       frames.push({
         kind: "back",
@@ -435,12 +542,15 @@ export class GraphSteps {
         boxes: [],
         links: [],
         html: () =>
-          "Press <kbd>&rarr;</kbd>: first the values, from left to right; then the gradients, " +
-          "from right to left." +
+          `<p>The <b>gradient</b> of a box: how much ${esc(this.label(this.pass.output))} changes ` +
+          "for each small change of that box. Backpropagation finds them all in one pass.</p>" +
+          "<p>Press ▶ or <kbd>&rarr;</kbd>: first the values, forward, from left to right; then " +
+          "the gradients, backward, from right to left.</p>" +
           this.bugLine(this.trace.does + "."),
       },
     ];
     const seen = new Set();
+    this.unnamed = this.trace.nodes.find(n => n.op !== "input" && !n.name && this.single(n.id));
     for (const n of this.trace.nodes) {
       const k = this.boxOf.get(n.id);
       if (!seen.has(k)) frames.push(this.forwardFrame(n, k));
@@ -521,8 +631,8 @@ export class GraphSteps {
     row.cells[4].textContent = this.said(n);
   }
 
-  /* A local derivative stands at its edge from the step on that used it; of two edges between
-     the same boxes, the sum. */
+  /* A local derivative stands at its arrow from the step on that used it, as the factor by which
+     a gradient goes on; at one arrow for several edges, their sum. */
   paintLocals() {
     const sums = new Map();
     for (const f of this.frames)
@@ -530,7 +640,7 @@ export class GraphSteps {
     this.linkElement.forEach((g, k) => {
       g.classList.toggle("known", this.known.has(k));
       if (this.localText[k] && sums.has(k))
-        this.localText[k].textContent = String(Number(sums.get(k).toPrecision(4)));
+        this.localText[k].textContent = "×" + Number(sums.get(k).toPrecision(4));
     });
   }
 
@@ -550,11 +660,26 @@ export class GraphSteps {
         : shorten(all[this.keyOf(n)]);
   }
 
+  /* The gradients of the inputs are what differences say. */
+  agrees() {
+    return (
+      (this.pass.disagree || []).length === 0 &&
+      !this.inputs.some(n => this.bug && this.isWrong(n.id, this.pass.result[this.keyOf(n)]))
+    );
+  }
+
+  /* A gradient of the pass is wrong by the bug on purpose. */
+  hurts() {
+    return this.bug !== "" && this.trace.nodes.some(n => this.isWrong(n.id, this.reached(n.id)));
+  }
+
   ending() {
     const pass = this.pass,
       d = name => `d ${esc(this.label(pass.output))} / d ${esc(name)}`;
     const check =
-      pass.check === undefined ? "" : `<div class="bug"><b>check</b>: ${esc(pass.check)}</div>`;
+      pass.check === undefined
+        ? ""
+        : `<div class="${this.agrees() ? "agrees" : "bug"}"><b>check</b>: ${esc(pass.check)}</div>`;
     const all = Object.entries(pass.result),
       more = all.length > 12 ? `... and ${all.length - 12} more` : "";
     const refuted = new Set(pass.disagree || []);
@@ -666,6 +791,7 @@ export class GraphSteps {
       (this.at === this.frames.length - 1 ? this.ending() : "");
     const rule = f.edge && this.options.rule?.(f.step, f.edge, this);
     if (rule) this.now.append(rule);
+    this.now.classList.toggle("ruled", Boolean(rule));
     if (this.bug)
       this.player.slider.setAttribute(
         "aria-valuetext",
