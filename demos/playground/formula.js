@@ -23,6 +23,9 @@ const BUG_SAYS = [
   "gradients of an earlier pass were not set to zero",
 ];
 const first = examples[0];
+const PANELS = ["curve", "second"];
+/* A link of an earlier page has the name of one panel. */
+const panelsOf = open => PANELS.filter(panel => [open].flat().includes(panel));
 const initial = () => ({
   text: first.text,
   values: Object.fromEntries(freeNames(first.text).map((n, k) => [n, first.values[k]])),
@@ -30,7 +33,7 @@ const initial = () => ({
   order: 0,
   at: 0,
   chosen: -1,
-  open: "",
+  open: [],
 });
 
 let page,
@@ -236,7 +239,7 @@ function choose(id) {
 function details(title, name) {
   const d = make("details", { class: "panel" }, make("summary", {}, title), make("div"));
   d.addEventListener("toggle", () => {
-    state.open = part.curve.open ? "curve" : part.second.open ? "second" : "";
+    state.open = PANELS.filter(panel => part[panel].open);
     panels();
     page.changed();
   });
@@ -442,7 +445,7 @@ export const formula = {
           order: Math.max(0, order),
           at: 0,
           chosen,
-          open,
+          open: panelsOf(open),
         },
         Math.max(0, at),
       )
@@ -457,8 +460,7 @@ export const formula = {
     part.bug.value = bug;
     part.bugSays.textContent = BUG_SAYS[bug];
     part.says.textContent = text === first.text ? first.says : "";
-    part.curve.open = open === "curve";
-    part.second.open = open === "second";
+    for (const panel of PANELS) part[panel].open = state.open.includes(panel);
     if (
       scale === 1 &&
       steps.view.querySelector("svg").viewBox.baseVal.width * rem() < steps.view.clientWidth / 1.3
