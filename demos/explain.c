@@ -266,8 +266,8 @@ static ad_status show(ad_tape *tape, const request *r, size_t n, const ad_var y[
     }
 }
 
-/* A plain number in words, or as a graph of one box. The title of the page says why there is nothing
- * to step through. */
+/* A plain number in words, or as a graph of one box. The title of the page says why there is
+ * nothing to step through. */
 static int show_number(ad_tape *tape, const request *r, ad_var y) {
     if (r->form == WORDS) return ad_explain(y, stdout) == AD_OK ? 0 : unwritten();
     if (r->form == PATHS) return complain("a plain number has no paths to", r->paths);
