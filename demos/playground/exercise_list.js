@@ -34,6 +34,19 @@ const given = values =>
 const slopes = (v, ask) => v.at.map(x => Number(ask("y = sigmoid(x); y", { x }).trace.result.x));
 const least = numbers => numbers.indexOf(Math.min(...numbers));
 
+/* ---- a backward pass that goes wrong --------------------------------------------------------- */
+
+/* A depth-first order is harmless unless a node that sends on has two users: so c has. */
+const DEPTH_FIRST = 2;
+const passOf = ({ bug }) =>
+  bug === DEPTH_FIRST ? "c = a*b; d = c + 1; e = c*d" : "c = a + b; d = b + 1; e = c*d";
+
+/* What comes too late is added rightly; what went wrong is that its node had sent before. */
+function firstWrong(edges) {
+  const fault = edges.find(e => e.fault);
+  return fault.fault === "late" ? edges.findIndex(e => e.from === fault.to) : edges.indexOf(fault);
+}
+
 /* ---- three checks: a kink, a step that is too small, a wrong gradient ------------------------ */
 
 const CHECKS = {
@@ -317,13 +330,15 @@ export const list = [
     id: "bug",
     level: 3,
     title: "The bug in a backward pass",
-    hint: "Each gradient begins at 0, and what arrives is added. Check every “before → after”.",
-    vary: pick => ({ a: pick(2, 3, 5), b: pick(1, 4, 6), bug: pick(1, 3) }),
-    text: () => "c = a + b; d = b + 1; e = c*d; e",
+    hint:
+      "Each gradient begins at 0, and what arrives is added: check every “before → after”. And a " +
+      "node sends only when all has arrived that it will ever receive.",
+    vary: pick => ({ a: pick(2, 3, 5), b: pick(1, 4, 6), bug: pick(1, 2, 3) }),
+    text: v => `${passOf(v)}; e`,
     values: ({ a, b }) => ({ a, b }),
     bug: v => v.bug,
     question: v =>
-      `c = a + b, d = b + 1, e = c*d with a = ${short(v.a)}, b = ${short(v.b)}. A program made ` +
+      `${passOf(v).replace(/;/g, ",")} with a = ${short(v.a)}, b = ${short(v.b)}. A program made ` +
       "this backward pass, and its gradients are wrong. Which is the first line that goes wrong?",
     choices: (v, d) =>
       edgesOf(d).map(
@@ -332,7 +347,7 @@ export const list = [
           `${short(e.upstream)} · ${factor(e.local)} = ${short(e.contribution)}; ` +
           `${nameOf(d, e.to)}: ${short(e.before)} → ${short(e.after)}`,
       ),
-    answer: (v, d) => edgesOf(d).findIndex(e => e.fault),
+    answer: (v, d) => firstWrong(edgesOf(d)),
     wrong: (k, { data, answer }) => {
       const e = edgesOf(data)[k];
       if (k > answer) return "An earlier line is wrong already.";
@@ -343,6 +358,12 @@ export const list = [
     },
     why: (v, d) => {
       const e = edgesOf(d).find(one => one.fault);
+      if (e.fault === "late")
+        return (
+          `${nameOf(d, e.to)} was visited too early: it sent on what it had, ` +
+          `${short(e.before)}, and then ${short(e.contribution)} more arrived from ` +
+          `${nameOf(d, e.from)}. A node must wait until all its users have sent.`
+        );
       return e.fault === "lost"
         ? `${nameOf(d, e.to)} held ${short(e.before)} and now holds ${short(e.after)}: = in ` +
             "place of +=; what stood there is lost."

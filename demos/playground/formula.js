@@ -23,6 +23,9 @@ const BUG_SAYS = [
   "gradients of an earlier pass were not set to zero",
 ];
 const first = examples[0];
+const PANELS = ["curve", "second"];
+/* A link of an earlier page has the name of one panel. */
+const panelsOf = open => PANELS.filter(panel => [open].flat().includes(panel));
 const initial = () => ({
   text: first.text,
   values: Object.fromEntries(freeNames(first.text).map((n, k) => [n, first.values[k]])),
@@ -30,7 +33,7 @@ const initial = () => ({
   order: 0,
   at: 0,
   chosen: -1,
-  open: "",
+  open: [],
 });
 
 let page,
@@ -228,7 +231,7 @@ function panels() {
   if (state.chosen >= 0 && steps.nodes.has(state.chosen)) boxPanel.show(steps, state.chosen);
   else part.box.hidden = true;
   const label = steps.label(steps.pass.output);
-  if (part.curve.open) vPanel(part.curve.lastChild, ask, names, () => example(bending, "curve"));
+  if (part.curve.open) vPanel(part.curve.lastChild, ask, names, () => example(bending, ["curve"]));
   if (part.second.open) secondPanel(part.second.lastChild, ask, names, label);
 }
 
@@ -243,7 +246,7 @@ function choose(id) {
 function details(title, name) {
   const d = make("details", { class: "panel" }, make("summary", {}, title), make("div"));
   d.addEventListener("toggle", () => {
-    state.open = part.curve.open ? "curve" : part.second.open ? "second" : "";
+    state.open = PANELS.filter(panel => part[panel].open);
     panels();
     page.changed();
   });
@@ -284,7 +287,7 @@ function controls() {
   part.bug.addEventListener("change", () => chooseBug(Number(part.bug.value)));
   part.bugSays = make("span", { class: "soft" }, BUG_SAYS[0]);
   part.hurt = make("button", { type: "button", hidden: true }, "Show a formula that it hurts");
-  part.hurt.addEventListener("click", () => example(hurting, "", state.bug));
+  part.hurt.addEventListener("click", () => example(hurting, [], state.bug));
   part.says = make("p", { class: "soft says" });
   part.values = make("div", {
     class: "values",
@@ -345,7 +348,7 @@ function chooseBug(bug) {
   part.bugSays.textContent = BUG_SAYS[state.bug];
 }
 
-function example(e, open = "", bug = 0) {
+function example(e, open = [], bug = 0) {
   const of = freeNames(e.text);
   const values = Array.isArray(e.values)
     ? Object.fromEntries(of.map((n, k) => [n, e.values[k]]))
@@ -353,8 +356,7 @@ function example(e, open = "", bug = 0) {
   write(e.text);
   part.bug.value = bug;
   part.bugSays.textContent = BUG_SAYS[bug];
-  part.curve.open = open === "curve";
-  part.second.open = false;
+  for (const panel of PANELS) part[panel].open = open.includes(panel);
   attempt({ ...initial(), text: e.text, values, bug, open }, bug ? Infinity : 0);
   fit();
   if (scale > 1) setScale(1);
@@ -463,7 +465,7 @@ export const formula = {
           order: Math.max(0, order),
           at: 0,
           chosen,
-          open,
+          open: panelsOf(open),
         },
         Math.max(0, at),
       )
@@ -478,8 +480,7 @@ export const formula = {
     part.bug.value = bug;
     part.bugSays.textContent = BUG_SAYS[bug];
     part.says.textContent = text === first.text ? first.says : "";
-    part.curve.open = open === "curve";
-    part.second.open = open === "second";
+    for (const panel of PANELS) part[panel].open = state.open.includes(panel);
     if (
       scale === 1 &&
       steps.view.querySelector("svg").viewBox.baseVal.width * rem() < steps.view.clientWidth / 1.3
