@@ -4,7 +4,7 @@
    a Worker, and the same settings give the same run, so that a link or a reload trains again to
    where it was. Invariant: there is one piece of work at the trainer at a time, and what is drawn
    is its last answer. */
-import { axisBottom, axisLeft } from "d3-axis";
+import { axisBottom, axisLeft, axisRight } from "d3-axis";
 import { scaleLinear, scaleLog } from "d3-scale";
 import { drag } from "d3-drag";
 import { create, select } from "d3-selection";
@@ -22,7 +22,7 @@ import {
 } from "./training_plane.js";
 import { Trainer } from "./training_link.js";
 import { tableFrom } from "./table_text.js";
-import { SHOWN, chainOf, isThere, neighbour } from "./training_chain.js";
+import { LOOKED, chainOf, isThere, neighbour } from "./training_chain.js";
 import { MOST_EXAMPLES } from "./network_data.js";
 import { pngOf, svgText } from "./save.js";
 import { programOf } from "./training_program.js";
@@ -77,7 +77,8 @@ let page,
   range = [-1, 1, -1, 1],
   chain = null,
   batch = null,
-  version = 0;
+  version = 0,
+  seen = null;
 const part = {};
 
 const classesOf = s => (s.set === "own" ? s.classes : REGRESSION.includes(s.set) ? 0 : 2);
@@ -120,7 +121,7 @@ async function begin(next) {
   state = asked = { ...next };
   data = answer;
   history = [];
-  batch = null;
+  batch = seen = null;
   if (chain && !isThere(sizesOf(state), chain)) hideChain();
   range = rangeOf([...data.train, ...data.test]);
   unit = -1;
@@ -344,7 +345,7 @@ function newWire(enter) {
   return g
     .on("click", (_, d) => {
       reached = weightOf(d);
-      showChain(reached);
+      showChain(reached, true);
     })
     .on("keydown", (event, d) => wireKey(event, weightOf(d)));
 }
@@ -362,7 +363,7 @@ function wireKey(event, weight) {
     .filter(d => isSame(d, next))
     .node()
     .focus();
-  if (asked || chain) showChain(next).then(() => page.say(part.chain.innerText));
+  if (asked || chain) showChain(next, true).then(() => page.say(part.chain.innerText));
 }
 
 function draw() {
@@ -378,28 +379,45 @@ function draw() {
       paintUnit(
         b.querySelector("canvas"),
         grid,
+        outputs,
         l === 0 ? 0 : unitNumber(l, j),
         l === 0 ? j : undefined,
       );
       b.setAttribute("aria-pressed", String(l > 0 && unit === unitNumber(l, j)));
     }
   wires();
-  part.shown.textContent =
-    unit < 0
-      ? classesOf(state)
-        ? "What the network says: colours and lines where classes meet. Marks: " +
-          MARK_NAMES.slice(0, classesOf(state))
-            .map((m, c) => `${m} are class ${c}`)
-            .join(", ") +
-          "; hollow ones are held out."
-        : "What the network predicts: a line where it is -1, -0.5, 0, 0.5, 1. Circles are " +
-          "targets below 0, triangles above; hollow ones are held out."
-      : "What one unit says, with a line where it is 0. Click it again for the whole network.";
+  part.shown.textContent = planeSays();
   part.numbers.textContent = summary();
   curves();
   norms();
   drawRings(part.rings, chain && batch ? batch.rows : [], range);
   if (chain) showChain(chain);
+}
+
+function planeSays() {
+  const classes = classesOf(state),
+    outputs = sizesOf(state)
+      .slice(1, -1)
+      .reduce((s, n) => s + n, 0);
+  if (unit >= 0 && unit < outputs)
+    return (
+      `What one unit inside says: the more grey, the larger, with a line where it is 0. It knows ` +
+      "nothing of classes; the units after it weigh what it says. Click it again for the whole " +
+      "network."
+    );
+  if (unit >= 0 && classes)
+    return (
+      `How probable the network finds class ${unit - outputs}: the more colour, the more, with a ` +
+      "line at one half. Click it again for the whole network."
+    );
+  return classes
+    ? "What the network says: colours and lines where classes meet. Marks: " +
+        MARK_NAMES.slice(0, classes)
+          .map((m, c) => `${m} are class ${c}`)
+          .join(", ") +
+        "; hollow ones are held out."
+    : "What the network predicts: a line where it is -1, -0.5, 0, 0.5, 1. Circles are " +
+        "targets below 0, triangles above; hollow ones are held out.";
 }
 
 function plot(label, width = 420, height = 160) {
@@ -411,9 +429,9 @@ function plot(label, width = 420, height = 160) {
 }
 function curves() {
   const width = 420,
-    height = 160,
+    height = 172,
     left = 48,
-    bottom = 28,
+    bottom = 40,
     good = history.filter(h => Number.isFinite(h.loss));
   const x = scaleLinear([0, Math.max(1, ...good.map(h => h.epoch))], [left, width - 40]),
     y = scaleLinear(
@@ -424,6 +442,8 @@ function curves() {
   const svg = plot(
     `loss: ${four(Number(look.loss))} on the examples learned ` +
       `from, ${four(Number(look.test_loss))} on those held out`,
+    width,
+    height,
   );
   svg
     .append("g")
@@ -442,12 +462,19 @@ function curves() {
       );
   path("", h => h.loss, y);
   path("romberg", h => h.test, y);
-  if (classesOf(state)) path("noise", h => h.accuracy, a);
+  if (classesOf(state)) {
+    path("noise", h => h.accuracy, a);
+    svg
+      .append("g")
+      .attr("class", "share")
+      .attr("transform", `translate(${width - 40} 0)`)
+      .call(axisRight(a).tickValues([0, 0.5, 1]).tickFormat(share => `${100 * share} %`));
+  }
   svg
     .append("text")
     .attr("class", "axis")
     .attr("x", (left + width - 40) / 2)
-    .attr("y", height - 1)
+    .attr("y", height - 6)
     .text("epochs");
   part.curves.replaceChildren(svg.node());
 }
@@ -513,12 +540,12 @@ function lessonPart() {
 }
 
 function hideChain() {
-  chain = null;
+  chain = seen = null;
   part.chain.hidden = true;
 }
 
 function firstOfBatch() {
-  const rows = batch.rows.slice(0, 3 * SHOWN);
+  const rows = batch.rows.slice(0, 3 * LOOKED);
   return page.engine.ask("lesson", {
     sizes: sizesOf(state),
     activation: state.activation,
@@ -530,8 +557,10 @@ function firstOfBatch() {
   });
 }
 
-async function showChain(weight) {
+/* wanted: a reader wants to see it now, wherever the page is scrolled to. */
+async function showChain(weight, wanted = false) {
   if (playing && weight !== chain) stop();
+  if (chain === null || !isSame(weight, chain)) seen = null;
   chain = weight;
   const mine = version;
   if (!batch) batch = await trainer.do({ ask: ["batch", {}] });
@@ -548,11 +577,24 @@ async function showChain(weight) {
   const classes = classesOf(state),
     all = data.train.length / 3,
     sizes = sizesOf(state);
-  part.chainText.replaceChildren(
-    ...chainOf(weight, { sizes, names, batch, lesson, look, settings: state, classes, all }),
-  );
+  const said = chainOf(weight, {
+    sizes,
+    names,
+    batch,
+    lesson,
+    look,
+    settings: state,
+    classes,
+    all,
+    seen,
+  });
+  if (seen?.step !== look.step) {
+    seen = said.seen;
+    part.chainText.replaceChildren(...said.elements);
+  }
   drawRings(part.rings, batch.rows, range);
   wires();
+  if (wanted) part.chain.scrollIntoView({ block: "nearest" });
 }
 
 /* ---- controls -------------------------------------------------------------------------------- */
@@ -587,7 +629,30 @@ function numeric(label, key, low, high, whole) {
   part[key] = f;
   return make("label", { class: "field" }, label, " ", f);
 }
+const MEANING =
+  "In each step it sees a few examples, a batch, and every weight moves a little against its " +
+  "gradient.";
+const WORDS = [
+  ["noise", "how far the examples are strewn from their place"],
+  ["held out", "the share of the examples that it never learns from: they test what it learned"],
+  ["optimizer", "how a gradient becomes a step; sgd: minus rate times gradient, and no more"],
+  ["batch", "so many examples are looked at for one step; an epoch is as many as show all once"],
+  ["decay", "each step also shrinks every weight a little"],
+  ["seed", "another number gives other examples and other first weights; the same gives the same"],
+];
+function words() {
+  return make(
+    "details",
+    { class: "words" },
+    make("summary", {}, "What the words mean"),
+    make("dl", {}, ...WORDS.flatMap(([w, says]) => [make("dt", {}, w), make("dd", {}, says)])),
+  );
+}
+
 function fill() {
+  part.intro.textContent = classesOf(state)
+    ? "Press Play. The network learns to separate the colours."
+    : "Press Play. The network learns to predict a number at each point.";
   for (const key of [
     "set",
     "rows",
@@ -833,12 +898,13 @@ function networkBox() {
     if (asked.hidden.length > 0) begin({ ...asked, hidden: asked.hidden.slice(0, -1), step: 0 });
   });
   const chainOf = make("button", { type: "button" }, "Where a gradient comes from");
-  chainOf.addEventListener("click", () => showChain(chain || { l: 1, j: 0, i: 0 }));
+  chainOf.addEventListener("click", () => showChain(chain || reached, true));
   return make(
     "div",
     { class: "netside" },
     part.network,
     make("p", { class: "controls" }, less, " ", part.addLayer, " ", chainOf),
+    chainPanel(),
     make(
       "p",
       { class: "soft" },
@@ -864,7 +930,7 @@ function chainPanel() {
     const last = sizesOf(state).length - 1,
       after = neighbour(sizesOf(state), chain, "ArrowDown"),
       first = { l: chain.l < last ? chain.l + 1 : 1, j: 0, i: 0 };
-    showChain(isSame(after, chain) ? first : after).then(() => page.say(part.chain.innerText));
+    showChain(isSame(after, chain) ? first : after, true).then(() => page.say(part.chain.innerText));
   });
   const close = button("close", () => {
     hideChain();
@@ -926,12 +992,14 @@ export const training = {
     page = itsPage;
     trainer = new Trainer(page.compiled, document.getElementById("worker").textContent);
     part.error = make("p", { class: "error", role: "alert", hidden: true });
+    part.intro = make("b", {});
     part.curves = make("div");
     part.norms = make("div");
     root.append(
+      make("p", { class: "intro" }, part.intro, " ", MEANING),
       make("div", { class: "ask" }, settings(), ownPanel(), part.error, buttons(), part.numbers),
+      words(),
       make("div", { class: "stage" }, networkBox(), plane()),
-      chainPanel(),
       make(
         "div",
         { class: "charts" },
@@ -943,8 +1011,8 @@ export const training = {
           make(
             "p",
             { class: "soft" },
-            "Unbroken: the examples it learns from; dashed: those held out; dotted: the share " +
-              "of those that is right, from 0 to 1.",
+            "Unbroken: the loss on the examples it learns from; dashed: on those held out; dotted, " +
+              "by the scale on the right: the share of those that is right.",
           ),
         ),
         make(

@@ -6,8 +6,10 @@ import { make, math, shorten } from "../../engine/explain/page.js";
 import { num as four } from "../../nn/lesson_data.js";
 import { formula, number, partial, sign } from "./rules.js";
 
-/* So many examples of the batch are shown one by one. */
-export const SHOWN = 4;
+/* So many examples of the batch are shown one by one: those that count most among the first LOOKED,
+   which is as many as one lesson has. */
+const SHOWN = 4;
+export const LOOKED = 64;
 
 export const isThere = (sizes, { l, j, i }) =>
   l >= 1 && l < sizes.length && j < sizes[l] && i < sizes[l - 1];
@@ -69,42 +71,72 @@ function exampleItem(example, [x, y, target], { l, j, i }, width, classes) {
   );
 }
 
+/* What moved the weight since it was looked at; seen is null, or what stood here then. */
+function movedSentence(seen, w, look, { optimizer, decay, rate }) {
+  const steps = look.step - (seen?.step ?? look.step);
+  if (steps <= 0) return "";
+  const went = `the weight went from ${four(seen.w)} to ${four(w)}`;
+  if (steps > 1) return `In the last ${steps} batches ${went}. `;
+  if (optimizer !== "sgd" || decay > 0)
+    return `In the last batch ${went}: the mean of its gradients was ${four(seen.mean)}. `;
+  return (
+    `In the last batch ${went}, because the mean of its gradients was ${four(seen.mean)}: ` +
+    `−rate · mean = ${four(-rate * seen.mean)}. `
+  );
+}
+
 function stepSentence({ optimizer, decay, rate }, weight, mean) {
   if (optimizer !== "sgd" || decay > 0)
     return `From it${decay > 0 ? " and the decay" : ""} the optimizer ${optimizer} makes its step.`;
   return (
-    `The next step moves the weight by −rate · mean = −${rate} · ${shorten(mean)}, ` +
+    `The next step moves the weight by −rate · mean = −${rate} · ${four(mean)}, ` +
     `from ${four(weight)} to ${four(weight - rate * mean)}.`
   );
 }
 
-/* What is said of a weight: elements. batch is the engine's answer of that name, lesson its lesson
-   on the first rows of it, look what the trainer said last, all the number of examples. */
-export function chainOf(weight, { sizes, names, batch, lesson, look, settings, classes, all }) {
+/* The places of the examples that count most, in the order of the batch. */
+function largest(lesson, { l, j, i }, width) {
+  const size = k => Math.abs(lesson.examples[k].layers[l - 1].dweight[j * width + i]);
+  return lesson.examples
+    .map((_, k) => k)
+    .sort((a, b) => size(b) - size(a) || a - b)
+    .slice(0, SHOWN)
+    .sort((a, b) => a - b);
+}
+
+/* What is said of a weight: its elements, and what is to be compared with after the next step.
+   batch is the engine's answer of that name, lesson its lesson on the first rows of it, look what
+   the trainer said last, all the number of examples, seen what this function gave before. */
+export function chainOf(weight, { sizes, names, batch, lesson, look, settings, classes, all, seen }) {
   const at = indexOf(sizes, weight),
     width = sizes[weight.l - 1],
     rows = batch.rows.length / 3,
     [to, from] = names,
     w = Number(look.params[at]),
-    mean = Number(batch.gradient[at]);
-  const items = lesson.examples.map((example, k) =>
-    exampleItem(example, batch.rows.slice(3 * k, 3 * k + 3), weight, width, classes),
+    mean = Number(batch.gradient[at]),
+    shown = largest(lesson, weight, width);
+  const items = shown.map(k =>
+    exampleItem(lesson.examples[k], batch.rows.slice(3 * k, 3 * k + 3), weight, width, classes),
   );
-  if (rows > items.length) items.push(make("li", {}, `… and ${rows - items.length} more`));
-  return [
+  if (rows > items.length) items.push(make("li", {}, `… and ${rows - items.length} that count less`));
+  const moved = movedSentence(seen, w, look, settings);
+  const elements = [
+    ...(moved ? [make("p", { class: "moved" }, moved)] : []),
     make(
       "p",
       {},
       `It is ${four(w)}. The next batch, ${batch.batch} of ${batch.of} in this epoch, has ` +
-        `${rows} of the ${all} examples; rings mark them on the plane. For each, the derivative ` +
-        `by this weight is what is asked of the sum z of ${to} times the activation a of ${from}:`,
+        `${rows} of the ${all} examples; rings mark them on the plane. For each, the gradient ` +
+        `of this weight is that of the sum z of ${to} times the activation a of ${from}` +
+        (rows > shown.length ? `; these ${shown.length} count most:` : ":"),
     ),
     make("ul", { class: "chain" }, ...items),
     make(
       "p",
       {},
-      `The mean over the batch is ${shorten(mean)}. ${stepSentence(settings, w, mean)} ` +
-        `(Over all ${all} examples it would be ${shorten(look.gradient[at])}.)`,
+      `The mean over the batch is ${four(mean)}. ${stepSentence(settings, w, mean)} ` +
+        `(Over all ${all} examples it would be ${four(Number(look.gradient[at]))}.)`,
     ),
   ];
+  return { elements, seen: { w, mean, step: look.step } };
 }

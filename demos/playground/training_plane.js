@@ -1,6 +1,7 @@
 /* training_plane.js - pictures of functions on the plane: what the network says at each point,
-   what a unit says, the examples. Colours come with lines and marks, so that nothing is told by
-   colour alone. */
+   what a unit says, the examples. Colours are those of classes, or of the sign of a predicted value;
+   a unit inside is grey, since it says nothing of classes. Colours come with lines and marks, so
+   that nothing is told by colour alone. */
 import { contours } from "d3-contour";
 import { scaleLinear } from "d3-scale";
 import {
@@ -20,6 +21,7 @@ const LIGHT = [
   [140, 70, 170],
   [190, 40, 60],
   [90, 100, 110],
+  [40, 46, 54],
 ];
 const DARK = [
   [240, 160, 80],
@@ -28,7 +30,9 @@ const DARK = [
   [200, 140, 230],
   [255, 130, 130],
   [170, 180, 190],
+  [215, 222, 230],
 ];
+const GREY = 6;
 export const MARKS = [
   symbolCircle,
   symbolTriangle,
@@ -74,6 +78,8 @@ function makeRamps() {
 const mix = (c, share) => ramps[c][Math.round(STEPS * Math.max(0, Math.min(1, share)))];
 /* -1 to 1: one colour, paper, the other. */
 const signed = t => (t < 0 ? mix(0, -t) : mix(1, t));
+/* -1 to 1: the larger, the more grey. */
+const shade = t => mix(GREY, (t + 1) / 2);
 
 function paint(canvas, n, colourAt) {
   makeRamps();
@@ -85,22 +91,31 @@ function paint(canvas, n, colourAt) {
   context.putImageData(image, 0, 0);
 }
 
-/* A unit's own picture. Inputs are units of their own. */
-export function paintUnit(canvas, grid, unit, inputs) {
-  const { n, values, units } = grid,
-    scale = 1.2;
-  if (inputs !== undefined)
-    paint(canvas, n, i =>
-      signed(inputs === 0 ? (2 * (i % n)) / (n - 1) - 1 : 1 - (2 * Math.floor(i / n)) / (n - 1)),
-    );
-  else paint(canvas, n, i => signed(values[i * units + unit] / scale));
+/* Which class a unit is the output of: below 0 if of none. */
+const classOf = ({ units }, outputs, unit) => (outputs === 1 ? -1 : unit - (units - outputs));
+
+function colourOf(grid, outputs, unit) {
+  const { values, units } = grid,
+    c = classOf(grid, outputs, unit);
+  if (c >= 0) return i => mix(c, outputsOf(values, i, units, outputs)[c]);
+  if (unit === units - 1) return i => signed(values[i * units + unit] / 1.5);
+  return i => shade(values[i * units + unit] / 1.2);
+}
+
+/* A unit's own picture: of a class how probable it is. Of the inputs, `input` is 0 for x, 1 for y. */
+export function paintUnit(canvas, grid, outputs, unit, input) {
+  const { n } = grid;
+  if (input === undefined) return paint(canvas, n, colourOf(grid, outputs, unit));
+  return paint(canvas, n, i =>
+    shade(input === 0 ? (2 * (i % n)) / (n - 1) - 1 : 1 - (2 * Math.floor(i / n)) / (n - 1)),
+  );
 }
 
 /* The whole network, or one unit if `unit` is not -1. */
 export function paintPlane(canvas, grid, outputs, unit) {
   const { n, values, units } = grid;
-  paint(canvas, n, i => {
-    if (unit >= 0) return signed(values[i * units + unit] / 1.2);
+  if (unit >= 0) return paint(canvas, n, colourOf(grid, outputs, unit));
+  return paint(canvas, n, i => {
     const p = outputsOf(values, i, units, outputs);
     if (outputs === 1) return signed(p[0] / 1.5);
     if (outputs === 2) return signed(2 * p[1] - 1);
@@ -109,7 +124,7 @@ export function paintPlane(canvas, grid, outputs, unit) {
   });
 }
 
-/* Where classes meet, or where the value is a round number. As path data in a square of the given
+/* Where classes meet, where a class has one half, where a unit is 0, or a value a round number. As path data in a square of the given
    size. */
 export function boundaryPath(grid, outputs, unit, size) {
   const { n, values, units } = grid,
@@ -125,7 +140,9 @@ export function boundaryPath(grid, outputs, unit, size) {
               ring.map(([x, y]) => `${(x * scale).toFixed(1)} ${(y * scale).toFixed(1)}`).join("L"),
           );
   };
-  if (unit >= 0) draw(i => values[i * units + unit], [0]);
+  const c = unit < 0 ? -1 : classOf(grid, outputs, unit);
+  if (c >= 0) draw(i => outputsOf(values, i, units, outputs)[c], [0.5]);
+  else if (unit >= 0) draw(i => values[i * units + unit], [0]);
   else if (outputs === 1) draw(i => values[i * units + units - 1], [-1, -0.5, 0, 0.5, 1]);
   else
     for (let c = outputs === 2 ? 1 : 0; c < outputs; c++)
