@@ -211,6 +211,12 @@ function setScale(x) {
   // The gesture goes on from here.
   if (steps.view.__zoom) steps.view.__zoom = zoomIdentity.scale(scale);
 }
+/* Larger where there is room, smaller where there is not, but never too small to read. */
+function firstScale() {
+  const fits =
+    steps.view.clientWidth / (steps.view.querySelector("svg").viewBox.baseVal.width * rem());
+  return fits > 1.3 ? 1.25 : fits < 1 ? Math.max(0.75, fits) : 1;
+}
 function fit() {
   const svg = steps.view.querySelector("svg");
   setScale(Math.min(1.6, (steps.view.clientWidth - 4) / (svg.viewBox.baseVal.width * rem())));
@@ -309,16 +315,20 @@ function controls() {
     part.unread,
     part.says,
     part.values,
-    make(
-      "p",
-      { class: "controls" },
-      make("label", {}, "Backward pass with ", part.bug),
-      " ",
-      part.bugSays,
-      " ",
-      part.hurt,
-    ),
+    bugRow(),
   );
+}
+
+function bugRow() {
+  return (part.bugRow = make(
+    "p",
+    { class: "controls" },
+    make("label", {}, "Backward pass with ", part.bug),
+    " ",
+    part.bugSays,
+    " ",
+    part.hurt,
+  ));
 }
 
 function write(text) {
@@ -430,6 +440,8 @@ export const formula = {
       ),
       part.box,
     );
+    // On a phone the drawing comes first.
+    if (matchMedia("(max-width: 37rem)").matches) steps.view.after(part.bugRow);
     root.append(details("Differences: the V", "curve"), details("Second derivatives", "second"));
     gestures();
     addEventListener("resize", size);
@@ -481,11 +493,7 @@ export const formula = {
     part.bugSays.textContent = BUG_SAYS[bug];
     part.says.textContent = text === first.text ? first.says : "";
     for (const panel of PANELS) part[panel].open = state.open.includes(panel);
-    if (
-      scale === 1 &&
-      steps.view.querySelector("svg").viewBox.baseVal.width * rem() < steps.view.clientWidth / 1.3
-    )
-      setScale(1.25);
+    if (scale === 1) setScale(firstScale());
   },
 
   part() {

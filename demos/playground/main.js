@@ -18,6 +18,8 @@
                      takes it away
      open(room, part)   goes to another room
 
+   Each room that is gone to is an entry of the history, so that Back returns to the one before.
+
    Invariant: the rooms' states are those of the address, the storage and a saved copy, in this
    order of trust, and a state that a room refuses changes nothing. */
 import { make, $ } from "../../engine/explain/page.js";
@@ -33,6 +35,7 @@ const rooms = [formula, network, training, exercises];
 const names = rooms.map(room => room.name);
 const roots = new Map(),
   links = new Map(),
+  scrolled = new Map(),
   loaded = new Set();
 let shown = null,
   timer = 0,
@@ -71,9 +74,14 @@ async function keep() {
   const part = now.rooms[room.name];
   const code = part && Object.keys(part).length > 0 ? await encode(room.name, part) : room.name;
   if (room !== shown) return;
-  written = "#" + (code.length < 8000 ? code : room.name);
+  write("replaceState", "#" + (code.length < 8000 ? code : room.name));
+}
+
+/* What the address says, in the history's entry of now or in a new one. */
+function write(how, address) {
+  written = address;
   try {
-    history.replaceState(null, "", written);
+    history[how]({ room: shown.name }, "", address);
   } catch {
     /* some browsers allow it only so often */
   }
@@ -88,21 +96,27 @@ function mount(room) {
 }
 
 /* Shows a room, with a part if one is given, else with what it has. True if the part could be
-   shown. */
-function show(name, part) {
+   shown. A room that was there is where it was scrolled to; one with a part begins at its top. */
+function show(name, part, entry = true) {
   const room = rooms[names.indexOf(name)];
   mount(room);
-  if (shown && shown !== room) shown.leave?.();
+  if (shown && shown !== room) {
+    shown.leave?.();
+    scrolled.set(shown, scrollY);
+  }
   for (const [other, root] of roots) root.hidden = other !== room;
   for (const [other, link] of links)
     other === room
       ? link.setAttribute("aria-current", "page")
       : link.removeAttribute("aria-current");
-  const entered = shown !== room;
+  const entered = shown !== room,
+    first = shown === null;
   shown = room;
+  if (entered && entry && !first) write("pushState", "#" + name);
   document.title = room.title + " · Tapir: backpropagation you can touch";
   const good = load(room, part ?? (loaded.has(room) ? undefined : (state.rooms[name] ?? {})));
   if (entered) room.enter?.();
+  if (entered && !first) scrollTo(0, part === undefined ? (scrolled.get(room) ?? 0) : 0);
   page.changed();
   return good;
 }
@@ -127,7 +141,7 @@ function load(room, part) {
 async function fromAddress(hash) {
   try {
     const { room, part } = await decode(hash, names);
-    show(room, part);
+    show(room, part, false);
   } catch (error) {
     if (!shown) show(state.room);
     page.complain(error.message);
@@ -167,11 +181,11 @@ async function showCode() {
     }
   });
   dialog(
-    "This state as a code",
+    "What you see, as a code",
     make(
       "p",
       {},
-      "Whoever pastes it under Open code, in any copy of this page, sees what you see. On a " +
+      "Whoever pastes it under Open a code, in any copy of this page, sees what you see. On a " +
         "page that a server sends, the address says the same.",
     ),
     text,
@@ -232,19 +246,34 @@ function frame() {
     });
     document.querySelector("nav").append(link);
   }
+  const keeping = document.querySelector(".keep");
   for (const [text, does] of [
-    ["Code", showCode],
-    ["Open code", openCode],
-    ["Save as…", showExports],
-    ["Save a copy", saveCopy],
+    ["Save as a file…", showExports],
+    ["Save a copy of this page", saveCopy],
+    ["Link as a code…", showCode],
+    ["Open a code…", openCode],
   ]) {
     const b = make("button", { type: "button" }, text);
-    b.addEventListener("click", does);
-    document.querySelector(".keep").append(b);
+    b.addEventListener("click", () => {
+      keeping.open = false;
+      does();
+    });
+    keeping.lastElementChild.append(b);
   }
-  document.querySelector(".keep").lastChild.title = "this page as a file, which opens as it is now";
+  keeping.addEventListener("focusout", event => {
+    if (event.relatedTarget && !keeping.contains(event.relatedTarget)) keeping.open = false;
+  });
+  addEventListener("pointerdown", event => {
+    if (!keeping.contains(event.target)) keeping.open = false;
+  });
   addEventListener("keydown", event => {
+    if (event.key === "Escape") keeping.open = false;
     if (!document.querySelector("dialog[open]")) shown?.key?.(event);
+  });
+  addEventListener("popstate", event => {
+    if (!names.includes(event.state?.room)) return; // an address that was typed
+    written = location.hash;
+    show(event.state.room, undefined, false);
   });
   addEventListener("hashchange", () => {
     if (location.hash !== written) fromAddress(location.hash);
@@ -272,6 +301,7 @@ async function start() {
   frame();
   if (location.hash.length > 1) await fromAddress(location.hash);
   else show(state.room);
+  write("replaceState", location.hash || "#" + shown.name);
   window.playground = {
     page,
     copy: copyOfPage,

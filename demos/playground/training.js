@@ -713,9 +713,9 @@ function buttons() {
 function settings() {
   const names = object => Object.entries(object),
     same = list => list.map(a => [a, a]);
-  return make(
+  const fields = make(
     "div",
-    { class: "fields controls" },
+    { class: "fields" },
     choice("data", "set", names(SETS)),
     numeric("examples", "rows", 20, 5000, true),
     numeric("noise", "noise", 0, 2),
@@ -726,6 +726,13 @@ function settings() {
     numeric("batch", "batch", 1, 5000, true),
     numeric("decay", "decay", 0, 1),
     numeric("seed", "seed", 0, 1e9, true),
+  );
+  return make(
+    "details",
+    { class: "settings controls", open: matchMedia("(min-width: 56rem)").matches },
+    make("summary", {}, "The data and how it learns"),
+    fields,
+    words(),
   );
 }
 
@@ -998,7 +1005,6 @@ export const training = {
     root.append(
       make("p", { class: "intro" }, part.intro, " ", MEANING),
       make("div", { class: "ask" }, settings(), ownPanel(), part.error, buttons(), part.numbers),
-      words(),
       make("div", { class: "stage" }, networkBox(), plane()),
       make(
         "div",

@@ -85,11 +85,13 @@ function movedSentence(seen, w, look, { optimizer, decay, rate }) {
   );
 }
 
+const bracketed = x => (x < 0 ? `(${four(x)})` : four(x));
+
 function stepSentence({ optimizer, decay, rate }, weight, mean) {
   if (optimizer !== "sgd" || decay > 0)
     return `From it${decay > 0 ? " and the decay" : ""} the optimizer ${optimizer} makes its step.`;
   return (
-    `The next step moves the weight by −rate · mean = −${rate} · ${four(mean)}, ` +
+    `The next step moves the weight by −rate · mean = −${rate} · ${bracketed(mean)}, ` +
     `from ${four(weight)} to ${four(weight - rate * mean)}.`
   );
 }
