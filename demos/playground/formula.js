@@ -47,6 +47,8 @@ let page,
   wanted = 0,
   boxPanel;
 const part = {};
+/* The last value of each name, for a formula that is typed anew. */
+const typed = Object.create(null);
 
 /* ---- the engine ------------------------------------------------------------------------------ */
 
@@ -80,6 +82,7 @@ function attempt(next, place) {
   const answer = ask("formula", { bug: full.bug, order: full.order, draw: same ? 0 : 1 }, full, of);
   if (answer.error) return refuse(answer.error + lnSays(full.text), true);
   state = full;
+  Object.assign(typed, values);
   names = of;
   refuse("");
   show(answer, same, place);
@@ -272,7 +275,8 @@ function controls() {
     class: "code",
   });
   part.text.addEventListener("input", () => {
-    if (attempt({ ...state, text: part.text.value })) part.says.textContent = "";
+    const values = { ...typed, ...state.values };
+    if (attempt({ ...state, text: part.text.value, values })) part.says.textContent = "";
   });
   part.error = make("pre", { id: "formula-error", class: "error", role: "alert", hidden: true });
   part.example = make(

@@ -153,8 +153,9 @@ export class BoxPanel {
     const predicted = Number(got.before) + Number(got.gradient) * Number(got.moved);
     const row = (says, x) =>
       make("tr", {}, make("th", { scope: "row" }, says), make("td", {}, Number(x).toPrecision(9)));
+    const moved = make("td", {}, shorten(got.moved));
     this.out.replaceChildren(
-      row("h", got.moved),
+      make("tr", {}, make("th", { scope: "row" }, "h"), moved),
       row(`${y} before`, got.before),
       row(`predicted: before + ${shorten(got.gradient)} · h`, predicted),
       row(`${y} after`, got.after),

@@ -6,9 +6,9 @@ import { create } from "d3-selection";
 import { line } from "d3-shape";
 
 const WIDE = 420,
-  HIGH = 170,
+  HIGH = 186,
   LEFT = 52,
-  BELOW = 30,
+  BELOW = 46,
   ABOVE = 10;
 
 export class LossCurve {
@@ -24,7 +24,7 @@ export class LossCurve {
     this.svg
       .append("text")
       .attr("x", WIDE - 6)
-      .attr("y", HIGH - BELOW - 6)
+      .attr("y", HIGH - 6)
       .attr("text-anchor", "end")
       .text("steps taken");
     root.append(this.svg.node());

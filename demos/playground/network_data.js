@@ -123,7 +123,9 @@ export function parseOwn(text, squares) {
       : [...Array(most + 1).keys()].map(c => `class ${c}`),
     image: 0,
     rows: lines.map((_, n) => `line ${n + 1}`),
-    about: () => "Your own numbers, as they are.",
+    about: () =>
+      "Your own numbers, as they are." +
+      (examples[0][0].length === 2 ? " As points of a plane, x1 is x and x2 is y." : ""),
   };
 }
 function numberOfWord(word, n) {
