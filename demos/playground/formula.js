@@ -6,7 +6,7 @@
    engine's sentence under the field. */
 import { zoom, zoomIdentity } from "d3-zoom";
 import { select } from "d3-selection";
-import { make, shorten } from "../../engine/explain/page.js";
+import { lessMotion, make, shorten } from "../../engine/explain/page.js";
 import { GraphSteps } from "../../engine/explain/graph.js";
 import { bending, examples, hurting } from "./examples.js";
 import { freeNames } from "./names.js";
@@ -248,7 +248,8 @@ function choose(id) {
   state.chosen = id;
   panels();
   page.changed();
-  part.box.scrollIntoView({ block: "nearest" });
+  // Not at once: the second press of a double one would fall on what comes to stand there.
+  part.box.scrollIntoView({ block: "nearest", behavior: lessMotion() ? "auto" : "smooth" });
   page.say(part.box.innerText);
 }
 

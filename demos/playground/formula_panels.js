@@ -56,7 +56,11 @@ function chainRule(steps, id) {
       make(
         "p",
         { class: "bug" },
-        make("b", {}, `✗ The pass with the bug ${steps.bug} has ${shorten(steps.reached(id))} here.`),
+        make(
+          "b",
+          {},
+          `✗ The pass with the bug ${steps.bug} has ${shorten(steps.reached(id))} here.`,
+        ),
       ),
     );
   return box;

@@ -468,7 +468,11 @@ function curves() {
       .append("g")
       .attr("class", "share")
       .attr("transform", `translate(${width - 40} 0)`)
-      .call(axisRight(a).tickValues([0, 0.5, 1]).tickFormat(share => `${100 * share} %`));
+      .call(
+        axisRight(a)
+          .tickValues([0, 0.5, 1])
+          .tickFormat(share => `${100 * share} %`),
+      );
   }
   svg
     .append("text")
@@ -937,7 +941,9 @@ function chainPanel() {
     const last = sizesOf(state).length - 1,
       after = neighbour(sizesOf(state), chain, "ArrowDown"),
       first = { l: chain.l < last ? chain.l + 1 : 1, j: 0, i: 0 };
-    showChain(isSame(after, chain) ? first : after, true).then(() => page.say(part.chain.innerText));
+    showChain(isSame(after, chain) ? first : after, true).then(() =>
+      page.say(part.chain.innerText),
+    );
   });
   const close = button("close", () => {
     hideChain();
@@ -1017,8 +1023,8 @@ export const training = {
           make(
             "p",
             { class: "soft" },
-            "Unbroken: the loss on the examples it learns from; dashed: on those held out; dotted, " +
-              "by the scale on the right: the share of those that is right.",
+            "Unbroken: the loss on the examples it learns from; dashed: on those held out; " +
+              "dotted, by the scale on the right: the share of those that is right.",
           ),
         ),
         make(

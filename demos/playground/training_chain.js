@@ -109,7 +109,10 @@ function largest(lesson, { l, j, i }, width) {
 /* What is said of a weight: its elements, and what is to be compared with after the next step.
    batch is the engine's answer of that name, lesson its lesson on the first rows of it, look what
    the trainer said last, all the number of examples, seen what this function gave before. */
-export function chainOf(weight, { sizes, names, batch, lesson, look, settings, classes, all, seen }) {
+export function chainOf(
+  weight,
+  { sizes, names, batch, lesson, look, settings, classes, all, seen },
+) {
   const at = indexOf(sizes, weight),
     width = sizes[weight.l - 1],
     rows = batch.rows.length / 3,
@@ -120,7 +123,8 @@ export function chainOf(weight, { sizes, names, batch, lesson, look, settings, c
   const items = shown.map(k =>
     exampleItem(lesson.examples[k], batch.rows.slice(3 * k, 3 * k + 3), weight, width, classes),
   );
-  if (rows > items.length) items.push(make("li", {}, `… and ${rows - items.length} that count less`));
+  if (rows > items.length)
+    items.push(make("li", {}, `… and ${rows - items.length} that count less`));
   const moved = movedSentence(seen, w, look, settings);
   const elements = [
     ...(moved ? [make("p", { class: "moved" }, moved)] : []),

@@ -1,7 +1,7 @@
 /* training_plane.js - pictures of functions on the plane: what the network says at each point,
-   what a unit says, the examples. Colours are those of classes, or of the sign of a predicted value;
-   a unit inside is grey, since it says nothing of classes. Colours come with lines and marks, so
-   that nothing is told by colour alone. */
+   what a unit says, the examples. Colours are those of classes, or of the sign of a predicted
+   value; a unit inside is grey, since it says nothing of classes. Colours come with lines and
+   marks, so that nothing is told by colour alone. */
 import { contours } from "d3-contour";
 import { scaleLinear } from "d3-scale";
 import {
@@ -102,7 +102,7 @@ function colourOf(grid, outputs, unit) {
   return i => shade(values[i * units + unit] / 1.2);
 }
 
-/* A unit's own picture: of a class how probable it is. Of the inputs, `input` is 0 for x, 1 for y. */
+/* A unit's own picture: of a class how probable it is. `input` is 0 for the input x, 1 for y. */
 export function paintUnit(canvas, grid, outputs, unit, input) {
   const { n } = grid;
   if (input === undefined) return paint(canvas, n, colourOf(grid, outputs, unit));
@@ -124,8 +124,8 @@ export function paintPlane(canvas, grid, outputs, unit) {
   });
 }
 
-/* Where classes meet, where a class has one half, where a unit is 0, or a value a round number. As path data in a square of the given
-   size. */
+/* Where classes meet, where a class has one half, where a unit is 0, or a value a round number. As
+   path data in a square of the given size. */
 export function boundaryPath(grid, outputs, unit, size) {
   const { n, values, units } = grid,
     paths = [],

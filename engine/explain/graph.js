@@ -86,6 +86,7 @@ const PASSES_ON = {
 };
 const passesOn = op => PASSES_ON[op] || "its gradient goes on times its slope at this place";
 
+const minus = x => String(x).replace("-", "−");
 const listed = names =>
   names.length < 2 ? names.join("") : names.slice(0, -1).join(", ") + " and " + names.at(-1);
 
@@ -206,7 +207,8 @@ export class GraphSteps {
       for (const from of new Set(n.args.filter(a => typeof a === "number"))) {
         const link = this.linkOf.get(this.boxOf.get(from) + ">" + k),
           uses = n.args.filter(a => a === from).length;
-        if (link === undefined || uses < 2 || uses > MOST_TWINS || !this.plain(n.id, from)) continue;
+        if (link === undefined || uses < 2 || uses > MOST_TWINS || !this.plain(n.id, from))
+          continue;
         const added = addTwins(this.linkElement[link], uses);
         this.twins.set(link, [link, ...added.map((_, i) => this.linkElement.length + i)]);
         this.linkElement.push(...added);
@@ -426,8 +428,8 @@ export class GraphSteps {
       kind: "back",
       html: () =>
         `backward: the seed, <code>d ${esc(this.label(y))} / d ${esc(this.label(y))} = 1</code>` +
-        `<p class="soft">The gradient of ${esc(this.label(y))} itself, with which all begins: if it ` +
-        "changes by 1, it changes by 1.</p>" +
+        `<p class="soft">The gradient of ${esc(this.label(y))} itself, with which all begins: ` +
+        "if it changes by 1, it changes by 1.</p>" +
         this.bugLine(this.trace.does + (left.length > 0 ? ": they are still here." : ".")),
       values: [],
       changes: [...left, [y, undefined, 1]],
@@ -464,13 +466,17 @@ export class GraphSteps {
     const [from, to, y] = [step.node, e.to, this.pass.output].map(id => esc(this.label(id)));
     if (Number(e.before) !== 0) return this.whyAdded(from, to, y, e.to);
     return (
-      `upstream: the gradient of ${from}, how much ${y} changes for each small change of ${from}. ` +
-      `local: how much ${from} changes for each small change of ${to} alone.`
+      `upstream: the gradient of ${from}, how much ${y} changes for each small change of ` +
+      `${from}. local: how much ${from} changes for each small change of ${to} alone.`
     );
   }
   whyAdded(from, to, y, id) {
     const users = this.trace.nodes.filter(n => n.args.includes(id) && this.leads(n.id)),
-      names = users.filter(n => n.id !== this.pass.output).map(n => esc(this.label(n.id)));
+      uses = n => n.args.filter(a => a === id).length,
+      often = n => (uses(n) > 2 ? ` (${uses(n)} times)` : uses(n) > 1 ? " (twice)" : ""),
+      names = users
+        .filter(n => n.id !== this.pass.output)
+        .map(n => esc(this.label(n.id)) + often(n));
     if (users.length < 2) return `${to} moves ${from} more than once: the changes add.`;
     if (names.length < users.length)
       return `${to} moves ${y} at once, and again through ${listed(names)}: the changes add.`;
@@ -542,8 +548,9 @@ export class GraphSteps {
         boxes: [],
         links: [],
         html: () =>
-          `<p>The <b>gradient</b> of a box: how much ${esc(this.label(this.pass.output))} changes ` +
-          "for each small change of that box. Backpropagation finds them all in one pass.</p>" +
+          `<p>The <b>gradient</b> of a box: how much ${esc(this.label(this.pass.output))} ` +
+          "changes for each small change of that box. Backpropagation finds them all in one " +
+          "pass.</p>" +
           "<p>Press ▶ or <kbd>&rarr;</kbd>: first the values, forward, from left to right; then " +
           "the gradients, backward, from right to left.</p>" +
           this.bugLine(this.trace.does + "."),
@@ -640,7 +647,7 @@ export class GraphSteps {
     this.linkElement.forEach((g, k) => {
       g.classList.toggle("known", this.known.has(k));
       if (this.localText[k] && sums.has(k))
-        this.localText[k].textContent = "×" + Number(sums.get(k).toPrecision(4));
+        this.localText[k].textContent = "×" + minus(Number(sums.get(k).toPrecision(4)));
     });
   }
 
@@ -685,7 +692,7 @@ export class GraphSteps {
     const refuted = new Set(pass.disagree || []);
     if (!this.bug)
       return (
-        `<br><b>done</b>: ${all
+        `<p><b>done</b>: ${all
           .slice(0, 12)
           .map(
             ([name, g]) =>
@@ -694,7 +701,7 @@ export class GraphSteps {
                 ? ` <b class="no">✗</b> differences say ${shorten(pass.differences[name])}`
                 : ""),
           )
-          .join(", ")}${more && ", " + more}` + check
+          .join(", ")}${more && ", " + more}</p>` + check
       );
     const lines = this.inputs
       .filter(n => this.review.right.has(n.id))
