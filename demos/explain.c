@@ -183,16 +183,33 @@ static int read_variables(ad_tape *tape, int n, char *arguments[], char names[],
     return 0;
 }
 
+/* Is `name` defined by a part of the expression, NAME = ...; ? */
+static bool is_part(const char *expression, const char *name) {
+    const char  *at = expression;
+    const size_t length = strlen(name);
+    while (at != NULL) {
+        at += strspn(at, "; \t\n");
+        const char *after = at + (strncmp(at, name, length) == 0 ? length : 0);
+        after += strspn(after, " \t\n");
+        if (after > at && after[0] == '=' && after[1] != '=') return true;
+        at = strchr(at, ';');
+    }
+    return false;
+}
+
 /* y: the last expression, or the parts named by --outputs. Returns how many; 0 after an error,
- * which is on the tape. */
-static size_t results(ad_tape *tape, const request *r, ad_var last, ad_var y[MOST_OUTPUTS]) {
+ * which is on the tape; number: the first of --outputs, if any, that is a part and yet no node, a
+ * plain number. */
+static size_t results(ad_tape *tape, const request *r, ad_var last, ad_var y[MOST_OUTPUTS],
+                      const char **number) {
     size_t n = 0;
     y[0] = last;
     if (r->outputs == NULL) return 1;
-    for (const char *at = r->outputs; *at != '\0';) {
+    for (const char *at = r->outputs; *at != '\0' && ad_tape_status(tape) == AD_OK;) {
         const size_t length = strcspn(at, ",");
         char        *name = strndup(at, length);
         y[n++] = ad_find(tape, name);
+        if (ad_tape_status(tape) != AD_OK && is_part(r->expression, name)) *number = at;
         free(name);
         at += length + (at[length] == ',');
     }
@@ -250,26 +267,19 @@ static ad_status show(ad_tape *tape, const request *r, size_t n, const ad_var y[
     }
 }
 
-/* A page of a plain number shows it, in one box, and says why there is nothing to step through. */
-static int number_page(ad_tape *tape, const request *r, double value) {
+/* A plain number in words, or as a graph of one box. The title of the page says why there is
+ * nothing to step through. */
+static int show_number(ad_tape *tape, const request *r, ad_var y) {
+    if (r->form == WORDS) return ad_explain(y, stdout) == AD_OK ? 0 : unwritten();
+    if (r->form == PATHS) return complain("a plain number has no paths to", r->paths);
     char          title[160];
-    request       page = *r;
-    const ad_var  y = ad_input(tape, value);
+    request       number = *r;
+    const ad_var  box = ad_input(tape, ad_value(y));
     const ad_view view = r->view;
     snprintf(title, sizeof title, "%.80s is a plain number: nothing in it can change",
              r->expression);
-    page.view = (ad_view){.order = view.order, .most = view.most, .title = title};
-    return write_page(&page, 1, &y) == AD_OK ? 0 : BAD_USE;
-}
-
-/* As a picture for elsewhere or as data there is nothing to show: no graph, no trace. */
-static int show_number(ad_tape *tape, const request *r, ad_var y) {
-    if (r->form == WORDS) return ad_explain(y, stdout) == AD_OK ? 0 : unwritten();
-    if (r->form == HTML) return number_page(tape, r, ad_value(y));
-    fprintf(stderr,
-            "explain: the expression is the plain number %.6g: there are no steps to show\n",
-            ad_value(y));
-    return BAD_USE;
+    number.view = (ad_view){.order = view.order, .most = view.most, .title = title};
+    return show(tape, &number, 1, &box) == AD_OK ? 0 : BAD_USE; /* which has been or will be said */
 }
 
 /* Records the derivatives of the first result as nodes and shows them in the same way. */
@@ -294,8 +304,11 @@ static int explain(ad_tape *tape, const request *r, char names[], ad_var x[]) {
     if (bad != 0) return bad;
     ad_var       y[MOST_OUTPUTS];
     const ad_var last = ad_parse(tape, r->expression, (size_t)r->variables, names, x);
-    const size_t n = ad_tape_status(tape) == AD_OK ? results(tape, r, last, y) : 0;
-    ad_status    status = ad_tape_status(tape);
+    const char  *number = NULL;
+    const size_t n = ad_tape_status(tape) == AD_OK ? results(tape, r, last, y, &number) : 0;
+    if (number != NULL)
+        return complain("a plain number has nothing to explain, and this part is one", number);
+    ad_status status = ad_tape_status(tape);
     if (n > 0 && last.tape == NULL && r->outputs == NULL) return show_number(tape, r, last);
     if (n > 0) status = show(tape, r, n, y);
     if (r->second && n > 0 && status == AD_OK) status = show_second(tape, r, y[0], x);

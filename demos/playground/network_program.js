@@ -1,16 +1,31 @@
-/* network_program.js - the lesson as a C program with ad.h and nn.h: the same numbers, and the same steps to come. */
+/* network_program.js - the lesson as a C program with ad.h and nn.h: the same numbers, and the
+   same steps to come. */
 
-const exact = x => Number.isInteger(x) && Math.abs(x) < 1e15 ? x + ".0" : String(x);
+const exact = x => (Number.isInteger(x) && Math.abs(x) < 1e15 ? x + ".0" : String(x));
 function list(numbers, write = exact) {
   const lines = [];
-  for (let i = 0; i < numbers.length; i += 4) lines.push("    " + numbers.slice(i, i + 4).map(write).join(", ") + ",");
+  for (let i = 0; i < numbers.length; i += 4)
+    lines.push(
+      "    " +
+        numbers
+          .slice(i, i + 4)
+          .map(write)
+          .join(", ") +
+        ",",
+    );
   return lines.join("\n");
 }
 const quoted = name => JSON.stringify(name).replace(/[^\x20-\x7e]/g, "?");
 
 export function programOf({ source, fields, params }) {
-  const examples = fields.inputs.length/source.names.length, targets = fields.targets.length/examples, width = source.names.length;
-  const rows = [...Array(examples).keys()].flatMap(k => [...fields.inputs.slice(k*width, (k + 1)*width), ...fields.targets.slice(k*targets, (k + 1)*targets)]);
+  const examples = fields.inputs.length / source.names.length,
+    targets = fields.targets.length / examples,
+    width = source.names.length;
+  const activation = `nn_activation_named("${fields.activation}")`;
+  const rows = [...Array(examples).keys()].flatMap(k => [
+    ...fields.inputs.slice(k * width, (k + 1) * width),
+    ...fields.targets.slice(k * targets, (k + 1) * targets),
+  ]);
   return `/* A network learns: the numbers of both passes, and of the step, as JSON.
  *
  *     cc lesson.c $(pkg-config --cflags --libs tapir-nn) -o lesson && ./lesson */
@@ -35,7 +50,7 @@ int main(void) {
     nn_model *model = nn_model_new(tape, ${fields.seed});
     nn_mlp   *mlp = nn_mlp_new(model, &(nn_mlp_config){.layers = ${fields.sizes.length - 1},
                                                        .sizes = sizes,
-                                                       .hidden = nn_activation_named("${fields.activation}")});
+                                                       .hidden = ${activation}});
     nn_data  *data = nn_data_new(${examples}, ${width}, ${targets}, rows);
     nn_model_set_values(model, params);
     nn_lesson *lesson = nn_lesson_new(model, mlp, data,

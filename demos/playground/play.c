@@ -29,7 +29,8 @@ static const struct {
 } commands[] = {
     {"formula", play_formula}, {"nudge", play_nudge}, {"curve", play_curve},
     {"second", play_second},   {"rules", play_rules}, {"lesson", play_lesson},
-    {"train", play_train},     {"steps", play_steps}, {"grid", play_grid},
+    {"train", play_train},     {"steps", play_steps}, {"batch", play_batch},
+    {"grid", play_grid},
 };
 
 static char  *room, *answer;

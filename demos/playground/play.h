@@ -50,6 +50,7 @@ bool play_sizes(const play_request *request, play_shape *shape, FILE *to);
 void play_lesson(const play_request *request, FILE *to);
 void play_train(const play_request *request, FILE *to);
 void play_steps(const play_request *request, FILE *to);
+void play_batch(const play_request *request, FILE *to);
 void play_grid(const play_request *request, FILE *to);
 
 #endif

@@ -3,7 +3,8 @@
  *
  * The loss of one example is recorded once and compiled; a step runs the program over the rows of a
  * batch and gives the mean gradient to the optimizer. A second program gives the activations of all
- * units, for the pictures. Invariant: param has the weights that the next step begins from. */
+ * units, for the pictures. Invariant: param has the weights that the next step begins from, and
+ * order, from `done` on, the rows of its batch. */
 #include "play.h"
 
 #include <math.h>
@@ -172,6 +173,7 @@ static bool allocate(trainer *t) {
     if (t->order == NULL || t->param == NULL || t->gradient == NULL || t->rows == NULL)
         return false;
     for (size_t i = 0; i < rows; i++) t->order[i] = i;
+    nn_random_shuffle(&t->random, rows, t->order);
     return true;
 }
 
@@ -296,19 +298,29 @@ void play_train(const play_request *r, FILE *to) {
     fputc('}', to);
 }
 
-/* One batch; false if the loss is not finite any more: then nothing changed. */
-static bool one_step(trainer *t, double *loss) {
-    const size_t rows = nn_data_rows(t->train);
-    if (t->done == 0) nn_random_shuffle(&t->random, rows, t->order);
-    const size_t n = t->batch < rows - t->done ? t->batch : rows - t->done;
+/* The next batch into rows, and the gradient of its mean loss. Returns how many rows it has; 0 if
+ * the loss is not finite any more. */
+static size_t next_batch(trainer *t, double *loss) {
+    const size_t left = nn_data_rows(t->train) - t->done, n = t->batch < left ? t->batch : left;
     for (size_t i = 0; i < n; i++)
         memcpy(t->rows + i * t->width, nn_data_row(t->train, t->order[t->done + i]),
                t->width * sizeof *t->rows);
-    if (ad_program_gradient(t->loss, t->param, n, t->rows, loss, t->gradient) != AD_OK ||
-        !isfinite(*loss))
+    return ad_program_gradient(t->loss, t->param, n, t->rows, loss, t->gradient) == AD_OK &&
+                   isfinite(*loss)
+             ? n
+             : 0;
+}
+
+/* One batch; false if the loss is not finite any more: then nothing changed. */
+static bool one_step(trainer *t, double *loss) {
+    const size_t rows = nn_data_rows(t->train), n = next_batch(t, loss);
+    if (n == 0 || nn_optimizer_update(t->optimizer, t->params, t->param, t->gradient) != AD_OK)
         return false;
-    if (nn_optimizer_update(t->optimizer, t->params, t->param, t->gradient) != AD_OK) return false;
-    t->done = t->done + n < rows ? t->done + n : 0;
+    t->done += n;
+    if (t->done == rows) {
+        t->done = 0;
+        nn_random_shuffle(&t->random, rows, t->order);
+    }
     t->step++;
     return true;
 }
@@ -327,6 +339,30 @@ void play_steps(const play_request *r, FILE *to) {
     if (good && play_count(r, "brief", 0) != 0) fprintf(to, "{\"step\":%zu", now.step);
     else write_look(&now, to);
     fprintf(to, ",\"stopped\":%s}", good ? "false" : "true");
+}
+
+/* {"batch","of","rows","loss","gradient"}: which batch of the epoch the next step takes, counted
+ * from 1, and of how many; its rows of x, y and the target; its mean loss and the gradient of that
+ * by all weights, as they are now. */
+void play_batch(const play_request *r, FILE *to) {
+    double loss;
+    (void)r;
+    const size_t n = now.loss != NULL ? next_batch(&now, &loss) : 0;
+    if (n == 0) {
+        play_write_error(now.loss != NULL ? "The loss of the next batch is not finite."
+                                          : "nothing is being trained",
+                         to);
+        return;
+    }
+    const size_t rows = nn_data_rows(now.train);
+    fprintf(to, "{\"batch\":%zu,\"of\":%zu,\"rows\":", now.done / now.batch + 1,
+            (rows + now.batch - 1) / now.batch);
+    play_write_numbers(n * now.width, now.rows, to);
+    fputs(",\"loss\":", to);
+    ad__json_number(loss, to);
+    fputs(",\"gradient\":", to);
+    play_write_numbers(now.params, now.gradient, to);
+    fputc('}', to);
 }
 
 /* The activations of all units at n x n points of [x0, x1] x [y0, y1], y downwards: an address of

@@ -14,30 +14,46 @@ export function shorten(x) {
 /* The beginning and the end of a text that is too long, by characters. */
 export function cutText(s, head, tail) {
   const c = [...s];
-  return c.length > head + tail + 3 ? c.slice(0, head).join("") + " … " + c.slice(-tail).join("") : s;
+  return c.length > head + tail + 3
+    ? c.slice(0, head).join("") + " … " + c.slice(-tail).join("")
+    : s;
 }
 
-/* An element of HTML with attributes, properties that begin with a dot, and children: texts or elements. */
+/* An element of HTML with attributes, properties that begin with a dot, and children: texts or
+   elements. */
 export function make(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
     if (name.startsWith(".")) element[name.slice(1)] = value;
-    else if (value !== undefined && value !== false) element.setAttribute(name, value === true ? "" : value);
+    else if (value !== undefined && value !== false)
+      element.setAttribute(name, value === true ? "" : value);
   }
   element.append(...children);
   return element;
 }
 
-/* The attributes of an element that is found by this name: a class, and an id where no other element has it. */
-export const named = (name, more = "") => ({ class: (name + " " + more).trim(), ...(document.getElementById(name) ? {} : { id: name }) });
+/* An element of MathML. */
+export function math(tag, ...children) {
+  const element = document.createElementNS("http://www.w3.org/1998/Math/MathML", tag);
+  element.append(...children);
+  return element;
+}
+
+/* The attributes of an element that is found by this name: a class, and an id where no other
+   element has it. */
+export const named = (name, more = "") => ({
+  class: (name + " " + more).trim(),
+  ...(document.getElementById(name) ? {} : { id: name }),
+});
 
 export const lessMotion = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
 
 /* Scrolls `frame`, never the page, until `element` is in view. */
 export function showInside(frame, element) {
-  const inside = element.getBoundingClientRect(), around = frame.getBoundingClientRect();
+  const inside = element.getBoundingClientRect(),
+    around = frame.getBoundingClientRect();
   if (inside.left < around.left || inside.right > around.right)
-    frame.scrollLeft += (inside.left + inside.right - around.left - around.right)/2;
+    frame.scrollLeft += (inside.left + inside.right - around.left - around.right) / 2;
   if (inside.top < around.top || inside.bottom > around.bottom)
-    frame.scrollTop += (inside.top + inside.bottom - around.top - around.bottom)/2;
+    frame.scrollTop += (inside.top + inside.bottom - around.top - around.bottom) / 2;
 }
