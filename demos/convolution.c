@@ -60,8 +60,8 @@ static const char about[] =
 
 typedef struct network {
     const options *options;
-    const ad_var  *kernel[MOST_LAYERS], *bias[MOST_LAYERS];
-    nn_layer       last;
+    nn_window      around[MOST_LAYERS];
+    nn_layer       layer[MOST_LAYERS + 1]; /* the last is the linear one */
     reading        reading;
 } network;
 
@@ -75,42 +75,39 @@ static size_t side_of(size_t layer) {
 
 static void add_layers(network *n, nn_model *model) {
     const options *o = n->options;
-    const size_t   layers = o->channels.n;
-    for (size_t i = 0; i < layers; i++) {
-        const size_t in = channels_of(o, i), out = channels_of(o, i + 1),
-                     shape[] = {out, in, KERNEL, KERNEL};
-        char name[2][32];
-        snprintf(name[0], sizeof name[0], "conv%zu.weight", i + 1);
-        snprintf(name[1], sizeof name[1], "conv%zu.bias", i + 1);
-        n->kernel[i] = nn_param(model, name[0], 4, shape, nn_init_linear(in * AREA, out));
-        n->bias[i] = nn_param(model, name[1], 1, shape, nn_init_linear(in * AREA, out));
+    const size_t   last = o->channels.n, side = side_of(last);
+    for (size_t i = 0; i < last; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "conv%zu", i + 1);
+        n->around[i] = (nn_window){.channels = channels_of(o, i),
+                                   .height = side_of(i),
+                                   .width = side_of(i),
+                                   .kernel = {KERNEL, KERNEL},
+                                   .padding = {1, 1}};
+        n->layer[i] = nn_conv2d_add(model, name, &n->around[i], channels_of(o, i + 1));
     }
-    n->last = nn_layer_add(model, "linear",
-                           &(nn_layer_config){
-                               .inputs = channels_of(o, layers) * side_of(layers) * side_of(layers),
-                               .outputs = READING_CLASSES,
-                           });
+    n->layer[last] = nn_layer_add(model, "linear",
+                                  &(nn_layer_config){
+                                      .inputs = channels_of(o, last) * side * side,
+                                      .outputs = READING_CLASSES,
+                                  });
 }
 
 /* Pooling before relu is the same as after it, for a quarter of the work. */
 static void forward(const ad_var pixel[], ad_var logits[], void *user) {
     const network *n = user;
-    const options *o = n->options;
+    const size_t   last = n->options->channels.n;
     static ad_var  whole[MOST_CHANNELS * READING_PIXELS], half[MOST_CHANNELS * READING_PIXELS / 4];
     const ad_var  *x = pixel;
-    for (size_t i = 0; i < o->channels.n; i++, x = half) {
-        const size_t    out = channels_of(o, i + 1), side = side_of(i);
-        const nn_window around = {.channels = channels_of(o, i),
-                                  .height = side,
-                                  .width = side,
-                                  .kernel = {KERNEL, KERNEL},
-                                  .padding = {1, 1}},
-                        pair = {.channels = out, .height = side, .width = side, .kernel = {2, 2}};
-        nn_conv2d(&around, out, n->kernel[i], n->bias[i], x, whole);
+    for (size_t i = 0; i < last; i++, x = half) {
+        const nn_layer *l = &n->layer[i];
+        const nn_window pair = {
+            .channels = l->outputs, .height = side_of(i), .width = side_of(i), .kernel = {2, 2}};
+        nn_conv2d(&n->around[i], l->outputs, l->weight, l->bias, x, whole);
         const size_t left = nn_max_pool2d(&pair, whole, half);
         for (size_t k = 0; k < left; k++) half[k] = ad_relu(half[k]);
     }
-    nn_layer_forward(&n->last, x, logits);
+    nn_layer_forward(&n->layer[last], x, logits);
 }
 
 /* ---- what it looks for ----------------------------------------------------------------------- */
@@ -123,7 +120,7 @@ static void show_kernels(const network *n) {
     for (size_t k = 0; k < kernels; k++) {
         double low = INFINITY, high = -INFINITY;
         for (size_t i = 0; i < AREA; i++) {
-            ink[k][i] = ad_value(n->kernel[0][k * AREA + i]);
+            ink[k][i] = ad_value(n->layer[0].weight[k * AREA + i]);
             low = fmin(low, ink[k][i]), high = fmax(high, ink[k][i]);
         }
         for (size_t i = 0; i < AREA && high > low; i++)

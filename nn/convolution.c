@@ -4,8 +4,7 @@
  * the same part of the picture: of those a compiled program makes one matmul. Padding is left out
  * of them, so that nothing is multiplied by zeros; where the window stands partly outside of the
  * picture, the weights that lie inside are gathered. Nothing is recorded unless all sizes fit. */
-#include "nn.h"
-#include "text.h"
+#include "model.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -191,6 +190,33 @@ static ad_tape *tape_of(const ad_var a[], const ad_var b[], const ad_var c[]) {
     if (a != NULL && a[0].tape != NULL) return a[0].tape;
     if (b != NULL && b[0].tape != NULL) return b[0].tape;
     return c == NULL ? NULL : c[0].tape;
+}
+
+static const ad_var *add_part(nn_model *model, const char *layer, const char *part, size_t rank,
+                              const size_t shape[]) {
+    char name[NN__MESSAGE];
+    if ((size_t)snprintf(name, sizeof name, "%s.%s", layer, part) < sizeof name)
+        return nn_param(model, name, rank, shape,
+                        nn_init_linear(shape[1] * shape[2] * shape[3], shape[0]));
+    nn__model_fail(model, AD_BAD_ARGUMENT, "nn_conv2d_add: the name is too long");
+    return NULL;
+}
+
+nn_layer nn_conv2d_add(nn_model *model, const char *name, const nn_window *window, size_t outputs) {
+    const nn_layer failed = {0};
+    grid g = {.window = window, .function = "nn_conv2d_add", .tape = nn_model_tape(model)};
+    if (nn_model_status(model) != AD_OK || !measure(&g, outputs, NULL)) return failed;
+    if (name == NULL || outputs == 0) {
+        nn__model_fail(model, AD_BAD_ARGUMENT, "nn_conv2d_add: no %s",
+                       name == NULL ? "name" : "output channels");
+        return failed;
+    }
+    const size_t shape[] = {outputs, window->channels, window->kernel[DOWN],
+                            window->kernel[ACROSS]};
+    nn_layer     layer = {.inputs = shape[1] * shape[2] * shape[3], .outputs = outputs};
+    layer.weight = add_part(model, name, "weight", 4, shape);
+    layer.bias = add_part(model, name, "bias", 1, shape);
+    return nn_model_status(model) == AD_OK ? layer : failed;
 }
 
 size_t nn_conv2d(const nn_window *window, size_t outputs, const ad_var weight[],

@@ -436,10 +436,14 @@ typedef struct nn_window {
 
 /* torch.nn.functional.conv2d: y[k] at each place is bias[k] plus the sum over the window of
  * weight[k]*x; around the picture there are zeros. weight: outputs x channels x kernel[0] x
- * kernel[1]; bias: outputs, or NULL; y has `outputs` channels. PyTorch's initial values are those
- * of nn_init_linear with a fan_in of channels*kernel[0]*kernel[1], for both. */
+ * kernel[1]; bias: outputs, or NULL; y has `outputs` channels. */
 AD_API size_t nn_conv2d(const nn_window *window, size_t outputs, const ad_var weight[],
                         const ad_var bias[], const ad_var x[], ad_var y[]);
+
+/* Adds NAME.weight and NAME.bias for that to the model, U(+-1/sqrt(inputs)) both, as PyTorch does;
+ * inputs: channels*kernel[0]*kernel[1]. All 0 and NULL after an error, which is on the model. */
+AD_API nn_layer nn_conv2d_add(nn_model *model, const char *name, const nn_window *window,
+                              size_t outputs);
 
 /* The largest number under the window (ad_largest: those that are equal share the adjoint; in
  * PyTorch the first of them has it), or the mean, in which zeros around the picture count:

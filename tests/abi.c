@@ -492,6 +492,12 @@ static ad_status moved(const uint64_t reserved[8], int which) {
     ad_tape_rewind(tape, mark);
     return of_tape(tape);
 }
+static ad_status conv2d_add(const uint64_t reserved[8]) {
+    WITH(nn_window, window, .channels = 1, .height = 2, .width = 1, .kernel = {1, 1});
+    const nn_layer layer = nn_conv2d_add(model, "convolution", &window, 2);
+    cr_expect_eq(layer.weight == NULL, nn_model_status(model) != AD_OK);
+    return of_model();
+}
 static ad_status conv2d(const uint64_t reserved[8]) {
     return moved(reserved, 0);
 }
@@ -634,6 +640,7 @@ static const struct {
     {"nn_mlp_new",          "nn_mlp_config",       mlp_new},
     {"nn_attention_new",    "nn_attention_config", attention},
     {"nn_conv2d",           "nn_window",           conv2d},
+    {"nn_conv2d_add",       "nn_window",           conv2d_add},
     {"nn_max_pool2d",       "nn_window",           max_pool2d},
     {"nn_avg_pool2d",       "nn_window",           avg_pool2d},
     {"nn_gru",              "nn_cell",             gru},
@@ -758,6 +765,8 @@ Test(abi, parts_of_models_and_optimizers_come_with_zeros) {
     EXPECT_ZERO(nn_model_array(model, 99));
     EXPECT_ZERO(nn_mlp_layer(mlp, 0));
     EXPECT_ZERO(nn_layer_add(model, "layer", &(nn_layer_config){.inputs = 1, .outputs = 1}));
+    const nn_window window = {1, 1, 1, .kernel = {1, 1}};
+    EXPECT_ZERO(nn_conv2d_add(model, "conv", &window, 1));
     EXPECT_ZERO(nn_gru_add(model, "gru", 1, 1));
     EXPECT_ZERO(nn_lstm_add(model, "lstm", 1, 1));
     nn_optimizer *adam = nn_adam(0.1);

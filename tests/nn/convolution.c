@@ -143,6 +143,48 @@ static ad_var loss(nn_model *model, size_t n, const ad_var example[], void *user
     return nn_cross_entropy(CLASSES, logits, example[n - 1]);
 }
 
+Test(convolution, add_makes_pytorchs_arrays) {
+    nn_model      *model = nn_model_new(tape, 4);
+    const nn_layer l = nn_conv2d_add(model, "conv1", &wide, OUTPUTS);
+    const nn_array w = nn_model_array(model, 0), b = nn_model_array(model, 1);
+    cr_assert_eq(nn_model_status(model), AD_OK, "%s", nn_model_message(model));
+    cr_expect(l.inputs == 12 && l.outputs == OUTPUTS && l.weight == w.param && l.bias == b.param);
+    cr_expect_str_eq(w.name, "conv1.weight");
+    cr_expect_str_eq(b.name, "conv1.bias");
+    cr_expect(w.rank == 4 && w.shape[0] == OUTPUTS && w.shape[1] == CHANNELS && w.shape[2] == 3 &&
+              w.shape[3] == 2);
+    cr_expect(b.rank == 1 && b.count == OUTPUTS);
+    double least = 1, most = -1; /* of 39 numbers from U(+-1/sqrt(12)) */
+    for (size_t i = 0; i < nn_model_count(model); i++) {
+        least = fmin(least, ad_value(nn_model_params(model)[i]));
+        most = fmax(most, ad_value(nn_model_params(model)[i]));
+    }
+    cr_expect(-sqrt(1 / 12.0) <= least && least < -0.2 && 0.2 < most && most <= sqrt(1 / 12.0));
+    nn_model_free(model);
+}
+
+static void expect_not_added(nn_model *model, nn_layer l, const char *words) {
+    cr_expect(l.weight == NULL && l.outputs == 0);
+    cr_expect_eq(nn_model_status(model), AD_BAD_ARGUMENT);
+    cr_expect(strstr(nn_model_message(model), words) != NULL, "%s", nn_model_message(model));
+    cr_expect_eq(nn_model_count(model), 0);
+    nn_model_clear(model);
+}
+
+Test(convolution, add_refuses_what_conv2d_would) {
+    nn_model       *model = nn_model_new(tape, 4);
+    const nn_window flat = {1, 5, 0, .kernel = {1, 1}};
+    char            name[600];
+    memset(name, 'n', sizeof name), name[599] = '\0';
+    expect_not_added(model, nn_conv2d_add(model, "a", NULL, 1), "nn_conv2d_add: no window");
+    expect_not_added(model, nn_conv2d_add(model, "a", &flat, 1), "nn_conv2d_add: a picture of 1 x");
+    expect_not_added(model, nn_conv2d_add(model, "a", &wide, 0), "no output channels");
+    expect_not_added(model, nn_conv2d_add(model, NULL, &wide, 1), "no name");
+    expect_not_added(model, nn_conv2d_add(model, name, &wide, 1), "the name is too long");
+    cr_expect(nn_conv2d_add(NULL, "a", &wide, 1).weight == NULL);
+    nn_model_free(model);
+}
+
 Test(convolution, nn_check_finds_no_difference) {
     double       table[4 * (IMAGE + 1)];
     nn_model    *model = nn_model_new(tape, 4);
