@@ -150,7 +150,13 @@ static void introduce(const network *n, const nn_model *model) {
 }
 
 static int run(const options *o) {
-    network   n = {.options = o, .reading = {"convolution", &o->reading, forward, &n}};
+    network n = {
+        .options = o,
+        .reading = {.program = "convolution",
+                    .options = &o->reading,
+                    .network = forward,
+                    .user = &n},
+    };
     ad_tape  *tape = ad_tape_new();
     nn_model *model = nn_model_new(tape, o->reading.seed);
     add_layers(&n, model);

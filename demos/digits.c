@@ -151,7 +151,10 @@ static void introduce(const reader *r, const nn_model *model) {
 }
 
 static int run(const options *o) {
-    reader    r = {.options = o, .reading = {"digits", &o->reading, network, &r}};
+    reader r = {
+        .options = o,
+        .reading = {.program = "digits", .options = &o->reading, .network = network, .user = &r},
+    };
     ad_tape  *tape = ad_tape_new();
     nn_model *model = nn_model_new(tape, o->reading.seed);
     size_t    sizes[COMMAND_MOST_COUNTS + 2];

@@ -25,7 +25,7 @@ typedef struct reading_answer {
     double probability[READING_CLASSES];
 } reading_answer;
 
-/* The caller sets the first five, before it opens the reading; the optimizer before it trains. */
+/* The caller sets the first four before it opens the reading, the optimizer before it trains. */
 typedef struct reading {
     const char            *program; /* for messages */
     const reading_options *options;

@@ -44,5 +44,5 @@ int main(int count, char *arguments[]) {
     if (status != AD_OK) fprintf(stderr, "%s\n", nn_model_message(model));
     nn_optimizer_free(adam), nn_data_free(data), nn_data_free(held_out);
     nn_model_free(model), ad_tape_free(tape);
-    return status;
+    return status != AD_OK;
 }

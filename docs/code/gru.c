@@ -25,16 +25,16 @@ static ad_var loss(nn_model *model, size_t n, const ad_var row[], void *net) {
 }
 
 int main(void) {
-    static double rows[ROWS][COLUMNS];
+    static double rows[ROWS*COLUMNS];
     nn_random     random = nn_random_seeded(1);
-    for (double *row = rows[0]; row < rows[ROWS]; row += COLUMNS) {
+    for (double *row = rows; row < rows + ROWS*COLUMNS; row += COLUMNS) {
         const size_t length = 5 + nn_random_below(&random, MOST - 4), first = nn_random_below(&random, 2),
                      second = 2 + nn_random_below(&random, length - 2);
         for (size_t t = 0; t < length; t++) row[1 + 2*t] = nn_random_uniform(&random);
         row[0] = (double)length, row[2 + 2*first] = row[2 + 2*second] = 1;
         row[COLUMNS - 1] = row[1 + 2*first] + row[1 + 2*second];
     }
-    nn_data  *data = nn_data_new(ROWS, COLUMNS - 1, 1, rows[0]), *held_out = nn_data_split(data, 0.1, 1);
+    nn_data  *data = nn_data_new(ROWS, COLUMNS - 1, 1, rows), *held_out = nn_data_split(data, 0.1, 1);
     ad_tape  *tape = ad_tape_new();
     nn_model *model = nn_model_new(tape, 1);
     network   net = {.gru = nn_gru_add(model, "gru", 2, HIDDEN)};
@@ -46,5 +46,5 @@ int main(void) {
     if (status != AD_OK) fprintf(stderr, "%s\n", nn_model_message(model));
     nn_optimizer_free(adam), nn_data_free(data), nn_data_free(held_out);
     nn_model_free(model), ad_tape_free(tape);
-    return status;
+    return status != AD_OK;
 }
