@@ -254,6 +254,32 @@ Test(recurrent, a_cell_of_another_kind_is_refused) {
 
 /* ---- lengths --------------------------------------------------------------------------------- */
 
+/* The state after `positions` steps of which those from `length` on leave it as it was. */
+static ad_var padded(const nn_cell *cell, size_t positions, double length) {
+    ad_var kept[HIDDEN] = {{0}}, next[HIDDEN] = {{0}};
+    for (size_t t = 0; t < positions; t++) {
+        const ad_var inside = ad_less(ad_num((double)t), ad_input(tape, length));
+        nn_gru(cell, 1, x + t * INPUTS, next, NULL);
+        for (int i = 0; i < HIDDEN; i++) kept[i] = next[i] = ad_where(inside, next[i], kept[i]);
+    }
+    return weighted(HIDDEN, kept);
+}
+
+Test(recurrent, positions_past_the_end_of_a_masked_sequence_change_nothing) {
+    const nn_cell cell = gru_cell();
+    double        exact[COUNT(gru_weight_hh)], masked[COUNT(gru_weight_hh)];
+    make_leaves(tape, COUNT(gru_x), gru_x, x);
+    ad_var state[HIDDEN] = {{0}};
+    nn_gru(&cell, 2, x, state, NULL);
+    const ad_var two = weighted(HIDDEN, state), three = padded(&cell, LENGTH, 2);
+    cr_expect(same_bits(ad_value(two), ad_value(three)));
+    ad_gradient(two, COUNT(exact), part[1], exact);
+    ad_gradient(three, COUNT(masked), part[1], masked);
+    for (size_t i = 0; i < COUNT(exact); i++)
+        cr_expect(close_to(masked[i], exact[i], 4 * U, 0), "%zu: %.17g, not %.17g", i, masked[i],
+                  exact[i]);
+}
+
 Test(recurrent, bucket_is_the_least_that_holds_a_length) {
     const size_t buckets[] = {32, 8, 16}, length[] = {0, 1, 8, 9, 16, 17, 32, 33, SIZE_MAX},
                  least[] = {8, 8, 8, 16, 16, 32, 32, 33, SIZE_MAX};
