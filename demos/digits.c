@@ -5,54 +5,50 @@
 #include "command.h"
 #include "inspect.h"
 #include "nn/nn.h"
+#include "reading.h"
 #include "report.h"
 #include "terminal.h"
 
 #include <locale.h>
-#include <math.h>
-#include <stdlib.h>
 #include <string.h>
-
-enum { SIDE = 8, PIXELS = SIDE * SIDE, CLASSES = 10, MOST_INK = 16 };
-enum { SHOWN_MISSES = 8 };
 
 /* ---- options --------------------------------------------------------------------------------- */
 
 typedef struct options {
-    uint64_t       seed;
-    size_t         epochs, batch;
-    command_counts hidden;
-    double         rate;
-    const char    *data, *out, *lesson;
-    bool           quiet, inspect;
+    reading_options reading;
+    command_counts  hidden;
+    const char     *lesson;
+    bool            inspect;
 } options;
 
 static options chosen = {
-    .seed = 1,
-    .epochs = 30,
-    .batch = 8,
+    .reading = {.seed = 1,
+                .epochs = 30,
+                .batch = 8,
+                .rate = 0.1,
+                .data = "demos/data/digits.csv",
+                .out = "digits-out"},
     .hidden = {8, 2, {64, 32}},
-    .rate = 0.1,
-    .data = "demos/data/digits.csv",
-    .out = "digits-out",
 };
 
 static const command_option list[] = {
-    {"seed", COMMAND_SEED, &chosen.seed, 0, 0, "of the initial weights, the split and the order"},
-    {"epochs", COMMAND_COUNT, &chosen.epochs, 1, 1000000, "passes over the images"},
-    {"batch", COMMAND_COUNT, &chosen.batch, 1, 1000000, "images per step"},
-    {"rate", COMMAND_RATE, &chosen.rate, 0, 0, "initial learning rate; it falls to a tenth"},
+    {"seed", COMMAND_SEED, &chosen.reading.seed, 0, 0,
+     "of the initial weights, the split and the order"},
+    {"epochs", COMMAND_COUNT, &chosen.reading.epochs, 1, 1000000, "passes over the images"},
+    {"batch", COMMAND_COUNT, &chosen.reading.batch, 1, 1000000, "images per step"},
+    {"rate", COMMAND_RATE, &chosen.reading.rate, 0, 0,
+     "initial learning rate; it falls to a tenth"},
     {"hidden", COMMAND_COUNTS, &chosen.hidden, 1, 10000,
      "units of the hidden layers, 1 to 8 of them"},
-    {"data", COMMAND_FILE, &chosen.data, 0, 0, "the images"},
-    {"out", COMMAND_FOLDER, &chosen.out, 0, 0,
+    {"data", COMMAND_FILE, &chosen.reading.data, 0, 0, "the images"},
+    {"out", COMMAND_FOLDER, &chosen.reading.out, 0, 0,
      "where history.tsv, confusion.tsv, predictions.tsv and, with gnuplot, the\npictures go"},
     {"inspect", COMMAND_FLAG, &chosen.inspect, 0, 0,
      "look inside too: activations, gradients, dead units, weights as pictures"},
     {"lesson", COMMAND_FILE, &chosen.lesson, 0, 0,
      "write a page to step through: how the network would learn from a held-out\nimage, a misread "
      "one if there is any"},
-    {"quiet", COMMAND_FLAG, &chosen.quiet, 0, 0, "one line of output"},
+    {"quiet", COMMAND_FLAG, &chosen.reading.quiet, 0, 0, "one line of output"},
     {0},
 };
 
@@ -62,208 +58,23 @@ static const char about[] =
 
 /* sizes: pixels, hidden units, classes; returns the number of layers. */
 static size_t all_sizes(const options *o, size_t sizes[COMMAND_MOST_COUNTS + 2]) {
-    sizes[0] = PIXELS;
+    sizes[0] = READING_PIXELS;
     memcpy(sizes + 1, o->hidden.count, o->hidden.n * sizeof *sizes);
-    sizes[o->hidden.n + 1] = CLASSES;
+    sizes[o->hidden.n + 1] = READING_CLASSES;
     return o->hidden.n + 1;
 }
 
 /* ---- the network ----------------------------------------------------------------------------- */
 
-/* The network's answer for one image. */
-typedef struct answer {
-    size_t row, truth, guess;
-    double probability[CLASSES];
-} answer;
-
 typedef struct reader {
     const options *options;
     nn_mlp        *mlp;
-    nn_data       *learned, *held_out;
-    nn_optimizer  *optimizer;
-    double        *loss, *accuracy; /* after each epoch */
-    size_t         epochs;          /* so far */
-    answer        *answer;          /* one for each held-out image */
-    size_t         right, confusion[CLASSES * CLASSES];
+    reading        reading;
 } reader;
 
-static ad_var loss_of(nn_model *model, size_t inputs, const ad_var input[], void *user) {
-    (void)model;
+static void network(const ad_var pixel[], ad_var logits[], void *user) {
     const reader *r = user;
-    ad_var        logits[CLASSES];
-    nn_mlp_forward(r->mlp, input, logits);
-    return nn_cross_entropy(CLASSES, logits, input[inputs - 1]);
-}
-
-/* 1 if the image is read correctly: its mean over the held-out ones is the accuracy. */
-static ad_var read_right(nn_model *model, size_t inputs, const ad_var input[], void *user) {
-    (void)model;
-    const reader *r = user;
-    ad_var        logits[CLASSES];
-    nn_mlp_forward(r->mlp, input, logits);
-    return nn_correct(CLASSES, logits, input[inputs - 1]);
-}
-
-static answer ask(const reader *r, ad_tape *tape, size_t row) {
-    const double *x = nn_data_row(r->held_out, row);
-    const ad_mark mark = ad_tape_mark(tape);
-    ad_var        pixel[PIXELS], logits[CLASSES];
-    answer        a = {.row = row, .truth = (size_t)x[PIXELS]};
-    for (size_t i = 0; i < PIXELS; i++) pixel[i] = ad_num(x[i]);
     nn_mlp_forward(r->mlp, pixel, logits);
-    a.guess = nn_argmax(CLASSES, logits);
-    nn_softmax(CLASSES, logits, a.probability);
-    ad_tape_rewind(tape, mark);
-    return a;
-}
-
-static void ask_all(reader *r, ad_tape *tape) {
-    for (size_t row = 0; row < nn_data_rows(r->held_out); row++) {
-        const answer a = r->answer[row] = ask(r, tape, row);
-        r->right += a.guess == a.truth;
-        r->confusion[a.truth * CLASSES + a.guess]++;
-    }
-}
-
-/* Records the curve, and lowers the rate linearly to a tenth in the last epoch. */
-static bool after_epoch(const nn_epoch *e, void *user) {
-    reader        *r = user;
-    const options *o = r->options;
-    r->loss[r->epochs] = e->loss;
-    r->accuracy[r->epochs++] = e->metric;
-    if (o->epochs > 1)
-        nn_optimizer_set_rate(r->optimizer,
-                              o->rate * (1 - 0.9 * (double)e->epoch / (double)(o->epochs - 1)));
-    return true;
-}
-
-/* ---- data ------------------------------------------------------------------------------------ */
-
-static bool good_image(const double *x) {
-    for (size_t i = 0; i < PIXELS; i++)
-        if (x[i] < 0 || x[i] > MOST_INK) return false;
-    return x[PIXELS] >= 0 && x[PIXELS] < CLASSES && x[PIXELS] == floor(x[PIXELS]);
-}
-
-static bool check_images(const nn_data *data, const char *path) {
-    if (nn_data_inputs(data) != PIXELS) {
-        fprintf(stderr, "digits: %s: %zu columns, but an image has %d pixels and a label\n",
-                option_shown(path), nn_data_inputs(data) + nn_data_targets(data), PIXELS);
-        return false;
-    }
-    for (size_t row = 0; row < nn_data_rows(data); row++)
-        if (!good_image(nn_data_row(data, row))) {
-            fprintf(stderr, "digits: %s: row %zu is not %d pixels of 0 to %d and a digit\n",
-                    option_shown(path), row + 1, PIXELS, MOST_INK);
-            return false;
-        }
-    return true;
-}
-
-static bool read_images(reader *r) {
-    const options *o = r->options;
-    r->learned = nn_data_csv(o->data, NULL);
-    if (nn_data_status(r->learned) == AD_OK && !check_images(r->learned, o->data)) return false;
-    nn_data_scale(r->learned, 1.0 / MOST_INK);
-    r->held_out = nn_data_split(r->learned, 0.2, o->seed);
-    if (nn_data_status(r->held_out) == AD_OK) return true;
-    fprintf(stderr, "digits: %s\n", nn_data_message(r->held_out));
-    return false;
-}
-
-/* ---- what it learned ------------------------------------------------------------------------- */
-
-/* By rising probability of the true class. */
-static int worse(const void *a, const void *b) {
-    const answer *x = a, *y = b;
-    const double  p = x->probability[x->truth], q = y->probability[y->truth];
-    return p < q ? -1 : p > q ? 1 : x->row < y->row ? -1 : 1;
-}
-
-static void show_misses(const reader *r, terminal t) {
-    const size_t     rows = nn_data_rows(r->held_out);
-    terminal_picture picture[SHOWN_MISSES];
-    answer          *miss = calloc(rows, sizeof *miss);
-    size_t           misses = 0;
-    if (miss == NULL) return;
-    for (size_t i = 0; i < rows; i++)
-        if (r->answer[i].guess != r->answer[i].truth) miss[misses++] = r->answer[i];
-    qsort(miss, misses, sizeof *miss, worse);
-    const size_t n = misses < SHOWN_MISSES ? misses : SHOWN_MISSES;
-    for (size_t i = 0; i < n; i++) {
-        const answer *a = &miss[i];
-        picture[i].ink = nn_data_row(r->held_out, a->row);
-        snprintf(picture[i].caption[0], sizeof picture[i].caption[0], "a %zu, read as %zu",
-                 a->truth, a->guess);
-        snprintf(picture[i].caption[1], sizeof picture[i].caption[1], "%zu: %.0f%%  %zu: %.1f%%",
-                 a->guess, 100 * a->probability[a->guess], a->truth,
-                 100 * a->probability[a->truth]);
-    }
-    if (n > 0)
-        fprintf(t.to, "\nThe worst %s, with the probabilities given to both digits:\n\n",
-                n == 1 ? "miss" : "misses");
-    terminal_pictures(t, SIDE, n, picture);
-    free(miss);
-}
-
-static bool write_confusion(const reader *r) {
-    FILE *file = report_create(r->options->out, "confusion.tsv");
-    if (file == NULL) return false;
-    fputs("true", file);
-    for (size_t j = 0; j < CLASSES; j++) fprintf(file, "\tread_as_%zu", j);
-    for (size_t i = 0; i < CLASSES * CLASSES; i++) {
-        if (i % CLASSES == 0) fprintf(file, "\n%zu", i / CLASSES);
-        fprintf(file, "\t%zu", r->confusion[i]);
-    }
-    fputc('\n', file);
-    return report_close(file, r->options->out, "confusion.tsv");
-}
-
-static bool write_predictions(const reader *r) {
-    FILE *file = report_create(r->options->out, "predictions.tsv");
-    if (file == NULL) return false;
-    fputs("image\ttrue\tread_as", file);
-    for (size_t j = 0; j < CLASSES; j++) fprintf(file, "\tprobability_%zu", j);
-    for (size_t i = 0; i < nn_data_rows(r->held_out); i++) {
-        const answer *a = &r->answer[i];
-        fprintf(file, "\n%zu\t%zu\t%zu", a->row, a->truth, a->guess);
-        for (size_t j = 0; j < CLASSES; j++) fprintf(file, "\t%.6f", a->probability[j]);
-    }
-    fputc('\n', file);
-    return report_close(file, r->options->out, "predictions.tsv");
-}
-
-static bool draw_pictures(const reader *r) {
-    char title[64];
-    snprintf(title, sizeof title, "%zu of %zu held-out images read", r->right,
-             nn_data_rows(r->held_out));
-    const report_curve  curve = {r->epochs, r->loss, r->accuracy};
-    const report_matrix matrix = {CLASSES, r->confusion};
-    const bool          drawn = report_draw_curve(r->options->out, "loss", curve);
-    return report_draw_matrix(r->options->out, "confusion", matrix, title) && drawn;
-}
-
-static bool report(const reader *r) {
-    const bool     gnuplot = report_gnuplot(), quiet = r->options->quiet;
-    const size_t   rows = nn_data_rows(r->held_out);
-    const terminal t = terminal_of(stdout);
-    if (!quiet) fputc('\n', stdout);
-    printf("%zu of %zu held-out images read: %.2f%%\n", r->right, rows,
-           100 * (double)r->right / (double)rows);
-    if (!quiet) {
-        fputc('\n', stdout);
-        terminal_confusion(t, CLASSES, r->confusion);
-        show_misses(r, t);
-        fflush(stdout);
-    }
-    bool good = write_confusion(r) && write_predictions(r);
-    if (gnuplot) good = draw_pictures(r) && good;
-    if (good && !quiet)
-        printf("\nIn %s:\n  history.tsv, confusion.tsv, predictions.tsv%s\n",
-               option_shown(r->options->out),
-               gnuplot ? ", loss and confusion (.svg, .png)"
-                       : "\n  (gnuplot would have drawn pictures too)");
-    return good;
 }
 
 static ad_var logits_loss(size_t n, const ad_var logits[], ad_var target) {
@@ -279,10 +90,10 @@ static bool inspect(const reader *r, nn_model *model) {
         .sizes = sizes,
         .hidden = ad_tanh,
         .loss = logits_loss,
-        .data = r->learned,
+        .data = r->reading.learned,
     };
-    return inspect_layers(&i, t, r->options->out) &&
-           inspect_weights(model, SIDE, t, r->options->out);
+    return inspect_layers(&i, t, r->options->reading.out) &&
+           inspect_weights(model, READING_SIDE, t, r->options->reading.out);
 }
 
 /* ---- the lesson ------------------------------------------------------------------------------ */
@@ -293,22 +104,23 @@ static bool write_lesson(FILE *to, void *lesson) {
 
 /* The image whose true class got the lowest probability: it teaches the most. */
 static bool teach(const reader *r, nn_model *model) {
-    static const char *const names[CLASSES] = {"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"};
-    const size_t             rows = nn_data_rows(r->held_out);
+    static const char *const names[READING_CLASSES] = {"0", "1", "2", "3", "4",
+                                                       "5", "6", "7", "8", "9"};
+    const size_t             rows = nn_data_rows(r->reading.held_out);
     size_t                   worst = 0;
     char                     title[80];
     for (size_t row = 1; row < rows; row++)
-        if (r->answer[row].probability[r->answer[row].truth] <
-            r->answer[worst].probability[r->answer[worst].truth])
+        if (r->reading.answer[row].probability[r->reading.answer[row].truth] <
+            r->reading.answer[worst].probability[r->reading.answer[worst].truth])
             worst = row;
-    const answer *a = &r->answer[worst];
+    const reading_answer *a = &r->reading.answer[worst];
     snprintf(title, sizeof title, "A %zu that was read as a %zu", a->truth, a->guess);
-    nn_lesson *lesson = nn_lesson_new(model, r->mlp, r->held_out,
+    nn_lesson *lesson = nn_lesson_new(model, r->mlp, r->reading.held_out,
                                       &(nn_lesson_config){
                                           .rows = 1,
                                           .row = &worst,
-                                          .rate = r->options->rate,
-                                          .image = SIDE,
+                                          .rate = r->options->reading.rate,
+                                          .image = READING_SIDE,
                                           .title = title,
                                           .output_names = names,
                                       });
@@ -316,7 +128,7 @@ static bool teach(const reader *r, nn_model *model) {
         lesson != NULL && report_whole("digits", r->options->lesson, write_lesson, lesson);
     if (lesson == NULL) fprintf(stderr, "digits: %s\n", nn_model_message(model));
     nn_lesson_free(lesson);
-    if (good && !r->options->quiet)
+    if (good && !r->options->reading.quiet)
         printf("The lesson of one image: %s\n", option_shown(r->options->lesson));
     return good;
 }
@@ -324,73 +136,36 @@ static bool teach(const reader *r, nn_model *model) {
 /* ---- the run --------------------------------------------------------------------------------- */
 
 static void introduce(const reader *r, const nn_model *model) {
-    const options *o = r->options;
-    char           network[COMMAND_MOST_COUNTS * 24 + 48];
-    size_t         sizes[COMMAND_MOST_COUNTS + 2];
-    const size_t   layers = all_sizes(o, sizes);
-    int            length = 0;
-    printf("%zu images to learn from, %zu held out\n", nn_data_rows(r->learned),
-           nn_data_rows(r->held_out));
+    const reading_options *o = &r->options->reading;
+    char                   shape[COMMAND_MOST_COUNTS * 24 + 48];
+    size_t                 sizes[COMMAND_MOST_COUNTS + 2];
+    const size_t           layers = all_sizes(r->options, sizes);
+    int                    length = 0;
+    printf("%zu images to learn from, %zu held out\n", nn_data_rows(r->reading.learned),
+           nn_data_rows(r->reading.held_out));
     for (size_t i = 0; i <= layers; i++)
-        length += sprintf(network + length, "%s%zu", i == 0 ? "" : "-", sizes[i]);
+        length += sprintf(shape + length, "%s%zu", i == 0 ? "" : "-", sizes[i]);
     terminal_line(stdout, "network %s, tanh, %zu parameters; batches of %zu, rate %g, seed %llu\n",
-                  network, nn_model_count(model), o->batch, o->rate, (unsigned long long)o->seed);
+                  shape, nn_model_count(model), o->batch, o->rate, (unsigned long long)o->seed);
     fflush(stdout);
 }
 
-static bool allocate(reader *r) {
-    r->loss = calloc(r->options->epochs, sizeof *r->loss);
-    r->accuracy = calloc(r->options->epochs, sizeof *r->accuracy);
-    r->answer = calloc(nn_data_rows(r->held_out), sizeof *r->answer);
-    if (r->loss != NULL && r->accuracy != NULL && r->answer != NULL) return true;
-    fputs("digits: out of memory\n", stderr);
-    return false;
-}
-
-static bool train(reader *r, nn_model *model) {
-    const options *o = r->options;
-    char          *history = malloc(strlen(o->out) + sizeof "/history.tsv");
-    if (history == NULL) {
-        fputs("digits: out of memory\n", stderr);
-        return false;
-    }
-    sprintf(history, "%s/history.tsv", o->out);
-    const ad_status status = nn_train(model, loss_of, r, r->learned, r->optimizer,
-                                      &(nn_train_config){
-                                          .epochs = o->epochs,
-                                          .batch = o->batch,
-                                          .seed = o->seed,
-                                          .progress = !o->quiet,
-                                          .stream = stdout,
-                                          .history = history,
-                                          .held_out = r->held_out,
-                                          .score = read_right,
-                                          .metric_name = "accuracy",
-                                          .watch = after_epoch,
-                                      });
-    free(history);
-    if (status != AD_OK) fprintf(stderr, "digits: %s\n", nn_model_message(model));
-    else ask_all(r, nn_model_tape(model));
-    return status == AD_OK;
-}
-
 static int run(const options *o) {
-    reader    r = {.options = o};
+    reader r = {
+        .options = o,
+        .reading = {.program = "digits", .options = &o->reading, .network = network, .user = &r},
+    };
     ad_tape  *tape = ad_tape_new();
-    nn_model *model = nn_model_new(tape, o->seed);
+    nn_model *model = nn_model_new(tape, o->reading.seed);
     size_t    sizes[COMMAND_MOST_COUNTS + 2];
     r.mlp = nn_mlp_new(model, &(nn_mlp_config){.layers = all_sizes(o, sizes), .sizes = sizes});
-    r.optimizer = nn_sgd(o->rate);
-    bool good = read_images(&r) && allocate(&r) && report_folder(o->out);
-    if (good && !o->quiet) introduce(&r, model);
-    good = good && train(&r, model) && report(&r) && (!o->inspect || inspect(&r, model)) &&
-           (o->lesson == NULL || teach(&r, model));
-    free(r.loss);
-    free(r.accuracy);
-    free(r.answer);
-    nn_optimizer_free(r.optimizer);
-    nn_data_free(r.learned);
-    nn_data_free(r.held_out);
+    r.reading.optimizer = nn_sgd(o->reading.rate);
+    bool good = reading_open(&r.reading) && report_folder(o->reading.out);
+    if (good && !o->reading.quiet) introduce(&r, model);
+    good = good && reading_train(&r.reading, model) && reading_report(&r.reading) &&
+           (!o->inspect || inspect(&r, model)) && (o->lesson == NULL || teach(&r, model));
+    nn_optimizer_free(r.reading.optimizer);
+    reading_close(&r.reading);
     nn_mlp_free(r.mlp);
     nn_model_free(model);
     ad_tape_free(tape);

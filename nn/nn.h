@@ -414,6 +414,87 @@ AD_API void          nn_embedding_free(nn_embedding *embedding); /* the paramete
 /* y: width */
 AD_API void          nn_embedding_forward(const nn_embedding *embedding, ad_var number, ad_var y[]);
 
+/* ---- pictures -------------------------------------------------------------------------------- */
+
+/* A window that moves over a picture of channels x height x width numbers, row-major (PyTorch's
+ * layout, without the batch). Pairs are {down, across}. */
+typedef struct nn_window {
+    size_t   channels, height, width; /* of the picture; at least 1 each */
+    size_t   kernel[2];               /* of the window; at least 1 */
+    size_t   stride[2];               /* 0: 1 for a convolution, the kernel for pooling */
+    size_t   padding[2];              /* on each side; for pooling at most half of the kernel */
+    uint64_t reserved[8];
+} nn_window;
+
+/* Each of these writes channels x h x w numbers to y, another array than x, and returns how many:
+ *
+ *     h = (height + 2*padding[0] - kernel[0])/stride[0] + 1, rounded down, w alike
+ *
+ * With y NULL nothing is recorded, and x and weight may be NULL too. 0 after an error, which is on
+ * the tape of the handles (AD_BAD_ARGUMENT for sizes that do not fit, or a window whose `reserved`
+ * is not all 0); then nothing is recorded either, and y stays as it is. */
+
+/* torch.nn.functional.conv2d: y[k] at each place is bias[k] plus the sum over the window of
+ * weight[k]*x; around the picture there are zeros. weight: outputs x channels x kernel[0] x
+ * kernel[1]; bias: outputs, or NULL; y has `outputs` channels. */
+AD_API size_t nn_conv2d(const nn_window *window, size_t outputs, const ad_var weight[],
+                        const ad_var bias[], const ad_var x[], ad_var y[]);
+
+/* Adds NAME.weight and NAME.bias for that to the model, U(+-1/sqrt(inputs)) both, as PyTorch does;
+ * inputs: channels*kernel[0]*kernel[1]. All 0 and NULL after an error, which is on the model. */
+AD_API nn_layer nn_conv2d_add(nn_model *model, const char *name, const nn_window *window,
+                              size_t outputs);
+
+/* The largest number under the window (ad_largest: those that are equal share the adjoint; in
+ * PyTorch the first of them has it), or the mean, in which zeros around the picture count:
+ * torch.nn.functional.max_pool2d, avg_pool2d. */
+AD_API size_t nn_max_pool2d(const nn_window *window, const ad_var x[], ad_var y[]);
+AD_API size_t nn_avg_pool2d(const nn_window *window, const ad_var x[], ad_var y[]);
+
+/* ---- sequences ------------------------------------------------------------------------------- */
+
+/* The parameters of a recurrent layer, named and laid out as in torch.nn.GRU and torch.nn.LSTM (of
+ * one layer, without the suffix _l0) and in their cells: a block of `hidden` rows for each gate. A
+ * value, never freed; its arrays are the model's. */
+typedef struct nn_cell {
+    size_t        gates;             /* 3: reset, update, new (GRU); 4: in, forget, cell, out */
+    size_t        inputs, hidden;    /* numbers of a step and of the state; at least 1 each */
+    const ad_var *weight_ih;         /* gates*hidden x inputs; NULL after an error */
+    const ad_var *weight_hh;         /* gates*hidden x hidden */
+    const ad_var *bias_ih, *bias_hh; /* gates*hidden; NULL: without */
+    uint64_t      reserved[8];
+} nn_cell;
+
+/* Add NAME.weight_ih, NAME.weight_hh, NAME.bias_ih and NAME.bias_hh to the model, all of them
+ * U(+-1/sqrt(hidden)), as in PyTorch. All 0 and NULL after an error, which is on the model. */
+AD_API nn_cell nn_gru_add(nn_model *model, const char *name, size_t inputs, size_t hidden);
+AD_API nn_cell nn_lstm_add(nn_model *model, const char *name, size_t inputs, size_t hidden);
+
+/* `length` steps of torch.nn.GRU; one of them is torch.nn.GRUCell. x: length x inputs. h: the
+ * state, hidden numbers, before the first step (plain zeros where a sequence begins) and then after
+ * the last. y: length x hidden, h after each step; or NULL. With the rows of the gates r, z, n
+ *
+ *     r = sigmoid(weight_ih[r]*x + bias_ih[r] + weight_hh[r]*h + bias_hh[r]), z likewise
+ *     n = tanh(weight_ih[n]*x + bias_ih[n] + r*(weight_hh[n]*h + bias_hh[n]))
+ *     h = (1 - z)*n + z*h
+ *
+ * Does nothing with a cell of NULLs. A cell of another kind, or whose `reserved` is not all 0, is
+ * AD_BAD_ARGUMENT on the tape of its weights, and nothing is recorded. */
+AD_API void nn_gru(const nn_cell *cell, size_t length, const ad_var x[], ad_var h[], ad_var y[]);
+
+/* The same for torch.nn.LSTM and LSTMCell, whose state is h and c, hidden numbers each. With
+ * a(k) = weight_ih[k]*x + bias_ih[k] + weight_hh[k]*h + bias_hh[k] for the rows of the gates i, f,
+ * g, o
+ *
+ *     c = sigmoid(a(f))*c + sigmoid(a(i))*tanh(a(g)),   h = sigmoid(a(o))*tanh(c) */
+AD_API void nn_lstm(const nn_cell *cell, size_t length, const ad_var x[], ad_var h[], ad_var c[],
+                    ad_var y[]);
+
+/* The least of the buckets, in any order, that holds this length; the length itself if none does.
+ * As `shape` of nn_train it gives sequences of like lengths one program: the loss records as many
+ * positions as the bucket has, and leaves the state as it was (ad_where) in those past the end. */
+AD_API size_t nn_bucket(size_t length, size_t buckets, const size_t bucket[]);
+
 /* ---- losses of one example ------------------------------------------------------------------- */
 
 /* For an example with n outputs each loss is the mean over the outputs, or with _sum their sum; 0

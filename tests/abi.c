@@ -110,6 +110,12 @@ static const pin layout[] = {
         AT(nn_attention_config, width, 8), AT(nn_attention_config, heads, 16),
         AT(nn_attention_config, positions, 24), AT(nn_attention_config, causal, 32),
         AT(nn_attention_config, weight, 40), SPARE(nn_attention_config),
+    SIZE(nn_window, 136), AT(nn_window, channels, 0), AT(nn_window, height, 8),
+        AT(nn_window, width, 16), AT(nn_window, kernel, 24), AT(nn_window, stride, 40),
+        AT(nn_window, padding, 56), SPARE(nn_window),
+    SIZE(nn_cell, 120), AT(nn_cell, gates, 0), AT(nn_cell, inputs, 8), AT(nn_cell, hidden, 16),
+        AT(nn_cell, weight_ih, 24), AT(nn_cell, weight_hh, 32), AT(nn_cell, bias_ih, 40),
+        AT(nn_cell, bias_hh, 48), SPARE(nn_cell),
     SIZE(nn_sgd_config, 104), AT(nn_sgd_config, rate, 0), AT(nn_sgd_config, momentum, 8),
         AT(nn_sgd_config, dampening, 16), AT(nn_sgd_config, weight_decay, 24),
         AT(nn_sgd_config, nesterov, 32), AT(nn_sgd_config, maximize, 33), SPARE(nn_sgd_config),
@@ -508,6 +514,54 @@ static ad_status attention(const uint64_t reserved[8]) {
     return of_model();
 }
 
+/* A picture of 2 x 1 parameters, and a kernel of the first of them. */
+static ad_status moved(const uint64_t reserved[8], int which) {
+    WITH(nn_window, window, .channels = 1, .height = 2, .width = 1, .kernel = {1, 1});
+    const ad_var *p = nn_model_params(model);
+    const ad_mark mark = ad_tape_mark(tape);
+    ad_var        out[2];
+    const size_t  count = which == 0 ? nn_conv2d(&window, 1, p, NULL, p, out)
+                        : which == 1 ? nn_max_pool2d(&window, p, out)
+                                     : nn_avg_pool2d(&window, p, out);
+    cr_expect_eq(count, ad_tape_status(tape) == AD_OK ? 2 : 0);
+    ad_tape_rewind(tape, mark);
+    return of_tape(tape);
+}
+static ad_status conv2d_add(const uint64_t reserved[8]) {
+    WITH(nn_window, window, .channels = 1, .height = 2, .width = 1, .kernel = {1, 1});
+    const nn_layer layer = nn_conv2d_add(model, "convolution", &window, 2);
+    cr_expect_eq(layer.weight == NULL, nn_model_status(model) != AD_OK);
+    return of_model();
+}
+static ad_status conv2d(const uint64_t reserved[8]) {
+    return moved(reserved, 0);
+}
+static ad_status max_pool2d(const uint64_t reserved[8]) {
+    return moved(reserved, 1);
+}
+static ad_status avg_pool2d(const uint64_t reserved[8]) {
+    return moved(reserved, 2);
+}
+
+/* All weights are the first parameters of the model. */
+static ad_status recurred(const uint64_t reserved[8], size_t gates) {
+    const ad_var *p = nn_model_params(model);
+    const ad_mark mark = ad_tape_mark(tape);
+    ad_var        h = ad_num(0), c = ad_num(0), in = ad_num(1);
+    WITH(nn_cell, cell, .gates = gates, .inputs = 1, .hidden = 1, .weight_ih = p, .weight_hh = p);
+    if (gates == 3) nn_gru(&cell, 1, &in, &h, NULL);
+    else nn_lstm(&cell, 1, &in, &h, &c, NULL);
+    cr_expect_eq(ad_value(h) == 0, ad_tape_status(tape) != AD_OK);
+    ad_tape_rewind(tape, mark);
+    return of_tape(tape);
+}
+static ad_status gru(const uint64_t reserved[8]) {
+    return recurred(reserved, 3);
+}
+static ad_status lstm(const uint64_t reserved[8]) {
+    return recurred(reserved, 4);
+}
+
 static ad_status sgd_new(const uint64_t reserved[8]) {
     WITH(nn_sgd_config, config, .rate = 0.1);
     return of_optimizer(nn_sgd_new(&config));
@@ -623,6 +677,12 @@ static const struct {
     {"nn_layer_forward",    "nn_layer",            layer_forward},
     {"nn_mlp_new",          "nn_mlp_config",       mlp_new},
     {"nn_attention_new",    "nn_attention_config", attention},
+    {"nn_conv2d",           "nn_window",           conv2d},
+    {"nn_conv2d_add",       "nn_window",           conv2d_add},
+    {"nn_max_pool2d",       "nn_window",           max_pool2d},
+    {"nn_avg_pool2d",       "nn_window",           avg_pool2d},
+    {"nn_gru",              "nn_cell",             gru},
+    {"nn_lstm",             "nn_cell",             lstm},
     {"nn_sgd_new",          "nn_sgd_config",       sgd_new},
     {"nn_adam_new",         "nn_adam_config",      adam_new},
     {"nn_adamw_new",        "nn_adam_config",      adamw_new},
@@ -748,6 +808,10 @@ Test(abi, parts_of_models_and_optimizers_come_with_zeros) {
     EXPECT_ZERO(nn_model_array(model, 99));
     EXPECT_ZERO(nn_mlp_layer(mlp, 0));
     EXPECT_ZERO(nn_layer_add(model, "layer", &(nn_layer_config){.inputs = 1, .outputs = 1}));
+    const nn_window window = {1, 1, 1, .kernel = {1, 1}};
+    EXPECT_ZERO(nn_conv2d_add(model, "conv", &window, 1));
+    EXPECT_ZERO(nn_gru_add(model, "gru", 1, 1));
+    EXPECT_ZERO(nn_lstm_add(model, "lstm", 1, 1));
     nn_optimizer *adam = nn_adam(0.1);
     cr_assert_eq(nn_optimizer_prepare(adam, 3), AD_OK);
     for (size_t i = 0; i <= nn_optimizer_state_count(adam); i++)

@@ -411,6 +411,23 @@ static outcome parts(FILE *to) {
     return unmake(&n, status, result);
 }
 
+static outcome pictures_and_sequences(FILE *to) {
+    (void)to;
+    const nn_window whole = {1, 3, 3, .kernel = {2, 2}, .padding = {1, 1}},
+                    half = {2, 4, 4, .kernel = {2, 2}};
+    network       n = make();
+    const nn_cell gru = nn_gru_add(n.model, "gru", 2, 2), lstm = nn_lstm_add(n.model, "lstm", 2, 2);
+    const ad_var *p = nn_model_params(n.model);
+    ad_var        x[9], y[32] = {{0}}, z[16] = {{0}}, h[2], c[2];
+    for (int i = 0; i < 9; i++) x[i] = ad_num(i);
+    for (int i = 0; i < 2; i++) h[i] = c[i] = ad_num(0);
+    if (nn_model_status(n.model) == AD_OK) nn_conv2d(&whole, 2, p, p + 8, x, y);
+    nn_max_pool2d(&half, y, z), nn_avg_pool2d(&half, y, z + 8);
+    nn_gru(&gru, 4, z, h, z), nn_lstm(&lstm, 4, z, h, c, NULL);
+    const double result = nn_model_status(n.model) == AD_OK ? ad_value(ad_add(h[0], z[15])) : 0;
+    return unmake(&n, nn_model_status(n.model), result);
+}
+
 static outcome files(FILE *to) {
     (void)to;
     network        n = make();
@@ -526,6 +543,7 @@ static const struct {
     {"idx", idx},
     {"generated tables", generated},
     {"parts of networks", parts},
+    {"pictures and sequences", pictures_and_sequences},
     {"files of models", files},
     {"training by programs", by_programs},
     {"training by examples", by_examples},
