@@ -264,9 +264,9 @@ AD_API ad_status   nn_model_status(const nn_model *model);
 AD_API const char *nn_model_message(const nn_model *model);
 AD_API void        nn_model_clear(nn_model *model);
 
-/* A remark of the last nn_train that is not an error, as a sentence (also shown in its
- * progress); "" if there is none. There is one such remark: rows for which no program is kept,
- * see nn_train. */
+/* A remark of the last nn_train (where it is also shown in the progress), nn_predict or nn_evaluate
+ * that is not an error, as a sentence; "" if there is none. There is one such remark: rows for
+ * which no program is kept, see nn_train. */
 AD_API const char *nn_model_note(const nn_model *model);
 
 /* ---- activations, neurons, layers ------------------------------------------------------------ */
@@ -798,6 +798,31 @@ typedef struct nn_train_config {
  * any names: else AD_BAD_ARGUMENT. */
 AD_API ad_status nn_train(nn_model *model, nn_loss *loss, void *user, const nn_data *data,
                           nn_optimizer *optimizer, const nn_train_config *config);
+
+/* ---- a model in use -------------------------------------------------------------------------- */
+
+/* Records the outputs of a model for one row on the model's tape. input: the `inputs` numbers of
+ * the row without its targets, each a leaf of that tape; output: as many handles or plain numbers
+ * as nn_predict was told, NaN where none is written. */
+typedef void nn_forward(nn_model *model, size_t inputs, const ad_var input[], ad_var output[],
+                        void *user);
+
+/* The outputs of all rows of the data, rows x outputs, at the current parameters (after training
+ * with restore_best, the best ones). Rows run as in nn_train without `shape`: recorded once for
+ * each graph, compiled, as lanes on all threads. A function that looks at its inputs with ad_value
+ * is noticed, except where only few rows differ, and then every row is recorded to find its
+ * program. A row's outputs do not depend on the other rows, and need not be finite. The tape is as
+ * before. May be called from the functions that nn_train calls between steps. Returns the status,
+ * which is also the model's, and all outputs are NaN after an error: those of tape, model and
+ * data; AD_BAD_ARGUMENT for no forward function, no outputs or no array, or where a row cannot be
+ * computed (the message gives it); AD_TWO_TAPES for an output on another tape. */
+AD_API ad_status nn_predict(nn_model *model, nn_forward *forward, void *user, size_t outputs,
+                            const nn_data *data, double output[]);
+
+/* The mean over all rows of a loss or a score (nn_correct: the accuracy), as nn_train measures it
+ * over held-out rows; errors as there and above, and then it is NaN. */
+AD_API ad_status nn_evaluate(nn_model *model, nn_loss *what, void *user, const nn_data *data,
+                             double *mean);
 
 /* Checks the gradient of a loss. The mean loss of the first `rows` rows of the data (0: 8) is
  * recorded and checked by ad_check with respect to all parameters, array by array; options as

@@ -446,13 +446,12 @@ static void check_arguments(run *r) {
 
 static nn__rows *rows_of(run *r, nn_loss *loss, const nn_data *data) {
     return nn__rows_new(&(nn__rows_config){
-        &r->weights,
-        loss,
-        r->user,
-        data,
-        r->config->shape,
-        r->config->by_example,
-        0,
+        .weights = &r->weights,
+        .loss = loss,
+        .user = r->user,
+        .data = data,
+        .shape = r->config->shape,
+        .by_example = r->config->by_example,
     });
 }
 
