@@ -104,25 +104,35 @@ static ad_var read_right(nn_model *model, size_t inputs, const ad_var input[], v
     return nn_correct(CLASSES, logits, input[inputs - 1]);
 }
 
-static answer ask(const reader *r, ad_tape *tape, size_t row) {
-    const double *x = nn_data_row(r->held_out, row);
-    const ad_mark mark = ad_tape_mark(tape);
-    ad_var        pixel[PIXELS], logits[CLASSES];
-    answer        a = {.row = row, .truth = (size_t)x[PIXELS]};
-    for (size_t i = 0; i < PIXELS; i++) pixel[i] = ad_num(x[i]);
-    nn_mlp_forward(r->mlp, pixel, logits);
-    a.guess = nn_argmax(CLASSES, logits);
-    nn_softmax(CLASSES, logits, a.probability);
-    ad_tape_rewind(tape, mark);
+static void probabilities(nn_model *model, size_t n, const ad_var pixel[], ad_var output[],
+                          void *user) {
+    (void)model, (void)n;
+    nn_mlp_forward(((const reader *)user)->mlp, pixel, output);
+    nn_softmax_recorded(CLASSES, output, output);
+}
+
+static answer answer_of(const reader *r, size_t row, const double probability[CLASSES]) {
+    answer a = {.row = row, .truth = (size_t)nn_data_row(r->held_out, row)[PIXELS]};
+    memcpy(a.probability, probability, sizeof a.probability);
+    for (size_t i = 1; i < CLASSES; i++)
+        if (probability[i] > probability[a.guess]) a.guess = i;
     return a;
 }
 
-static void ask_all(reader *r, ad_tape *tape) {
-    for (size_t row = 0; row < nn_data_rows(r->held_out); row++) {
-        const answer a = r->answer[row] = ask(r, tape, row);
+static bool ask_all(reader *r, nn_model *model) {
+    const size_t rows = nn_data_rows(r->held_out);
+    double      *said = calloc(rows, CLASSES * sizeof *said);
+    const bool   good =
+        said != NULL && nn_predict(model, probabilities, r, CLASSES, r->held_out, said) == AD_OK;
+    if (said == NULL) fputs("digits: out of memory\n", stderr);
+    else if (!good) fprintf(stderr, "digits: %s\n", nn_model_message(model));
+    for (size_t row = 0; row < rows && good; row++) {
+        const answer a = r->answer[row] = answer_of(r, row, said + row * CLASSES);
         r->right += a.guess == a.truth;
         r->confusion[a.truth * CLASSES + a.guess]++;
     }
+    free(said);
+    return good;
 }
 
 /* Records the curve, and lowers the rate linearly to a tenth in the last epoch. */
@@ -370,8 +380,7 @@ static bool train(reader *r, nn_model *model) {
                                       });
     free(history);
     if (status != AD_OK) fprintf(stderr, "digits: %s\n", nn_model_message(model));
-    else ask_all(r, nn_model_tape(model));
-    return status == AD_OK;
+    return status == AD_OK && ask_all(r, model);
 }
 
 static int run(const options *o) {
