@@ -167,6 +167,20 @@ AD_API void nn_data_moments(const nn_data *data, double mean[], double deviation
  * that is not finite, and for a deviation below 0. */
 AD_API void nn_data_standardize(nn_data *data, const double mean[], const double deviation[]);
 
+/* What noise columns hold. */
+typedef enum nn_noise { NN_NORMAL, NN_UNIFORM } nn_noise;
+
+/* Adds `columns` columns of noise to every row, behind all its inputs and before its targets, for
+ * variational autoencoders (normal numbers of mean 0 and deviation 1) and for nn_dropout (uniform
+ * ones in [0, 1)). They are inputs: counted by nn_data_inputs, leaves of the row in a loss and in a
+ * forward function. In the rows that nn_train learns from they are filled anew for each use, from
+ * its seed, the epoch and the number of the row and nothing else. Everywhere else (held-out rows,
+ * scores, nn_predict, nn_evaluate, nn_check, a shape, nn_data_row) normal ones are 0 and uniform
+ * ones -1, at which nn_dropout passes x on. nn_data_split takes them along; nn_data_scale and
+ * nn_data_standardize leave them as they are; nn_data_join refuses them: they are added after it.
+ * AD_BAD_ARGUMENT for no columns, too many to count, or another kind. */
+AD_API void nn_data_noise(nn_data *data, nn_noise kind, size_t columns);
+
 /* Replaces target number `target` (from 0) by `classes` targets: 1 in the column of its class, 0 in
  * the others. classes 0: one more than the largest class in the data. A number that is not a class
  * is AD_BAD_ARGUMENT. */
@@ -346,6 +360,13 @@ AD_API void nn_mlp_forward(const nn_mlp *mlp, const ad_var input[], ad_var outpu
 
 /* Functions of arrays of handles or plain numbers, for models that a program writes itself. Output
  * and input may be the same array only where stated. */
+
+/* Drops each x with probability `rate`, by a uniform number in [0, 1) for each (nn_data_noise):
+ * y[i] = 0 if mask[i] < rate, else x[i]/(1 - rate), torch.nn.Dropout in training; y[i] = x[i] for a
+ * mask below 0, as in evaluation. A rate that is not at least 0 and below 1, or a mask that is NaN
+ * when it is recorded, is AD_BAD_ARGUMENT on the tape; a mask that becomes NaN in another row of a
+ * program makes y NaN. y may be x. */
+AD_API void nn_dropout(size_t n, const ad_var x[], const ad_var mask[], double rate, ad_var y[]);
 
 /* y = weight*x, weight m x n, row-major: torch.nn.functional.linear without a bias. */
 AD_API void nn_linear(size_t m, size_t n, const ad_var weight[], const ad_var x[], ad_var y[]);
@@ -777,7 +798,8 @@ typedef struct nn_train_config {
  * more programs have been recorded from 4 million nodes in total, rows that would need another one
  * are recorded one by one, about ten times slower, and nn_model_note says so: it is faster to pad
  * sequences to a few lengths, or to one with a mask. by_example records all rows that way, with the
- * same results up to rounding; use it to see every node, and for a loss that uses random numbers.
+ * same results up to rounding; use it to see every node, and for a loss that uses random numbers of
+ * its own (nn_data_noise makes them numbers of the row, for programs).
  *
  * A checkpoint (nn_checkpoint_save) holds the whole run: a run that was killed at any moment and is
  * restarted with `resume` and the same model, loss, data, optimizer and configuration ends with the

@@ -14,6 +14,7 @@
  * rows of the first call, and one of each of the next calls, are recorded again and compared with
  * their program. */
 #include "rows.h"
+#include "data.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -56,7 +57,10 @@ struct nn__rows {
     size_t         *member;           /* the rows of a group, as indices into the batch */
     bool           *done;
     double         *part, *other; /* count each: gradient of a program; of a tape */
-    double         *one, *sums;   /* outputs: of one row; room: losses of the rows of a call */
+    bool            noisy;        /* noise columns are filled from the key */
+    uint64_t        key;
+    double         *line;       /* a row with its noise */
+    double         *one, *sums; /* outputs: of one row; room: losses of the rows of a call */
     size_t          sums_room;
     char            note[NN__MESSAGE]; /* why rows are recorded one by one unasked */
     bool            row_known;         /* the message names its row, or needs none */
@@ -86,6 +90,10 @@ size_t nn__rows_programs(const nn__rows *rows) {
     return rows->variants;
 }
 
+static size_t columns(const nn__rows *r) {
+    return nn_data_inputs(r->config.data) + nn_data_targets(r->config.data);
+}
+
 /* ---- making ---------------------------------------------------------------------------------- */
 
 nn__rows *nn__rows_new(const nn__rows_config *config) {
@@ -104,11 +112,12 @@ nn__rows *nn__rows_new(const nn__rows_config *config) {
     r->leaf = calloc(r->width + 1, sizeof *r->leaf);
     r->output = calloc(r->outputs, sizeof *r->output);
     r->one = calloc(r->outputs, sizeof *r->one);
+    r->line = calloc(columns(r) + 1, sizeof *r->line);
     r->part = calloc(r->count + 1, sizeof *r->part);
     r->other = calloc(r->count + 1, sizeof *r->other);
     r->variant_index = malloc(nn_data_rows(data) * sizeof *r->variant_index);
-    if (r->leaf == NULL || r->output == NULL || r->one == NULL || r->part == NULL ||
-        r->other == NULL || r->variant_index == NULL) {
+    if (r->leaf == NULL || r->output == NULL || r->one == NULL || r->line == NULL ||
+        r->part == NULL || r->other == NULL || r->variant_index == NULL) {
         nn__rows_free(r);
         return NULL;
     }
@@ -123,6 +132,7 @@ void nn__rows_free(nn__rows *r) {
     free(r->leaf);
     free(r->output);
     free(r->one);
+    free(r->line);
     free(r->sums);
     free(r->part);
     free(r->other);
@@ -158,6 +168,20 @@ static bool room_for(nn__rows *r, size_t n) {
 }
 
 /* ---- one row on the tape --------------------------------------------------------------------- */
+
+void nn__rows_set_noise(nn__rows *r, uint64_t key) {
+    r->noisy = r->config.data->noise > 0;
+    r->key = key;
+}
+
+/* The numbers of a row in this use, until the next row is asked for. */
+static const double *numbers(nn__rows *r, size_t row) {
+    const double *x = nn_data_row(r->config.data, row);
+    if (!r->noisy) return x;
+    memcpy(r->line, x, columns(r) * sizeof *r->line);
+    nn__data_fill_noise(r->config.data, r->key, row, r->line);
+    return r->line;
+}
 
 static void forget(nn__rows *r) {
     ad_tape_rewind(r->tape, r->mark);
@@ -195,7 +219,7 @@ static void check_recorded(nn__rows *r, size_t row) {
  * error. */
 static bool record(nn__rows *r, size_t row) {
     nn_model     *model = r->weights->model;
-    const double *x = nn_data_row(r->config.data, row);
+    const double *x = numbers(r, row);
     nn__weights_flush(r->weights);
     for (size_t i = 0; i < r->width; i++) r->leaf[i] = ad_input(r->tape, x[i]);
     for (size_t k = 0; k < r->outputs; k++) r->output[k] = ad_num(NAN); /* unless it is set */
@@ -293,7 +317,7 @@ static uint32_t compile(nn__rows *r, uint64_t shape, size_t row) {
 /* Runs a variant on one row, to r->one. In a batch it would take the same branches: lanes are
  * independent. */
 static ad_status run_one(nn__rows *r, uint32_t k, size_t row) {
-    const double *x = nn_data_row(r->config.data, row);
+    const double *x = numbers(r, row);
     return ad_program_values(r->variant[k].program, r->weights->value, 1, x, r->one);
 }
 
@@ -315,7 +339,7 @@ static bool same_outputs(nn__rows *r, uint32_t k, size_t row) {
 /* The same of a loss and all its derivatives. */
 static bool same_graph(nn__rows *r, uint32_t k, size_t row) {
     if (r->config.forward != NULL) return same_outputs(r, k, row);
-    const double *x = nn_data_row(r->config.data, row);
+    const double *x = numbers(r, row);
     const ad_var  y = r->output[0];
     double        mean, largest = 0;
     if (ad_tape_length(r->tape) != r->variant[k].nodes ||
@@ -331,10 +355,6 @@ static bool same_graph(nn__rows *r, uint32_t k, size_t row) {
     for (size_t i = 0; i < r->count && same; i++)
         same = close_enough(r->part[i], r->other[i], largest);
     return same;
-}
-
-static size_t columns(const nn__rows *r) {
-    return nn_data_inputs(r->config.data) + nn_data_targets(r->config.data);
 }
 
 static uint64_t shape_of(const nn__rows *r, size_t row) {
@@ -451,7 +471,7 @@ static size_t gather(nn__rows *r, uint32_t variant_index, const batch *b) {
     size_t members = 0;
     for (size_t k = 0; k < b->n; k++) {
         if (r->done[k] || r->variant_index[b->row[k]] != variant_index) continue;
-        memcpy(r->gathered + members * r->width, nn_data_row(r->config.data, b->row[k]),
+        memcpy(r->gathered + members * r->width, numbers(r, b->row[k]),
                r->width * sizeof *r->gathered);
         r->member[members++] = k;
     }
@@ -526,8 +546,7 @@ static bool run_together(nn__rows *r, batch *b) {
     if (variant_index == NO_PROGRAM) return false;
     for (size_t k = 0; k < b->n; k++) {
         if (r->variant_index[b->row[k]] != variant_index) return false;
-        memcpy(r->gathered + k * r->width, nn_data_row(r->config.data, b->row[k]),
-               r->width * sizeof *r->gathered);
+        memcpy(r->gathered + k * r->width, numbers(r, b->row[k]), r->width * sizeof *r->gathered);
     }
     const ad_program *program = r->variant[variant_index].program;
     const double     *weights = r->weights->value;

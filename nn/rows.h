@@ -23,6 +23,10 @@ typedef struct nn__rows_config {
 nn__rows *nn__rows_new(const nn__rows_config *config); /* NULL when memory is out */
 void      nn__rows_free(nn__rows *rows);
 
+/* From now on the noise columns of the data are filled from this key (data.h); until then they are
+ * as in the data. */
+void nn__rows_set_noise(nn__rows *rows, uint64_t key);
+
 /* The mean loss of the rows row[0..n-1] at the current weights, and, unless gradient is NULL, its
  * gradient; if that is asked for, all numbers are finite when the status is AD_OK. On an error the
  * sentence is in nn__rows_message; it begins with the row if one caused it. */
