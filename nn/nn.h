@@ -269,6 +269,48 @@ AD_API size_t   nn_model_arrays(const nn_model *model);
 /* all 0 and NULL if there is none */
 AD_API nn_array nn_model_array(const nn_model *model, size_t i);
 
+/* ---- groups of parameters ---- */
+
+/* A prefix names all arrays of parameters that the model has with names that begin so: "layers.0."
+ * a layer, "" everything. A * in it stands for any characters: "*.bias" is every bias. One that
+ * names none is AD_BAD_ARGUMENT. The last call for an array counts. These settings belong to the
+ * program, as an optimizer does: they are in no file, and a program that resumes a run makes them
+ * again. Both return the status of the model.
+ *
+ * Frozen parameters are not trained: nn_train and nn_optimizer_step leave them and their part of
+ * the optimizer's state as they are, with any weight decay, and their derivatives count as 0, also
+ * in the norm that is clipped (as those of PyTorch's without requires_grad, which have none). The
+ * number of steps in an optimizer's equations is that of the optimizer, also for parameters that
+ * are not frozen any more. A model of which everything is frozen is AD_BAD_ARGUMENT in both. */
+AD_API ad_status nn_model_freeze(nn_model *model, const char *prefix, bool frozen);
+
+/* PyTorch's parameter groups: in nn_train and nn_optimizer_step these parameters have the rate of
+ * the optimizer (or of the schedule) times rate_factor, and this weight decay in place of the
+ * optimizer's, or with NN_SAME that. AD_BAD_ARGUMENT for a number that is not finite and at least
+ * 0. Usual for biases and norms, which need no decay: nn_model_group(model, "*.bias", 1, 0). */
+#define NN_SAME (-1.0)
+AD_API ad_status nn_model_group(nn_model *model, const char *prefix, double rate_factor,
+                                double weight_decay);
+
+/* ---- buffers ---- */
+
+/* A named array of numbers that belong to the model but are not trained, such as the means and
+ * deviations of its inputs: shape[0] x ... x shape[rank - 1], row-major; rank 0 is one number and
+ * allows a NULL shape. All is copied. With the name of a buffer that is there, its numbers are set
+ * (where they stand). Buffers are saved and loaded with the parameters, by nn_model_save and _load
+ * and in checkpoints, as those in the state_dict of PyTorch are; a model is loaded into one that
+ * has made the same buffers, with any numbers. Returns the status of the model: AD_BAD_ARGUMENT for
+ * no name, that of a parameter, another shape than the buffer has, a shape without elements, no
+ * values. */
+AD_API ad_status nn_buffer(nn_model *model, const char *name, size_t rank, const size_t shape[],
+                           const double value[]);
+
+/* The numbers of a buffer, owned by the model and where they are until it is freed; NULL if there
+ * is none of that name. Losses and forward functions use them as plain numbers (ad_num), which are
+ * constants of what is compiled: after a change of them (by nn_on_step, say) nn_train compiles
+ * again. */
+AD_API const double *nn_buffer_value(const nn_model *model, const char *name);
+
 /* Prints a table of the model: a line for each layer (the part of the names before the last dot),
  * with its shapes and its number of parameters, then the total. AD_BAD_FILE when writing fails. */
 AD_API ad_status nn_summary(const nn_model *model, FILE *to);
@@ -653,9 +695,9 @@ AD_API bool   nn_schedule_good(const nn_schedule *schedule); /* true if its numb
 
 /* ---- saving ---------------------------------------------------------------------------------- */
 
-/* Saves the parameters as a safetensors file (github.com/huggingface/safetensors, "Format"): each
- * array under its name and with its shape, as F64, which keeps every bit, or as F32, rounded to
- * nearest, half the size. Readable by PyTorch, NumPy and others (docs/data.md).
+/* Saves the parameters and buffers as a safetensors file (github.com/huggingface/safetensors,
+ * "Format"): each array under its name and with its shape, as F64, which keeps every bit, or as
+ * F32, rounded to nearest, half the size. Readable by PyTorch, NumPy and others (docs/data.md).
  *
  * A file is replaced atomically: the new one is written next to the old one without a name (or, if
  * the file system does not support that, as .tapir- and 16 digits), synced and renamed, and the
@@ -671,11 +713,11 @@ AD_API bool   nn_schedule_good(const nn_schedule *schedule); /* true if its numb
 AD_API ad_status nn_model_save(nn_model *model, const char *path);
 AD_API ad_status nn_model_save_f32(nn_model *model, const char *path);
 
-/* Loads the parameters of a safetensors file, F64 or F32, from any writer, into the model's arrays
- * of the same names and shapes. The whole file is checked first: AD_BAD_FILE, with file and
+/* Loads a safetensors file, F64 or F32, from any writer, into the model's parameters and buffers of
+ * the same names and shapes. The whole file is checked first: AD_BAD_FILE, with file and
  * position in the message and the model unchanged, for a truncated file, offsets that overlap,
  * leave a gap or overflow, another type or shape, a duplicate name, or a name missing from the
- * model or from the file. Of a checkpoint only the parameters are read. */
+ * model or from the file. Of a checkpoint only parameters and buffers are read. */
 AD_API ad_status nn_model_load(nn_model *model, const char *path);
 
 /* Numbers that a checkpoint keeps besides the parameters and the optimizer's state: a name of up to
@@ -688,11 +730,11 @@ typedef struct nn_entry {
     uint64_t    reserved[8];
 } nn_entry;
 
-/* A checkpoint: the parameters, the optimizer's state ("optimizer.NAME") and n entries in one
- * safetensors file, F64, replaced like a model's. Load it into a model with the same arrays, an
- * optimizer of the same kind (prepared if it is not) and entries of the same names and counts: the
- * numbers are written where the entries point, all or, after an error, none. The run then continues
- * bit for bit. Errors as above; the status is also the model's. */
+/* A checkpoint: parameters and buffers, the optimizer's state ("optimizer.NAME") and n entries in
+ * one safetensors file, F64, replaced like a model's. Load it into a model with the same arrays,
+ * an optimizer of the same kind (prepared if it is not) and entries of the same names and counts:
+ * the numbers are written where the entries point, all or, after an error, none. The run then
+ * continues bit for bit. Errors as above; the status is also the model's. */
 AD_API ad_status nn_checkpoint_save(const char *path, nn_model *model, nn_optimizer *optimizer,
                                     size_t n, const nn_entry entry[]);
 AD_API ad_status nn_checkpoint_load(const char *path, nn_model *model, nn_optimizer *optimizer,

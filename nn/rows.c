@@ -51,6 +51,7 @@ struct nn__rows {
     ad_var         *leaf, *output;        /* width; outputs */
     variant        *variant;
     size_t          variants, variant_room, nodes, calls; /* nodes: of all variants */
+    size_t          buffer_changes;   /* of the model, when they were compiled */
     uint32_t       *variant_index;    /* by row: its variant, UNKNOWN or NO_PROGRAM */
     size_t          room;             /* capacity of the next arrays, in rows */
     double         *gathered, *value; /* room x width; room x outputs */
@@ -107,6 +108,7 @@ nn__rows *nn__rows_new(const nn__rows_config *config) {
     r->mark = ad_tape_mark(r->tape);
     r->width = nn_data_inputs(data) + (forward ? 0 : nn_data_targets(data));
     r->count = config->weights->count;
+    r->buffer_changes = nn__model_buffer_changes(config->weights->model);
     r->outputs = forward ? config->outputs : 1;
     r->by_example = config->by_example;
     r->leaf = calloc(r->width + 1, sizeof *r->leaf);
@@ -670,6 +672,7 @@ static void blame(nn__rows *r, size_t n, const size_t row[], double mean, const 
     for (size_t k = 0; k < n && r->status == AD_OK; k++) {
         run_by_recording(r, row[k], r->one, gradient != NULL ? r->other : NULL);
         if (gradient == NULL) continue;
+        nn__model_clear_frozen(r->weights->model, r->other);
         snprintf(where, sizeof where, "row %zu: ", row[k]);
         if (r->status == AD_OK && !isfinite(r->one[0])) {
             explain_nonfinite(r, row[k], first);
@@ -685,7 +688,19 @@ static void blame(nn__rows *r, size_t n, const size_t row[], double mean, const 
 
 /* ---- what is asked for ----------------------------------------------------------------------- */
 
+/* Programs have the numbers of the buffers as constants. */
+static void drop_outdated(nn__rows *r) {
+    const size_t changes = nn__model_buffer_changes(r->weights->model);
+    if (r->buffer_changes == changes) return;
+    r->buffer_changes = changes;
+    while (r->variants > 0) ad_program_free(r->variant[--r->variants].program);
+    for (size_t i = 0; i < nn_data_rows(r->config.data); i++) r->variant_index[i] = UNKNOWN;
+    r->nodes = r->calls = 0;
+    r->recorded = false;
+}
+
 static bool open_call(nn__rows *r, size_t n, size_t room, const size_t row[]) {
+    drop_outdated(r);
     r->status = AD_OK;
     r->row_known = true;
     r->message[0] = '\0';
@@ -733,6 +748,7 @@ ad_status nn__rows_run(nn__rows *r, size_t n, const size_t row[], double *mean, 
     if (gradient == NULL) return mean_of(r, n, row, mean);
     batch b = {.n = n, .row = row, .gradient = gradient};
     if (open_call(r, n, n, row)) run_groups(r, &b);
+    nn__model_clear_frozen(r->weights->model, gradient);
     *mean = b.total;
     const bool wrong = !isfinite(*mean) || !all_finite(r->count, gradient);
     if (!r->row_known || (r->status == AD_OK && wrong)) blame(r, n, row, *mean, gradient);

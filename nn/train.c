@@ -249,7 +249,7 @@ static void take_step(run *r, size_t n) {
     if (r->config->schedule != NULL)
         nn__optimizer_set_scheduled_rate(
             r->optimizer, nn_schedule_rate(r->config->schedule, (size_t)r->at.steps));
-    status = nn_optimizer_update(r->optimizer, r->weights.count, r->weights.value, r->gradient);
+    status = nn__optimizer_update(r->optimizer, r->model, r->weights.value, r->gradient);
     if (status != AD_OK) {
         nn__model_fail(r->model, status, "%s", nn_optimizer_message(r->optimizer));
         return;
@@ -454,6 +454,11 @@ static void check_arguments(run *r) {
                        c == NULL ? "configuration" : "loss");
     else if (nn_model_count(r->model) == 0)
         nn__model_fail(r->model, AD_BAD_ARGUMENT, "nn_train: the model has no parameters");
+    else if (nn__model_all_frozen(r->model))
+        nn__model_fail(
+            r->model, AD_BAD_ARGUMENT,
+            "nn_train: all parameters of the model are frozen (nn_model_freeze): there is "
+            "nothing to train");
     else check_configuration(r);
 }
 

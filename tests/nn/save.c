@@ -83,6 +83,62 @@ static void expect_refused(const char *path, const char *message) {
     model_free(model);
 }
 
+/* ---- buffers --------------------------------------------------------------------------------- */
+
+static nn_model *with_buffers(const double mean[2], const double deviation[1]) {
+    nn_model *model = model_new();
+    nn_buffer(model, "input.mean", 1, (const size_t[]){2}, mean);
+    nn_buffer(model, "input.deviation", 0, NULL, deviation);
+    return model;
+}
+
+Test(save, buffers_come_back_to_the_bit_with_the_parameters) {
+    const double mean[] = {1.0 / 3, -0.0}, deviation = 5e-324, zeros[2] = {0};
+    double       value[COUNT];
+    nn_model    *a = with_buffers(mean, &deviation), *b = with_buffers(zeros, zeros);
+    const char  *path = file_path("a.safetensors");
+    scripted(value, false, false);
+    nn_model_set_values(a, value);
+    cr_assert_eq(nn_model_save(a, path), AD_OK, "%s", nn_model_message(a));
+    cr_assert_eq(nn_model_load(b, path), AD_OK, "%s", nn_model_message(b));
+    expect_values(b, value);
+    cr_expect_arr_eq(nn_buffer_value(b, "input.mean"), mean, sizeof mean);
+    cr_expect_eq(nn_buffer_value(b, "input.deviation")[0], deviation);
+    cr_assert_eq(nn_model_save_f32(a, path), AD_OK, "%s", nn_model_message(a));
+    cr_assert_eq(nn_model_load(b, path), AD_OK, "%s", nn_model_message(b));
+    cr_expect_eq(nn_buffer_value(b, "input.mean")[0], (float)mean[0]);
+    model_free(a);
+    model_free(b);
+}
+
+static void expect_no_load(nn_model *model, const char *path, const char *sentence) {
+    double before[COUNT];
+    nn_model_values(model, before);
+    cr_expect_eq(nn_model_load(model, path), AD_BAD_FILE);
+    cr_expect(strstr(nn_model_message(model), sentence) != NULL, "%s", nn_model_message(model));
+    nn_model_clear(model);
+    expect_values(model, before);
+    model_free(model);
+}
+
+Test(save, buffers_that_do_not_fit_are_refused) {
+    const double ones[] = {1, 1}, zeros[] = {0, 0};
+    nn_model    *model = with_buffers(ones, ones), *without = model_new();
+    const char  *path = file_path("a.safetensors"), *plain = file_path("b.safetensors");
+    cr_assert_eq(nn_model_save(model, path), AD_OK);
+    cr_assert_eq(nn_model_save(without, plain), AD_OK);
+    model_free(model);
+    expect_no_load(without, path, "it has an array \"input.mean\", which the model lacks");
+    expect_no_load(with_buffers(zeros, zeros), plain,
+                   "there is no array \"input.mean\", which the model has");
+    nn_model *other = model_new();
+    nn_buffer(other, "input.mean", 2, (const size_t[]){2, 1}, zeros);
+    nn_buffer(other, "input.deviation", 0, NULL, zeros);
+    const double *mean = nn_buffer_value(other, "input.mean");
+    cr_expect(mean[0] == 0 && mean[1] == 0);
+    expect_no_load(other, path, "\"input.mean\" is 2, but 2 x 1 in the model");
+}
+
 /* ---- both directions ------------------------------------------------------------------------- */
 
 Test(save, parameters_come_back_to_the_bit) {

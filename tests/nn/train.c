@@ -277,6 +277,34 @@ Test(train, same_seed_gives_the_same_run_to_the_bit) {
     cr_expect_arr_neq(one, other, sizeof one);
 }
 
+/* ---- buffers --------------------------------------------------------------------------------- */
+
+/* (w - shift*x)^2: the step is known as long as programs know the shift. */
+static ad_var shifted(nn_model *m, size_t n, const ad_var row[], void *user) {
+    (void)n, (void)user;
+    const ad_var shift = ad_num(nn_buffer_value(m, "shift")[0]);
+    const ad_var e = ad_sub(nn_model_params(m)[0], ad_mul(shift, row[0]));
+    return ad_mul(e, e);
+}
+
+static bool shift_by_one(const nn_step *step, void *user) {
+    const double shift = (double)step->steps;
+    (void)user;
+    return nn_buffer(model, "shift", 0, NULL, &shift) == AD_OK;
+}
+
+Test(train, programs_follow_a_buffer_that_changes) {
+    const double zero = 0, x[] = {1, 1, 1, 1};
+    double       w = 0;
+    nn_param(model, "w", 0, NULL, nn_init_uniform(0, 0));
+    nn_buffer(model, "shift", 0, NULL, &zero);
+    cr_expect_eq(run(shifted, NULL, nn_data_new(4, 1, 0, x), 0.25,
+                     &(nn_train_config){.epochs = 2, .batch = 2, .on_step = shift_by_one}),
+                 AD_OK, "%s", nn_model_message(model));
+    for (int step = 0; step < 4; step++) w -= 0.25 * 2 * (w - step);
+    cr_expect_eq(ad_value(nn_model_params(model)[0]), w);
+}
+
 /* ---- noise ----------------------------------------------------------------------------------- */
 
 enum { NOISY_ROWS = 24, NOISY_EPOCHS = 3 };
