@@ -269,7 +269,21 @@ AD_API size_t   nn_model_arrays(const nn_model *model);
 /* all 0 and NULL if there is none */
 AD_API nn_array nn_model_array(const nn_model *model, size_t i);
 
-/* ---- groups of parameters ---- */
+/* Prints a table of the model: a line for each layer (the part of the names before the last dot),
+ * with its shapes and its number of parameters, then the total. AD_BAD_FILE when writing fails. */
+AD_API ad_status nn_summary(const nn_model *model, FILE *to);
+
+/* The first error of the model, or else that of its tape. nn_model_clear forgets both. */
+AD_API ad_status   nn_model_status(const nn_model *model);
+AD_API const char *nn_model_message(const nn_model *model);
+AD_API void        nn_model_clear(nn_model *model);
+
+/* A remark of the last nn_train (where it is also shown in the progress), nn_predict or nn_evaluate
+ * that is not an error, as a sentence; "" if there is none. There is one such remark: rows for
+ * which no program is kept, see nn_train. */
+AD_API const char *nn_model_note(const nn_model *model);
+
+/* ---- groups of parameters -------------------------------------------------------------------- */
 
 /* A prefix names all arrays of parameters that the model has with names that begin so: "layers.0."
  * a layer, "" everything. A * in it stands for any characters: "*.bias" is every bias. One that
@@ -292,7 +306,7 @@ AD_API ad_status nn_model_freeze(nn_model *model, const char *prefix, bool froze
 AD_API ad_status nn_model_group(nn_model *model, const char *prefix, double rate_factor,
                                 double weight_decay);
 
-/* ---- buffers ---- */
+/* ---- buffers --------------------------------------------------------------------------------- */
 
 /* A named array of numbers that belong to the model but are not trained, such as the means and
  * deviations of its inputs: shape[0] x ... x shape[rank - 1], row-major; rank 0 is one number and
@@ -310,20 +324,6 @@ AD_API ad_status nn_buffer(nn_model *model, const char *name, size_t rank, const
  * constants of what is compiled: after a change of them (by nn_on_step, say) nn_train compiles
  * again. */
 AD_API const double *nn_buffer_value(const nn_model *model, const char *name);
-
-/* Prints a table of the model: a line for each layer (the part of the names before the last dot),
- * with its shapes and its number of parameters, then the total. AD_BAD_FILE when writing fails. */
-AD_API ad_status nn_summary(const nn_model *model, FILE *to);
-
-/* The first error of the model, or else that of its tape. nn_model_clear forgets both. */
-AD_API ad_status   nn_model_status(const nn_model *model);
-AD_API const char *nn_model_message(const nn_model *model);
-AD_API void        nn_model_clear(nn_model *model);
-
-/* A remark of the last nn_train (where it is also shown in the progress), nn_predict or nn_evaluate
- * that is not an error, as a sentence; "" if there is none. There is one such remark: rows for
- * which no program is kept, see nn_train. */
-AD_API const char *nn_model_note(const nn_model *model);
 
 /* ---- activations, neurons, layers ------------------------------------------------------------ */
 
