@@ -172,13 +172,14 @@ typedef enum nn_noise { NN_NORMAL, NN_UNIFORM } nn_noise;
 
 /* Adds `columns` columns of noise to every row, behind all its inputs and before its targets, for
  * variational autoencoders (normal numbers of mean 0 and deviation 1) and for nn_dropout (uniform
- * ones in [0, 1)). They are inputs: counted by nn_data_inputs, leaves of the row in a loss and in a
- * forward function. In the rows that nn_train learns from they are filled anew for each use, from
- * its seed, the epoch and the number of the row and nothing else. Everywhere else (held-out rows,
- * scores, nn_predict, nn_evaluate, nn_check, a shape, nn_data_row) normal ones are 0 and uniform
- * ones -1, at which nn_dropout passes x on. nn_data_split takes them along; nn_data_scale and
- * nn_data_standardize leave them as they are; nn_data_join refuses them: they are added after it.
- * AD_BAD_ARGUMENT for no columns, too many to count, or another kind. */
+ * ones in [0, 1)). They are inputs: counted by nn_data_inputs, leaves of the row in a loss and in
+ * a forward function. In the rows that nn_train learns from they are filled anew for each use,
+ * from its seed, the epoch and the number of the row and nothing else. Everywhere else (held-out
+ * rows, scores, nn_predict, nn_evaluate, nn_check, a shape, nn_data_row) normal ones are 0 and
+ * uniform ones -1, at which nn_dropout passes x on. What depends on noise must be recorded
+ * (ad_where, ad_branch), like all that depends on the row, see nn_train. nn_data_split takes them
+ * along; nn_data_scale and nn_data_standardize leave them as they are; nn_data_join refuses them:
+ * they are added after it. AD_BAD_ARGUMENT for no columns, too many to count, or another kind. */
 AD_API void nn_data_noise(nn_data *data, nn_noise kind, size_t columns);
 
 /* Replaces target number `target` (from 0) by `classes` targets: 1 in the column of its class, 0 in

@@ -57,11 +57,12 @@ struct nn__rows {
     double         *gathered, *value; /* room x width; room x outputs */
     size_t         *member;           /* the rows of a group, as indices into the batch */
     bool           *done;
-    double         *part, *other; /* count each: gradient of a program; of a tape */
-    bool            noisy;        /* noise columns are filled from the key */
-    uint64_t        key;
-    double         *line;       /* a row with its noise */
-    double         *one, *sums; /* outputs: of one row; room: losses of the rows of a call */
+    double         *part, *other;   /* count each: gradient of a program; of a tape */
+    bool            noisy;          /* noise columns are filled from the key */
+    uint64_t        key, known_key; /* known: of the last call */
+    size_t          renewals;       /* calls with another key than the one before */
+    double         *line;           /* a row with its noise */
+    double         *one, *sums;     /* outputs: of one row; room: losses of the rows of a call */
     size_t          sums_room;
     char            note[NN__MESSAGE]; /* why rows are recorded one by one unasked */
     bool            row_known;         /* the message names its row, or needs none */
@@ -438,7 +439,8 @@ static void survey(nn__rows *r) {
 /* Records one row of this call again, to check that it has the graph of its program. */
 static void recheck(nn__rows *r, size_t row) {
     const uint32_t k = r->variant_index[row];
-    if (r->status != AD_OK || k >= r->variants || r->variant[k].row == row) return;
+    const bool     own = k < r->variants && r->variant[k].row == row;
+    if (r->status != AD_OK || k >= r->variants || (own && !r->noisy)) return;
     const bool   good = record(r, row);
     const size_t nodes = ad_tape_length(r->tape);
     const bool   same = !good || run_one(r, k, row) != AD_OK || same_graph(r, k, row);
@@ -446,6 +448,11 @@ static void recheck(nn__rows *r, size_t row) {
     forget(r);
     if (same || !repeatable(r, row, r->value)) return;
     if (r->config.any_graph) record_all(r);
+    else if (own || r->recorded)
+        fail(r, AD_BAD_ARGUMENT,
+             "row %zu records another graph when its noise is another: choose by noise with "
+             "ad_where, or note the branch with ad_branch",
+             row);
     else
         fail(r, AD_BAD_ARGUMENT,
              "row %zu records another graph than row %zu, %zu nodes to %zu, though %s: note the "
@@ -598,11 +605,13 @@ static void assign_variants(nn__rows *r, size_t n, const size_t row[]) {
     if (r->calls == 0 && r->config.shape == NULL) survey(r);
     find_unknown(r, n, row);
     const bool   many = r->calls == 0 && (r->config.shape != NULL || r->config.any_graph);
-    const size_t checks = many ? SURVEY_ROWS : r->calls < CALLS_CHECKED ? 1 : 0;
+    const bool   renewed = r->noisy && r->key != r->known_key && r->renewals++ < CALLS_CHECKED;
+    const size_t checks = many || renewed ? SURVEY_ROWS : r->calls < CALLS_CHECKED ? 1 : 0;
     const size_t step = r->config.any_graph && n > SURVEY_ROWS ? n / SURVEY_ROWS : 1;
-    for (size_t k = 0; k < checks && k < n && !r->recorded; k++)
+    for (size_t k = 0; k < checks && k < n && (renewed || !r->recorded); k++)
         recheck(r, row[(r->calls + k * step + step / 2) % n]);
     find_unknown(r, n, row);
+    r->known_key = r->key;
     r->calls++;
 }
 

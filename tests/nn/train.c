@@ -404,6 +404,43 @@ Test(train, held_out_rows_and_scores_know_no_noise) {
     nn_data_free(held_out);
 }
 
+/* The same with an `if` that nothing notes, as dropout is written by hand. */
+static ad_var unnoted_loss(nn_model *m, size_t n, const ad_var row[], void *user) {
+    (void)n, (void)m;
+    const noisy *o = user;
+    const ad_var e = ad_sub(ad_add(o->w[0], ad_mul(o->w[1], row[2])), row[0]);
+    if (ad_value(row[1]) < 0.5) return ad_mul(e, e);
+    return ad_mul(ad_num(3), ad_mul(e, e));
+}
+static uint64_t alike(size_t columns, const double row[], void *user) {
+    (void)user;
+    cr_expect(columns == 4 && row[1] == -1 && row[2] == 0, "a shape knows no noise");
+    return 0;
+}
+
+Test(train, an_if_that_looks_at_noise_is_noticed) {
+    noisy           o = new_noisy();
+    nn_train_config config = noisy_config;
+    cr_expect_eq(run(unnoted_loss, &o, noisy_rows(), 0.05, &config), AD_BAD_ARGUMENT);
+    cr_expect(strstr(nn_model_message(model), "when its noise is another") != NULL, "%s",
+              nn_model_message(model));
+    nn_model_clear(model);
+    config.shape = alike;
+    cr_expect_eq(run(unnoted_loss, &o, noisy_rows(), 0.05, &config), AD_BAD_ARGUMENT);
+    cr_expect(strstr(nn_model_message(model), "records another graph") != NULL);
+    nn_model_clear(model);
+    nn_data *one = nn_data_new(1, 1, 1, (const double[]){1, 0});
+    nn_data_noise(one, NN_UNIFORM, 1);
+    nn_data_noise(one, NN_NORMAL, 1);
+    config.batch = 1, config.epochs = 16;
+    cr_expect_eq(run(unnoted_loss, &o, one, 0.05, &config), AD_BAD_ARGUMENT);
+    cr_expect(strstr(nn_model_message(model), "row 0 records another graph when its noise") !=
+              NULL);
+    nn_model_clear(model);
+    config.by_example = true, config.batch = 5;
+    cr_expect_eq(run(unnoted_loss, &o, noisy_rows(), 0.05, &config), AD_OK);
+}
+
 /* E (a + b*normal - x)^2 = (a - x)^2 + b^2: the mean of x, and 0. */
 static ad_var spread_loss(nn_model *m, size_t n, const ad_var row[], void *user) {
     (void)n, (void)m;
