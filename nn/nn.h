@@ -617,9 +617,9 @@ AD_API void        nn_optimizer_set_rate(nn_optimizer *optimizer, double rate);
 AD_API ad_status   nn_optimizer_status(const nn_optimizer *optimizer);
 AD_API const char *nn_optimizer_message(const nn_optimizer *optimizer);
 
-/* Takes one step: new values for all parameters of the model; gradient: nn_model_count numbers.
- * Operations recorded earlier see them at the next ad_replay. Returns the status of the optimizer
- * if it is an error, else that of the model. */
+/* Takes one step: new values for all parameters of the model, by its groups (nn_model_group);
+ * gradient: nn_model_count numbers. Operations recorded earlier see them at the next ad_replay.
+ * Returns the status of the optimizer if it is an error, else that of the model. */
 AD_API ad_status nn_optimizer_step(nn_optimizer *optimizer, nn_model *model,
                                    const double gradient[]);
 
@@ -852,15 +852,15 @@ typedef struct nn_train_config {
  * that `user` keeps is not in the checkpoint. A checkpoint that cannot be written ends the
  * training.
  *
- * The status is also that of the model, with a sentence in nn_model_message: errors of tape, model,
- * data or optimizer; AD_BAD_ARGUMENT for epochs or batch 0, a batch larger than the data, a model
- * without parameters, a number of the configuration out of its range, a loss that is a plain
- * number, or a loss or gradient that is not finite (the message gives epoch, step and row, and the
- * first node that was not finite; the parameters stay as they were before that step); AD_TWO_TAPES
- * for a loss on another tape than the model's; AD_BAD_FILE when the history or the checkpoint
- * cannot be written, or does not belong to this run: a history that is resumed must have the same
- * columns. History, checkpoint and a file that the progress goes to must be different files, under
- * any names: else AD_BAD_ARGUMENT. */
+ * The status is also that of the model, with a sentence in nn_model_message: errors of tape,
+ * model, data or optimizer; AD_BAD_ARGUMENT for epochs or batch 0, a batch larger than the data,
+ * a model without parameters or with nothing but frozen ones, a number of the configuration out
+ * of its range, a loss that is a plain number, or a loss or gradient that is not finite (the
+ * message gives epoch, step and row, and the first node that was not finite; the parameters stay
+ * as they were before that step); AD_TWO_TAPES for a loss on another tape than the model's;
+ * AD_BAD_FILE when the history or the checkpoint cannot be written, or does not belong to this
+ * run: a history that is resumed must have the same columns. History, checkpoint and a file that
+ * the progress goes to must be different files, under any names: else AD_BAD_ARGUMENT. */
 AD_API ad_status nn_train(nn_model *model, nn_loss *loss, void *user, const nn_data *data,
                           nn_optimizer *optimizer, const nn_train_config *config);
 
