@@ -744,10 +744,10 @@ AD_API ad_status nn_checkpoint_load(const char *path, nn_model *model, nn_optimi
 /* ---- training -------------------------------------------------------------------------------- */
 
 /* Records the loss of one example on the model's tape and returns it. input: the row of the data,
- * its inputs first, then its targets, each a leaf of that tape (ad_input) in every caller:
- * programs, by_example, nn_check, held-out rows. So a loss may differentiate with respect to its
- * inputs, as that of a physics-informed network does (ad_record_gradient). inputs: how many numbers
- * the row has, targets included. */
+ * its inputs first (noise last of them), then its targets, each a leaf of that tape (ad_input) in
+ * every caller: programs, by_example, nn_check, held-out rows. So a loss may differentiate with
+ * respect to its inputs, as that of a physics-informed network does (ad_record_gradient). inputs:
+ * how many numbers the row has, targets included. */
 typedef ad_var nn_loss(nn_model *model, size_t inputs, const ad_var input[], void *user);
 
 /* The shape of a row, for example the length of a sequence: rows of equal shape record the same

@@ -62,8 +62,9 @@ struct nn__rows {
     uint64_t        key, known_key; /* known: of the last call */
     size_t          renewals;       /* calls with another key than the one before */
     double         *line;           /* a row with its noise */
-    double         *one, *sums;     /* outputs: of one row; room: losses of the rows of a call */
-    size_t          sums_room;
+    double         *one;            /* the outputs of one row */
+    double         *losses;         /* of the rows of a call, when their mean is asked for */
+    size_t          losses_room;
     char            note[NN__MESSAGE]; /* why rows are recorded one by one unasked */
     bool            row_known;         /* the message names its row, or needs none */
     ad_status       status;
@@ -136,7 +137,7 @@ void nn__rows_free(nn__rows *r) {
     free(r->output);
     free(r->one);
     free(r->line);
-    free(r->sums);
+    free(r->losses);
     free(r->part);
     free(r->other);
     free(r->variant_index);
@@ -729,24 +730,24 @@ ad_status nn__rows_values(nn__rows *r, size_t n, const size_t row[], double valu
     return r->status;
 }
 
-static bool room_for_sums(nn__rows *r, size_t n) {
-    if (n <= r->sums_room) return true;
-    free(r->sums);
-    r->sums = array(n, 1);
-    r->sums_room = r->sums == NULL ? 0 : n;
-    return r->sums != NULL;
+static bool room_for_losses(nn__rows *r, size_t n) {
+    if (n <= r->losses_room) return true;
+    free(r->losses);
+    r->losses = array(n, 1);
+    r->losses_room = r->losses == NULL ? 0 : n;
+    return r->losses != NULL;
 }
 
 /* Summed in the order of the rows, whatever their programs. */
 static ad_status mean_of(nn__rows *r, size_t n, const size_t row[], double *mean) {
     double total = 0;
-    if (!room_for_sums(r, n)) {
+    if (!room_for_losses(r, n)) {
         r->status = AD_OK;
         fail(r, AD_NO_MEMORY, "out of memory: no space for the losses of %zu rows", n);
         return r->status;
     }
-    const ad_status status = nn__rows_values(r, n, row, r->sums);
-    for (size_t i = 0; i < n && status == AD_OK; i++) total += r->sums[i];
+    const ad_status status = nn__rows_values(r, n, row, r->losses);
+    for (size_t i = 0; i < n && status == AD_OK; i++) total += r->losses[i];
     *mean = total / (double)n;
     return status;
 }

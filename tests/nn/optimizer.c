@@ -265,6 +265,26 @@ Test(optimizer, derivatives_in_frozen_parameters_do_not_matter) {
     nn_data_free(data);
 }
 
+/* Frozen in the first epoch, after that not. */
+static bool thaw(const nn_epoch *e, void *user) {
+    nn_model *m = user;
+    cr_expect_eq(ad_value(nn_model_params(m)[7]) == 3, e->epoch == 1);
+    return nn_model_freeze(m, "b", false) == AD_OK;
+}
+
+Test(optimizer, a_group_can_be_freed_between_epochs) {
+    nn_data      *data = nn_data_new(1, 1, 0, (const double[]){0});
+    nn_optimizer *sgd = nn_sgd(0.01);
+    nn_model     *m = in_groups(tape);
+    nn_model_freeze(m, "b", true);
+    cr_expect_eq(
+        nn_train(m, bowl, m, data, sgd, &(nn_train_config){.epochs = 2, .batch = 1, .watch = thaw}),
+        AD_OK, "%s", nn_model_message(m));
+    /* one step: 3 - rate*2*(8/4)*(3 - cos 7) */
+    cr_expect_float_eq(ad_value(nn_model_params(m)[7]), 3 - 0.01 * 4 * (3 - cos(7)), 1e-15);
+    nn_optimizer_free(sgd), nn_model_free(m), nn_data_free(data);
+}
+
 Test(optimizer, everything_frozen_is_refused) {
     nn_data      *data = nn_data_new(1, 1, 0, (const double[]){0});
     nn_optimizer *sgd = nn_sgd(0.1);
