@@ -572,23 +572,24 @@ static void begin(nn__rows *r, batch *b) {
     for (size_t i = 0; b->value == NULL && i < r->count; i++) b->gradient[i] = 0;
 }
 
-/* Group by group, in the order of their first rows. Gradients are summed from the beginning again
- * after branches changed: which rows are summed together must not depend on the variants they had
- * before, or a run resumed from a checkpoint would round differently. In the end b->total is the
- * mean of the losses, and so is the gradient. */
-static void run_groups(nn__rows *r, batch *b) {
+/* Group by group, in the order of their first rows. True if some rows had the variant of a branch
+ * that they do not take any more. */
+static bool run_each_group(nn__rows *r, batch *b) {
+    bool changed = false;
     begin(r, b);
-    for (size_t k = 0; k < b->n && r->status == AD_OK;) {
-        if (r->done[k]) {
-            k++;
-            continue;
-        }
-        if (k == 0 && run_together(r, b)) return;
-        if (k == 0) begin(r, b);
-        if (run_group(r, b, k) || b->value != NULL || r->status != AD_OK) continue;
-        begin(r, b);
-        k = 0;
-    }
+    for (size_t k = 0; k < b->n && r->status == AD_OK;)
+        if (r->done[k]) k++;
+        else changed = !run_group(r, b, k) || changed;
+    return changed;
+}
+
+/* In the end b->total is the mean of the losses, and the gradient that of the mean. Sums are made
+ * again after branches changed: which rows are summed together must not depend on the variants they
+ * had before, or a run resumed from a checkpoint would round differently. */
+static void run_groups(nn__rows *r, batch *b) {
+    do
+        if (run_together(r, b)) return;
+    while (run_each_group(r, b) && b->value == NULL && r->status == AD_OK);
     b->total /= (double)b->n;
     for (size_t i = 0; i < r->count && b->value == NULL; i++) b->gradient[i] /= (double)b->n;
 }
