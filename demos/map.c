@@ -8,45 +8,23 @@
 
 enum { COLUMNS = 36, ROWS = 16, WIDE_COLUMNS = 72, WIDE_ROWS = 26, ACROSS = 3, PICTURE = 320 };
 
-/* ---- the network, compiled ------------------------------------------------------------------- */
+/* ---- the network ----------------------------------------------------------------------------- */
 
 static bool no_memory(void) {
     fprintf(stderr, "%s: out of memory\n", program_invocation_short_name);
     return false;
 }
 
-static ad_program *compiled(nn_model *model, const nn_mlp *mlp, size_t outputs) {
-    ad_tape *tape = nn_model_tape(model);
-    if (nn_model_status(model) != AD_OK) return NULL; /* mlp may be NULL then */
-    const ad_mark mark = ad_tape_mark(tape);
-    ad_var        point[2] = {ad_input(tape, 0), ad_input(tape, 0)}, output[MAP_CLASSES];
+static void forward(nn_model *model, size_t n, const ad_var point[], ad_var output[], void *mlp) {
+    (void)model, (void)n;
     nn_mlp_forward(mlp, point, output);
-    ad_program *program = ad_compile(&(ad_interface){
-        .params = nn_model_count(model),
-        .param = nn_model_params(model),
-        .inputs = 2,
-        .input = point,
-        .outputs = outputs,
-        .output = output,
-    });
-    ad_tape_rewind(tape, mark);
-    return program;
 }
 
-/* Runs the network on `rows` points; output: rows x outputs. */
-static bool predict(const map *m, const nn_model *model, size_t rows, const double point[],
-                    double output[]) {
-    double *param = malloc(nn_model_count(model) * sizeof *param);
-    if (param == NULL) return no_memory();
-    nn_model_values(model, param);
-    const bool good = ad_program_values(m->program, param, rows, point, output) == AD_OK;
-    char       text[200];
-    free(param);
-    if (!good) {
-        ad_program_message(m->program, sizeof text, text);
-        fprintf(stderr, "%s: %s\n", program_invocation_short_name, text);
-    }
-    return good;
+/* Runs the network on points; output: rows x outputs. */
+static bool predict(const map *m, nn_model *model, const nn_data *points, double output[]) {
+    if (nn_predict(model, forward, m->mlp, m->outputs, points, output) == AD_OK) return true;
+    fprintf(stderr, "%s: %s\n", program_invocation_short_name, nn_model_message(model));
+    return false;
 }
 
 /* The class; *sure: 0 on the boundary to another class, up to 1. */
@@ -60,10 +38,14 @@ static size_t class_of(size_t outputs, const double output[], double *sure) {
     return *sure = tanh((output[best] - output[second]) / 2), best;
 }
 
-map *map_new(nn_model *model, const nn_mlp *mlp, size_t outputs, const nn_data *data) {
+map *map_new(const nn_model *model, nn_mlp *mlp, size_t outputs, const nn_data *data) {
+    if (nn_model_status(model) != AD_OK) {
+        fprintf(stderr, "%s: %s\n", program_invocation_short_name, nn_model_message(model));
+        return NULL;
+    }
     map *m = calloc(1, sizeof *m);
     if (m == NULL) return no_memory(), NULL;
-    m->data = data, m->outputs = outputs, m->program = compiled(model, mlp, outputs);
+    m->data = data, m->outputs = outputs, m->mlp = mlp;
     m->left = m->bottom = INFINITY, m->right = m->top = -INFINITY;
     for (size_t i = 0; i < nn_data_rows(data); i++) {
         const double *row = nn_data_row(data, i);
@@ -72,14 +54,10 @@ map *map_new(nn_model *model, const nn_mlp *mlp, size_t outputs, const nn_data *
     }
     const double x = 0.1 * (m->right - m->left), y = 0.1 * (m->top - m->bottom);
     m->left -= x, m->right += x, m->bottom -= y, m->top += y;
-    if (m->program != NULL) return m;
-    fprintf(stderr, "%s: %s\n", program_invocation_short_name, nn_model_message(model));
-    map_free(m);
-    return NULL;
+    return m;
 }
 
 void map_free(map *m) {
-    if (m != NULL) ad_program_free(m->program);
     free(m);
 }
 
@@ -92,7 +70,7 @@ static double cell_y(const map *m, size_t j) {
     return m->bottom + (m->top - m->bottom) * ((double)j + 0.5) / MAP_SIDE;
 }
 
-bool map_add_frame(map *m, const nn_model *model, const char *title) {
+bool map_add_frame(map *m, nn_model *model, const char *title) {
     map_frame   *f = &m->frame[m->frames < MAP_FRAMES ? m->frames++ : MAP_FRAMES - 1];
     const size_t cells = MAP_SIDE * MAP_SIDE;
     double      *point = malloc(cells * 2 * sizeof *point),
@@ -100,28 +78,25 @@ bool map_add_frame(map *m, const nn_model *model, const char *title) {
     bool good = (point != NULL && output != NULL) || no_memory();
     for (size_t i = 0; i < cells && good; i++)
         point[2 * i] = cell_x(m, i % MAP_SIDE), point[2 * i + 1] = cell_y(m, i / MAP_SIDE);
-    good = good && predict(m, model, cells, point, output);
+    nn_data *grid = good ? nn_data_new(cells, 2, 0, point) : NULL;
+    good = good && predict(m, model, grid, output);
     for (size_t i = 0; i < cells && good; i++)
         f->cell[i] = (unsigned char)class_of(m->outputs, output + i * m->outputs, &f->sure[i]);
     snprintf(f->title, sizeof f->title, "%s", title);
+    nn_data_free(grid);
     free(point);
     free(output);
     return good;
 }
 
-bool map_count_correct(const map *m, const nn_model *model, size_t *right) {
+bool map_count_correct(const map *m, nn_model *model, size_t *right) {
     const size_t rows = nn_data_rows(m->data);
-    double      *point = malloc(rows * 2 * sizeof *point),
-           *output = malloc(rows * m->outputs * sizeof *output), sure;
-    bool good = (point != NULL && output != NULL) || no_memory();
+    double      *output = malloc(rows * m->outputs * sizeof *output), sure;
+    const bool   good = (output != NULL || no_memory()) && predict(m, model, m->data, output);
     *right = 0;
-    for (size_t i = 0; i < rows && good; i++)
-        point[2 * i] = nn_data_row(m->data, i)[0], point[2 * i + 1] = nn_data_row(m->data, i)[1];
-    good = good && predict(m, model, rows, point, output);
     for (size_t i = 0; i < rows && good; i++)
         *right += class_of(m->outputs, output + i * m->outputs, &sure) ==
                   (size_t)nn_data_row(m->data, i)[2];
-    free(point);
     free(output);
     return good;
 }

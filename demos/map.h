@@ -18,23 +18,24 @@ typedef struct map {
     const nn_data *data;    /* x, y, class */
     size_t         outputs; /* 1: class 1 if above 0; else that of the largest */
     double         left, right, bottom, top;
-    ad_program    *program; /* the outputs at a point */
+    nn_mlp        *mlp; /* the outputs at a point */
     size_t         frames;
     map_frame      frame[MAP_FRAMES];
 } map;
 
 /* Functions that return false have reported the reason on stderr. */
 
-/* NULL on failure, also reported. The data belong to the caller and must outlive the map. */
-map *map_new(nn_model *model, const nn_mlp *mlp, size_t outputs, const nn_data *data);
+/* NULL on failure, also reported. Network and data belong to the caller and must outlive the
+ * map. */
+map *map_new(const nn_model *model, nn_mlp *mlp, size_t outputs, const nn_data *data);
 void map_free(map *m);
 
 /* Adds a frame with the current parameters of the model; when all are used, replaces the last
  * one. */
-bool map_add_frame(map *m, const nn_model *model, const char *title);
+bool map_add_frame(map *m, nn_model *model, const char *title);
 
 /* How many rows of the data are classified correctly. */
-bool map_count_correct(const map *m, const nn_model *model, size_t *right);
+bool map_count_correct(const map *m, nn_model *model, size_t *right);
 
 void map_print(const map *m, terminal t, size_t first); /* the frames from `first` on */
 bool map_write(const map *m, const char *folder); /* map.tsv, and with gnuplot map.svg, map.png */

@@ -48,12 +48,11 @@ static ad_var loss(nn_model *model, size_t n, const ad_var row[], void *mlp) {
                       log_variance, y, mean);
 }
 
-static void predict(nn_model *model, const nn_mlp *mlp, double x, double *mean, double *deviation) {
-    const ad_mark mark = ad_tape_mark(nn_model_tape(model));
-    ad_var        in[1] = {ad_num(x)}, output[2];
-    nn_mlp_forward(mlp, in, output);
-    *mean = ad_value(output[0]), *deviation = exp(ad_value(output[1]) / 2);
-    ad_tape_rewind(nn_model_tape(model), mark);
+/* Mean and deviation of y at the x of a row. */
+static void forward(nn_model *model, size_t n, const ad_var x[], ad_var output[], void *mlp) {
+    (void)model, (void)n;
+    nn_mlp_forward(mlp, x, output);
+    output[1] = ad_exp(ad_mul(output[1], ad_num(0.5)));
 }
 
 /* ---- what it learned ------------------------------------------------------------------------- */
@@ -61,7 +60,31 @@ static void predict(nn_model *model, const nn_mlp *mlp, double x, double *mean, 
 typedef struct prediction {
     const nn_data *data;
     double         x[GRID], mean[GRID], deviation[GRID];
+    size_t         within[2]; /* of the held-out points: one, two deviations from the mean */
 } prediction;
+
+static bool predict_points(prediction *b, nn_model *model, nn_mlp *mlp) {
+    const size_t rows = nn_data_rows(b->data);
+    double      *said = calloc(rows, 2 * sizeof *said);
+    const bool   good = said != NULL && nn_predict(model, forward, mlp, 2, b->data, said) == AD_OK;
+    for (size_t i = 0; i < rows && good; i++) {
+        const double error = fabs(nn_data_row(b->data, i)[1] - said[2 * i]);
+        for (size_t k = 0; k < 2; k++) b->within[k] += error <= (double)(k + 1) * said[2 * i + 1];
+    }
+    free(said);
+    return good;
+}
+
+static bool predict_grid(prediction *b, nn_model *model, nn_mlp *mlp) {
+    double said[2 * GRID];
+    for (size_t i = 0; i < GRID; i++) b->x[i] = end * (2 * ((double)i + 0.5) / GRID - 1);
+    nn_data   *grid = nn_data_new(GRID, 1, 0, b->x);
+    const bool good = nn_predict(model, forward, mlp, 2, grid, said) == AD_OK;
+    for (size_t i = 0; i < GRID && good; i++)
+        b->mean[i] = said[2 * i], b->deviation[i] = said[2 * i + 1];
+    nn_data_free(grid);
+    return good;
+}
 
 static void script(FILE *to, const void *what) {
     const prediction *b = what;
@@ -107,25 +130,19 @@ static bool write_table(const prediction *b) {
 
 /* Prints the share of held-out points within one and two deviations: 68% and 95% for a normal
  * distribution. */
-static bool show(nn_model *model, const nn_mlp *mlp, const nn_data *held_out) {
+static bool show(nn_model *model, nn_mlp *mlp, const nn_data *held_out) {
     prediction   b = {.data = held_out};
-    const size_t rows = nn_data_rows(held_out);
-    size_t       one = 0, two = 0;
-    for (size_t i = 0; i < rows; i++) {
-        const double *row = nn_data_row(held_out, i);
-        double        mean, deviation;
-        predict(model, mlp, row[0], &mean, &deviation);
-        one += fabs(row[1] - mean) <= deviation, two += fabs(row[1] - mean) <= 2 * deviation;
-    }
-    for (size_t i = 0; i < GRID; i++) {
-        b.x[i] = end * (2 * ((double)i + 0.5) / GRID - 1);
-        predict(model, mlp, b.x[i], &b.mean[i], &b.deviation[i]);
+    const double rows = (double)nn_data_rows(held_out);
+    if (!predict_points(&b, model, mlp) || !predict_grid(&b, model, mlp)) {
+        const bool failed = nn_model_status(model) != AD_OK;
+        fprintf(stderr, "regression: %s\n", failed ? nn_model_message(model) : "out of memory");
+        return false;
     }
     draw(&b);
     printf("\nheld-out points within one deviation: %.1f%% (normal: 68.3%%),\n"
            "within two: %.1f%% (95.4%%)\n\n"
            "       x   mean  sin x   deviation  of the noise\n",
-           100 * (double)one / (double)rows, 100 * (double)two / (double)rows);
+           100 * (double)b.within[0] / rows, 100 * (double)b.within[1] / rows);
     for (size_t i = 6; i < GRID; i += 12)
         printf("  %6.2f %6.2f %6.2f %11.2f %13.2f\n", b.x[i], b.mean[i], sin(b.x[i]),
                b.deviation[i], true_deviation(b.x[i]));

@@ -1,5 +1,5 @@
-/* checkpoint.c - a training run in one safetensors file: parameters, optimizer state, and the
- * position of the run.
+/* checkpoint.c - a training run in one safetensors file: parameters and buffers, optimizer state,
+ * and the position of the run.
  *
  * Numbers are F64, so that every bit is restored; 64-bit integers do not fit into those and are
  * stored in __metadata__ as text. As with a model, everything is read and checked before anything
@@ -129,7 +129,7 @@ static void make_notes(const checkpoint *c, nn__note note[], char *text) {
 
 static void make_items(const checkpoint *c, nn__item item[]) {
     nn__model_items(c->model, item);
-    item += nn_model_arrays(c->model);
+    item += nn__model_item_count(c->model);
     for (size_t i = 0; i < c->arrays; i++) {
         const array *a = &c->array[i];
         item[i] = (nn__item){a->name, a->shape[0] != 1, a->shape, a->shape[0], NULL, a->value};
@@ -138,7 +138,7 @@ static void make_items(const checkpoint *c, nn__item item[]) {
 
 /* only_look: nothing is written; the status is that of a save. */
 static void save(checkpoint *c, bool only_look) {
-    const size_t items = nn_model_arrays(c->model) + c->arrays, notes = c->lines + 2;
+    const size_t items = nn__model_item_count(c->model) + c->arrays, notes = c->lines + 2;
     char         message[NN__MESSAGE];
     nn__item    *item = calloc(items + 1, sizeof *item);
     nn__note    *note = calloc(notes, sizeof *note);
@@ -192,6 +192,7 @@ static bool has(const checkpoint *c, const char *name) {
         if (strcmp(c->array[i].name, name) == 0) return true;
     for (size_t i = 0; i < nn_model_arrays(c->model); i++)
         if (strcmp(nn_model_array(c->model, i).name, name) == 0) return true;
+    if (nn_buffer_value(c->model, name) != NULL) return true;
     return false;
 }
 
@@ -257,7 +258,7 @@ static bool read_lines(checkpoint *c, const nn__safetensors *file, uint64_t valu
 /* Everything has been checked: nothing can fail from here on. */
 static void commit(const checkpoint *c, const double param[], const double real[],
                    const uint64_t whole[]) {
-    nn_model_set_values(c->model, param);
+    nn__model_set_numbers(c->model, param);
     for (size_t i = 0; i < c->arrays; real += c->array[i++].shape[0])
         memcpy(c->array[i].value, real, c->array[i].shape[0] * sizeof *real);
     for (size_t i = 0; i < c->lines; whole += c->line[i++].count)
@@ -265,7 +266,7 @@ static void commit(const checkpoint *c, const double param[], const double real[
 }
 
 static void load(checkpoint *c, nn__safetensors *file) {
-    double   *param = calloc(nn_model_count(c->model) + 1, sizeof *param);
+    double   *param = calloc(nn__model_numbers(c->model) + 1, sizeof *param);
     double   *real = calloc(c->reals + 1, sizeof *real);
     uint64_t *whole = calloc(c->wholes + 1, sizeof *whole);
     if (param == NULL || real == NULL || whole == NULL) out_of_memory(c);

@@ -11,6 +11,11 @@ static size_t columns(const nn_data *data) {
     return data->inputs + data->targets;
 }
 
+/* The inputs that are not noise. */
+static size_t given(const nn_data *data) {
+    return data->inputs - data->noise;
+}
+
 nn_data *nn__data_empty(void) {
     return calloc(1, sizeof(nn_data));
 }
@@ -81,6 +86,7 @@ nn_data *nn_data_new(size_t rows, size_t inputs, size_t targets, const double va
 void nn_data_free(nn_data *data) {
     if (data == NULL) return;
     free(data->value);
+    free(data->kind);
     free(data);
 }
 
@@ -108,7 +114,7 @@ const double *nn_data_row(const nn_data *data, size_t row) {
     return row < nn_data_rows(data) ? data->value + row * columns(data) : NULL;
 }
 
-/* ---- order, columns, scale ------------------------------------------------------------------- */
+/* ---- order and columns ----------------------------------------------------------------------- */
 
 void nn__data_swap(nn_data *data, size_t a, size_t b) {
     const size_t width = columns(data);
@@ -126,6 +132,21 @@ void nn_data_shuffle(nn_data *data, uint64_t seed) {
         nn__data_swap(data, i - 1, nn_random_below(&random, i));
 }
 
+static bool room_for_noise(nn_data *data, size_t columns) {
+    nn_noise *kind = realloc(data->kind, columns * sizeof *kind);
+    if (kind != NULL) data->kind = kind;
+    else nn__data_fail(data, AD_NO_MEMORY, "out of memory: no space for %zu columns", columns);
+    return kind != NULL;
+}
+
+static bool same_noise(nn_data *part, const nn_data *data) {
+    if (data->noise == 0) return true;
+    if (!room_for_noise(part, data->noise)) return false;
+    part->noise = data->noise;
+    memcpy(part->kind, data->kind, data->noise * sizeof *data->kind);
+    return true;
+}
+
 nn_data *nn_data_split(nn_data *data, double fraction, uint64_t seed) {
     if (data == NULL) return NULL;
     const double wanted = round(fraction * (double)data->rows);
@@ -140,7 +161,7 @@ nn_data *nn_data_split(nn_data *data, double fraction, uint64_t seed) {
         return part;
     }
     const size_t rows = (size_t)wanted, width = columns(data);
-    if (!nn__data_room(part, rows * width)) return part;
+    if (!nn__data_room(part, rows * width) || !same_noise(part, data)) return part;
     nn_data_shuffle(data, seed);
     data->rows -= rows;
     part->rows = rows, part->inputs = data->inputs, part->targets = data->targets;
@@ -169,6 +190,13 @@ nn_data *nn_data_join(const nn_data *inputs, const nn_data *targets) {
         nn__data_fail(data, AD_BAD_ARGUMENT,
                       "nn_data_join: %zu rows of inputs, but %zu rows of targets", inputs->rows,
                       targets->rows);
+    else if (inputs->noise + targets->noise > 0)
+        nn__data_fail(
+            data, AD_BAD_ARGUMENT,
+            "nn_data_join: the %s have %zu columns of noise: add noise (nn_data_noise) to "
+            "the joined table",
+            inputs->noise > 0 ? "inputs" : "targets",
+            inputs->noise > 0 ? inputs->noise : targets->noise);
     else if (columns(inputs) + columns(targets) > SIZE_MAX / inputs->rows)
         nn__data_fail(data, AD_BAD_ARGUMENT, "nn_data_join: too many numbers to count");
     else if (nn__data_room(data, inputs->rows * (columns(inputs) + columns(targets))))
@@ -229,6 +257,67 @@ void nn_data_one_hot(nn_data *data, size_t target, size_t classes) {
     data->value = value, data->room = data->rows * width, data->targets += n - 1;
 }
 
+/* ---- noise ----------------------------------------------------------------------------------- */
+
+/* Every row with `more` columns of `value` in front of its targets; NULL when memory is out. */
+static double *widened(const nn_data *data, size_t more, double value) {
+    const size_t old = columns(data), width = old + more;
+    double      *wide = malloc(data->rows * width * sizeof *wide);
+    for (size_t row = 0; row < data->rows && wide != NULL; row++) {
+        const double *from = data->value + row * old;
+        double       *to = wide + row * width;
+        memcpy(to, from, data->inputs * sizeof *to);
+        for (size_t i = 0; i < more; i++) to[data->inputs + i] = value;
+        memcpy(to + data->inputs + more, from + data->inputs, data->targets * sizeof *to);
+    }
+    return wide;
+}
+
+void nn_data_noise(nn_data *data, nn_noise kind, size_t more) {
+    if (nn_data_status(data) != AD_OK) return;
+    if (more == 0 || (kind != NN_NORMAL && kind != NN_UNIFORM)) {
+        nn__data_fail(data, AD_BAD_ARGUMENT, "nn_data_noise: %s",
+                      more == 0 ? "no columns" : "noise is NN_NORMAL or NN_UNIFORM");
+        return;
+    }
+    const size_t width = columns(data) + more;
+    if (width < more || width > SIZE_MAX / sizeof(double) / data->rows) {
+        nn__data_fail(data, AD_BAD_ARGUMENT, "nn_data_noise: too many columns to count");
+        return;
+    }
+    if (!room_for_noise(data, data->noise + more)) return;
+    double *value = widened(data, more, kind == NN_NORMAL ? 0 : -1);
+    if (value == NULL) {
+        nn__data_fail(data, AD_NO_MEMORY, "out of memory: no space for %zu columns of noise", more);
+        return;
+    }
+    free(data->value);
+    data->value = value, data->inputs += more, data->room = data->rows * columns(data);
+    for (size_t i = 0; i < more; i++) data->kind[data->noise++] = kind;
+}
+
+bool nn__data_same_noise(const nn_data *a, const nn_data *b) {
+    bool same = a->noise == b->noise;
+    for (size_t i = 0; i < a->noise && same; i++) same = a->kind[i] == b->kind[i];
+    return same;
+}
+
+/* Not the generator that shuffles with this seed. */
+uint64_t nn__data_noise_key(uint64_t seed, uint64_t use) {
+    nn_random of_seed = nn_random_seeded(seed ^ UINT64_C(0x6e6f697365));
+    nn_random of_use = nn_random_seeded(nn_random_bits(&of_seed) + use);
+    return nn_random_bits(&of_use);
+}
+
+void nn__data_fill_noise(const nn_data *data, uint64_t key, size_t row, double value[]) {
+    nn_random random = nn_random_seeded(key + row);
+    double   *to = value + given(data);
+    for (size_t i = 0; i < data->noise; i++)
+        to[i] = data->kind[i] == NN_NORMAL ? nn_random_normal(&random) : nn_random_uniform(&random);
+}
+
+/* ---- scale ----------------------------------------------------------------------------------- */
+
 /* Scaling finite numbers may overflow. */
 static void put(nn_data *data, size_t row, size_t column, double x) {
     if (!isfinite(x))
@@ -239,7 +328,7 @@ static void put(nn_data *data, size_t row, size_t column, double x) {
 
 void nn_data_scale(nn_data *data, double factor) {
     for (size_t row = 0; row < nn_data_rows(data); row++)
-        for (size_t i = 0; i < data->inputs; i++)
+        for (size_t i = 0; i < given(data); i++)
             put(data, row, i, factor * data->value[row * columns(data) + i]);
 }
 
@@ -320,7 +409,7 @@ void nn_data_standardize(nn_data *data, const double mean[], const double deviat
             return;
         }
     for (size_t row = 0; row < nn_data_rows(data); row++)
-        for (size_t i = 0; i < data->inputs; i++)
+        for (size_t i = 0; i < given(data); i++)
             put(data, row, i,
                 standardized(data->value[row * columns(data) + i], mean[i], deviation[i]));
 }

@@ -11,6 +11,8 @@
 struct nn_data {
     size_t    rows, inputs, targets, room; /* room: capacity of value, in numbers */
     double   *value;                       /* rows x (inputs + targets), row-major */
+    size_t    noise;                       /* how many of the last inputs are noise */
+    nn_noise *kind;                        /* of each of those */
     ad_status status;                      /* the first error */
     char      message[NN__MESSAGE];
 };
@@ -32,6 +34,14 @@ bool nn__data_room(nn_data *data, size_t numbers);
 
 /* Called when a file has been read: makes the last `targets` columns targets. */
 void nn__data_set_targets(nn_data *data, size_t targets, const char *path);
+
+/* Are their noise columns the same? */
+bool nn__data_same_noise(const nn_data *a, const nn_data *b);
+
+/* What the noise columns of a row hold in one use: written to their places in `value`, a copy of
+ * the row. The numbers depend on the three arguments alone; an epoch of nn_train is a use. */
+uint64_t nn__data_noise_key(uint64_t seed, uint64_t use);
+void     nn__data_fill_noise(const nn_data *data, uint64_t key, size_t row, double value[]);
 
 void nn__data_swap(nn_data *data, size_t a, size_t b); /* swaps two rows */
 

@@ -1,4 +1,4 @@
-/* model.c - named arrays of parameters.
+/* model.c - named arrays of parameters, and of numbers that are not trained.
  *
  * Invariant: the parameters are inputs first, first + 1, ... first + count - 1 of the tape, in the
  * order of the arrays. That lets ad_dot and ad_gradient read and write them in place. Handles are
@@ -14,7 +14,15 @@ typedef struct array {
     char   *name;
     size_t  rank, *shape, count;
     ad_var *param;
+    bool    frozen;
+    double  rate_factor, weight_decay; /* the optimizer's own: 1, NN_SAME */
 } array;
+
+typedef struct buffer {
+    char   *name;
+    size_t  rank, *shape, count;
+    double *value; /* stays where it is */
+} buffer;
 
 struct nn_model {
     ad_tape  *tape;
@@ -22,6 +30,10 @@ struct nn_model {
     size_t    arrays, array_room, count, room, end; /* end: tape length after the last */
     array    *array;
     ad_var   *param;
+    size_t    frozen; /* arrays */
+    bool      grouped;
+    size_t    buffers, buffer_room, buffer_changes;
+    buffer   *buffer;
     ad_status status; /* the first error */
     char      message[NN__MESSAGE], note[NN__MESSAGE];
 };
@@ -102,11 +114,19 @@ static void free_array(array *a) {
     free(a->param);
 }
 
+static void free_buffer(buffer *b) {
+    free(b->name);
+    free(b->shape);
+    free(b->value);
+}
+
 void nn_model_free(nn_model *model) {
     if (model == NULL) return;
     for (size_t i = 0; i < model->arrays; i++) free_array(&model->array[i]);
+    for (size_t i = 0; i < model->buffers; i++) free_buffer(&model->buffer[i]);
     free(model->array);
     free(model->param);
+    free(model->buffer);
     free(model);
 }
 
@@ -166,9 +186,9 @@ static bool good_param(nn_model *model, const char *name, size_t count, nn_init 
     if (!nn__model_reserved(model, "nn_param", "nn_init", init.reserved, &init + 1)) return false;
     if (name == NULL || *name == '\0')
         nn__model_fail(model, AD_BAD_ARGUMENT, "nn_param: an array of parameters needs a name");
-    else if (taken(model, name))
-        nn__model_fail(model, AD_BAD_ARGUMENT, "nn_param: there already is a parameter \"%s\"",
-                       name);
+    else if (taken(model, name) || nn_buffer_value(model, name) != NULL)
+        nn__model_fail(model, AD_BAD_ARGUMENT, "nn_param: there already is a %s \"%s\"",
+                       taken(model, name) ? "parameter" : "buffer", name);
     else if (count == 0)
         nn__model_fail(model, AD_BAD_ARGUMENT,
                        "nn_param: the shape of \"%s\" has no elements, or too many to count", name);
@@ -209,8 +229,15 @@ static bool room_for(nn_model *model, size_t count) {
 
 /* An array with space for its handles; its name is NULL when memory is out. */
 static array new_array(const char *name, size_t rank, const size_t shape[], size_t count) {
-    array a = {malloc(strlen(name) + 1), rank, calloc(rank + 1, sizeof *shape), count,
-               malloc((count + 1) * sizeof(ad_var))};
+    array a = {
+        .name = malloc(strlen(name) + 1),
+        .rank = rank,
+        .shape = calloc(rank + 1, sizeof *shape),
+        .count = count,
+        .param = malloc((count + 1) * sizeof(ad_var)),
+        .rate_factor = 1,
+        .weight_decay = NN_SAME,
+    };
     if (a.name == NULL || a.shape == NULL || a.param == NULL) {
         free_array(&a);
         return (array){0};
@@ -279,6 +306,184 @@ ad_status nn_model_set_values(nn_model *model, const double values[]) {
     for (size_t i = 0; i < model->count; i++) ad_set(model->param[i], values[i]);
     return nn_model_status(model);
 }
+
+/* ---- groups ---------------------------------------------------------------------------------- */
+
+/* Does the name begin so, * standing for any characters? */
+static bool begins(const char *name, const char *prefix) {
+    for (; *prefix != '\0'; prefix++, name++) {
+        if (*prefix == '*') {
+            while (!begins(name, prefix + 1))
+                if (*name++ == '\0') return false;
+            return true;
+        }
+        if (*name != *prefix) return false;
+    }
+    return true;
+}
+
+static bool finite_from_0(double x) {
+    return isfinite(x) && x >= 0;
+}
+
+/* How many arrays have such names; an error if none has. */
+static size_t group_of(nn_model *model, const char *function, const char *prefix) {
+    size_t n = 0;
+    if (nn_model_status(model) != AD_OK) return 0;
+    for (size_t i = 0; i < model->arrays && prefix != NULL; i++)
+        n += begins(model->array[i].name, prefix);
+    if (prefix == NULL) nn__model_fail(model, AD_BAD_ARGUMENT, "%s: no prefix", function);
+    else if (n == 0)
+        nn__model_fail(model, AD_BAD_ARGUMENT, "%s: no parameter has a name that begins \"%s\"",
+                       function, prefix);
+    return n;
+}
+
+ad_status nn_model_freeze(nn_model *model, const char *prefix, bool frozen) {
+    if (group_of(model, "nn_model_freeze", prefix) == 0) return nn_model_status(model);
+    for (size_t i = 0; i < model->arrays; i++) {
+        array *a = &model->array[i];
+        if (!begins(a->name, prefix)) continue;
+        model->frozen += (size_t)frozen - (size_t)a->frozen;
+        a->frozen = frozen;
+    }
+    return AD_OK;
+}
+
+ad_status nn_model_group(nn_model *model, const char *prefix, double rate_factor,
+                         double weight_decay) {
+    if (group_of(model, "nn_model_group", prefix) == 0) return nn_model_status(model);
+    if (!finite_from_0(rate_factor) || (!finite_from_0(weight_decay) && weight_decay != NN_SAME))
+        nn__model_fail(model, AD_BAD_ARGUMENT,
+                       "nn_model_group: a rate factor of %g and a weight decay of %g for \"%s\": "
+                       "they must be finite and at least 0, or the decay NN_SAME",
+                       rate_factor, weight_decay, prefix);
+    else
+        for (size_t i = 0; i < model->arrays; i++) {
+            array *a = &model->array[i];
+            if (!begins(a->name, prefix)) continue;
+            a->rate_factor = rate_factor, a->weight_decay = weight_decay;
+            model->grouped = true;
+        }
+    return nn_model_status(model);
+}
+
+bool nn__model_grouped(const nn_model *model) {
+    return model->grouped || model->frozen > 0;
+}
+
+bool nn__model_all_frozen(const nn_model *model) {
+    return model->arrays > 0 && model->frozen == model->arrays;
+}
+
+nn__group nn__model_group(const nn_model *model, size_t i) {
+    const array *a = &model->array[i];
+    return (nn__group){a->count, a->rate_factor, a->weight_decay, a->frozen};
+}
+
+void nn__model_clear_frozen(const nn_model *model, double gradient[]) {
+    for (size_t i = 0, first = 0; i < model->arrays && model->frozen > 0; i++) {
+        const array *a = &model->array[i];
+        if (a->frozen) memset(gradient + first, 0, a->count * sizeof *gradient);
+        first += a->count;
+    }
+}
+
+/* ---- buffers --------------------------------------------------------------------------------- */
+
+static buffer *find_buffer(const nn_model *model, const char *name) {
+    for (size_t i = 0; i < model->buffers; i++)
+        if (strcmp(model->buffer[i].name, name) == 0) return &model->buffer[i];
+    return NULL;
+}
+
+static bool same_shape(const buffer *b, size_t rank, const size_t shape[]) {
+    return b->rank == rank && (rank == 0 || memcmp(b->shape, shape, rank * sizeof *shape) == 0);
+}
+
+static bool good_buffer(nn_model *model, const char *name, size_t rank, const size_t shape[],
+                        const double value[]) {
+    const bool    named = name != NULL && *name != '\0';
+    const buffer *old = named ? find_buffer(model, name) : NULL;
+    if (!named) nn__model_fail(model, AD_BAD_ARGUMENT, "nn_buffer: a buffer needs a name");
+    else if (taken(model, name))
+        nn__model_fail(model, AD_BAD_ARGUMENT, "nn_buffer: there already is a parameter \"%s\"",
+                       name);
+    else if (elements(rank, shape) == 0)
+        nn__model_fail(model, AD_BAD_ARGUMENT,
+                       "nn_buffer: the shape of \"%s\" has no elements, or too many to count",
+                       name);
+    else if (value == NULL)
+        nn__model_fail(model, AD_BAD_ARGUMENT, "nn_buffer: no values for \"%s\"", name);
+    else if (old != NULL && !same_shape(old, rank, shape))
+        nn__model_fail(model, AD_BAD_ARGUMENT,
+                       "nn_buffer: \"%s\" is there with another shape, of %zu numbers, not %zu",
+                       name, old->count, elements(rank, shape));
+    return nn_model_status(model) == AD_OK;
+}
+
+static buffer *add_buffer(nn_model *model, const char *name, size_t rank, const size_t shape[]) {
+    if (model->buffers == model->buffer_room) {
+        const size_t room = 2 * model->buffer_room + 4;
+        buffer      *grown = realloc(model->buffer, room * sizeof *grown);
+        if (grown == NULL) return NULL;
+        model->buffer = grown, model->buffer_room = room;
+    }
+    const size_t count = elements(rank, shape);
+    buffer       b = {malloc(strlen(name) + 1), rank, calloc(rank + 1, sizeof *shape), count,
+                      calloc(count, sizeof *b.value)};
+    if (b.name == NULL || b.shape == NULL || b.value == NULL) {
+        free_buffer(&b);
+        return NULL;
+    }
+    strcpy(b.name, name);
+    if (rank > 0) memcpy(b.shape, shape, rank * sizeof *shape);
+    model->buffer[model->buffers] = b;
+    return &model->buffer[model->buffers++];
+}
+
+static void set_buffer(nn_model *model, buffer *b, const double value[]) {
+    if (memcmp(b->value, value, b->count * sizeof *value) == 0) return;
+    memcpy(b->value, value, b->count * sizeof *value);
+    model->buffer_changes++;
+}
+
+ad_status nn_buffer(nn_model *model, const char *name, size_t rank, const size_t shape[],
+                    const double value[]) {
+    if (nn_model_status(model) != AD_OK || !good_buffer(model, name, rank, shape, value))
+        return nn_model_status(model);
+    buffer *b = find_buffer(model, name);
+    if (b == NULL) b = add_buffer(model, name, rank, shape);
+    if (b == NULL)
+        nn__model_fail(model, AD_NO_MEMORY, "out of memory: no space for the buffer \"%s\"", name);
+    else set_buffer(model, b, value);
+    return nn_model_status(model);
+}
+
+const double *nn_buffer_value(const nn_model *model, const char *name) {
+    const buffer *b = model == NULL || name == NULL ? NULL : find_buffer(model, name);
+    return b == NULL ? NULL : b->value;
+}
+
+size_t nn__model_buffers(const nn_model *model) {
+    return model == NULL ? 0 : model->buffers;
+}
+
+nn__buffer nn__model_buffer(const nn_model *model, size_t i) {
+    const buffer *b = &model->buffer[i];
+    return (nn__buffer){b->name, b->rank, b->shape, b->count, b->value};
+}
+
+size_t nn__model_buffer_changes(const nn_model *model) {
+    return model->buffer_changes;
+}
+
+void nn__model_set_buffers(nn_model *model, const double value[]) {
+    for (size_t i = 0; i < model->buffers; value += model->buffer[i++].count)
+        set_buffer(model, &model->buffer[i], value);
+}
+
+/* ---- parameters as numbers ------------------------------------------------------------------- */
 
 bool nn__weights_open(nn__weights *w, nn_model *model) {
     *w = (nn__weights){model, nn_model_count(model), NULL, false};

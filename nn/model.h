@@ -21,6 +21,35 @@ static inline bool nn__model_reserved(nn_model *model, const char *what, const c
 /* What nn_model_note says from now on. NULL is allowed. */
 void nn__model_set_note(nn_model *model, const char *sentence);
 
+/* How an optimizer treats array i of the model. */
+typedef struct nn__group {
+    size_t count;
+    double rate_factor, weight_decay; /* decay NN_SAME: the optimizer's */
+    bool   frozen;
+} nn__group;
+
+nn__group nn__model_group(const nn_model *model, size_t i);
+bool      nn__model_grouped(const nn_model *model); /* false: all arrays as the optimizer says */
+bool      nn__model_all_frozen(const nn_model *model);
+/* Sets the derivatives in frozen parameters to 0. */
+void      nn__model_clear_frozen(const nn_model *model, double gradient[]);
+
+/* A named array of numbers that are not trained, owned by the model. */
+typedef struct nn__buffer {
+    const char   *name;
+    size_t        rank;
+    const size_t *shape;
+    size_t        count;
+    const double *value;
+} nn__buffer;
+
+size_t     nn__model_buffers(const nn_model *model);
+nn__buffer nn__model_buffer(const nn_model *model, size_t i);
+/* Grows whenever a number in a buffer has changed: programs have the old ones as constants. */
+size_t     nn__model_buffer_changes(const nn_model *model);
+/* All numbers, one buffer after the other. */
+void       nn__model_set_buffers(nn_model *model, const double value[]);
+
 /* The parameters as one array of numbers, for programs and optimizers. They are written back to the
  * tape's inputs only before something reads these: setting them one by one costs as much as a small
  * batch. */

@@ -167,6 +167,21 @@ AD_API void nn_data_moments(const nn_data *data, double mean[], double deviation
  * that is not finite, and for a deviation below 0. */
 AD_API void nn_data_standardize(nn_data *data, const double mean[], const double deviation[]);
 
+/* What noise columns hold. */
+typedef enum nn_noise { NN_NORMAL, NN_UNIFORM } nn_noise;
+
+/* Adds `columns` columns of noise to every row, behind all its inputs and before its targets, for
+ * variational autoencoders (normal numbers of mean 0 and deviation 1) and for nn_dropout (uniform
+ * ones in [0, 1)). They are inputs: counted by nn_data_inputs, leaves of the row in a loss and in
+ * a forward function. In the rows that nn_train learns from they are filled anew for each use,
+ * from its seed, the epoch and the number of the row and nothing else. Everywhere else (held-out
+ * rows, scores, nn_predict, nn_evaluate, nn_check, a shape, nn_data_row) normal ones are 0 and
+ * uniform ones -1, at which nn_dropout passes x on. What depends on noise must be recorded
+ * (ad_where, ad_branch), like all that depends on the row, see nn_train. nn_data_split takes them
+ * along; nn_data_scale and nn_data_standardize leave them as they are; nn_data_join refuses them:
+ * they are added after it. AD_BAD_ARGUMENT for no columns, too many to count, or another kind. */
+AD_API void nn_data_noise(nn_data *data, nn_noise kind, size_t columns);
+
 /* Replaces target number `target` (from 0) by `classes` targets: 1 in the column of its class, 0 in
  * the others. classes 0: one more than the largest class in the data. A number that is not a class
  * is AD_BAD_ARGUMENT. */
@@ -264,10 +279,52 @@ AD_API ad_status   nn_model_status(const nn_model *model);
 AD_API const char *nn_model_message(const nn_model *model);
 AD_API void        nn_model_clear(nn_model *model);
 
-/* A remark of the last nn_train that is not an error, as a sentence (also shown in its
- * progress); "" if there is none. There is one such remark: rows for which no program is kept,
- * see nn_train. */
+/* A remark of the last nn_train (where it is also shown in the progress), nn_predict or nn_evaluate
+ * that is not an error, as a sentence; "" if there is none. There is one such remark: rows for
+ * which no program is kept, see nn_train. */
 AD_API const char *nn_model_note(const nn_model *model);
+
+/* ---- groups of parameters -------------------------------------------------------------------- */
+
+/* A prefix names all arrays of parameters that the model has with names that begin so: "layers.0."
+ * a layer, "" everything. A * in it stands for any characters: "*.bias" is every bias. One that
+ * names none is AD_BAD_ARGUMENT. The last call for an array counts. These settings belong to the
+ * program, as an optimizer does: they are in no file, and a program that resumes a run makes them
+ * again. Both return the status of the model.
+ *
+ * Frozen parameters are not trained: nn_train and nn_optimizer_step leave them and their part of
+ * the optimizer's state as they are, with any weight decay, and their derivatives count as 0, also
+ * in the norm that is clipped (as those of PyTorch's without requires_grad, which have none). The
+ * number of steps in an optimizer's equations is that of the optimizer, also for parameters that
+ * are not frozen any more. A model of which everything is frozen is AD_BAD_ARGUMENT in both. */
+AD_API ad_status nn_model_freeze(nn_model *model, const char *prefix, bool frozen);
+
+/* PyTorch's parameter groups: in nn_train and nn_optimizer_step these parameters have the rate of
+ * the optimizer (or of the schedule) times rate_factor, and this weight decay in place of the
+ * optimizer's, or with NN_SAME that. AD_BAD_ARGUMENT for a number that is not finite and at least
+ * 0. Usual for biases and norms, which need no decay: nn_model_group(model, "*.bias", 1, 0). */
+#define NN_SAME (-1.0)
+AD_API ad_status nn_model_group(nn_model *model, const char *prefix, double rate_factor,
+                                double weight_decay);
+
+/* ---- buffers --------------------------------------------------------------------------------- */
+
+/* A named array of numbers that belong to the model but are not trained, such as the means and
+ * deviations of its inputs: shape[0] x ... x shape[rank - 1], row-major; rank 0 is one number and
+ * allows a NULL shape. All is copied. With the name of a buffer that is there, its numbers are set
+ * (where they stand). Buffers are saved and loaded with the parameters, by nn_model_save and _load
+ * and in checkpoints, as those in the state_dict of PyTorch are; a model is loaded into one that
+ * has made the same buffers, with any numbers. Returns the status of the model: AD_BAD_ARGUMENT for
+ * no name, that of a parameter, another shape than the buffer has, a shape without elements, no
+ * values. */
+AD_API ad_status nn_buffer(nn_model *model, const char *name, size_t rank, const size_t shape[],
+                           const double value[]);
+
+/* The numbers of a buffer, owned by the model and where they are until it is freed; NULL if there
+ * is none of that name. Losses and forward functions use them as plain numbers (ad_num), which are
+ * constants of what is compiled: after a change of them (by nn_on_step, say) nn_train compiles
+ * again. */
+AD_API const double *nn_buffer_value(const nn_model *model, const char *name);
 
 /* ---- activations, neurons, layers ------------------------------------------------------------ */
 
@@ -346,6 +403,13 @@ AD_API void nn_mlp_forward(const nn_mlp *mlp, const ad_var input[], ad_var outpu
 
 /* Functions of arrays of handles or plain numbers, for models that a program writes itself. Output
  * and input may be the same array only where stated. */
+
+/* Drops each x with probability `rate`, by a uniform number in [0, 1) for each (nn_data_noise):
+ * y[i] = 0 if mask[i] < rate, else x[i]/(1 - rate), torch.nn.Dropout in training; y[i] = x[i] for a
+ * mask below 0, as in evaluation. A rate that is not at least 0 and below 1, or a mask that is NaN
+ * when it is recorded, is AD_BAD_ARGUMENT on the tape; a mask that becomes NaN in another row of a
+ * program makes y NaN. y may be x. */
+AD_API void nn_dropout(size_t n, const ad_var x[], const ad_var mask[], double rate, ad_var y[]);
 
 /* y = weight*x, weight m x n, row-major: torch.nn.functional.linear without a bias. */
 AD_API void nn_linear(size_t m, size_t n, const ad_var weight[], const ad_var x[], ad_var y[]);
@@ -634,9 +698,9 @@ AD_API void        nn_optimizer_set_rate(nn_optimizer *optimizer, double rate);
 AD_API ad_status   nn_optimizer_status(const nn_optimizer *optimizer);
 AD_API const char *nn_optimizer_message(const nn_optimizer *optimizer);
 
-/* Takes one step: new values for all parameters of the model; gradient: nn_model_count numbers.
- * Operations recorded earlier see them at the next ad_replay. Returns the status of the optimizer
- * if it is an error, else that of the model. */
+/* Takes one step: new values for all parameters of the model, by its groups (nn_model_group);
+ * gradient: nn_model_count numbers. Operations recorded earlier see them at the next ad_replay.
+ * Returns the status of the optimizer if it is an error, else that of the model. */
 AD_API ad_status nn_optimizer_step(nn_optimizer *optimizer, nn_model *model,
                                    const double gradient[]);
 
@@ -713,9 +777,9 @@ AD_API bool   nn_schedule_good(const nn_schedule *schedule); /* true if its numb
 
 /* ---- saving ---------------------------------------------------------------------------------- */
 
-/* Saves the parameters as a safetensors file (github.com/huggingface/safetensors, "Format"): each
- * array under its name and with its shape, as F64, which keeps every bit, or as F32, rounded to
- * nearest, half the size. Readable by PyTorch, NumPy and others (docs/data.md).
+/* Saves the parameters and buffers as a safetensors file (github.com/huggingface/safetensors,
+ * "Format"): each array under its name and with its shape, as F64, which keeps every bit, or as
+ * F32, rounded to nearest, half the size. Readable by PyTorch, NumPy and others (docs/data.md).
  *
  * A file is replaced atomically: the new one is written next to the old one without a name (or, if
  * the file system does not support that, as .tapir- and 16 digits), synced and renamed, and the
@@ -731,11 +795,11 @@ AD_API bool   nn_schedule_good(const nn_schedule *schedule); /* true if its numb
 AD_API ad_status nn_model_save(nn_model *model, const char *path);
 AD_API ad_status nn_model_save_f32(nn_model *model, const char *path);
 
-/* Loads the parameters of a safetensors file, F64 or F32, from any writer, into the model's arrays
- * of the same names and shapes. The whole file is checked first: AD_BAD_FILE, with file and
+/* Loads a safetensors file, F64 or F32, from any writer, into the model's parameters and buffers of
+ * the same names and shapes. The whole file is checked first: AD_BAD_FILE, with file and
  * position in the message and the model unchanged, for a truncated file, offsets that overlap,
  * leave a gap or overflow, another type or shape, a duplicate name, or a name missing from the
- * model or from the file. Of a checkpoint only the parameters are read. */
+ * model or from the file. Of a checkpoint only parameters and buffers are read. */
 AD_API ad_status nn_model_load(nn_model *model, const char *path);
 
 /* Numbers that a checkpoint keeps besides the parameters and the optimizer's state: a name of up to
@@ -748,11 +812,11 @@ typedef struct nn_entry {
     uint64_t    reserved[8];
 } nn_entry;
 
-/* A checkpoint: the parameters, the optimizer's state ("optimizer.NAME") and n entries in one
- * safetensors file, F64, replaced like a model's. Load it into a model with the same arrays, an
- * optimizer of the same kind (prepared if it is not) and entries of the same names and counts: the
- * numbers are written where the entries point, all or, after an error, none. The run then continues
- * bit for bit. Errors as above; the status is also the model's. */
+/* A checkpoint: parameters and buffers, the optimizer's state ("optimizer.NAME") and n entries in
+ * one safetensors file, F64, replaced like a model's. Load it into a model with the same arrays,
+ * an optimizer of the same kind (prepared if it is not) and entries of the same names and counts:
+ * the numbers are written where the entries point, all or, after an error, none. The run then
+ * continues bit for bit. Errors as above; the status is also the model's. */
 AD_API ad_status nn_checkpoint_save(const char *path, nn_model *model, nn_optimizer *optimizer,
                                     size_t n, const nn_entry entry[]);
 AD_API ad_status nn_checkpoint_load(const char *path, nn_model *model, nn_optimizer *optimizer,
@@ -761,10 +825,10 @@ AD_API ad_status nn_checkpoint_load(const char *path, nn_model *model, nn_optimi
 /* ---- training -------------------------------------------------------------------------------- */
 
 /* Records the loss of one example on the model's tape and returns it. input: the row of the data,
- * its inputs first, then its targets, each a leaf of that tape (ad_input) in every caller:
- * programs, by_example, nn_check, held-out rows. So a loss may differentiate with respect to its
- * inputs, as that of a physics-informed network does (ad_record_gradient). inputs: how many numbers
- * the row has, targets included. */
+ * its inputs first (noise last of them), then its targets, each a leaf of that tape (ad_input) in
+ * every caller: programs, by_example, nn_check, held-out rows. So a loss may differentiate with
+ * respect to its inputs, as that of a physics-informed network does (ad_record_gradient). inputs:
+ * how many numbers the row has, targets included. */
 typedef ad_var nn_loss(nn_model *model, size_t inputs, const ad_var input[], void *user);
 
 /* The shape of a row, for example the length of a sequence: rows of equal shape record the same
@@ -858,7 +922,8 @@ typedef struct nn_train_config {
  * more programs have been recorded from 4 million nodes in total, rows that would need another one
  * are recorded one by one, about ten times slower, and nn_model_note says so: it is faster to pad
  * sequences to a few lengths, or to one with a mask. by_example records all rows that way, with the
- * same results up to rounding; use it to see every node, and for a loss that uses random numbers.
+ * same results up to rounding; use it to see every node, and for a loss that uses random numbers of
+ * its own (nn_data_noise makes them numbers of the row, for programs).
  *
  * A checkpoint (nn_checkpoint_save) holds the whole run: a run that was killed at any moment and is
  * restarted with `resume` and the same model, loss, data, optimizer and configuration ends with the
@@ -868,17 +933,42 @@ typedef struct nn_train_config {
  * that `user` keeps is not in the checkpoint. A checkpoint that cannot be written ends the
  * training.
  *
- * The status is also that of the model, with a sentence in nn_model_message: errors of tape, model,
- * data or optimizer; AD_BAD_ARGUMENT for epochs or batch 0, a batch larger than the data, a model
- * without parameters, a number of the configuration out of its range, a loss that is a plain
- * number, or a loss or gradient that is not finite (the message gives epoch, step and row, and the
- * first node that was not finite; the parameters stay as they were before that step); AD_TWO_TAPES
- * for a loss on another tape than the model's; AD_BAD_FILE when the history or the checkpoint
- * cannot be written, or does not belong to this run: a history that is resumed must have the same
- * columns. History, checkpoint and a file that the progress goes to must be different files, under
- * any names: else AD_BAD_ARGUMENT. */
+ * The status is also that of the model, with a sentence in nn_model_message: errors of tape,
+ * model, data or optimizer; AD_BAD_ARGUMENT for epochs or batch 0, a batch larger than the data,
+ * a model without parameters or with nothing but frozen ones, a number of the configuration out
+ * of its range, a loss that is a plain number, or a loss or gradient that is not finite (the
+ * message gives epoch, step and row, and the first node that was not finite; the parameters stay
+ * as they were before that step); AD_TWO_TAPES for a loss on another tape than the model's;
+ * AD_BAD_FILE when the history or the checkpoint cannot be written, or does not belong to this
+ * run: a history that is resumed must have the same columns. History, checkpoint and a file that
+ * the progress goes to must be different files, under any names: else AD_BAD_ARGUMENT. */
 AD_API ad_status nn_train(nn_model *model, nn_loss *loss, void *user, const nn_data *data,
                           nn_optimizer *optimizer, const nn_train_config *config);
+
+/* ---- a model in use -------------------------------------------------------------------------- */
+
+/* Records the outputs of a model for one row on the model's tape. input: the `inputs` numbers of
+ * the row without its targets, each a leaf of that tape; output: as many handles or plain numbers
+ * as nn_predict was told, NaN where none is written. */
+typedef void nn_forward(nn_model *model, size_t inputs, const ad_var input[], ad_var output[],
+                        void *user);
+
+/* The outputs of all rows of the data, rows x outputs, at the current parameters (after training
+ * with restore_best, the best ones). Rows run as in nn_train without `shape`: recorded once for
+ * each graph, compiled, as lanes on all threads. A function that looks at its inputs with ad_value
+ * is noticed, except where only few rows differ, and then every row is recorded to find its
+ * program. A row's outputs do not depend on the other rows, and need not be finite. The tape is as
+ * before. May be called from the functions that nn_train calls between steps. Returns the status,
+ * which is also the model's, and all outputs are NaN after an error: those of tape, model and
+ * data; AD_BAD_ARGUMENT for no forward function, no outputs or no array, or where a row cannot be
+ * computed (the message gives it); AD_TWO_TAPES for an output on another tape. */
+AD_API ad_status nn_predict(nn_model *model, nn_forward *forward, void *user, size_t outputs,
+                            const nn_data *data, double output[]);
+
+/* The mean over all rows of a loss or a score (nn_correct: the accuracy), as nn_train measures it
+ * over held-out rows; errors as there and above, and then it is NaN. */
+AD_API ad_status nn_evaluate(nn_model *model, nn_loss *what, void *user, const nn_data *data,
+                             double *mean);
 
 /* Checks the gradient of a loss. The mean loss of the first `rows` rows of the data (0: 8) is
  * recorded and checked by ad_check with respect to all parameters, array by array; options as

@@ -47,10 +47,24 @@ static inline double adjusted_gradient(const settings *s, double p, double g) {
     return (s->maximize ? -g : g) + s->weight_decay * p;
 }
 
-static void step_sgd(nn_optimizer *o, size_t n, double p[restrict], const double g[restrict]) {
-    const settings *s = &o->set;
-    const double    rate = o->rate, fresh = o->steps == 1 ? 1 : 1 - s->dampening;
-    double *restrict b = o->state[0];
+/* Parameters that share their rate and settings: n of them from `first` on. */
+typedef struct segment {
+    size_t   first, n;
+    double   rate;
+    settings set;
+} segment;
+
+/* The state of a segment; NULL where the settings need none. */
+static double *state_of(const nn_optimizer *o, const segment *of, int k) {
+    return o->state[k] == NULL ? NULL : o->state[k] + of->first;
+}
+
+static void step_sgd(nn_optimizer *o, const segment *of, double p[restrict],
+                     const double g[restrict]) {
+    const settings *s = &of->set;
+    const size_t    n = of->n;
+    const double    rate = of->rate, fresh = o->steps == 1 ? 1 : 1 - s->dampening;
+    double *restrict b = state_of(o, of, 0);
     if (b == NULL && s->weight_decay == 0 && !s->maximize)
         for (size_t i = 0; i < n; i++) p[i] -= rate * g[i];
     else if (b == NULL)
@@ -63,12 +77,15 @@ static void step_sgd(nn_optimizer *o, size_t n, double p[restrict], const double
         }
 }
 
-static void step_adam(nn_optimizer *o, size_t n, double p[restrict], const double g[restrict]) {
-    settings     s = o->set;
-    const double step = o->rate / (1 - pow(s.beta1, o->steps)),
+static void step_adam(nn_optimizer *o, const segment *of, double p[restrict],
+                      const double g[restrict]) {
+    settings     s = of->set;
+    const size_t n = of->n;
+    const double step = of->rate / (1 - pow(s.beta1, o->steps)),
                  unbias = 1 / sqrt(1 - pow(s.beta2, o->steps));
-    const double keep = o->kind == ADAMW ? 1 - o->rate * s.weight_decay : 1;
-    double *restrict m = o->state[0], *restrict v = o->state[1], *restrict most = o->state[2];
+    const double keep = o->kind == ADAMW ? 1 - of->rate * s.weight_decay : 1;
+    double *restrict m = state_of(o, of, 0), *restrict v = state_of(o, of, 1),
+                     *restrict most = state_of(o, of, 2);
     if (o->kind == ADAMW) s.weight_decay = 0; /* applied directly to p, by `keep` */
     for (size_t i = 0; i < n; i++) {
         const double d = adjusted_gradient(&s, p[i], g[i]);
@@ -80,9 +97,13 @@ static void step_adam(nn_optimizer *o, size_t n, double p[restrict], const doubl
     }
 }
 
-static void step_rmsprop(nn_optimizer *o, size_t n, double p[restrict], const double g[restrict]) {
-    const settings *s = &o->set;
-    double *restrict v = o->state[0], *restrict b = o->state[1], *restrict mean = o->state[2];
+static void step_rmsprop(nn_optimizer *o, const segment *of, double p[restrict],
+                         const double g[restrict]) {
+    const settings *s = &of->set;
+    const size_t    n = of->n;
+    const double    rate = of->rate;
+    double *restrict v = state_of(o, of, 0), *restrict b = state_of(o, of, 1),
+                     *restrict mean = state_of(o, of, 2);
     for (size_t i = 0; i < n; i++) {
         const double d = adjusted_gradient(s, p[i], g[i]);
         double       variance = v[i] = s->alpha * v[i] + (1 - s->alpha) * d * d;
@@ -93,14 +114,16 @@ static void step_rmsprop(nn_optimizer *o, size_t n, double p[restrict], const do
         }
         double update = d / (sqrt(variance) + s->epsilon);
         if (b != NULL) update = b[i] = s->momentum * b[i] + update;
-        p[i] -= o->rate * update;
+        p[i] -= rate * update;
     }
 }
 
-static void step_adagrad(nn_optimizer *o, size_t n, double p[restrict], const double g[restrict]) {
-    const settings *s = &o->set;
-    const double    rate = o->rate / (1 + (o->steps - 1) * s->rate_decay);
-    double *restrict sum = o->state[0];
+static void step_adagrad(nn_optimizer *o, const segment *of, double p[restrict],
+                         const double g[restrict]) {
+    const settings *s = &of->set;
+    const size_t    n = of->n;
+    const double    rate = of->rate / (1 + (o->steps - 1) * s->rate_decay);
+    double *restrict sum = state_of(o, of, 0);
     for (size_t i = 0; i < n; i++) {
         const double d = adjusted_gradient(s, p[i], g[i]);
         sum[i] += d * d;
@@ -111,7 +134,8 @@ static void step_adagrad(nn_optimizer *o, size_t n, double p[restrict], const do
 /* clang-format off */
 static const struct {
     const char *name, *state[STATES];
-    void      (*step)(nn_optimizer *o, size_t n, double p[restrict], const double g[restrict]);
+    void      (*step)(nn_optimizer *o, const segment *of, double p[restrict],
+                      const double g[restrict]);
 } kinds[] = {
     [SGD]     = {"sgd",     {"momentum_buffer"},                          step_sgd},
     [ADAM]    = {"adam",    {"exp_avg", "exp_avg_sq", "max_exp_avg_sq"},  step_adam},
@@ -333,7 +357,23 @@ ad_status nn_optimizer_prepare(nn_optimizer *o, size_t n) {
 ad_status nn_optimizer_update(nn_optimizer *o, size_t n, double param[], const double gradient[]) {
     if (nn_optimizer_prepare(o, n) != AD_OK) return nn_optimizer_status(o);
     o->steps++;
-    kinds[o->kind].step(o, n, param, gradient);
+    kinds[o->kind].step(o, &(segment){0, n, o->rate, o->set}, param, gradient);
+    return AD_OK;
+}
+
+ad_status nn__optimizer_update(nn_optimizer *o, const nn_model *model, double param[],
+                               const double gradient[]) {
+    const size_t n = nn_model_count(model);
+    if (!nn__model_grouped(model)) return nn_optimizer_update(o, n, param, gradient);
+    if (nn_optimizer_prepare(o, n) != AD_OK) return nn_optimizer_status(o);
+    o->steps++;
+    segment of = {.set = o->set};
+    for (size_t i = 0; i < nn_model_arrays(model); i++, of.first += of.n) {
+        const nn__group g = nn__model_group(model, i);
+        of.n = g.count, of.rate = o->rate * g.rate_factor;
+        of.set.weight_decay = g.weight_decay == NN_SAME ? o->set.weight_decay : g.weight_decay;
+        if (!g.frozen) kinds[o->kind].step(o, &of, param + of.first, gradient + of.first);
+    }
     return AD_OK;
 }
 
@@ -341,13 +381,18 @@ ad_status nn_optimizer_step(nn_optimizer *optimizer, nn_model *model, const doub
     if (nn_optimizer_status(optimizer) != AD_OK) return nn_optimizer_status(optimizer);
     /* The gradient of a failed model must not enter the state. */
     if (nn_model_status(model) != AD_OK) return nn_model_status(model);
+    if (nn__model_all_frozen(model)) {
+        nn__model_fail(model, AD_BAD_ARGUMENT,
+                       "nn_optimizer_step: all parameters of the model are frozen");
+        return AD_BAD_ARGUMENT;
+    }
     nn__weights w;
     if (!nn__weights_open(&w, model)) {
         fail(optimizer, AD_NO_MEMORY, "out of memory: no space for a step of %zu parameters",
              w.count);
         return AD_NO_MEMORY;
     }
-    const ad_status status = nn_optimizer_update(optimizer, w.count, w.value, gradient);
+    const ad_status status = nn__optimizer_update(optimizer, model, w.value, gradient);
     w.dirty = status == AD_OK;
     nn__weights_close(&w);
     return status != AD_OK ? status : nn_model_status(model);

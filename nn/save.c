@@ -1,4 +1,4 @@
-/* save.c - the parameters of a model, to a safetensors file and back.
+/* save.c - the parameters and buffers of a model, to a safetensors file and back.
  *
  * Loading is all or nothing: the model changes only after every array has been found, checked and
  * read. */
@@ -9,16 +9,26 @@
 
 /* ---- saving ---------------------------------------------------------------------------------- */
 
-void nn__model_items(const nn_model *model, nn__item item[]) {
-    for (size_t i = 0; i < nn_model_arrays(model); i++) {
-        const nn_array a = nn_model_array(model, i);
-        item[i] = (nn__item){a.name, a.rank, a.shape, a.count, a.param, NULL};
+size_t nn__model_item_count(const nn_model *model) {
+    return nn_model_arrays(model) + nn__model_buffers(model);
+}
+
+static nn__item item_of(const nn_model *model, size_t i) {
+    if (i >= nn_model_arrays(model)) {
+        const nn__buffer b = nn__model_buffer(model, i - nn_model_arrays(model));
+        return (nn__item){b.name, b.rank, b.shape, b.count, NULL, b.value};
     }
+    const nn_array a = nn_model_array(model, i);
+    return (nn__item){a.name, a.rank, a.shape, a.count, a.param, NULL};
+}
+
+void nn__model_items(const nn_model *model, nn__item item[]) {
+    for (size_t i = 0; i < nn__model_item_count(model); i++) item[i] = item_of(model, i);
 }
 
 static ad_status save(nn_model *model, const char *path, bool single) {
     if (nn_model_status(model) != AD_OK) return nn_model_status(model);
-    const size_t n = nn_model_arrays(model);
+    const size_t n = nn__model_item_count(model);
     char         message[NN__MESSAGE] = "out of memory";
     ad_status    status = AD_NO_MEMORY;
     nn__item    *item = calloc(n + 1, sizeof *item);
@@ -60,12 +70,12 @@ static const char *shape_text(size_t rank, const size_t shape[], char text[128])
     return text;
 }
 
-static bool same_shape(const nn__tensor *t, nn_array a) {
+static bool same_shape(const nn__tensor *t, nn__item a) {
     return t->rank == a.rank &&
            (a.rank == 0 || memcmp(t->shape, a.shape, a.rank * sizeof *a.shape) == 0);
 }
 
-static bool read_array(nn_model *model, nn__safetensors *file, const char *path, nn_array a,
+static bool read_array(nn_model *model, nn__safetensors *file, const char *path, nn__item a,
                        double value[]) {
     char              message[NN__MESSAGE], theirs[128], ours[128];
     const nn__tensor *t = nn__safetensors_find(file, a.name);
@@ -81,8 +91,8 @@ static bool read_array(nn_model *model, nn__safetensors *file, const char *path,
 }
 
 static bool has(const nn_model *model, const char *name) {
-    for (size_t i = 0; i < nn_model_arrays(model); i++)
-        if (strcmp(nn_model_array(model, i).name, name) == 0) return true;
+    for (size_t i = 0; i < nn__model_item_count(model); i++)
+        if (strcmp(item_of(model, i).name, name) == 0) return true;
     return false;
 }
 
@@ -99,20 +109,31 @@ bool nn__model_read(nn_model *model, nn__safetensors *file, const char *path, do
                        path, name);
         return false;
     }
-    for (size_t i = 0; i < nn_model_arrays(model); i++) {
-        const nn_array a = nn_model_array(model, i);
+    for (size_t i = 0; i < nn__model_item_count(model); i++) {
+        const nn__item a = item_of(model, i);
         if (!read_array(model, file, path, a, value)) return false;
         value += a.count;
     }
     return true;
 }
 
+size_t nn__model_numbers(const nn_model *model) {
+    size_t n = nn_model_count(model);
+    for (size_t i = 0; i < nn__model_buffers(model); i++) n += nn__model_buffer(model, i).count;
+    return n;
+}
+
+void nn__model_set_numbers(nn_model *model, const double value[]) {
+    nn_model_set_values(model, value);
+    nn__model_set_buffers(model, value + nn_model_count(model));
+}
+
 static void load(nn_model *model, nn__safetensors *file, const char *path) {
-    double *value = calloc(nn_model_count(model) + 1, sizeof *value);
+    const size_t n = nn__model_numbers(model);
+    double      *value = calloc(n + 1, sizeof *value);
     if (value == NULL)
-        nn__model_fail(model, AD_NO_MEMORY, "%s: out of memory: no space for %zu parameters", path,
-                       nn_model_count(model));
-    else if (nn__model_read(model, file, path, value)) nn_model_set_values(model, value);
+        nn__model_fail(model, AD_NO_MEMORY, "%s: out of memory: no space for %zu numbers", path, n);
+    else if (nn__model_read(model, file, path, value)) nn__model_set_numbers(model, value);
     free(value);
 }
 

@@ -13,11 +13,16 @@
 
 bool nn__is_checkpoint(const nn__safetensors *file);
 
-/* The model's arrays as items; item has space for nn_model_arrays. */
-void nn__model_items(const nn_model *model, nn__item item[]);
+/* The model's parameters and buffers as items; item has space for that many. */
+size_t nn__model_item_count(const nn_model *model);
+void   nn__model_items(const nn_model *model, nn__item item[]);
 
-/* Reads the values of all parameters, in the model's order, checking that each array is there with
- * its shape and that there are no others; false with the error on the model. */
+/* All numbers of the model: of the parameters, then of the buffers. */
+size_t nn__model_numbers(const nn_model *model);
+void   nn__model_set_numbers(nn_model *model, const double value[]);
+
+/* Reads them, checking that each array is there with its shape and that there are no others; false
+ * with the error on the model. */
 bool nn__model_read(nn_model *model, nn__safetensors *file, const char *path, double value[]);
 
 /* Checks, as far as possible in advance, whether nn_checkpoint_save would succeed. The status and

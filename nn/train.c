@@ -7,6 +7,7 @@
  *
  * The whole state of a run at the end of a step is in its parameters, its optimizer and `entries`:
  * that is what a checkpoint holds, and a run resumed from one ends with the same bits. */
+#include "data.h"
 #include "history.h"
 #include "optimizer.h"
 #include "progress.h"
@@ -248,7 +249,7 @@ static void take_step(run *r, size_t n) {
     if (r->config->schedule != NULL)
         nn__optimizer_set_scheduled_rate(
             r->optimizer, nn_schedule_rate(r->config->schedule, (size_t)r->at.steps));
-    status = nn_optimizer_update(r->optimizer, r->weights.count, r->weights.value, r->gradient);
+    status = nn__optimizer_update(r->optimizer, r->model, r->weights.value, r->gradient);
     if (status != AD_OK) {
         nn__model_fail(r->model, status, "%s", nn_optimizer_message(r->optimizer));
         return;
@@ -344,6 +345,7 @@ static void begin_epoch(run *r) {
 static void run_epoch(run *r) {
     const size_t batch = r->config->batch;
     r->epoch_start = now();
+    nn__rows_set_noise(r->examples, nn__data_noise_key(r->config->seed, r->at.epoch));
     while (r->at.done < r->rows && good(r) && !r->stopped) {
         const size_t left = r->rows - (size_t)r->at.done;
         take_step(r, left < batch ? left : batch);
@@ -383,6 +385,25 @@ static bool progress_into_checkpoint(const nn_train_config *c) {
            file.st_dev == progress.st_dev && file.st_ino == progress.st_ino;
 }
 
+static void check_held_out(run *r) {
+    const nn_data *held_out = r->config->held_out;
+    if (held_out == NULL) return;
+    if (nn_data_status(held_out) != AD_OK)
+        nn__model_fail(r->model, nn_data_status(held_out), "%s", nn_data_message(held_out));
+    else if (!nn__data_same_noise(held_out, r->data))
+        nn__model_fail(r->model, AD_BAD_ARGUMENT,
+                       "nn_train: the held-out rows have other columns of noise than the data, %zu "
+                       "and %zu: nn_data_noise adds the same to both",
+                       held_out->noise, r->data->noise);
+    else if (nn_data_inputs(held_out) != nn_data_inputs(r->data) ||
+             nn_data_targets(held_out) != nn_data_targets(r->data))
+        nn__model_fail(
+            r->model, AD_BAD_ARGUMENT,
+            "nn_train: the held-out rows have %zu inputs and %zu targets, the data %zu and %zu",
+            nn_data_inputs(held_out), nn_data_targets(held_out), nn_data_inputs(r->data),
+            nn_data_targets(r->data));
+}
+
 static void check_configuration(run *r) {
     const nn_train_config *c = r->config;
     if (!nn__model_reserved(r->model, "nn_train", "nn_train_config", c->reserved, c + 1)) return;
@@ -412,21 +433,13 @@ static void check_configuration(run *r) {
         nn__model_fail(r->model, AD_BAD_ARGUMENT,
                        "nn_train: %s, the checkpoint, is also where the progress goes",
                        c->checkpoint);
-    else if (c->held_out != NULL && nn_data_status(c->held_out) != AD_OK)
-        nn__model_fail(r->model, nn_data_status(c->held_out), "%s", nn_data_message(c->held_out));
-    else if (c->held_out != NULL && (nn_data_inputs(c->held_out) != nn_data_inputs(r->data) ||
-                                     nn_data_targets(c->held_out) != nn_data_targets(r->data)))
-        nn__model_fail(
-            r->model, AD_BAD_ARGUMENT,
-            "nn_train: the held-out rows have %zu inputs and %zu targets, the data %zu and %zu",
-            nn_data_inputs(c->held_out), nn_data_targets(c->held_out), nn_data_inputs(r->data),
-            nn_data_targets(r->data));
     else if (c->score != NULL && (c->held_out == NULL || c->metric != NULL))
         nn__model_fail(r->model, AD_BAD_ARGUMENT, "nn_train: a score %s",
                        c->held_out == NULL ? "needs held-out rows"
                                            : "and a metric cannot be combined");
     else if (c->monitor != NN_LOWEST_LOSS && c->score == NULL && c->metric == NULL)
         nn__model_fail(r->model, AD_BAD_ARGUMENT, "nn_train: there is no metric to monitor");
+    else check_held_out(r);
 }
 
 static void check_arguments(run *r) {
@@ -441,18 +454,22 @@ static void check_arguments(run *r) {
                        c == NULL ? "configuration" : "loss");
     else if (nn_model_count(r->model) == 0)
         nn__model_fail(r->model, AD_BAD_ARGUMENT, "nn_train: the model has no parameters");
+    else if (nn__model_all_frozen(r->model))
+        nn__model_fail(
+            r->model, AD_BAD_ARGUMENT,
+            "nn_train: all parameters of the model are frozen (nn_model_freeze): there is "
+            "nothing to train");
     else check_configuration(r);
 }
 
 static nn__rows *rows_of(run *r, nn_loss *loss, const nn_data *data) {
     return nn__rows_new(&(nn__rows_config){
-        &r->weights,
-        loss,
-        r->user,
-        data,
-        r->config->shape,
-        r->config->by_example,
-        0,
+        .weights = &r->weights,
+        .loss = loss,
+        .user = r->user,
+        .data = data,
+        .shape = r->config->shape,
+        .by_example = r->config->by_example,
     });
 }
 

@@ -348,13 +348,16 @@ static outcome idx(FILE *to) {
 static outcome generated(FILE *to) {
     (void)to;
     nn_data *x = nn_data_moons(10, 0.1, 1), *y = nn_data_split(x, 0.5, 1), *z = nn_data_join(x, y);
+    nn_data_noise(y, NN_UNIFORM, 2);
+    nn_data_noise(y, NN_NORMAL, 1);
+    nn_data *part = nn_data_split(y, 0.4, 1);
     nn_data *a = nn_data_circles(4, 0.5, 0, 1), *b = nn_data_spirals(6, 3, 1, 0, 1),
             *c = nn_data_xor(4, 0, 1), *d = nn_data_sine(4, 0, 1);
-    nn_data *all[] = {x, y, a, b, c, d};
+    nn_data *all[] = {x, y, a, b, c, d, part};
     nn_data_one_hot(x, 0, 2);
     nn_data_shuffle(z, 3);
     outcome o = told(z);
-    for (int i = 0; i < 6; i++) {
+    for (int i = 0; i < 7; i++) {
         const outcome other = told(all[i]);
         o.result += other.result, o.silent = o.silent || other.silent;
         if (o.status == AD_OK) o.status = other.status;
@@ -435,7 +438,8 @@ static outcome files(FILE *to) {
     uint64_t       k = 3;
     nn_optimizer  *adam = nn_adam(0.1);
     const nn_entry entry[] = {{"x", 2, x, NULL}, {"k", 1, NULL, &k}};
-    ad_status      status = nn_model_save(n.model, file_path("m"));
+    nn_buffer(n.model, "mean", 1, (const size_t[]){2}, x);
+    ad_status status = nn_model_save(n.model, file_path("m"));
     if (status == AD_OK) status = nn_model_save_f32(n.model, file_path("f"));
     if (status == AD_OK) status = nn_model_load(n.model, file_path("m"));
     if (status == AD_OK) status = nn_checkpoint_save(file_path("c"), n.model, adam, 2, entry);
@@ -449,6 +453,24 @@ static ad_var loss(nn_model *model, size_t inputs, const ad_var row[], void *mlp
     (void)model;
     nn_mlp_forward(mlp, row, &y);
     return nn_mse(1, &y, &row[inputs - 1]);
+}
+
+static void forward(nn_model *model, size_t inputs, const ad_var row[], ad_var y[], void *mlp) {
+    (void)model, (void)inputs;
+    nn_mlp_forward(mlp, row, y);
+    if (ad_branch(ad_less(row[0], ad_num(0.5)))) y[1] = ad_neg(y[0]);
+}
+
+static outcome predictions(FILE *to) {
+    (void)to;
+    network   n = make();
+    nn_data  *data = nn_data_xor(4, 0.1, 1);
+    double    y[8] = {0}, mean = 0, sum = 0;
+    ad_status status = nn_predict(n.model, forward, n.mlp, 2, data, y);
+    if (status == AD_OK) status = nn_evaluate(n.model, loss, n.mlp, data, &mean);
+    for (int i = 0; i < 8; i++) sum += y[i] == y[i] ? (i + 1) * y[i] : 0; /* not set: NaN */
+    nn_data_free(data);
+    return unmake(&n, status, status == AD_OK ? sum + mean : 0);
 }
 
 static outcome checks_of_models(FILE *to) {
@@ -545,6 +567,7 @@ static const struct {
     {"parts of networks", parts},
     {"pictures and sequences", pictures_and_sequences},
     {"files of models", files},
+    {"predictions", predictions},
     {"training by programs", by_programs},
     {"training by examples", by_examples},
     {"training with files", by_programs_with_files},

@@ -19,10 +19,8 @@ static ad_var right(nn_model *model, size_t n, const ad_var row[], void *mlp) {
     return nn_correct(3, logits, row[n - 1]);                 /* 1 or 0: its mean is the accuracy */
 }
 
-static ad_status learn_flowers(nn_model *model, nn_data *data, nn_data *held_out) {
-    const size_t      sizes[] = {4, 16, 3};
+static ad_status learn_flowers(nn_model *model, nn_mlp *mlp, const nn_data *data, const nn_data *held_out) {
     const nn_schedule falling = nn_schedule_warm_up(20, nn_schedule_cosine(0.02, 0, 400));
-    nn_mlp           *mlp = nn_mlp_new(model, &(nn_mlp_config){.layers = 2, .sizes = sizes});
     nn_optimizer     *adamw = nn_adamw(0.02);
     nn_summary(model, stdout);
     const ad_status status = nn_train(model, loss, mlp, data, adamw, &(nn_train_config){
@@ -32,7 +30,74 @@ static ad_status learn_flowers(nn_model *model, nn_data *data, nn_data *held_out
     });
     if (status != AD_OK) fprintf(stderr, "%s\n", nn_model_message(model));
     nn_optimizer_free(adamw);
-    nn_mlp_free(mlp);
+    return status;
+}
+
+static void probabilities(nn_model *model, size_t n, const ad_var lengths[], ad_var p[], void *mlp) {
+    (void)model, (void)n;
+    nn_mlp_forward(mlp, lengths, p);
+    nn_softmax_recorded(3, p, p);
+}
+
+static ad_status name_flowers(nn_model *model, nn_mlp *mlp, const nn_data *flowers, double p[]) {
+    double accuracy;
+    nn_predict(model, probabilities, mlp, 3, flowers, p);     /* rows x 3 */
+    nn_evaluate(model, right, mlp, flowers, &accuracy);       /* the mean of a loss or a score */
+    printf("%.1f%% of %zu flowers named\n", 100*accuracy, nn_data_rows(flowers));
+    return nn_model_status(model);
+}
+
+/* ---- noise, groups ------------------------------------------------------------------------------ */
+
+/* A row holds four lengths, 16 uniform numbers, the species: half of the hidden units are dropped. */
+static ad_var dropping(nn_model *model, size_t n, const ad_var row[], void *mlp) {
+    (void)model;
+    const nn_layer first = nn_mlp_layer(mlp, 0), last = nn_mlp_layer(mlp, 1);
+    ad_var         hidden[16], logits[3];
+    nn_layer_forward(&first, row, hidden);
+    nn_dropout(16, hidden, row + 4, 0.5, hidden);
+    nn_layer_forward(&last, hidden, logits);
+    return nn_cross_entropy(3, logits, row[n - 1]);
+}
+
+static ad_status tune(nn_model *model, nn_mlp *mlp, nn_data *flowers) {
+    nn_optimizer *adamw = nn_adamw(0.01);                     /* its weight decay is 0.01 */
+    nn_model_group(model, "*.bias", 1, 0);                    /* the same rate, no decay */
+    nn_model_freeze(model, "layers.0.", true);
+    nn_data_noise(flowers, NN_UNIFORM, 16);
+    const ad_status status = nn_train(model, dropping, mlp, flowers, adamw, &(nn_train_config){.epochs = 10, .batch = 16});
+    nn_optimizer_free(adamw);
+    return status;
+}
+
+typedef struct autoencoder { nn_mlp *encoder, *decoder; } autoencoder;
+
+/* A variational autoencoder (Kingma and Welling 2014). A row holds four lengths, two normal numbers, the species. */
+static ad_var variational(nn_model *model, size_t n, const ad_var row[], void *user) {
+    (void)n;
+    const autoencoder *a = user;
+    ad_tape           *tape = nn_model_tape(model);
+    ad_var             code[4], z[2], lengths[4], loss = ad_num(0);
+    nn_mlp_forward(a->encoder, row, code);                    /* two means, two log variances */
+    for (int k = 0; k < 2; k++) {
+        const ad_var m = code[k], v = code[2 + k], noise = row[4 + k];
+        z[k] = ad_formula(tape, m + exp(v/2)*noise, m, v, noise);
+        loss = ad_add(loss, ad_formula(tape, (m^2 + exp(v) - 1 - v)/2, m, v));
+    }
+    nn_mlp_forward(a->decoder, z, lengths);
+    return ad_add(loss, nn_mse_sum(4, lengths, row));
+}
+
+static ad_status learn_code(nn_model *model, nn_data *flowers) {
+    const size_t    in[] = {4, 8, 4}, out[] = {2, 8, 4};
+    autoencoder     a = {.encoder = nn_mlp_new(model, &(nn_mlp_config){.layers = 2, .sizes = in, .name = "encoder"}),
+                         .decoder = nn_mlp_new(model, &(nn_mlp_config){.layers = 2, .sizes = out, .name = "decoder"})};
+    nn_optimizer   *adam = nn_adam(0.01);
+    nn_data_noise(flowers, NN_NORMAL, 2);
+    const ad_status status = nn_train(model, variational, &a, flowers, adam, &(nn_train_config){.epochs = 100, .batch = 10});
+    nn_optimizer_free(adam);
+    nn_mlp_free(a.encoder);
+    nn_mlp_free(a.decoder);
     return status;
 }
 
@@ -126,13 +191,38 @@ static int expect(bool good, const char *what) {
     return !good;
 }
 
+/* Everything that is said of the classifier: learned, asked, tuned, asked again. */
+static int try_flowers(place p, nn_data *data, nn_data *held_out) {
+    const size_t sizes[] = {4, 16, 3}, rows = nn_data_rows(held_out);
+    nn_mlp      *mlp = nn_mlp_new(p.model, &(nn_mlp_config){.layers = 2, .sizes = sizes});
+    double       said[2][30*3], mean, before = ad_value(nn_model_params(p.model)[0]), learned;
+    int          failures = expect(rows == 30, "thirty flowers");
+    failures += expect(learn_flowers(p.model, mlp, data, held_out) == AD_OK, "flowers");
+    failures += expect((learned = ad_value(nn_model_params(p.model)[0])) != before, "learned");
+    failures += expect(name_flowers(p.model, mlp, held_out, said[0]) == AD_OK, "named");
+    failures += expect(nn_evaluate(p.model, right, mlp, held_out, &mean) == AD_OK && mean > 0.85, "most of them");
+    failures += expect(tune(p.model, mlp, data) == AD_OK, nn_model_message(p.model));
+    failures += expect(ad_value(nn_model_params(p.model)[0]) == learned, "frozen");
+    nn_data_noise(held_out, NN_UNIFORM, 16);
+    failures += expect(name_flowers(p.model, mlp, held_out, said[1]) == AD_OK, "named again");
+    failures += expect(said[0][0] != said[1][0] && fabs(said[0][0] - said[1][0]) < 0.5, "tuned");
+    nn_mlp_free(mlp);
+    return failures;
+}
+
+
 int main(int count, char *arguments[]) {
     if (count != 2) return 2;
     nn_data *data = nn_data_csv(arguments[1], NULL), *all = nn_data_csv(arguments[1], NULL);
     if (nn_data_status(data) == AD_UNSUPPORTED) return 77;
     nn_data *held_out = nn_data_split(data, 0.2, 1);
     place    p = open_place();
-    int      failures = expect(learn_flowers(p.model, data, held_out) == AD_OK, "flowers");
+    int      failures = try_flowers(p, data, held_out);
+    close_place(p);
+    p = open_place();
+    nn_data *coded = nn_data_csv(arguments[1], NULL);
+    failures += expect(learn_code(p.model, coded) == AD_OK, nn_model_message(p.model));
+    nn_data_free(coded);
     close_place(p);
     p = open_place();
     failures += expect(fit_line(p.model, all) == AD_OK, "line");

@@ -245,3 +245,29 @@ Test(checkpoint, entries_that_make_no_sense_are_refused) {
     cr_expect_not(file_exists(file_path("a.safetensors")));
     run_free(&a);
 }
+
+/* ---- buffers --------------------------------------------------------------------------------- */
+
+Test(checkpoint, buffers_are_kept_with_the_parameters) {
+    const double mean[] = {1.0 / 3, 2}, zeros[2] = {0};
+    const size_t two[] = {2};
+    const char  *path = file_path("a.safetensors");
+    run          a, b, plain;
+    run_new(&a, nn_adam(0.01)), run_new(&b, nn_adam(0.01)), run_new(&plain, nn_adam(0.01));
+    nn_buffer(a.model, "mean", 1, two, mean);
+    nn_buffer(b.model, "mean", 1, two, zeros);
+    advance(&a, 3);
+    cr_assert_eq(nn_checkpoint_save(path, a.model, a.optimizer, 4, a.entry), AD_OK, "%s",
+                 nn_model_message(a.model));
+    cr_expect_eq(nn_checkpoint_load(path, plain.model, plain.optimizer, 4, plain.entry),
+                 AD_BAD_FILE);
+    cr_expect(strstr(nn_model_message(plain.model), "an array \"mean\", which the model lacks"));
+    cr_assert_eq(nn_checkpoint_load(path, b.model, b.optimizer, 4, b.entry), AD_OK, "%s",
+                 nn_model_message(b.model));
+    cr_expect_arr_eq(nn_buffer_value(b.model, "mean"), mean, sizeof mean);
+    expect_same_parameters(&a, &b);
+    nn_buffer(b.model, "mean", 1, two, zeros);
+    cr_assert_eq(nn_model_load(b.model, path), AD_OK, "a checkpoint is a model file too");
+    cr_expect_arr_eq(nn_buffer_value(b.model, "mean"), mean, sizeof mean);
+    run_free(&a), run_free(&b), run_free(&plain);
+}

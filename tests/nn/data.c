@@ -1,4 +1,5 @@
 /* data.c - tests of tables: order, columns, scale. */
+#include "nn/data.h"
 #include "files.h"
 #include "nn/nn.h"
 
@@ -319,4 +320,116 @@ Test(data, null_is_out_of_memory) {
     nn_data_shuffle(NULL, 1);
     nn_data_scale(NULL, 2);
     nn_data_free(NULL);
+}
+
+/* ---- noise ----------------------------------------------------------------------------------- */
+
+Test(data, noise_stands_between_inputs_and_targets) {
+    nn_data *data = counted(3, 2, 1);
+    nn_data_noise(data, NN_UNIFORM, 2);
+    nn_data_noise(data, NN_NORMAL, 1);
+    cr_assert_eq(nn_data_status(data), AD_OK, "%s", nn_data_message(data));
+    cr_expect(nn_data_rows(data) == 3 && nn_data_inputs(data) == 5 && nn_data_targets(data) == 1);
+    for (size_t i = 0; i < 3; i++) {
+        const double x = 3 * (double)i, want[] = {x, x + 1, -1, -1, 0, x + 2};
+        cr_expect_arr_eq(nn_data_row(data, i), want, sizeof want);
+    }
+    nn_data_free(data);
+}
+
+Test(data, noise_is_not_scaled) {
+    double   mean[3], deviation[3];
+    nn_data *data = nn_data_new(2, 1, 1, ROWS(2, 7, 6, 8));
+    nn_data_noise(data, NN_UNIFORM, 1);
+    nn_data_noise(data, NN_NORMAL, 1);
+    nn_data_scale(data, 0.5);
+    cr_expect_arr_eq(nn_data_row(data, 0), ROWS(1, -1, 0, 7, 3, -1, 0, 8), 8 * sizeof(double));
+    nn_data_moments(data, mean, deviation);
+    cr_expect_arr_eq(mean, ROWS(2, -1, 0), sizeof mean);
+    cr_expect_arr_eq(deviation, ROWS(1, 0, 0), sizeof deviation);
+    nn_data_standardize(data, mean, deviation);
+    cr_expect_arr_eq(nn_data_row(data, 0), ROWS(-1, -1, 0, 7, 1, -1, 0, 8), 8 * sizeof(double));
+    nn_data_free(data);
+}
+
+Test(data, noise_is_split_with_its_rows) {
+    nn_data *data = counted(8, 2, 1);
+    nn_data_noise(data, NN_UNIFORM, 1);
+    nn_data_noise(data, NN_NORMAL, 2);
+    nn_data *part = nn_data_split(data, 0.25, 1), *other = counted(8, 5, 1);
+    cr_assert_eq(nn_data_status(part), AD_OK, "%s", nn_data_message(part));
+    cr_expect(nn__data_same_noise(data, part));
+    cr_expect_not(nn__data_same_noise(data, other));
+    nn_data_one_hot(part, 0, 24);
+    cr_expect(nn_data_inputs(part) == 5 && nn_data_targets(part) == 24);
+    cr_expect_eq(nn_data_row(part, 0)[2], -1);
+    nn_data_free(data), nn_data_free(part), nn_data_free(other);
+}
+
+/* The same for the same seed, use and row; else others. A use of 20,000 rows: mean and variance
+ * within five deviations of those of uniform and of normal numbers, correlations with the column
+ * beside, the row below and the next use within five deviations of 0. */
+Test(data, noise_of_a_use) {
+    enum { N = 20000, C = 4 };
+    static double value[2][N][C];
+    static double zero[N];
+    nn_data      *data = nn_data_new(N, 0, 1, zero);
+    nn_data_noise(data, NN_UNIFORM, 1);
+    nn_data_noise(data, NN_NORMAL, 2);
+    for (uint64_t use = 0; use < 2; use++) {
+        const uint64_t key = nn__data_noise_key(9, use);
+        for (size_t i = 0; i < N; i++) nn__data_fill_noise(data, key, i, value[use][i]);
+        cr_expect_eq(nn__data_noise_key(9, use), key);
+        cr_expect_neq(nn__data_noise_key(10, use), key);
+    }
+    double again[C];
+    nn__data_fill_noise(data, nn__data_noise_key(9, 1), 77, again);
+    cr_expect_arr_eq(again, value[1][77], 3 * sizeof(double));
+    for (size_t c = 0; c < 3; c++) {
+        double mean = 0, square = 0, beside = 0, below = 0, later = 0;
+        for (size_t i = 0; i < N; i++) {
+            const double *x = value[0][i], *y = value[0][(i + 1) % N], *z = value[1][i];
+            const double  middle = c == 0 ? 0.5 : 0, other = (c + 1) % 3 == 0 ? 0.5 : 0;
+            const double  d = x[c] - middle;
+            cr_assert(c > 0 || (x[0] >= 0 && x[0] < 1));
+            mean += d / N, square += d * d / N;
+            beside += d * (x[(c + 1) % 3] - other) / N;
+            below += d * (y[c] - middle) / N, later += d * (z[c] - middle) / N;
+        }
+        const double variance = c == 0 ? 1.0 / 12 : 1, off = 5 / sqrt(N);
+        cr_expect_float_eq(mean, 0, off * sqrt(variance));
+        cr_expect_float_eq(square, variance, off * (c == 0 ? sqrt(1.0 / 180) : sqrt(2)));
+        cr_expect_float_eq(beside, 0, off * sqrt(variance * (c == 2 ? 1.0 / 12 : 1)));
+        cr_expect_float_eq(below, 0, off * variance);
+        cr_expect_float_eq(later, 0, off * variance);
+    }
+    nn_data_free(data);
+}
+
+static void expect_no_noise(nn_noise kind, size_t columns, const char *sentence) {
+    nn_data *data = counted(3, 2, 1);
+    nn_data_noise(data, kind, columns);
+    cr_expect_eq(nn_data_status(data), AD_BAD_ARGUMENT, "%s", nn_data_message(data));
+    cr_expect(strstr(nn_data_message(data), sentence) != NULL, "%s", nn_data_message(data));
+    cr_expect_eq(nn_data_rows(data), 0u);
+    nn_data_noise(data, NN_NORMAL, 1);
+    nn_data_free(data);
+}
+
+Test(data, noise_that_cannot_be) {
+    expect_no_noise(NN_NORMAL, 0, "nn_data_noise: no columns");
+    expect_no_noise((nn_noise)2, 1, "nn_data_noise: noise is NN_NORMAL or NN_UNIFORM");
+    expect_no_noise(NN_NORMAL, SIZE_MAX, "too many columns");
+    expect_no_noise(NN_NORMAL, SIZE_MAX / 16, "too many columns");
+    nn_data_noise(NULL, NN_NORMAL, 1);
+}
+
+Test(data, tables_with_noise_are_not_joined) {
+    nn_data *x = counted(3, 2, 0), *y = counted(3, 1, 0);
+    nn_data_noise(y, NN_NORMAL, 4);
+    nn_data *xy = nn_data_join(x, y), *yx = nn_data_join(y, x);
+    cr_expect_eq(nn_data_status(xy), AD_BAD_ARGUMENT);
+    cr_expect(strstr(nn_data_message(xy), "the targets have 4 columns of noise") != NULL);
+    cr_expect(strstr(nn_data_message(yx), "the inputs have 4 columns of noise") != NULL);
+    nn_data_free(x), nn_data_free(y), nn_data_free(xy), nn_data_free(yx);
 }

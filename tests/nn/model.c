@@ -228,3 +228,115 @@ Test(model, model_without_a_tape_is_out_of_memory) {
     cr_expect_null(nn_param(without, "x", 0, NULL, nn_init_uniform(0, 1)));
     nn_model_free(without);
 }
+
+/* ---- groups ---------------------------------------------------------------------------------- */
+
+static void named(void) {
+    nn_param(model, "layers.0.weight", 1, shape, nn_init_uniform(0, 1));
+    nn_param(model, "layers.0.bias", 0, NULL, nn_init_uniform(0, 1));
+    nn_param(model, "layers.10.bias", 0, NULL, nn_init_uniform(0, 1));
+    nn_param(model, "norm", 0, NULL, nn_init_uniform(0, 1));
+}
+
+/* Which of the four arrays: 1, 2, 4, 8. */
+static unsigned frozen_by(const char *prefix) {
+    unsigned which = 0;
+    nn_model_freeze(model, "", false);
+    cr_expect_eq(nn_model_freeze(model, prefix, true), AD_OK, "%s", prefix);
+    for (unsigned i = 0; i < 4; i++) which |= (unsigned)nn__model_group(model, i).frozen << i;
+    return which;
+}
+
+Test(model, prefixes_name_arrays) {
+    named();
+    cr_expect_eq(frozen_by(""), 15);
+    cr_expect_eq(frozen_by("layers"), 7);
+    cr_expect_eq(frozen_by("layers.0."), 3);
+    cr_expect_eq(frozen_by("layers.1"), 4);
+    cr_expect_eq(frozen_by("norm"), 8);
+    cr_expect_eq(frozen_by("*.bias"), 6);
+    cr_expect_eq(frozen_by("*bias"), 6);
+    cr_expect_eq(frozen_by("*"), 15);
+    cr_expect_eq(frozen_by("layers.*.b"), 6);
+    cr_expect_eq(frozen_by("l*1*s"), 4);
+    cr_expect_eq(frozen_by("layers.0.weight"), 1);
+}
+
+Test(model, last_call_for_a_group_counts) {
+    named();
+    cr_expect_not(nn__model_grouped(model));
+    nn_model_group(model, "layers", 0.5, 0.1);
+    nn_model_group(model, "*.bias", 2, NN_SAME);
+    const nn__group weight = nn__model_group(model, 0), bias = nn__model_group(model, 1);
+    cr_expect(weight.count == 2 && weight.rate_factor == 0.5 && weight.weight_decay == 0.1);
+    cr_expect(bias.count == 1 && bias.rate_factor == 2 && bias.weight_decay == NN_SAME);
+    cr_expect(nn__model_group(model, 3).rate_factor == 1 && nn__model_grouped(model));
+}
+
+static void expect_told(ad_status got, const char *sentence) {
+    cr_expect_eq(got, AD_BAD_ARGUMENT);
+    cr_expect_eq(got, nn_model_status(model));
+    cr_expect(strstr(nn_model_message(model), sentence) != NULL, "%s", nn_model_message(model));
+    nn_model_clear(model);
+}
+
+Test(model, groups_that_cannot_be) {
+    named();
+    expect_told(nn_model_freeze(model, "layer.", true),
+                "nn_model_freeze: no parameter has a name that begins \"layer.\"");
+    expect_told(nn_model_freeze(model, "*.scale", true), "no parameter has a name");
+    expect_told(nn_model_freeze(model, "layers.0.weights", true), "no parameter has a name");
+    expect_told(nn_model_freeze(model, NULL, true), "nn_model_freeze: no prefix");
+    expect_told(nn_model_group(model, "decoder", 1, 0), "nn_model_group: no parameter has a name");
+    expect_told(nn_model_group(model, "", -1, 0), "a rate factor of -1 and a weight decay of 0");
+    expect_told(nn_model_group(model, "", NAN, 0), "a rate factor of nan");
+    expect_told(nn_model_group(model, "", 1, INFINITY), "a weight decay of inf");
+    expect_told(nn_model_group(model, "", 1, -0.5), "a weight decay of -0.5");
+    cr_expect_not(nn__model_grouped(model));
+    cr_expect_eq(nn_model_freeze(NULL, "", true), AD_NO_MEMORY);
+    cr_expect_eq(nn_model_group(NULL, "", 1, 1), AD_NO_MEMORY);
+}
+
+/* ---- buffers --------------------------------------------------------------------------------- */
+
+static const double numbers[24] = {1, 2, 3, 4, 5, 6};
+
+Test(model, buffers_are_kept_and_set) {
+    cr_expect_eq(nn_buffer(model, "mean", 2, shape, numbers), AD_OK);
+    const double *mean = nn_buffer_value(model, "mean");
+    cr_assert_not_null(mean);
+    cr_expect_arr_eq(mean, numbers, 6 * sizeof *numbers);
+    for (int i = 0; i < 30; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "more%d", i);
+        cr_expect_eq(nn_buffer(model, name, 0, NULL, &numbers[i % 6]), AD_OK);
+    }
+    const double other[6] = {7, -0.0, INFINITY, 0, 0, 1};
+    cr_expect_eq(nn_buffer(model, "mean", 2, shape, other), AD_OK);
+    cr_expect_arr_eq(mean, other, sizeof other);
+    cr_expect_eq(nn_buffer_value(model, "mean"), mean, "it stays where it is");
+    cr_expect_eq(nn_buffer_value(model, "more7")[0], 2);
+    cr_expect_null(nn_buffer_value(model, "mea"));
+    cr_expect_null(nn_buffer_value(model, NULL));
+    cr_expect_null(nn_buffer_value(NULL, "mean"));
+    cr_expect(nn_model_count(model) == 0 && nn_model_arrays(model) == 0, "no parameters");
+    cr_expect_eq(ad_tape_length(tape), 0u, "nothing is recorded");
+}
+
+Test(model, buffers_that_cannot_be) {
+    nn_param(model, "weight", 0, NULL, nn_init_uniform(0, 1));
+    nn_buffer(model, "mean", 2, shape, numbers);
+    expect_told(nn_buffer(model, "", 2, shape, numbers), "nn_buffer: a buffer needs a name");
+    expect_told(nn_buffer(model, NULL, 2, shape, numbers), "nn_buffer: a buffer needs a name");
+    expect_told(nn_buffer(model, "weight", 0, NULL, numbers),
+                "there already is a parameter \"weight\"");
+    expect_told(nn_buffer(model, "mean", 3, shape, numbers),
+                "\"mean\" is there with another shape, of 6 numbers, not 24");
+    expect_told(nn_buffer(model, "mean", 2, (const size_t[]){3, 2}, numbers), "another shape");
+    expect_told(nn_buffer(model, "none", 1, (const size_t[]){0}, numbers), "has no elements");
+    expect_told(nn_buffer(model, "none", 0, NULL, NULL), "no values for \"none\"");
+    cr_expect_null(nn_param(model, "mean", 0, NULL, nn_init_uniform(0, 1)));
+    expect_told(nn_model_status(model), "nn_param: there already is a buffer \"mean\"");
+    cr_expect_arr_eq(nn_buffer_value(model, "mean"), numbers, 6 * sizeof *numbers);
+    cr_expect_eq(nn_buffer(NULL, "mean", 0, NULL, numbers), AD_NO_MEMORY);
+}

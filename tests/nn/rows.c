@@ -320,6 +320,34 @@ Test(rows, more_ways_than_programs_are_recorded_one_by_one) {
     expect_equal_beyond_the_limit(many_ways_of_physics);
 }
 
+/* What a batch gets does not depend on the branches that its rows took before: a run resumed from a
+ * checkpoint has not seen them. */
+Test(rows, gradient_of_a_batch_does_not_depend_on_earlier_branches) {
+    const size_t count = nn_model_count(model);
+    double       gradient[2][128], mean[2];
+    size_t       line[EXAMPLES];
+    uint64_t     state = 5;
+    nn__weights  w;
+    cr_assert(nn__weights_open(&w, model) && count <= 128);
+    nn__rows *old =
+        nn__rows_new(&(nn__rows_config){.weights = &w, .loss = branching, .data = data});
+    for (size_t round = 0; round < 40; round++) {
+        nn__rows *fresh =
+            nn__rows_new(&(nn__rows_config){.weights = &w, .loss = branching, .data = data});
+        for (size_t k = 0; k < EXAMPLES; k++) line[k] = (round + 7 * k) % EXAMPLES;
+        cr_assert_eq(nn__rows_run(old, EXAMPLES, line, &mean[0], gradient[0]), AD_OK);
+        cr_assert_eq(nn__rows_run(fresh, EXAMPLES, line, &mean[1], gradient[1]), AD_OK);
+        cr_expect_eq(mean[0], mean[1], "round %zu", round);
+        cr_expect(memcmp(gradient[0], gradient[1], count * sizeof(double)) == 0, "round %zu",
+                  round);
+        for (size_t i = 0; i < count; i++) w.value[i] = random_uniform(&state, -1, 1);
+        w.dirty = true;
+        nn__rows_free(fresh);
+    }
+    nn__rows_free(old);
+    nn__weights_close(&w);
+}
+
 /* ---- training -------------------------------------------------------------------------------- */
 
 /* How often it occurs in a text. */
@@ -329,16 +357,16 @@ static size_t times(const char *text, const char *words) {
     return n;
 }
 
-/* Once per training, whichever rows cause it, in the progress and on the model. */
-/* Notes are broken between words at 80 columns: a text as one line. */
-static void join(char *text) {
+/* Lines that continue the one before, joined to it. */
+static void unfold(char *text) {
     char *to = text;
-    for (const char *from = text; *from; from++)
-        if (!isspace((unsigned char)*from) || (to > text && to[-1] != ' '))
-            *to++ = isspace((unsigned char)*from) ? ' ' : *from;
+    for (const char *at = text; *at != '\0'; at++)
+        if (strncmp(at, "\n  ", 3) == 0) *to++ = ' ', at += strspn(at, "\n ") - 1;
+        else *to++ = *at;
     *to = '\0';
 }
 
+/* Once per training, whichever rows cause it, in the progress and on the model. */
 Test(rows, training_that_is_slow_for_want_of_programs_says_so_once) {
     enum { MORE = 90 };
     double x[MORE * WIDTH];
@@ -356,7 +384,7 @@ Test(rows, training_that_is_slow_for_want_of_programs_says_so_once) {
                      .epochs = 2, .batch = 9, .progress = true, .stream = to, .held_out = more}),
         AD_OK, "%s", nn_model_message(model));
     fclose(to);
-    join(text);
+    unfold(text);
     cr_expect_eq(times(text, "note: row "), 1, "%s", text);
     cr_expect_eq(times(text, "recorded one by one, about ten times slower"), 1, "%s", text);
     cr_expect_not_null(strstr(nn_model_note(model), "recorded one by one"));
@@ -454,6 +482,7 @@ static ad_var by_lot(nn_model *m, size_t n, const ad_var line[], void *user) {
 Test(rows, a_loss_drawn_by_lot_is_noticed) {
     uint64_t state = 5;
     expect_refused(by_lot, &state, false, all_alike, AD_BAD_ARGUMENT, "recorded again");
+    expect_refused(by_lot, &state, false, NULL, AD_BAD_ARGUMENT, "recorded again");
 }
 
 static ad_var log_of_one_row(nn_model *m, size_t n, const ad_var line[], void *at) {

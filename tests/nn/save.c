@@ -83,6 +83,62 @@ static void expect_refused(const char *path, const char *message) {
     model_free(model);
 }
 
+/* ---- buffers --------------------------------------------------------------------------------- */
+
+static nn_model *with_buffers(const double mean[2], const double deviation[1]) {
+    nn_model *model = model_new();
+    nn_buffer(model, "input.mean", 1, (const size_t[]){2}, mean);
+    nn_buffer(model, "input.deviation", 0, NULL, deviation);
+    return model;
+}
+
+Test(save, buffers_come_back_to_the_bit_with_the_parameters) {
+    const double mean[] = {1.0 / 3, -0.0}, deviation = 5e-324, zeros[2] = {0};
+    double       value[COUNT];
+    nn_model    *a = with_buffers(mean, &deviation), *b = with_buffers(zeros, zeros);
+    const char  *path = file_path("a.safetensors");
+    scripted(value, false, false);
+    nn_model_set_values(a, value);
+    cr_assert_eq(nn_model_save(a, path), AD_OK, "%s", nn_model_message(a));
+    cr_assert_eq(nn_model_load(b, path), AD_OK, "%s", nn_model_message(b));
+    expect_values(b, value);
+    cr_expect_arr_eq(nn_buffer_value(b, "input.mean"), mean, sizeof mean);
+    cr_expect_eq(nn_buffer_value(b, "input.deviation")[0], deviation);
+    cr_assert_eq(nn_model_save_f32(a, path), AD_OK, "%s", nn_model_message(a));
+    cr_assert_eq(nn_model_load(b, path), AD_OK, "%s", nn_model_message(b));
+    cr_expect_eq(nn_buffer_value(b, "input.mean")[0], (float)mean[0]);
+    model_free(a);
+    model_free(b);
+}
+
+static void expect_no_load(nn_model *model, const char *path, const char *sentence) {
+    double before[COUNT];
+    nn_model_values(model, before);
+    cr_expect_eq(nn_model_load(model, path), AD_BAD_FILE);
+    cr_expect(strstr(nn_model_message(model), sentence) != NULL, "%s", nn_model_message(model));
+    nn_model_clear(model);
+    expect_values(model, before);
+    model_free(model);
+}
+
+Test(save, buffers_that_do_not_fit_are_refused) {
+    const double ones[] = {1, 1}, zeros[] = {0, 0};
+    nn_model    *model = with_buffers(ones, ones), *without = model_new();
+    const char  *path = file_path("a.safetensors"), *plain = file_path("b.safetensors");
+    cr_assert_eq(nn_model_save(model, path), AD_OK);
+    cr_assert_eq(nn_model_save(without, plain), AD_OK);
+    model_free(model);
+    expect_no_load(without, path, "it has an array \"input.mean\", which the model lacks");
+    expect_no_load(with_buffers(zeros, zeros), plain,
+                   "there is no array \"input.mean\", which the model has");
+    nn_model *other = model_new();
+    nn_buffer(other, "input.mean", 2, (const size_t[]){2, 1}, zeros);
+    nn_buffer(other, "input.deviation", 0, NULL, zeros);
+    const double *mean = nn_buffer_value(other, "input.mean");
+    cr_expect(mean[0] == 0 && mean[1] == 0);
+    expect_no_load(other, path, "\"input.mean\" is 2, but 2 x 1 in the model");
+}
+
 /* ---- both directions ------------------------------------------------------------------------- */
 
 Test(save, parameters_come_back_to_the_bit) {
@@ -130,6 +186,92 @@ Test(save, file_of_f32_keeps_the_rules_of_the_format) {
               "-0x1.6666660000000p-1 -0x1.3333340000000p-1 -0x1.0000000000000p-1\n"
               "bias F32 [2] 0x1.5555560000000p-2 -0x0.0p+0\n"
               "scale F32 [] 0x1.c000000000000p+2\n");
+}
+
+/* ---- PyTorch --------------------------------------------------------------------------------- */
+
+enum { PYTORCH_ROWS = 5, PYTORCH_INPUTS = 12, PYTORCH_OUTPUTS = 15 };
+
+/* The networks of docs/code/pytorch.py. */
+typedef struct twins {
+    nn_model     *model;
+    nn_mlp       *mlp;
+    nn_attention *attention;
+} twins;
+
+static twins twins_new(const double mean[4], const double deviation[4]) {
+    static const size_t sizes[] = {4, 8, 3}, four[] = {4};
+    twins               t = {.model = nn_model_new(ad_tape_new(), 1)};
+    nn_buffer(t.model, "mean", 1, four, mean);
+    nn_buffer(t.model, "deviation", 1, four, deviation);
+    t.mlp = nn_mlp_new(t.model, &(nn_mlp_config){.layers = 2, .sizes = sizes});
+    t.attention = nn_attention_new(
+        t.model,
+        &(nn_attention_config){.name = "attention", .width = 4, .heads = 2, .positions = 3});
+    return t;
+}
+
+static void twins_free(twins *t) {
+    nn_mlp_free(t->mlp);
+    nn_attention_free(t->attention);
+    model_free(t->model);
+}
+
+static void twins_forward(nn_model *model, size_t n, const ad_var x[], ad_var y[], void *user) {
+    const twins  *t = user;
+    const double *mean = nn_buffer_value(model, "mean"),
+                 *deviation = nn_buffer_value(model, "deviation");
+    ad_var input[4];
+    cr_assert_eq(n, PYTORCH_INPUTS);
+    for (size_t i = 0; i < 4; i++)
+        input[i] = ad_div(ad_sub(x[i], ad_num(mean[i])), ad_num(deviation[i]));
+    nn_mlp_forward(t->mlp, input, y);
+    nn_attention_forward(t->attention, 3, x, y + 3);
+}
+
+/* What the script wrote of its rows is what the model says of them. */
+static void expect_twins(const twins *t, const char *out) {
+    double   x[PYTORCH_ROWS * PYTORCH_INPUTS], y[PYTORCH_ROWS * PYTORCH_OUTPUTS], want;
+    FILE    *file = fopen(out, "r");
+    nn_data *data;
+    for (size_t i = 0; i < PYTORCH_ROWS * PYTORCH_INPUTS; i++) x[i] = (double)i / 8 - 3;
+    data = nn_data_new(PYTORCH_ROWS, PYTORCH_INPUTS, 0, x);
+    cr_assert_eq(nn_predict(t->model, twins_forward, (void *)t, PYTORCH_OUTPUTS, data, y), AD_OK,
+                 "%s", nn_model_message(t->model));
+    for (size_t i = 0; i < PYTORCH_ROWS * PYTORCH_OUTPUTS; i++) {
+        cr_assert_eq(fscanf(file, "%lg", &want), 1);
+        cr_expect_float_eq(y[i], want, 1e-14, "number %zu: %.17g, not %.17g", i, y[i], want);
+    }
+    nn_data_free(data);
+    fclose(file);
+}
+
+static void run_pytorch(const char *direction, const char *path, const char *out) {
+    const int status = python("torch", SOURCE "/docs/code/pytorch.py", direction, path, out);
+    if (status == -1) cr_skip_test("there is no PyTorch");
+    cr_assert_eq(status, 0);
+}
+
+/* By the script of docs/data.md, as in the next test. */
+Test(save, weights_of_pytorch_are_loaded, .timeout = 100) {
+    const double zeros[4] = {0}, mean[] = {0.5, -1, 2, 0.25};
+    const char  *path = file_path("a.safetensors"), *out = file_path("out.txt");
+    run_pytorch("to", path, out);
+    twins t = twins_new(zeros, zeros);
+    cr_assert_eq(nn_model_load(t.model, path), AD_OK, "%s", nn_model_message(t.model));
+    cr_expect_arr_eq(nn_buffer_value(t.model, "mean"), mean, sizeof mean);
+    expect_twins(&t, out);
+    twins_free(&t);
+}
+
+Test(save, weights_are_loaded_by_pytorch, .timeout = 100) {
+    const double mean[] = {0.25, 3, -1, 1}, deviation[] = {1, 2, 0.25, 3};
+    const char  *path = file_path("a.safetensors"), *out = file_path("out.txt");
+    twins        t = twins_new(mean, deviation);
+    cr_assert_eq(nn_model_save(t.model, path), AD_OK, "%s", nn_model_message(t.model));
+    run_pytorch("from", path, out);
+    expect_twins(&t, out);
+    twins_free(&t);
 }
 
 /* The script of docs/data.md. */

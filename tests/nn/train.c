@@ -277,6 +277,208 @@ Test(train, same_seed_gives_the_same_run_to_the_bit) {
     cr_expect_arr_neq(one, other, sizeof one);
 }
 
+/* ---- buffers --------------------------------------------------------------------------------- */
+
+/* (w - shift*x)^2: the step is known as long as programs know the shift. */
+static ad_var shifted(nn_model *m, size_t n, const ad_var row[], void *user) {
+    (void)n, (void)user;
+    const ad_var shift = ad_num(nn_buffer_value(m, "shift")[0]);
+    const ad_var e = ad_sub(nn_model_params(m)[0], ad_mul(shift, row[0]));
+    return ad_mul(e, e);
+}
+
+static bool shift_by_one(const nn_step *step, void *user) {
+    const double shift = (double)step->steps;
+    (void)user;
+    return nn_buffer(model, "shift", 0, NULL, &shift) == AD_OK;
+}
+
+Test(train, programs_follow_a_buffer_that_changes) {
+    const double zero = 0, x[] = {1, 1, 1, 1};
+    double       w = 0;
+    nn_param(model, "w", 0, NULL, nn_init_uniform(0, 0));
+    nn_buffer(model, "shift", 0, NULL, &zero);
+    cr_expect_eq(run(shifted, NULL, nn_data_new(4, 1, 0, x), 0.25,
+                     &(nn_train_config){.epochs = 2, .batch = 2, .on_step = shift_by_one}),
+                 AD_OK, "%s", nn_model_message(model));
+    for (int step = 0; step < 4; step++) w -= 0.25 * 2 * (w - step);
+    cr_expect_eq(ad_value(nn_model_params(model)[0]), w);
+}
+
+/* ---- noise ----------------------------------------------------------------------------------- */
+
+enum { NOISY_ROWS = 24, NOISY_EPOCHS = 3 };
+
+/* What by_example saw: the noise of each row in each epoch, and how often. */
+typedef struct noisy {
+    const ad_var *w;
+    double        seen[NOISY_EPOCHS + 1][NOISY_ROWS][2];
+    size_t        calls, held_out;
+} noisy;
+
+/* (a + b*normal - x)^2 where uniform is below a half or not there, else 3 times that: with a noted
+ * branch on the noise. Row: x, uniform, normal, the number of the row. */
+static ad_var noisy_loss(nn_model *m, size_t n, const ad_var row[], void *user) {
+    noisy       *o = user;
+    const size_t i = (size_t)ad_value(row[3]);
+    cr_assert(m == model && n == 4 && i < NOISY_ROWS);
+    if (ad_value(row[1]) < 0) {
+        cr_expect(ad_value(row[1]) == -1 && ad_value(row[2]) == 0);
+        o->held_out++;
+    } else {
+        const size_t epoch = o->calls++ / NOISY_ROWS % (NOISY_EPOCHS + 1);
+        o->seen[epoch][i][0] = ad_value(row[1]), o->seen[epoch][i][1] = ad_value(row[2]);
+    }
+    const ad_var e = ad_sub(ad_add(o->w[0], ad_mul(o->w[1], row[2])), row[0]);
+    if (ad_branch(ad_less(row[1], ad_num(0.5)))) return ad_mul(e, e);
+    return ad_mul(ad_num(3), ad_mul(e, e));
+}
+
+static nn_data *noisy_rows(void) {
+    double value[NOISY_ROWS][2];
+    for (size_t i = 0; i < NOISY_ROWS; i++) value[i][0] = sin((double)i), value[i][1] = (double)i;
+    nn_data *data = nn_data_new(NOISY_ROWS, 1, 1, value[0]);
+    nn_data_noise(data, NN_UNIFORM, 1);
+    nn_data_noise(data, NN_NORMAL, 1);
+    return data;
+}
+
+static const nn_train_config noisy_config = {.epochs = NOISY_EPOCHS, .batch = 5, .seed = 4};
+
+static void train_noisy(noisy *o, const nn_train_config *config) {
+    const double start[] = {0.5, -0.25};
+    memset(o->seen, 0, sizeof o->seen);
+    o->calls = o->held_out = 0;
+    nn_model_set_values(model, start);
+    cr_expect_eq(run(noisy_loss, o, noisy_rows(), 0.05, config), AD_OK, "%s",
+                 nn_model_message(model));
+}
+
+static noisy new_noisy(void) {
+    const size_t two[] = {2};
+    return (noisy){.w = nn_param(model, "w", 1, two, nn_init_uniform(0, 0))};
+}
+
+/* Whatever the size of the batches, and in whatever order the rows come. */
+Test(train, noise_depends_on_seed_epoch_and_row_alone) {
+    noisy           o = new_noisy(), other = o;
+    nn_train_config config = noisy_config;
+    config.by_example = true;
+    train_noisy(&o, &config);
+    cr_assert_eq(o.calls, (size_t)(NOISY_EPOCHS * NOISY_ROWS));
+    config.batch = 7, config.in_order = true;
+    train_noisy(&other, &config);
+    cr_expect_arr_eq(o.seen, other.seen, sizeof o.seen);
+    config.seed++;
+    train_noisy(&other, &config);
+    for (size_t epoch = 0; epoch < NOISY_EPOCHS; epoch++)
+        for (size_t i = 0; i < NOISY_ROWS; i++) {
+            const double *x = o.seen[epoch][i];
+            cr_expect(x[0] >= 0 && x[0] < 1 && x[1] != 0);
+            cr_expect(x[0] != other.seen[epoch][i][0] && x[1] != other.seen[epoch][i][1]);
+            cr_expect(x[0] != o.seen[(epoch + 1) % NOISY_EPOCHS][i][0]);
+            cr_expect(x[0] != o.seen[epoch][(i + 1) % NOISY_ROWS][0]);
+        }
+}
+
+Test(train, noise_is_the_same_in_programs) {
+    noisy           o = new_noisy();
+    nn_train_config config = noisy_config;
+    double          by_program[2], by_example[2];
+    train_noisy(&o, &config);
+    cr_expect(o.calls < (size_t)(NOISY_EPOCHS * NOISY_ROWS), "rows were run, not recorded");
+    nn_model_values(model, by_program);
+    config.by_example = true;
+    train_noisy(&o, &config);
+    nn_model_values(model, by_example);
+    for (int k = 0; k < 2; k++) cr_expect_float_eq(by_program[k], by_example[k], 1e-14);
+}
+
+Test(train, held_out_rows_and_scores_know_no_noise) {
+    noisy           o = new_noisy();
+    nn_data        *held_out = noisy_rows();
+    nn_train_config config = noisy_config;
+    config.by_example = true, config.held_out = held_out, config.score = noisy_loss;
+    train_noisy(&o, &config);
+    cr_expect_eq(o.held_out, (size_t)(2 * NOISY_EPOCHS * NOISY_ROWS));
+    nn_data_free(held_out);
+}
+
+/* The same with an `if` that nothing notes, as dropout is written by hand. */
+static ad_var unnoted_loss(nn_model *m, size_t n, const ad_var row[], void *user) {
+    (void)n, (void)m;
+    const noisy *o = user;
+    const ad_var e = ad_sub(ad_add(o->w[0], ad_mul(o->w[1], row[2])), row[0]);
+    if (ad_value(row[1]) < 0.5) return ad_mul(e, e);
+    return ad_mul(ad_num(3), ad_mul(e, e));
+}
+static uint64_t alike(size_t columns, const double row[], void *user) {
+    (void)user;
+    cr_expect(columns == 4 && row[1] == -1 && row[2] == 0, "a shape knows no noise");
+    return 0;
+}
+
+Test(train, an_if_that_looks_at_noise_is_noticed) {
+    noisy           o = new_noisy();
+    nn_train_config config = noisy_config;
+    cr_expect_eq(run(unnoted_loss, &o, noisy_rows(), 0.05, &config), AD_BAD_ARGUMENT);
+    cr_expect(strstr(nn_model_message(model), "when its noise is another") != NULL, "%s",
+              nn_model_message(model));
+    nn_model_clear(model);
+    config.shape = alike;
+    cr_expect_eq(run(unnoted_loss, &o, noisy_rows(), 0.05, &config), AD_BAD_ARGUMENT);
+    cr_expect(strstr(nn_model_message(model), "records another graph") != NULL);
+    nn_model_clear(model);
+    nn_data *one = nn_data_new(1, 1, 1, (const double[]){1, 0});
+    nn_data_noise(one, NN_UNIFORM, 1);
+    nn_data_noise(one, NN_NORMAL, 1);
+    config.batch = 1, config.epochs = 16;
+    cr_expect_eq(run(unnoted_loss, &o, one, 0.05, &config), AD_BAD_ARGUMENT);
+    cr_expect(strstr(nn_model_message(model), "row 0 records another graph when its noise") !=
+              NULL);
+    nn_model_clear(model);
+    config.by_example = true, config.batch = 5;
+    cr_expect_eq(run(unnoted_loss, &o, noisy_rows(), 0.05, &config), AD_OK);
+}
+
+/* E (a + b*normal - x)^2 = (a - x)^2 + b^2: the mean of x, and 0. */
+static ad_var spread_loss(nn_model *m, size_t n, const ad_var row[], void *user) {
+    (void)n, (void)m;
+    const noisy *o = user;
+    const ad_var e = ad_sub(ad_add(o->w[0], ad_mul(o->w[1], row[2])), row[0]);
+    return ad_mul(e, e);
+}
+
+Test(train, spread_of_a_normal_number_is_learned) {
+    noisy             o = new_noisy();
+    const nn_schedule falling = nn_schedule_linear(0.1, 0, 3000);
+    double            mean = 0;
+    for (size_t i = 0; i < NOISY_ROWS; i++) mean += sin((double)i) / NOISY_ROWS;
+    nn_model_set_values(model, (const double[]){0.5, -0.5});
+    cr_expect_eq(run(spread_loss, &o, noisy_rows(), 0.1,
+                     &(nn_train_config){.epochs = 3000, .batch = NOISY_ROWS, .schedule = &falling}),
+                 AD_OK);
+    cr_expect_float_eq(ad_value(o.w[0]), mean, 0.01);
+    cr_expect_float_eq(ad_value(o.w[1]), 0, 0.01);
+}
+
+Test(train, held_out_rows_need_the_noise_of_the_data) {
+    noisy    o = new_noisy();
+    nn_data *other = nn_data_new(2, 3, 1, (const double[]){1, 2, 3, 4, 5, 6, 7, 8});
+    nn_data *turned = nn_data_new(2, 1, 1, (const double[]){1, 2, 3, 4});
+    nn_data_noise(turned, NN_NORMAL, 1);
+    nn_data_noise(turned, NN_UNIFORM, 1);
+    for (int k = 0; k < 2; k++) {
+        nn_train_config config = noisy_config;
+        config.held_out = k == 0 ? other : turned;
+        cr_expect_eq(run(noisy_loss, &o, noisy_rows(), 0.05, &config), AD_BAD_ARGUMENT);
+        cr_expect(strstr(nn_model_message(model), "have other columns of noise than the data"));
+        nn_model_clear(model);
+    }
+    nn_data_free(other);
+    nn_data_free(turned);
+}
+
 /* ---- what is reported ------------------------------------------------------------------------ */
 
 static char path[] = "/tmp/tapir-test-XXXXXX";
