@@ -36,10 +36,12 @@ Test(page, is_one_whole_document_without_a_mark_left) {
         cr_expect_eq(count_of(page, marks[k]), 0, "%s", marks[k]);
 }
 
-/* Except for the namespace of SVG, which is not an address to fetch. */
+/* Except for the namespaces of SVG and MathML, which are not addresses to fetch. */
 Test(page, asks_nothing_of_the_network) {
     const char *page = written(ad_draw_html, chain(3, "x"), NULL);
-    cr_expect_eq(count_of(page, "http://"), count_of(page, "http://www.w3.org/2000/svg"));
+    cr_expect_eq(count_of(page, "http://"),
+                 count_of(page, "http://www.w3.org/2000/svg") +
+                     count_of(page, "http://www.w3.org/1998/Math/MathML"));
     cr_expect_eq(count_of(page, "https:"), 0);
     cr_expect(strstr(page, "Content-Security-Policy\" content=\"default-src 'none'") != NULL);
     cr_expect_eq(count_of(page, "src="), 0);
