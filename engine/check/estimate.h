@@ -70,6 +70,10 @@ ad__judgement ad__judge(const ad__slice *line, double claimed, double rtol);
  * negligible compared with the claim. */
 void ad__allow_rounding(ad__judgement *j, double terms, double claimed);
 
+/* What a few long steps see: FAIL if the claim is off by more than their noise and what terms of
+ * higher order may add. Only a hint where to look closer: there is no second opinion. */
+ad__judgement ad__suspect(const ad__slice *line, double claimed);
+
 /* The rounding error at t of a function that can only be called, measured by differences of high
  * order at steps so small compared with `length` that those of a smooth function vanish. unit: of
  * its arithmetic; 0: 2^-53. */
