@@ -19,21 +19,25 @@
 #include <math.h>
 #include <string.h>
 
-enum { LEVELS = 20, MOST_LEVELS = 32, COLUMNS = 5, FEWEST = 3, RUN = 4, SIDE = 4, LONG = 3 };
+enum { LEVELS = 20, MOST_LEVELS = 32, COLUMNS = 5, FEWEST = 3, RUN = 4 };
+enum { SIDE = 4, LONG_SIDE = 8, LONG = 3 };
 
-#define WIDE_UNIT   0x1p-15 /* fewer digits than this, and steps begin at x */
-#define SMALL_SIZE  0x1p-12 /* below this, steps small beside 1 are not small beside x */
-#define AMPLIFIED   1.2     /* extrapolation enlarges noise by (16 + 1)/15, less in later columns */
-#define SMALLEST    0x1p-1073 /* two of the smallest numbers: the most that underflow may cost */
-#define NEGLIGIBLE  0x1p-1000 /* a function of this size is 0, within the noise of underflow */
-#define PREFILTER   1e-9      /* the smallest tolerance that the cheap estimate can certify */
-#define RESOLVED    1e-5      /* an error this small relative to the slope resolves it */
-#define WEAK        1e-6      /* ... relative to the function's scale: the slope is small */
-#define INFORMATIVE 0.01      /* noise beside the slope at which a step can still contradict */
-#define MARGIN      10        /* so many times the estimated error is allowed */
-#define NOISY       64        /* noise of this many roundings of the value has another source */
-#define ALIASED     0x1p-20   /* f turning in steps this short may turn within one place */
-#define HIDDEN      32        /* what is less than this many times the noise can hide in it */
+#define WIDE_UNIT      0x1p-15 /* fewer digits than this, and steps begin at x */
+#define SMALL_SIZE     0x1p-12 /* below this, steps small beside 1 are not small beside x */
+#define AMPLIFIED      1.2 /* extrapolation enlarges noise by (16 + 1)/15, less in later columns */
+#define SMALLEST       0x1p-1073 /* two of the smallest numbers: the most that underflow may cost */
+#define NEGLIGIBLE     0x1p-1000 /* a function of this size is 0, within the noise of underflow */
+#define PREFILTER      1e-9      /* the smallest tolerance that the cheap estimate can certify */
+#define RESOLVED       1e-5      /* an error this small relative to the slope resolves it */
+#define WEAK           1e-6      /* ... relative to the function's scale: the slope is small */
+#define INFORMATIVE    0.01      /* noise beside the slope at which a step can still contradict */
+#define MARGIN         10        /* so many times the estimated error is allowed */
+#define LONGEST        1.27      /* of the long steps, beside the shortest */
+#define LONG_AMPLIFIED 2.72      /* noise of a value over a long step, with the weights of all */
+#define POOR           1e-8      /* a tolerance above this calls for longer steps */
+#define NOISY          64        /* noise of this many roundings of the value has another source */
+#define ALIASED        0x1p-20   /* f turning in steps this short may turn within one place */
+#define HIDDEN         32        /* what is less than this many times the noise can hide in it */
 
 static double unit_of(const ad__slice *line) {
     return line->unit > AD__ROUNDING ? line->unit : AD__ROUNDING;
@@ -463,6 +467,76 @@ ad__estimate ad__estimate_slope(const ad__slice *line) {
                                                                               : deeper(line, &e);
 }
 
+/* ---- long steps ------------------------------------------------------------------------------ */
+
+/* Central differences at steps h, 2h, ..., side*h, combined so that what is left out is of order
+ * 2*side in h; and of two orders less, to tell how much that may be. Their noise. */
+static bool long_steps(const ad__slice *line, double h, int side, ad__estimate *e, double *noise) {
+    double lower = 0, high = 2, low = 2;
+    e->slope = *noise = 0, e->step = h;
+    for (int k = 1; k <= side; k++) {
+        const ad__sample up = line->at(line->context, k * h),
+                         down = line->at(line->context, -k * h);
+        const double width = up.moved - down.moved, central = (up.value - down.value) / width;
+        e->evaluations += 2;
+        if (!up.same || !down.same || !isfinite(central)) return false;
+        high *= (side - k + 1.) / (side + k), low *= (side - (double)k) / (side - 1 + k);
+        lower += (k % 2 ? low : -low) * central, e->slope += (k % 2 ? high : -high) * central;
+        *noise += high * (noise_of(line, up.value) + noise_of(line, down.value)) / width;
+        e->range = fmax(e->range, fmax(away(line, up.value), away(line, down.value)));
+    }
+    e->error = fabs(e->slope - lower) + *noise;
+    return isfinite(e->error);
+}
+
+/* Shorter ones as long as what they leave out is more than their noise. */
+static ad__estimate by_long_steps(const ad__slice *line) {
+    double       h = fmax(1, line->size) / 4, noise;
+    ad__estimate best = {.shape = AD__UNRESOLVED, .error = INFINITY}, e = best;
+    for (int k = 0; k < LONG; k++, h /= 4) {
+        if (!long_steps(line, h, SIDE, &e, &noise)) continue;
+        if (e.error < best.error) best = e, best.shape = AD__SMOOTH;
+        if (best.error <= 2 * noise) break;
+    }
+    return best;
+}
+
+/* What an oscillation that one step does not see, or terms of higher order, may add differs from
+ * step to step; so the error is no less than what steps that are no multiples of each other
+ * disagree by. */
+static bool several_long_steps(const ad__slice *line, double h, ad__estimate *e, double *noise) {
+    static const double longer[] = {1.11, LONGEST};
+    double              spread = 0, other_noise;
+    if (!long_steps(line, h, LONG_SIDE, e, noise)) return false;
+    for (int k = 0; k < 2; k++) {
+        ad__estimate other = *e;
+        if (!long_steps(line, longer[k] * h, LONG_SIDE, &other, &other_noise)) return false;
+        spread = fmax(spread, fabs(other.slope - e->slope));
+        e->evaluations = other.evaluations, e->range = fmax(e->range, other.range);
+    }
+    e->error += spread;
+    return true;
+}
+
+/* The ladder needs steps short enough for its few columns, at which the noise of a value that is
+ * large beside its change hides much; a smooth function is resolved better in long ones. False: not
+ * better, or not the same. */
+static bool refine(const ad__slice *line, ad__estimate *e) {
+    double       h = 0.4 * fmax(1, line->size), noise;
+    ad__estimate best = *e;
+    for (int k = 0; k < LONG + 1; k++, h /= 2) {
+        ad__estimate one = *e;
+        const bool   seen = several_long_steps(line, h, &one, &noise);
+        e->evaluations = one.evaluations;
+        if (seen && one.error < best.error) best = one;
+        if (seen && best.error <= 2 * noise) break;
+    }
+    if (!(best.error <= e->error / 4) || !(fabs(best.slope - e->slope) <= e->error)) return false;
+    best.evaluations = e->evaluations, best.three = best.error;
+    *e = best;
+    return true;
+}
+
 /* ---- judging --------------------------------------------------------------------------------- */
 
 static double larger(double x, double y) {
@@ -581,6 +655,16 @@ static ad_verdict judge_smooth(const ad__slice *line, double claimed, double rto
     return exactly_0 || e->error <= at_unit(line, WEAK, 4) * e->scale ? AD_WEAK : AD_INCONCLUSIVE;
 }
 
+/* The outermost values may have more noise than that at x. */
+static void noise_far_away(const ad__slice *line, ad__estimate *e) {
+    const double far = LONG_SIDE * LONGEST * e->step;
+    if (line->noise_at == NULL) return;
+    const double there =
+        fmax(line->noise_at(line->context, far), line->noise_at(line->context, -far));
+    if (there > line->noise) e->error += LONG_AMPLIFIED * (there - line->noise) / e->step;
+    e->evaluations += 2;
+}
+
 static void judge(const ad__slice *line, double claimed, double rtol, ad__judgement *j) {
     j->gap = j->tolerance = NAN;
     switch (j->estimate.shape) {
@@ -603,6 +687,23 @@ ad__judgement ad__judge(const ad__slice *line, double claimed, double rtol) {
     return j;
 }
 
+void ad__look_closer(ad__judgement *j, const ad__slice *line, double claimed, double rtol) {
+    const ad__estimate *e = &j->estimate;
+    ad__judgement       closer = *j;
+    const double        allowed = rtol * larger(e->slope, claimed);
+    if (j->verdict != AD_PASS || e->shape != AD__SMOOTH || is_coarse(line) || !(j->gap > e->error))
+        return;
+    if (!(MARGIN * e->error > fmax(allowed, POOR * larger(e->slope, claimed)))) return;
+    const bool better = refine(line, &closer.estimate);
+    j->estimate.evaluations = closer.estimate.evaluations;
+    if (!better ||
+        !(fabs(closer.estimate.slope - claimed) > fmax(allowed, MARGIN * closer.estimate.error)))
+        return;
+    noise_far_away(line, &closer.estimate);
+    closer.verdict = judge_smooth(line, claimed, rtol, &closer);
+    if (closer.verdict == AD_FAIL) *j = closer;
+}
+
 void ad__allow_rounding(ad__judgement *j, double terms, double claimed) {
     const double allowed = AD__TERMS * terms;
     const bool   smooth = j->estimate.shape == AD__SMOOTH;
@@ -619,36 +720,6 @@ void ad__allow_rounding(ad__judgement *j, double terms, double claimed) {
 }
 
 /* ---- a hint ---------------------------------------------------------------------------------- */
-
-/* Central differences at steps h, 2h, 3h, 4h: those of orders 6 and 8 in h, and their noise. */
-static bool long_steps(const ad__slice *line, double h, ad__estimate *e, double *noise) {
-    static const double six[SIDE] = {1.5, -0.6, 0.1, 0},
-                        eight[SIDE] = {1.6, -0.8, 8. / 35, -1. / 35};
-    double lower = 0;
-    e->slope = *noise = 0, e->step = h;
-    for (int k = 0; k < SIDE; k++) {
-        const ad__sample up = line->at(line->context, (k + 1) * h),
-                         down = line->at(line->context, -(k + 1) * h);
-        const double width = up.moved - down.moved, central = (up.value - down.value) / width;
-        if (!up.same || !down.same || !isfinite(central)) return false;
-        lower += six[k] * central, e->slope += eight[k] * central;
-        *noise += fabs(eight[k]) * (noise_of(line, up.value) + noise_of(line, down.value)) / width;
-    }
-    e->error = fabs(e->slope - lower) + *noise;
-    return isfinite(e->error);
-}
-
-/* Shorter ones as long as what they leave out is more than their noise. */
-static ad__estimate by_long_steps(const ad__slice *line) {
-    double       h = fmax(1, line->size) / 4, noise;
-    ad__estimate best = {.shape = AD__UNRESOLVED, .error = INFINITY}, e = best;
-    for (int k = 0; k < LONG; k++, h /= 4) {
-        if (!long_steps(line, h, &e, &noise)) continue;
-        if (e.error < best.error) best = e, best.shape = AD__SMOOTH;
-        if (best.error <= 2 * noise) break;
-    }
-    return best;
-}
 
 ad__judgement ad__suspect(const ad__slice *line, double claimed) {
     ad__judgement j = {AD_PASS, NAN, NAN, by_long_steps(line)};

@@ -56,7 +56,8 @@ ad__judgement ad__judge_coordinate(ad__task *t, size_t i) {
     const double    claimed = claim_of(t, i);
     const ad__slice line = t->s->coordinate(t->s->self, i);
     ad__judgement   j = ad__judge(&line, claimed, t->options.rtol);
-    const double   *terms = j.verdict == AD_FAIL ? terms_of(t) : NULL;
+    ad__look_closer(&j, &line, claimed, t->options.rtol);
+    const double *terms = j.verdict == AD_FAIL ? terms_of(t) : NULL;
     if (terms != NULL) ad__allow_rounding(&j, terms[i], claimed);
     return j;
 }
