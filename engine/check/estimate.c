@@ -687,6 +687,13 @@ ad__judgement ad__judge(const ad__slice *line, double claimed, double rtol) {
     return j;
 }
 
+/* Only the shortest steps reveal that longer ones are too long for the function. */
+static bool same_in_the_last_places(const ad__slice *line, ad__estimate *e) {
+    const ad__estimate deep = deeper(line, e);
+    e->evaluations = deep.evaluations;
+    return deep.shape == AD__SMOOTH && fabs(deep.slope - e->slope) <= deep.error + e->error;
+}
+
 void ad__look_closer(ad__judgement *j, const ad__slice *line, double claimed, double rtol) {
     const ad__estimate *e = &j->estimate;
     ad__judgement       closer = *j;
@@ -699,6 +706,7 @@ void ad__look_closer(ad__judgement *j, const ad__slice *line, double claimed, do
     if (!better ||
         !(fabs(closer.estimate.slope - claimed) > fmax(allowed, MARGIN * closer.estimate.error)))
         return;
+    if (!same_in_the_last_places(line, &closer.estimate)) return;
     noise_far_away(line, &closer.estimate);
     closer.verdict = judge_smooth(line, claimed, rtol, &closer);
     if (closer.verdict == AD_FAIL) *j = closer;
