@@ -20,19 +20,24 @@
 #include <string.h>
 
 enum { LEVELS = 20, MOST_LEVELS = 32, COLUMNS = 5, FEWEST = 3, RUN = 4 };
+enum { SIDE = 4, LONG_SIDE = 8, LONG = 3 };
 
-#define WIDE_UNIT   0x1p-15 /* fewer digits than this, and steps begin at x */
-#define SMALL_SIZE  0x1p-12 /* below this, steps small beside 1 are not small beside x */
-#define AMPLIFIED   1.2     /* extrapolation enlarges noise by (16 + 1)/15, less in later columns */
-#define SMALLEST    0x1p-1073 /* two of the smallest numbers: the most that underflow may cost */
-#define NEGLIGIBLE  0x1p-1000 /* a function of this size is 0, within the noise of underflow */
-#define PREFILTER   1e-9      /* the smallest tolerance that the cheap estimate can certify */
-#define RESOLVED    1e-5      /* an error this small relative to the slope resolves it */
-#define WEAK        1e-6      /* ... relative to the function's scale: the slope is small */
-#define INFORMATIVE 0.01      /* noise beside the slope at which a step can still contradict */
-#define NOISY       64        /* noise of this many roundings of the value has another source */
-#define ALIASED     0x1p-20   /* f turning in steps this short may turn within one place */
-#define HIDDEN      32        /* what is less than this many times the noise can hide in it */
+#define WIDE_UNIT      0x1p-15 /* fewer digits than this, and steps begin at x */
+#define SMALL_SIZE     0x1p-12 /* below this, steps small beside 1 are not small beside x */
+#define AMPLIFIED      1.2 /* extrapolation enlarges noise by (16 + 1)/15, less in later columns */
+#define SMALLEST       0x1p-1073 /* two of the smallest numbers: the most that underflow may cost */
+#define NEGLIGIBLE     0x1p-1000 /* a function of this size is 0, within the noise of underflow */
+#define PREFILTER      1e-9      /* the smallest tolerance that the cheap estimate can certify */
+#define RESOLVED       1e-5      /* an error this small relative to the slope resolves it */
+#define WEAK           1e-6      /* ... relative to the function's scale: the slope is small */
+#define INFORMATIVE    0.01      /* noise beside the slope at which a step can still contradict */
+#define MARGIN         10        /* so many times the estimated error is allowed */
+#define LONGEST        1.27      /* of the long steps, beside the shortest */
+#define LONG_AMPLIFIED 2.72      /* noise of a value over a long step, with the weights of all */
+#define POOR           1e-8      /* a tolerance above this calls for longer steps */
+#define NOISY          64        /* noise of this many roundings of the value has another source */
+#define ALIASED        0x1p-20   /* f turning in steps this short may turn within one place */
+#define HIDDEN         32        /* what is less than this many times the noise can hide in it */
 
 static double unit_of(const ad__slice *line) {
     return line->unit > AD__ROUNDING ? line->unit : AD__ROUNDING;
@@ -462,6 +467,76 @@ ad__estimate ad__estimate_slope(const ad__slice *line) {
                                                                               : deeper(line, &e);
 }
 
+/* ---- long steps ------------------------------------------------------------------------------ */
+
+/* Central differences at steps h, 2h, ..., side*h, combined so that what is left out is of order
+ * 2*side in h; and of two orders less, to tell how much that may be. Their noise. */
+static bool long_steps(const ad__slice *line, double h, int side, ad__estimate *e, double *noise) {
+    double lower = 0, high = 2, low = 2;
+    e->slope = *noise = 0, e->step = h;
+    for (int k = 1; k <= side; k++) {
+        const ad__sample up = line->at(line->context, k * h),
+                         down = line->at(line->context, -k * h);
+        const double width = up.moved - down.moved, central = (up.value - down.value) / width;
+        e->evaluations += 2;
+        if (!up.same || !down.same || !isfinite(central)) return false;
+        high *= (side - k + 1.) / (side + k), low *= (side - (double)k) / (side - 1 + k);
+        lower += (k % 2 ? low : -low) * central, e->slope += (k % 2 ? high : -high) * central;
+        *noise += high * (noise_of(line, up.value) + noise_of(line, down.value)) / width;
+        e->range = fmax(e->range, fmax(away(line, up.value), away(line, down.value)));
+    }
+    e->error = fabs(e->slope - lower) + *noise;
+    return isfinite(e->error);
+}
+
+/* Shorter ones as long as what they leave out is more than their noise. */
+static ad__estimate by_long_steps(const ad__slice *line) {
+    double       h = fmax(1, line->size) / 4, noise;
+    ad__estimate best = {.shape = AD__UNRESOLVED, .error = INFINITY}, e = best;
+    for (int k = 0; k < LONG; k++, h /= 4) {
+        if (!long_steps(line, h, SIDE, &e, &noise)) continue;
+        if (e.error < best.error) best = e, best.shape = AD__SMOOTH;
+        if (best.error <= 2 * noise) break;
+    }
+    return best;
+}
+
+/* What an oscillation that one step does not see, or terms of higher order, may add differs from
+ * step to step; so the error is no less than what steps that are no multiples of each other
+ * disagree by. */
+static bool several_long_steps(const ad__slice *line, double h, ad__estimate *e, double *noise) {
+    static const double longer[] = {1.11, LONGEST};
+    double              spread = 0, other_noise;
+    if (!long_steps(line, h, LONG_SIDE, e, noise)) return false;
+    for (int k = 0; k < 2; k++) {
+        ad__estimate other = *e;
+        if (!long_steps(line, longer[k] * h, LONG_SIDE, &other, &other_noise)) return false;
+        spread = fmax(spread, fabs(other.slope - e->slope));
+        e->evaluations = other.evaluations, e->range = fmax(e->range, other.range);
+    }
+    e->error += spread;
+    return true;
+}
+
+/* The ladder needs steps short enough for its few columns, at which the noise of a value that is
+ * large beside its change hides much; a smooth function is resolved better in long ones. False: not
+ * better, or not the same. */
+static bool refine(const ad__slice *line, ad__estimate *e) {
+    double       h = 0.4 * fmax(1, line->size), noise;
+    ad__estimate best = *e;
+    for (int k = 0; k < LONG + 1; k++, h /= 2) {
+        ad__estimate one = *e;
+        const bool   seen = several_long_steps(line, h, &one, &noise);
+        e->evaluations = one.evaluations;
+        if (seen && one.error < best.error) best = one;
+        if (seen && best.error <= 2 * noise) break;
+    }
+    if (!(best.error <= e->error / 4) || !(fabs(best.slope - e->slope) <= e->error)) return false;
+    best.evaluations = e->evaluations, best.three = best.error;
+    *e = best;
+    return true;
+}
+
 /* ---- judging --------------------------------------------------------------------------------- */
 
 static double larger(double x, double y) {
@@ -555,7 +630,7 @@ static bool aliased(const ad__slice *line, const ad__estimate *e, double claimed
 /* So many times the estimated error is allowed. With few digits most of that error is a bound on
  * noise, and there is none to give away. */
 static double margin(const ad__slice *line) {
-    return is_coarse(line) ? 5 : 10;
+    return is_coarse(line) ? 5 : MARGIN;
 }
 
 static ad_verdict judge_smooth(const ad__slice *line, double claimed, double rtol,
@@ -580,6 +655,16 @@ static ad_verdict judge_smooth(const ad__slice *line, double claimed, double rto
     return exactly_0 || e->error <= at_unit(line, WEAK, 4) * e->scale ? AD_WEAK : AD_INCONCLUSIVE;
 }
 
+/* The outermost values may have more noise than that at x. */
+static void noise_far_away(const ad__slice *line, ad__estimate *e) {
+    const double far = LONG_SIDE * LONGEST * e->step;
+    if (line->noise_at == NULL) return;
+    const double there =
+        fmax(line->noise_at(line->context, far), line->noise_at(line->context, -far));
+    if (there > line->noise) e->error += LONG_AMPLIFIED * (there - line->noise) / e->step;
+    e->evaluations += 2;
+}
+
 static void judge(const ad__slice *line, double claimed, double rtol, ad__judgement *j) {
     j->gap = j->tolerance = NAN;
     switch (j->estimate.shape) {
@@ -602,6 +687,31 @@ ad__judgement ad__judge(const ad__slice *line, double claimed, double rtol) {
     return j;
 }
 
+/* Only the shortest steps reveal that longer ones are too long for the function. */
+static bool same_in_the_last_places(const ad__slice *line, ad__estimate *e) {
+    const ad__estimate deep = deeper(line, e);
+    e->evaluations = deep.evaluations;
+    return deep.shape == AD__SMOOTH && fabs(deep.slope - e->slope) <= deep.error + e->error;
+}
+
+void ad__look_closer(ad__judgement *j, const ad__slice *line, double claimed, double rtol) {
+    const ad__estimate *e = &j->estimate;
+    ad__judgement       closer = *j;
+    const double        allowed = rtol * larger(e->slope, claimed);
+    if (j->verdict != AD_PASS || e->shape != AD__SMOOTH || is_coarse(line) || !(j->gap > e->error))
+        return;
+    if (!(MARGIN * e->error > fmax(allowed, POOR * larger(e->slope, claimed)))) return;
+    const bool better = refine(line, &closer.estimate);
+    j->estimate.evaluations = closer.estimate.evaluations;
+    if (!better ||
+        !(fabs(closer.estimate.slope - claimed) > fmax(allowed, MARGIN * closer.estimate.error)))
+        return;
+    if (!same_in_the_last_places(line, &closer.estimate)) return;
+    noise_far_away(line, &closer.estimate);
+    closer.verdict = judge_smooth(line, claimed, rtol, &closer);
+    if (closer.verdict == AD_FAIL) *j = closer;
+}
+
 void ad__allow_rounding(ad__judgement *j, double terms, double claimed) {
     const double allowed = AD__TERMS * terms;
     const bool   smooth = j->estimate.shape == AD__SMOOTH;
@@ -615,6 +725,16 @@ void ad__allow_rounding(ad__judgement *j, double terms, double claimed) {
     j->tolerance = allowed;
     j->verdict =
         smooth && allowed <= RESOLVED * larger(claimed, j->estimate.slope) ? AD_PASS : AD_WEAK;
+}
+
+/* ---- a hint ---------------------------------------------------------------------------------- */
+
+ad__judgement ad__suspect(const ad__slice *line, double claimed) {
+    ad__judgement j = {AD_PASS, NAN, NAN, by_long_steps(line)};
+    if (j.estimate.shape != AD__SMOOTH) return j;
+    j.gap = fabs(j.estimate.slope - claimed), j.tolerance = MARGIN * j.estimate.error;
+    if (j.gap > j.tolerance) j.verdict = AD_FAIL;
+    return j;
 }
 
 /* ---- noise of a function that can only be called --------------------------------------------- */

@@ -65,10 +65,19 @@ typedef struct ad__judgement {
  * evaluations. */
 ad__judgement ad__judge(const ad__slice *line, double claimed, double rtol);
 
+/* A second look, in long steps, at a claim that passes only because the estimate is poor: FAIL if
+ * they resolve the slope better and exclude the claim. Not for sums of claims: the tolerance of a
+ * direction covers what each of its claims may be off by. */
+void ad__look_closer(ad__judgement *j, const ad__slice *line, double claimed, double rtol);
+
 /* A claim that was computed by adding up terms is no better than what a few hundred roundings do to
  * these. A gap within that does not fail; nor does it pass, but is WEAK, unless that error is
  * negligible compared with the claim. */
 void ad__allow_rounding(ad__judgement *j, double terms, double claimed);
+
+/* What a few long steps see: FAIL if the claim is off by more than their noise and what terms of
+ * higher order may add. Only a hint where to look closer: there is no second opinion. */
+ad__judgement ad__suspect(const ad__slice *line, double claimed);
 
 /* The rounding error at t of a function that can only be called, measured by differences of high
  * order at steps so small compared with `length` that those of a smooth function vanish. unit: of

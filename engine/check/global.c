@@ -1,6 +1,11 @@
 /* global.c - the claim against differences of the whole function: by coordinates, or along random
  * directions, which are bisected where they fail.
  *
+ * What is wrong in a coordinate that is small beside the others is within the tolerance of a
+ * direction. So a few steps in which each coordinate moves by about 1 look again at a direction
+ * that does not fail; if they see a gap that is more than noise, the direction is suspect, and
+ * bisected too. Then only coordinates decide.
+ *
  * The estimate by differences is made without looking at the claim; the claim only decides how much
  * of that work is needed. */
 #include "check/global.h"
@@ -19,7 +24,8 @@ enum {
     STACK = 128,
     KINK_DIRECTIONS = 8,
     NEARBY = 8,
-    ROUNDINGS = 256
+    ROUNDINGS = 256,
+    LOOKS = 3 /* for each halving of a suspect direction: two halves, and one to spare */
 };
 
 static void name_of(const ad__task *t, size_t i, char text[AD__NAME_ROOM]) {
@@ -50,19 +56,24 @@ ad__judgement ad__judge_coordinate(ad__task *t, size_t i) {
     const double    claimed = claim_of(t, i);
     const ad__slice line = t->s->coordinate(t->s->self, i);
     ad__judgement   j = ad__judge(&line, claimed, t->options.rtol);
-    const double   *terms = j.verdict == AD_FAIL ? terms_of(t) : NULL;
+    ad__look_closer(&j, &line, claimed, t->options.rtol);
+    const double *terms = j.verdict == AD_FAIL ? terms_of(t) : NULL;
     if (terms != NULL) ad__allow_rounding(&j, terms[i], claimed);
     return j;
 }
 
-static ad_verdict check_coordinate(ad__task *t, size_t i) {
-    char                name[AD__NAME_ROOM];
-    const ad__judgement j = ad__judge_coordinate(t, i);
+static ad_verdict report_coordinate(ad__task *t, size_t i, const ad__judgement *j) {
+    char name[AD__NAME_ROOM];
     name_of(t, i, name);
     if (!isfinite(t->s->x[i]) && t->r->infinite == SIZE_MAX) t->r->infinite = i;
-    ad__report_line(t->r, &t->r->first, name, i, claim_of(t, i), &j);
-    t->r->coordinate[i] = (unsigned char)j.verdict;
-    return j.verdict;
+    ad__report_line(t->r, &t->r->first, name, i, claim_of(t, i), j);
+    t->r->coordinate[i] = (unsigned char)j->verdict;
+    return j->verdict;
+}
+
+static ad_verdict check_coordinate(ad__task *t, size_t i) {
+    const ad__judgement j = ad__judge_coordinate(t, i);
+    return report_coordinate(t, i, &j);
 }
 
 static double along(const ad__subject *s, const double direction[]) {
@@ -101,22 +112,56 @@ ad__judgement ad__judge_along(ad__task *t, const double direction[], double *cla
     return j;
 }
 
-/* Does the direction, restricted to coordinates from..end-1, fail? */
+/* The sum of the claims is rounded, and so are the claims, each by its own terms. */
+static double rounded_terms(ad__task *t, const double direction[]) {
+    const ad__subject *s = t->s;
+    const double      *terms = terms_of(t);
+    double             total = 0;
+    for (size_t i = 0; i < s->n; i++)
+        if (direction[i] != 0)
+            total += fmax(fabs(s->claimed[i]), terms != NULL ? terms[i] : 0) * fabs(direction[i]);
+    return total;
+}
+
+/* FAIL: the direction is suspect. */
+static ad__judgement suspect_along(ad__task *t, const double direction[]) {
+    const ad__subject *s = t->s;
+    if (t->options.unit > 0 || s->claim != NULL) return (ad__judgement){.verdict = AD_PASS};
+    const ad__slice line = s->direction(s->self, direction);
+    ad__judgement   j = ad__suspect(&line, along(s, direction));
+    if (j.verdict != AD_FAIL) return j;
+    j.tolerance += AD__TERMS * rounded_terms(t, direction);
+    if (!(j.gap > j.tolerance)) j.verdict = AD_PASS;
+    return j;
+}
+
+/* Does the direction, restricted to coordinates from..end-1, fail, or is it suspect? */
 static bool part_fails(ad__task *t, size_t from, size_t end) {
     double claimed;
     for (size_t i = 0; i < t->s->n; i++) t->part[i] = i >= from && i < end ? t->direction[i] : 0;
-    return ad__judge_along(t, t->part, &claimed).verdict == AD_FAIL;
+    if (!t->suspects) return ad__judge_along(t, t->part, &claimed).verdict == AD_FAIL;
+    t->looks++;
+    return suspect_along(t, t->part).verdict == AD_FAIL;
+}
+
+/* Where a direction is only suspect, a coordinate that does not fail is not reported. */
+static ad_verdict look_at(ad__task *t, size_t i) {
+    if (t->r->coordinate[i] == AD_FAIL) return AD_PASS;
+    if (!t->suspects) return check_coordinate(t, i);
+    const ad__judgement j = ad__judge_coordinate(t, i);
+    t->looks++;
+    return j.verdict == AD_FAIL ? report_coordinate(t, i, &j) : AD_PASS;
 }
 
 /* Halve a range that fails, keeping the halves that fail themselves, down to single coordinates. */
 static void bisect(ad__task *t, size_t from, size_t end) {
     size_t stack[STACK][2], depth = 1;
     stack[0][0] = from, stack[0][1] = end;
-    while (depth > 0 && t->found < MOST_FOUND && !t->r->no_memory) {
+    while (depth > 0 && t->found < MOST_FOUND && !t->r->no_memory &&
+           !(t->suspects && t->looks >= t->most_looks)) {
         const size_t low = stack[--depth][0], high = stack[depth][1];
         if (high - low == 1) {
-            const ad_verdict verdict =
-                t->r->coordinate[low] == AD_FAIL ? AD_PASS : check_coordinate(t, low);
+            const ad_verdict verdict = look_at(t, low);
             if (verdict == AD_FAIL) t->found++;
             if (verdict == AD_KINK) t->kinked++;
             continue;
@@ -143,6 +188,33 @@ void ad__find_wrong(ad__task *t, size_t from, size_t count) {
         if (r->coordinate[i] == AD_INCONCLUSIVE) r->coordinate[i] = AD_KINK;
 }
 
+/* As along the direction on the unit sphere. */
+static void fail_line(ad_check_line *line, const ad__judgement *j, double scale) {
+    line->verdict = AD_FAIL;
+    line->estimate = j->estimate.slope / scale, line->error = j->estimate.error / scale;
+    line->gap = j->gap / scale, line->tolerance = j->tolerance / scale;
+    line->step = j->estimate.step * scale;
+}
+
+void ad__begin_looks(ad__task *t, size_t count) {
+    t->looks = 0, t->most_looks = LOOKS * (size_t)(1 + ilogb((double)count));
+}
+
+bool ad__find_hidden(ad__task *t, size_t from, size_t count) {
+    const size_t line = t->r->first.count - 1, found = t->found;
+    const double scale = sqrt((double)count);
+    if (t->looks >= t->most_looks || t->r->no_memory) return false;
+    for (size_t i = 0; i < t->s->n; i++) t->direction[i] *= scale;
+    const ad__judgement j = suspect_along(t, t->direction);
+    if (j.verdict != AD_FAIL) return false;
+    t->suspects = true;
+    bisect(t, from, from + count);
+    t->suspects = false;
+    if (t->found == found || t->r->no_memory) return false;
+    fail_line(&t->r->first.line[line], &j, scale);
+    return true;
+}
+
 /* With few digits the slope along a random direction can be lost in the noise of the function. That
  * along the claim is as large as one can be, if the claim is right; the differences do not look at
  * it. */
@@ -159,6 +231,28 @@ static void along_the_claim(const ad__subject *s, size_t from, size_t count, dou
     }
 }
 
+/* Random, in the coordinates from..from+count-1 whose claims are finite: the others were checked
+ * one by one before this. */
+static void choose_direction(ad__task *t, size_t from, size_t count, bool first) {
+    const ad__subject *s = t->s;
+    for (size_t i = 0; i < s->n; i++) t->direction[i] = 0;
+    ad__block_direction(&t->random, t->options.unit, count, s->x + from, t->direction + from);
+    if (first && t->options.unit > 0) along_the_claim(s, from, count, t->direction);
+    for (size_t i = from; i < from + count; i++)
+        if (!isfinite(s->claimed[i])) t->direction[i] = 0;
+}
+
+/* Sets *hidden if the direction fails only because a coordinate does that is small beside the
+ * others. */
+static ad_verdict check_direction(ad__task *t, const char *name, size_t from, size_t count,
+                                  bool *hidden) {
+    double              claimed;
+    const ad__judgement j = ad__judge_along(t, t->direction, &claimed);
+    ad__report_line(t->r, &t->r->first, name, SIZE_MAX, claimed, &j);
+    *hidden = j.verdict <= AD_WEAK && ad__find_hidden(t, from, count);
+    return *hidden ? AD_FAIL : j.verdict;
+}
+
 static void check_block(ad__task *t, const char *name, size_t from, size_t count) {
     const ad__subject *s = t->s;
     if (count <= FEW) {
@@ -167,21 +261,17 @@ static void check_block(ad__task *t, const char *name, size_t from, size_t count
         return;
     }
     ad_verdict worst = AD_PASS;
+    bool       hidden = false;
+    ad__begin_looks(t, count);
     for (int d = 0; d < DIRECTIONS && worst != AD_FAIL && !t->r->no_memory; d++) {
-        double claimed;
-        for (size_t i = 0; i < s->n; i++) t->direction[i] = 0;
-        ad__block_direction(&t->random, t->options.unit, count, s->x + from, t->direction + from);
-        if (d == 0 && t->options.unit > 0) along_the_claim(s, from, count, t->direction);
-        for (size_t i = from; i < from + count; i++)
-            if (!isfinite(s->claimed[i])) t->direction[i] = 0; /* checked one by one before this */
-        const ad__judgement j = ad__judge_along(t, t->direction, &claimed);
-        ad__report_line(t->r, &t->r->first, name, SIZE_MAX, claimed, &j);
-        if (j.verdict > worst) worst = j.verdict;
+        choose_direction(t, from, count, d == 0);
+        const ad_verdict verdict = check_direction(t, name, from, count, &hidden);
+        if (verdict > worst) worst = verdict;
     }
     for (size_t i = from; i < from + count; i++)
-        if (isfinite(s->claimed[i]))
+        if (isfinite(s->claimed[i]) && !(hidden && t->r->coordinate[i] == AD_FAIL))
             t->r->coordinate[i] = (unsigned char)(worst == AD_FAIL ? AD_INCONCLUSIVE : worst);
-    if (worst == AD_FAIL) ad__find_wrong(t, from, count);
+    if (worst == AD_FAIL && !hidden) ad__find_wrong(t, from, count);
 }
 
 /* In a sum a claim that is not finite would hide all others, so these are checked first, one by

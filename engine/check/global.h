@@ -28,6 +28,9 @@ typedef struct ad__task {
     double            *direction, *part; /* n each */
     /* of a bisection: how many coordinates fail, and how many are on a kink */
     size_t             found, kinked;
+    /* of a bisection of what is only suspect: how many parts were looked at, and the most */
+    bool               suspects;
+    size_t             looks, most_looks;
 } ad__task;
 
 /* False: out of memory, which is noted in the report. */
@@ -48,6 +51,13 @@ double ad__claims_rounding(double unit, size_t n, const double claimed[], const 
 /* Bisects coordinates from..from+count-1 of t->direction, along which the claim fails: as the line
  * added last says. */
 void ad__find_wrong(ad__task *t, size_t from, size_t count);
+
+/* The same for a direction that does not fail, if longer steps than those of its line make it
+ * suspect: true if a coordinate fails by itself. Then the line added last fails too; else nothing
+ * is reported. t->direction is made longer. ad__begin_looks: before the first direction of these
+ * coordinates. */
+void ad__begin_looks(ad__task *t, size_t count);
+bool ad__find_hidden(ad__task *t, size_t from, size_t count);
 
 /* All coordinates, or the direction of the options: adds lines, and sets the verdicts of the
  * coordinates. */

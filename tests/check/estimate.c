@@ -687,3 +687,29 @@ Test(estimate, rounding_of_terms_is_allowed_beside_a_kink_too) {
                       j.estimate.error);
     }
 }
+
+/* A gap that is more than the error of the estimate, 76.8 noise, is looked at in steps of 0.4, 0.8,
+ * ..., 3.2: the noise of each, times its weight, adds up to 6.7946 noise (the sum of 2 (8!)^2 /
+ * ((8 - k)! (8 + k)! k), 2.71786, over 0.4). */
+Test(estimate, closer_look_at_a_smooth_slope_by_hand) {
+    /* clang-format off */
+    const struct { double claimed, rtol, tolerance; ad_verdict verdict; bool looks; } of[] = {
+        {2 - 7e-7, 1e-9, 67.946e-9, AD_FAIL, true},
+        {2 + 7e-7, 1e-9, 67.946e-9, AD_FAIL, true},
+        {2 - 7e-7, 1e-6, 2e-6, AD_PASS, false},
+        {2 - 7e-8, 1e-9, 768e-9, AD_PASS, false},
+        {2, 1e-9, 768e-9, AD_PASS, false},
+    };
+    /* clang-format on */
+    for (size_t k = 0; k < sizeof of / sizeof *of; k++) {
+        cubic           p = {{0, 2, 1, 1}, ALL_OF_IT};
+        const ad__slice line = cubic_line(&p, 1e-9);
+        ad__judgement   j = ad__judge(&line, of[k].claimed, of[k].rtol);
+        const size_t    before = j.estimate.evaluations;
+        cr_expect_eq(j.verdict, AD_PASS);
+        ad__look_closer(&j, &line, of[k].claimed, of[k].rtol);
+        cr_expect_eq(j.verdict, of[k].verdict, "%zu: %s", k, ad_verdict_text(j.verdict));
+        cr_expect(fabs(j.tolerance - of[k].tolerance) < 1e-11, "%zu: %.17g", k, j.tolerance);
+        cr_expect_eq(j.estimate.evaluations > before, of[k].looks, "%zu", k);
+    }
+}

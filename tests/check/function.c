@@ -104,3 +104,58 @@ Test(function, arguments_of_a_function_are_asked_about) {
     expect_refused(ad_check_function(lonely, NULL, 1, x, NULL, NULL), AD_BAD_ARGUMENT);
     expect_refused(ad_check_function(lonely, NULL, 0, NULL, NULL, NULL), AD_OK);
 }
+
+/* ---- values that are large beside their change ----------------------------------------------- */
+
+/* at + size*g: sin, exp, log(3 + x), and a polynomial */
+typedef struct offset {
+    double at, size;
+    int    g;
+} offset;
+
+static double shifted(size_t n, const double x[], void *context) {
+    const offset *o = context;
+    const double  t = x[0], g = o->g == 0 ? sin(t)
+                              : o->g == 1 ? exp(t)
+                              : o->g == 2 ? log(3 + t)
+                                          : t * t * (t - 3) + t;
+    (void)n;
+    return o->at + o->size * g;
+}
+
+static double slope_of_shifted(const offset *o, double t) {
+    const double slope = o->g == 0 ? cos(t)
+                       : o->g == 1 ? exp(t)
+                       : o->g == 2 ? 1 / (3 + t)
+                                   : 3 * t * t - 6 * t + 1;
+    return o->size * slope;
+}
+
+static ad_verdict of_shifted(offset *o, double x, double factor) {
+    const double     claimed = slope_of_shifted(o, x) * factor;
+    ad_check_report *r = ad_check_function(shifted, o, 1, &x, &claimed, NULL);
+    const ad_verdict verdict = ad_check_verdict(r);
+    ad_check_free(r);
+    return verdict;
+}
+
+Test(function, error_is_found_where_the_value_is_large_beside_its_change) {
+    offset o = {1, 1e-6, 0};
+    cr_expect_eq(of_shifted(&o, 0.5, 1 + 1e-7), AD_FAIL);
+    cr_expect_eq(of_shifted(&o, 0.5, 1 - 1e-7), AD_FAIL);
+    cr_expect_eq(of_shifted(&o, 0.5, 1), AD_PASS);
+}
+
+/* Right claims never fail; those that are off by half a millionth do at most points. */
+Test(function, right_gradients_pass_where_the_value_is_large_beside_its_change) {
+    uint64_t state = 5;
+    int      found = 0;
+    for (int k = 0; k < 400; k++) {
+        offset       o = {k % 8 < 4 ? 1 : 1e3, k % 8 < 4 ? 1e-6 : 1e-3, k % 4};
+        const double x = random_uniform(&state, -2, 2);
+        for (int error = -1; error <= 1; error++)
+            cr_expect_neq(of_shifted(&o, x, 1 + error * 1e-12), AD_FAIL, "%d at %.17g", k % 8, x);
+        found += of_shifted(&o, x, 1 + 5e-7) == AD_FAIL;
+    }
+    cr_expect_gt(found, 300, "%d", found);
+}
