@@ -356,8 +356,8 @@ Test(explain, a_node_that_passes_on_too_early_loses_what_comes_after) {
     const char *words[] = {
         "1/3", "#3 #1 + #2", "2/3", "#1 exp(#0)", "#0  += 1 * 1 = 1", "3/3", "#2 #1 * #1",
         "d#3/d#0 = 1",
-        "1 of 1 DISAGREE with differences: a node that passes on its gradient\n"
-        "          before all its users",
+        ("1 of 1 DISAGREE with differences: a node that passes on its gradient\n"
+         "          before all its users"),
     };
     /* clang-format on */
     expect_in_order(9, words);
