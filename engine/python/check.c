@@ -326,43 +326,67 @@ static PyObject *function_check_hessian_times(PyObject *module, PyObject *args) 
     return checked(&s, check_hessian);
 }
 
-static PyObject *recorded(ad_var y, const py_list *x, const double *claimed, py_tape *tape,
-                          const ad_check_options *options) {
-    if (tape != NULL) py_tape_enter(tape);
-    PyThreadState *const   thread = PyEval_SaveThread();
-    ad_check_report *const report = ad_check(y, x->n, x->v, claimed, options);
-    PyEval_RestoreThread(thread);
-    if (tape != NULL) py_tape_leave(tape);
-    if (tape == NULL || !py_operations_raised(tape)) return py_report_new(report);
-    ad_tape_clear(tape->tape);
-    ad_check_free(report);
-    return NULL;
+/* A check of what is recorded, on the heap: its thread may outlive the call. */
+typedef struct recorded_check {
+    ad_var     y;
+    py_list    x;
+    py_numbers claimed;
+    py_options o;
+    PyObject  *tape; /* NULL: plain numbers */
+} recorded_check;
+
+static ad_check_report *check_recorded(void *data) {
+    const recorded_check *c = data;
+    return ad_check(c->y, c->x.n, c->x.v, c->claimed.taken ? py_numbers_at(&c->claimed) : NULL,
+                    &c->o.options);
+}
+
+/* Raises what an operation raised. */
+static void release_recorded(void *data) {
+    recorded_check *c = data;
+    if (c->tape != NULL && py_operations_raised((py_tape *)c->tape))
+        ad_tape_clear(((py_tape *)c->tape)->tape);
+    py_numbers_drop(&c->claimed);
+    py_list_drop(&c->x);
+    py_options_drop(&c->o);
+    Py_XDECREF(c->tape);
+    PyMem_Free(c);
+}
+
+/* Fills c, as far as false; release_recorded drops it in any case. */
+static bool take_recorded(recorded_check *c, PyObject *args, py_tape **tape) {
+    PyObject *given, *leaves, *claims, *dict;
+    if (!PyArg_ParseTuple(args, "OOOO", &given, &leaves, &claims, &dict)) return false;
+    if (!py_operand(given, &c->y, tape)) {
+        if (!PyErr_Occurred()) PyErr_Format(PyExc_TypeError, "check: %R is no variable", given);
+        return false;
+    }
+    c->tape = (PyObject *)*tape;
+    Py_XINCREF(c->tape);
+    if (!py_options_take(dict, &c->o) || !py_list_take(leaves, "check", &c->x) ||
+        !py_tape_join(tape, c->x.tape) || !py_options_fit(&c->o, c->x.n))
+        return false;
+    if (c->tape == NULL && *tape != NULL) c->tape = Py_NewRef((PyObject *)*tape);
+    return claims == Py_None || /* what the library says itself */
+           (py_numbers_take(claims, "claimed", &c->claimed) && claims_fit(&c->claimed, c->x.n));
 }
 
 /* check_recorded(y, x, claimed or None, options) */
 static PyObject *function_check_recorded(PyObject *module, PyObject *args) {
     (void)module;
-    PyObject  *given, *leaves, *claims, *dict, *result = NULL;
-    py_numbers claimed = {.taken = false};
-    py_options o;
-    py_list    x;
-    ad_var     y;
-    py_tape   *tape = NULL;
-    if (!PyArg_ParseTuple(args, "OOOO", &given, &leaves, &claims, &dict)) return NULL;
-    if (!py_operand(given, &y, &tape))
-        return PyErr_Occurred() ? NULL
-                                : PyErr_Format(PyExc_TypeError, "check: %R is no variable", given);
-    if (!py_options_take(dict, &o)) return NULL;
-    if (py_list_take(leaves, "check", &x)) {
-        const bool own = claims == Py_None; /* what the library says itself */
-        if (py_tape_join(&tape, x.tape) && py_options_fit(&o, x.n) &&
-            (own || (py_numbers_take(claims, "claimed", &claimed) && claims_fit(&claimed, x.n))))
-            result = recorded(y, &x, own ? NULL : py_numbers_at(&claimed), tape, &o.options);
-        py_numbers_drop(&claimed);
-        py_list_drop(&x);
+    py_tape         *tape = NULL;
+    ad_check_report *report;
+    recorded_check  *c = PyMem_Calloc(1, sizeof *c);
+    if (c == NULL) return PyErr_NoMemory();
+    if (!take_recorded(c, args, &tape) || (tape != NULL && !py_tape_free_to_use(tape))) {
+        PyObject *type, *value, *trace;
+        PyErr_Fetch(&type, &value, &trace);
+        release_recorded(c);
+        PyErr_Restore(type, value, trace);
+        return NULL;
     }
-    py_options_drop(&o);
-    return result;
+    const py_job job = {check_recorded, release_recorded, c, tape};
+    return py_job_run(&job, &report) ? py_report_new(report) : NULL;
 }
 
 static PyMethodDef functions[] = {

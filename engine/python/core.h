@@ -157,4 +157,17 @@ bool py_options_take(PyObject *dict, py_options *o);
 bool py_options_fit(const py_options *o, size_t n);
 void py_options_drop(py_options *o);
 
+/* A check in a thread of its own. `run` is called without the GIL, `release` once with it, when the
+ * check is done, whether or not the caller still waits; the tape, if any, is entered meanwhile. */
+typedef struct py_job {
+    ad_check_report *(*run)(void *data);
+    void (*release)(void *data);
+    void    *data;
+    py_tape *tape;
+} py_job;
+
+/* False with an exception: interrupted, and the job left to its thread; or `release` raised one.
+ * The report is the caller's. */
+bool py_job_run(const py_job *job, ad_check_report **report);
+
 #endif

@@ -228,30 +228,46 @@ static PyObject *program_repr(PyObject *self) {
 
 /* ---- a check of its gradient ----------------------------------------------------------------- */
 
+/* A check of a program, on the heap: its thread may outlive the call. */
+typedef struct program_checked {
+    PyObject  *program;
+    py_options o;
+    call       c;
+} program_checked;
+
+static ad_check_report *check_program(void *data) {
+    const program_checked *d = data;
+    return ad_check_program(((py_program *)d->program)->program, d->c.w, d->c.rows, d->c.x,
+                            &d->o.options);
+}
+
+/* Raises what an operation raised. */
+static void release_program(void *data) {
+    program_checked *d = data;
+    py_operations_raised(((py_program *)d->program)->tape);
+    call_drop(&d->c);
+    py_options_drop(&d->o);
+    Py_DECREF(d->program);
+    PyMem_Free(d);
+}
+
 static PyObject *program_check(PyObject *self, PyObject *args) {
     const py_program *p = (const py_program *)self;
     PyObject         *pair[2], *dict;
-    py_options        o;
-    call              c;
-    if (!PyArg_ParseTuple(args, "OOO", &pair[0], &pair[1], &dict) || !py_options_take(dict, &o))
+    ad_check_report  *report;
+    program_checked  *d = PyMem_Calloc(1, sizeof *d);
+    if (d == NULL) return PyErr_NoMemory();
+    if (!PyArg_ParseTuple(args, "OOO", &pair[0], &pair[1], &dict) ||
+        !py_options_take(dict, &d->o) || !call_take(p, pair, 2, "check", &d->c) ||
+        !py_options_fit(&d->o, p->params)) {
+        call_drop(&d->c);
+        py_options_drop(&d->o);
+        PyMem_Free(d);
         return NULL;
-    PyObject *report = NULL;
-    if (call_take(p, pair, 2, "check", &c)) {
-        if (!py_options_fit(&o, p->params)) {
-            call_drop(&c);
-            py_options_drop(&o);
-            return NULL;
-        }
-        ad_check_report     *r;
-        PyThreadState *const thread = PyEval_SaveThread();
-        r = ad_check_program(p->program, c.w, c.rows, c.x, &o.options);
-        PyEval_RestoreThread(thread);
-        if (py_operations_raised(p->tape)) ad_check_free(r);
-        else report = py_report_new(r);
-        call_drop(&c);
     }
-    py_options_drop(&o);
-    return report;
+    d->program = Py_NewRef(self);
+    const py_job job = {check_program, release_program, d, NULL};
+    return py_job_run(&job, &report) ? py_report_new(report) : NULL;
 }
 
 /* ---- making one ------------------------------------------------------------------------------ */

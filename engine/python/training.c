@@ -322,35 +322,56 @@ static PyObject *function_train(PyObject *module, PyObject *args) {
     return finished(&r, r.history);
 }
 
+/* A check of a model, on the heap: its thread may outlive the call. */
+typedef struct model_check {
+    run        r;
+    py_data   *data;
+    Py_ssize_t rows;
+    py_options o;
+} model_check;
+
+static ad_check_report *check_model(void *data) {
+    model_check *c = data;
+    return nn_check(c->r.model->model, loss_of, &c->r, c->data->data,
+                    c->rows > 0 ? (size_t)c->rows : 0, &c->o.options);
+}
+
+/* Raises what the loss or an operation raised. */
+static void release_model(void *data) {
+    model_check *c = data;
+    in_use(&c->r, c->data, NULL, -1);
+    nn_model_clear(c->r.model->model); /* the report has the sentence */
+    if (c->r.type != NULL) PyErr_Restore(c->r.type, c->r.error, c->r.trace);
+    else py_operations_raised(c->r.model->tape);
+    py_options_drop(&c->o);
+    Py_DECREF((PyObject *)c->r.model);
+    Py_DECREF((PyObject *)c->data);
+    Py_DECREF(c->r.loss);
+    PyMem_Free(c);
+}
+
 /* _nn_check(model, loss, data, rows, options) */
 static PyObject *function_check(PyObject *module, PyObject *args) {
     (void)module;
-    py_data   *data;
-    Py_ssize_t rows;
-    PyObject  *dict;
-    py_options o;
-    run        r = {0};
-    if (!PyArg_ParseTuple(args, "O!OO!nO", py_model_type, &r.model, &r.loss, py_data_type, &data,
-                          &rows, &dict) ||
-        !py_tape_free_to_use(r.model->tape) || !py_options_take(dict, &o))
-        return NULL;
-    if (!py_options_fit(&o, nn_model_count(r.model->model))) {
-        py_options_drop(&o);
+    PyObject        *dict;
+    ad_check_report *report;
+    model_check     *c = PyMem_Calloc(1, sizeof *c);
+    if (c == NULL) return PyErr_NoMemory();
+    if (!PyArg_ParseTuple(args, "O!OO!nO", py_model_type, &c->r.model, &c->r.loss, py_data_type,
+                          &c->data, &c->rows, &dict) ||
+        !py_options_take(dict, &c->o) ||
+        !py_options_fit(&c->o, nn_model_count(c->r.model->model)) ||
+        !py_tape_free_to_use(c->r.model->tape)) {
+        py_options_drop(&c->o);
+        PyMem_Free(c);
         return NULL;
     }
-    py_tape_enter(r.model->tape);
-    in_use(&r, data, NULL, +1);
-    PyThreadState *const   thread = PyEval_SaveThread();
-    ad_check_report *const report =
-        nn_check(r.model->model, loss_of, &r, data->data, rows > 0 ? (size_t)rows : 0, &o.options);
-    PyEval_RestoreThread(thread);
-    in_use(&r, data, NULL, -1);
-    py_tape_leave(r.model->tape);
-    py_options_drop(&o);
-    nn_model_clear(r.model->model); /* the report has the sentence */
-    if (r.type == NULL && !py_operations_raised(r.model->tape)) return py_report_new(report);
-    ad_check_free(report);
-    return r.type != NULL ? finished(&r, NULL) : NULL;
+    Py_INCREF((PyObject *)c->r.model);
+    Py_INCREF((PyObject *)c->data);
+    Py_INCREF(c->r.loss);
+    in_use(&c->r, c->data, NULL, +1);
+    const py_job job = {check_model, release_model, c, c->r.model->tape};
+    return py_job_run(&job, &report) ? py_report_new(report) : NULL;
 }
 
 static PyMethodDef functions[] = {

@@ -324,6 +324,34 @@ print(tapir.check(lambda x: float(x)**2, 1.0, 2.0).verdict)
     assert out.split() == ["interrupted", "PASS"]
 
 
+@pytest.mark.parametrize("check", [
+    "x = t.inputs(np.ones(300)); y = slow(x); check = lambda: tapir.check(y, x, coordinates=300)",
+    "p = tapir.compile(slow, params=300); check = lambda: tapir.check_program(p, np.ones(300))",
+    "m = nn.Model(); w = m.param('w', 300); check = lambda: nn.check(m, lambda x, y: slow(w) + x[0], "
+    "(np.ones((8, 1)), np.ones(8)), coordinates=300)",
+], ids=["tape", "program", "model"])
+def test_an_interrupt_ends_a_check_that_calls_no_python(check):
+    out, _ = run_interrupted(f"""
+import tapir, time, numpy as np
+from tapir import nn
+t = tapir.Tape()
+def slow(x):
+    y = (x*x).sum()
+    for _ in range(60000):
+        y = tapir.sin(y)*1.1 + x[0]
+    return y
+{check}
+print("ready")
+began = time.monotonic()
+try:
+    print(check().verdict)
+except KeyboardInterrupt:
+    print("interrupted", time.monotonic() - began < 3)
+print(tapir.check(lambda x: float(x)**2, 1.0, 2.0).verdict)
+""")
+    assert out.split() == ["interrupted", "True", "PASS"]
+
+
 def test_checks_run_in_several_threads():
     found = []
 
