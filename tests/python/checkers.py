@@ -44,6 +44,7 @@ import torch
 import cases
 import tapir
 
+VERDICTS = [verdict.name for verdict in tapir.Verdict]
 SIZES = (1e-7, 1e-6, 1e-5, 1e-4, 1e-3)
 GROSS = "gross"
 POINTS = {"scalar": 4, "vector": 3}
@@ -431,11 +432,11 @@ def show_verdicts(answers, markdown):
     """The verdicts of tapir.check by what was claimed."""
     groups = {"right": lambda a: a.claim.size is None, "wrong, resolvable": resolvable,
               "wrong, not resolvable": lambda a: a.claim.size is not None and not resolvable(a)}
-    heads = ["claimed", *tapir.VERDICTS, "raised"]
+    heads = ["claimed", *VERDICTS, "raised"]
     counts = {name: collections.Counter(a.verdicts["`tapir.check`"] for a in answers if within(a))
               for name, within in groups.items()}
-    show_table([[name, *(str(count[v]) for v in tapir.VERDICTS),
-                 str(sum(count.values()) - sum(count[v] for v in tapir.VERDICTS))]
+    show_table([[name, *(str(count[v]) for v in VERDICTS),
+                 str(sum(count.values()) - sum(count[v] for v in VERDICTS))]
                 for name, count in counts.items()], heads, markdown)
 
 
