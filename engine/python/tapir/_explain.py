@@ -1,7 +1,5 @@
 """Explanations and pictures, as text that a notebook shows for what it is."""
 
-import html
-
 from . import _tapir
 
 ORDERS = ("tape", "depth-first")
@@ -15,6 +13,7 @@ class Text(str):
         return str(self)
 
     def _repr_html_(self):
+        import html  # takes as long to load as the package
         return f"<pre>{html.escape(self)}</pre>"
 
 
