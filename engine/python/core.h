@@ -70,6 +70,8 @@ bool py_operations_raised(const py_tape *tape);
 bool        py_tape_join(py_tape **tape, py_tape *other);
 /* The new object, or the tape's error as an exception. */
 PyObject   *py_var_new(py_tape *tape, ad_var v);
+/* The same for n of them, as a list. */
+PyObject   *py_vars_new(py_tape *tape, size_t n, const ad_var v[]);
 /* UTF-8 without a zero inside, or NULL with an exception. */
 const char *py_utf8(PyObject *string, const char *what);
 /* A variable or a number; *tape is set if it was NULL. False without an exception if x is neither,
@@ -105,13 +107,9 @@ static inline size_t py_numbers_count(const py_numbers *n) {
 }
 
 /* A new array of this shape (a tuple), a NumPy array if NumPy was found; its numbers in *to. */
-PyObject  *py_array_new(PyObject *shape, Py_buffer *to);
+PyObject *py_array_new(PyObject *shape, Py_buffer *to);
 /* the same of one axis */
-PyObject  *py_array_flat(size_t n, Py_buffer *to);
-/* the tuple (a..., b...) */
-PyObject  *py_shape_join(PyObject *a, PyObject *b);
-/* the product of the numbers of a tuple; -1 with an exception */
-Py_ssize_t py_shape_count(PyObject *shape);
+PyObject *py_array_flat(size_t n, Py_buffer *to);
 
 /* For PyArg_ParseTuple's O&: a whole number from 0 to 2^64 - 1, as unsigned long long. */
 int py_whole(PyObject *x, void *to);
@@ -140,7 +138,10 @@ bool py_add_operation(PyObject *module);
 /* in networks.h and the files that include it */
 bool py_add_nn(PyObject *module);
 
-/* Types whose `new` is not to be called. */
+/* Room for an object of a type whose `new` and `dealloc` call these; NULL with an exception. */
+PyObject     *py_allocate(PyTypeObject *type);
+void          py_release(PyObject *self);
+/* Adds a type to the module. */
 PyTypeObject *py_type(PyObject *module, PyType_Spec *spec);
 bool          py_functions(PyObject *module, PyMethodDef *functions);
 PyObject     *py_report_new(ad_check_report *report);

@@ -12,19 +12,15 @@ static PyObject *data_of(PyTypeObject *type, nn_data *data) {
         nn_data_free(data);
         return NULL;
     }
-    allocfunc allocate = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
-    py_data  *self = (py_data *)allocate(type, 0);
+    py_data *self = (py_data *)py_allocate(type);
     if (self == NULL) nn_data_free(data);
     else self->data = data;
     return (PyObject *)self;
 }
 
 static void data_dealloc(PyObject *self) {
-    PyTypeObject *type = Py_TYPE(self);
     nn_data_free(((py_data *)self)->data);
-    freefunc release = (freefunc)PyType_GetSlot(type, Py_tp_free);
-    release(self);
-    Py_DECREF(type);
+    py_release(self);
 }
 
 static nn_data *of(PyObject *self) {

@@ -339,16 +339,6 @@ static PyObject *function_tangent(PyObject *module, PyObject *args) {
     return result;
 }
 
-static PyObject *list_of(py_tape *tape, size_t n, const ad_var v[]) {
-    PyObject *list = PyList_New((Py_ssize_t)n);
-    for (size_t i = 0; list != NULL && i < n; i++) {
-        PyObject *x = py_var_new(tape, v[i]);
-        if (x == NULL) Py_CLEAR(list);
-        else PyList_SetItem(list, (Py_ssize_t)i, x);
-    }
-    return list;
-}
-
 static PyObject *function_record_gradient(PyObject *module, PyObject *args) {
     (void)module;
     PyObject *y, *x, *result = NULL;
@@ -363,7 +353,7 @@ static PyObject *function_record_gradient(PyObject *module, PyObject *args) {
         if (p.tape != NULL) py_tape_enter(p.tape);
         ad_record_gradient(p.y.v[0], p.x.n, p.x.v, grad);
         if (p.tape != NULL) py_tape_leave(p.tape);
-        if (p.tape == NULL || py_tape_good(p.tape)) result = list_of(p.tape, p.x.n, grad);
+        if (p.tape == NULL || py_tape_good(p.tape)) result = py_vars_new(p.tape, p.x.n, grad);
     }
     PyMem_Free(grad);
     pair_drop(&p);

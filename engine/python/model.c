@@ -28,8 +28,7 @@ static PyObject *model_new(PyTypeObject *type, PyObject *args, PyObject *keyword
     if (!PyArg_ParseTupleAndKeywords(args, keywords, "O!O&:Model", names, py_tape_type, &tape,
                                      py_whole, &seed))
         return NULL;
-    allocfunc allocate = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
-    py_model *m = (py_model *)allocate(type, 0);
+    py_model *m = (py_model *)py_allocate(type);
     if (m == NULL) return NULL;
     m->tape = (py_tape *)Py_NewRef(tape);
     m->model = nn_model_new(m->tape->tape, seed);
@@ -39,23 +38,10 @@ static PyObject *model_new(PyTypeObject *type, PyObject *args, PyObject *keyword
 }
 
 static void model_dealloc(PyObject *self) {
-    PyTypeObject *type = Py_TYPE(self);
-    py_model     *m = (py_model *)self;
+    py_model *m = (py_model *)self;
     nn_model_free(m->model);
     Py_XDECREF((PyObject *)m->tape);
-    freefunc release = (freefunc)PyType_GetSlot(type, Py_tp_free);
-    release(self);
-    Py_DECREF(type);
-}
-
-static PyObject *vars_of(py_tape *tape, size_t n, const ad_var v[]) {
-    PyObject *list = PyList_New((Py_ssize_t)n);
-    for (size_t i = 0; list != NULL && i < n; i++) {
-        PyObject *x = py_var_new(tape, v[i]);
-        if (x == NULL) Py_CLEAR(list);
-        else PyList_SetItem(list, (Py_ssize_t)i, x);
-    }
-    return list;
+    py_release(self);
 }
 
 static bool read_shape(PyObject *tuple, size_t shape[8], size_t *rank) {
@@ -84,7 +70,7 @@ static PyObject *model_param(PyObject *self, PyObject *args) {
     const ad_var *v = nn_param(m->model, name, rank, shape, init);
     if (v == NULL) return py_model_done(m);
     for (size_t k = 0; k < rank; k++) count *= shape[k];
-    return vars_of(m->tape, count, v);
+    return py_vars_new(m->tape, count, v);
 }
 
 /* arrays: a list of (name, shape, variables) */
@@ -98,7 +84,7 @@ static PyObject *model_arrays(PyObject *self, PyObject *none) {
         PyObject      *shape = PyTuple_New((Py_ssize_t)a.rank);
         for (size_t k = 0; shape != NULL && k < a.rank; k++)
             PyTuple_SetItem(shape, (Py_ssize_t)k, PyLong_FromSize_t(a.shape[k]));
-        PyObject *vars = shape != NULL ? vars_of(m->tape, a.count, a.param) : NULL;
+        PyObject *vars = shape != NULL ? py_vars_new(m->tape, a.count, a.param) : NULL;
         PyObject *item = vars != NULL ? Py_BuildValue("(sOO)", a.name, shape, vars) : NULL;
         Py_XDECREF(shape);
         Py_XDECREF(vars);
@@ -235,18 +221,22 @@ static const struct {
     {"micrograd", nn_init_micrograd},
 };
 
+nn_init_rule *py_rule(const char *name) {
+    for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)
+        if (strcmp(rules[i].name, name) == 0) return rules[i].rule;
+    return NULL;
+}
+
 /* _init(name, fan_in, fan_out): (low, high, deviation), or None for another name */
 static PyObject *function_init(PyObject *module, PyObject *args) {
     (void)module;
     const char *name;
     Py_ssize_t  fan_in, fan_out;
     if (!PyArg_ParseTuple(args, "snn", &name, &fan_in, &fan_out)) return NULL;
-    for (size_t i = 0; i < sizeof rules / sizeof *rules; i++) {
-        if (strcmp(rules[i].name, name) != 0) continue;
-        const nn_init init = rules[i].rule((size_t)fan_in, (size_t)fan_out);
-        return Py_BuildValue("(ddd)", init.low, init.high, init.deviation);
-    }
-    Py_RETURN_NONE;
+    nn_init_rule *rule = py_rule(name);
+    if (rule == NULL) Py_RETURN_NONE;
+    const nn_init init = rule((size_t)fan_in, (size_t)fan_out);
+    return Py_BuildValue("(ddd)", init.low, init.high, init.deviation);
 }
 
 /* ---- optimizers ------------------------------------------------------------------------------ */

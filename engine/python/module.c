@@ -86,24 +86,6 @@ PyObject *py_array_flat(size_t n, Py_buffer *to) {
     return array;
 }
 
-PyObject *py_shape_join(PyObject *a, PyObject *b) {
-    return PySequence_Concat(a, b);
-}
-
-Py_ssize_t py_shape_count(PyObject *shape) {
-    Py_ssize_t count = 1;
-    for (Py_ssize_t i = 0; i < PyTuple_Size(shape); i++) {
-        const Py_ssize_t size = PyLong_AsSsize_t(PyTuple_GetItem(shape, i));
-        if (size == -1 && PyErr_Occurred()) return -1;
-        if (size < 0 || (size > 0 && count > PY_SSIZE_T_MAX / size)) {
-            PyErr_SetString(PyExc_ValueError, "a shape with a negative or too large size");
-            return -1;
-        }
-        count *= size;
-    }
-    return count;
-}
-
 const char *py_utf8(PyObject *string, const char *what) {
     Py_ssize_t length;
     if (!PyUnicode_Check(string)) {
@@ -155,6 +137,16 @@ PyObject *py_text_close(py_text *text) {
 
 /* ---- the module ------------------------------------------------------------------------------ */
 
+PyObject *py_allocate(PyTypeObject *type) {
+    return ((allocfunc)PyType_GetSlot(type, Py_tp_alloc))(type, 0);
+}
+
+void py_release(PyObject *self) {
+    PyTypeObject *type = Py_TYPE(self);
+    ((freefunc)PyType_GetSlot(type, Py_tp_free))(self);
+    Py_DECREF(type); /* an object of a type made at run time keeps it */
+}
+
 PyTypeObject *py_type(PyObject *module, PyType_Spec *spec) {
     PyObject *type = PyType_FromSpec(spec);
     if (type == NULL || PyModule_AddType(module, (PyTypeObject *)type) < 0) {
@@ -166,13 +158,6 @@ PyTypeObject *py_type(PyObject *module, PyType_Spec *spec) {
 
 bool py_functions(PyObject *module, PyMethodDef *functions) {
     return PyModule_AddFunctions(module, functions) == 0;
-}
-
-static PyObject *status_text(PyObject *module, PyObject *status) {
-    (void)module;
-    const long number = PyLong_AsLong(status);
-    if (number == -1 && PyErr_Occurred()) return NULL;
-    return PyUnicode_FromString(ad_status_text((ad_status)number));
 }
 
 /* use_arrays(empty, type): how arrays are made, and which may be read as they are. */
@@ -189,7 +174,6 @@ static PyObject *use_arrays(PyObject *module, PyObject *args) {
 
 static PyMethodDef own[] = {
     {"_use_arrays", use_arrays, METH_VARARGS, NULL},
-    {"_status_text", status_text, METH_O, "status_text(status): what a status means, in words."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -53,17 +53,9 @@ static bool activation_named(const char *name, nn_activation **activation) {
     return false;
 }
 
-static nn_init_rule *const rules[] = {
-    nn_init_linear,        nn_init_he,        nn_init_he_normal, nn_init_xavier,
-    nn_init_xavier_normal, nn_init_micrograd, nn_init_zeros};
-static const char *const rule_names[] = {"linear",        "he",        "he_normal", "xavier",
-                                         "xavier_normal", "micrograd", "zeros"};
-
 static bool rule_named(const char *name, nn_init_rule **rule) {
-    *rule = NULL;
+    *rule = name != NULL ? py_rule(name) : NULL;
     if (name == NULL) return true;
-    for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)
-        if (strcmp(name, rule_names[i]) == 0) *rule = rules[i];
     if (*rule == NULL)
         PyErr_Format(PyExc_ValueError, "no rule of initialization is called %s", name);
     return *rule != NULL;
@@ -135,17 +127,6 @@ static PyObject *function_embedding(PyObject *module, PyObject *args) {
 
 /* ---- their forward passes -------------------------------------------------------------------- */
 
-static PyObject *vars_of(py_tape *tape, size_t n, const ad_var v[]) {
-    if (tape != NULL && ad_tape_status(tape->tape) != AD_OK) return py_raise_tape(tape);
-    PyObject *list = PyList_New((Py_ssize_t)n);
-    for (size_t i = 0; list != NULL && i < n; i++) {
-        PyObject *x = py_var_new(tape, v[i]);
-        if (x == NULL) Py_CLEAR(list);
-        else PyList_SetItem(list, (Py_ssize_t)i, x);
-    }
-    return list;
-}
-
 static bool inputs_fit(const py_module *m, const py_list *x) {
     if (m->kind == ATTENTION ? m->inputs > 0 && x->n % m->inputs == 0 : x->n == m->inputs)
         return true;
@@ -175,7 +156,7 @@ static PyObject *module_forward(PyObject *self, PyObject *given) {
         PyErr_NoMemory();
     } else if (inputs_fit(m, &x)) {
         forward(m, &x, y);
-        result = vars_of(tape, count, y);
+        result = py_vars_new(tape, count, y);
     }
     PyMem_Free(y);
     py_list_drop(&x);
@@ -294,7 +275,7 @@ static PyObject *block(const char *name, const py_list *x, const py_list *scale,
     ad_var *y = PyMem_Calloc(x->n + 1, sizeof *y);
     if (y == NULL) return PyErr_NoMemory();
     record_block(name, x, scale, shift, epsilon, y);
-    PyObject *result = vars_of(tape, x->n, y);
+    PyObject *result = py_vars_new(tape, x->n, y);
     PyMem_Free(y);
     return result;
 }

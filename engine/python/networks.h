@@ -29,6 +29,9 @@ bool      py_idle(size_t busy, const char *what);
 /* The error of the model, as an exception, forgotten afterwards; None if there is none. */
 PyObject *py_model_done(py_model *model);
 
+/* "linear", "he", ...; NULL: no rule has this name. */
+nn_init_rule *py_rule(const char *name);
+
 bool py_add_models(PyObject *module);
 bool py_add_data(PyObject *module);
 bool py_add_modules(PyObject *module);

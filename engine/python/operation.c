@@ -114,8 +114,7 @@ static PyObject *operation_new(PyTypeObject *type, PyObject *args, PyObject *key
         PyErr_SetString(PyExc_TypeError, "Operation: value and partials are functions");
         return NULL;
     }
-    allocfunc     allocate = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
-    py_operation *o = (py_operation *)allocate(type, 0);
+    py_operation *o = (py_operation *)py_allocate(type);
     if (o == NULL) return NULL;
     o->name = Py_NewRef(name);
     o->value = Py_NewRef(value);
@@ -146,16 +145,13 @@ static int operation_clear(PyObject *self) {
 }
 
 static void operation_dealloc(PyObject *self) {
-    PyTypeObject *type = Py_TYPE(self);
     py_operation *o = (py_operation *)self;
     PyObject_GC_UnTrack(self);
     operation_clear(self);
     Py_CLEAR(o->name);
     Py_CLEAR(o->value);
     Py_CLEAR(o->partials);
-    freefunc release = (freefunc)PyType_GetSlot(type, Py_tp_free);
-    release(self);
-    Py_DECREF(type);
+    py_release(self);
 }
 
 /* An operation lives as long as the tapes that it was recorded on. */

@@ -118,7 +118,7 @@ static bool call_take(const py_program *p, PyObject *const *args, Py_ssize_t cou
 static PyObject *shape_with_rows(const call *c, PyObject *shape) {
     if (c->alone) return Py_NewRef(shape);
     PyObject *rows = Py_BuildValue("(n)", (Py_ssize_t)c->rows);
-    PyObject *all = rows != NULL ? py_shape_join(rows, shape) : NULL;
+    PyObject *all = rows != NULL ? PySequence_Concat(rows, shape) : NULL;
     Py_XDECREF(rows);
     return all;
 }
@@ -165,7 +165,7 @@ static PyObject *program_jacobian(PyObject *self, PyObject *const *args, Py_ssiz
     const py_program *p = (const py_program *)self;
     call              c;
     if (!call_take(p, args, count, "jacobian", &c)) return NULL;
-    PyObject *shape = py_shape_join(p->output_shape, p->input_shape), *result = NULL;
+    PyObject *shape = PySequence_Concat(p->output_shape, p->input_shape), *result = NULL;
     if (shape != NULL) result = computed(p, &c, shape, ad_program_jacobian);
     Py_XDECREF(shape);
     call_drop(&c);

@@ -55,8 +55,7 @@ static PyObject *tape_new(PyTypeObject *type, PyObject *args, PyObject *keywords
         PyErr_SetString(PyExc_TypeError, "Tape() takes no arguments");
         return NULL;
     }
-    allocfunc allocate = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
-    py_tape  *self = (py_tape *)allocate(type, 0);
+    py_tape *self = (py_tape *)py_allocate(type);
     if (self == NULL) return NULL;
     self->tape = ad_tape_new();
     self->kept = PyList_New(0);
@@ -79,14 +78,11 @@ static int tape_clear_references(PyObject *self) {
 }
 
 static void tape_dealloc(PyObject *self) {
-    PyTypeObject *type = Py_TYPE(self);
-    py_tape      *tape = (py_tape *)self;
+    py_tape *tape = (py_tape *)self;
     PyObject_GC_UnTrack(self);
     ad_tape_free(tape->tape);
     Py_CLEAR(tape->kept);
-    freefunc release = (freefunc)PyType_GetSlot(type, Py_tp_free);
-    release(self);
-    Py_DECREF(type);
+    py_release(self);
 }
 
 static PyObject *tape_repr(PyObject *self) {

@@ -31,21 +31,11 @@ static void keep(run *r) {
 
 /* ---- what is recorded for a row -------------------------------------------------------------- */
 
-static PyObject *row_of(py_tape *tape, size_t n, const ad_var row[]) {
-    PyObject *list = PyList_New((Py_ssize_t)n);
-    for (size_t i = 0; list != NULL && i < n; i++) {
-        PyObject *x = py_var_new(tape, row[i]);
-        if (x == NULL) Py_CLEAR(list);
-        else PyList_SetItem(list, (Py_ssize_t)i, x);
-    }
-    return list;
-}
-
 static ad_var recorded(run *r, PyObject *function, size_t n, const ad_var row[]) {
     ad_var   v = ad_num(NAN);
     py_tape *tape = r->model->tape; /* no other: it may be gone with what is returned */
     const PyGILState_STATE state = PyGILState_Ensure();
-    PyObject              *list = r->type == NULL ? row_of(r->model->tape, n, row) : NULL;
+    PyObject              *list = r->type == NULL ? py_vars_new(r->model->tape, n, row) : NULL;
     PyObject *y = list != NULL ? PyObject_CallFunctionObjArgs(function, list, NULL) : NULL;
     if (y != NULL && !py_operand(y, &v, &tape) && !PyErr_Occurred())
         PyErr_Format(PyExc_TypeError, "a loss returns one variable, not %R", y);

@@ -24,6 +24,17 @@ PyObject *py_var_new(py_tape *tape, ad_var v) {
     return (PyObject *)self;
 }
 
+PyObject *py_vars_new(py_tape *tape, size_t n, const ad_var v[]) {
+    if (tape != NULL && ad_tape_status(tape->tape) != AD_OK) return py_raise_tape(tape);
+    PyObject *list = PyList_New((Py_ssize_t)n);
+    for (size_t i = 0; list != NULL && i < n; i++) {
+        PyObject *x = py_var_new(tape, v[i]);
+        if (x == NULL) Py_CLEAR(list);
+        else PyList_SetItem(list, (Py_ssize_t)i, x);
+    }
+    return list;
+}
+
 static void var_dealloc(PyObject *self) {
     PyTypeObject *type = Py_TYPE(self);
     Py_XDECREF((PyObject *)((py_var *)self)->tape);

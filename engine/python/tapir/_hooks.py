@@ -139,7 +139,7 @@ def numbers(x, what):
     return np.asarray(a, dtype=np.float64, order="C")
 
 
-_tapir._hooks.update(error=error, scalar=scalar, numbers=numbers, status=Status)
+_tapir._hooks.update(error=error, scalar=scalar, numbers=numbers)
 _tapir._use_arrays(empty, None)
 if "numpy" in sys.modules:
     numpy()
